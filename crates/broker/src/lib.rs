@@ -1,0 +1,1 @@
+//! A whole Kafka node without sockets, threads or clock: shards, replication, request handlers.

@@ -1,0 +1,3 @@
+//! The one binary: a command per file.
+
+fn main() {}

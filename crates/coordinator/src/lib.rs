@@ -1,0 +1,1 @@
+//! Group coordinators as replicated state machines: commands decide records, only records change state.

@@ -1,0 +1,1 @@
+//! Sockets for both sides: framing, connections, outbound requests. Knows no Kafka semantics.

@@ -1,0 +1,1 @@
+//! Turns broker, net, files and threads into a running node. Holds no Kafka semantics.

@@ -1,0 +1,3 @@
+//! Chores: code generation, tidy, tests with foreign clients, benchmarks.
+
+fn main() {}
