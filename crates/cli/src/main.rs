@@ -1,3 +1,55 @@
-//! The one binary: a command per file.
+//! The one binary. Owns the grammar of the command line, the choice of runtime and the exit code; every
+//! command lives in a file of its own. Without a command it starts a node on embedded defaults.
+// The rim: commands may read clocks and start threads (progress bars, timeouts).
+#![allow(clippy::disallowed_methods)]
 
-fn main() {}
+mod args;
+mod failure;
+mod output;
+mod server;
+mod storage;
+
+use args::ConnectArgs;
+use clap::{Parser, Subcommand};
+use failure::Failure;
+use std::process::ExitCode;
+
+/// Ottla: Apache Kafka 4.4 in one binary.
+///
+/// Without a command it starts a node on 127.0.0.1:9092 that keeps its data in ./ottla-data.
+#[derive(Debug, Parser)]
+#[command(name = "ottla", version, propagate_version = true, args_conflicts_with_subcommands = false)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    start: server::StartArgs,
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+/// The verb tree: noun first, verb second, in Kafka's own terms.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node from a Kafka server.properties file
+    Server(server::ServerArgs),
+    /// Format and inspect data directories, as kafka-storage does
+    #[command(subcommand)]
+    Storage(storage::StorageCommand),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        None => self::server::start(cli.start),
+        Some(Command::Server(args)) => self::server::run(args),
+        Some(Command::Storage(command)) => storage::run(command),
+    }
+}
