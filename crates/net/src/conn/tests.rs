@@ -1,0 +1,96 @@
+use super::*;
+use std::future::poll_fn;
+use tokio::io::{AsyncWriteExt, duplex};
+
+const LIMITS: FrameLimits = FrameLimits { max_bytes: 100 << 20 };
+
+fn framed(body: &[u8]) -> Vec<u8> {
+    let mut frame = (body.len() as i32).to_be_bytes().to_vec();
+    frame.extend_from_slice(body);
+    frame
+}
+
+async fn read_all(mut from: tokio::io::DuplexStream) -> Result<Vec<Bytes>, BadFrame> {
+    let mut reader = FrameReader::new(LIMITS);
+    let mut frames = Vec::new();
+    while poll_fn(|cx| reader.poll_fill(cx, &mut from)).await.unwrap() > 0 {
+        while let Some(frame) = reader.next_frame()? {
+            frames.push(frame);
+        }
+    }
+    Ok(frames)
+}
+
+#[tokio::test]
+async fn frames_survive_every_way_of_cutting_the_stream() {
+    let bodies: Vec<Vec<u8>> = [0, 1, 3, 1023, 1024, 1025, 5000, 70_000, 300_000, 70_000, 2, 300_000, 0]
+        .iter()
+        .enumerate()
+        .map(|(i, n)| vec![i as u8; *n])
+        .collect();
+    let stream: Vec<u8> = bodies.iter().flat_map(|b| framed(b)).collect();
+    for pipe in [1usize, 5, 1000, 65_536, 1 << 20] {
+        let (mut to, from) = duplex(pipe);
+        let stream = stream.clone();
+        let writer = async move { to.write_all(&stream).await.unwrap() };
+        let ((), frames) = tokio::join!(writer, read_all(from));
+        let frames = frames.unwrap();
+        assert_eq!(frames.len(), bodies.len(), "pipe of {pipe}");
+        assert!(frames.iter().zip(&bodies).all(|(a, b)| a.as_ref() == b.as_slice()));
+    }
+}
+
+#[tokio::test]
+async fn absurd_lengths_are_refused_before_any_memory_is_taken() {
+    for length in [-1, i32::MIN, i32::MAX, (100 << 20) + 1] {
+        let (mut to, from) = duplex(64);
+        to.write_all(&length.to_be_bytes()).await.unwrap();
+        drop(to);
+        let refused = read_all(from).await.unwrap_err();
+        assert_eq!(refused.length, length);
+    }
+}
+
+#[tokio::test]
+async fn memory_grows_with_data_received_not_with_the_declared_length() {
+    let (mut to, mut from) = duplex(1 << 20);
+    let mut reader = FrameReader::new(LIMITS);
+    to.write_all(&(90i32 << 20).to_be_bytes()).await.unwrap();
+    for _ in 0..100 {
+        to.write_all(&[7; 10]).await.unwrap();
+        poll_fn(|cx| reader.poll_fill(cx, &mut from)).await.unwrap();
+        assert_eq!(reader.next_frame(), Ok(None));
+    }
+    assert_eq!(reader.partial_bytes(), 1004);
+    assert!(reader.own_memory() <= 8 * 1024, "{}", reader.own_memory());
+}
+
+#[tokio::test]
+async fn an_idle_connection_holds_nothing() {
+    let (mut to, mut from) = duplex(1 << 20);
+    let mut reader = FrameReader::new(LIMITS);
+    for body in [vec![1; 400_000], vec![2; 10]] {
+        to.write_all(&framed(&body)).await.unwrap();
+        loop {
+            poll_fn(|cx| reader.poll_fill(cx, &mut from)).await.unwrap();
+            if let Some(frame) = reader.next_frame().unwrap() {
+                assert_eq!(frame, body);
+                break;
+            }
+        }
+        assert_eq!(reader.next_frame(), Ok(None));
+    }
+    assert_eq!(reader.own_memory(), 0);
+}
+
+#[tokio::test]
+async fn a_small_parked_frame_does_not_pin_the_block() {
+    let (mut to, mut from) = duplex(1 << 20);
+    let mut reader = FrameReader::new(LIMITS);
+    to.write_all(&framed(&[5; 100])).await.unwrap();
+    poll_fn(|cx| reader.poll_fill(cx, &mut from)).await.unwrap();
+    let parked = reader.next_frame().unwrap().unwrap();
+    assert_eq!(reader.next_frame(), Ok(None));
+    BLOCK.with_borrow_mut(|block| assert!(block.try_reclaim(BLOCK_BYTES)));
+    assert_eq!(parked.len(), 100);
+}

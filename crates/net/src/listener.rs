@@ -1,0 +1,141 @@
+//! A listening socket and the caps on who may connect.
+//!
+//! Owns binding (with address reuse, and an error that says what to try) and the counting of connections per
+//! process and per address. Never reads from a connection.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::net::{TcpListener, TcpSocket};
+
+/// Binds `addr` with SO_REUSEADDR. Must be called inside a tokio runtime; `into_std` moves the listener to another.
+pub fn bind(addr: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(backlog)
+}
+
+/// `max.connections`, `max.connections.per.ip` and its overrides.
+#[derive(Debug, Clone)]
+pub struct ConnectionLimits {
+    /// Connections of the whole process.
+    pub total: usize,
+    /// Connections from one address.
+    pub per_ip: usize,
+    /// Addresses with a cap of their own.
+    pub per_ip_overrides: BTreeMap<IpAddr, usize>,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self { total: usize::MAX, per_ip: usize::MAX, per_ip_overrides: BTreeMap::new() }
+    }
+}
+
+/// Why a connection was not admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// The process has `max.connections`.
+    TooMany,
+    /// The address has `max.connections.per.ip`.
+    TooManyFromAddress,
+}
+
+/// Counts live connections.
+#[derive(Debug)]
+pub struct Admission {
+    limits: ConnectionLimits,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    total: usize,
+    per_ip: BTreeMap<IpAddr, usize>,
+}
+
+/// A place among the connections; given back when dropped.
+#[derive(Debug)]
+pub struct Place {
+    admission: Arc<Admission>,
+    ip: IpAddr,
+}
+
+impl Admission {
+    /// Nobody connected yet.
+    pub fn new(limits: ConnectionLimits) -> Arc<Self> {
+        Arc::new(Self { limits, counts: Mutex::default() })
+    }
+
+    /// Takes a place for a connection from `ip`, or says why not.
+    pub fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Place, Refused> {
+        let ip = ip.to_canonical();
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.total >= self.limits.total {
+            return Err(Refused::TooMany);
+        }
+        let cap = self.limits.per_ip_overrides.get(&ip).copied().unwrap_or(self.limits.per_ip);
+        let from_here = counts.per_ip.entry(ip).or_default();
+        if *from_here >= cap {
+            if *from_here == 0 {
+                counts.per_ip.remove(&ip);
+            }
+            return Err(Refused::TooManyFromAddress);
+        }
+        *from_here += 1;
+        counts.total += 1;
+        Ok(Place { admission: self.clone(), ip })
+    }
+
+    /// Live connections.
+    pub fn connections(&self) -> usize {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).total
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.admission.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.total = counts.total.saturating_sub(1);
+        if let Some(n) = counts.per_ip.get_mut(&self.ip) {
+            *n -= 1;
+            if *n == 0 {
+                counts.per_ip.remove(&self.ip);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn caps_hold_per_process_and_per_address_and_places_come_back() {
+        let a: IpAddr = [10, 0, 0, 1].into();
+        let b: IpAddr = [10, 0, 0, 2].into();
+        let limits = ConnectionLimits { total: 3, per_ip: 2, per_ip_overrides: BTreeMap::from([(b, 0)]) };
+        let admission = Admission::new(limits);
+        let first = admission.admit(a).unwrap();
+        let _second = admission.admit(a).unwrap();
+        assert_eq!(admission.admit(a).unwrap_err(), Refused::TooManyFromAddress);
+        assert_eq!(admission.admit(b).unwrap_err(), Refused::TooManyFromAddress);
+        let _third = admission.admit([10, 0, 0, 3].into()).unwrap();
+        assert_eq!(admission.admit([10, 0, 0, 4].into()).unwrap_err(), Refused::TooMany);
+        drop(first);
+        assert_eq!(admission.connections(), 2);
+        assert!(admission.admit(a).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_an_error_and_a_freed_one_is_not() {
+        let first = bind(([127, 0, 0, 1], 0).into(), 16).unwrap();
+        let addr = first.local_addr().unwrap();
+        assert_eq!(bind(addr, 16).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(first);
+        bind(addr, 16).unwrap();
+    }
+}

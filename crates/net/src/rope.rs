@@ -1,0 +1,138 @@
+//! Answers on their way out: a queue of `Bytes`, written with as few vectored writes as the socket allows.
+//!
+//! Owns what has been queued and not yet accepted by the socket. Never copies a chunk.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::AsyncWrite;
+
+/// Chunks handed to one system call. Linux takes 1,024; 64 slices fit a cache-friendly stack array and already
+/// make the call's own cost disappear.
+const SLICES_PER_WRITE: usize = 64;
+
+/// After a burst the queue's own memory is given back above this capacity.
+const QUEUE_CAPACITY_KEPT: usize = 64;
+
+/// A queue of chunks to be written in order.
+#[derive(Debug, Default)]
+pub struct RopeWriter {
+    /// Invariant: no chunk is empty.
+    chunks: VecDeque<Bytes>,
+    /// Invariant: the sum of the lengths of `chunks`.
+    queued_bytes: usize,
+}
+
+impl RopeWriter {
+    /// Queues one chunk.
+    pub fn push(&mut self, chunk: Bytes) {
+        if !chunk.is_empty() {
+            self.queued_bytes += chunk.len();
+            self.chunks.push_back(chunk);
+        }
+    }
+
+    /// Queues a whole rope.
+    pub fn push_rope(&mut self, rope: Vec<Bytes>) {
+        for chunk in rope {
+            self.push(chunk);
+        }
+    }
+
+    /// Bytes not yet accepted by the socket.
+    pub fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
+    /// Whether everything has been written.
+    pub fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Writes until the queue is empty or the socket is full.
+    pub fn poll_write<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut W,
+    ) -> Poll<io::Result<()>> {
+        while !self.chunks.is_empty() {
+            let written = ready!(self.poll_write_once(cx, to))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.consume(written);
+        }
+        if self.chunks.capacity() > QUEUE_CAPACITY_KEPT {
+            self.chunks.shrink_to(QUEUE_CAPACITY_KEPT / 2);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write_once<W: AsyncWrite + Unpin>(
+        &self,
+        cx: &mut Context<'_>,
+        to: &mut W,
+    ) -> Poll<io::Result<usize>> {
+        if let (1, Some(only)) = (self.chunks.len(), self.chunks.front()) {
+            return Pin::new(to).poll_write(cx, only);
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+        let mut count = 0;
+        for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
+            *slice = IoSlice::new(chunk);
+            count += 1;
+        }
+        Pin::new(to).poll_write_vectored(cx, slices.get(..count).unwrap_or(&[]))
+    }
+
+    fn consume(&mut self, mut written: usize) {
+        self.queued_bytes = self.queued_bytes.saturating_sub(written);
+        while let Some(front) = self.chunks.front_mut() {
+            if written < front.len() {
+                front.advance(written);
+                return;
+            }
+            written -= front.len();
+            self.chunks.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+
+    async fn round_trip(chunks: Vec<Vec<u8>>, pipe_bytes: usize) {
+        let whole: Vec<u8> = chunks.concat();
+        let (mut a, mut b) = tokio::io::duplex(pipe_bytes);
+        let mut rope = RopeWriter::default();
+        rope.push_rope(chunks.into_iter().map(Bytes::from).collect());
+        assert_eq!(rope.queued_bytes(), whole.len());
+        let writer = async {
+            std::future::poll_fn(|cx| rope.poll_write(cx, &mut a)).await.unwrap();
+            drop(a);
+            rope
+        };
+        let reader = async {
+            let mut got = Vec::new();
+            b.read_to_end(&mut got).await.unwrap();
+            got
+        };
+        let (rope, got) = tokio::join!(writer, reader);
+        assert!(rope.is_empty() && rope.queued_bytes() == 0);
+        assert_eq!(got, whole);
+    }
+
+    #[tokio::test]
+    async fn chunks_arrive_whole_and_in_order_however_small_the_socket() {
+        let many: Vec<Vec<u8>> = (0..500).map(|i| vec![i as u8; i % 37]).collect();
+        for pipe in [1, 7, 64, 100_000] {
+            round_trip(many.clone(), pipe).await;
+        }
+        round_trip(vec![vec![1; 100_000]], 1000).await;
+    }
+}
