@@ -1,0 +1,101 @@
+//! What passes between a node and its rim (the server's threads, or the simulator's loop): the answer of a request,
+//! the bells a node may ring, the blocking jobs it hands out. Never a socket, a thread or a clock.
+
+use bytes::Bytes;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// What the rim does with a handled request.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Write these chunks, in order, in one vectored write; the length prefix and the header are in them.
+    Answer(Vec<Bytes>),
+    /// Write nothing (produce with acks=0).
+    NoAnswer,
+    /// Close the connection without an answer, as Kafka does for what it cannot read.
+    Close(CloseReason),
+}
+
+/// Why a connection is closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The frame is no request of the protocol.
+    Malformed(String),
+    /// The key or the version is not served on this listener.
+    Unsupported { api_key: i16, api_version: i16 },
+    /// acks=0 has no other way to tell the producer that its batch was refused.
+    ProduceRefused,
+    /// A handler panicked; the request is lost, the node lives on.
+    Panicked,
+    /// The node is shutting down.
+    Stopping,
+}
+
+/// A request on its way. The rim polls it once at once, in the order of arrival, and again whenever its waker is
+/// called; most requests are ready at the first poll.
+pub struct Handling(State);
+
+enum State {
+    Ready(Option<Outcome>),
+    Running(Pin<Box<dyn Future<Output = Outcome> + Send>>),
+}
+
+impl Handling {
+    /// An outcome known without waiting.
+    pub fn ready(outcome: Outcome) -> Handling {
+        Handling(State::Ready(Some(outcome)))
+    }
+
+    /// An outcome still to be computed.
+    pub fn running(future: impl Future<Output = Outcome> + Send + 'static) -> Handling {
+        Handling(State::Running(Box::pin(future)))
+    }
+}
+
+impl Future for Handling {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        match &mut self.0 {
+            State::Ready(outcome) => {
+                Poll::Ready(outcome.take().unwrap_or(Outcome::Close(CloseReason::Stopping)))
+            }
+            State::Running(future) => match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+                Ok(poll) => poll,
+                Err(_) => Poll::Ready(Outcome::Close(CloseReason::Panicked)),
+            },
+        }
+    }
+}
+
+/// True for a frame whose handling may begin before the answers of earlier *such* frames are known (Produce): its first
+/// poll puts the batches into their mailboxes in the order of arrival. Any other request begins when all before it on
+/// the same connection are answered, and nothing begins before it is answered, as Kafka has it.
+pub fn may_overlap(frame: &[u8]) -> bool {
+    frame.starts_with(&[0, 0])
+}
+
+/// The bells a node may ring. Each call is cheap, may come from any thread, and may come too often.
+pub trait Rim: Send + Sync {
+    /// [`crate::Node::turn`] is due earlier than it last said.
+    fn call_turn(&self);
+    /// [`crate::Node::quorum_turn`] has something to do.
+    fn call_quorum(&self);
+    /// [`crate::Node::work`] has a job.
+    fn call_workers(&self);
+    /// The node cannot go on (its metadata directory is gone, or no log directory is left): end the process.
+    fn halt(&self, reason: &str);
+}
+
+/// A blocking piece of work for the rim's pool: a flush round, the removal of dead segments. It completes itself by a
+/// command to the shards concerned.
+pub struct Job(pub(crate) Box<dyn FnOnce(i64) + Send>);
+
+impl Job {
+    /// Does the work on the calling thread; `now_ms` is the time at its end.
+    pub fn run(self, now_ms: i64) {
+        (self.0)(now_ms)
+    }
+}
