@@ -1,3 +1,58 @@
-//! Chores: code generation, tidy, tests with foreign clients, benchmarks.
+//! Chores of the workspace: `cargo xtask <chore>`.
+//!
+//! Owns the command table and nothing else; every chore lives in its own file. Never part of the product:
+//! no crate depends on this one.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a chore runner starts processes, waits for them and reads the clock"
+)]
 
-fn main() {}
+mod process;
+mod stages;
+mod tally;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+/// One chore: its name, what it does, and the function that does it.
+struct Chore {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> anyhow::Result<bool>,
+}
+
+/// Every chore there is; a new one is one row here and one file beside this one.
+const CHORES: &[Chore] = &[
+    Chore {
+        name: "test",
+        about: "everything CI runs; `test --list` names the stages, `test STAGE…` picks some",
+        run: stages::command,
+    },
+    Chore {
+        name: "tidy",
+        about: "import rules, file heads, sizes, dependencies; `--shrink` rewrites the ratchet",
+        run: tidy::command,
+    },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some(chore) = arguments.first().and_then(|name| CHORES.iter().find(|chore| chore.name == name))
+    else {
+        eprintln!("usage: cargo xtask <chore> [arguments]\n");
+        for chore in CHORES {
+            eprintln!("  {:<14} {}", chore.name, chore.about);
+        }
+        return ExitCode::from(2);
+    };
+    match (chore.run)(&arguments[1..]) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("cargo xtask {}: {error:#}", chore.name);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! `cargo xtask test`: the table of stages, their order, timings and the closing line.
+//!
+//! Owns what is run and in which order; how a stage works is in its own file. A stage that cannot run says why and
+//! counts as skipped, in CI as failed.
+
+use crate::process::{Finished, run};
+use crate::tally::Tally;
+use crate::tidy;
+use crate::workspace::{Workspace, cargo, in_ci};
+use anyhow::{Result, bail};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What every stage may use.
+pub struct Bench {
+    /// Paths.
+    pub workspace: Workspace,
+    /// Logs of this run.
+    pub logs: PathBuf,
+}
+
+impl Bench {
+    /// Runs a program for a stage, its output in `NAME.log`.
+    pub fn run(&self, name: &str, command: &mut Command, minutes: u64) -> Result<Finished> {
+        run(command, &self.logs.join(format!("{name}.log")), Duration::from_secs(minutes * 60))
+    }
+
+    /// A cargo command at the workspace root.
+    pub fn cargo(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(cargo());
+        command.args(arguments).current_dir(&self.workspace.root);
+        command
+    }
+}
+
+/// One stage of the test command.
+struct Stage {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Bench) -> Result<Tally>,
+}
+
+/// In this order: cheap first, so that a slip is told in seconds.
+const STAGES: &[Stage] = &[
+    Stage { name: "fmt", about: "cargo fmt --check", run: fmt },
+    Stage { name: "tidy", about: "import rules, heads, sizes, dependencies", run: tidy_tree },
+    Stage { name: "clippy", about: "cargo clippy, warnings denied", run: clippy },
+    Stage { name: "unit", about: "cargo test --workspace", run: unit },
+    Stage { name: "build", about: "the release binary", run: build },
+];
+
+/// The `test` chore.
+pub fn command(arguments: &[String]) -> Result<bool> {
+    if arguments.iter().any(|argument| argument == "--list") {
+        for stage in STAGES {
+            println!("{:<14} {}", stage.name, stage.about);
+        }
+        return Ok(true);
+    }
+    for name in arguments {
+        if !STAGES.iter().any(|stage| stage.name == name) {
+            bail!("no stage is called {name}; `cargo xtask test --list` names them");
+        }
+    }
+    let workspace = Workspace::load()?;
+    let logs = workspace.scratch("test-logs")?;
+    let bench = Bench { workspace, logs };
+    let mut total = Tally::default();
+    let started = Instant::now();
+    for stage in STAGES {
+        if arguments.is_empty() || arguments.iter().any(|name| name == stage.name) {
+            total.absorb(stage.name, run_stage(stage, &bench));
+        }
+    }
+    Ok(conclude(&total, &bench, started))
+}
+
+/// Runs one stage and prints its line; an error is a failed check, never the end of the run.
+fn run_stage(stage: &Stage, bench: &Bench) -> Tally {
+    println!("== {}: {}", stage.name, stage.about);
+    let started = Instant::now();
+    let tally = (stage.run)(bench).unwrap_or_else(|error| Tally {
+        failed: vec![format!("could not be run: {error:#}")],
+        ..Tally::default()
+    });
+    for line in &tally.failed {
+        println!("   FAILED {line}");
+    }
+    for line in &tally.skipped {
+        println!("   skipped {line}");
+    }
+    println!(
+        "   {}: {} passed, {} failed, {} skipped in {:.1} s",
+        stage.name,
+        tally.passed,
+        tally.failed.len(),
+        tally.skipped.len(),
+        started.elapsed().as_secs_f64()
+    );
+    tally
+}
+
+/// The summary and the plain closing line.
+fn conclude(total: &Tally, bench: &Bench, started: Instant) -> bool {
+    let ok = total.failed.is_empty() && (total.skipped.is_empty() || !in_ci()) && total.passed > 0;
+    println!();
+    for line in &total.failed {
+        println!("failed: {line}");
+    }
+    for line in &total.skipped {
+        println!("skipped{}: {line}", if in_ci() { " (counts as failed in CI)" } else { "" });
+    }
+    println!("logs: {}; {:.0} s in all", bench.logs.display(), started.elapsed().as_secs_f64());
+    println!("{} passed, {} failed, {} skipped", total.passed, total.failed.len(), total.skipped.len());
+    ok
+}
+
+/// A stage that is one program: held if it ended well, else its last lines are shown.
+fn single(bench: &Bench, name: &str, command: &mut Command, minutes: u64) -> Result<Tally> {
+    let finished = bench.run(name, command, minutes)?;
+    if !finished.success {
+        println!("{}", finished.tail(60));
+    }
+    Ok(Tally::one(&format!("{name} ({})", finished.how), finished.success))
+}
+
+fn fmt(bench: &Bench) -> Result<Tally> {
+    single(bench, "fmt", &mut bench.cargo(&["fmt", "--all", "--check"]), 2)
+}
+
+fn clippy(bench: &Bench) -> Result<Tally> {
+    let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+    single(bench, "clippy", &mut bench.cargo(&arguments), 20)
+}
+
+fn build(bench: &Bench) -> Result<Tally> {
+    single(bench, "build", &mut bench.cargo(&["build", "--release", "--locked", "--package", "ottla"]), 30)
+}
+
+fn unit(bench: &Bench) -> Result<Tally> {
+    let finished =
+        bench.run("unit", &mut bench.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]), 30)?;
+    let mut tally = Tally::from_cargo_test(&finished.output);
+    if !finished.success {
+        println!("{}", finished.tail(80));
+        if tally.failed.is_empty() {
+            tally.fail(format!("cargo test: {}", finished.how));
+        }
+    }
+    Ok(tally)
+}
+
+fn tidy_tree(bench: &Bench) -> Result<Tally> {
+    let complaints = tidy::check(&bench.workspace)?;
+    Ok(Tally { passed: usize::from(complaints.is_empty()), failed: complaints, skipped: Vec::new() })
+}
