@@ -62,10 +62,12 @@ impl Future for Handling {
             State::Ready(outcome) => {
                 Poll::Ready(outcome.take().unwrap_or(Outcome::Close(CloseReason::Stopping)))
             }
-            State::Running(future) => match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-                Ok(poll) => poll,
-                Err(_) => Poll::Ready(Outcome::Close(CloseReason::Panicked)),
-            },
+            State::Running(future) => {
+                match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+                    Ok(poll) => poll,
+                    Err(_) => Poll::Ready(Outcome::Close(CloseReason::Panicked)),
+                }
+            }
         }
     }
 }

@@ -1,0 +1,11 @@
+//! Every client-metrics key of Kafka 4.4. A table and nothing else.
+
+use super::key::{ConfigKey, Importance::*, State::*, UpdateMode::*, Validator::*, ValueType::*, key};
+
+/// One row per key, in name order: name, type, default, validator, importance, update mode, state, doc.
+#[rustfmt::skip]
+pub static CLIENT_METRICS_KEYS: &[ConfigKey] = &[
+    key("interval.ms", Int, Some("300000"), Any, Medium, PerResource, Accepted, "Time between telemetry pushes of matching clients."),
+    key("match", List, Some(""), Any, Medium, PerResource, Accepted, "Rules that choose clients, as key=regular expression."),
+    key("metrics", List, Some(""), Any, Medium, PerResource, Accepted, "Prefixes of the metrics wanted; * means all."),
+];

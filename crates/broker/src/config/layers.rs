@@ -1,0 +1,177 @@
+//! Which value of a key is in force, and where it comes from: the static file, dynamic values of the cluster and of one
+//! broker (KIP-226), overrides of a topic or group. Owns the order of the layers; never a value itself.
+
+use super::key::ConfigKey;
+use super::topic_keys::TOPIC_SYNONYMS;
+use super::{broker_key, client_metrics_key, group_key, topic_key};
+use std::collections::BTreeMap;
+
+/// Names to values, as they are stored in configs and metadata.
+pub type Values = BTreeMap<String, String>;
+
+/// Where a value comes from; the number is the code in DescribeConfigs (KIP-226, KIP-714, KIP-848).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    DynamicTopic = 1,
+    DynamicBroker = 2,
+    DynamicDefaultBroker = 3,
+    StaticBroker = 4,
+    Default = 5,
+    ClientMetrics = 7,
+    Group = 8,
+}
+
+/// One of the values that could be in force, the strongest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Synonym {
+    pub name: &'static str,
+    pub value: String,
+    pub source: Source,
+}
+
+/// The value in force and all that stand behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effective {
+    pub value: Option<String>,
+    pub source: Source,
+    pub synonyms: Vec<Synonym>,
+}
+
+/// The broker-wide layers, borrowed from the static config and the metadata image.
+#[derive(Clone, Copy)]
+pub struct BrokerLayers<'a> {
+    pub per_broker: &'a Values,
+    pub cluster_wide: &'a Values,
+    pub file: &'a Values,
+}
+
+impl BrokerLayers<'_> {
+    /// Everything that gives one of `names` a value: layer by layer, in each the strongest name first.
+    fn synonyms(&self, names: &[&'static str]) -> Vec<Synonym> {
+        let layers = [
+            (self.per_broker, Source::DynamicBroker),
+            (self.cluster_wide, Source::DynamicDefaultBroker),
+            (self.file, Source::StaticBroker),
+        ];
+        let mut found = Vec::new();
+        for (values, source) in layers {
+            for name in names {
+                if let Some(value) = values.get(*name) {
+                    found.push(Synonym { name, value: value.clone(), source });
+                }
+            }
+        }
+        for name in names {
+            if let Some(value) = broker_key(name).and_then(|key| key.default) {
+                found.push(Synonym { name, value: value.to_owned(), source: Source::Default });
+            }
+        }
+        found
+    }
+
+    /// The value of a broker key.
+    pub fn broker(&self, key: &'static ConfigKey) -> Effective {
+        let synonyms = self.synonyms(broker_synonyms(key.name));
+        // A stronger synonym's value (log.retention.ms) is not the value of this key (log.retention.hours).
+        let own = synonyms.iter().find(|synonym| synonym.name == key.name);
+        let source = own.map_or(Source::Default, |synonym| synonym.source);
+        Effective { value: own.map(|synonym| synonym.value.clone()), source, synonyms }
+    }
+
+    /// The value of a topic key, in the topic key's own unit.
+    pub fn topic(&self, key: &'static ConfigKey, overrides: &Values) -> Effective {
+        let names = topic_synonyms(key.name);
+        let mut synonyms = self.synonyms(names);
+        let inherited = synonyms.first().map(|strongest| (in_topic_unit(strongest), strongest.source));
+        if let Some(value) = overrides.get(key.name) {
+            synonyms
+                .insert(0, Synonym { name: key.name, value: value.clone(), source: Source::DynamicTopic });
+            return Effective { value: Some(value.clone()), source: Source::DynamicTopic, synonyms };
+        }
+        let (value, source) = match inherited {
+            Some((value, source)) => (Some(value), source),
+            None => (key.default.map(str::to_owned), Source::Default),
+        };
+        Effective { value, source, synonyms }
+    }
+}
+
+/// The value of a group or client-metrics key: its own, else a default given by the caller, else the table's.
+pub fn of_resource(
+    key: &'static ConfigKey,
+    overrides: &Values,
+    inherited: Option<Synonym>,
+    own: Source,
+) -> Effective {
+    let mut synonyms = Vec::new();
+    if let Some(value) = overrides.get(key.name) {
+        synonyms.push(Synonym { name: key.name, value: value.clone(), source: own });
+    }
+    match inherited {
+        Some(synonym) => synonyms.push(synonym),
+        None => synonyms.extend(key.default.map(|value| Synonym {
+            name: key.name,
+            value: value.to_owned(),
+            source: Source::Default,
+        })),
+    }
+    let first = synonyms.first();
+    Effective {
+        value: first.map(|synonym| synonym.value.clone()),
+        source: first.map_or(Source::Default, |synonym| synonym.source),
+        synonyms,
+    }
+}
+
+/// Hours and minutes become the milliseconds that topics speak of.
+fn in_topic_unit(synonym: &Synonym) -> String {
+    let factor = match synonym.name {
+        "log.roll.hours" | "log.roll.jitter.hours" | "log.retention.hours" => 3_600_000,
+        "log.retention.minutes" => 60_000,
+        _ => return synonym.value.clone(),
+    };
+    match synonym.value.trim().parse::<i64>() {
+        Ok(n) if n < 0 => "-1".to_owned(),
+        Ok(n) => n.saturating_mul(factor).to_string(),
+        Err(_) => synonym.value.clone(),
+    }
+}
+
+fn topic_synonyms(name: &str) -> &'static [&'static str] {
+    TOPIC_SYNONYMS.binary_search_by(|(key, _)| key.cmp(&name)).map_or(&[], |at| TOPIC_SYNONYMS[at].1)
+}
+
+/// Families of broker keys that stand for one another; a key outside a family stands alone.
+fn broker_synonyms(name: &'static str) -> &'static [&'static str] {
+    const ROLL: &[&str] = &["log.roll.ms", "log.roll.hours"];
+    const JITTER: &[&str] = &["log.roll.jitter.ms", "log.roll.jitter.hours"];
+    const FLUSH: &[&str] = &["log.flush.interval.ms", "log.flush.scheduler.interval.ms"];
+    const RETENTION: &[&str] = &["log.retention.ms", "log.retention.minutes", "log.retention.hours"];
+    match name {
+        "log.roll.ms" | "log.roll.hours" => ROLL,
+        "log.roll.jitter.ms" | "log.roll.jitter.hours" => JITTER,
+        "log.flush.interval.ms" => FLUSH,
+        "log.retention.ms" | "log.retention.minutes" | "log.retention.hours" => RETENTION,
+        _ => match broker_key(name) {
+            Some(key) => std::slice::from_ref(&key.name),
+            None => &[],
+        },
+    }
+}
+
+/// The default a group key inherits from the broker, if there is a broker key for it.
+pub fn group_default(name: &str, layers: &BrokerLayers<'_>) -> Option<Synonym> {
+    let broker_name = format!("group.{name}");
+    let key = group_key(name).and_then(|_| broker_key(&broker_name))?;
+    layers.synonyms(std::slice::from_ref(&key.name)).into_iter().next()
+}
+
+/// Looks a key up in the table of a resource type.
+pub fn topic_effective(name: &str, overrides: &Values, layers: &BrokerLayers<'_>) -> Option<Effective> {
+    topic_key(name).map(|key| layers.topic(key, overrides))
+}
+
+/// A client-metrics key's value.
+pub fn client_metrics_effective(name: &str, overrides: &Values) -> Option<Effective> {
+    client_metrics_key(name).map(|key| of_resource(key, overrides, None, Source::ClientMetrics))
+}

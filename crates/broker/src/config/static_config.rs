@@ -1,0 +1,73 @@
+//! The static configuration as the node reads it: typed, resolved. Every value comes from the broker's file through the
+//! table of keys; no default stands here.
+
+use super::{BrokerFile, Values};
+
+/// What `server.properties` settles at the start.
+#[derive(Debug, Clone)]
+pub struct StaticConfig {
+    /// Number of shards; 0 means one per core (the rim fills it in).
+    pub shards: usize,
+    pub auto_create_topics_enable: bool,
+    pub num_partitions: i32,
+    pub default_replication_factor: i16,
+    pub min_insync_replicas: i32,
+    pub message_max_bytes: i32,
+    pub fetch_max_bytes: i32,
+    pub offsets_topic_num_partitions: i32,
+    pub offsets_topic_replication_factor: i16,
+    pub offsets_topic_segment_bytes: i32,
+    pub broker_rack: Option<String>,
+    pub broker_heartbeat_interval_ms: i64,
+    pub broker_session_timeout_ms: i64,
+    pub flush_ack: FlushAck,
+    /// The file itself, for DescribeConfigs and for topics that inherit from it.
+    pub values: Values,
+}
+
+/// `log.flush.ack`: what an acks=all answer waits for beyond the in-sync replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlushAck {
+    /// A flush round where ours is the only copy that the answer would rest on; nothing where others hold it too.
+    Auto,
+    /// A flush round, always.
+    Group,
+    /// Nothing, as Apache Kafka does.
+    None,
+}
+
+impl Default for StaticConfig {
+    /// An empty file.
+    fn default() -> Self {
+        Self::from_file(BrokerFile::default())
+    }
+}
+
+impl StaticConfig {
+    /// Reads a checked file; what it does not set is the table's default.
+    pub fn from_file(file: BrokerFile) -> Self {
+        let int = |name: &str| i32::try_from(file.number(name)).unwrap_or(i32::MAX);
+        let short = |name: &str| i16::try_from(file.number(name)).unwrap_or(i16::MAX);
+        StaticConfig {
+            shards: 0,
+            auto_create_topics_enable: file.flag("auto.create.topics.enable"),
+            num_partitions: int("num.partitions"),
+            default_replication_factor: short("default.replication.factor"),
+            min_insync_replicas: int("min.insync.replicas"),
+            message_max_bytes: int("message.max.bytes"),
+            fetch_max_bytes: int("fetch.max.bytes"),
+            offsets_topic_num_partitions: int("offsets.topic.num.partitions"),
+            offsets_topic_replication_factor: short("offsets.topic.replication.factor"),
+            offsets_topic_segment_bytes: int("offsets.topic.segment.bytes"),
+            broker_rack: file.text("broker.rack").map(str::to_owned),
+            broker_heartbeat_interval_ms: file.number("broker.heartbeat.interval.ms"),
+            broker_session_timeout_ms: file.number("broker.session.timeout.ms"),
+            flush_ack: match file.text("log.flush.ack") {
+                Some("group") => FlushAck::Group,
+                Some("none") => FlushAck::None,
+                Some(_) | None => FlushAck::Auto,
+            },
+            values: file.values().clone(),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The tables hold together, and values, layers and warnings read as Kafka's do.
+
+use super::*;
+
+fn values(pairs: &[(&str, &str)]) -> Values {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn tables_are_sorted_and_their_defaults_pass_their_own_checks() {
+    for table in [BROKER_KEYS, TOPIC_KEYS, GROUP_KEYS, CLIENT_METRICS_KEYS] {
+        assert!(table.is_sorted_by(|a, b| a.name < b.name));
+        for key in table {
+            if let Some(default) = key.default.filter(|_| key.validator != Validator::NonEmptyList) {
+                assert_eq!(key.check(default), Ok(()), "{}", key.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn refusals_speak_kafkas_sentences() {
+    let refusal = |name: &str, value: &str| topic_key(name).unwrap().check(value).unwrap_err();
+    assert_eq!(
+        refusal("retention.ms", "abc"),
+        "Invalid value abc for configuration retention.ms: Not a number of type LONG"
+    );
+    assert_eq!(
+        refusal("segment.index.bytes", "3"),
+        "Invalid value 3 for configuration segment.index.bytes: Value must be at least 4"
+    );
+    assert_eq!(
+        refusal("preallocate", "yes"),
+        "Invalid value yes for configuration preallocate: Expected value to be either true or false"
+    );
+}
+
+#[test]
+fn a_typing_error_is_answered_with_the_nearest_name() {
+    let (_, warnings) = BrokerFile::new(values(&[
+        ("num.partition", "3"),
+        ("zookeeper.connect", "x"),
+        ("num.io.threads", "8"),
+    ]))
+    .unwrap();
+    assert_eq!(
+        warnings,
+        [
+            Warning::WithoutEffect { name: "num.io.threads".to_owned() },
+            Warning::Unknown { name: "num.partition".to_owned(), nearest: Some("num.partitions") },
+            Warning::Removed { name: "zookeeper.connect".to_owned() },
+        ]
+    );
+}
+
+#[test]
+fn the_strongest_layer_gives_the_value_and_hours_become_milliseconds() {
+    let (per_broker, file) = (Values::new(), values(&[("log.retention.hours", "2")]));
+    let cluster_wide = values(&[("log.retention.ms", "5000")]);
+    let from_file = BrokerLayers { per_broker: &per_broker, cluster_wide: &per_broker, file: &file };
+    let from_cluster = BrokerLayers { per_broker: &per_broker, cluster_wide: &cluster_wide, file: &file };
+    let value = |layers: &BrokerLayers<'_>, overrides: &Values| {
+        let effective = topic_effective("retention.ms", overrides, layers).unwrap();
+        (effective.value.unwrap(), effective.source)
+    };
+    assert_eq!(value(&from_file, &Values::new()), ("7200000".to_owned(), Source::StaticBroker));
+    assert_eq!(value(&from_cluster, &Values::new()), ("5000".to_owned(), Source::DynamicDefaultBroker));
+    let own = values(&[("retention.ms", "1")]);
+    assert_eq!(value(&from_cluster, &own), ("1".to_owned(), Source::DynamicTopic));
+}
