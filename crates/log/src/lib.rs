@@ -1,1 +1,32 @@
 //! One partition's log on disk: append, read, truncate, index, recover. The only crate that touches files, and only in `disk.rs`.
+
+pub mod append;
+pub mod config;
+pub mod directory;
+pub mod disk;
+pub mod epochs;
+pub mod fault;
+pub mod flush;
+#[allow(clippy::module_inception)]
+mod log;
+pub mod recovery;
+pub mod retention;
+mod segment;
+pub mod transactions;
+pub mod view;
+
+pub use append::{AppendOrigin, AppendRefused, Appended};
+pub use config::LogConfig;
+pub use directory::LogDirectory;
+pub use disk::{Disk, DiskSpace, FileHandle};
+pub use fault::Fault;
+pub use flush::{FlushOutcome, FlushWork};
+pub use log::{Closed, Log};
+pub use recovery::{OpenMode, RecoveryReport};
+pub use retention::Removal;
+pub use view::{
+    ActiveProducer, Fetched, LogSlice, LogView, OffsetSpec, ReadLimit, ReadRefused, TimestampOffset,
+};
+
+/// Topic ids and directory ids.
+pub type TopicId = [u8; 16];

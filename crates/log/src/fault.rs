@@ -1,0 +1,85 @@
+//! The one error of this crate that is not an answer to a client: a disk operation failed or the bytes on disk are not a log.
+//! Owns the description only; what follows from a fault (directory offline, process exit) is decided above.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What was being done when the fault happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    Open,
+    Read,
+    Write,
+    Truncate,
+    Sync,
+    SyncDirectory,
+    Rename,
+    Remove,
+    CreateDirectory,
+    List,
+    Space,
+    Recover,
+}
+
+/// Why it failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The operating system (or the simulated disk) refused.
+    Io { kind: std::io::ErrorKind, text: String },
+    /// The bytes are not what the format says; they are reported, never served and never cut silently.
+    Corrupt(String),
+    /// An earlier write or flush of this log failed, so its unsynced pages can no longer be trusted (RELIABILITY §4).
+    Poisoned,
+}
+
+/// Any disk error. The log (and by the broker's decision its directory) is dead after one from `Write` or `Sync`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub operation: Operation,
+    pub path: PathBuf,
+    pub cause: Cause,
+}
+
+impl Fault {
+    pub fn io(operation: Operation, path: &Path, error: &std::io::Error) -> Fault {
+        Fault {
+            operation,
+            path: path.to_path_buf(),
+            cause: Cause::Io { kind: error.kind(), text: error.to_string() },
+        }
+    }
+
+    pub fn corrupt(operation: Operation, path: &Path, what: impl Into<String>) -> Fault {
+        Fault { operation, path: path.to_path_buf(), cause: Cause::Corrupt(what.into()) }
+    }
+
+    pub fn poisoned(path: &Path) -> Fault {
+        Fault { operation: Operation::Write, path: path.to_path_buf(), cause: Cause::Poisoned }
+    }
+
+    /// The file or directory does not exist: often an answer, not a fault.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self.cause, Cause::Io { kind: std::io::ErrorKind::NotFound, .. })
+    }
+
+    /// No space left: the caller may free some and go on with other logs; this log is poisoned all the same.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(
+            self.cause,
+            Cause::Io { kind: std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded, .. }
+        )
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} of {}: ", self.operation, self.path.display())?;
+        match &self.cause {
+            Cause::Io { text, .. } => f.write_str(text),
+            Cause::Corrupt(what) => write!(f, "corrupt: {what}"),
+            Cause::Poisoned => f.write_str("an earlier write or flush failed, nothing more is accepted"),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}

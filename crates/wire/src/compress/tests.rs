@@ -1,0 +1,79 @@
+use super::*;
+
+const ALL: [Compression; 5] =
+    [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
+
+fn text(length: usize) -> Vec<u8> {
+    (0..length).map(|i| b"abcdefgh"[(i * i / 7 + i / 100) % 8]).collect()
+}
+
+#[test]
+fn every_codec_gives_back_what_it_took() {
+    for codec in ALL {
+        for length in [0, 1, 100, 32 << 10, (32 << 10) + 1, 300_000] {
+            let input = text(length);
+            let packed = compress(codec, None, &input);
+            let back = decompress(codec, &packed, DecompressLimit::default()).unwrap();
+            assert_eq!(&back[..], &input[..], "{codec} {length}");
+        }
+    }
+}
+
+#[test]
+fn levels_change_the_size_and_not_the_content() {
+    let input = text(200_000);
+    for codec in [Compression::Gzip, Compression::Zstd] {
+        let quick = compress(codec, Some(1), &input);
+        let dense = compress(codec, Some(9), &input);
+        assert!(dense.len() <= quick.len());
+        assert_eq!(decompress(codec, &dense, DecompressLimit::default()).unwrap(), input);
+    }
+}
+
+#[test]
+fn output_stops_at_the_limit() {
+    let zeros = vec![0u8; 2 << 20];
+    for codec in [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
+        let packed = compress(codec, None, &zeros);
+        let limit = DecompressLimit::with_max_output(1 << 20);
+        assert_eq!(
+            decompress(codec, &packed, limit),
+            Err(DecompressError::TooLarge { limit: 1 << 20 }),
+            "{codec}"
+        );
+        let exact = DecompressLimit::with_max_output(2 << 20);
+        assert_eq!(decompress(codec, &packed, exact).unwrap().len(), 2 << 20, "{codec}");
+    }
+}
+
+#[test]
+fn a_bomb_is_stopped_by_its_ratio() {
+    let zeros = vec![0u8; 40 << 20];
+    let packed = compress(Compression::Zstd, None, &zeros);
+    let limit = DecompressLimit::default();
+    assert!(matches!(decompress(Compression::Zstd, &packed, limit), Err(DecompressError::TooLarge { .. })));
+}
+
+#[test]
+fn raw_snappy_is_understood() {
+    let input = text(10_000);
+    let raw = Bytes::from(snap::raw::Encoder::new().compress_vec(&input).unwrap());
+    assert_eq!(decompress(Compression::Snappy, &raw, DecompressLimit::default()).unwrap(), input);
+}
+
+#[test]
+fn damaged_input_is_an_error_and_never_a_panic() {
+    let input = text(5_000);
+    let mut seed = 7u64;
+    for codec in [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
+        let packed = compress(codec, None, &input);
+        for _ in 0..300 {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            let mut damaged = packed.to_vec();
+            let at = (seed >> 33) as usize % damaged.len();
+            damaged[at] ^= (seed as u8) | 1;
+            damaged.truncate(damaged.len() - (seed >> 20) as usize % 3);
+            let _ = decompress(codec, &Bytes::from(damaged), DecompressLimit::default());
+        }
+    }
+}
