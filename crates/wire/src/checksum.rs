@@ -1,0 +1,67 @@
+//! The two hash functions that Kafka's formats fix: CRC-32C over record batches, murmur2 over keys and group ids.
+
+/// CRC-32C (Castagnoli), as in the header of a record batch.
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes) as u32
+}
+
+/// CRC-32C over several slices that stand one after another.
+pub fn crc32c_of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u32 {
+    let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
+    for part in parts {
+        digest.update(part);
+    }
+    digest.finalize() as u32
+}
+
+/// Kafka's 32-bit murmur2 with its own seed: a key's partition is `(murmur2(key) & 0x7fffffff) % partitions`.
+pub fn murmur2(bytes: &[u8]) -> i32 {
+    const FACTOR: u32 = 0x5bd1_e995;
+    const SEED: u32 = 0x9747_b28c;
+    let mut hash = SEED ^ bytes.len() as u32;
+    let mut words = bytes.chunks_exact(4);
+    for word in &mut words {
+        let number = word.iter().rev().fold(0u32, |number, &byte| (number << 8) | u32::from(byte));
+        let mixed = number.wrapping_mul(FACTOR);
+        hash = hash.wrapping_mul(FACTOR) ^ (mixed ^ (mixed >> 24)).wrapping_mul(FACTOR);
+    }
+    let rest = words.remainder();
+    if !rest.is_empty() {
+        hash ^= rest.iter().rev().fold(0u32, |number, &byte| (number << 8) | u32::from(byte));
+        hash = hash.wrapping_mul(FACTOR);
+    }
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(FACTOR);
+    (hash ^ (hash >> 15)) as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crc32c_of_the_standard_check_text() {
+        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+        assert_eq!(crc32c_of_parts([&b"1234"[..], b"", b"56789"]), 0xe306_9283);
+    }
+
+    #[test]
+    fn murmur2_agrees_with_the_reference() {
+        // Computed with org.apache.kafka.common.utils.Utils.murmur2 of 4.4.0.
+        for (text, hash) in MURMUR2_OF_THE_REFERENCE {
+            assert_eq!(murmur2(text.as_bytes()), hash, "{text}");
+        }
+    }
+
+    const MURMUR2_OF_THE_REFERENCE: [(&str, i32); 9] = [
+        ("", 275646681),
+        ("1", -1993445489),
+        ("12", 126087238),
+        ("123", -267702483),
+        ("1234", -1614185708),
+        ("group", 2113841843),
+        ("order-4711", 1584983611),
+        ("äöü€", 563110447),
+        ("a-little-bit-long-string", -985981536),
+    ];
+}
