@@ -10,7 +10,8 @@ pub use builder::{BatchAttributes, RecordBatchBuilder};
 pub use control::{ControlRecord, ControlType, EndTransactionMarker, control_batch, end_transaction_batch};
 pub use record::{Record, RecordHeader, RecordRef, Records, record_size};
 pub use validate::{
-    InvalidBatch, ProduceRules, RecordError, Refusal, ValidBatches, validate_internal, validate_produce,
+    InvalidBatch, MAX_RECORD_ERRORS, ProduceRules, RecordError, Refusal, ValidBatch, ValidBatches,
+    stamp_internal, validate_internal, validate_produce,
 };
 
 use crate::compress::{Compression, DecompressError};

@@ -4,7 +4,13 @@ const ALL: [Compression; 5] =
     [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
 
 fn text(length: usize) -> Vec<u8> {
-    (0..length).map(|i| b"abcdefgh"[(i * i / 7 + i / 100) % 8]).collect()
+    const WORDS: [&str; 8] = ["the ", "log ", "is ", "what ", "users ", "trust ", "offset ", "epoch\n"];
+    let mut seed = 1u32;
+    let words = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        WORDS[seed as usize >> 29]
+    });
+    words.flat_map(str::bytes).take(length).collect()
 }
 
 #[test]

@@ -8,6 +8,8 @@ use super::{
 };
 use crate::compress::{Compression, DecompressLimit};
 use bytes::Bytes;
+use std::fmt;
+use std::ops::Deref;
 
 /// One topic's rules for produced batches.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,25 +29,70 @@ pub struct ProduceRules {
     pub level: Option<i32>,
 }
 
+/// One batch that may be appended as it is: header and records apart, so that a header can change without a copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidBatch {
+    header: BatchHeader,
+    payload: Bytes,
+}
+
+impl Deref for ValidBatch {
+    type Target = BatchHeader;
+
+    fn deref(&self) -> &BatchHeader {
+        &self.header
+    }
+}
+
+impl ValidBatch {
+    fn of(batch: &RecordBatch) -> ValidBatch {
+        ValidBatch { header: *batch.header(), payload: batch.payload() }
+    }
+
+    pub fn header(&self) -> &BatchHeader {
+        &self.header
+    }
+
+    /// The records, compressed or not.
+    pub fn payload(&self) -> &Bytes {
+        &self.payload
+    }
+
+    /// One piece again (a copy).
+    pub fn to_batch(&self) -> RecordBatch {
+        let mut bytes = Vec::with_capacity(self.header.size_in_bytes());
+        bytes.extend_from_slice(&self.header.to_bytes());
+        bytes.extend_from_slice(&self.payload);
+        RecordBatch { header: self.header, bytes: Bytes::from(bytes) }
+    }
+}
+
 /// Batches that may be appended as they are: sizes, CRC and records were checked. Only this module makes them.
 #[derive(Clone, Debug)]
 pub struct ValidBatches {
-    batches: Vec<RecordBatch>,
-    /// The topic's stamp, -1 for CreateTime.
+    batches: Vec<ValidBatch>,
     log_append_time: i64,
+    size_in_bytes: usize,
 }
 
 impl ValidBatches {
-    pub fn batches(&self) -> &[RecordBatch] {
+    fn new(batches: Vec<ValidBatch>, log_append_time: i64) -> ValidBatches {
+        let size_in_bytes = batches.iter().map(|batch| batch.size_in_bytes()).sum();
+        ValidBatches { batches, log_append_time, size_in_bytes }
+    }
+
+    /// Never empty.
+    pub fn batches(&self) -> &[ValidBatch] {
         &self.batches
     }
 
+    /// The stamp a LogAppendTime topic gave, -1 for CreateTime.
     pub fn log_append_time(&self) -> i64 {
         self.log_append_time
     }
 
     pub fn size_in_bytes(&self) -> usize {
-        self.batches.iter().map(|batch| batch.size_in_bytes()).sum()
+        self.size_in_bytes
     }
 
     pub fn record_count(&self) -> u64 {
@@ -64,10 +111,6 @@ pub enum Refusal {
     InvalidTimestamp,
     /// MESSAGE_TOO_LARGE
     TooLarge,
-    /// UNSUPPORTED_FOR_MESSAGE_FORMAT
-    UnsupportedFormat,
-    /// UNSUPPORTED_COMPRESSION_TYPE
-    UnsupportedCompression,
 }
 
 /// A refused batch, as Produce v8 and later tell it.
@@ -89,15 +132,74 @@ pub struct RecordError {
 /// Bound of the error list, so that a small batch of bad records cannot make a large answer.
 pub const MAX_RECORD_ERRORS: usize = 100;
 
+impl fmt::Display for InvalidBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for InvalidBatch {}
+
+impl InvalidBatch {
+    fn new(refusal: Refusal, message: impl Into<String>) -> InvalidBatch {
+        InvalidBatch { refusal, message: message.into(), record_errors: Vec::new() }
+    }
+}
+
+impl From<BatchError> for InvalidBatch {
+    /// Legacy formats and wrong structure are INVALID_RECORD, damage is CORRUPT_MESSAGE, as the reference answers.
+    fn from(error: BatchError) -> InvalidBatch {
+        let refusal = match &error {
+            BatchError::Truncated { .. }
+            | BatchError::Magic(0 | 1)
+            | BatchError::Record(_)
+            | BatchError::Codec(_) => Refusal::InvalidRecord,
+            BatchError::BadLength(_)
+            | BatchError::Magic(_)
+            | BatchError::Crc { .. }
+            | BatchError::Compression(_) => Refusal::Corrupt,
+        };
+        InvalidBatch::new(refusal, error.to_string())
+    }
+}
+
 /// Checks a client's records for one partition: exactly one v2 batch with offsets from 0. Restamps and recompresses it if the
 /// topic demands so.
 pub fn validate_produce(
-    records: Bytes,
+    mut records: Bytes,
     rules: &ProduceRules,
     now_ms: i64,
 ) -> Result<ValidBatches, InvalidBatch> {
-    let _ = (records, rules, now_ms);
-    unimplemented!("landing next")
+    let batch = RecordBatch::take(&mut records)?;
+    // A torn rest is trimmed as the reference does; a second whole batch is refused.
+    if RecordBatch::take(&mut records).is_ok() {
+        return Err(InvalidBatch::new(
+            Refusal::InvalidRecord,
+            "a produce request holds one batch per partition",
+        ));
+    }
+    check_header(&batch, rules)?;
+    batch.verify_crc()?;
+
+    let source = batch.compression()?;
+    let target = rules.compression.unwrap_or(source);
+    let payload = batch.decompressed(rules.decompress_limit)?;
+    let walked = walk(&batch, &payload, rules, now_ms)?;
+
+    let log_append_time = match rules.timestamp_type {
+        TimestampType::CreateTime => NO_TIMESTAMP,
+        TimestampType::LogAppendTime => now_ms,
+    };
+    let mut valid = if source == target && walked.contiguous {
+        ValidBatch::of(&batch)
+    } else {
+        rebuild(&batch, &payload, target, rules)?
+    };
+    restamp(&mut valid, rules.timestamp_type, walked.max_timestamp, log_append_time);
+    if valid.size_in_bytes() > rules.max_message_bytes as usize {
+        return Err(too_large(valid.size_in_bytes(), rules));
+    }
+    Ok(ValidBatches::new(vec![valid], log_append_time))
 }
 
 /// Wraps batches built on this node (coordinators, the quorum): structure and CRC are checked, contents are trusted.
@@ -106,5 +208,188 @@ pub fn validate_internal(records: Bytes) -> Result<ValidBatches, BatchError> {
     for batch in &batches {
         batch.verify_crc()?;
     }
-    Ok(ValidBatches { batches, log_append_time: NO_TIMESTAMP })
+    if batches.is_empty() {
+        return Err(BatchError::Record("no batch at all"));
+    }
+    Ok(ValidBatches::new(batches.iter().map(ValidBatch::of).collect(), NO_TIMESTAMP))
+}
+
+/// Restamps internal batches for a LogAppendTime topic (an operator may have set one on an internal topic).
+pub fn stamp_internal(mut valid: ValidBatches, timestamp_type: TimestampType, now_ms: i64) -> ValidBatches {
+    match timestamp_type {
+        TimestampType::CreateTime => valid,
+        TimestampType::LogAppendTime => {
+            for batch in &mut valid.batches {
+                restamp(batch, timestamp_type, NO_TIMESTAMP, now_ms);
+            }
+            valid.log_append_time = now_ms;
+            valid
+        }
+    }
+}
+
+fn check_header(batch: &RecordBatch, rules: &ProduceRules) -> Result<(), InvalidBatch> {
+    let refuse = |message: String| Err(InvalidBatch::new(Refusal::InvalidRecord, message));
+    if batch.base_offset != 0 {
+        return refuse(format!("a produced batch starts at offset 0, not {}", batch.base_offset));
+    }
+    if batch.size_in_bytes() > rules.max_message_bytes as usize {
+        return Err(too_large(batch.size_in_bytes(), rules));
+    }
+    if batch.record_count <= 0 {
+        return refuse(format!("batch counts {} records", batch.record_count));
+    }
+    if i64::from(batch.last_offset_delta) + 1 != i64::from(batch.record_count) {
+        return refuse(format!(
+            "batch counts {} records but its last offset is {}",
+            batch.record_count, batch.last_offset_delta
+        ));
+    }
+    if batch.is_control() {
+        return refuse("clients may not write control batches".into());
+    }
+    if batch.has_producer_id() && batch.base_sequence < 0 {
+        return refuse(format!(
+            "sequence {} of producer {} is negative",
+            batch.base_sequence, batch.producer_id
+        ));
+    }
+    Ok(())
+}
+
+fn too_large(size: usize, rules: &ProduceRules) -> InvalidBatch {
+    let message =
+        format!("a batch of {size} bytes is larger than max.message.bytes={}", rules.max_message_bytes);
+    InvalidBatch::new(Refusal::TooLarge, message)
+}
+
+/// What one pass over the records found.
+struct Walked {
+    max_timestamp: i64,
+    /// Offset deltas are 0, 1, 2, …; if not the batch is rebuilt, as old clients need.
+    contiguous: bool,
+}
+
+/// The hot loop of a produce: parses each record once, allocates only for errors.
+fn walk(
+    batch: &RecordBatch,
+    payload: &[u8],
+    rules: &ProduceRules,
+    now_ms: i64,
+) -> Result<Walked, InvalidBatch> {
+    let mut rest = payload;
+    let mut walked = Walked { max_timestamp: NO_TIMESTAMP, contiguous: true };
+    let mut errors = Errors::default();
+    for index in 0..batch.record_count {
+        let record = RecordRef::take(&mut rest)?;
+        let timestamp = match batch.timestamp_type() {
+            TimestampType::CreateTime => batch.base_timestamp.wrapping_add(record.timestamp_delta),
+            TimestampType::LogAppendTime => batch.max_timestamp,
+        };
+        if rules.compacted && record.key.is_none() {
+            errors.add(index, "a compacted topic needs a key on every record".into());
+        } else if let Some(message) = bad_timestamp(batch.timestamp_type(), timestamp, rules, now_ms) {
+            errors.timestamp = true;
+            errors.add(index, message);
+        }
+        walked.max_timestamp = walked.max_timestamp.max(timestamp);
+        walked.contiguous &= record.offset_delta == index;
+    }
+    if !rest.is_empty() {
+        return Err(BatchError::Record("batch holds more records than it counts").into());
+    }
+    errors.finish()?;
+    Ok(walked)
+}
+
+fn bad_timestamp(kind: TimestampType, timestamp: i64, rules: &ProduceRules, now_ms: i64) -> Option<String> {
+    if rules.timestamp_type == TimestampType::CreateTime && timestamp != NO_TIMESTAMP {
+        let age = now_ms.saturating_sub(timestamp);
+        let bad = age > rules.timestamp_before_max_ms || age.saturating_neg() > rules.timestamp_after_max_ms;
+        return bad.then(|| {
+            format!(
+                "timestamp {timestamp} is outside [{}, {}]",
+                now_ms.saturating_sub(rules.timestamp_before_max_ms),
+                now_ms.saturating_add(rules.timestamp_after_max_ms)
+            )
+        });
+    }
+    (kind == TimestampType::LogAppendTime).then(|| "a producer may not stamp LogAppendTime itself".into())
+}
+
+/// Offending records of a batch.
+#[derive(Default)]
+struct Errors {
+    count: usize,
+    first: Vec<RecordError>,
+    timestamp: bool,
+}
+
+impl Errors {
+    fn add(&mut self, batch_index: i32, message: String) {
+        self.count += 1;
+        if self.first.len() < MAX_RECORD_ERRORS {
+            self.first.push(RecordError { batch_index, message });
+        }
+    }
+
+    fn finish(self) -> Result<(), InvalidBatch> {
+        if self.count == 0 {
+            return Ok(());
+        }
+        let (refusal, what) = if self.timestamp {
+            (Refusal::InvalidTimestamp, "One or more records have been rejected due to invalid timestamp")
+        } else {
+            (Refusal::InvalidRecord, "One or more records have been rejected")
+        };
+        let example = self.first.first().map(|error| error.message.as_str()).unwrap_or_default();
+        let message = format!("{what} ({} in this batch, the first: {example})", self.count);
+        Err(InvalidBatch { refusal, message, record_errors: self.first })
+    }
+}
+
+/// Sets what the topic's timestamp type and the records say; recomputes the CRC only if something changed.
+fn restamp(valid: &mut ValidBatch, timestamp_type: TimestampType, max_timestamp: i64, log_append_time: i64) {
+    let max_timestamp = match timestamp_type {
+        TimestampType::CreateTime => max_timestamp,
+        TimestampType::LogAppendTime => log_append_time,
+    };
+    if valid.header.timestamp_type() != timestamp_type || valid.header.max_timestamp != max_timestamp {
+        valid.header.set_timestamps(timestamp_type, max_timestamp);
+        valid.header.crc = header_crc(&valid.header, &valid.payload);
+    }
+}
+
+/// Writes the records anew with another codec (or with their offsets put right).
+fn rebuild(
+    batch: &RecordBatch,
+    payload: &Bytes,
+    target: Compression,
+    rules: &ProduceRules,
+) -> Result<ValidBatch, InvalidBatch> {
+    let mut builder = RecordBatchBuilder::new(BatchAttributes {
+        compression: target,
+        level: rules.level,
+        producer_id: batch.producer_id,
+        producer_epoch: batch.producer_epoch,
+        base_sequence: batch.base_sequence,
+        transactional: batch.is_transactional(),
+        ..BatchAttributes::default()
+    });
+    let mut rest: &[u8] = payload;
+    for _ in 0..batch.record_count {
+        let record = RecordRef::take(&mut rest)?;
+        let headers: Vec<RecordHeader> = record
+            .headers()
+            .map(|(key, value)| RecordHeader {
+                key: payload.slice_ref(key),
+                value: value.map(|value| payload.slice_ref(value)),
+            })
+            .collect();
+        let timestamp = batch.base_timestamp.wrapping_add(record.timestamp_delta);
+        builder.append(timestamp, record.key, record.value, &headers);
+    }
+    let built = builder.build();
+    let header = BatchHeader::parse(&built)?;
+    Ok(ValidBatch { header, payload: built.slice(HEADER_BYTES..) })
 }
