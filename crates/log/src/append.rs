@@ -1,7 +1,9 @@
 //! What an append is asked for and what it answers: origins, results, refusals. No state, no I/O.
 
 use crate::fault::Fault;
-use wire::record_batch::BatchError;
+use std::fmt;
+use wire::ErrorCode;
+use wire::record_batch::{BatchError, InvalidBatch};
 
 /// Who appends. Decides which checks apply (KIP-98, KIP-890).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,4 +52,60 @@ pub enum AppendRefused {
     OffsetsOutOfOrder { expected: i64, found: i64 },
     /// The disk failed now or earlier: this log accepts nothing any more.
     Storage(Fault),
+}
+
+impl AppendRefused {
+    /// What the client is told.
+    pub fn error_code(&self) -> ErrorCode {
+        match self {
+            AppendRefused::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
+            AppendRefused::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+            AppendRefused::TransactionCoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
+            AppendRefused::InvalidTransactionState(_) | AppendRefused::NeedsVerification => {
+                ErrorCode::InvalidTxnState
+            }
+            AppendRefused::RecordTooLarge { .. } => ErrorCode::MessageTooLarge,
+            AppendRefused::BatchLargerThanSegment { .. } => ErrorCode::RecordListTooLarge,
+            AppendRefused::Invalid(error) => InvalidBatch::from(error.clone()).error_code(),
+            AppendRefused::OffsetsOutOfOrder { .. } => ErrorCode::CorruptMessage,
+            AppendRefused::Storage(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+impl fmt::Display for AppendRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AppendRefused::OutOfOrderSequence { producer_id, expected, found } => {
+                write!(f, "producer {producer_id} sent sequence {found}, {expected} was expected")
+            }
+            AppendRefused::InvalidProducerEpoch { producer_id, current, found } => {
+                write!(f, "producer {producer_id} is at epoch {current}, the batch has {found}")
+            }
+            AppendRefused::TransactionCoordinatorFenced { current, found } => {
+                write!(f, "a marker of coordinator epoch {found} came after one of {current}")
+            }
+            AppendRefused::InvalidTransactionState(what) => f.write_str(what),
+            AppendRefused::NeedsVerification => f.write_str("the transaction is not verified yet"),
+            AppendRefused::RecordTooLarge { size, limit } => {
+                write!(f, "a batch of {size} bytes is larger than {limit}")
+            }
+            AppendRefused::BatchLargerThanSegment { size, limit } => {
+                write!(f, "{size} bytes do not fit a segment of {limit}")
+            }
+            AppendRefused::Invalid(error) => write!(f, "{error}"),
+            AppendRefused::OffsetsOutOfOrder { expected, found } => {
+                write!(f, "offset {found} does not follow the log's end {expected}")
+            }
+            AppendRefused::Storage(fault) => write!(f, "{fault}"),
+        }
+    }
+}
+
+impl std::error::Error for AppendRefused {}
+
+impl From<Fault> for AppendRefused {
+    fn from(fault: Fault) -> AppendRefused {
+        AppendRefused::Storage(fault)
+    }
 }

@@ -1,6 +1,7 @@
 //! The topic-level settings that a log obeys, parsed. Key names, defaults and text forms belong to `broker::config`.
 
-use wire::compress::Compression;
+use wire::compress::{Compression, DecompressLimit};
+use wire::record_batch::ProduceRules;
 pub use wire::record_batch::TimestampType;
 
 /// One topic's log settings, shared by all its partitions (`Arc<LogConfig>`). `Default` gives Kafka 4.4's defaults.
@@ -92,6 +93,35 @@ impl Default for LogConfig {
             min_cleanable_dirty_ratio: 0.5,
             producer_id_expiration_ms: 24 * 3_600_000,
             max_producers: 100_000,
+        }
+    }
+}
+
+/// Bound of one decompressed batch, whatever the topic says: memory is ours to protect (RELIABILITY §5.1).
+pub const MAX_DECOMPRESSED_BYTES: usize = 64 << 20;
+
+impl LogConfig {
+    /// What a leader demands of produced batches of this topic.
+    pub fn produce_rules(&self) -> ProduceRules {
+        let max_output = MAX_DECOMPRESSED_BYTES.min(self.max_decompressed_message_bytes as usize);
+        ProduceRules {
+            max_message_bytes: self.max_message_bytes,
+            decompress_limit: DecompressLimit::with_max_output(max_output),
+            compacted: self.compact,
+            timestamp_type: self.timestamp_type,
+            timestamp_before_max_ms: self.timestamp_before_max_ms,
+            timestamp_after_max_ms: self.timestamp_after_max_ms,
+            compression: self.compression,
+            level: self.compression.and_then(|codec| self.level(codec)),
+        }
+    }
+
+    fn level(&self, codec: Compression) -> Option<i32> {
+        match codec {
+            Compression::Gzip => Some(self.gzip_level),
+            Compression::Lz4 => Some(self.lz4_level),
+            Compression::Zstd => Some(self.zstd_level),
+            Compression::None | Compression::Snappy => None,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! One log directory: its identity (`meta.properties`), its checkpoints, its partitions' names. Owns no partition.
 
-use crate::TopicId;
 use crate::disk::Disk;
 use crate::fault::Fault;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use wire::Uuid;
 
 /// Offsets per partition, as the checkpoint files hold them.
 pub type Offsets = BTreeMap<(String, i32), i64>;
@@ -28,7 +28,7 @@ pub enum Checkpoint {
 pub struct MetaProperties {
     pub cluster_id: Option<String>,
     pub node_id: Option<i32>,
-    pub directory_id: Option<TopicId>,
+    pub directory_id: Option<Uuid>,
 }
 
 /// A log directory.

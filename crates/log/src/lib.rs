@@ -27,6 +27,3 @@ pub use retention::Removal;
 pub use view::{
     ActiveProducer, Fetched, LogSlice, LogView, OffsetSpec, ReadLimit, ReadRefused, TimestampOffset,
 };
-
-/// Topic ids and directory ids.
-pub type TopicId = [u8; 16];

@@ -193,7 +193,7 @@ impl Log {
     }
 
     /// Renames the directory to `<topic>-<partition>.<uuid>-delete` and answers the job that removes it after the delay.
-    pub fn delete(self, unique: crate::TopicId, now_ms: i64) -> Result<Option<Removal>, Fault> {
+    pub fn delete(self, unique: wire::Uuid, now_ms: i64) -> Result<Option<Removal>, Fault> {
         let _ = (unique, now_ms);
         unimplemented!("landing next")
     }

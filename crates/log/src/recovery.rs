@@ -1,7 +1,7 @@
 //! Opening a partition directory: what a crash may have left is told apart from what it may not. Above the durable point the
 //! first bad batch ends the log; below it a bad batch is corruption, reported and never cut. Never serves anything itself.
 
-use crate::TopicId;
+use wire::Uuid;
 
 /// What the directory's checkpoints and the image say about a partition before it is opened.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct OpenMode {
     /// From `replication-offset-checkpoint`.
     pub high_watermark: i64,
     /// Written to (and compared with) `partition.metadata`; `None` for logs without one.
-    pub topic_id: Option<TopicId>,
+    pub topic_id: Option<Uuid>,
 }
 
 impl Default for OpenMode {

@@ -6,6 +6,7 @@ use super::{
     BatchAttributes, BatchError, BatchHeader, HEADER_BYTES, NO_TIMESTAMP, RecordBatch, RecordBatchBuilder,
     RecordHeader, RecordRef, TimestampType,
 };
+use crate::ErrorCode;
 use crate::compress::{Compression, DecompressLimit};
 use bytes::Bytes;
 use std::fmt;
@@ -141,6 +142,16 @@ impl fmt::Display for InvalidBatch {
 impl std::error::Error for InvalidBatch {}
 
 impl InvalidBatch {
+    /// What the producer is told.
+    pub fn error_code(&self) -> ErrorCode {
+        match self.refusal {
+            Refusal::Corrupt => ErrorCode::CorruptMessage,
+            Refusal::InvalidRecord => ErrorCode::InvalidRecord,
+            Refusal::InvalidTimestamp => ErrorCode::InvalidTimestamp,
+            Refusal::TooLarge => ErrorCode::MessageTooLarge,
+        }
+    }
+
     fn new(refusal: Refusal, message: impl Into<String>) -> InvalidBatch {
         InvalidBatch { refusal, message: message.into(), record_errors: Vec::new() }
     }
