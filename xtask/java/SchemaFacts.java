@@ -76,7 +76,7 @@ public class SchemaFacts {
             String pkg = cls.getName();
             String room = pkg.contains(".raft.") ? "raft" : pkg.contains(".server.log.remote") ? "remote"
                 : name.startsWith("ConsumerProtocol") || name.startsWith("DefaultPrincipal") ? "client" : "raft";
-            if (name.equals("ProducerSnapshot") || name.equals("EndTxnMarker")) room = "log";
+            if (List.of("ProducerSnapshot", "EndTxnMarker", "AbortedTxn", "ControlRecordTypeSchema").contains(name)) room = "log";
             rooms.computeIfAbsent(room, r -> new ArrayList<>()).add(message("message", name, cls));
         }
         for (Map.Entry<String, List<String>> room : rooms.entrySet()) {

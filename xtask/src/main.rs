@@ -8,6 +8,7 @@
     reason = "a chore runner starts processes, waits for them and reads the clock"
 )]
 
+mod codegen;
 mod process;
 mod stages;
 mod tally;
@@ -29,6 +30,11 @@ const CHORES: &[Chore] = &[
         name: "test",
         about: "everything CI runs; `test --list` names the stages, `test STAGE…` picks some",
         run: stages::command,
+    },
+    Chore {
+        name: "codegen",
+        about: "crates/wire/schema/*.msg to Rust; `--check` only tells whether it is fresh",
+        run: codegen::command,
     },
     Chore {
         name: "tidy",

@@ -1,0 +1,348 @@
+//! `Decoder`: a cursor over one frame. Every length is checked against the bytes that are left before it is believed,
+//! and arrays are paid from a budget before they are allocated (the class of CVE-2022-34917 and its successors).
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::Decode;
+use crate::{Str, Uuid};
+
+/// What one frame may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// Elements of one array; Kafka 4.4 refuses more than a million.
+    pub max_array_elements: usize,
+    /// Tagged fields of one struct; Kafka 4.4 refuses more than ten thousand.
+    pub max_tagged_fields: usize,
+    /// Bytes of memory that all arrays of the frame may take together, beside the frame itself.
+    pub max_allocation_bytes: usize,
+}
+
+impl DecodeLimits {
+    /// The limits for a frame of this many bytes. Honest messages need up to a few times their wire size (a partition of
+    /// 40 bytes becomes a struct of 150); the rest is room for small frames.
+    pub const fn for_frame(frame_bytes: usize) -> DecodeLimits {
+        DecodeLimits {
+            max_array_elements: 1_000_000,
+            max_tagged_fields: 10_000,
+            max_allocation_bytes: (1 << 20) + frame_bytes.saturating_mul(16),
+        }
+    }
+}
+
+/// Why bytes are not the message they claim to be. All of them mean: close the connection, or refuse the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecodeError {
+    /// The bytes end inside a value, or a length reaches behind them.
+    Truncated,
+    /// A length is not one that its type can have.
+    InvalidLength,
+    /// Null where this version knows no null.
+    UnexpectedNull,
+    /// A string is not UTF-8.
+    InvalidUtf8,
+    /// A varint of more than five (or ten) bytes.
+    InvalidVarint,
+    /// An array, or the arrays of the frame together, ask for more than the limits give.
+    TooLarge,
+    /// More tagged fields than the limits give.
+    TooManyTags,
+    /// A tagged field is longer or shorter than its declared size.
+    InvalidTagSize,
+    /// The message has no such version.
+    UnsupportedVersion,
+    /// A record of a type that this build does not know.
+    UnknownRecord {
+        /// The record type's number.
+        api_key: i16,
+        /// The version it was written in.
+        version: i16,
+    },
+    /// Bytes are left after a record that must fill its value.
+    TrailingBytes,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DecodeError::Truncated => "the bytes end inside a value",
+            DecodeError::InvalidLength => "a length is invalid",
+            DecodeError::UnexpectedNull => "a value that cannot be null is null",
+            DecodeError::InvalidUtf8 => "a string is not UTF-8",
+            DecodeError::InvalidVarint => "a varint is too long",
+            DecodeError::TooLarge => "an array is larger than the limit",
+            DecodeError::TooManyTags => "more tagged fields than the limit",
+            DecodeError::InvalidTagSize => "a tagged field has another size than it declares",
+            DecodeError::UnsupportedVersion => "the version is not supported",
+            DecodeError::UnknownRecord { api_key, version } => {
+                return write!(f, "unknown record type {api_key}, version {version}");
+            }
+            DecodeError::TrailingBytes => "bytes are left after the value",
+        })
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+/// A struct's tagged section while it is being read.
+#[derive(Debug)]
+pub struct Tags {
+    /// Tags that are still to come.
+    left: u32,
+    /// Where the field announced last must end; meaningless before the first.
+    end: usize,
+}
+
+/// A cursor over one frame.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    frame: Bytes,
+    at: usize,
+    flexible: bool,
+    limits: DecodeLimits,
+}
+
+impl Decoder {
+    /// A cursor at the start of `frame`.
+    pub fn new(frame: Bytes, limits: DecodeLimits) -> Decoder {
+        Decoder { frame, at: 0, flexible: false, limits }
+    }
+
+    /// A cursor with the usual limits for a frame of this size.
+    pub fn of(frame: Bytes) -> Decoder {
+        let limits = DecodeLimits::for_frame(frame.len());
+        Decoder::new(frame, limits)
+    }
+
+    /// Whether strings and arrays are compact and structs carry tagged fields.
+    #[inline]
+    pub fn flexible(&self) -> bool {
+        self.flexible
+    }
+
+    /// Chooses between the flexible encoding and the old one.
+    #[inline]
+    pub fn set_flexible(&mut self, flexible: bool) {
+        self.flexible = flexible;
+    }
+
+    /// How many bytes are left.
+    #[inline]
+    pub fn remaining(&self) -> usize {
+        self.frame.len() - self.at
+    }
+
+    /// What has not been read yet.
+    pub fn rest(&self) -> Bytes {
+        self.frame.slice(self.at..)
+    }
+
+    /// Fails unless everything has been read.
+    pub fn finish(&self) -> Result<(), DecodeError> {
+        if self.remaining() == 0 { Ok(()) } else { Err(DecodeError::TrailingBytes) }
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let bytes = self.frame.get(self.at..).and_then(|rest| rest.first_chunk::<N>());
+        let bytes = *bytes.ok_or(DecodeError::Truncated)?;
+        self.at += N;
+        Ok(bytes)
+    }
+
+    /// One byte, signed.
+    #[inline]
+    pub fn i8(&mut self) -> Result<i8, DecodeError> {
+        Ok(i8::from_be_bytes(self.array()?))
+    }
+
+    /// Two bytes, signed.
+    #[inline]
+    pub fn i16(&mut self) -> Result<i16, DecodeError> {
+        Ok(i16::from_be_bytes(self.array()?))
+    }
+
+    /// Two bytes, unsigned.
+    #[inline]
+    pub fn u16(&mut self) -> Result<u16, DecodeError> {
+        Ok(u16::from_be_bytes(self.array()?))
+    }
+
+    /// Four bytes, signed.
+    #[inline]
+    pub fn i32(&mut self) -> Result<i32, DecodeError> {
+        Ok(i32::from_be_bytes(self.array()?))
+    }
+
+    /// Four bytes, unsigned.
+    #[inline]
+    pub fn u32(&mut self) -> Result<u32, DecodeError> {
+        Ok(u32::from_be_bytes(self.array()?))
+    }
+
+    /// Eight bytes, signed.
+    #[inline]
+    pub fn i64(&mut self) -> Result<i64, DecodeError> {
+        Ok(i64::from_be_bytes(self.array()?))
+    }
+
+    /// Eight bytes, IEEE 754.
+    #[inline]
+    pub fn f64(&mut self) -> Result<f64, DecodeError> {
+        Ok(f64::from_be_bytes(self.array()?))
+    }
+
+    /// One byte; anything but zero is true, as Kafka reads it.
+    #[inline]
+    pub fn bool(&mut self) -> Result<bool, DecodeError> {
+        Ok(self.i8()? != 0)
+    }
+
+    /// Sixteen bytes.
+    #[inline]
+    pub fn uuid(&mut self) -> Result<Uuid, DecodeError> {
+        Ok(Uuid(self.array()?))
+    }
+
+    /// An unsigned varint of at most five bytes. Padded forms are read and high bits of the fifth byte dropped, as
+    /// Kafka does.
+    #[inline]
+    pub fn unsigned_varint(&mut self) -> Result<u32, DecodeError> {
+        match self.frame.get(self.at) {
+            Some(&byte) if byte < 0x80 => {
+                self.at += 1;
+                Ok(u32::from(byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    #[cold]
+    fn long_varint(&mut self) -> Result<u32, DecodeError> {
+        let mut number = 0;
+        for shift in [0, 7, 14, 21, 28] {
+            let [byte] = self.array()?;
+            number |= u32::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(DecodeError::InvalidVarint)
+    }
+
+    /// A zigzag varint, as in records.
+    pub fn varint(&mut self) -> Result<i32, DecodeError> {
+        let number = self.unsigned_varint()?;
+        Ok((number >> 1) as i32 ^ -((number & 1) as i32))
+    }
+
+    /// A zigzag varint of at most ten bytes, as in records.
+    pub fn varlong(&mut self) -> Result<i64, DecodeError> {
+        let mut number = 0u64;
+        for shift in (0..70).step_by(7) {
+            let [byte] = self.array()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok((number >> 1) as i64 ^ -((number & 1) as i64));
+            }
+        }
+        Err(DecodeError::InvalidVarint)
+    }
+
+    /// The next `length` bytes, sharing the frame's buffer.
+    #[inline]
+    pub fn take(&mut self, length: usize) -> Result<Bytes, DecodeError> {
+        if length > self.remaining() {
+            return Err(DecodeError::Truncated);
+        }
+        let start = self.at;
+        self.at += length;
+        Ok(self.frame.slice(start..self.at))
+    }
+
+    /// A declared length: `None` for null. Any negative one is null, as Kafka reads it.
+    #[inline]
+    fn length(&mut self) -> Result<Option<usize>, DecodeError> {
+        let length =
+            if self.flexible { (self.unsigned_varint()? as i32).wrapping_sub(1) } else { self.i32()? };
+        Ok(usize::try_from(length).ok())
+    }
+
+    /// A string, or null.
+    #[inline]
+    pub fn nullable_string(&mut self) -> Result<Option<Str>, DecodeError> {
+        let length = if self.flexible {
+            (self.unsigned_varint()? as i32).wrapping_sub(1)
+        } else {
+            i32::from(self.i16()?)
+        };
+        match usize::try_from(length) {
+            Err(_) => Ok(None),
+            Ok(0) => Ok(Some(Str::new())),
+            Ok(length) if length > 0x7fff => Err(DecodeError::InvalidLength),
+            Ok(length) => Str::from_utf8(self.take(length)?).map(Some).ok_or(DecodeError::InvalidUtf8),
+        }
+    }
+
+    /// Bytes, or null: a slice of the frame.
+    #[inline]
+    pub fn nullable_bytes(&mut self) -> Result<Option<Bytes>, DecodeError> {
+        match self.length()? {
+            Some(length) => Ok(Some(self.take(length)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The declared element count of an array of `T`, or `None` for null. When this succeeds, the elements fit into
+    /// what is left of the frame and their memory has been taken from the budget.
+    #[inline]
+    pub fn array_length<T: Decode>(&mut self) -> Result<Option<usize>, DecodeError> {
+        let Some(count) = self.length()? else { return Ok(None) };
+        if count.saturating_mul(T::MIN_SIZE.max(1)) > self.remaining() {
+            return Err(DecodeError::Truncated);
+        }
+        let memory = count.saturating_mul(size_of::<T>());
+        if count > self.limits.max_array_elements || memory > self.limits.max_allocation_bytes {
+            return Err(DecodeError::TooLarge);
+        }
+        self.limits.max_allocation_bytes -= memory;
+        Ok(Some(count))
+    }
+
+    /// Opens a struct's tagged section.
+    #[inline]
+    pub fn tags(&mut self) -> Result<Tags, DecodeError> {
+        let left = self.unsigned_varint()?;
+        if left as usize > self.limits.max_tagged_fields {
+            return Err(DecodeError::TooManyTags);
+        }
+        Ok(Tags { left, end: self.at })
+    }
+
+    /// The next tag; first makes sure that the field before it was read to its end.
+    #[inline]
+    pub fn next_tag(&mut self, tags: &mut Tags) -> Result<Option<u32>, DecodeError> {
+        if self.at != tags.end {
+            return Err(DecodeError::InvalidTagSize);
+        }
+        if tags.left == 0 {
+            return Ok(None);
+        }
+        tags.left -= 1;
+        let tag = self.unsigned_varint()?;
+        let size = self.unsigned_varint()? as usize;
+        if size > self.remaining() {
+            return Err(DecodeError::Truncated);
+        }
+        tags.end = self.at + size;
+        Ok(Some(tag))
+    }
+
+    /// Passes over a field of an unknown tag.
+    #[inline]
+    pub fn skip_tag(&mut self, tags: &Tags) -> Result<(), DecodeError> {
+        self.at = tags.end;
+        Ok(())
+    }
+}

@@ -1,0 +1,235 @@
+//! `Encoder`: a rope. Small values go into one growing buffer; large `Bytes` (records) are kept by reference, so a fetch
+//! answer of megabytes is written without copying a record.
+
+use bytes::Bytes;
+
+/// The type without a value.
+pub type Never = std::convert::Infallible;
+
+/// From this many bytes on, a `Bytes` is pushed by reference instead of being copied: below, the copy is cheaper than
+/// one more piece for the vectored write.
+const REFERENCE_FROM: usize = 1024;
+
+/// Collects one message.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    /// All bytes that were copied.
+    inline: Vec<u8>,
+    /// Large pieces, each with the place in `inline` that it stands before; places never decrease.
+    pieces: Vec<(usize, Bytes)>,
+    /// Bytes in `pieces`.
+    pieces_length: usize,
+    flexible: bool,
+    /// How many tagged fields are open. Inside of one nothing is kept by reference, since its size goes before it.
+    tag_depth: u32,
+}
+
+/// Where a tagged field's content began.
+#[derive(Debug)]
+pub struct TagStart(usize);
+
+impl Encoder {
+    /// An empty encoder.
+    pub fn new() -> Encoder {
+        Encoder::with_capacity(256)
+    }
+
+    /// An empty encoder with room for this many copied bytes.
+    pub fn with_capacity(bytes: usize) -> Encoder {
+        Encoder { inline: Vec::with_capacity(bytes), ..Encoder::default() }
+    }
+
+    /// Whether strings and arrays are compact and structs carry tagged fields.
+    #[inline]
+    pub fn flexible(&self) -> bool {
+        self.flexible
+    }
+
+    /// Chooses between the flexible encoding and the old one.
+    #[inline]
+    pub fn set_flexible(&mut self, flexible: bool) {
+        self.flexible = flexible;
+    }
+
+    /// All bytes written so far.
+    pub fn length(&self) -> usize {
+        self.inline.len() + self.pieces_length
+    }
+
+    /// Overwrites four bytes that were written earlier, counted without the pieces kept by reference.
+    pub(crate) fn patch_i32(&mut self, at: usize, number: i32) {
+        if let Some(place) = self.inline.get_mut(at..at + 4) {
+            place.copy_from_slice(&number.to_be_bytes());
+        }
+    }
+
+    /// The message in pieces, in order, for a vectored write.
+    pub fn finish(self) -> Vec<Bytes> {
+        let inline = Bytes::from(self.inline);
+        let mut chunks = Vec::with_capacity(self.pieces.len() * 2 + 1);
+        let mut from = 0;
+        for (before, piece) in self.pieces {
+            if before > from {
+                chunks.push(inline.slice(from..before));
+                from = before;
+            }
+            chunks.push(piece);
+        }
+        if from < inline.len() {
+            chunks.push(inline.slice(from..));
+        }
+        chunks
+    }
+
+    /// The message in one buffer; copies the large pieces.
+    pub fn into_bytes(self) -> Bytes {
+        if self.pieces.is_empty() {
+            return Bytes::from(self.inline);
+        }
+        let mut whole = Vec::with_capacity(self.length());
+        for chunk in self.finish() {
+            whole.extend_from_slice(&chunk);
+        }
+        Bytes::from(whole)
+    }
+
+    /// Copies bytes as they are.
+    #[inline]
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.inline.extend_from_slice(bytes);
+    }
+
+    /// One byte, signed.
+    #[inline]
+    pub fn i8(&mut self, number: i8) {
+        self.raw(&number.to_be_bytes());
+    }
+
+    /// Two bytes, signed.
+    #[inline]
+    pub fn i16(&mut self, number: i16) {
+        self.raw(&number.to_be_bytes());
+    }
+
+    /// Two bytes, unsigned.
+    #[inline]
+    pub fn u16(&mut self, number: u16) {
+        self.raw(&number.to_be_bytes());
+    }
+
+    /// Four bytes, signed.
+    #[inline]
+    pub fn i32(&mut self, number: i32) {
+        self.raw(&number.to_be_bytes());
+    }
+
+    /// Four bytes, unsigned.
+    #[inline]
+    pub fn u32(&mut self, number: u32) {
+        self.raw(&number.to_be_bytes());
+    }
+
+    /// Eight bytes, signed.
+    #[inline]
+    pub fn i64(&mut self, number: i64) {
+        self.raw(&number.to_be_bytes());
+    }
+
+    /// Eight bytes, IEEE 754.
+    #[inline]
+    pub fn f64(&mut self, number: f64) {
+        self.raw(&number.to_be_bytes());
+    }
+
+    /// An unsigned varint.
+    #[inline]
+    pub fn unsigned_varint(&mut self, mut number: u32) {
+        while number >= 0x80 {
+            self.inline.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.inline.push(number as u8);
+    }
+
+    /// A zigzag varint, as in records.
+    pub fn varint(&mut self, number: i32) {
+        self.unsigned_varint(((number << 1) ^ (number >> 31)) as u32);
+    }
+
+    /// A zigzag varint of up to ten bytes, as in records.
+    pub fn varlong(&mut self, number: i64) {
+        let mut number = ((number << 1) ^ (number >> 63)) as u64;
+        while number >= 0x80 {
+            self.inline.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.inline.push(number as u8);
+    }
+
+    /// The length before bytes or the count before an array; `None` is null.
+    #[inline]
+    pub fn length_prefix(&mut self, length: Option<usize>) {
+        // A message is a frame, and a frame's length is an i32: more cannot be sent anyhow.
+        if self.flexible {
+            self.unsigned_varint(length.map_or(0, |length| length as u32 + 1));
+        } else {
+            self.i32(length.map_or(-1, |length| length as i32));
+        }
+    }
+
+    /// A string, or null. Kafka's strings end at 32,767 bytes; what is longer (only texts for people can be) is cut at
+    /// a character.
+    #[inline]
+    pub fn nullable_string(&mut self, text: Option<&str>) {
+        let text = text.map(|text| if text.len() > 0x7fff { shortened(text) } else { text });
+        if self.flexible {
+            self.unsigned_varint(text.map_or(0, |text| text.len() as u32 + 1));
+        } else {
+            self.i16(text.map_or(-1, |text| text.len() as i16));
+        }
+        self.raw(text.unwrap_or("").as_bytes());
+    }
+
+    /// Bytes, or null; kept by reference when they are many.
+    #[inline]
+    pub fn nullable_bytes(&mut self, bytes: Option<&Bytes>) {
+        self.length_prefix(bytes.map(Bytes::len));
+        if let Some(bytes) = bytes {
+            self.push(bytes);
+        }
+    }
+
+    /// Bytes without a length; kept by reference when they are many.
+    #[inline]
+    pub fn push(&mut self, bytes: &Bytes) {
+        if bytes.len() < REFERENCE_FROM || self.tag_depth > 0 {
+            self.raw(bytes);
+        } else {
+            self.pieces_length += bytes.len();
+            self.pieces.push((self.inline.len(), bytes.clone()));
+        }
+    }
+
+    /// Opens a tagged field; its size is put before it by [`Encoder::end_tag`].
+    pub fn begin_tag(&mut self, tag: u32) -> TagStart {
+        self.unsigned_varint(tag);
+        self.tag_depth += 1;
+        TagStart(self.inline.len())
+    }
+
+    /// Closes a tagged field.
+    pub fn end_tag(&mut self, TagStart(start): TagStart) {
+        self.tag_depth -= 1;
+        let end = self.inline.len();
+        self.unsigned_varint((end - start) as u32);
+        let width = self.inline.len() - end;
+        if let Some(content_and_size) = self.inline.get_mut(start..) {
+            content_and_size.rotate_right(width);
+        }
+    }
+}
+
+#[cold]
+fn shortened(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(0x7fff)).unwrap_or("")
+}
