@@ -1,30 +1,48 @@
-//! The only file-system trait and its real implementation. Owns descriptors (a bounded LRU: an idle partition holds none) and
+//! The only file-system trait and its real implementation. Owns descriptors (a bounded set: an idle partition holds none) and
 //! system calls; never interprets bytes, never retries a failed sync. No mmap (SIGBUS on a full disk, one map per partition).
 
-use crate::fault::Fault;
+use crate::fault::{Fault, Operation};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::io::IoSlice;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
-/// A file by name; opening it happens when it is used. Cheap to clone; follows renames made through the disk.
+/// A file by name; opening it happens when it is used. Cheap to clone; follows renames made through it.
 #[derive(Clone, Debug)]
-pub struct FileHandle(pub(crate) Arc<FileEntry>);
+pub struct FileHandle(Arc<FileEntry>);
 
 #[derive(Debug)]
-pub(crate) struct FileEntry {
-    pub(crate) path: Mutex<PathBuf>,
+struct FileEntry {
+    state: Mutex<FileState>,
+    /// Set on use, cleared by the eviction clock.
+    touched: AtomicBool,
+}
+
+#[derive(Debug)]
+struct FileState {
+    path: PathBuf,
+    descriptor: Option<Arc<OwnedFd>>,
 }
 
 impl FileHandle {
     pub fn new(path: impl Into<PathBuf>) -> FileHandle {
-        FileHandle(Arc::new(FileEntry { path: Mutex::new(path.into()) }))
+        let state = FileState { path: path.into(), descriptor: None };
+        FileHandle(Arc::new(FileEntry { state: Mutex::new(state), touched: AtomicBool::new(false) }))
     }
 
     pub fn path(&self) -> PathBuf {
-        self.0.path.lock().clone()
+        self.0.state.lock().path.clone()
+    }
+
+    /// The file's directory was renamed; an open descriptor stays good.
+    pub fn moved_to(&self, path: PathBuf) {
+        self.0.state.lock().path = path;
     }
 }
 
@@ -67,6 +85,8 @@ pub trait Disk: Send + Sync + Debug {
     fn remove(&self, file: &FileHandle) -> Result<(), Fault>;
     /// Lets go of the descriptor, if one is held.
     fn release(&self, file: &FileHandle);
+    /// The descriptor, for readers that move bytes without a copy (sendfile); `None` where there is no such thing.
+    fn descriptor(&self, file: &FileHandle) -> Result<Option<Arc<OwnedFd>>, Fault>;
 
     /// Creates a directory and its parents.
     fn create_directory(&self, path: &Path) -> Result<(), Fault>;
@@ -74,14 +94,311 @@ pub trait Disk: Send + Sync + Debug {
     fn list(&self, path: &Path) -> Result<Vec<DirectoryEntry>, Fault>;
     fn exists(&self, path: &Path) -> bool;
     fn sync_directory(&self, path: &Path) -> Result<(), Fault>;
-    /// Renames a directory; handles of files inside must be renamed by their owner (`FileHandle::moved_to`).
+    /// Renames a directory; handles of files inside are told by their owner (`FileHandle::moved_to`).
     fn rename_directory(&self, from: &Path, to: &Path) -> Result<(), Fault>;
     /// Removes a directory with all it holds; an absent one is no fault.
     fn remove_directory(&self, path: &Path) -> Result<(), Fault>;
     fn space(&self, path: &Path) -> Result<DiskSpace, Fault>;
+    /// Takes Kafka's advisory lock (`.lock`, a POSIX record lock as Java takes it) for the life of this disk; false if another
+    /// process holds it.
+    fn lock(&self, path: &Path) -> Result<bool, Fault>;
 
     /// A whole small file.
-    fn read_file(&self, path: &Path) -> Result<Bytes, Fault>;
+    fn read_file(&self, path: &Path) -> Result<Bytes, Fault> {
+        let file = FileHandle::new(path);
+        let length = self.length(&file)?;
+        let mut contents = Vec::new();
+        self.read_at(&file, 0, usize::try_from(length).unwrap_or(usize::MAX), &mut contents)?;
+        self.release(&file);
+        Ok(Bytes::from(contents))
+    }
+
     /// Replaces a small file atomically: temporary name, sync, rename, directory sync.
-    fn replace_file(&self, path: &Path, contents: &[u8]) -> Result<(), Fault>;
+    fn replace_file(&self, path: &Path, contents: &[u8]) -> Result<(), Fault> {
+        self.swap_file(path, contents)?;
+        self.sync_directory(path.parent().unwrap_or(Path::new(".")))
+    }
+
+    /// As `replace_file`, but the new name becomes durable with the next directory sync.
+    fn swap_file(&self, path: &Path, contents: &[u8]) -> Result<(), Fault> {
+        let mut temporary = path.as_os_str().to_os_string();
+        temporary.push(".tmp");
+        let file = FileHandle::new(temporary);
+        self.create(&file)?;
+        self.set_length(&file, 0)?;
+        self.write_at(&file, 0, &mut [IoSlice::new(contents)])?;
+        self.sync(&file)?;
+        self.rename(&file, path)?;
+        self.release(&file);
+        Ok(())
+    }
 }
+
+/// Real files. Descriptors are opened on use and at most `capacity` stay open, the least recently used go first (a clock).
+#[derive(Debug)]
+pub struct RealDisk {
+    capacity: usize,
+    open: Mutex<VecDeque<Weak<FileEntry>>>,
+    locks: Mutex<Vec<OwnedFd>>,
+}
+
+/// Descriptors kept for log files; sockets need the rest (RELIABILITY §6: 100,000 partitions share these).
+pub const DEFAULT_DESCRIPTORS: usize = 8192;
+
+impl Default for RealDisk {
+    fn default() -> RealDisk {
+        RealDisk::new(DEFAULT_DESCRIPTORS)
+    }
+}
+
+impl RealDisk {
+    pub fn new(capacity: usize) -> RealDisk {
+        RealDisk {
+            capacity: capacity.max(1),
+            open: Mutex::new(VecDeque::new()),
+            locks: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Descriptors open now.
+    pub fn open_descriptors(&self) -> usize {
+        let open = self.open.lock();
+        open.iter().filter_map(Weak::upgrade).filter(|entry| entry.state.lock().descriptor.is_some()).count()
+    }
+
+    fn descriptor_of(
+        &self,
+        file: &FileHandle,
+        flags: OFlags,
+        operation: Operation,
+    ) -> Result<Arc<OwnedFd>, Fault> {
+        let entry = &file.0;
+        let mut state = entry.state.lock();
+        entry.touched.store(true, Ordering::Relaxed);
+        if let Some(descriptor) = &state.descriptor {
+            return Ok(descriptor.clone());
+        }
+        let mode = Mode::from_raw_mode(0o644);
+        let opened = match rustix::fs::open(&state.path, flags | OFlags::RDWR | OFlags::CLOEXEC, mode) {
+            Err(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => {
+                // Others took our share: give half of ours back and try once more.
+                self.evict(self.capacity / 2, Some(entry));
+                rustix::fs::open(&state.path, flags | OFlags::RDWR | OFlags::CLOEXEC, mode)
+            }
+            other => other,
+        };
+        let descriptor = Arc::new(opened.map_err(|error| io_fault(operation, &state.path, error))?);
+        state.descriptor = Some(descriptor.clone());
+        drop(state);
+        self.open.lock().push_back(Arc::downgrade(entry));
+        self.evict(self.capacity, Some(entry));
+        Ok(descriptor)
+    }
+
+    /// Closes descriptors until at most `keep` are open. The entry of the caller is left alone.
+    fn evict(&self, keep: usize, caller: Option<&Arc<FileEntry>>) {
+        let mut open = self.open.lock();
+        // Two rounds: the first may only clear the marks.
+        let mut turns = open.len() * 2;
+        while open.len() > keep && turns > 0 {
+            turns -= 1;
+            let Some(weak) = open.pop_front() else { break };
+            let Some(entry) = weak.upgrade() else { continue };
+            let spared = caller.is_some_and(|caller| Arc::ptr_eq(caller, &entry));
+            if spared || entry.touched.swap(false, Ordering::Relaxed) {
+                open.push_back(weak);
+                continue;
+            }
+            // A locked entry is in use by another thread: spare it.
+            match entry.state.try_lock() {
+                Some(mut state) => state.descriptor = None,
+                None => open.push_back(weak),
+            }
+        }
+    }
+
+    fn close(&self, file: &FileHandle) {
+        if file.0.state.lock().descriptor.take().is_some() {
+            self.open.lock().retain(|weak| !std::ptr::eq(weak.as_ptr(), Arc::as_ptr(&file.0)));
+        }
+    }
+}
+
+fn io_fault(operation: Operation, path: &Path, error: rustix::io::Errno) -> Fault {
+    Fault::io(operation, path, &std::io::Error::from(error))
+}
+
+/// Runs a system call again when a signal cut it short.
+fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    loop {
+        match call() {
+            Err(rustix::io::Errno::INTR) => {}
+            other => return other,
+        }
+    }
+}
+
+impl Disk for RealDisk {
+    fn create(&self, file: &FileHandle) -> Result<(), Fault> {
+        self.descriptor_of(file, OFlags::CREATE, Operation::Open).map(drop)
+    }
+
+    fn write_at(
+        &self,
+        file: &FileHandle,
+        mut position: u64,
+        slices: &mut [IoSlice<'_>],
+    ) -> Result<(), Fault> {
+        let descriptor = self.descriptor_of(file, OFlags::empty(), Operation::Write)?;
+        let mut rest = slices;
+        IoSlice::advance_slices(&mut rest, 0);
+        while !rest.is_empty() {
+            let written = retry(|| rustix::io::pwritev(&descriptor, rest, position))
+                .map_err(|error| io_fault(Operation::Write, &file.path(), error))?;
+            if written == 0 {
+                let error = std::io::Error::from(std::io::ErrorKind::WriteZero);
+                return Err(Fault::io(Operation::Write, &file.path(), &error));
+            }
+            position += written as u64;
+            IoSlice::advance_slices(&mut rest, written);
+        }
+        Ok(())
+    }
+
+    fn read_at(
+        &self,
+        file: &FileHandle,
+        mut position: u64,
+        length: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<usize, Fault> {
+        if length == 0 {
+            return Ok(0);
+        }
+        let descriptor = self.descriptor_of(file, OFlags::empty(), Operation::Read)?;
+        let start = into.len();
+        let end = start.saturating_add(length);
+        into.reserve_exact(length);
+        while into.len() < end {
+            let read =
+                retry(|| rustix::io::pread(&descriptor, rustix::buffer::spare_capacity(into), position))
+                    .map_err(|error| io_fault(Operation::Read, &file.path(), error))?;
+            if read == 0 {
+                break;
+            }
+            position += read as u64;
+        }
+        // The allocator may have given more room than was asked for.
+        into.truncate(end);
+        Ok(into.len() - start)
+    }
+
+    fn length(&self, file: &FileHandle) -> Result<u64, Fault> {
+        let path = file.path();
+        let status = rustix::fs::stat(&path).map_err(|error| io_fault(Operation::Read, &path, error))?;
+        Ok(u64::try_from(status.st_size).unwrap_or(0))
+    }
+
+    fn set_length(&self, file: &FileHandle, length: u64) -> Result<(), Fault> {
+        let descriptor = self.descriptor_of(file, OFlags::empty(), Operation::Truncate)?;
+        retry(|| rustix::fs::ftruncate(&descriptor, length))
+            .map_err(|error| io_fault(Operation::Truncate, &file.path(), error))
+    }
+
+    fn sync(&self, file: &FileHandle) -> Result<(), Fault> {
+        let descriptor = self.descriptor_of(file, OFlags::empty(), Operation::Sync)?;
+        // Not retried on any error, EINTR included: after a failure the kernel has forgotten the pages (fsyncgate).
+        rustix::fs::fdatasync(&descriptor).map_err(|error| io_fault(Operation::Sync, &file.path(), error))
+    }
+
+    fn rename(&self, file: &FileHandle, to: &Path) -> Result<(), Fault> {
+        let mut state = file.0.state.lock();
+        rustix::fs::rename(&state.path, to)
+            .map_err(|error| io_fault(Operation::Rename, &state.path, error))?;
+        state.path = to.to_path_buf();
+        Ok(())
+    }
+
+    fn remove(&self, file: &FileHandle) -> Result<(), Fault> {
+        self.close(file);
+        let path = file.path();
+        match rustix::fs::unlink(&path) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+            Err(error) => Err(io_fault(Operation::Remove, &path, error)),
+        }
+    }
+
+    fn release(&self, file: &FileHandle) {
+        self.close(file);
+    }
+
+    fn descriptor(&self, file: &FileHandle) -> Result<Option<Arc<OwnedFd>>, Fault> {
+        self.descriptor_of(file, OFlags::empty(), Operation::Read).map(Some)
+    }
+
+    fn create_directory(&self, path: &Path) -> Result<(), Fault> {
+        std::fs::create_dir_all(path).map_err(|error| Fault::io(Operation::CreateDirectory, path, &error))
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<DirectoryEntry>, Fault> {
+        let fault = |error: std::io::Error| Fault::io(Operation::List, path, &error);
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(fault)? {
+            let entry = entry.map_err(fault)?;
+            // A file that vanishes between listing and looking (a janitor's deletion) is not there.
+            let Ok(status) = entry.metadata() else { continue };
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            names.push(DirectoryEntry { name, is_directory: status.is_dir(), length: status.len() });
+        }
+        names.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(names)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        rustix::fs::stat(path).is_ok()
+    }
+
+    fn sync_directory(&self, path: &Path) -> Result<(), Fault> {
+        let fault = |error| io_fault(Operation::SyncDirectory, path, error);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let descriptor = rustix::fs::open(path, flags, Mode::empty()).map_err(fault)?;
+        rustix::fs::fsync(&descriptor).map_err(fault)
+    }
+
+    fn rename_directory(&self, from: &Path, to: &Path) -> Result<(), Fault> {
+        rustix::fs::rename(from, to).map_err(|error| io_fault(Operation::Rename, from, error))
+    }
+
+    fn remove_directory(&self, path: &Path) -> Result<(), Fault> {
+        match std::fs::remove_dir_all(path) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Fault::io(Operation::Remove, path, &error)),
+        }
+    }
+
+    fn space(&self, path: &Path) -> Result<DiskSpace, Fault> {
+        let status = rustix::fs::statvfs(path).map_err(|error| io_fault(Operation::Space, path, error))?;
+        Ok(DiskSpace {
+            total_bytes: status.f_blocks.saturating_mul(status.f_frsize),
+            available_bytes: status.f_bavail.saturating_mul(status.f_frsize),
+        })
+    }
+
+    fn lock(&self, path: &Path) -> Result<bool, Fault> {
+        let fault = |error| io_fault(Operation::Open, path, error);
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
+        let descriptor = rustix::fs::open(path, flags, Mode::from_raw_mode(0o644)).map_err(fault)?;
+        match rustix::fs::fcntl_lock(&descriptor, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {
+                self.locks.lock().push(descriptor);
+                Ok(true)
+            }
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => Ok(false),
+            Err(error) => Err(fault(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

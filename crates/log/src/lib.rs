@@ -12,18 +12,20 @@ mod log;
 pub mod recovery;
 pub mod retention;
 mod segment;
+pub mod sim_disk;
 pub mod transactions;
 pub mod view;
 
 pub use append::{AppendOrigin, AppendRefused, Appended};
 pub use config::LogConfig;
 pub use directory::LogDirectory;
-pub use disk::{Disk, DiskSpace, FileHandle};
+pub use disk::{Disk, DiskSpace, FileHandle, RealDisk};
 pub use fault::Fault;
 pub use flush::{FlushOutcome, FlushWork};
 pub use log::{Closed, Log};
 pub use recovery::{OpenMode, RecoveryReport};
 pub use retention::Removal;
+pub use sim_disk::SimDisk;
 pub use view::{
     ActiveProducer, Fetched, LogSlice, LogView, OffsetSpec, ReadLimit, ReadRefused, TimestampOffset,
 };
