@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use wire::Str;
+pub use wire::record_batch::TimestampType;
 
 /// One header of a record. Names may repeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,15 +66,6 @@ impl Record {
         self.headers.push(Header { key: key.into(), value });
         self
     }
-}
-
-/// What a timestamp means (`message.timestamp.type`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimestampType {
-    /// The producer set it.
-    CreateTime,
-    /// The broker set it.
-    LogAppendTime,
 }
 
 /// A record that was consumed.

@@ -93,9 +93,29 @@ impl Outcome {
         }
     }
 
-    /// Resolves when the whole batch, or all of its parts, are decided.
-    pub(crate) fn all(self: &Arc<Outcome>) -> Delivery {
-        Delivery { outcome: self.clone(), index: 0 }
+    /// The parts, if it was split; pending while nothing is decided.
+    fn poll_parts(&self, cx: &mut Context<'_>) -> Poll<Vec<Arc<Outcome>>> {
+        match &mut *self.state.lock() {
+            State::Waiting { wakers, .. } => {
+                wait(wakers, cx);
+                Poll::Pending
+            }
+            State::Split(parts) => Poll::Ready(parts.iter().map(|(_, part)| part.clone()).collect()),
+            State::Stored { .. } | State::Failed(_) => Poll::Ready(Vec::new()),
+        }
+    }
+}
+
+fn wait(wakers: &mut Vec<Waker>, cx: &Context<'_>) {
+    if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+        wakers.push(cx.waker().clone());
+    }
+}
+
+/// Resolves when all of them, and all parts of those that were split, are decided. Cancel-safe.
+pub(crate) async fn all_decided(mut outcomes: Vec<Arc<Outcome>>) {
+    while let Some(outcome) = outcomes.pop() {
+        outcomes.extend(std::future::poll_fn(|cx| outcome.poll_parts(cx)).await);
     }
 }
 
@@ -167,9 +187,7 @@ impl Future for Delivery {
             }
             let mut state = outcome.state.lock();
             if let State::Waiting { wakers, .. } = &mut *state {
-                if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-                    wakers.push(cx.waker().clone());
-                }
+                wait(wakers, cx);
                 return Poll::Pending;
             }
             // Decided between the two looks: look again.

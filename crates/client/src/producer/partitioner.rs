@@ -62,26 +62,26 @@ impl Chooser {
         Chooser { partitioner, topics: BTreeMap::new(), sticky_bytes, random: Random(seed) }
     }
 
-    /// The partition of a record. `available` holds the partitions that have a leader now; where it is empty all
-    /// count as available. `partitions` must be positive.
+    /// The partition of a record. `has_leader` tells which partitions can take records now; while none can, all count
+    /// as available. `partitions` must be positive.
     pub(crate) fn choose(
         &mut self,
         topic: &Str,
         key: Option<&[u8]>,
         size: usize,
         partitions: i32,
-        available: &[i32],
+        has_leader: &dyn Fn(i32) -> bool,
     ) -> i32 {
         let chosen = match (&self.partitioner, key) {
             (Partitioner::Murmur2, Some(key)) => Some(murmur2_partition(key, partitions)),
             (Partitioner::ConsistentRandom, Some(key)) if !key.is_empty() => Some(crc32_partition(key, partitions)),
             (Partitioner::Murmur2 | Partitioner::ConsistentRandom, None | Some(_)) => None,
-            (Partitioner::RoundRobin, _) => Some(self.next_turn(topic, partitions, available)),
+            (Partitioner::RoundRobin, _) => Some(self.next_turn(topic, partitions, has_leader)),
             (Partitioner::Custom(custom), key) => {
                 custom.partition(topic, key, partitions).filter(|chosen| (0..partitions).contains(chosen))
             }
         };
-        chosen.unwrap_or_else(|| self.stick(topic, size, partitions, available))
+        chosen.unwrap_or_else(|| self.stick(topic, size, partitions, has_leader))
     }
 
     fn state(&mut self, topic: &Str) -> &mut TopicState {
@@ -91,31 +91,36 @@ impl Chooser {
         self.topics.get_mut(topic).expect("inserted above")
     }
 
-    fn next_turn(&mut self, topic: &Str, partitions: i32, available: &[i32]) -> i32 {
+    fn next_turn(&mut self, topic: &Str, partitions: i32, has_leader: &dyn Fn(i32) -> bool) -> i32 {
         let state = self.state(topic);
         let turn = state.turn;
         state.turn = turn.wrapping_add(1);
-        match available.len() {
-            0 => (turn % partitions as u32) as i32,
-            count => available[turn as usize % count],
-        }
+        pick(partitions, has_leader, u64::from(turn))
     }
 
-    fn stick(&mut self, topic: &Str, size: usize, partitions: i32, available: &[i32]) -> i32 {
+    fn stick(&mut self, topic: &Str, size: usize, partitions: i32, has_leader: &dyn Fn(i32) -> bool) -> i32 {
         let (limit, random) = (self.sticky_bytes, self.random.next());
         let state = self.state(topic);
-        let usable = |chosen: i32| chosen < partitions && (available.is_empty() || available.contains(&chosen));
-        let current = state.sticky.filter(|&chosen| state.stuck_bytes < limit && usable(chosen));
-        let chosen = current.unwrap_or_else(|| {
-            state.stuck_bytes = 0;
-            match available.len() {
-                0 => (random % partitions as u64) as i32,
-                count => available[(random % count as u64) as usize],
+        let goes_on = |chosen: i32| state.stuck_bytes < limit && chosen < partitions && has_leader(chosen);
+        let chosen = match state.sticky.filter(|&chosen| goes_on(chosen)) {
+            Some(chosen) => chosen,
+            None => {
+                state.stuck_bytes = 0;
+                pick(partitions, has_leader, random)
             }
-        });
+        };
         state.sticky = Some(chosen);
         state.stuck_bytes += size;
         chosen
+    }
+}
+
+/// The `n`th available partition, counting round.
+fn pick(partitions: i32, has_leader: &dyn Fn(i32) -> bool, n: u64) -> i32 {
+    let available: Vec<i32> = (0..partitions).filter(|&index| has_leader(index)).collect();
+    match available.len() {
+        0 => (n % partitions as u64) as i32,
+        count => available[(n % count as u64) as usize],
     }
 }
 

@@ -32,7 +32,8 @@ fn consistent_random_is_the_crc32_of_the_key() {
 
 fn choices(partitioner: Partitioner, key: Option<&[u8]>, size: usize, available: &[i32]) -> Vec<i32> {
     let mut chooser = Chooser::new(partitioner, 100, 7);
-    (0..40).map(|_| chooser.choose(&Str::from("t"), key, size, 4, available)).collect()
+    let has_leader = |partition: i32| available.contains(&partition);
+    (0..40).map(|_| chooser.choose(&Str::from("t"), key, size, 4, &has_leader)).collect()
 }
 
 #[test]
