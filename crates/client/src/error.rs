@@ -76,7 +76,7 @@ impl Error {
 
     /// `Ok` for `NONE`, a refusal otherwise.
     pub(crate) fn check(code: i16, message: Option<&str>, doing: impl FnOnce() -> String) -> Result<()> {
-        let code = ErrorCode::from(code);
+        let code = ErrorCode::from_code(code);
         if code == ErrorCode::None {
             return Ok(());
         }
@@ -120,7 +120,8 @@ impl fmt::Display for Error {
             }
             Error::Network { address, cause } => write!(f, "{address}: {cause}"),
             Error::NoBroker { tried } => {
-                let list: Vec<String> = tried.iter().map(|(address, why)| format!("{address}: {why}")).collect();
+                let list: Vec<String> =
+                    tried.iter().map(|(address, why)| format!("{address}: {why}")).collect();
                 write!(f, "no broker answered ({})", list.join("; "))
             }
             Error::Timeout { doing, after, last } => {

@@ -1,7 +1,7 @@
 //! Options that all parts of a client share, with Kafka's defaults. Knows which Java property sets which field.
 
 use crate::error::{Error, Result};
-use crate::properties::{Properties, java_spelling, parse, parse_ms};
+use crate::properties::{Properties, java_spelling, parse_ms};
 use std::time::Duration;
 
 /// How a client finds and talks to its cluster.

@@ -102,8 +102,14 @@ mod tests {
     #[test]
     fn reads_what_java_reads() {
         let text = "# comment\n! too\n a = 1\nb: two words \nc three\nlong=x,\\\n    y\nempty=\nwith\\:colon=v\\=w\n";
-        let expected =
-            [("a", "1"), ("b", "two words "), ("c", "three"), ("long", "x,y"), ("empty", ""), ("with:colon", "v=w")];
+        let expected = [
+            ("a", "1"),
+            ("b", "two words "),
+            ("c", "three"),
+            ("long", "x,y"),
+            ("empty", ""),
+            ("with:colon", "v=w"),
+        ];
         let expected: Properties = expected.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         assert_eq!(parse_properties(text), expected);
     }

@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use wire::codec::{DecodeLimits, Decoder, Encoder, Message};
+use wire::codec::{Decoder, Encoder, Message};
 use wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use wire::{ApiKey, ErrorCode, Str};
 
@@ -117,7 +117,9 @@ impl Connection {
             let network = |cause| Error::Network { address: self.address.to_string(), cause };
             let body = self.peer.send(frame).await.map_err(network)?;
             // The error code leads the body in every version; a broker that does not know ours answers in version 0.
-            let code = body.first_chunk::<2>().map_or(ErrorCode::None, |code| i16::from_be_bytes(*code).into());
+            let code = body
+                .first_chunk::<2>()
+                .map_or(ErrorCode::None, |code| ErrorCode::from_code(i16::from_be_bytes(*code)));
             let told_in = if code == ErrorCode::UnsupportedVersion { 0 } else { version };
             let answer: ApiVersionsResponse = decode(body, told_in, &self.address)?;
             let ranges: BTreeMap<i16, (i16, i16)> =
@@ -128,14 +130,15 @@ impl Connection {
                     let offered = ranges.get(&ApiKey::ApiVersions.key()).map_or(0, |range| range.1);
                     version = offered.clamp(0, version - 1);
                 }
-                refused => return Err(Error::refused(refused, format!("ask {} for its versions", self.address))),
+                refused => {
+                    return Err(Error::refused(refused, format!("ask {} for its versions", self.address)));
+                }
             }
         }
     }
 }
 
 /// An answer to come. Dropping it does not recall the request.
-#[derive(Debug)]
 pub(crate) struct Pending<A> {
     answer: Answer,
     version: i16,
@@ -154,9 +157,7 @@ impl<A: Message> Future for Pending<A> {
 }
 
 fn decode<A: Message>(body: Bytes, version: i16, address: &str) -> Result<A> {
-    let mut decoder = Decoder::new(body, DecodeLimits::default());
-    A::decode(&mut decoder, version).map_err(|error| Error::Malformed {
-        what: format!("an answer of {address}"),
-        why: error.to_string(),
-    })
+    let mut decoder = Decoder::of(body);
+    A::decode(&mut decoder, version)
+        .map_err(|error| Error::Malformed { what: format!("an answer of {address}"), why: error.to_string() })
 }

@@ -122,7 +122,10 @@ impl Metadata {
     pub(crate) fn absorb(&self, answer: MetadataResponse, complete: bool, now: Instant) -> Metadata {
         let brokers = answer.brokers.into_iter().map(|broker| {
             let rack = broker.rack.map(|rack| rack.detached());
-            (broker.node_id, Broker { id: broker.node_id, host: broker.host.detached(), port: broker.port, rack })
+            (
+                broker.node_id,
+                Broker { id: broker.node_id, host: broker.host.detached(), port: broker.port, rack },
+            )
         });
         let (mut topics, mut topic_errors) = if complete {
             (BTreeMap::new(), BTreeMap::new())
@@ -131,7 +134,7 @@ impl Metadata {
         };
         for topic in answer.topics {
             let Some(name) = topic.name.as_ref().map(Str::detached) else { continue };
-            let error = ErrorCode::from(topic.error_code);
+            let error = ErrorCode::from_code(topic.error_code);
             topic_errors.remove(&name);
             topics.remove(&name);
             if error == ErrorCode::None {
@@ -199,7 +202,7 @@ mod tests {
         };
         let topic = MetadataResponseTopic {
             name: Some(Str::from("t")),
-            topic_id: Uuid::from([id; 16]),
+            topic_id: Uuid([id; 16]),
             partitions: vec![partition],
             ..MetadataResponseTopic::default()
         };
@@ -208,7 +211,8 @@ mod tests {
 
     fn leader_after(answers: &[MetadataResponse]) -> Option<(i32, i32)> {
         let now = Instant::now();
-        let last = answers.iter().fold(Metadata::empty(now), |known, told| known.absorb(told.clone(), true, now));
+        let last =
+            answers.iter().fold(Metadata::empty(now), |known, told| known.absorb(told.clone(), true, now));
         last.leader("t", 0)
     }
 

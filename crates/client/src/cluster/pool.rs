@@ -43,7 +43,12 @@ impl Pool {
     }
 
     /// The same for a known address; `node` is only the place in the pool.
-    pub(crate) async fn connection_to(&self, cluster: &Cluster, node: i32, address: &str) -> Result<Connection> {
+    pub(crate) async fn connection_to(
+        &self,
+        cluster: &Cluster,
+        node: i32,
+        address: &str,
+    ) -> Result<Connection> {
         let slot = self.slot(cluster, node);
         if let Some(live) = slot.live(address) {
             return Ok(live);
@@ -68,14 +73,16 @@ impl Pool {
     /// Any live connection to a node of the metadata (not to a bootstrap address).
     pub(crate) fn any_live(&self) -> Option<Connection> {
         let slots = self.slots.lock();
-        let mut live = slots.iter().filter(|(node, _)| **node >= 0).filter_map(|(_, slot)| slot.latest.lock().clone());
+        let mut live =
+            slots.iter().filter(|(node, _)| **node >= 0).filter_map(|(_, slot)| slot.latest.lock().clone());
         live.find(Connection::is_alive)
     }
 
     fn slot(&self, cluster: &Cluster, node: i32) -> Arc<Slot> {
         let options = cluster.options();
         let make = || {
-            let backoff = Backoff::new(options.reconnect_backoff, options.reconnect_backoff_max, random_seed());
+            let backoff =
+                Backoff::new(options.reconnect_backoff, options.reconnect_backoff_max, random_seed());
             let state = tokio::sync::Mutex::new(SlotState { backoff, not_before: None });
             Arc::new(Slot { state, latest: Mutex::new(None) })
         };
@@ -86,6 +93,9 @@ impl Pool {
 impl Slot {
     /// The connection, if it is alive and still goes where the broker is now.
     fn live(&self, address: &str) -> Option<Connection> {
-        self.latest.lock().clone().filter(|connection| connection.is_alive() && connection.address() == address)
+        self.latest
+            .lock()
+            .clone()
+            .filter(|connection| connection.is_alive() && connection.address() == address)
     }
 }

@@ -197,7 +197,8 @@ impl Accumulator {
             let due = match queue.due(now_ms, close_early, &self.options) {
                 Due::Now => true,
                 Due::At(deadline_ms) => {
-                    drained.deadline_ms = Some(drained.deadline_ms.map_or(deadline_ms, |d: i64| d.min(deadline_ms)));
+                    drained.deadline_ms =
+                        Some(drained.deadline_ms.map_or(deadline_ms, |d: i64| d.min(deadline_ms)));
                     false
                 }
                 Due::AfterAnswer => false,
@@ -271,7 +272,10 @@ impl Accumulator {
             Verdict::Gap => {
                 let idle = self.options.idempotent;
                 let behind = queue_of(&mut self.queues, &batch.partition).is_some_and(|queue| {
-                    queue.closed.front().is_some_and(|front| front.attempts > 0 && front.serial < batch.serial)
+                    queue
+                        .closed
+                        .front()
+                        .is_some_and(|front| front.attempts > 0 && front.serial < batch.serial)
                 });
                 // Behind a batch that is tried again, a gap is only the consequence; in front it is the loss itself.
                 self.requeue(now_ms, batch, error, idle && !behind);
@@ -287,7 +291,8 @@ impl Accumulator {
         for target in self.active.clone() {
             let Some(queue) = queue_of(&mut self.queues, &target) else { continue };
             let mut expired = Vec::new();
-            let oldest = |queue: &Queue| queue.closed.front().or(queue.open.as_ref()).map(|batch| batch.created_ms);
+            let oldest =
+                |queue: &Queue| queue.closed.front().or(queue.open.as_ref()).map(|batch| batch.created_ms);
             while let Some(created_ms) = oldest(queue) {
                 let deadline_ms = created_ms + self.options.delivery_timeout_ms;
                 if now_ms < deadline_ms {
@@ -363,7 +368,8 @@ impl Accumulator {
             Some(halves) => {
                 self.buffered_bytes -= whole;
                 self.active.insert(batch.partition.clone());
-                let queue = queue_of(&mut self.queues, &batch.partition).expect("it was sent from this queue");
+                let queue =
+                    queue_of(&mut self.queues, &batch.partition).expect("it was sent from this queue");
                 queue.not_before_ms = now_ms;
                 for mut half in halves {
                     self.buffered_bytes += half.buffered_bytes;
@@ -376,7 +382,10 @@ impl Accumulator {
     }
 }
 
-fn queue_of<'a>(queues: &'a mut StableMap<Str, Vec<Queue>>, target: &TopicPartition) -> Option<&'a mut Queue> {
+fn queue_of<'a>(
+    queues: &'a mut StableMap<Str, Vec<Queue>>,
+    target: &TopicPartition,
+) -> Option<&'a mut Queue> {
     queues.get_mut(&target.topic)?.get_mut(usize::try_from(target.partition).ok()?)
 }
 
@@ -498,7 +507,9 @@ fn judge(error: &Error, idempotent: bool) -> Verdict {
     match code {
         ErrorCode::DuplicateSequenceNumber => Verdict::Duplicate,
         ErrorCode::MessageTooLarge => Verdict::TooLarge,
-        ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId | ErrorCode::InvalidProducerEpoch
+        ErrorCode::OutOfOrderSequenceNumber
+        | ErrorCode::UnknownProducerId
+        | ErrorCode::InvalidProducerEpoch
             if idempotent =>
         {
             Verdict::Gap

@@ -48,7 +48,12 @@ enum Content {
 }
 
 impl Batch {
-    pub(crate) fn new(partition: TopicPartition, compression: (Compression, Option<i32>), serial: u64, now_ms: i64) -> Batch {
+    pub(crate) fn new(
+        partition: TopicPartition,
+        compression: (Compression, Option<i32>),
+        serial: u64,
+        now_ms: i64,
+    ) -> Batch {
         let (compression, level) = compression;
         let attributes = BatchAttributes { compression, level, ..BatchAttributes::default() };
         Batch {
@@ -114,7 +119,8 @@ impl Batch {
     /// Two batches of half the records each, for a broker that found it too large. Sequences stay as they were,
     /// record by record. `None` if it cannot be split.
     pub(crate) fn halves(&mut self, compression: (Compression, Option<i32>)) -> Option<[Batch; 2]> {
-        let records = RecordBatch::split(self.encode()).ok()?.first()?.records(DecompressLimit::default()).ok()?;
+        let records =
+            RecordBatch::split(self.encode()).ok()?.first()?.records(DecompressLimit::default()).ok()?;
         let records: Vec<_> = records.collect::<Result<_, _>>().ok()?;
         if records.len() < 2 {
             return None;

@@ -36,8 +36,14 @@ pub(crate) struct Outcome {
 
 #[derive(Debug)]
 enum State {
-    Waiting { wakers: Vec<Waker>, timestamps: Vec<i64> },
-    Stored { stored: Stored, timestamps: Vec<i64> },
+    Waiting {
+        wakers: Vec<Waker>,
+        timestamps: Vec<i64>,
+    },
+    Stored {
+        stored: Stored,
+        timestamps: Vec<i64>,
+    },
     Failed(Error),
     /// Too large as a whole: (index of the first record, outcome) of each part, in order.
     Split(Vec<(u32, Arc<Outcome>)>),

@@ -246,7 +246,8 @@ impl Producer {
 
     fn check_size(&self, record: &Record) -> Result<()> {
         let part = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, |bytes| bytes.len());
-        let headers: usize = record.headers.iter().map(|header| header.key.len() + part(&header.value) + 10).sum();
+        let headers: usize =
+            record.headers.iter().map(|header| header.key.len() + part(&header.value) + 10).sum();
         let size = part(&record.key) + part(&record.value) + headers + RECORD_OVERHEAD_BYTES;
         let options = &self.handle.0.options;
         let limit = options.max_request_bytes.min(options.buffer_bytes);
@@ -276,7 +277,8 @@ impl Producer {
             None => {
                 let size = record.key.as_ref().map_or(0, |key| key.len())
                     + record.value.as_ref().map_or(0, |value| value.len());
-                let has_leader = |index: i32| topic.partition(index).is_some_and(|found| found.leader.is_some());
+                let has_leader =
+                    |index: i32| topic.partition(index).is_some_and(|found| found.leader.is_some());
                 let key = record.key.as_deref();
                 buffer.chooser.choose(&record.topic, key, size, topic.partition_count(), &has_leader)
             }

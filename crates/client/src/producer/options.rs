@@ -83,7 +83,8 @@ impl Default for ProducerOptions {
 impl ProducerOptions {
     /// Sets one field by its Java (or librdkafka) name. False: not a property of producers.
     pub fn set(&mut self, key: &str, value: &str) -> Result<bool> {
-        let wrong = || Error::Configuration { key: key.to_owned(), why: format!("{value:?} is not a valid value") };
+        let wrong =
+            || Error::Configuration { key: key.to_owned(), why: format!("{value:?} is not a valid value") };
         match java_spelling(key) {
             "acks" => {
                 self.acks = match value.trim() {
@@ -100,12 +101,19 @@ impl ProducerOptions {
             "batch.size" => self.batch_bytes = parse(key, value)?,
             "buffer.memory" => self.buffer_bytes = parse(key, value)?,
             "max.request.size" => self.max_request_bytes = parse(key, value)?,
-            "max.in.flight.requests.per.connection" => self.max_in_flight = parse::<usize>(key, value)?.max(1),
+            "max.in.flight.requests.per.connection" => {
+                self.max_in_flight = parse::<usize>(key, value)?.max(1)
+            }
             "retries" => self.retries = parse(key, value)?,
             "delivery.timeout.ms" => self.delivery_timeout = parse_ms(key, value)?,
             "max.block.ms" => self.max_block = parse_ms(key, value)?,
-            "compression.type" => self.compression = Compression::from_name(value.trim()).ok_or_else(wrong)?,
-            "compression.gzip.level" | "compression.lz4.level" | "compression.zstd.level" | "compression.level" => {
+            "compression.type" => {
+                self.compression = Compression::from_name(value.trim()).ok_or_else(wrong)?
+            }
+            "compression.gzip.level"
+            | "compression.lz4.level"
+            | "compression.zstd.level"
+            | "compression.level" => {
                 self.compression_level = Some(parse(key, value)?);
             }
             "partitioner" | "partitioner.class" => {
@@ -125,7 +133,8 @@ impl ProducerOptions {
 
     /// Refuses combinations that promise what they cannot keep.
     pub(crate) fn check(&self) -> Result<()> {
-        let wrong = |key: &str, why: &str| Err(Error::Configuration { key: key.to_owned(), why: why.to_owned() });
+        let wrong =
+            |key: &str, why: &str| Err(Error::Configuration { key: key.to_owned(), why: why.to_owned() });
         if self.idempotent && self.acks != Acks::All {
             return wrong("enable.idempotence", "it needs acks=all");
         }

@@ -74,7 +74,9 @@ impl Chooser {
     ) -> i32 {
         let chosen = match (&self.partitioner, key) {
             (Partitioner::Murmur2, Some(key)) => Some(murmur2_partition(key, partitions)),
-            (Partitioner::ConsistentRandom, Some(key)) if !key.is_empty() => Some(crc32_partition(key, partitions)),
+            (Partitioner::ConsistentRandom, Some(key)) if !key.is_empty() => {
+                Some(crc32_partition(key, partitions))
+            }
             (Partitioner::Murmur2 | Partitioner::ConsistentRandom, None | Some(_)) => None,
             (Partitioner::RoundRobin, _) => Some(self.next_turn(topic, partitions, has_leader)),
             (Partitioner::Custom(custom), key) => {
@@ -101,7 +103,8 @@ impl Chooser {
     fn stick(&mut self, topic: &Str, size: usize, partitions: i32, has_leader: &dyn Fn(i32) -> bool) -> i32 {
         let (limit, random) = (self.sticky_bytes, self.random.next());
         let state = self.state(topic);
-        let goes_on = |chosen: i32| state.stuck_bytes < limit && chosen < partitions && has_leader(chosen);
+        let usable = |chosen: i32| has_leader(chosen) || !(0..partitions).any(has_leader);
+        let goes_on = |chosen: i32| state.stuck_bytes < limit && chosen < partitions && usable(chosen);
         let chosen = match state.sticky.filter(|&chosen| goes_on(chosen)) {
             Some(chosen) => chosen,
             None => {

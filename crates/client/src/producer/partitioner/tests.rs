@@ -48,7 +48,9 @@ fn keyless_records_stick_for_a_batch_and_then_move() {
 
 #[test]
 fn keyless_records_avoid_partitions_without_a_leader() {
-    assert!(choices(Partitioner::Murmur2, None, 100, &[1, 3]).iter().all(|partition| [1, 3].contains(partition)));
+    assert!(
+        choices(Partitioner::Murmur2, None, 100, &[1, 3]).iter().all(|partition| [1, 3].contains(partition))
+    );
 }
 
 #[test]
@@ -66,5 +68,7 @@ fn a_custom_choice_out_of_range_falls_back_to_sticky() {
         }
     }
     assert_eq!(choices(Partitioner::Custom(Arc::new(Fixed(2))), None, 1, &[])[0], 2);
-    assert!(choices(Partitioner::Custom(Arc::new(Fixed(9))), None, 1, &[]).iter().all(|p| (0..4).contains(p)));
+    assert!(
+        choices(Partitioner::Custom(Arc::new(Fixed(9))), None, 1, &[]).iter().all(|p| (0..4).contains(p))
+    );
 }
