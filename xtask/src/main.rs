@@ -9,6 +9,7 @@
 )]
 
 mod codegen;
+mod differential;
 mod process;
 mod stages;
 mod tally;
@@ -35,6 +36,11 @@ const CHORES: &[Chore] = &[
         name: "codegen",
         about: "crates/wire/schema/*.msg to Rust; `--check` only tells whether it is fresh",
         run: codegen::command,
+    },
+    Chore {
+        name: "differential",
+        about: "[seed] [cases]: every message in every version against the reference jars",
+        run: differential::command,
     },
     Chore {
         name: "tidy",
