@@ -9,7 +9,6 @@
 )]
 
 mod codegen;
-mod differential;
 mod process;
 mod stages;
 mod tally;
@@ -36,11 +35,6 @@ const CHORES: &[Chore] = &[
         name: "codegen",
         about: "crates/wire/schema/*.msg to Rust; `--check` only tells whether it is fresh",
         run: codegen::command,
-    },
-    Chore {
-        name: "differential",
-        about: "[seed] [cases]: every message in every version against the reference jars",
-        run: differential::command,
     },
     Chore {
         name: "tidy",

@@ -1,3 +1,0 @@
-//! The consumer.
-
-pub mod assignor;

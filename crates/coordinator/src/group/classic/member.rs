@@ -1,0 +1,132 @@
+//! One member of a classic group, and the request of its that waits.
+
+use super::super::answers;
+use super::super::command::{Caller, GroupAnswer};
+use super::super::state::Turn;
+use crate::machine::ReplyToken;
+use bytes::Bytes;
+use wire::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse};
+use wire::messages::sync_group::SyncGroupResponse;
+use wire::records::group::{GroupMetadataValue, MemberMetadata};
+use wire::{ErrorCode, Str};
+
+/// A way of assigning that a member knows, with what it has to say under it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Protocol {
+    pub name: Str,
+    pub metadata: Bytes,
+}
+
+/// A request that is answered later, in the form of its version.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Waiting {
+    pub token: ReplyToken,
+    pub api_version: i16,
+}
+
+impl Waiting {
+    pub(in super::super) fn reply_join(self, turn: &mut Turn, response: JoinGroupResponse) {
+        let refused = response.error_code != ErrorCode::None.code();
+        let answer = GroupAnswer::Join(answers::join_in_version(response, self.api_version));
+        if refused {
+            turn.decision.refuse(self.token, answer);
+        } else {
+            turn.decision.answer(self.token, answer);
+        }
+    }
+
+    pub(in super::super) fn reply_sync(self, turn: &mut Turn, response: SyncGroupResponse) {
+        let refused = response.error_code != ErrorCode::None.code();
+        let answer = GroupAnswer::Sync(response);
+        if refused {
+            turn.decision.refuse(self.token, answer);
+        } else {
+            turn.decision.answer(self.token, answer);
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub id: Str,
+    /// Set for static members (KIP-345).
+    pub instance_id: Option<Str>,
+    pub client_id: Str,
+    pub client_host: Str,
+    pub rebalance_timeout_ms: i32,
+    pub session_timeout_ms: i32,
+    pub protocol_type: Str,
+    /// In the member's order of preference; names are distinct.
+    pub protocols: Vec<Protocol>,
+    pub assignment: Bytes,
+    pub awaiting_join: Option<Waiting>,
+    pub awaiting_sync: Option<Waiting>,
+    /// Has not been through a join phase yet: its session is not kept by waiting.
+    pub is_new: bool,
+}
+
+impl Member {
+    /// A member that asks to join; all of it off the request's buffer.
+    pub fn from_request(id: Str, caller: &Caller, request: &JoinGroupRequest) -> Self {
+        Member {
+            id,
+            instance_id: request.group_instance_id.as_ref().map(|id| id.detached()),
+            client_id: caller.client_id.detached(),
+            client_host: caller.client_host.detached(),
+            rebalance_timeout_ms: request.rebalance_timeout_ms,
+            session_timeout_ms: request.session_timeout_ms,
+            protocol_type: request.protocol_type.detached(),
+            protocols: protocols_of(&request.protocols),
+            assignment: Bytes::new(),
+            awaiting_join: None,
+            awaiting_sync: None,
+            is_new: true,
+        }
+    }
+
+    /// A member as the group's record names it: with the one protocol that was chosen.
+    pub fn from_record(persisted: &MemberMetadata, group: &GroupMetadataValue) -> Self {
+        let rebalance_timeout_ms = match persisted.rebalance_timeout {
+            -1 => persisted.session_timeout,
+            given => given,
+        };
+        let name = group.protocol.clone().unwrap_or_default();
+        Member {
+            id: persisted.member_id.clone(),
+            instance_id: persisted.group_instance_id.clone(),
+            client_id: persisted.client_id.clone(),
+            client_host: persisted.client_host.clone(),
+            rebalance_timeout_ms,
+            session_timeout_ms: persisted.session_timeout,
+            protocol_type: group.protocol_type.clone(),
+            protocols: vec![Protocol { name, metadata: persisted.subscription.clone() }],
+            assignment: persisted.assignment.clone(),
+            awaiting_join: None,
+            awaiting_sync: None,
+            is_new: false,
+        }
+    }
+
+    /// What the member says under this protocol; nothing if it does not know it.
+    pub fn metadata_of(&self, protocol: Option<&Str>) -> Bytes {
+        let found = self.protocols.iter().find(|own| Some(&own.name) == protocol);
+        found.map(|own| own.metadata.clone()).unwrap_or_default()
+    }
+
+    /// Waiting for an answer of ours keeps the session of everybody but newcomers.
+    pub fn is_kept_by_waiting(&self) -> bool {
+        !self.is_new && (self.awaiting_join.is_some() || self.awaiting_sync.is_some())
+    }
+}
+
+/// The protocols of a request, off its buffer, each name once.
+pub fn protocols_of(protocols: &[JoinGroupRequestProtocol]) -> Vec<Protocol> {
+    let mut own: Vec<Protocol> = Vec::with_capacity(protocols.len().min(16));
+    for protocol in protocols {
+        if own.iter().all(|known| known.name != protocol.name) {
+            let metadata = Bytes::copy_from_slice(&protocol.metadata);
+            own.push(Protocol { name: protocol.name.detached(), metadata });
+        }
+    }
+    own
+}

@@ -1,0 +1,360 @@
+//! A classic group while it is alive: members, phase, and who waits for what (KIP-62, KIP-345, KIP-394, KIP-559, KIP-814).
+//!
+//! Owns membership and the choice of a protocol. The phases: `join.rs` coming · `rebalance.rs` the join phase · `sync.rs`
+//! the assignment · `leave.rs` heartbeats and going. All of it is soft state: what outlives the leader is the
+//! GroupMetadata record of the last completed generation.
+//!
+//! ```text
+//!            a member joins                    all joined, or time is up         the leader's assignment is committed
+//! Empty ───────────────────► PreparingRebalance ───────────────────► CompletingRebalance ───────────────────► Stable
+//!   ▲                          │      ▲   ▲                               │                                    │
+//!   └──────────────────────────┘      │   └───────────────────────────────┴────────────────────────────────────┘
+//!      nobody is left                 └ Empty                  a member comes, goes or changes
+//! ```
+
+mod join;
+mod leave;
+mod member;
+mod rebalance;
+mod subscription;
+mod sync;
+
+pub use member::{Member, Protocol, Waiting};
+
+use super::answers;
+use super::command::GroupAnswer;
+use super::java;
+use super::state::Turn;
+use crate::machine::Reply;
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+use wire::messages::join_group::{JoinGroupResponse, JoinGroupResponseMember};
+use wire::messages::sync_group::SyncGroupResponse;
+use wire::records::group::GroupMetadataValue;
+use wire::{ErrorCode, Str};
+
+/// The protocol type of Kafka's own consumers.
+pub const CONSUMER_PROTOCOL_TYPE: &str = "consumer";
+
+/// Kafka's Dead state is a group that is not there: deletion drops it in the same turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClassicState {
+    Empty,
+    PreparingRebalance,
+    CompletingRebalance,
+    Stable,
+}
+
+impl ClassicState {
+    pub fn name(self) -> &'static str {
+        match self {
+            ClassicState::Empty => "Empty",
+            ClassicState::PreparingRebalance => "PreparingRebalance",
+            ClassicState::CompletingRebalance => "CompletingRebalance",
+            ClassicState::Stable => "Stable",
+        }
+    }
+}
+
+/// What the end of the join phase waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinPhase {
+    /// The first generation of an empty group: wait a little for more members (KIP-134).
+    Initial { delay_ms: i32, remaining_ms: i32 },
+    /// Until the rebalance timeout.
+    Rebalance,
+}
+
+#[derive(Debug, Clone)]
+pub struct ClassicGroup {
+    pub id: Str,
+    state: ClassicState,
+    previous_state: ClassicState,
+    pub state_timestamp_ms: Option<i64>,
+    /// Never empty text.
+    pub protocol_type: Option<Str>,
+    pub protocol_name: Option<Str>,
+    pub generation: i32,
+    pub leader: Option<Str>,
+    pub members: BTreeMap<Str, Member>,
+    /// Instance id → member id. Invariant: of members only.
+    static_members: BTreeMap<Str, Str>,
+    /// Member ids that were handed out and have not come back (KIP-394).
+    pending_join: BTreeSet<Str>,
+    /// Invariant: the members whose `awaiting_join` is set.
+    awaiting_join: usize,
+    /// Invariant: how many members list each protocol.
+    supported: BTreeMap<Str, usize>,
+    pending_sync: BTreeSet<Str>,
+    /// `None` when the members' subscriptions cannot be read.
+    subscribed_topics: Option<BTreeSet<Str>>,
+    /// Somebody came while the initial delay ran.
+    new_member_added: bool,
+    join_phase: JoinPhase,
+    /// The generation that the sync deadline was set for.
+    sync_deadline_generation: i32,
+}
+
+impl ClassicGroup {
+    pub fn new(id: Str, now_ms: i64) -> Self {
+        ClassicGroup {
+            id,
+            state: ClassicState::Empty,
+            previous_state: ClassicState::Empty,
+            state_timestamp_ms: Some(now_ms),
+            protocol_type: None,
+            protocol_name: None,
+            generation: 0,
+            leader: None,
+            members: BTreeMap::new(),
+            static_members: BTreeMap::new(),
+            pending_join: BTreeSet::new(),
+            awaiting_join: 0,
+            supported: BTreeMap::new(),
+            pending_sync: BTreeSet::new(),
+            subscribed_topics: None,
+            new_member_added: false,
+            join_phase: JoinPhase::Rebalance,
+            sync_deadline_generation: 0,
+        }
+    }
+
+    /// The group as its last record left it.
+    pub fn from_record(id: Str, value: &GroupMetadataValue) -> Self {
+        let mut group = ClassicGroup::new(id, 0);
+        group.state = if value.members.is_empty() { ClassicState::Empty } else { ClassicState::Stable };
+        group.state_timestamp_ms = Some(value.current_state_timestamp).filter(|at_ms| *at_ms != -1);
+        group.protocol_type = Some(value.protocol_type.clone()).filter(|text| !text.is_empty());
+        group.protocol_name = value.protocol.clone();
+        group.generation = value.generation;
+        group.leader = value.leader.clone();
+        for persisted in &value.members {
+            group.add(Member::from_record(persisted, value), None);
+        }
+        group.subscribed_topics = group.compute_subscribed_topics();
+        group
+    }
+
+    pub fn state(&self) -> ClassicState {
+        self.state
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.state == ClassicState::Empty
+    }
+
+    pub fn has_pending_members(&self) -> bool {
+        !self.pending_join.is_empty()
+    }
+
+    pub fn is_leader(&self, member_id: &str) -> bool {
+        self.leader.as_ref().is_some_and(|leader| leader.as_str() == member_id)
+    }
+
+    pub fn uses_consumer_protocol(&self) -> bool {
+        self.protocol_type.as_ref().is_some_and(|name| name.as_str() == CONSUMER_PROTOCOL_TYPE)
+    }
+
+    pub fn subscribed_topics(&self) -> Option<&BTreeSet<Str>> {
+        self.subscribed_topics.as_ref()
+    }
+
+    /// Whether offsets of this topic are in use. A consumer group whose subscriptions cannot be read uses them all.
+    pub fn is_subscribed_to(&self, topic: &str) -> bool {
+        match &self.subscribed_topics {
+            Some(topics) => topics.contains(topic),
+            None => self.uses_consumer_protocol(),
+        }
+    }
+
+    fn transition_to(&mut self, state: ClassicState, now_ms: i64) {
+        let legal = match state {
+            ClassicState::Empty | ClassicState::CompletingRebalance => {
+                self.state == ClassicState::PreparingRebalance
+            }
+            ClassicState::PreparingRebalance => self.can_rebalance(),
+            ClassicState::Stable => self.state == ClassicState::CompletingRebalance,
+        };
+        assert!(legal, "group {} cannot go from {} to {}", self.id, self.state.name(), state.name());
+        self.previous_state = self.state;
+        self.state = state;
+        self.state_timestamp_ms = Some(now_ms);
+    }
+
+    fn can_rebalance(&self) -> bool {
+        match self.state {
+            ClassicState::Stable | ClassicState::CompletingRebalance | ClassicState::Empty => true,
+            ClassicState::PreparingRebalance => false,
+        }
+    }
+
+    fn has_all_members_joined(&self) -> bool {
+        self.members.len() == self.awaiting_join && self.pending_join.is_empty()
+    }
+
+    /// The longest of the members' rebalance timeouts.
+    fn rebalance_timeout_ms(&self) -> i32 {
+        self.members.values().map(|member| member.rebalance_timeout_ms).max().unwrap_or(0).max(0)
+    }
+
+    fn add(&mut self, member: Member, waiting: Option<Waiting>) {
+        if let Some(instance_id) = &member.instance_id {
+            self.static_members.insert(instance_id.clone(), member.id.clone());
+        }
+        if self.members.is_empty() {
+            self.protocol_type = Some(member.protocol_type.clone()).filter(|text| !text.is_empty());
+        }
+        if self.leader.is_none() {
+            self.leader = Some(member.id.clone());
+        }
+        self.count_protocols(&member.protocols, 1);
+        self.pending_join.remove(&member.id);
+        let member_id = member.id.clone();
+        self.members.insert(member_id.clone(), member);
+        self.await_join(&member_id, waiting);
+    }
+
+    /// Takes a member out. Whatever it still waits for is refused.
+    fn remove(&mut self, turn: &mut Turn, member_id: &str) {
+        if let Some(member) = self.members.remove(member_id) {
+            self.uncount_protocols(&member.protocols);
+            let unknown = ErrorCode::UnknownMemberId;
+            if let Some(waiting) = member.awaiting_join {
+                self.awaiting_join -= 1;
+                waiting.reply_join(turn, answers::join_refusal(Str::new(), unknown, waiting.api_version));
+            }
+            if let Some(waiting) = member.awaiting_sync {
+                waiting.reply_sync(turn, answers::sync_refusal(unknown));
+            }
+            if let Some(instance_id) = &member.instance_id {
+                self.static_members.remove(instance_id);
+            }
+        }
+        if self.is_leader(member_id) {
+            self.leader = self.members.keys().next().cloned();
+        }
+        self.pending_join.remove(member_id);
+        self.pending_sync.remove(member_id);
+    }
+
+    /// Makes a member wait for the end of the join phase, or stops its waiting; returns who waited before.
+    fn await_join(&mut self, member_id: &str, waiting: Option<Waiting>) -> Option<Waiting> {
+        let member = self.members.get_mut(member_id)?;
+        let before = std::mem::replace(&mut member.awaiting_join, waiting);
+        match (before.is_some(), waiting.is_some()) {
+            (false, true) => self.awaiting_join += 1,
+            (true, false) => self.awaiting_join -= 1,
+            (true, true) | (false, false) => {}
+        }
+        before
+    }
+
+    fn count_protocols(&mut self, protocols: &[Protocol], by: usize) {
+        for protocol in protocols {
+            *self.supported.entry(protocol.name.clone()).or_default() += by;
+        }
+    }
+
+    fn uncount_protocols(&mut self, protocols: &[Protocol]) {
+        for protocol in protocols {
+            if let Some(count) = self.supported.get_mut(&protocol.name) {
+                *count -= 1;
+                if *count == 0 {
+                    self.supported.remove(&protocol.name);
+                }
+            }
+        }
+    }
+
+    fn is_supported_by_all(&self, protocol: &str) -> bool {
+        self.supported.get(protocol).copied().unwrap_or(0) == self.members.len()
+    }
+
+    /// Whether a member with these protocols fits in.
+    fn supports(&self, protocol_type: &str, protocols: &[Protocol]) -> bool {
+        if self.is_empty() {
+            return !protocol_type.is_empty() && !protocols.is_empty();
+        }
+        self.protocol_type.as_ref().is_some_and(|own| own.as_str() == protocol_type)
+            && protocols.iter().any(|protocol| self.is_supported_by_all(&protocol.name))
+    }
+
+    /// Each member votes for the first of its protocols that all support; the most votes win.
+    fn select_protocol(&self) -> Option<Str> {
+        let mut votes: BTreeMap<&Str, usize> = BTreeMap::new();
+        for member in self.members.values() {
+            let vote = member.protocols.iter().find(|protocol| self.is_supported_by_all(&protocol.name));
+            if let Some(protocol) = vote {
+                *votes.entry(&protocol.name).or_default() += 1;
+            }
+        }
+        let candidates = votes.len();
+        // A draw goes to the one that Kafka's hash map shows first.
+        let rank = |name: &Str, count: usize| {
+            (count, std::cmp::Reverse(java::map_bucket(name, candidates)), std::cmp::Reverse(name.clone()))
+        };
+        votes.into_iter().max_by_key(|(name, count)| rank(name, *count)).map(|(name, _)| name.clone())
+    }
+
+    /// What the leader is told about everybody.
+    fn members_for_leader(&self) -> Vec<JoinGroupResponseMember> {
+        let members = self.members.values().map(|member| JoinGroupResponseMember {
+            member_id: member.id.clone(),
+            group_instance_id: member.instance_id.clone(),
+            metadata: member.metadata_of(self.protocol_name.as_ref()),
+            ..JoinGroupResponseMember::default()
+        });
+        members.collect()
+    }
+
+    /// Kafka's check of everyone who claims to be a member already.
+    pub(super) fn validate_member(
+        &self,
+        member_id: &str,
+        instance_id: Option<&Str>,
+    ) -> Result<(), ErrorCode> {
+        if let Some(instance_id) = instance_id {
+            match self.static_members.get(instance_id) {
+                None => return Err(ErrorCode::UnknownMemberId),
+                Some(existing) if existing.as_str() != member_id => return Err(ErrorCode::FencedInstanceId),
+                Some(_) => {}
+            }
+        }
+        if self.members.contains_key(member_id) { Ok(()) } else { Err(ErrorCode::UnknownMemberId) }
+    }
+
+    fn complete_join(&mut self, turn: &mut Turn, member_id: &str, response: JoinGroupResponse) {
+        if let Some(waiting) = self.await_join(member_id, None) {
+            waiting.reply_join(turn, response);
+        }
+    }
+
+    fn complete_sync(&mut self, turn: &mut Turn, member_id: &str, response: SyncGroupResponse) -> bool {
+        let waiting = self.members.get_mut(member_id).and_then(|member| member.awaiting_sync.take());
+        if let Some(waiting) = waiting {
+            waiting.reply_sync(turn, response);
+        }
+        waiting.is_some()
+    }
+
+    /// The coordinator goes away: everybody who waits is told.
+    pub fn refuse_all_waiting(self, error: ErrorCode) -> Vec<Reply<GroupAnswer>> {
+        let mut replies = Vec::new();
+        for member in self.members.into_values() {
+            if let Some(waiting) = member.awaiting_join {
+                let response = answers::join_refusal(member.id, error, waiting.api_version);
+                replies.push(Reply { token: waiting.token, answer: GroupAnswer::Join(response) });
+            }
+            if let Some(waiting) = member.awaiting_sync {
+                let response = answers::sync_refusal(error);
+                replies.push(Reply { token: waiting.token, answer: GroupAnswer::Sync(response) });
+            }
+        }
+        replies
+    }
+
+    /// The current assignment of every member.
+    fn assignment(&self) -> BTreeMap<Str, Bytes> {
+        self.members.values().map(|member| (member.id.clone(), member.assignment.clone())).collect()
+    }
+}

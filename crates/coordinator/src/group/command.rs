@@ -1,0 +1,136 @@
+//! Everything a group coordinator can be asked, and every answer. Closed enums: a new command asks every room.
+
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use wire::messages::delete_groups::DeletableGroupResult;
+use wire::messages::describe_groups::DescribedGroup;
+use wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
+use wire::messages::join_group::{JoinGroupRequest, JoinGroupResponse};
+use wire::messages::leave_group::{LeaveGroupRequest, LeaveGroupResponse};
+use wire::messages::list_groups::ListedGroup;
+use wire::messages::offset_commit::{OffsetCommitRequest, OffsetCommitResponse};
+use wire::messages::offset_delete::{OffsetDeleteRequest, OffsetDeleteResponse};
+use wire::messages::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchResponseGroup};
+use wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
+use wire::messages::txn_offset_commit::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
+use wire::{ErrorCode, Str, Uuid};
+
+/// Who asks, and in which version of the API; answers take that version's form.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Caller {
+    pub api_version: i16,
+    pub client_id: Str,
+    /// As Java prints an address without a host name: `/127.0.0.1`.
+    pub client_host: Str,
+}
+
+/// A topic that has left the image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeletedTopic {
+    pub id: Uuid,
+    pub name: Str,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum GroupCommand {
+    Join {
+        caller: Caller,
+        request: JoinGroupRequest,
+    },
+    Sync {
+        caller: Caller,
+        request: SyncGroupRequest,
+    },
+    Heartbeat {
+        caller: Caller,
+        request: HeartbeatRequest,
+    },
+    /// The request as it came: `member_id` below version 3, `members` from there on.
+    Leave {
+        caller: Caller,
+        request: LeaveGroupRequest,
+    },
+    /// Topics that exist and may be read, each with both its name and its id.
+    CommitOffsets {
+        caller: Caller,
+        request: OffsetCommitRequest,
+    },
+    /// Topics that exist and may be read, each with its name and, where known, its id.
+    CommitTransactionalOffsets {
+        caller: Caller,
+        request: TxnOffsetCommitRequest,
+    },
+    /// One group of a request; below version 8 the handler makes the one group of the request's own fields. Topics
+    /// have names; no topics at all asks for every offset.
+    FetchOffsets {
+        caller: Caller,
+        group: OffsetFetchRequestGroup,
+        require_stable: bool,
+    },
+    DeleteOffsets {
+        request: OffsetDeleteRequest,
+    },
+    /// Distinct groups of this partition.
+    Describe {
+        caller: Caller,
+        groups: Vec<Str>,
+    },
+    /// Filters as they came; none given means all.
+    List {
+        states: Vec<Str>,
+        types: Vec<Str>,
+    },
+    /// Distinct groups of this partition.
+    Delete {
+        groups: Vec<Str>,
+    },
+    /// Topics were deleted: their offsets go. Answered with [`GroupAnswer::Done`].
+    TopicsDeleted {
+        topics: Vec<DeletedTopic>,
+    },
+    /// Inner: the leader's assignment is committed.
+    AssignmentPersisted {
+        group: Str,
+        generation: i32,
+        assignment: BTreeMap<Str, Bytes>,
+    },
+    /// Inner: a static member's new member id is committed.
+    StaticMemberPersisted {
+        group: Str,
+        member_id: Str,
+        leader_before: Option<Str>,
+    },
+    /// Inner: a deadline has come.
+    Fired(GroupTimer),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum GroupAnswer {
+    Join(JoinGroupResponse),
+    Sync(SyncGroupResponse),
+    Heartbeat(HeartbeatResponse),
+    Leave(LeaveGroupResponse),
+    CommitOffsets(OffsetCommitResponse),
+    CommitTransactionalOffsets(TxnOffsetCommitResponse),
+    FetchOffsets(OffsetFetchResponseGroup),
+    DeleteOffsets(OffsetDeleteResponse),
+    Describe(Vec<DescribedGroup>),
+    List(Result<Vec<ListedGroup>, ErrorCode>),
+    Delete(Vec<DeletableGroupResult>),
+    /// To the end of a transaction (WriteTxnMarkers).
+    Marker(ErrorCode),
+    Done,
+}
+
+/// Deadlines; a group or member has at most one of each.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GroupTimer {
+    /// A member's session, and how long a member id is kept for someone who was told to come back with it.
+    Session { group: Str, member_id: Str },
+    /// The join phase: the initial delay, or the rebalance timeout.
+    Join { group: Str },
+    /// Members that have not asked for their assignment.
+    Sync { group: Str },
+    /// Old offsets and empty groups, scanned in pieces: the groups after `after`.
+    Expiry { after: Option<Str> },
+}

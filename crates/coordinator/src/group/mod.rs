@@ -1,0 +1,157 @@
+//! The group coordinator: who is a member of which group, and which offsets a group has committed.
+//!
+//! Owns the replicated state of one `__consumer_offsets` partition ([`GroupMachine`]) and its command table. The rooms:
+//! `classic/` the protocol of JoinGroup and SyncGroup · `commit.rs` OffsetCommit, TxnOffsetCommit, OffsetDelete ·
+//! `fetch.rs` OffsetFetch · `offsets.rs` committed and pending transactional offsets · `expiry.rs` what grows old ·
+//! `admin.rs` DescribeGroups, ListGroups, DeleteGroups · `records.rs` record ↔ bytes · `refuse.rs` the shape of errors.
+//!
+//! Never authorizes, never resolves topic ids or names, never checks whether a topic exists: the request handlers do
+//! that on the image, before they ask.
+
+mod admin;
+pub mod answers;
+pub mod classic;
+mod command;
+mod commit;
+pub mod config;
+mod expiry;
+mod fetch;
+mod java;
+pub mod offsets;
+mod partition;
+pub mod records;
+mod refuse;
+pub mod state;
+
+pub use command::{Caller, DeletedTopic, GroupAnswer, GroupCommand, GroupTimer};
+pub use config::GroupConfig;
+pub use partition::{partition_for, topic_configs};
+pub use records::GroupRecord;
+pub use state::{GroupMachine, GroupSoft};
+
+use crate::machine::{Decision, EncodedRecord, Machine, Origin, Reply, ReplyToken, TransactionMarker};
+use bytes::Bytes;
+use state::Turn;
+use wire::ErrorCode;
+
+impl Machine for GroupMachine {
+    type Soft = GroupSoft;
+    type Command = GroupCommand;
+    type Answer = GroupAnswer;
+    type Record = GroupRecord;
+    type Timer = GroupTimer;
+
+    fn decide(
+        &self,
+        soft: &mut GroupSoft,
+        now_ms: i64,
+        command: GroupCommand,
+        token: Option<ReplyToken>,
+    ) -> Decision<GroupMachine> {
+        let mut turn = Turn::new(now_ms, token);
+        match command {
+            GroupCommand::Join { caller, request } => self.join(soft, &mut turn, &caller, request),
+            GroupCommand::Sync { caller, request } => self.sync(soft, &mut turn, &caller, request),
+            GroupCommand::Heartbeat { request, .. } => self.heartbeat(soft, &mut turn, &request),
+            GroupCommand::Leave { caller, request } => self.leave(soft, &mut turn, &caller, request),
+            GroupCommand::CommitOffsets { caller, request } => {
+                self.commit_offsets(soft, &mut turn, &caller, &request);
+            }
+            GroupCommand::CommitTransactionalOffsets { caller, request } => {
+                self.commit_transactional_offsets(soft, &mut turn, &caller, &request);
+            }
+            GroupCommand::FetchOffsets { caller: _, group, require_stable } => {
+                let answer = GroupAnswer::FetchOffsets(self.fetch_offsets(&group, require_stable));
+                turn.answer(answer);
+            }
+            GroupCommand::DeleteOffsets { request } => self.delete_offsets(soft, &mut turn, &request),
+            GroupCommand::Delete { groups } => self.delete_groups(soft, &mut turn, &groups),
+            GroupCommand::Describe { caller, groups } => {
+                turn.answer(GroupAnswer::Describe(self.describe_groups(soft, &caller, &groups)));
+            }
+            GroupCommand::List { states, types } => {
+                turn.answer(GroupAnswer::List(self.list_groups(soft, &states, &types)));
+            }
+            GroupCommand::TopicsDeleted { topics } => self.topics_deleted(&mut turn, &topics),
+            GroupCommand::AssignmentPersisted { group, generation, assignment } => {
+                self.assignment_persisted(soft, &mut turn, &group, generation, &assignment);
+            }
+            GroupCommand::StaticMemberPersisted { group, member_id, leader_before } => {
+                self.static_member_persisted(soft, &mut turn, &group, &member_id, leader_before.as_ref());
+            }
+            GroupCommand::Fired(timer) => self.timer_fired(soft, &mut turn, timer),
+        }
+        turn.decision
+    }
+
+    fn query(&self, soft: &GroupSoft, _now_ms: i64, command: &GroupCommand) -> Option<GroupAnswer> {
+        match command {
+            GroupCommand::FetchOffsets { group, require_stable: false, .. } => {
+                Some(GroupAnswer::FetchOffsets(self.fetch_offsets(group, false)))
+            }
+            GroupCommand::Describe { caller, groups } => {
+                Some(GroupAnswer::Describe(self.describe_groups(soft, caller, groups)))
+            }
+            GroupCommand::List { states, types } => {
+                Some(GroupAnswer::List(self.list_groups(soft, states, types)))
+            }
+            GroupCommand::Join { .. }
+            | GroupCommand::Sync { .. }
+            | GroupCommand::Heartbeat { .. }
+            | GroupCommand::Leave { .. }
+            | GroupCommand::CommitOffsets { .. }
+            | GroupCommand::CommitTransactionalOffsets { .. }
+            | GroupCommand::FetchOffsets { require_stable: true, .. }
+            | GroupCommand::DeleteOffsets { .. }
+            | GroupCommand::Delete { .. }
+            | GroupCommand::TopicsDeleted { .. }
+            | GroupCommand::AssignmentPersisted { .. }
+            | GroupCommand::StaticMemberPersisted { .. }
+            | GroupCommand::Fired(_) => None,
+        }
+    }
+
+    fn apply(&mut self, origin: Origin, record: &GroupRecord) {
+        self.apply_record(origin, record);
+    }
+
+    fn apply_marker(&mut self, _offset: i64, marker: &TransactionMarker) {
+        self.offsets.end_transaction(marker.producer.producer_id, marker.commit);
+    }
+
+    fn fired(timer: GroupTimer) -> GroupCommand {
+        GroupCommand::Fired(timer)
+    }
+
+    fn opened(&self, soft: &mut GroupSoft, now_ms: i64) -> Decision<GroupMachine> {
+        let mut turn = Turn::new(now_ms, None);
+        self.open_classic_groups(soft, &mut turn);
+        let check_ms = soft.config.offsets_retention_check_interval_ms;
+        turn.decision.set_timer(GroupTimer::Expiry { after: None }, now_ms.saturating_add(check_ms));
+        turn.decision
+    }
+
+    fn closed(soft: GroupSoft, error: ErrorCode) -> Vec<Reply<GroupAnswer>> {
+        soft.classic.into_values().flat_map(|group| group.refuse_all_waiting(error)).collect()
+    }
+
+    fn refuse(command: &GroupCommand, error: ErrorCode) -> GroupAnswer {
+        refuse::command(command, error)
+    }
+
+    fn retract(answer: GroupAnswer, error: ErrorCode) -> GroupAnswer {
+        refuse::answer(answer, error)
+    }
+
+    fn marker_answer(result: Result<(), ErrorCode>) -> GroupAnswer {
+        GroupAnswer::Marker(result.err().unwrap_or(ErrorCode::None))
+    }
+
+    fn encode(record: &GroupRecord) -> EncodedRecord {
+        records::encode(record)
+    }
+
+    fn decode(key: Option<Bytes>, value: Option<Bytes>) -> Result<Option<GroupRecord>, String> {
+        records::decode(key, value)
+    }
+}

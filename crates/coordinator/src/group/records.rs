@@ -1,0 +1,201 @@
+//! The records of `__consumer_offsets`: their bytes, and their making from groups and requests.
+//!
+//! Owns the versions that are written (those of Kafka 4.4 at the latest metadata.version: group metadata 3, offset
+//! commit 4, or 1 where the commit brings its own expiry). Reads every version that Kafka reads.
+
+use super::classic::ClassicGroup;
+use crate::machine::EncodedRecord;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wire::codec::{DecodeError, Decoder, Encoder, Message};
+use wire::records::group::{
+    GroupKey, GroupMetadataKey, GroupMetadataValue, LegacyOffsetCommitValue, MemberMetadata, OffsetCommitKey,
+    OffsetCommitValue,
+};
+use wire::{Str, Uuid};
+
+const GROUP_METADATA_VERSION: i16 = 3;
+const OFFSET_COMMIT_VERSION: i16 = 4;
+/// The last version with an expire timestamp of its own.
+const OFFSET_COMMIT_EXPIRING_VERSION: i16 = 1;
+
+/// A change of one partition's groups; no value is a tombstone.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GroupRecord {
+    OffsetCommit { group: Str, topic: Str, partition: i32, value: Option<OffsetCommitValue> },
+    GroupMetadata { group: Str, value: Option<Arc<GroupMetadataValue>> },
+}
+
+impl GroupRecord {
+    pub fn offset_tombstone(group: &Str, topic: &Str, partition: i32) -> Self {
+        GroupRecord::OffsetCommit { group: group.clone(), topic: topic.clone(), partition, value: None }
+    }
+
+    pub fn group_tombstone(group: &Str) -> Self {
+        GroupRecord::GroupMetadata { group: group.clone(), value: None }
+    }
+
+    /// The group as it is now, with the assignments that go with this generation.
+    pub fn group_metadata(group: &ClassicGroup, assignment: &BTreeMap<Str, Bytes>) -> Self {
+        let members = group.members.values().map(|member| MemberMetadata {
+            member_id: member.id.clone(),
+            group_instance_id: member.instance_id.clone(),
+            client_id: member.client_id.clone(),
+            client_host: member.client_host.clone(),
+            rebalance_timeout: member.rebalance_timeout_ms,
+            session_timeout: member.session_timeout_ms,
+            subscription: member.metadata_of(group.protocol_name.as_ref()),
+            assignment: assignment.get(&member.id).cloned().unwrap_or_default(),
+            ..MemberMetadata::default()
+        });
+        let value = GroupMetadataValue {
+            protocol_type: group.protocol_type.clone().unwrap_or_default(),
+            generation: group.generation,
+            protocol: group.protocol_name.clone(),
+            leader: group.leader.clone(),
+            current_state_timestamp: group.state_timestamp_ms.unwrap_or(-1),
+            members: members.collect(),
+            ..GroupMetadataValue::default()
+        };
+        GroupRecord::GroupMetadata { group: group.id.clone(), value: Some(Arc::new(value)) }
+    }
+
+    /// The first record of a group that has nothing yet.
+    pub fn new_group(group: &ClassicGroup) -> Self {
+        let value = GroupMetadataValue {
+            protocol_type: Str::new(),
+            generation: 0,
+            protocol: None,
+            leader: None,
+            current_state_timestamp: group.state_timestamp_ms.unwrap_or(-1),
+            members: Vec::new(),
+            ..GroupMetadataValue::default()
+        };
+        GroupRecord::GroupMetadata { group: group.id.clone(), value: Some(Arc::new(value)) }
+    }
+}
+
+/// Upper bound of the bytes that these records take in a batch.
+pub fn size_in_batch(records: &[GroupRecord]) -> usize {
+    const BATCH_HEADER: usize = 61;
+    /// Lengths, deltas, attributes and the header count, each at its longest.
+    const RECORD_OVERHEAD: usize = 5 + 1 + 10 + 5 + 5 + 5 + 1;
+    let sizes = records.iter().map(|record| {
+        let encoded = encode(record);
+        encoded.key.len() + encoded.value.map_or(0, |value| value.len()) + RECORD_OVERHEAD
+    });
+    BATCH_HEADER + sizes.sum::<usize>()
+}
+
+pub fn encode(record: &GroupRecord) -> EncodedRecord {
+    match record {
+        GroupRecord::OffsetCommit { group, topic, partition, value } => {
+            let key = OffsetCommitKey { group: group.clone(), topic: topic.clone(), partition: *partition };
+            EncodedRecord {
+                key: GroupKey::OffsetCommit(key).encode(),
+                value: value.as_ref().map(|value| {
+                    let own_expiry = value.expire_timestamp != -1;
+                    let version =
+                        if own_expiry { OFFSET_COMMIT_EXPIRING_VERSION } else { OFFSET_COMMIT_VERSION };
+                    versioned(value, version)
+                }),
+            }
+        }
+        GroupRecord::GroupMetadata { group, value } => EncodedRecord {
+            key: GroupKey::GroupMetadata(GroupMetadataKey { group: group.clone() }).encode(),
+            value: value.as_ref().map(|value| versioned(value.as_ref(), GROUP_METADATA_VERSION)),
+        },
+    }
+}
+
+/// A value behind its version.
+fn versioned<T: Message>(value: &T, version: i16) -> Bytes {
+    let mut encoder = Encoder::with_capacity(96);
+    encoder.i16(version);
+    value.encode(&mut encoder, version);
+    encoder.into_bytes()
+}
+
+/// `None` for types that this version keeps no state for: the modern groups, and types yet to come.
+pub fn decode(key: Option<Bytes>, value: Option<Bytes>) -> Result<Option<GroupRecord>, String> {
+    let key = key.ok_or("a coordinator record has no key")?;
+    let key = match GroupKey::decode(key) {
+        Ok(key) => key,
+        Err(DecodeError::UnknownRecord { .. }) => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    match key {
+        GroupKey::LegacyOffsetCommit(key) => {
+            let value =
+                value.map(read::<LegacyOffsetCommitValue>).transpose()?.map(|old| OffsetCommitValue {
+                    offset: old.offset,
+                    metadata: old.metadata.detached(),
+                    commit_timestamp: old.commit_timestamp,
+                    ..OffsetCommitValue::default()
+                });
+            let (group, topic) = (key.group.detached(), key.topic.detached());
+            Ok(Some(GroupRecord::OffsetCommit { group, topic, partition: key.partition, value }))
+        }
+        GroupKey::OffsetCommit(key) => {
+            let mut value = value.map(read::<OffsetCommitValue>).transpose()?;
+            if let Some(value) = &mut value {
+                value.metadata = value.metadata.detached();
+            }
+            let (group, topic) = (key.group.detached(), key.topic.detached());
+            Ok(Some(GroupRecord::OffsetCommit { group, topic, partition: key.partition, value }))
+        }
+        GroupKey::GroupMetadata(key) => {
+            let value = value.map(read::<GroupMetadataValue>).transpose()?.map(detached).map(Arc::new);
+            Ok(Some(GroupRecord::GroupMetadata { group: key.group.detached(), value }))
+        }
+        // Modern groups keep no state here yet; their records stay in the log as they are.
+        _ => Ok(None),
+    }
+}
+
+fn read<T: Message>(bytes: Bytes) -> Result<T, String> {
+    let mut decoder = Decoder::of(bytes);
+    let version = decoder.i16().map_err(|error| error.to_string())?;
+    T::decode(&mut decoder, version).map_err(|error| error.to_string())
+}
+
+/// Off the batch that it was read from.
+fn detached(mut value: GroupMetadataValue) -> GroupMetadataValue {
+    value.protocol_type = value.protocol_type.detached();
+    value.protocol = value.protocol.map(|name| name.detached());
+    value.leader = value.leader.map(|leader| leader.detached());
+    for member in &mut value.members {
+        member.member_id = member.member_id.detached();
+        member.group_instance_id = member.group_instance_id.take().map(|id| id.detached());
+        member.client_id = member.client_id.detached();
+        member.client_host = member.client_host.detached();
+        member.subscription = Bytes::copy_from_slice(&member.subscription);
+        member.assignment = Bytes::copy_from_slice(&member.assignment);
+    }
+    value
+}
+
+/// An offset commit as it is persisted.
+pub struct OffsetToCommit<'a> {
+    pub offset: i64,
+    pub leader_epoch: i32,
+    pub metadata: Option<&'a Str>,
+    pub now_ms: i64,
+    /// −1 when the broker's retention decides.
+    pub expire_timestamp_ms: i64,
+    pub topic_id: Uuid,
+}
+
+impl OffsetToCommit<'_> {
+    pub fn value(&self) -> OffsetCommitValue {
+        OffsetCommitValue {
+            offset: self.offset,
+            leader_epoch: self.leader_epoch,
+            metadata: self.metadata.map(|text| text.detached()).unwrap_or_default(),
+            commit_timestamp: self.now_ms,
+            expire_timestamp: self.expire_timestamp_ms,
+            topic_id: self.topic_id,
+        }
+    }
+}

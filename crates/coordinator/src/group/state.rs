@@ -1,0 +1,165 @@
+//! The replicated state of one `__consumer_offsets` partition, its soft state, and the working place of one decision.
+//!
+//! Owns `apply`: the only way in which groups come, change and go. Decisions live in the other rooms.
+
+use super::classic::ClassicGroup;
+use super::command::{GroupAnswer, GroupTimer};
+use super::config::GroupConfig;
+use super::offsets::{CommittedOffset, Offsets};
+use super::records::GroupRecord;
+use crate::entropy::Entropy;
+use crate::machine::{Decision, Origin, ReplyToken};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wire::Str;
+use wire::records::group::GroupMetadataValue;
+
+/// What the partition's records add up to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GroupMachine {
+    /// A group exists from its first record (metadata or offset) to its tombstone.
+    pub(super) groups: BTreeMap<Str, Group>,
+    pub(super) offsets: Offsets,
+}
+
+/// One group as it is persisted. The modern protocols (KIP-848, KIP-932, KIP-1071) are further variants.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Group {
+    /// `None`: known by its offsets alone (a simple consumer that only commits).
+    Classic(Option<Arc<GroupMetadataValue>>),
+}
+
+/// What dies with leadership.
+#[derive(Debug)]
+pub struct GroupSoft {
+    pub config: GroupConfig,
+    pub(super) entropy: Entropy,
+    /// Classic groups that have members, or had some in this term. A group of the machine that is not here is empty.
+    pub(super) classic: BTreeMap<Str, ClassicGroup>,
+}
+
+impl GroupSoft {
+    /// `seed` makes the member ids of this term.
+    pub fn new(config: GroupConfig, seed: u64) -> Self {
+        GroupSoft { config, entropy: Entropy::new(seed), classic: BTreeMap::new() }
+    }
+}
+
+/// The working place of one decision.
+pub(super) struct Turn {
+    pub now_ms: i64,
+    pub token: Option<ReplyToken>,
+    pub decision: Decision<GroupMachine>,
+}
+
+impl Turn {
+    pub fn new(now_ms: i64, token: Option<ReplyToken>) -> Self {
+        Turn { now_ms, token, decision: Decision::default() }
+    }
+
+    /// To the one who asked; waits for what this decision writes.
+    pub fn answer(&mut self, answer: GroupAnswer) {
+        if let Some(token) = self.token {
+            self.decision.answer(token, answer);
+        }
+    }
+
+    /// To the one who asked; leaves at once.
+    pub fn refuse(&mut self, answer: GroupAnswer) {
+        if let Some(token) = self.token {
+            self.decision.refuse(token, answer);
+        }
+    }
+
+    pub fn set_timer(&mut self, timer: GroupTimer, delay_ms: i64) {
+        self.decision.set_timer(timer, self.now_ms.saturating_add(delay_ms));
+    }
+
+    pub fn cancel_timer(&mut self, timer: GroupTimer) {
+        self.decision.cancel_timer(timer);
+    }
+
+    pub fn write(&mut self, record: GroupRecord) {
+        self.decision.records.push(record);
+    }
+}
+
+impl GroupMachine {
+    pub fn new() -> Self {
+        GroupMachine::default()
+    }
+
+    /// Groups known to this partition.
+    pub fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
+    pub fn offsets(&self) -> &Offsets {
+        &self.offsets
+    }
+
+    pub(super) fn apply_record(&mut self, origin: Origin, record: &GroupRecord) {
+        match record {
+            GroupRecord::OffsetCommit { group, topic, partition, value: Some(value) } => {
+                if !self.groups.contains_key(group) {
+                    self.groups.insert(group.clone(), Group::Classic(None));
+                }
+                let committed = CommittedOffset::from_record(origin.offset, value);
+                match origin.producer {
+                    None => self.offsets.put(group, topic, *partition, committed),
+                    Some(producer) => {
+                        self.offsets.stage(producer.producer_id, group, topic, *partition, committed);
+                    }
+                }
+            }
+            GroupRecord::OffsetCommit { group, topic, partition, value: None } => {
+                self.offsets.remove(group, topic, *partition);
+            }
+            GroupRecord::GroupMetadata { group, value: Some(value) } => {
+                self.groups.insert(group.clone(), Group::Classic(Some(value.clone())));
+            }
+            GroupRecord::GroupMetadata { group, value: None } => {
+                self.groups.remove(group);
+            }
+        }
+    }
+
+    /// The classic group to work on: the live one, or one made of what is persisted, or a new empty one.
+    pub(super) fn live<'a>(
+        &self,
+        soft: &'a mut GroupSoft,
+        group_id: &Str,
+        now_ms: i64,
+    ) -> &'a mut ClassicGroup {
+        if !soft.classic.contains_key(group_id) {
+            let group = match self.groups.get(group_id) {
+                Some(Group::Classic(Some(value))) => ClassicGroup::from_record(group_id.clone(), value),
+                Some(Group::Classic(None)) | None => ClassicGroup::new(group_id.detached(), now_ms),
+            };
+            soft.classic.insert(group.id.clone(), group);
+        }
+        soft.classic.get_mut(group_id).expect("inserted above")
+    }
+
+    /// Looks at a group without making it live: `None` if it does not exist.
+    pub(super) fn look<T>(
+        &self,
+        soft: &GroupSoft,
+        group_id: &Str,
+        see: impl FnOnce(&ClassicGroup) -> T,
+    ) -> Option<T> {
+        match (soft.classic.get(group_id), self.groups.get(group_id)) {
+            (Some(live), _) => Some(see(live)),
+            (None, Some(Group::Classic(Some(value)))) => {
+                Some(see(&ClassicGroup::from_record(group_id.clone(), value)))
+            }
+            (None, Some(Group::Classic(None))) => Some(see(&ClassicGroup::new(group_id.clone(), -1))),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether the group exists for commands: persisted, or alive and not persisted yet.
+    pub(super) fn exists(&self, soft: &GroupSoft, group_id: &Str) -> bool {
+        soft.classic.contains_key(group_id) || self.groups.contains_key(group_id)
+    }
+}
