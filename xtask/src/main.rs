@@ -8,8 +8,11 @@
     reason = "a chore runner starts processes, waits for them and reads the clock"
 )]
 
+mod broker;
 mod codegen;
+mod oracle;
 mod process;
+mod provision;
 mod stages;
 mod tally;
 mod tidy;
@@ -28,7 +31,7 @@ struct Chore {
 const CHORES: &[Chore] = &[
     Chore {
         name: "test",
-        about: "everything CI runs; `test --list` names the stages, `test STAGE…` picks some",
+        about: "what CI runs; `--list` names stages, `test STAGE…` picks some, `--against=kafka` proves the tests",
         run: stages::command,
     },
     Chore {
@@ -41,6 +44,7 @@ const CHORES: &[Chore] = &[
         about: "import rules, file heads, sizes, dependencies; `--shrink` rewrites the ratchet",
         run: tidy::command,
     },
+    Chore { name: "oracle", about: "installs the reference broker and says where", run: oracle::command },
 ];
 
 fn main() -> ExitCode {

@@ -3,6 +3,9 @@
 //! Owns what is run and in which order; how a stage works is in its own file. A stage that cannot run says why and
 //! counts as skipped, in CI as failed.
 
+mod clients;
+
+use crate::broker::Kind;
 use crate::process::{Finished, run};
 use crate::tally::Tally;
 use crate::tidy;
@@ -18,6 +21,8 @@ pub struct Bench {
     pub workspace: Workspace,
     /// Logs of this run.
     pub logs: PathBuf,
+    /// Whom the black-box stages talk to: ours, or the reference to prove the tests themselves.
+    pub kind: Kind,
 }
 
 impl Bench {
@@ -48,6 +53,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "clippy", about: "cargo clippy, warnings denied", run: clippy },
     Stage { name: "unit", about: "cargo test --workspace", run: unit },
     Stage { name: "build", about: "the release binary", run: build },
+    Stage { name: "clients", about: "kcat, Python, JavaScript and Java clients", run: clients::run },
 ];
 
 /// The `test` chore.
@@ -58,18 +64,21 @@ pub fn command(arguments: &[String]) -> Result<bool> {
         }
         return Ok(true);
     }
-    for name in arguments {
-        if !STAGES.iter().any(|stage| stage.name == name) {
+    let against_kafka = arguments.iter().any(|argument| argument == "--against=kafka");
+    let names: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
+    for name in &names {
+        if !STAGES.iter().any(|stage| stage.name == **name) {
             bail!("no stage is called {name}; `cargo xtask test --list` names them");
         }
     }
     let workspace = Workspace::load()?;
     let logs = workspace.scratch("test-logs")?;
-    let bench = Bench { workspace, logs };
+    let kind = if against_kafka { Kind::Kafka } else { Kind::Ottla };
+    let bench = Bench { workspace, logs, kind };
     let mut total = Tally::default();
     let started = Instant::now();
     for stage in STAGES {
-        if arguments.is_empty() || arguments.iter().any(|name| name == stage.name) {
+        if names.is_empty() || names.iter().any(|name| *name == stage.name) {
             total.absorb(stage.name, run_stage(stage, &bench));
         }
     }

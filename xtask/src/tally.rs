@@ -48,7 +48,6 @@ impl Tally {
         self.skipped.extend(other.skipped.into_iter().map(|line| format!("{prefix}: {line}")));
     }
 
-    #[allow(dead_code, reason = "the black-box stages read these")]
     /// Reads the lines that the scripts under `tests/` print.
     pub fn from_lines(output: &str) -> Self {
         let mut tally = Self::default();

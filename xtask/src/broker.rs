@@ -1,0 +1,247 @@
+//! A broker process under test: Ottla's release binary or the reference, on a port and a directory of its own.
+//!
+//! Owns the process, its `server.properties` and its data directory below the target directory; ends the process when
+//! dropped. Both brokers get the same properties.
+
+#![allow(dead_code, reason = "the stages that kill brokers and run tools land next")]
+
+use crate::oracle::Oracle;
+use crate::process::{pause, signal_group, spawn};
+use crate::workspace::Workspace;
+use anyhow::{Context, Result, bail};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+/// Which broker a stage is run against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Ours.
+    Ottla,
+    /// Apache Kafka.
+    Kafka,
+}
+
+impl Kind {
+    /// For log files and directories.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ottla => "ottla",
+            Self::Kafka => "kafka",
+        }
+    }
+}
+
+/// A running (or killed, or stopped) broker.
+pub struct Broker {
+    kind: Kind,
+    port: u16,
+    directory: PathBuf,
+    log: PathBuf,
+    starts: usize,
+    child: Option<Child>,
+}
+
+/// How long a broker may take from its start to its first answer.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// Settings of a single node that both brokers take; small internal topics, no waiting for more members.
+const PROPERTIES: &[(&str, &str)] = &[
+    ("process.roles", "broker,controller"),
+    ("node.id", "1"),
+    ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"),
+    ("controller.listener.names", "CONTROLLER"),
+    ("offsets.topic.replication.factor", "1"),
+    ("offsets.topic.num.partitions", "4"),
+    ("transaction.state.log.replication.factor", "1"),
+    ("transaction.state.log.min.isr", "1"),
+    ("transaction.state.log.num.partitions", "4"),
+    ("share.coordinator.state.topic.replication.factor", "1"),
+    ("share.coordinator.state.topic.min.isr", "1"),
+    ("share.coordinator.state.topic.num.partitions", "4"),
+    ("group.initial.rebalance.delay.ms", "0"),
+    ("group.min.session.timeout.ms", "1000"),
+];
+
+impl Broker {
+    /// Starts a fresh node; `name` tells its directory and log apart, `overrides` are added to the properties.
+    pub fn start(workspace: &Workspace, kind: Kind, name: &str, overrides: &[(&str, &str)]) -> Result<Self> {
+        let directory = workspace.scratch("brokers")?.join(format!("{name}-{}", kind.name()));
+        let _ = std::fs::remove_dir_all(&directory);
+        Self::start_on(workspace, kind, directory, overrides)
+    }
+
+    /// Starts a node on a directory that may hold data already (`data/` below it).
+    pub fn start_on(
+        workspace: &Workspace,
+        kind: Kind,
+        directory: PathBuf,
+        overrides: &[(&str, &str)],
+    ) -> Result<Self> {
+        std::fs::create_dir_all(&directory)?;
+        let (port, controller) = free_ports()?;
+        let mut settings: Vec<(String, String)> =
+            PROPERTIES.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}");
+        settings.push(("listeners".into(), listeners));
+        settings.push(("advertised.listeners".into(), format!("PLAINTEXT://127.0.0.1:{port}")));
+        settings.push(("controller.quorum.voters".into(), format!("1@127.0.0.1:{controller}")));
+        settings.push(("log.dirs".into(), directory.join("data").display().to_string()));
+        for (key, value) in overrides {
+            settings.retain(|(known, _)| known != key);
+            settings.push(((*key).to_owned(), (*value).to_owned()));
+        }
+        let text: String = settings.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
+        std::fs::write(directory.join("server.properties"), text)?;
+        let log = directory.join("server");
+        let mut broker = Self { kind, port, directory, log, starts: 0, child: None };
+        if kind == Kind::Kafka {
+            broker.format(workspace)?;
+        }
+        broker.restart(workspace)?;
+        Ok(broker)
+    }
+
+    /// Starts the process (again) on its directory and waits until it answers.
+    pub fn restart(&mut self, workspace: &Workspace) -> Result<()> {
+        let properties = self.directory.join("server.properties");
+        let mut command = match self.kind {
+            Kind::Ottla => {
+                let mut command = Command::new(workspace.target.join("release/ottla"));
+                command.args(["server", "-c"]).arg(&properties);
+                command
+            }
+            Kind::Kafka => {
+                let mut command = Oracle::install(workspace)?.java("1g", &[]);
+                command.arg("kafka.Kafka").arg(&properties);
+                command
+            }
+        };
+        self.starts += 1;
+        self.log.set_file_name(format!("server-{}.log", self.starts));
+        self.child = Some(spawn(&mut command, &self.log)?);
+        self.wait_until_up()
+    }
+
+    /// `HOST:PORT` for clients.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The node's data directory.
+    pub fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    /// The log of the newest start.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// True while the process is there.
+    pub fn alive(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(&mut self) -> Result<()> {
+        if let Some(mut child) = self.child.take() {
+            signal_group(child.id(), "KILL");
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// SIGTERM, and waits; `None` if it had to be killed after 30 seconds.
+    pub fn stop(&mut self) -> Result<Option<ExitStatus>> {
+        let Some(mut child) = self.child.take() else { return Ok(None) };
+        signal_group(child.id(), "TERM");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < deadline {
+            if let Some(status) = child.try_wait()? {
+                return Ok(Some(status));
+            }
+            pause(Duration::from_millis(20));
+        }
+        signal_group(child.id(), "KILL");
+        child.wait()?;
+        Ok(None)
+    }
+
+    /// Resident memory in KiB, as the system counts it.
+    pub fn resident_kib(&self) -> Option<u64> {
+        let id = self.child.as_ref()?.id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        line.split_whitespace().nth(1)?.parse().ok()
+    }
+
+    fn format(&self, workspace: &Workspace) -> Result<()> {
+        if self.data().join("meta.properties").exists() {
+            return Ok(());
+        }
+        let mut command = Oracle::install(workspace)?.java("256m", &[]);
+        command.args(["kafka.tools.StorageTool", "format", "-t", "b3R0bGEtdGVzdC1ub2RlMA", "-c"]);
+        command.arg(self.directory.join("server.properties"));
+        let finished =
+            crate::process::run(&mut command, &self.directory.join("format.log"), Duration::from_secs(60))?;
+        if !finished.success {
+            bail!("the reference could not format its directory: {}", finished.tail(5));
+        }
+        Ok(())
+    }
+
+    fn wait_until_up(&mut self) -> Result<()> {
+        let deadline = Instant::now() + START_LIMIT;
+        while Instant::now() < deadline {
+            if !self.alive() {
+                bail!("{} ended at its start: {}", self.kind.name(), self.last_words());
+            }
+            if self.answers() {
+                return Ok(());
+            }
+            pause(Duration::from_millis(10));
+        }
+        bail!("{} does not answer after {} s: {}", self.kind.name(), START_LIMIT.as_secs(), self.last_words())
+    }
+
+    fn last_words(&self) -> String {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        format!("{}\n{}", self.log.display(), lines[lines.len().saturating_sub(15)..].join("\n"))
+    }
+
+    /// One Metadata request by hand: up is who lists itself as a broker.
+    fn answers(&self) -> bool {
+        lists_a_broker(self.port).unwrap_or(false)
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
+
+/// Metadata version 1 for no topics; the answer begins with the array of brokers.
+fn lists_a_broker(port: u16) -> Result<bool> {
+    let limit = Duration::from_secs(2);
+    let mut stream = TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), limit)?;
+    stream.set_read_timeout(Some(limit))?;
+    let request: &[u8] = &[0, 3, 0, 1, 0, 0, 0, 7, 0xff, 0xff, 0, 0, 0, 0];
+    stream.write_all(&(request.len() as u32).to_be_bytes())?;
+    stream.write_all(request)?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head)?;
+    let (correlation, brokers) = (&head[4..8], &head[8..12]);
+    Ok(correlation == [0, 0, 0, 7] && brokers != [0, 0, 0, 0])
+}
+
+/// Two ports that were free a moment ago.
+fn free_ports() -> Result<(u16, u16)> {
+    let first = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
+    let second = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
+    Ok((first.local_addr()?.port(), second.local_addr()?.port()))
+}

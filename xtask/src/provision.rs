@@ -1,0 +1,123 @@
+//! Installing what the foreign clients need: Debian packages, a Python environment, Node modules.
+//!
+//! Everything but Debian packages goes below the target directory. Each call is cheap when the thing is there.
+
+use crate::process;
+use crate::workspace::Workspace;
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Makes sure that `program` can be called, installing Debian's `package` if it cannot.
+pub fn debian(workspace: &Workspace, program: &str, package: &str) -> Result<()> {
+    if callable(program) {
+        return Ok(());
+    }
+    debian_packages(workspace, &[package])?;
+    if !callable(program) {
+        bail!("{program} is missing and Debian's {package} did not bring it");
+    }
+    Ok(())
+}
+
+/// Installs Debian packages (as root, or with sudo).
+pub fn debian_packages(workspace: &Workspace, packages: &[&str]) -> Result<()> {
+    let log = workspace.scratch("test-logs")?.join("apt.log");
+    for arguments in [&["update", "-q"][..], &["install", "-y", "-q", "--no-install-recommends"]] {
+        let mut command = Command::new("apt-get");
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        if arguments.contains(&"install") {
+            command.args(packages);
+        }
+        let finished = process::run(&mut command, &log, Duration::from_secs(600)).context("apt-get")?;
+        if !finished.success && arguments.contains(&"install") {
+            bail!("apt-get install {}: {}", packages.join(" "), finished.tail(3));
+        }
+    }
+    Ok(())
+}
+
+/// True if the shell would find `program`.
+pub fn callable(program: &str) -> bool {
+    let mut command = Command::new("sh");
+    command.args(["-c", "command -v \"$0\"", program]);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// A Python environment with the packages of a requirements file; returns its interpreter.
+pub fn python(workspace: &Workspace, name: &str, requirements: &Path) -> Result<PathBuf> {
+    let home = workspace.scratch("test-tools")?.join(format!("python-{name}"));
+    let wanted = std::fs::read_to_string(requirements).with_context(|| requirements.display().to_string())?;
+    let marker = home.join("installed");
+    if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
+        return Ok(home.join("bin/python"));
+    }
+    let _ = std::fs::remove_dir_all(&home);
+    if !callable("python3") {
+        debian_packages(workspace, &["python3", "python3-venv"])?;
+    }
+    let log = workspace.scratch("test-logs")?.join(format!("python-{name}.log"));
+    let mut make = Command::new("python3");
+    make.args(["-m", "venv"]).arg(&home);
+    let mut fill = Command::new(home.join("bin/python"));
+    fill.args(["-m", "pip", "-q", "install", "--disable-pip-version-check", "-r"]).arg(requirements);
+    for command in [&mut make, &mut fill] {
+        let finished = process::run(command, &log, Duration::from_secs(600)).context("python3")?;
+        if !finished.success {
+            bail!("python environment {name}: {}: {}", finished.how, finished.tail(5));
+        }
+    }
+    std::fs::write(&marker, &wanted)?;
+    Ok(home.join("bin/python"))
+}
+
+/// Node modules of a `package.json`; returns the directory that holds `node_modules`.
+pub fn node(workspace: &Workspace, name: &str, package: &Path) -> Result<PathBuf> {
+    let home = workspace.scratch("test-tools")?.join(format!("node-{name}"));
+    let wanted = std::fs::read_to_string(package).with_context(|| package.display().to_string())?;
+    let marker = home.join("installed");
+    if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
+        return Ok(home);
+    }
+    std::fs::create_dir_all(&home)?;
+    std::fs::write(home.join("package.json"), &wanted)?;
+    debian(workspace, "npm", "npm")?;
+    let log = workspace.scratch("test-logs")?.join(format!("node-{name}.log"));
+    let mut install = Command::new("npm");
+    install.args(["install", "--no-audit", "--no-fund", "--silent"]).current_dir(&home);
+    let finished = process::run(&mut install, &log, Duration::from_secs(600)).context("npm")?;
+    if !finished.success {
+        bail!("node modules {name}: {}: {}", finished.how, finished.tail(5));
+    }
+    std::fs::write(&marker, &wanted)?;
+    Ok(home)
+}
+
+/// Compiles the Java files of a directory against `jars`; returns the directory of the classes.
+pub fn javac(workspace: &Workspace, sources: &Path, jars: &Path) -> Result<PathBuf> {
+    let name = sources.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let classes = workspace.scratch("test-tools")?.join(format!("java-{name}"));
+    let _ = std::fs::remove_dir_all(&classes);
+    std::fs::create_dir_all(&classes)?;
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(sources).with_context(|| sources.display().to_string())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "java") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    if !callable("javac") {
+        debian_packages(workspace, &["default-jdk-headless", "maven"])?;
+    }
+    let log = workspace.scratch("test-logs")?.join(format!("javac-{name}.log"));
+    let mut command = Command::new("javac");
+    command.args(["-nowarn", "-d"]).arg(&classes);
+    command.arg("-cp").arg(format!("{}/*", jars.display())).args(&files);
+    let finished = process::run(&mut command, &log, Duration::from_secs(120)).context("javac")?;
+    if !finished.success {
+        bail!("javac {name}: {}", finished.output);
+    }
+    Ok(classes)
+}

@@ -1,0 +1,106 @@
+//! Unmodified clients of other people against one broker: kcat, confluent-kafka, kafka-python, aiokafka, kafkajs, Java.
+//!
+//! Owns how each is installed and called; what each checks stands in `tests/clients/<client>`. All run at the same time,
+//! as they would on a real broker; each keeps to topics and groups of its own names.
+
+use super::Bench;
+use crate::broker::Broker;
+use crate::oracle::Oracle;
+use crate::process::Finished;
+use crate::provision;
+use crate::tally::Tally;
+use anyhow::Result;
+use std::process::Command;
+
+/// One client: its name and how its script is called; the broker's address is appended.
+struct Client {
+    name: &'static str,
+    command: fn(&Bench) -> Result<Command>,
+}
+
+const CLIENTS: &[Client] = &[
+    Client { name: "java", command: java },
+    Client { name: "confluent-kafka", command: |bench| python(bench, "confluent.py") },
+    Client { name: "kcat", command: kcat },
+    Client { name: "kafkajs", command: kafkajs },
+    Client { name: "kafka-python", command: |bench| python(bench, "kafka_python.py") },
+    Client { name: "aiokafka", command: |bench| python(bench, "asyncio_client.py") },
+];
+
+/// Minutes that one client may take.
+const LIMIT: u64 = 6;
+
+/// The stage.
+pub fn run(bench: &Bench) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let mut ready = Vec::new();
+    for client in CLIENTS {
+        match (client.command)(bench) {
+            Ok(command) => ready.push((client.name, command)),
+            Err(error) => tally.skip(format!("{}: could not be installed: {error:#}", client.name)),
+        }
+    }
+    let mut broker = Broker::start(&bench.workspace, bench.kind, "clients", &[])?;
+    let address = broker.address();
+    let ended: Vec<(&str, Result<Finished>)> = std::thread::scope(|scope| {
+        let started: Vec<_> = ready
+            .into_iter()
+            .map(|(name, mut command)| {
+                command.arg(&address);
+                (name, scope.spawn(move || bench.run(&format!("clients-{name}"), &mut command, LIMIT)))
+            })
+            .collect();
+        let join = |(name, thread): (_, std::thread::ScopedJoinHandle<'_, _>)| {
+            (name, thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the thread that waited panicked"))))
+        };
+        started.into_iter().map(join).collect()
+    });
+    for (name, finished) in ended {
+        tally.absorb(name, read(name, &finished?));
+    }
+    tally.check("the broker is still there", broker.alive());
+    Ok(tally)
+}
+
+/// The script's lines; one that did not come to its end has failed, whatever it printed before.
+fn read(name: &str, finished: &Finished) -> Tally {
+    let mut tally = Tally::from_lines(&finished.output);
+    if !finished.output.lines().any(|line| line == format!("done - {name}")) {
+        tally.fail(format!("did not come to its end: {}: {}", finished.how, finished.tail(5)));
+    }
+    tally
+}
+
+/// The environment of the Python clients.
+pub fn python_environment(bench: &Bench) -> Result<std::path::PathBuf> {
+    let requirements = bench.workspace.root.join("tests/clients/python/requirements.txt");
+    provision::python(&bench.workspace, "clients", &requirements)
+}
+
+fn python(bench: &Bench, script: &str) -> Result<Command> {
+    let mut command = Command::new(python_environment(bench)?);
+    command.arg("-u").arg(bench.workspace.root.join("tests/clients/python").join(script));
+    Ok(command)
+}
+
+fn kcat(bench: &Bench) -> Result<Command> {
+    provision::debian(&bench.workspace, "kcat", "kcat")?;
+    Ok(Command::new(bench.workspace.root.join("tests/clients/kcat/run.sh")))
+}
+
+fn kafkajs(bench: &Bench) -> Result<Command> {
+    let directory = bench.workspace.root.join("tests/clients/kafkajs");
+    let modules = provision::node(&bench.workspace, "kafkajs", &directory.join("package.json"))?;
+    let mut command = Command::new("node");
+    command.arg(directory.join("run.js")).env("NODE_PATH", modules.join("node_modules"));
+    Ok(command)
+}
+
+fn java(bench: &Bench) -> Result<Command> {
+    let oracle = Oracle::install(&bench.workspace)?;
+    let sources = bench.workspace.root.join("tests/clients/java");
+    let classes = provision::javac(&bench.workspace, &sources, &oracle.broker_jars)?;
+    let mut command = oracle.java("512m", &[&classes]);
+    command.arg("JavaClientChecks");
+    Ok(command)
+}
