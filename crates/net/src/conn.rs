@@ -85,6 +85,17 @@ impl FrameReader {
         if self.own { self.pending.capacity() } else { self.pending.len() }
     }
 
+    /// Whether memory is kept for the next large frame although nothing is pending.
+    pub fn keeps_memory(&self) -> bool {
+        self.own && self.pending.is_empty()
+    }
+
+    /// Gives that memory back (the connection has been silent for a while).
+    pub fn release(&mut self) {
+        self.large_frame = 0;
+        self.settle();
+    }
+
     /// Reads once. `Ready(Ok(0))` is the end of the stream. Call `next_frame` until it gives `None` before calling
     /// this again.
     pub fn poll_fill<R: AsyncRead + Unpin>(

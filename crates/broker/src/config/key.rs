@@ -126,10 +126,17 @@ impl ConfigKey {
     /// Checks `value` against type and bounds; the error is the sentence Kafka answers with.
     pub fn check(&self, value: &str) -> Result<(), String> {
         let trimmed = value.trim();
-        self.check_type(trimmed).and_then(|number| self.check_bounds(trimmed, number)).map_err(|why| {
-            let shown = if self.is_sensitive() { "[hidden]" } else { value };
-            format!("Invalid value {shown} for configuration {}: {why}", self.name)
-        })
+        if self.value_type == ValueType::List {
+            self.check_list(trimmed)?;
+        }
+        self.check_type(trimmed)
+            .and_then(|number| self.check_bounds(trimmed, number))
+            .map_err(|why| self.invalid(value, &why))
+    }
+
+    fn invalid(&self, value: &str, why: &str) -> String {
+        let shown = if self.is_sensitive() { "[hidden]" } else { value };
+        format!("Invalid value {shown} for configuration {}: {why}", self.name)
     }
 
     /// Returns the number where the type is one.
@@ -165,9 +172,7 @@ impl ConfigKey {
             Validator::Between(least, most) => at_least(least).and_then(|()| at_most(most)),
             Validator::GzipLevel if number == Some(-1.0) => Ok(()),
             Validator::GzipLevel => at_least(1.0).and_then(|()| at_most(9.0)),
-            Validator::OneOf(allowed) if self.value_type == ValueType::List => {
-                self.check_list(value, allowed)
-            }
+            Validator::OneOf(_) if self.value_type == ValueType::List => Ok(()),
             Validator::OneOf(allowed) if allowed.contains(&value) => Ok(()),
             Validator::OneOf(allowed) => Err(format!("String must be one of: {}", allowed.join(", "))),
             Validator::OneOfIgnoringCase(allowed) => {
@@ -177,22 +182,25 @@ impl ConfigKey {
                 Err(format!("String must be one of (case insensitive): {}", allowed.join(", ")))
             }
             Validator::NonEmpty if value.is_empty() => Err("String must be non-empty".to_owned()),
-            Validator::NonEmptyList if value.is_empty() => Err(format!(
-                "Configuration '{}' must not be empty. Valid values include: any non-empty value",
-                self.name
-            )),
             Validator::NonEmpty | Validator::NonEmptyList => Ok(()),
             Validator::ThrottledReplicas => check_throttled(value),
             Validator::ShareOffsetReset => check_share_reset(value),
         }
     }
 
-    /// KIP-1161: no duplicates, no empty entries, only known words; the empty list is allowed.
-    fn check_list(&self, value: &str, allowed: &[&str]) -> Result<(), String> {
+    /// KIP-1161: no duplicates, only known words; empty only where the key says so. Kafka names the entry, not the list.
+    fn check_list(&self, value: &str) -> Result<(), String> {
+        if self.validator == Validator::NonEmptyList && value.is_empty() {
+            let name = self.name;
+            return Err(format!(
+                "Configuration '{name}' must not be empty. Valid values include: any non-empty value"
+            ));
+        }
+        let Validator::OneOf(allowed) = self.validator else { return Ok(()) };
         let entries = list(value);
         for (i, entry) in entries.iter().enumerate() {
             if !allowed.contains(entry) {
-                return Err(format!("String must be one of: {}", allowed.join(", ")));
+                return Err(self.invalid(entry, &format!("String must be one of: {}", allowed.join(", "))));
             }
             if entries.iter().take(i).any(|earlier| earlier == entry) {
                 return Err(format!("Configuration '{}' values must not be duplicated.", self.name));

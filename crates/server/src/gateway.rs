@@ -1,0 +1,268 @@
+//! One connection: requests from the socket to their handlings, answers back in the order of the requests.
+//!
+//! Takes every complete frame that a read brought, starts each handling in order, and writes all answers that are
+//! ready with one vectored write. Produce requests overlap (their first poll puts the batches into the mailboxes);
+//! any other request begins when all before it are answered, as Kafka's muted channels have it. Too much in
+//! flight, too many unsent bytes, or no room in the budget: the socket is not read, and back-pressure is TCP.
+//! Holds no Kafka semantics and never looks into a frame beyond `may_overlap`.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use broker::rim::may_overlap;
+use broker::{CloseReason, Handling, Outcome};
+use bytes::Bytes;
+use net::{Budget, FrameLimits, FrameReader, Lease, RopeWriter, Transport};
+
+use crate::clock::Clock;
+use crate::guard::Notes;
+
+/// Requests of one connection that have been received and not answered. Java producers keep 5 in flight, librdkafka up
+/// to 1,000 (of which more than this few wait in the socket).
+const REQUESTS_MAX: usize = 64;
+
+/// Answers not yet taken by the peer: above this nothing new is begun. One large fetch always fits.
+const UNSENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// What handles frames; the node in production, a stub in tests.
+pub trait Service: Send + 'static {
+    /// Begins to handle one frame.
+    fn handle(&self, frame: Bytes, now_ms: i64) -> Handling;
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub enum End {
+    /// The peer closed it.
+    Closed,
+    /// The socket failed.
+    Lost(std::io::Error),
+    /// A length prefix that no honest client sends.
+    BadFrame(net::BadFrame),
+    /// A handling asked for it.
+    Refused(CloseReason),
+}
+
+/// One connection's future; ends with the connection.
+pub struct Gateway<S> {
+    transport: Transport,
+    service: S,
+    clock: Arc<Clock>,
+    notes: Arc<Notes>,
+    reader: FrameReader,
+    writer: RopeWriter,
+    /// Invariant: the first `started` are handlings, the rest frames.
+    queue: VecDeque<Request>,
+    started: usize,
+    /// Invariant: all started handlings are of requests that may overlap.
+    overlapping: bool,
+    /// Bytes of the frames in `queue`.
+    queued_bytes: usize,
+    /// The last `next_frame` found none: only then may the socket be read again.
+    frames_exhausted: bool,
+    lease: Lease,
+    /// Set once the peer will send nothing more or must not be listened to; what is ready is still written.
+    ending: Option<End>,
+}
+
+struct Request {
+    bytes: usize,
+    state: State,
+}
+
+enum State {
+    Waiting(Bytes),
+    Running(Handling),
+    Done(Outcome),
+}
+
+impl<S: Service + Unpin> Gateway<S> {
+    /// A connection with nothing received.
+    pub fn new(
+        transport: Transport,
+        service: S,
+        limits: FrameLimits,
+        budget: Arc<Budget>,
+        clock: Arc<Clock>,
+        notes: Arc<Notes>,
+    ) -> Self {
+        Self {
+            transport,
+            service,
+            clock,
+            notes,
+            reader: FrameReader::new(limits),
+            writer: RopeWriter::default(),
+            queue: VecDeque::new(),
+            started: 0,
+            overlapping: false,
+            queued_bytes: 0,
+            frames_exhausted: true,
+            lease: Lease::new(budget),
+            ending: None,
+        }
+    }
+
+    /// Finishes and begins handlings until nothing moves; leaves the answers with the writer.
+    fn handle(&mut self, cx: &mut Context<'_>, now_ms: i64) {
+        loop {
+            self.finish(cx);
+            if self.ending.is_some() || !self.begin(cx, now_ms) {
+                return;
+            }
+        }
+    }
+
+    /// Takes the outcomes at the front of the queue, in order. Only the front is polled: the wakers of the others are
+    /// this task's too, and they are polled when they get there.
+    fn finish(&mut self, cx: &mut Context<'_>) {
+        while self.started > 0 {
+            let Some(front) = self.queue.front_mut() else { return };
+            if let State::Running(handling) = &mut front.state {
+                match Pin::new(handling).poll(cx) {
+                    Poll::Ready(outcome) => front.state = State::Done(outcome),
+                    Poll::Pending => return,
+                }
+            }
+            if let Some(Request { bytes, state: State::Done(outcome) }) = self.queue.pop_front() {
+                self.started -= 1;
+                self.queued_bytes -= bytes;
+                self.deliver(outcome);
+            }
+        }
+    }
+
+    fn deliver(&mut self, outcome: Outcome) {
+        match outcome {
+            // Whatever is answered after a close must not reach the peer.
+            _ if self.ending.is_some() => {}
+            Outcome::Answer(rope) => self.writer.push_rope(rope),
+            Outcome::NoAnswer => {}
+            Outcome::Close(reason) => self.ending = Some(End::Refused(reason)),
+        }
+    }
+
+    /// Begins the next request if the order allows. True if the front may have been finished by that.
+    fn begin(&mut self, cx: &mut Context<'_>, now_ms: i64) -> bool {
+        self.take_frames();
+        while let Some(next) = self.queue.get_mut(self.started) {
+            let State::Waiting(frame) = &next.state else { return false };
+            let overlaps = may_overlap(frame);
+            let allowed = self.started == 0 || (overlaps && self.overlapping);
+            if !allowed || self.writer.queued_bytes() > UNSENT_BYTES_MAX {
+                return false;
+            }
+            let mut handling = self.service.handle(frame.clone(), now_ms);
+            next.state = match Pin::new(&mut handling).poll(cx) {
+                Poll::Ready(outcome) => State::Done(outcome),
+                Poll::Pending => State::Running(handling),
+            };
+            self.overlapping = overlaps;
+            self.started += 1;
+            if self.started == 1 && matches!(next.state, State::Done(_)) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn take_frames(&mut self) {
+        while self.queue.len() < REQUESTS_MAX && self.ending.is_none() {
+            match self.reader.next_frame() {
+                Ok(Some(frame)) => {
+                    self.queued_bytes += frame.len();
+                    self.queue.push_back(Request { bytes: frame.len(), state: State::Waiting(frame) });
+                    self.frames_exhausted = false;
+                }
+                Ok(None) => {
+                    self.frames_exhausted = true;
+                    return;
+                }
+                Err(bad) => self.ending = Some(End::BadFrame(bad)),
+            }
+        }
+    }
+
+    /// Reads once if there is room for what comes.
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.ending.is_some()
+            || !self.frames_exhausted
+            || self.queue.len() >= REQUESTS_MAX
+            || self.writer.queued_bytes() > UNSENT_BYTES_MAX
+        {
+            return Poll::Pending;
+        }
+        let held = self.reader.own_memory() + self.queued_bytes;
+        if self.lease.poll_cover(cx, held).is_pending() {
+            return Poll::Pending;
+        }
+        match self.reader.poll_fill(cx, &mut self.transport) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(0)) => self.ending = Some(End::Closed),
+            Poll::Ready(Ok(_)) => {
+                self.frames_exhausted = false;
+            }
+            Poll::Ready(Err(error)) => self.ending = Some(End::Lost(error)),
+        }
+        Poll::Ready(())
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>, now_ms: i64) {
+        if self.writer.is_empty() {
+            return;
+        }
+        let before = self.writer.queued_bytes();
+        if let Poll::Ready(Err(error)) = self.writer.poll_write(cx, &mut self.transport) {
+            self.ending = Some(End::Lost(error));
+        }
+        if self.writer.queued_bytes() < before {
+            self.notes.moved(now_ms);
+        }
+    }
+
+    /// The notes for the watch, and the memory that a silent connection need not keep.
+    fn settle(&mut self, cx: &Context<'_>, now_ms: i64) {
+        self.notes.settle(self.started > 0, self.reader.partial_bytes(), now_ms);
+        if self.notes.release.swap(false, Ordering::AcqRel) {
+            self.reader.release();
+        }
+        if self.reader.keeps_memory() {
+            let mut holder = self.notes.holder.lock();
+            if !holder.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+                *holder = Some(cx.waker().clone());
+            }
+        }
+        self.lease.shrink_to(self.reader.own_memory() + self.queued_bytes);
+    }
+}
+
+impl<S: Service + Unpin> Future for Gateway<S> {
+    type Output = End;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
+        let this = &mut *self;
+        let mut now_ms = this.clock.now_ms();
+        loop {
+            this.handle(cx, now_ms);
+            this.write(cx, now_ms);
+            let lost = matches!(this.ending, Some(End::Lost(_)));
+            if lost || (this.ending.is_some() && this.writer.is_empty()) {
+                return Poll::Ready(this.ending.take().unwrap_or(End::Closed));
+            }
+            // A read that did not fill its room has emptied the socket: the next one is refused without a system call.
+            if this.read(cx).is_pending() {
+                this.settle(cx, now_ms);
+                return Poll::Pending;
+            }
+            now_ms = this.clock.now_ms();
+            this.notes.moved(now_ms);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

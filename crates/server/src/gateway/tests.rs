@@ -1,0 +1,208 @@
+use super::*;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+/// Answers a frame with its own bytes. A frame whose third byte is `w` waits for the test's word.
+#[derive(Clone, Default)]
+struct Echo {
+    begun: Arc<AtomicUsize>,
+    parked: Arc<Mutex<VecDeque<oneshot::Sender<()>>>>,
+}
+
+impl Service for Echo {
+    fn handle(&self, frame: Bytes, _now_ms: i64) -> Handling {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        let answer =
+            Outcome::Answer(vec![Bytes::copy_from_slice(&(frame.len() as i32).to_be_bytes()), frame.clone()]);
+        match frame.get(2) {
+            Some(b'w') => {
+                let (word, waits) = oneshot::channel();
+                self.parked.lock().unwrap().push_back(word);
+                Handling::running(async move {
+                    let _ = waits.await;
+                    answer
+                })
+            }
+            Some(b'n') => Handling::ready(Outcome::NoAnswer),
+            Some(b'x') => Handling::ready(Outcome::Close(CloseReason::ProduceRefused)),
+            _ => Handling::ready(answer),
+        }
+    }
+}
+
+const FETCH: [u8; 2] = [0, 1];
+const PRODUCE: [u8; 2] = [0, 0];
+
+fn request(key: [u8; 2], body: &[u8]) -> Vec<u8> {
+    let mut frame = (2 + body.len() as i32).to_be_bytes().to_vec();
+    frame.extend_from_slice(&key);
+    frame.extend_from_slice(body);
+    frame
+}
+
+struct Fixture {
+    client: TcpStream,
+    echo: Echo,
+    budget: Arc<Budget>,
+    notes: Arc<Notes>,
+    end: tokio::task::JoinHandle<End>,
+}
+
+async fn connect() -> Fixture {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let transport = Transport::plain(listener.accept().await.unwrap().0).unwrap();
+    let (echo, budget, clock) = (Echo::default(), Budget::new(64 << 20), Arc::new(Clock::start()));
+    let notes = Notes::new(clock.now_ms());
+    let limits = FrameLimits { max_bytes: 100 << 20 };
+    let gateway = Gateway::new(transport, echo.clone(), limits, budget.clone(), clock, notes.clone());
+    Fixture { client, echo, budget, notes, end: tokio::spawn(gateway) }
+}
+
+impl Fixture {
+    async fn send(&mut self, bytes: &[u8]) {
+        self.client.write_all(bytes).await.unwrap();
+    }
+
+    async fn answer(&mut self) -> Vec<u8> {
+        let length = self.client.read_i32().await.unwrap();
+        let mut frame = vec![0; length as usize];
+        self.client.read_exact(&mut frame).await.unwrap();
+        frame
+    }
+
+    async fn until(&self, what: impl Fn(&Self) -> bool) {
+        while !what(self) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn begun(&self) -> usize {
+        self.echo.begun.load(Ordering::SeqCst)
+    }
+
+    fn release_last_parked(&self) {
+        self.echo.parked.lock().unwrap().pop_back().unwrap().send(()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn requests_are_answered_in_their_order() {
+    let mut it = connect().await;
+    let all: Vec<u8> = (0..1000u32).flat_map(|n| request(FETCH, &n.to_be_bytes())).collect();
+    it.send(&all).await;
+    for n in 0..1000u32 {
+        assert_eq!(it.answer().await[2..], n.to_be_bytes());
+    }
+}
+
+#[tokio::test]
+async fn a_waiting_request_holds_back_what_follows() {
+    let mut it = connect().await;
+    it.send(&request(FETCH, b"wait")).await;
+    it.send(&request(PRODUCE, b"after")).await;
+    it.until(|it| it.begun() == 1).await;
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(it.begun(), 1);
+    it.release_last_parked();
+    assert_eq!(it.answer().await, [&FETCH, b"wait".as_ref()].concat());
+    assert_eq!(it.answer().await, [&PRODUCE, b"after".as_ref()].concat());
+}
+
+#[tokio::test]
+async fn produce_requests_overlap_and_their_answers_keep_the_order() {
+    let mut it = connect().await;
+    for name in [b"wa", b"wb", b"wc"] {
+        it.send(&request(PRODUCE, name)).await;
+    }
+    it.send(&request(FETCH, b"f")).await;
+    it.until(|it| it.begun() == 3).await;
+    for _ in 0..3 {
+        it.release_last_parked();
+    }
+    for name in [b"wa", b"wb", b"wc"] {
+        assert_eq!(it.answer().await[2..], name[..]);
+    }
+    assert_eq!(it.answer().await[2..], b"f"[..]);
+}
+
+#[tokio::test]
+async fn no_answer_leaves_no_gap_and_a_refusal_closes_after_what_was_answered() {
+    let mut it = connect().await;
+    let all =
+        [request(PRODUCE, b"n"), request(PRODUCE, b"a"), request(PRODUCE, b"x"), request(PRODUCE, b"b")];
+    it.send(&all.concat()).await;
+    assert_eq!(it.answer().await[2..], b"a"[..]);
+    assert_eq!(it.client.read(&mut [0; 8]).await.unwrap(), 0);
+    assert!(matches!(it.end.await.unwrap(), End::Refused(CloseReason::ProduceRefused)));
+}
+
+#[tokio::test]
+async fn an_absurd_length_closes_the_connection_at_once() {
+    for length in [-1i32, i32::MAX, i32::MIN, (100 << 20) + 1] {
+        let mut it = connect().await;
+        it.send(&length.to_be_bytes()).await;
+        assert_eq!(it.client.read(&mut [0; 8]).await.unwrap_or(0), 0);
+        assert!(matches!(it.end.await.unwrap(), End::BadFrame(_)));
+    }
+}
+
+#[tokio::test]
+async fn a_half_frame_is_noted_with_its_age_and_size() {
+    let mut it = connect().await;
+    it.send(&1000i32.to_be_bytes()).await;
+    it.send(&[0; 10]).await;
+    let patience = crate::guard::Patience::default();
+    it.until(|it| it.notes.judge(&patience, i64::MAX / 2) == crate::guard::Verdict::TooSlow).await;
+    it.send(&[0; 990]).await;
+    it.answer().await;
+    it.until(|it| it.notes.judge(&patience, i64::MAX / 2) == crate::guard::Verdict::TooIdle).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_its_answers_is_not_read_either() {
+    let mut it = connect().await;
+    let big = request(FETCH, &vec![7; 512 * 1024]);
+    let flood = async {
+        // Far more than the socket buffers of both directions and the cap of unsent bytes.
+        for _ in 0..100 {
+            it.client.write_all(&big).await.unwrap();
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_millis(300), flood).await.is_err());
+    assert!(it.begun() < 60, "{}", it.begun());
+}
+
+#[tokio::test]
+async fn an_exhausted_budget_stops_reading_until_room_comes_back() {
+    let it = connect().await;
+    let mut other = Lease::new(it.budget.clone());
+    let cx = Context::from_waker(std::task::Waker::noop());
+    assert!(other.poll_cover(&cx, 64 << 20).is_ready());
+    let body = vec![1; 4 << 20];
+    let (mut from, mut to) = it.client.into_split();
+    let sent = tokio::spawn(async move {
+        to.write_all(&request(FETCH, &body)).await.unwrap();
+        to
+    });
+    let blocked = tokio::time::timeout(Duration::from_millis(200), from.read_i32()).await;
+    assert!(blocked.is_err());
+    drop(other);
+    assert_eq!(from.read_i32().await.unwrap(), (4 << 20) + 2);
+    sent.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_peers_goodbye_ends_the_connection_even_while_a_request_waits() {
+    let mut it = connect().await;
+    it.send(&request(FETCH, b"wait")).await;
+    it.until(|it| it.begun() == 1).await;
+    drop(it.client);
+    assert!(matches!(it.end.await.unwrap(), End::Closed | End::Lost(_)));
+}

@@ -1,0 +1,365 @@
+//! A checked configuration: what the process needs to know of its file before anything is opened.
+//!
+//! Owns the rules that span several keys (roles, listeners, quorum, directories), as KafkaConfig checks them and
+//! mostly in its sentences. Single keys are the business of `broker::config`. Never touches a disk or a socket.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use broker::config::{BrokerFile, Warning, list};
+use net::listener::ConnectionLimits;
+
+use crate::guard::Patience;
+use crate::listeners::{self, Endpoint, ProtocolMap, Voter};
+use crate::properties::Properties;
+
+/// What a node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    /// Serves clients.
+    pub broker: bool,
+    /// Votes in the metadata quorum.
+    pub controller: bool,
+}
+
+/// Everything read from the configuration, checked against each other.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The checked file; keys of the node are read from it by the node.
+    pub file: BrokerFile,
+    /// `process.roles`
+    pub roles: Roles,
+    /// `node.id`
+    pub node_id: i32,
+    /// What to bind, controller listeners included.
+    pub listeners: Vec<Endpoint>,
+    /// What clients are told.
+    pub advertised: Vec<Endpoint>,
+    /// What controllers and brokers are told about our controller role.
+    pub controller_advertised: Vec<Endpoint>,
+    /// `controller.listener.names`
+    pub controller_names: Vec<String>,
+    /// `inter.broker.listener.name`, resolved.
+    pub inter_broker_name: String,
+    /// `controller.quorum.voters`
+    pub voters: Vec<Voter>,
+    /// `log.dirs`, or `log.dir`.
+    pub directories: Vec<PathBuf>,
+    /// `metadata.log.dir`, or the first of the above.
+    pub metadata_directory: PathBuf,
+    /// Limits of the sockets.
+    pub sockets: SocketSettings,
+}
+
+/// Limits of the sockets.
+#[derive(Debug, Clone)]
+pub struct SocketSettings {
+    /// `socket.request.max.bytes`
+    pub request_max_bytes: usize,
+    /// `queued.max.request.bytes`; `None`: a share of the machine's memory.
+    pub queued_max_bytes: Option<usize>,
+    /// `max.connections` and relatives.
+    pub connections: ConnectionLimits,
+    /// Idle and slow connections.
+    pub patience: Patience,
+}
+
+impl Settings {
+    /// Checks everything. The error is one sentence.
+    pub fn new(properties: Properties) -> Result<(Self, Vec<Warning>), String> {
+        let mut values = properties.0;
+        require(&values)?;
+        // `broker.id` is the old name.
+        if let Some(id) = values.get("broker.id").cloned() {
+            values.entry("node.id".to_owned()).or_insert(id);
+        }
+        let (file, warnings) = BrokerFile::new(values)?;
+        let roles = roles(&file)?;
+        let node_id = node_id(&file)?;
+        let controller_names: Vec<String> =
+            file.list("controller.listener.names").iter().map(|n| (*n).to_owned()).collect();
+        let names: Vec<&str> = controller_names.iter().map(String::as_str).collect();
+        let explicit_map = file.values().get("listener.security.protocol.map").map(String::as_str);
+        let protocols = listeners::protocol_map(explicit_map, &names, &file.list("listeners"))?;
+        let bound = listeners::parse(&file.list("listeners"), &protocols, true)?;
+        let told = match file.text("advertised.listeners") {
+            Some(text) => listeners::parse(&list(text), &protocols, false)?,
+            None => bound.clone(),
+        };
+        let is_controller = |e: &Endpoint| names.contains(&e.name.as_str());
+        let voters = listeners::parse_voters(&file.list("controller.quorum.voters"))?;
+        let controller_advertised = controller_advertised(&names, &told, &bound, &voters, node_id);
+        let directories = directories(&file);
+        let settings = Self {
+            roles,
+            node_id,
+            advertised: told.into_iter().filter(|e| !is_controller(e)).collect(),
+            controller_advertised,
+            inter_broker_name: inter_broker_name(&file, &protocols)?,
+            voters,
+            metadata_directory: file
+                .text("metadata.log.dir")
+                .map(PathBuf::from)
+                .or_else(|| directories.first().cloned())
+                .ok_or("At least one log directory must be defined via log.dirs or log.dir.")?,
+            directories,
+            sockets: sockets(&file)?,
+            listeners: bound,
+            controller_names,
+            file,
+        };
+        settings.check_quorum()?;
+        settings.check_listeners(&protocols)?;
+        Ok((settings, warnings))
+    }
+
+    fn check_quorum(&self) -> Result<(), String> {
+        let bootstrap = listeners::parse_bootstrap(&self.file.list("controller.quorum.bootstrap.servers"))?;
+        if self.voters.is_empty() && bootstrap.is_empty() {
+            return Err("If using process.roles, either controller.quorum.bootstrap.servers must contain the set of \
+                        bootstrap controllers or controller.quorum.voters must contain a parseable set of controllers."
+                .to_owned());
+        }
+        let id = self.node_id;
+        let votes = self.voters.iter().any(|v| v.id == id);
+        let ids: Vec<String> = self.voters.iter().map(|v| v.id.to_string()).collect();
+        let ids = ids.join(", ");
+        if self.roles.controller && !votes && !self.voters.is_empty() {
+            return Err(format!(
+                "If process.roles contains the 'controller' role, the node id {id} must be included in the set of \
+                 voters controller.quorum.voters=Set({ids})"
+            ));
+        }
+        if !self.roles.controller && votes {
+            return Err(format!(
+                "If process.roles contains just the 'broker' role, the node id {id} must not be included in the set \
+                 of voters controller.quorum.voters=Set({ids})"
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_listeners(&self, protocols: &ProtocolMap) -> Result<(), String> {
+        let bound: BTreeSet<&str> = self.listeners.iter().map(|e| e.name.as_str()).collect();
+        let told: BTreeSet<&str> = self.advertised.iter().map(|e| e.name.as_str()).collect();
+        let controllers_bound = self.controller_names.iter().filter(|n| bound.contains(n.as_str())).count();
+        if self.roles.controller {
+            self.check_controller_listeners(controllers_bound)?;
+        } else {
+            if controllers_bound > 0 {
+                return Err(
+                    "controller.listener.names must not contain a value appearing in the 'listeners' \
+                            configuration when running KRaft with just the broker role"
+                        .to_owned(),
+                );
+            }
+            if let Some(name) = self.controller_names.iter().find(|n| !protocols.contains_key(*n)) {
+                return Err(format!(
+                    "Controller listener with name {name} defined in controller.listener.names not found in \
+                     listener.security.protocol.map  (an explicit security mapping for each controller listener is \
+                     required if listener.security.protocol.map is non-empty, or if there are security protocols \
+                     other than PLAINTEXT in use)"
+                ));
+            }
+        }
+        if self.roles.broker {
+            if told.is_empty() {
+                return Err(
+                    "There must be at least one broker advertised listener. Perhaps all listeners appear in \
+                            controller.listener.names?"
+                        .to_owned(),
+                );
+            }
+            let told_names: Vec<&str> = self.advertised.iter().map(|e| e.name.as_str()).collect();
+            if !told.contains(self.inter_broker_name.as_str()) {
+                return Err(format!(
+                    "inter.broker.listener.name must be a listener name defined in advertised.listeners. The valid \
+                     options based on currently configured listeners are {}",
+                    told_names.join(",")
+                ));
+            }
+            if !told.is_subset(&bound) {
+                let bound_names: Vec<&str> = self.listeners.iter().map(|e| e.name.as_str()).collect();
+                return Err(format!(
+                    "advertised.listeners listener names must be equal to or a subset of the ones defined in \
+                     listeners. Found {}. The valid options based on the current configuration are {}",
+                    told_names.join(","),
+                    bound_names.join(",")
+                ));
+            }
+        }
+        let everywhere = |e: &Endpoint| e.host.as_deref() == Some("0.0.0.0");
+        if self.advertised.iter().chain(&self.controller_advertised).any(everywhere) {
+            return Err(
+                "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP \
+                        address."
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    fn check_controller_listeners(&self, bound: usize) -> Result<(), String> {
+        if bound == 0 {
+            return Err(
+                "controller.listener.names must contain at least one value appearing in the 'listeners' \
+                        configuration when running the KRaft controller role"
+                    .to_owned(),
+            );
+        }
+        if bound < self.controller_names.len() {
+            return Err("controller.listener.names must only contain values appearing in the 'listeners' \
+                        configuration when running the KRaft controller role"
+                .to_owned());
+        }
+        if !self.roles.broker && bound != self.listeners.len() {
+            return Err("The listeners config must only contain KRaft controller listeners from \
+                        controller.listener.names when process.roles=controller"
+                .to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether a listener is one of the controller role.
+    pub fn is_controller_listener(&self, name: &str) -> bool {
+        self.controller_names.iter().any(|n| n == name)
+    }
+
+    /// One node that is the whole cluster: it may format its own empty directories.
+    pub fn is_single_node(&self) -> bool {
+        let alone = match self.voters.as_slice() {
+            [] => self.file.list("controller.quorum.bootstrap.servers").len() == 1,
+            [only] => only.id == self.node_id,
+            _ => false,
+        };
+        self.roles.broker && self.roles.controller && alone
+    }
+}
+
+fn require(values: &BTreeMap<String, String>) -> Result<(), String> {
+    let missing =
+        |name: &str| Err(format!("Missing required configuration \"{name}\" which has no default value."));
+    for name in ["process.roles", "controller.listener.names"] {
+        if !values.contains_key(name) {
+            return missing(name);
+        }
+    }
+    if !values.contains_key("node.id") && !values.contains_key("broker.id") {
+        return missing("node.id");
+    }
+    Ok(())
+}
+
+fn roles(file: &BrokerFile) -> Result<Roles, String> {
+    let named = file.list("process.roles");
+    if let Some(other) = named.iter().find(|role| !matches!(**role, "broker" | "controller")) {
+        return Err(format!(
+            "Invalid value {other} for configuration process.roles: String must be one of: broker, controller"
+        ));
+    }
+    let roles = Roles { broker: named.contains(&"broker"), controller: named.contains(&"controller") };
+    if !roles.broker && !roles.controller {
+        return Err(
+            "Configuration 'process.roles' must not be empty. Valid values include: broker, controller"
+                .into(),
+        );
+    }
+    Ok(roles)
+}
+
+fn node_id(file: &BrokerFile) -> Result<i32, String> {
+    let id = file.optional_number("node.id").unwrap_or(-1);
+    if file.values().contains_key("broker.id") && file.optional_number("broker.id") != Some(id) {
+        return Err(
+            "`node.id` and `broker.id` must be set to the same value. `broker.id` is deprecated, please use \
+                    `node.id` instead."
+                .to_owned(),
+        );
+    }
+    i32::try_from(id)
+        .ok()
+        .filter(|id| *id >= 0)
+        .ok_or_else(|| format!("Invalid value {id} for configuration node.id: Value must be at least 0"))
+}
+
+/// The advertised endpoint of each controller listener, else the voter set's, else the bound one.
+fn controller_advertised(
+    names: &[&str],
+    told: &[Endpoint],
+    bound: &[Endpoint],
+    voters: &[Voter],
+    node_id: i32,
+) -> Vec<Endpoint> {
+    let mut found = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let by_name = |all: &[Endpoint]| all.iter().find(|e| e.name == **name).cloned();
+        let Some(own) = by_name(bound) else { continue };
+        let mut endpoint = by_name(told).unwrap_or_else(|| own.clone());
+        let me = voters.iter().find(|v| v.id == node_id).filter(|_| index == 0 && endpoint == own);
+        if let Some(voter) = me {
+            endpoint.host = Some(voter.host.clone());
+            endpoint.port = voter.port;
+        }
+        found.push(endpoint);
+    }
+    found
+}
+
+fn inter_broker_name(file: &BrokerFile, protocols: &ProtocolMap) -> Result<String, String> {
+    let by_protocol = file.values().contains_key("security.inter.broker.protocol");
+    match file.text("inter.broker.listener.name") {
+        Some(_) if by_protocol => {
+            Err("Only one of inter.broker.listener.name and security.inter.broker.protocol \
+                                       should be set."
+                .to_owned())
+        }
+        Some(name) if protocols.contains_key(&name.to_uppercase()) => Ok(name.to_uppercase()),
+        Some(name) => Err(format!(
+            "Listener with name {} defined in inter.broker.listener.name not found in listener.security.protocol.map.",
+            name.to_uppercase()
+        )),
+        None => Ok(file.text("security.inter.broker.protocol").unwrap_or("PLAINTEXT").to_uppercase()),
+    }
+}
+
+fn directories(file: &BrokerFile) -> Vec<PathBuf> {
+    let named =
+        if file.values().contains_key("log.dirs") { file.list("log.dirs") } else { file.list("log.dir") };
+    named.into_iter().filter(|d| !d.is_empty()).map(PathBuf::from).collect()
+}
+
+fn sockets(file: &BrokerFile) -> Result<SocketSettings, String> {
+    let number = |name: &str| usize::try_from(file.number(name)).unwrap_or(0);
+    let queued = file.number("queued.max.request.bytes");
+    let request_max_bytes = number("socket.request.max.bytes");
+    if queued > 0 && (queued as usize) < request_max_bytes {
+        return Err("queued.max.request.bytes must be larger or equal to socket.request.max.bytes".to_owned());
+    }
+    let mut per_ip_overrides = BTreeMap::new();
+    for entry in file.list("max.connections.per.ip.overrides").iter().filter(|e| !e.is_empty()) {
+        let invalid = || format!("max.connections.per.ip.overrides contains invalid addresses : {entry}");
+        let (address, count) = entry.rsplit_once(':').ok_or_else(invalid)?;
+        let address = address.trim_matches(['[', ']']);
+        let count = count.trim().parse().map_err(|_| format!("For input string: \"{count}\""))?;
+        // DIVERGES: Kafka also takes host names here and resolves them once at the start.
+        per_ip_overrides.insert(address.parse::<IpAddr>().map_err(|_| invalid())?.to_canonical(), count);
+    }
+    let per_ip = number("max.connections.per.ip");
+    if per_ip == 0 && per_ip_overrides.is_empty() {
+        return Err(
+            "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is \
+                    set."
+                .to_owned(),
+        );
+    }
+    Ok(SocketSettings {
+        request_max_bytes,
+        queued_max_bytes: (queued > 0).then_some(queued as usize),
+        connections: ConnectionLimits { total: number("max.connections"), per_ip, per_ip_overrides },
+        patience: Patience { idle_ms: file.number("connections.max.idle.ms"), ..Patience::default() },
+    })
+}
+
+#[cfg(test)]
+mod tests;
