@@ -10,6 +10,7 @@
 
 mod broker;
 mod codegen;
+mod differential;
 mod oracle;
 mod process;
 mod provision;
@@ -38,6 +39,11 @@ const CHORES: &[Chore] = &[
         name: "codegen",
         about: "crates/wire/schema/*.msg to Rust; `--check` only tells whether it is fresh",
         run: codegen::command,
+    },
+    Chore {
+        name: "differential",
+        about: "[seed] [cases]: every message in every version against the reference jars",
+        run: differential::command,
     },
     Chore {
         name: "tidy",

@@ -1,1 +1,37 @@
-//! Producer, consumer and admin: what a stranger may do to a cluster, over the protocol alone.
+//! A Kafka client: producer, consumer and admin, over the protocol alone. What a stranger may do to a cluster; never
+//! reaches into the broker's crates. Runs on tokio; every public future says whether it may be dropped half-way.
+//!
+//! ```no_run
+//! # async fn example() -> client::Result<()> {
+//! let client = client::Client::connect("localhost:9092").await?;
+//! let producer = client.producer().linger_ms(5).build()?;
+//! let stored = producer.send(client::Record::new("orders").key("42").value("three apples")).await?;
+//! println!("partition {} offset {}", stored.partition, stored.offset);
+//! # Ok(())
+//! # }
+//! ```
+// The rim: a client lives by the clock.
+#![allow(clippy::disallowed_methods)]
+
+mod client;
+mod cluster;
+mod consumer;
+mod error;
+mod options;
+mod producer;
+mod properties;
+mod record;
+
+pub use client::Client;
+pub use cluster::metadata::{Broker, Metadata, Partition, Topic};
+pub use error::{Error, Result};
+pub use options::{ClientOptions, parse_bootstrap};
+pub use producer::partitioner::{
+    Partition as PartitionChoice, Partitioner, crc32_partition, murmur2_partition,
+};
+pub use producer::{Acks, Delivery, Producer, ProducerBuilder, ProducerOptions};
+pub use properties::{Properties, parse_properties};
+pub use record::{ConsumerRecord, Header, Record, RecordMetadata, TimestampType};
+pub use wire::compress::Compression;
+pub use wire::topic::TopicPartition;
+pub use wire::{ApiKey, ErrorCode, Str, Uuid};

@@ -1,1 +1,8 @@
 //! The metadata quorum (raft), the image it agrees on, and the controller that decides records. Never sees files, sockets or clocks.
+
+pub mod controller;
+pub mod features;
+pub mod hosted;
+pub mod image;
+pub mod raft;
+pub mod rng;

@@ -19,6 +19,12 @@ pub trait Decode {
 
     /// Reads the value. `nullable`: whether null is legal here in this version.
     fn decode_from(&mut self, from: &mut Decoder, version: i16, nullable: bool) -> Result<(), DecodeError>;
+
+    /// Reads the value as a tagged field's content; only nullable structs look different there.
+    #[inline]
+    fn decode_tagged(&mut self, from: &mut Decoder, version: i16, nullable: bool) -> Result<(), DecodeError> {
+        self.decode_from(from, version, nullable)
+    }
 }
 
 /// How a value is written. Never fails: what a version cannot carry is left out, null where null is illegal becomes
@@ -26,6 +32,12 @@ pub trait Decode {
 pub trait Encode {
     /// Writes the value. `nullable`: whether null is legal here in this version.
     fn encode_to(&self, to: &mut Encoder, version: i16, nullable: bool);
+
+    /// Writes the value as a tagged field's content; only nullable structs look different there.
+    #[inline]
+    fn encode_tagged(&self, to: &mut Encoder, version: i16, nullable: bool) {
+        self.encode_to(to, version, nullable);
+    }
 }
 
 /// A generated struct: a message, or a part of one. `Default` gives Kafka's defaults.
@@ -100,7 +112,7 @@ macro_rules! fields {
                     while let Some(tag) = from.next_tag(&mut tags)? {
                         match tag {
                             $($tag if true $(&& $tag_present)? => {
-                                self.$tagged.decode_from(from, $version, false $(|| $tag_null)?)?
+                                self.$tagged.decode_tagged(from, $version, false $(|| $tag_null)?)?
                             })*
                             _ => from.skip_tag(&tags)?,
                         }
@@ -121,7 +133,7 @@ macro_rules! fields {
                     to.unsigned_varint(count);
                     $(if self.$tagged != $default $(&& $tag_present)? {
                         let start = to.begin_tag($tag);
-                        self.$tagged.encode_to(to, $version, false $(|| $tag_null)?);
+                        self.$tagged.encode_tagged(to, $version, false $(|| $tag_null)?);
                         to.end_tag(start);
                     })*
                 }

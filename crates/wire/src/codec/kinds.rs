@@ -153,13 +153,21 @@ impl<T: Encode> Encode for Option<Vec<T>> {
     }
 }
 
-/// A nullable struct is a byte, 1 or -1, before the struct.
+/// A nullable struct is a byte, 1 or -1, before the struct; in a tagged field an unsigned varint, 1 or 0.
 impl<T: Struct> Decode for Option<T> {
     const MIN_SIZE: usize = 1;
 
     fn decode_from(&mut self, from: &mut Decoder, version: i16, nullable: bool) -> Result<(), DecodeError> {
         *self = None;
         if !nullable || from.i8()? >= 0 {
+            self.insert(T::default()).decode_from(from, version, false)?;
+        }
+        Ok(())
+    }
+
+    fn decode_tagged(&mut self, from: &mut Decoder, version: i16, nullable: bool) -> Result<(), DecodeError> {
+        *self = None;
+        if !nullable || from.unsigned_varint()? as i32 > 0 {
             self.insert(T::default()).decode_from(from, version, false)?;
         }
         Ok(())
@@ -175,6 +183,17 @@ impl<T: Struct> Encode for Option<T> {
             Some(value) => value.encode_to(to, version, false),
             None if nullable => {}
             None => T::default().encode_to(to, version, false),
+        }
+    }
+
+    fn encode_tagged(&self, to: &mut Encoder, version: i16, nullable: bool) {
+        match self {
+            None if nullable => to.unsigned_varint(0),
+            Some(value) if nullable => {
+                to.unsigned_varint(1);
+                value.encode_to(to, version, false);
+            }
+            value => value.encode_to(to, version, false),
         }
     }
 }

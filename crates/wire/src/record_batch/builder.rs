@@ -73,6 +73,13 @@ impl RecordBatchBuilder {
         RecordBatchBuilder::new(BatchAttributes { compression, ..BatchAttributes::default() })
     }
 
+    /// Names the producer and the first record's sequence, known to a client only when it sends.
+    pub fn set_producer(&mut self, producer_id: i64, producer_epoch: i16, base_sequence: i32) {
+        self.attributes.producer_id = producer_id;
+        self.attributes.producer_epoch = producer_epoch;
+        self.attributes.base_sequence = base_sequence;
+    }
+
     /// Adds a record at the next offset.
     pub fn append(
         &mut self,

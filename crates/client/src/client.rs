@@ -1,0 +1,41 @@
+//! `Client`: one view of one cluster, from which producers, consumers and admins are made. They share its metadata.
+
+use crate::cluster::Cluster;
+use crate::error::Result;
+use crate::options::{ClientOptions, parse_bootstrap};
+use crate::producer::ProducerBuilder;
+use crate::properties::Properties;
+
+/// A connection to a cluster; clones share it.
+#[derive(Debug, Clone)]
+pub struct Client {
+    cluster: Cluster,
+}
+
+impl Client {
+    /// Connects to the first of the bootstrap addresses that answers. Cancel-safe.
+    pub async fn connect(bootstrap: &str) -> Result<Client> {
+        let options = ClientOptions { bootstrap: parse_bootstrap(bootstrap)?, ..ClientOptions::default() };
+        Client::with_options(options).await
+    }
+
+    /// Connects with Java's (or librdkafka's) properties; those that are not the client's own are passed over, for
+    /// `ProducerOptions::set` and its like. Cancel-safe.
+    pub async fn from_properties(properties: &Properties) -> Result<Client> {
+        let mut options = ClientOptions::default();
+        options.set_all(properties)?;
+        Client::with_options(options).await
+    }
+
+    /// Connects with these options. Cancel-safe.
+    pub async fn with_options(options: ClientOptions) -> Result<Client> {
+        let cluster = Cluster::new(options);
+        cluster.any_connection().await?;
+        Ok(Client { cluster })
+    }
+
+    /// A producer to be configured.
+    pub fn producer(&self) -> ProducerBuilder {
+        ProducerBuilder::new(self.cluster.clone())
+    }
+}

@@ -1,0 +1,55 @@
+//! Which request belongs to which API and answer: the one table behind typed calls.
+
+use wire::ApiKey;
+use wire::codec::Message;
+use wire::messages as m;
+
+/// A request that has an answer.
+pub(crate) trait Call: Message {
+    /// Its API.
+    const API: ApiKey;
+    /// The message that answers it.
+    type Answer: Message;
+}
+
+macro_rules! calls {
+    ($($api:ident: $module:ident :: $request:ident => $answer:ident;)*) => {$(
+        impl Call for m::$module::$request {
+            const API: ApiKey = ApiKey::$api;
+            type Answer = m::$module::$answer;
+        }
+    )*};
+}
+
+calls! {
+    Produce: produce::ProduceRequest => ProduceResponse;
+    Fetch: fetch::FetchRequest => FetchResponse;
+    ListOffsets: list_offsets::ListOffsetsRequest => ListOffsetsResponse;
+    Metadata: metadata::MetadataRequest => MetadataResponse;
+    OffsetCommit: offset_commit::OffsetCommitRequest => OffsetCommitResponse;
+    OffsetFetch: offset_fetch::OffsetFetchRequest => OffsetFetchResponse;
+    FindCoordinator: find_coordinator::FindCoordinatorRequest => FindCoordinatorResponse;
+    JoinGroup: join_group::JoinGroupRequest => JoinGroupResponse;
+    Heartbeat: heartbeat::HeartbeatRequest => HeartbeatResponse;
+    LeaveGroup: leave_group::LeaveGroupRequest => LeaveGroupResponse;
+    SyncGroup: sync_group::SyncGroupRequest => SyncGroupResponse;
+    DescribeGroups: describe_groups::DescribeGroupsRequest => DescribeGroupsResponse;
+    ListGroups: list_groups::ListGroupsRequest => ListGroupsResponse;
+    DeleteGroups: delete_groups::DeleteGroupsRequest => DeleteGroupsResponse;
+    OffsetDelete: offset_delete::OffsetDeleteRequest => OffsetDeleteResponse;
+    ApiVersions: api_versions::ApiVersionsRequest => ApiVersionsResponse;
+    CreateTopics: create_topics::CreateTopicsRequest => CreateTopicsResponse;
+    DeleteTopics: delete_topics::DeleteTopicsRequest => DeleteTopicsResponse;
+    CreatePartitions: create_partitions::CreatePartitionsRequest => CreatePartitionsResponse;
+    DeleteRecords: delete_records::DeleteRecordsRequest => DeleteRecordsResponse;
+    InitProducerId: init_producer_id::InitProducerIdRequest => InitProducerIdResponse;
+    OffsetForLeaderEpoch: offset_for_leader_epoch::OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse;
+    DescribeConfigs: describe_configs::DescribeConfigsRequest => DescribeConfigsResponse;
+    IncrementalAlterConfigs:
+        incremental_alter_configs::IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse;
+    DescribeLogDirs: describe_log_dirs::DescribeLogDirsRequest => DescribeLogDirsResponse;
+    DescribeQuorum: describe_quorum::DescribeQuorumRequest => DescribeQuorumResponse;
+    DescribeCluster: describe_cluster::DescribeClusterRequest => DescribeClusterResponse;
+    DescribeProducers: describe_producers::DescribeProducersRequest => DescribeProducersResponse;
+    ListConfigResources: list_config_resources::ListConfigResourcesRequest => ListConfigResourcesResponse;
+}

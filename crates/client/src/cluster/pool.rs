@@ -1,0 +1,101 @@
+//! Connections to brokers, at most one per broker and pool. A broker answers one connection's requests in order, so
+//! whoever sends requests that wait (fetches, joins) has a pool of its own and delays nobody else.
+
+use super::Cluster;
+use super::connection::Connection;
+use crate::error::{Error, Result};
+use crate::options::random_seed;
+use net::Backoff;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// One pool. Dropping it closes its connections once their answers are in.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    slots: Mutex<BTreeMap<i32, Arc<Slot>>>,
+}
+
+/// One broker's place. The inner lock is held while connecting, so that a broker is dialled once at a time.
+#[derive(Debug)]
+struct Slot {
+    state: tokio::sync::Mutex<SlotState>,
+    /// The newest connection, for those who only want a live one.
+    latest: Mutex<Option<Connection>>,
+}
+
+#[derive(Debug)]
+struct SlotState {
+    backoff: Backoff,
+    /// No attempt before this, after a failure.
+    not_before: Option<Instant>,
+}
+
+impl Pool {
+    /// The live connection to a broker, made if there is none; the address comes from the cluster's metadata.
+    /// Cancel-safe.
+    pub(crate) async fn connection(&self, cluster: &Cluster, node: i32) -> Result<Connection> {
+        let address = cluster.address_of(node).ok_or_else(|| Error::NoBroker {
+            tried: vec![(format!("node {node}"), "it is not in the cluster's metadata".to_owned())],
+        })?;
+        self.connection_to(cluster, node, &address).await
+    }
+
+    /// The same for a known address; `node` is only the place in the pool.
+    pub(crate) async fn connection_to(
+        &self,
+        cluster: &Cluster,
+        node: i32,
+        address: &str,
+    ) -> Result<Connection> {
+        let slot = self.slot(cluster, node);
+        if let Some(live) = slot.live(address) {
+            return Ok(live);
+        }
+        let mut state = slot.state.lock().await;
+        if let Some(live) = slot.live(address) {
+            return Ok(live);
+        }
+        if let Some(not_before) = state.not_before {
+            tokio::time::sleep_until(not_before).await;
+        }
+        // Set before the attempt: one that is cancelled counts as failed.
+        let wait = state.backoff.next_wait();
+        state.not_before = Some(Instant::now() + wait);
+        let connection = Connection::open(address, cluster.options()).await?;
+        state.backoff.reset();
+        state.not_before = None;
+        *slot.latest.lock() = Some(connection.clone());
+        Ok(connection)
+    }
+
+    /// Any live connection to a node of the metadata (not to a bootstrap address).
+    pub(crate) fn any_live(&self) -> Option<Connection> {
+        let slots = self.slots.lock();
+        let mut live =
+            slots.iter().filter(|(node, _)| **node >= 0).filter_map(|(_, slot)| slot.latest.lock().clone());
+        live.find(Connection::is_alive)
+    }
+
+    fn slot(&self, cluster: &Cluster, node: i32) -> Arc<Slot> {
+        let options = cluster.options();
+        let make = || {
+            let backoff =
+                Backoff::new(options.reconnect_backoff, options.reconnect_backoff_max, random_seed());
+            let state = tokio::sync::Mutex::new(SlotState { backoff, not_before: None });
+            Arc::new(Slot { state, latest: Mutex::new(None) })
+        };
+        self.slots.lock().entry(node).or_insert_with(make).clone()
+    }
+}
+
+impl Slot {
+    /// The connection, if it is alive and still goes where the broker is now.
+    fn live(&self, address: &str) -> Option<Connection> {
+        self.latest
+            .lock()
+            .clone()
+            .filter(|connection| connection.is_alive() && connection.address() == address)
+    }
+}

@@ -1,0 +1,310 @@
+//! The producer: records in, deliveries out. Owns the buffer and its bound; a task of its own sends. Knows nothing of
+//! transactions yet.
+
+mod accumulator;
+mod batch;
+mod delivery;
+mod options;
+pub mod partitioner;
+mod sender;
+
+pub use delivery::Delivery;
+pub use options::{Acks, ProducerOptions};
+
+use crate::cluster::Cluster;
+use crate::cluster::metadata::Topic;
+use crate::error::{Error, Result};
+use crate::options::random_seed;
+use crate::record::{Record, RecordMetadata};
+use accumulator::{Accumulator, AccumulatorOptions};
+use parking_lot::Mutex;
+use partitioner::{Chooser, Partitioner};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::Notify;
+use wire::ErrorCode;
+use wire::compress::Compression;
+use wire::topic::TopicPartition;
+
+/// A record's share of a batch beyond its key, value and headers, at most: batch header and varints.
+const RECORD_OVERHEAD_BYTES: usize = 61 + 36;
+
+/// Collects options, then starts the producer.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct ProducerBuilder {
+    cluster: Cluster,
+    options: ProducerOptions,
+}
+
+impl ProducerBuilder {
+    pub(crate) fn new(cluster: Cluster) -> ProducerBuilder {
+        ProducerBuilder { cluster, options: ProducerOptions::default() }
+    }
+
+    /// All options at once.
+    pub fn options(mut self, options: ProducerOptions) -> ProducerBuilder {
+        self.options = options;
+        self
+    }
+
+    /// Who must have a record. Less than `All` switches idempotence off.
+    pub fn acks(mut self, acks: Acks) -> ProducerBuilder {
+        self.options.acks = acks;
+        self.options.idempotent &= acks == Acks::All;
+        self
+    }
+
+    /// How long a batch waits for more records.
+    pub fn linger_ms(mut self, ms: u64) -> ProducerBuilder {
+        self.options.linger = Duration::from_millis(ms);
+        self
+    }
+
+    /// How large a batch grows.
+    pub fn batch_bytes(mut self, bytes: usize) -> ProducerBuilder {
+        self.options.batch_bytes = bytes;
+        self
+    }
+
+    /// The codec of batches.
+    pub fn compression(mut self, compression: Compression) -> ProducerBuilder {
+        self.options.compression = compression;
+        self
+    }
+
+    /// Whether retries may duplicate or reorder.
+    pub fn idempotent(mut self, idempotent: bool) -> ProducerBuilder {
+        self.options.idempotent = idempotent;
+        self
+    }
+
+    /// How partitions are chosen.
+    pub fn partitioner(mut self, partitioner: Partitioner) -> ProducerBuilder {
+        self.options.partitioner = partitioner;
+        self
+    }
+
+    /// A property in Kafka's spelling.
+    pub fn property(mut self, key: &str, value: &str) -> Result<ProducerBuilder> {
+        if !self.options.set(key, value)? {
+            let why = "not a property of producers".to_owned();
+            return Err(Error::Configuration { key: key.to_owned(), why });
+        }
+        Ok(self)
+    }
+
+    /// Starts the producer and its sending task, in the current tokio runtime.
+    pub fn build(self) -> Result<Producer> {
+        self.options.check()?;
+        let options = self.options;
+        let accumulator = Accumulator::new(AccumulatorOptions {
+            batch_bytes: options.batch_bytes,
+            linger_ms: options.linger.as_millis() as i64,
+            delivery_timeout_ms: options.delivery_timeout.as_millis() as i64,
+            max_request_bytes: options.max_request_bytes,
+            retry_backoff_ms: self.cluster.options().retry_backoff.as_millis() as i64,
+            retries: options.retries,
+            idempotent: options.idempotent,
+            compression: (options.compression, options.compression_level),
+        });
+        let chooser = Chooser::new(options.partitioner.clone(), options.batch_bytes, random_seed());
+        let shared = Arc::new(Shared {
+            cluster: self.cluster,
+            options,
+            started: Instant::now(),
+            buffer: Mutex::new(Buffer { accumulator, chooser, waiting_for_space: 0 }),
+            wake: Notify::new(),
+            space: Notify::new(),
+            closing: AtomicBool::new(false),
+        });
+        tokio::spawn(sender::run(shared.clone()));
+        Ok(Producer { handle: Arc::new(Handle(shared)) })
+    }
+}
+
+/// Sends records. Clones share one buffer and one sender. When the last clone is gone, what is buffered is still sent
+/// while the runtime lives; `close` waits for it.
+#[derive(Debug, Clone)]
+pub struct Producer {
+    handle: Arc<Handle>,
+}
+
+/// Dropping it lets the sender end.
+#[derive(Debug)]
+struct Handle(Arc<Shared>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// What the producer's handles and its sender share.
+#[derive(Debug)]
+struct Shared {
+    cluster: Cluster,
+    options: ProducerOptions,
+    /// The zero of the accumulator's clock.
+    started: Instant,
+    buffer: Mutex<Buffer>,
+    /// The sender should look again.
+    wake: Notify,
+    /// Buffer space became free.
+    space: Notify,
+    closing: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Buffer {
+    accumulator: Accumulator,
+    chooser: Chooser,
+    /// Callers of `enqueue` that wait: batches are closed early for them.
+    waiting_for_space: usize,
+}
+
+impl Shared {
+    fn now_ms(&self) -> i64 {
+        self.started.elapsed().as_millis() as i64
+    }
+
+    fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+}
+
+/// Milliseconds since the epoch.
+fn wall_clock_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+impl Producer {
+    /// Sends one record and waits until it is stored. Cancel-safe before the record is buffered; after that dropping
+    /// the future does not recall the record.
+    pub async fn send(&self, record: Record) -> Result<RecordMetadata> {
+        self.enqueue(record).await?.await
+    }
+
+    /// Buffers a record and gives its delivery. Waits only for the topic's metadata and for buffer space, up to
+    /// `max.block.ms`. Cancel-safe: dropped while waiting, the record is not sent. Records enqueued by one caller
+    /// keep their order within a partition.
+    pub async fn enqueue(&self, mut record: Record) -> Result<Delivery> {
+        let shared = &self.handle.0;
+        if shared.is_closing() {
+            return Err(Error::Closed);
+        }
+        self.check_size(&record)?;
+        record.timestamp_ms.get_or_insert_with(wall_clock_ms);
+        let deadline = Instant::now() + shared.options.max_block;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let topic = match shared.cluster.metadata().topics.get(&record.topic) {
+            Some(topic) => topic.clone(),
+            None => shared.cluster.topic(&record.topic, true, left()).await?,
+        };
+        if let Some(delivery) = self.try_append(&record, &topic)? {
+            return Ok(delivery);
+        }
+        let _waiting = WaitingForSpace::new(shared);
+        loop {
+            let space = shared.space.notified();
+            if let Some(delivery) = self.try_append(&record, &topic)? {
+                return Ok(delivery);
+            }
+            if tokio::time::timeout(left(), space).await.is_err() {
+                let doing = "buffer a record".to_owned();
+                return Err(Error::Timeout { doing, after: shared.options.max_block, last: None });
+            }
+        }
+    }
+
+    /// Sends everything that is buffered now and waits until each record is stored or has failed; failures are in the
+    /// deliveries. Cancel-safe.
+    pub async fn flush(&self) {
+        let outcomes = self.handle.0.buffer.lock().accumulator.flush();
+        self.handle.0.wake.notify_one();
+        delivery::all_decided(outcomes).await;
+    }
+
+    /// Flushes and ends the producer; other clones can send no more. Cancel-safe.
+    pub async fn close(self) {
+        self.flush().await;
+        self.handle.0.close();
+    }
+
+    /// How many partitions a topic has. Cancel-safe.
+    pub async fn partition_count(&self, topic: &str) -> Result<i32> {
+        let shared = &self.handle.0;
+        let found = shared.cluster.topic(&topic.into(), false, shared.options.max_block).await?;
+        Ok(found.partition_count())
+    }
+
+    fn check_size(&self, record: &Record) -> Result<()> {
+        let part = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, |bytes| bytes.len());
+        let headers: usize =
+            record.headers.iter().map(|header| header.key.len() + part(&header.value) + 10).sum();
+        let size = part(&record.key) + part(&record.value) + headers + RECORD_OVERHEAD_BYTES;
+        let options = &self.handle.0.options;
+        let limit = options.max_request_bytes.min(options.buffer_bytes);
+        if size <= limit {
+            return Ok(());
+        }
+        Err(Error::Refused {
+            code: ErrorCode::RecordListTooLarge,
+            doing: format!("send a record to {:?}", record.topic),
+            message: Some(format!("it takes {size} bytes, max.request.size and buffer.memory allow {limit}")),
+        })
+    }
+
+    /// `None`: no space.
+    fn try_append(&self, record: &Record, topic: &Topic) -> Result<Option<Delivery>> {
+        let shared = &self.handle.0;
+        let mut buffer = shared.buffer.lock();
+        if buffer.accumulator.buffered_bytes() >= shared.options.buffer_bytes {
+            return Ok(None);
+        }
+        let partition = match record.partition {
+            Some(partition) if topic.partition(partition).is_some() => partition,
+            Some(partition) => {
+                let target = TopicPartition::new(record.topic.clone(), partition);
+                return Err(Error::refused(ErrorCode::UnknownTopicOrPartition, format!("send to {target}")));
+            }
+            None => {
+                let size = record.key.as_ref().map_or(0, |key| key.len())
+                    + record.value.as_ref().map_or(0, |value| value.len());
+                let has_leader =
+                    |index: i32| topic.partition(index).is_some_and(|found| found.leader.is_some());
+                let key = record.key.as_deref();
+                buffer.chooser.choose(&record.topic, key, size, topic.partition_count(), &has_leader)
+            }
+        };
+        let appended = buffer.accumulator.append(shared.now_ms(), record, partition);
+        drop(buffer);
+        if appended.wake {
+            shared.wake.notify_one();
+        }
+        Ok(Some(appended.delivery))
+    }
+}
+
+/// Counts a waiting caller for as long as it waits, cancelled or not.
+struct WaitingForSpace<'a>(&'a Shared);
+
+impl WaitingForSpace<'_> {
+    fn new(shared: &Shared) -> WaitingForSpace<'_> {
+        shared.buffer.lock().waiting_for_space += 1;
+        shared.wake.notify_one();
+        WaitingForSpace(shared)
+    }
+}
+
+impl Drop for WaitingForSpace<'_> {
+    fn drop(&mut self) {
+        self.0.buffer.lock().waiting_for_space -= 1;
+    }
+}

@@ -1,0 +1,45 @@
+//! What the controller has to know about configuration keys without knowing the keys: the broker's table, behind a trait.
+
+use super::command::Refusal;
+use crate::image::{ConfigResource, ConfigsImage, ResourceConfigs, ResourceType};
+use wire::Str;
+
+/// One effective topic configuration, as CreateTopics answers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EffectiveConfig {
+    pub name: Str,
+    /// `None` only if there is neither a value nor a default.
+    pub value: Option<Str>,
+    pub read_only: bool,
+    /// Kafka's number of the source: 1 topic, 2 broker, 3 cluster default, 4 static, 5 default.
+    pub source: i8,
+    pub sensitive: bool,
+}
+
+/// The table of keys. Implemented by the broker; pure.
+pub trait ConfigRules: Send + Sync {
+    /// May this resource have this whole set of dynamic configurations? Checks the resource's name (topic, broker id, group,
+    /// subscription) and every value, in Kafka's words: `INVALID_CONFIG`, `INVALID_REQUEST`, `INVALID_TOPIC_EXCEPTION`.
+    fn validate(
+        &self,
+        resource: &ConfigResource,
+        configs: &ResourceConfigs,
+        existing: &ResourceConfigs,
+    ) -> Result<(), Refusal>;
+
+    /// The key holds a comma-separated list, so that APPEND and SUBTRACT make sense.
+    fn is_list(&self, resource_type: ResourceType, key: &str) -> bool;
+
+    /// The built-in default of a key.
+    fn default_value(&self, resource_type: ResourceType, key: &str) -> Option<Str>;
+
+    /// The value of a topic key: the topic's own, or what this node's and the cluster's dynamic configuration (under the
+    /// broker synonym of the key), the static file and the default say.
+    fn topic_value(&self, key: &str, topic: &ResourceConfigs, configs: &ConfigsImage) -> Option<Str>;
+
+    /// All topic keys resolved like that, in order of their names; internal keys only if the topic sets them.
+    fn topic_values(&self, topic: &ResourceConfigs, configs: &ConfigsImage) -> Vec<EffectiveConfig>;
+
+    /// `min.insync.replicas` of the static file or the default.
+    fn static_min_insync_replicas(&self) -> i32;
+}

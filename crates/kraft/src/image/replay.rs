@@ -1,0 +1,76 @@
+//! Replays records in log order, with the transactions of the metadata log (KIP-868): what is inside an open transaction is
+//! not yet the state of the cluster, and an abort takes it back. Owns one image and, inside a transaction, the one before it.
+
+use super::{Contradiction, MetadataImage, Provenance, contradiction};
+use wire::records::metadata::MetadataRecord;
+
+/// An image in the making.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Replay {
+    image: MetadataImage,
+    open: Option<OpenTransaction>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct OpenTransaction {
+    start_offset: i64,
+    before: Box<MetadataImage>,
+}
+
+impl Replay {
+    /// Goes on from an image, e.g. one that was read from a snapshot.
+    pub fn from_image(image: MetadataImage) -> Self {
+        Replay { image, open: None }
+    }
+
+    /// The image with everything applied, transactions still open among it. What the controller decides on.
+    pub fn latest(&self) -> &MetadataImage {
+        &self.image
+    }
+
+    /// The image that others may see: as it was before an open transaction.
+    pub fn stable(&self) -> &MetadataImage {
+        self.open.as_ref().map_or(&self.image, |open| &open.before)
+    }
+
+    /// Offset of the begin record of the open transaction.
+    pub fn open_transaction(&self) -> Option<i64> {
+        self.open.as_ref().map(|open| open.start_offset)
+    }
+
+    /// Applies the record at an offset. `in_snapshot` refuses transaction records: snapshots never hold any.
+    pub fn apply(&mut self, offset: i64, record: &MetadataRecord) -> Result<(), Contradiction> {
+        match record {
+            MetadataRecord::BeginTransaction(_) => self.begin(offset),
+            MetadataRecord::EndTransaction(_) => self.end(offset, false),
+            MetadataRecord::AbortTransaction(_) => self.end(offset, true),
+            other => self.image.apply(other),
+        }
+    }
+
+    /// A whole batch has been applied.
+    pub fn advance(&mut self, provenance: Provenance) {
+        self.image.provenance = provenance;
+    }
+
+    fn begin(&mut self, offset: i64) -> Result<(), Contradiction> {
+        if let Some(open) = &self.open {
+            return contradiction(format!(
+                "a transaction begins at {offset} inside the one that began at {}",
+                open.start_offset
+            ));
+        }
+        self.open = Some(OpenTransaction { start_offset: offset, before: Box::new(self.image.clone()) });
+        Ok(())
+    }
+
+    fn end(&mut self, offset: i64, aborted: bool) -> Result<(), Contradiction> {
+        let Some(open) = self.open.take() else {
+            return contradiction(format!("a transaction ends at {offset}, but none is open"));
+        };
+        if aborted {
+            self.image = *open.before;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! Delegation tokens (KIP-48, 373) as they are stored; the token's secret is derived, not stored.
+
+use super::{Contradiction, CowMap};
+use std::sync::Arc;
+use wire::Str;
+use wire::records::metadata::{DelegationTokenRecord, RemoveDelegationTokenRecord};
+
+/// One token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DelegationToken {
+    pub token_id: Str,
+    pub owner: Str,
+    pub requester: Str,
+    pub renewers: Vec<Str>,
+    pub issue_timestamp_ms: i64,
+    pub max_timestamp_ms: i64,
+    pub expiration_timestamp_ms: i64,
+}
+
+/// All tokens by id.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DelegationTokensImage {
+    tokens: CowMap<Str, Arc<DelegationToken>>,
+}
+
+impl DelegationTokensImage {
+    /// The token of an id.
+    pub fn get(&self, token_id: &str) -> Option<&Arc<DelegationToken>> {
+        self.tokens.get(token_id)
+    }
+
+    /// All tokens.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<DelegationToken>> {
+        self.tokens.values()
+    }
+
+    pub(super) fn set(&mut self, record: &DelegationTokenRecord) -> Result<(), Contradiction> {
+        let token = DelegationToken {
+            token_id: record.token_id.detached(),
+            owner: record.owner.detached(),
+            requester: record.requester.detached(),
+            renewers: record.renewers.iter().map(Str::detached).collect(),
+            issue_timestamp_ms: record.issue_timestamp,
+            max_timestamp_ms: record.max_timestamp,
+            expiration_timestamp_ms: record.expiration_timestamp,
+        };
+        self.tokens.insert(token.token_id.clone(), Arc::new(token));
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, record: &RemoveDelegationTokenRecord) -> Result<(), Contradiction> {
+        self.tokens.remove(record.token_id.as_str());
+        Ok(())
+    }
+}

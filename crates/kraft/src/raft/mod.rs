@@ -1,0 +1,83 @@
+//! The quorum of the metadata log: KRaft (KIP-595, 630, 853, 996) as a state machine over `MetadataLog`. Sees opaque batches,
+//! control records apart; never an image, a controller, a socket or a clock.
+
+pub mod quorum_state;
+pub mod storage;
+mod voters;
+
+pub use storage::{MetadataLog, SnapshotFile, StorageFault};
+pub use voters::{Endpoints, OffsetAndEpoch, ReplicaKey, VoterHistory, VoterNode, VoterSet};
+
+use wire::messages::begin_quorum_epoch::{BeginQuorumEpochRequest, BeginQuorumEpochResponse};
+use wire::messages::describe_quorum::{DescribeQuorumRequest, DescribeQuorumResponse};
+use wire::messages::end_quorum_epoch::{EndQuorumEpochRequest, EndQuorumEpochResponse};
+use wire::messages::fetch::{FetchRequest, FetchResponse};
+use wire::messages::fetch_snapshot::{FetchSnapshotRequest, FetchSnapshotResponse};
+use wire::messages::vote::{VoteRequest, VoteResponse};
+use wire::{Str, Uuid};
+
+/// What a replica of the metadata log is configured with; the names of the keys in the comments.
+#[derive(Clone, Debug)]
+pub struct RaftOptions {
+    pub node_id: i32,
+    /// The id of the metadata directory, from its meta.properties.
+    pub directory_id: Uuid,
+    pub cluster_id: Str,
+    /// The name of the controller listener that peers use: the first of `controller.listener.names`.
+    pub listener_name: Str,
+    /// Where this node's controller listeners are; empty on a node without the controller role.
+    pub local_endpoints: Endpoints,
+    /// `controller.quorum.voters`; empty with a dynamic quorum.
+    pub fixed_voters: VoterSet,
+    /// `controller.quorum.bootstrap.servers`
+    pub bootstrap_servers: Vec<(Str, u16)>,
+    /// `controller.quorum.election.timeout.ms`
+    pub election_timeout_ms: i64,
+    /// `controller.quorum.fetch.timeout.ms`
+    pub fetch_timeout_ms: i64,
+    /// `controller.quorum.election.backoff.max.ms`
+    pub election_backoff_max_ms: i64,
+    /// `controller.quorum.request.timeout.ms`
+    pub request_timeout_ms: i64,
+    /// `controller.quorum.retry.backoff.ms`
+    pub retry_backoff_ms: i64,
+}
+
+/// A request of the quorum's protocol, from a peer, a broker that observes, or an admin client.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RaftRequest {
+    Vote(VoteRequest),
+    BeginQuorumEpoch(BeginQuorumEpochRequest),
+    EndQuorumEpoch(EndQuorumEpochRequest),
+    Fetch(FetchRequest),
+    FetchSnapshot(FetchSnapshotRequest),
+    DescribeQuorum(DescribeQuorumRequest),
+}
+
+/// The answer to a [`RaftRequest`] of the same variant.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RaftResponse {
+    Vote(VoteResponse),
+    BeginQuorumEpoch(BeginQuorumEpochResponse),
+    EndQuorumEpoch(EndQuorumEpochResponse),
+    Fetch(FetchResponse),
+    FetchSnapshot(FetchSnapshotResponse),
+    DescribeQuorum(DescribeQuorumResponse),
+}
+
+/// A peer to send to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The node's id; negative for a bootstrap server whose id is not known.
+    pub id: i32,
+    pub host: Str,
+    pub port: u16,
+}
+
+/// A request to be sent. Its answer, or the lack of one, comes back with the same correlation id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outgoing {
+    pub to: Destination,
+    pub correlation_id: u64,
+    pub request: RaftRequest,
+}
