@@ -4,6 +4,7 @@
 //! counts as skipped, in CI as failed.
 
 mod clients;
+mod golden;
 
 use crate::broker::Kind;
 use crate::process::{Finished, run};
@@ -54,6 +55,11 @@ const STAGES: &[Stage] = &[
     Stage { name: "unit", about: "cargo test --workspace", run: unit },
     Stage { name: "build", about: "the release binary", run: build },
     Stage { name: "clients", about: "kcat, Python, JavaScript and Java clients", run: clients::run },
+    Stage {
+        name: "golden",
+        about: "Kafka's command-line tools print what they print against Kafka",
+        run: golden::run,
+    },
 ];
 
 /// The `test` chore.

@@ -1,0 +1,143 @@
+//! Kafka's own command-line tools against Ottla and against Apache Kafka: the same script, the same printed output.
+//!
+//! The script is `tests/golden/script.txt`; `tests/golden/ToolBench.java` runs all of its tools in one Java process per
+//! broker and leaves out what differs from run to run. Owns the comparison.
+
+use super::Bench;
+use crate::broker::{Broker, Kind};
+use crate::oracle::Oracle;
+use crate::process::Finished;
+use crate::provision;
+use crate::tally::Tally;
+use anyhow::{Context, Result, ensure};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+/// One step's output.
+struct Step {
+    /// The line of the script, with its mark.
+    line: String,
+    /// What was printed.
+    printed: Vec<String>,
+}
+
+/// The stage.
+pub fn run(bench: &Bench) -> Result<Tally> {
+    let oracle = Oracle::install(&bench.workspace)?;
+    let sources = bench.workspace.root.join("tests/golden");
+    let classes = provision::javac(&bench.workspace, &sources, &oracle.tool_jars)?;
+    let drive = |name: &'static str, broker: &Broker| -> Result<Finished> {
+        let scratch = bench.workspace.scratch("golden")?.join(name);
+        std::fs::create_dir_all(&scratch)?;
+        let mut command = oracle.tool_java("512m", &[&classes]);
+        command.arg("ToolBench").arg(broker.address()).arg(sources.join("script.txt")).arg(&scratch);
+        bench.run(&format!("golden-{name}"), &mut command, 15)
+    };
+    let reference = Broker::start(&bench.workspace, Kind::Kafka, "golden-reference", &[])?;
+    let tested = Broker::start(&bench.workspace, bench.kind, "golden", &[])?;
+    let (wanted, found) = std::thread::scope(|scope| {
+        let wanted = scope.spawn(|| drive("reference", &reference));
+        let found = drive("tested", &tested);
+        (wanted.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the reference's thread panicked"))), found)
+    });
+    let (wanted, found) = (steps(&wanted?)?, steps(&found?)?);
+    compare(bench, &wanted, &found)
+}
+
+/// Reads what the driver wrote.
+fn steps(finished: &Finished) -> Result<Vec<Step>> {
+    let ended = finished.output.lines().any(|line| line == "== done");
+    ensure!(ended, "the tools did not come to their end: {}: {}", finished.how, finished.tail(10));
+    let mut steps: Vec<Step> = Vec::new();
+    for line in finished.output.lines() {
+        if let Some(step) = line.strip_prefix("== ") {
+            steps.push(Step { line: step.to_owned(), printed: Vec::new() });
+        } else if let Some(step) = steps.last_mut() {
+            step.printed.push(line.to_owned());
+        }
+    }
+    steps.pop();
+    Ok(steps)
+}
+
+/// One check per step; all differences go into `golden.diff`.
+fn compare(bench: &Bench, wanted: &[Step], found: &[Step]) -> Result<Tally> {
+    ensure!(wanted.len() == found.len(), "{} steps against {}", wanted.len(), found.len());
+    let mut tally = Tally::default();
+    let mut all = String::new();
+    for (wanted, found) in wanted.iter().zip(found) {
+        let differences = differences(wanted, found);
+        if differences.is_empty() {
+            tally.passed += 1;
+            continue;
+        }
+        let first = differences.first().context("a difference")?;
+        let shown: String = first.chars().take(220).collect();
+        tally.fail(format!("{}: {shown}{}", wanted.line, more(differences.len())));
+        writeln!(all, "== {}\n{}", wanted.line, differences.join("\n"))?;
+    }
+    let path = bench.logs.join("golden.diff");
+    std::fs::write(&path, all).with_context(|| path.display().to_string())?;
+    Ok(tally)
+}
+
+fn more(count: usize) -> String {
+    if count > 1 { format!(" (and {} lines more in golden.diff)", count - 1) } else { String::new() }
+}
+
+/// Lines of one and not of the other, `-` for the reference's, `+` for the tested broker's.
+fn differences(wanted: &Step, found: &Step) -> Vec<String> {
+    if wanted.line.starts_with("[subset]") {
+        return surplus(wanted, found);
+    }
+    let (mut left, mut right) = (wanted.printed.clone(), found.printed.clone());
+    if wanted.line.starts_with("[sorted]") {
+        left.sort();
+        right.sort();
+    }
+    if left == right {
+        return Vec::new();
+    }
+    let (known, new): (BTreeSet<&String>, BTreeSet<&String>) =
+        (left.iter().collect(), right.iter().collect());
+    let missing = left.iter().filter(|line| !new.contains(line)).map(|line| format!("- {line}"));
+    let extra = right.iter().filter(|line| !known.contains(line)).map(|line| format!("+ {line}"));
+    let mut lines: Vec<String> = missing.chain(extra).collect();
+    if lines.is_empty() {
+        lines.push("the same lines in another order or number".to_owned());
+    }
+    lines
+}
+
+/// A broker that offers less prints fewer lines or says UNSUPPORTED; what it does print is what the reference prints.
+fn surplus(wanted: &Step, found: &Step) -> Vec<String> {
+    let known: BTreeSet<&String> = wanted.printed.iter().collect();
+    let unknown = found.printed.iter().filter(|line| !known.contains(line) && !line.contains("UNSUPPORTED"));
+    unknown.map(|line| format!("+ {line}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(line: &str, printed: &[&str]) -> Step {
+        Step { line: line.to_owned(), printed: printed.iter().map(|line| (*line).to_owned()).collect() }
+    }
+
+    #[test]
+    fn order_counts_unless_marked() {
+        let (one, two) = (step("t", &["a", "b"]), step("t", &["b", "a"]));
+        assert_eq!(differences(&one, &two).len(), 1);
+        let (one, two) = (step("[sorted] t", &["a", "b"]), step("[sorted] t", &["b", "a"]));
+        assert!(differences(&one, &two).is_empty());
+    }
+
+    #[test]
+    fn a_subset_may_lack_but_not_add() {
+        let wanted = step("[subset] t", &["Produce: 0 to 13", "Fetch: 4 to 18"]);
+        assert!(
+            differences(&wanted, &step("[subset] t", &["Fetch: 4 to 18", "Produce: UNSUPPORTED"])).is_empty()
+        );
+        assert_eq!(differences(&wanted, &step("[subset] t", &["Fetch: 4 to 17"])), ["+ Fetch: 4 to 17"]);
+    }
+}
