@@ -1,11 +1,26 @@
 //! The controller (KIP-500, 631): decides which records a command deserves. `decide` reads the pending image and cannot change
 //! it; what it remembers beside the image (heartbeats, timers) is soft state that dies with leadership.
 
+mod brokers;
 mod command;
+mod configs;
+mod decide;
+mod feature_levels;
+mod leadership;
+mod partitions;
+mod placement;
+mod producer_ids;
 mod rules;
+mod soft;
+mod topics;
+
+#[cfg(test)]
+mod tests;
 
 pub use command::{ControllerAnswer, ControllerCommand, Refusal};
+pub use decide::{Context, Decision, decide, next_deadline_ms, tick};
 pub use rules::{ConfigRules, EffectiveConfig};
+pub use soft::Soft;
 
 use wire::Str;
 
