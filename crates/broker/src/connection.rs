@@ -3,6 +3,10 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
+use crate::fetch_session::FetchSessions;
+
 /// Who is at the other end; fixed once authentication is done.
 #[derive(Debug, Clone)]
 pub struct Peer {
@@ -18,15 +22,26 @@ pub struct Peer {
 
 /// One connection; cheap to clone.
 #[derive(Clone)]
-pub struct Connection(pub(crate) Arc<ConnectionState>);
+pub struct Connection(Arc<ConnectionState>);
 
-pub(crate) struct ConnectionState {
-    pub(crate) peer: Peer,
+struct ConnectionState {
+    peer: Peer,
+    /// Only one fetch of a connection is handled at a time, so nobody ever waits for this lock.
+    fetch_sessions: Mutex<FetchSessions>,
 }
 
 impl Connection {
+    pub(crate) fn new(peer: Peer) -> Connection {
+        Connection(Arc::new(ConnectionState { peer, fetch_sessions: Mutex::default() }))
+    }
+
     /// The one at the other end.
     pub fn peer(&self) -> &Peer {
         &self.0.peer
+    }
+
+    /// The sessions; the guard must not be held over a wait.
+    pub(crate) fn with_fetch_sessions<T>(&self, work: impl FnOnce(&mut FetchSessions) -> T) -> T {
+        work(&mut self.0.fetch_sessions.lock())
     }
 }

@@ -1,13 +1,33 @@
 //! A whole Kafka node without sockets, threads or clock: shards, replication, request handlers.
 //!
-//! Read `command.rs`, `effect.rs`, `api/produce.rs`, `shard.rs` in that order; [`node::Node`] is what the rim holds.
+//! Read `command.rs`, `effect.rs`, `api/produce.rs`, `shard/mod.rs` in that order; [`node::Node`] is what the rim holds.
 
+mod api;
+mod checkpoints;
+mod command;
 pub mod config;
 pub mod connection;
-pub mod mailbox;
+mod coordinators;
+mod directories;
+mod effect;
+mod fetch_session;
+mod flusher;
+mod image_delta;
+mod lifecycle;
+pub mod limits;
+mod mailbox;
 pub mod node;
+mod producer_ids;
+mod quorum;
+mod replica;
 pub mod rim;
+mod rules;
+mod shard;
+mod timers;
+mod topic_settings;
+pub mod views;
+mod watch;
 
 pub use connection::{Connection, Peer};
-pub use node::{Node, NodeOptions};
+pub use node::{Listener, Node, NodeOptions, OpenError};
 pub use rim::{CloseReason, Handling, Job, Outcome, Rim};

@@ -28,6 +28,11 @@ impl<C> Mailbox<C> {
         self.queue.lock().push_back(command);
     }
 
+    /// Takes the first command.
+    pub fn pop(&self) -> Option<C> {
+        self.queue.lock().pop_front()
+    }
+
     /// Moves up to `most` commands into `batch`.
     pub fn drain(&self, batch: &mut VecDeque<C>, most: usize) {
         let mut queue = self.queue.lock();

@@ -2,93 +2,220 @@
 //! Never reads a clock, opens a socket or starts a thread; every call brings the time (`now_ms`: milliseconds since the
 //! Unix epoch on a clock that never goes back).
 
-use crate::connection::{Connection, ConnectionState, Peer};
-use crate::rim::{CloseReason, Handling, Job, Outcome, Rim};
-use bytes::Bytes;
-use std::path::PathBuf;
+mod carrying;
+mod opening;
+
+pub use opening::{Listener, NodeOptions, OpenError};
+
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-/// An address that clients are told.
-#[derive(Debug, Clone)]
-pub struct Listener {
-    /// The listener's name, e.g. `PLAINTEXT`.
-    pub name: String,
-    /// What Metadata says: the advertised host.
-    pub host: String,
-    /// The advertised port (the bound one if the configuration says 0).
-    pub port: u16,
-    /// `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT`, `SASL_SSL`.
-    pub security_protocol: String,
-}
+use arc_swap::{ArcSwap, Guard};
+use bytes::Bytes;
+use kraft::controller::{ControllerAnswer, ControllerCommand};
+use kraft::hosted::QuorumStatus;
+use kraft::image::MetadataImage;
+use kraft::raft::{RaftRequest, RaftResponse};
+use wire::Str;
 
-/// What the rim must know to open a node; everything else is in the directories.
-pub struct NodeOptions {
-    pub node_id: i32,
-    /// The advertised listeners (not those of the controller role).
-    pub listeners: Vec<Listener>,
-    /// The listeners of the controller role.
-    pub controller_listeners: Vec<Listener>,
-    /// `log.dirs`, formatted (each holds a meta.properties).
-    pub directories: Vec<PathBuf>,
-    /// `metadata.log.dir`, one of the above unless configured otherwise.
-    pub metadata_directory: PathBuf,
-    pub config: crate::config::StaticConfig,
-    /// The bells.
-    pub rim: Arc<dyn Rim>,
-}
+use crate::api::Apis;
+use crate::command::Command;
+use crate::config::StaticConfig;
+use crate::connection::{Connection, Peer};
+use crate::directories::Directories;
+use crate::mailbox::{Answer, Mailbox, reply};
+use crate::producer_ids::ProducerIds;
+use crate::quorum::{QuorumCell, QuorumCommand};
+use crate::rim::{CloseReason, Handling, Job, Outcome, Rim};
+use crate::shard::cell::{NEVER, ShardCell};
+use crate::views::{PartitionCell, Views};
 
 /// A whole Kafka node; cheap to clone.
 #[derive(Clone)]
 pub struct Node(Arc<NodeState>);
 
-pub(crate) struct NodeState {}
+struct NodeState {
+    node_id: i32,
+    cluster_id: Str,
+    config: Arc<StaticConfig>,
+    rim: Arc<dyn Rim>,
+    apis: Apis,
+    directories: Arc<Directories>,
+    shards: Box<[ShardCell]>,
+    quorum: QuorumCell,
+    /// The newest committed image.
+    image: ArcSwap<MetadataImage>,
+    views: Views,
+    producer_ids: ProducerIds,
+    jobs: Mailbox<Job>,
+    /// What the rim believes to be the next time to call [`Node::turn`].
+    armed_ms: AtomicI64,
+    next_checkpoint_ms: AtomicI64,
+    /// The latest time that anybody brought: what a job's end is stamped with.
+    latest_ms: AtomicI64,
+    /// Numbers for fetch sessions; mixed, so that one does not follow from another.
+    session_serial: AtomicU64,
+}
 
 impl Node {
     /// A connection was accepted and authenticated.
     pub fn connection(&self, peer: Peer) -> Connection {
-        Connection(Arc::new(ConnectionState { peer }))
+        Connection::new(peer)
     }
 
     /// Begins to handle one request (the frame without its length prefix).
     pub fn handle(&self, connection: &Connection, frame: Bytes, now_ms: i64) -> Handling {
-        let _ = (connection, frame, now_ms);
-        Handling::ready(Outcome::Close(CloseReason::Stopping))
+        if self.0.quorum.is_gone() {
+            return Handling::ready(Outcome::Close(CloseReason::Stopping));
+        }
+        self.0.note_time(now_ms);
+        self.0.apis.handle(self, connection, frame, now_ms)
     }
 
-    /// Timers, lifecycle, leftovers. Returns when to call again at the latest; earlier if the rim's bell rings.
+    /// Timers, leftovers, checkpoints. Returns when to call again at the latest; earlier if the rim's bell rings.
     pub fn turn(&self, now_ms: i64) -> Option<i64> {
-        let _ = now_ms;
-        None
+        self.0.note_time(now_ms);
+        for shard in &self.0.shards {
+            if shard.deadline_ms() <= now_ms {
+                shard.run(now_ms, self);
+            }
+        }
+        self.checkpoint_if_due(now_ms);
+        self.arm()
     }
 
     /// One turn of the metadata quorum. It may fsync: the rim gives it a thread of its own.
     pub fn quorum_turn(&self, now_ms: i64) -> Option<i64> {
-        let _ = now_ms;
-        None
+        self.0.note_time(now_ms);
+        match self.0.quorum.turn(now_ms, &self.0.views, self) {
+            Ok(NEVER) => None,
+            Ok(deadline_ms) => Some(deadline_ms),
+            Err(fault) => {
+                self.0.rim.halt(&format!("the metadata log failed: {fault}"));
+                None
+            }
+        }
     }
 
     /// The next blocking job, if any.
     pub fn work(&self) -> Option<Job> {
-        None
+        self.0.jobs.pop()
     }
 
     /// True once the broker is registered, caught up and unfenced.
     pub fn is_ready(&self) -> bool {
-        false
+        self.0.quorum.is_running()
     }
 
     /// Begins a controlled shutdown; the rim goes on calling the turns until [`Node::may_stop`].
     pub fn begin_shutdown(&self, now_ms: i64) {
-        let _ = now_ms;
+        self.0.note_time(now_ms);
+        self.0.quorum.post(QuorumCommand::Leave);
+        self.0.rim.call_quorum();
     }
 
     /// True when the controller has let this broker go.
     pub fn may_stop(&self) -> bool {
-        true
+        self.0.quorum.is_gone()
     }
 
-    /// Flushes, writes the checkpoints and the clean-shutdown marker. Nothing may be called afterwards.
-    pub fn close(&self, now_ms: i64) {
-        let _ = now_ms;
+    /// This node's id.
+    pub fn node_id(&self) -> i32 {
+        self.0.node_id
+    }
+
+    /// The cluster's id.
+    pub fn cluster_id(&self) -> &str {
+        &self.0.cluster_id
+    }
+
+    /// The newest committed image.
+    pub fn image(&self) -> Guard<Arc<MetadataImage>> {
+        self.0.image.load()
+    }
+
+    /// Topics and partitions as readers see them.
+    pub fn views(&self) -> &Views {
+        &self.0.views
+    }
+
+    /// What the file settled.
+    pub fn config(&self) -> &Arc<StaticConfig> {
+        &self.0.config
+    }
+
+    /// Figures of the quorum's last turn.
+    pub fn quorum_status(&self) -> QuorumStatus {
+        self.0.quorum.status()
+    }
+}
+
+/// What handlers ask of the node.
+impl Node {
+    pub(crate) fn apis(&self) -> &Apis {
+        &self.0.apis
+    }
+
+    pub(crate) fn directories(&self) -> &Directories {
+        &self.0.directories
+    }
+
+    /// The epoch of this broker's registration, -1 without one.
+    pub(crate) fn broker_epoch(&self) -> i64 {
+        self.0.quorum.broker_epoch()
+    }
+
+    pub(crate) fn producer_ids(&self) -> &ProducerIds {
+        &self.0.producer_ids
+    }
+
+    pub(crate) fn shard_count(&self) -> usize {
+        self.0.shards.len()
+    }
+
+    /// Asks the shard of a partition.
+    pub(crate) fn submit(&self, now_ms: i64, cell: &PartitionCell, command: Command) {
+        self.submit_to(now_ms, cell.shard, command);
+    }
+
+    /// Asks a shard by its index.
+    pub(crate) fn submit_to(&self, now_ms: i64, shard: usize, command: Command) {
+        if let Some(shard) = self.0.shards.get(shard) {
+            shard.submit(now_ms, command, self);
+        }
+    }
+
+    /// Asks the controller.
+    pub(crate) fn propose(&self, command: ControllerCommand) -> Answer<ControllerAnswer> {
+        let (reply, answer) = reply();
+        self.0.quorum.post(QuorumCommand::Propose(Box::new(command), reply));
+        self.0.rim.call_quorum();
+        answer
+    }
+
+    /// Asks the quorum itself (DescribeQuorum and the protocol among its members).
+    pub(crate) fn ask_quorum(&self, request: RaftRequest) -> Answer<RaftResponse> {
+        let (reply, answer) = reply();
+        self.0.quorum.post(QuorumCommand::Request(Box::new(request), reply));
+        self.0.rim.call_quorum();
+        answer
+    }
+
+    /// The latest time that anybody brought.
+    pub(crate) fn latest_ms(&self) -> i64 {
+        self.0.latest_ms.load(Ordering::Relaxed)
+    }
+
+    /// A number for a new fetch session: positive, and not to be guessed from the one before.
+    pub(crate) fn new_fetch_session_id(&self) -> i32 {
+        let serial = self.0.session_serial.fetch_add(1, Ordering::Relaxed);
+        let mixed = coordinator::entropy::Entropy::new(serial).next_u64();
+        i32::try_from(mixed >> 33).unwrap_or(1).max(1)
+    }
+}
+
+impl NodeState {
+    fn note_time(&self, now_ms: i64) {
+        self.latest_ms.fetch_max(now_ms, Ordering::Relaxed);
     }
 }

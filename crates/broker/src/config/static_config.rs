@@ -44,6 +44,11 @@ impl Default for StaticConfig {
 }
 
 impl StaticConfig {
+    /// The file, for keys that only one room reads.
+    pub fn file(&self) -> BrokerFile {
+        BrokerFile { values: self.values.clone() }
+    }
+
     /// Reads a checked file; what it does not set is the table's default.
     pub fn from_file(file: BrokerFile) -> Self {
         let int = |name: &str| i32::try_from(file.number(name)).unwrap_or(i32::MAX);

@@ -1,0 +1,108 @@
+//! ApiVersions (KIP-35, KIP-511, KIP-584, KIP-1242): what this node speaks. The first request of every connection; readable
+//! in any version, even one of the future.
+
+use wire::messages::api_versions::{
+    ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
+};
+use wire::{ApiKey, ErrorCode, Str};
+
+use super::{Call, IntoAnswer};
+use crate::rim::Outcome;
+
+pub(super) fn handle(call: &Call, request: ApiVersionsRequest) -> ApiVersionsResponse {
+    if call.api_version >= 3
+        && !(is_software_name(&request.client_software_name) && is_software_name(&request.client_software_version))
+    {
+        return refusal(ErrorCode::InvalidRequest);
+    }
+    if !is_meant_for(call, &request) {
+        return refusal(ErrorCode::RebootstrapRequired);
+    }
+    let node = &call.node;
+    let controller = call.connection.peer().controller;
+    let image = node.image();
+    let api = |api: &super::Api| {
+        let versions = api.advertised();
+        ApiVersion {
+            api_key: api.key.key(),
+            min_version: *versions.start(),
+            max_version: *versions.end(),
+        }
+    };
+    ApiVersionsResponse {
+        api_keys: node.apis().on_listener(controller).map(api).collect(),
+        supported_features: supported_features(call.api_version),
+        finalized_features_epoch: image.provenance.last_offset,
+        finalized_features: image
+            .features
+            .iter()
+            .map(|(name, level)| FinalizedFeatureKey {
+                name: name.clone(),
+                max_version_level: level,
+                min_version_level: level,
+            })
+            .collect(),
+        ..ApiVersionsResponse::default()
+    }
+}
+
+/// A version that nobody knows is answered in the first one, with the versions of this API alone.
+pub(super) fn unsupported_version(call: &Call) -> Outcome {
+    let own = ApiKey::ApiVersions.versions();
+    let answer = ApiVersionsResponse {
+        api_keys: vec![ApiVersion {
+            api_key: ApiKey::ApiVersions.key(),
+            min_version: *own.start(),
+            max_version: *own.end(),
+        }],
+        ..refusal(ErrorCode::UnsupportedVersion)
+    };
+    answer.outcome(ApiKey::ApiVersions, 0, call.correlation_id)
+}
+
+fn refusal(error: ErrorCode) -> ApiVersionsResponse {
+    ApiVersionsResponse { error_code: error.code(), ..ApiVersionsResponse::default() }
+}
+
+/// Version 3 cannot carry a feature that may be switched off (its minimum is 0).
+fn supported_features(api_version: i16) -> Vec<SupportedFeatureKey> {
+    kraft::features::supported()
+        .into_iter()
+        .filter(|(_, range)| api_version >= 4 || range.min > 0)
+        .map(|(name, range)| SupportedFeatureKey {
+            name: Str::from_static(name),
+            min_version: range.min,
+            max_version: range.max,
+        })
+        .collect()
+}
+
+/// KIP-1242: a client that followed an address to another cluster or node than it thinks is told to begin anew.
+fn is_meant_for(call: &Call, request: &ApiVersionsRequest) -> bool {
+    let cluster = request.cluster_id.as_ref().is_none_or(|id| *id == call.node.cluster_id());
+    cluster && (request.node_id == -1 || request.node_id == call.node.node_id())
+}
+
+/// Letters and digits, with dots and dashes between them.
+fn is_software_name(name: &str) -> bool {
+    let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = name.as_bytes();
+    ends(bytes.first())
+        && ends(bytes.last())
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_software_name;
+
+    #[test]
+    fn software_names_are_kafkas() {
+        for good in ["a", "apache-kafka-java", "4.4.0", "a-b.c"] {
+            assert!(is_software_name(good), "{good}");
+        }
+        for bad in ["", "-a", "a.", "a b", "ä", "a/b"] {
+            assert!(!is_software_name(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! **The table**: which APIs this node answers, in which versions, and who handles each. ApiVersions tells what stands here
+//! and nothing else. One file per API; none knows another, none touches a log: views, shards and the quorum answer.
+
+mod api_versions;
+
+use std::future::Future;
+use std::ops::RangeInclusive;
+
+use bytes::Bytes;
+use wire::codec::{DecodeError, DecodeLimits, Decoder, Message};
+use wire::frame::{HeaderError, RequestHeader, encode_response};
+use wire::{ApiKey, Str};
+
+use crate::connection::Connection;
+use crate::node::Node;
+use crate::rim::{CloseReason, Handling, Outcome};
+
+/// What a handler is given besides the request.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub node: Node,
+    pub connection: Connection,
+    pub api_key: ApiKey,
+    pub api_version: i16,
+    pub correlation_id: i32,
+    pub client_id: Option<Str>,
+    pub now_ms: i64,
+}
+
+/// What a handler gives back: most give a message, few the alternatives.
+pub(crate) enum Answer<M> {
+    Message(M),
+    /// Nothing is written (produce with acks=0).
+    Nothing,
+    Close(CloseReason),
+}
+
+/// One row of the table.
+pub(crate) struct Api {
+    pub key: ApiKey,
+    /// What is served.
+    pub versions: RangeInclusive<i16>,
+    /// What ApiVersions tells, if it is not the same.
+    advertised: RangeInclusive<i16>,
+    run: Box<dyn Fn(Call, Decoder) -> Result<Handling, DecodeError> + Send + Sync>,
+}
+
+/// All rows, by key.
+pub(crate) struct Apis {
+    rows: Vec<Option<Api>>,
+}
+
+/// The table itself.
+fn rows() -> Vec<Api> {
+    vec![direct(ApiKey::ApiVersions, api_versions::handle)]
+}
+
+/// A handler that needs to wait for nobody.
+fn direct<Q: Message + 'static, A: IntoAnswer + 'static>(key: ApiKey, handler: fn(&Call, Q) -> A) -> Api {
+    let run = move |call: Call, mut body: Decoder| {
+        let request = Q::decode(&mut body, call.api_version)?;
+        let answer = handler(&call, request);
+        Ok(Handling::ready(answer.outcome(call.api_key, call.api_version, call.correlation_id)))
+    };
+    Api { key, versions: key.versions(), advertised: key.advertised_versions(), run: Box::new(run) }
+}
+
+/// A handler that may wait for a shard, the quorum or bytes.
+fn waiting<Q, A, F>(key: ApiKey, handler: fn(Call, Q) -> F) -> Api
+where
+    Q: Message + Send + 'static,
+    A: IntoAnswer + 'static,
+    F: Future<Output = A> + Send + 'static,
+{
+    let run = move |call: Call, mut body: Decoder| {
+        let request = Q::decode(&mut body, call.api_version)?;
+        let (api_key, api_version, correlation_id) = (call.api_key, call.api_version, call.correlation_id);
+        let answer = handler(call, request);
+        Ok(Handling::running(async move { answer.await.outcome(api_key, api_version, correlation_id) }))
+    };
+    Api { key, versions: key.versions(), advertised: key.advertised_versions(), run: Box::new(run) }
+}
+
+impl Apis {
+    pub fn new() -> Apis {
+        let mut table: Vec<Option<Api>> = Vec::new();
+        for row in rows() {
+            let index = usize::from(row.key.key().unsigned_abs());
+            table.resize_with(table.len().max(index + 1), || None);
+            table[index] = Some(row);
+        }
+        Apis { rows: table }
+    }
+
+    fn row(&self, key: ApiKey) -> Option<&Api> {
+        self.rows.get(usize::from(key.key().unsigned_abs()))?.as_ref()
+    }
+
+    /// The APIs of a listener, in the order of their keys.
+    pub fn on_listener(&self, controller: bool) -> impl Iterator<Item = &Api> {
+        self.rows.iter().flatten().filter(move |row| row.is_on(controller))
+    }
+
+    /// Reads header and body and hands them to their handler. What cannot be read closes the connection, as in Kafka.
+    pub fn handle(&self, node: &Node, connection: &Connection, frame: Bytes, now_ms: i64) -> Handling {
+        let limits = DecodeLimits::for_frame(frame.len());
+        let mut body = Decoder::new(frame, limits);
+        let header = match RequestHeader::decode(&mut body) {
+            Ok(header) => header,
+            Err(HeaderError::UnknownApiKey(api_key)) => {
+                return close(CloseReason::Unsupported { api_key, api_version: -1 });
+            }
+            Err(HeaderError::Malformed(error)) => return close(CloseReason::Malformed(error.to_string())),
+        };
+        let call = Call {
+            node: node.clone(),
+            connection: connection.clone(),
+            api_key: header.api_key,
+            api_version: header.api_version,
+            correlation_id: header.correlation_id,
+            client_id: header.client_id,
+            now_ms,
+        };
+        let unsupported =
+            CloseReason::Unsupported { api_key: call.api_key.key(), api_version: call.api_version };
+        let Some(row) = self.row(call.api_key).filter(|row| row.is_on(connection.peer().controller)) else {
+            return close(unsupported);
+        };
+        if !row.versions.contains(&call.api_version) {
+            if call.api_key == ApiKey::ApiVersions {
+                return Handling::ready(api_versions::unsupported_version(&call));
+            }
+            return close(unsupported);
+        }
+        (row.run)(call, body).unwrap_or_else(|error| close(CloseReason::Malformed(error.to_string())))
+    }
+}
+
+impl Api {
+    /// What ApiVersions tells of it.
+    pub fn advertised(&self) -> &RangeInclusive<i16> {
+        &self.advertised
+    }
+
+    fn is_on(&self, controller: bool) -> bool {
+        if controller { self.key.is_on_controller() } else { self.key.is_on_broker() }
+    }
+}
+
+fn close(reason: CloseReason) -> Handling {
+    Handling::ready(Outcome::Close(reason))
+}
+
+/// What can be made an outcome.
+pub(crate) trait IntoAnswer {
+    fn outcome(self, key: ApiKey, version: i16, correlation_id: i32) -> Outcome;
+}
+
+impl<M: Message> IntoAnswer for M {
+    fn outcome(self, key: ApiKey, version: i16, correlation_id: i32) -> Outcome {
+        Outcome::Answer(encode_response(key, version, correlation_id, &self))
+    }
+}
+
+impl<M: Message> IntoAnswer for Answer<M> {
+    fn outcome(self, key: ApiKey, version: i16, correlation_id: i32) -> Outcome {
+        match self {
+            Answer::Message(message) => message.outcome(key, version, correlation_id),
+            Answer::Nothing => Outcome::NoAnswer,
+            Answer::Close(reason) => Outcome::Close(reason),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The offset checkpoints of a directory (recovery point, log start, high watermark), gathered from all shards and written
+//! together. Owns one round's offsets; writing is a job for the rim's pool.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use log::Fault;
+use log::directory::{Checkpoint, Offsets};
+use parking_lot::Mutex;
+
+use crate::directories::Directories;
+use crate::replica::Replica;
+
+/// One round: every shard adds its partitions, the last one sends the round to be written.
+pub(crate) struct CheckpointRound {
+    shards_left: AtomicUsize,
+    /// By directory. A reply slot for many: locked once by each shard.
+    gathered: Mutex<BTreeMap<usize, DirectoryOffsets>>,
+}
+
+/// What the three files of a directory will hold.
+#[derive(Default)]
+pub(crate) struct DirectoryOffsets {
+    recovery_points: Offsets,
+    log_starts: Offsets,
+    high_watermarks: Offsets,
+}
+
+impl DirectoryOffsets {
+    /// One partition's offsets.
+    pub fn add(&mut self, name: (String, i32), recovery_point: i64, log_start: i64, high_watermark: i64) {
+        // Kafka leaves the default out of the log-start file.
+        if log_start > 0 {
+            self.log_starts.insert(name.clone(), log_start);
+        }
+        self.recovery_points.insert(name.clone(), recovery_point);
+        self.high_watermarks.insert(name, high_watermark);
+    }
+}
+
+impl DirectoryOffsets {
+    /// Those of another shard.
+    pub fn extend(&mut self, other: DirectoryOffsets) {
+        self.recovery_points.extend(other.recovery_points);
+        self.log_starts.extend(other.log_starts);
+        self.high_watermarks.extend(other.high_watermarks);
+    }
+}
+
+impl CheckpointRound {
+    /// A round that waits for so many shards.
+    pub fn new(shards: usize) -> CheckpointRound {
+        CheckpointRound { shards_left: AtomicUsize::new(shards), gathered: Mutex::default() }
+    }
+
+    /// A shard's replicas. True for the last shard.
+    pub fn add<'a>(&self, replicas: impl Iterator<Item = &'a Replica>) -> bool {
+        {
+            let mut gathered = self.gathered.lock();
+            // A log that was never written has no directory, and needs no line.
+            for replica in replicas.filter(|replica| replica.log.log_end_offset() > 0) {
+                let log = &replica.log;
+                gathered.entry(replica.directory).or_default().add(
+                    (replica.topic.to_string(), replica.cell.key.partition),
+                    log.recovery_point(),
+                    log.log_start_offset(),
+                    log.high_watermark(),
+                );
+            }
+        }
+        self.shards_left.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// Writes the files. Blocking. The first fault of each directory is answered.
+    pub fn write(&self, directories: &Directories) -> Vec<(usize, Fault)> {
+        let gathered = std::mem::take(&mut *self.gathered.lock());
+        gathered.into_iter().filter_map(|(index, offsets)| {
+            let directory = directories.get(index)?;
+            write(directory, &offsets).err().map(|fault| (index, fault))
+        }).collect()
+    }
+}
+
+/// Writes the three files of one directory.
+pub(crate) fn write(
+    directory: &crate::directories::Directory,
+    offsets: &DirectoryOffsets,
+) -> Result<(), Fault> {
+    if directory.is_failed() {
+        return Ok(());
+    }
+    directory.log.write_checkpoint(Checkpoint::RecoveryPoint, &offsets.recovery_points)?;
+    directory.log.write_checkpoint(Checkpoint::LogStart, &offsets.log_starts)?;
+    directory.log.write_checkpoint(Checkpoint::Replication, &offsets.high_watermarks)
+}

@@ -1,0 +1,123 @@
+//! Everything that a shard can be asked, and what it answers. A closed list: a new command is a new variant here and a
+//! new arm in `shard.rs`.
+
+use std::sync::Arc;
+
+use coordinator::group::{GroupAnswer, GroupCommand};
+use log::{Appended, FlushOutcome};
+use wire::ErrorCode;
+use wire::record_batch::ValidBatches;
+
+use crate::image_delta::ImageChange;
+use crate::checkpoints::CheckpointRound;
+use crate::mailbox::Reply;
+use crate::views::PartitionCell;
+use crate::watch::Watch;
+
+/// What is put into a shard's mailbox.
+pub(crate) enum Command {
+    /// Produce: append to partitions of this shard.
+    Append(Append),
+    /// A fetch waits for bytes.
+    Watch(WatchPartitions),
+    /// A request for the group coordinator on a partition of this shard.
+    Group(Group),
+    /// DeleteRecords: move a log start offset.
+    DeleteRecords(DeleteRecords),
+    /// DescribeProducers: who produces to a partition.
+    DescribeProducers(DescribeProducers),
+    /// A new image was committed; the shard brings its own replicas in line.
+    Image(Arc<ImageChange>),
+    /// A flush round ended.
+    Flushed(Vec<(Arc<PartitionCell>, FlushOutcome)>),
+    /// A log directory failed elsewhere.
+    DirectoryFailed { directory: usize },
+    /// The checkpoint files are due: what are your offsets?
+    Checkpoint(Arc<CheckpointRound>),
+    /// Answered when everything before it was carried out.
+    Barrier(Reply<()>),
+}
+
+/// One produce's batches for one shard.
+pub(crate) struct Append {
+    pub entries: Vec<AppendEntry>,
+    /// True for acks=all.
+    pub all: bool,
+    /// When a parked ack gives up; of no use otherwise.
+    pub deadline_ms: i64,
+    /// In the order of `entries`.
+    pub reply: Reply<AppendResults>,
+}
+
+/// One partition's batches.
+pub(crate) struct AppendEntry {
+    pub cell: Arc<PartitionCell>,
+    pub batches: ValidBatches,
+}
+
+/// In the order of the entries asked for.
+pub(crate) type AppendResults = Vec<AppendResult>;
+
+/// What became of one partition's batches, as ProduceResponse tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AppendResult {
+    pub error: ErrorCode,
+    pub base_offset: i64,
+    pub log_append_time: i64,
+    pub log_start_offset: i64,
+}
+
+impl AppendResult {
+    /// Nothing was appended.
+    pub fn refused(error: ErrorCode) -> AppendResult {
+        AppendResult { error, base_offset: -1, log_append_time: -1, log_start_offset: -1 }
+    }
+
+    /// Appended; `error` says what the answer still waits for or did not get.
+    pub fn appended(appended: &Appended, error: ErrorCode) -> AppendResult {
+        AppendResult {
+            error,
+            base_offset: appended.base_offset,
+            log_append_time: appended.log_append_time,
+            log_start_offset: appended.log_start_offset,
+        }
+    }
+}
+
+/// The partitions of this shard that a waiting fetch watches.
+pub(crate) struct WatchPartitions {
+    pub watch: Arc<Watch>,
+    pub partitions: Vec<WatchPartition>,
+    /// Given to one shard only, whatever the number of shards.
+    pub deadline_ms: Option<i64>,
+}
+
+/// What the fetch saw: if there is more by now, the watch fires at once.
+pub(crate) struct WatchPartition {
+    pub cell: Arc<PartitionCell>,
+    pub high_watermark: i64,
+    pub last_stable_offset: i64,
+}
+
+/// Something for a group coordinator.
+pub(crate) struct Group {
+    /// The partition of `__consumer_offsets`.
+    pub cell: Arc<PartitionCell>,
+    pub command: GroupCommand,
+    pub reply: Reply<GroupAnswer>,
+}
+
+/// Moves a log start offset up.
+pub(crate) struct DeleteRecords {
+    /// The offset wanted; -1 is the high watermark.
+    pub offset: i64,
+    pub cell: Arc<PartitionCell>,
+    /// The new low watermark.
+    pub reply: Reply<Result<i64, ErrorCode>>,
+}
+
+/// Asks for the producers of a partition.
+pub(crate) struct DescribeProducers {
+    pub cell: Arc<PartitionCell>,
+    pub reply: Reply<Result<Vec<log::ActiveProducer>, ErrorCode>>,
+}

@@ -1,0 +1,198 @@
+//! The group coordinator of one `__consumer_offsets` partition, hosted in the shard that owns the partition: its append is
+//! a function call. Owns who asked what; the machine and its twins belong to `coordinator::Hosted`.
+
+use bytes::Bytes;
+use coordinator::group::{GroupAnswer, GroupCommand, GroupMachine, GroupSoft};
+use coordinator::{Hosted, HostedOptions, Journal, ReplyToken};
+use log::{AppendOrigin, Fault, ReadLimit, ReadRefused};
+use wire::ErrorCode;
+use wire::hash::StableMap;
+use wire::record_batch::validate_internal;
+
+use crate::limits::LOAD_BYTES_PER_TURN;
+use crate::mailbox::Reply;
+use crate::replica::Replica;
+use crate::timers::TimerId;
+
+/// A machine and those who wait for it.
+pub(crate) struct GroupCoordinator {
+    hosted: Hosted<GroupMachine>,
+    waiting: StableMap<ReplyToken, Reply<GroupAnswer>>,
+    last_token: u64,
+    /// The shard's timer for [`Hosted::next_deadline`].
+    pub armed: Option<TimerId>,
+}
+
+/// Answers on their way out.
+pub(crate) type Answers = Vec<(Reply<GroupAnswer>, GroupAnswer)>;
+
+/// What a step of the coordinator wants from its shard.
+#[derive(Default)]
+pub(crate) struct Step {
+    pub answers: Answers,
+    /// The disk failed under it.
+    pub fault: Option<Fault>,
+    /// The log holds what cannot be read: the partition has no coordinator until somebody looks.
+    pub corrupt: Option<String>,
+}
+
+/// How far a load is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Load {
+    More,
+    Done,
+}
+
+impl GroupCoordinator {
+    /// A coordinator that still has to read its partition.
+    pub fn new(soft: GroupSoft, options: HostedOptions, log_start_offset: i64) -> GroupCoordinator {
+        GroupCoordinator {
+            hosted: Hosted::loading(GroupMachine::default(), soft, options, log_start_offset),
+            waiting: StableMap::default(),
+            last_token: 0,
+            armed: None,
+        }
+    }
+
+    pub fn is_loading(&self) -> bool {
+        self.hosted.is_loading()
+    }
+
+    /// When [`GroupCoordinator::tick`] has something to do.
+    pub fn next_deadline(&self) -> Option<i64> {
+        self.hosted.next_deadline()
+    }
+
+    /// True while answers wait for the partition's safe offset.
+    pub fn is_waiting(&self) -> bool {
+        !self.hosted.is_settled()
+    }
+
+    /// Asks the machine.
+    pub fn handle(
+        &mut self,
+        now_ms: i64,
+        command: GroupCommand,
+        reply: Reply<GroupAnswer>,
+        replica: &mut Replica,
+        step: &mut Step,
+    ) {
+        self.last_token += 1;
+        let token = ReplyToken(self.last_token);
+        self.waiting.insert(token, reply);
+        let (mut journal, mut replies) = (ReplicaJournal::new(replica, now_ms), Vec::new());
+        self.hosted.handle(now_ms, command, token, &mut journal, &mut replies);
+        step.fault = step.fault.take().or(journal.fault);
+        self.collect(replies, step);
+    }
+
+    /// The partition's safe offset may have moved.
+    pub fn advance(&mut self, now_ms: i64, replica: &mut Replica, step: &mut Step) {
+        let (mut journal, mut replies) = (ReplicaJournal::new(replica, now_ms), Vec::new());
+        // An answer that leaves may bring a command that appends again, which may be safe at once.
+        let mut safe_offset = i64::MIN;
+        while safe_offset < journal.replica.safe_offset() {
+            safe_offset = journal.replica.safe_offset();
+            self.hosted.advance(now_ms, safe_offset, &mut journal, &mut replies);
+        }
+        step.fault = step.fault.take().or(journal.fault);
+        self.collect(replies, step);
+    }
+
+    /// Fires what is due.
+    pub fn tick(&mut self, now_ms: i64, replica: &mut Replica, step: &mut Step) {
+        let (mut journal, mut replies) = (ReplicaJournal::new(replica, now_ms), Vec::new());
+        self.hosted.tick(now_ms, &mut journal, &mut replies);
+        step.fault = step.fault.take().or(journal.fault);
+        self.collect(replies, step);
+    }
+
+    /// Reads one bounded piece of the partition; opens at its end.
+    pub fn load(&mut self, now_ms: i64, replica: &mut Replica, step: &mut Step) -> Load {
+        let view = replica.log.view();
+        let from = self.hosted.next_offset().max(view.log_start_offset);
+        if from < view.log_end_offset {
+            match view.read(from, LOAD_BYTES_PER_TURN, ReadLimit::LogEnd, true) {
+                Ok(fetched) if fetched.next_offset > from => {
+                    if let Err(corrupt) = self.hosted.load(fetched.records, replica.safe_offset()) {
+                        step.corrupt = Some(corrupt.to_string());
+                        return Load::Done;
+                    }
+                    if fetched.next_offset < view.log_end_offset {
+                        return Load::More;
+                    }
+                }
+                Ok(_) => {
+                    step.corrupt = Some(format!("nothing to read at offset {from}"));
+                    return Load::Done;
+                }
+                Err(ReadRefused::Storage(fault)) => {
+                    step.fault = Some(fault);
+                    return Load::Done;
+                }
+                Err(refused @ (ReadRefused::Corrupt { .. } | ReadRefused::OffsetOutOfRange { .. })) => {
+                    step.corrupt = Some(format!("{refused:?}"));
+                    return Load::Done;
+                }
+            }
+        }
+        let (end, safe_offset) = (view.log_end_offset, replica.safe_offset());
+        let (mut journal, mut replies) = (ReplicaJournal::new(replica, now_ms), Vec::new());
+        self.hosted.loaded(now_ms, end, safe_offset, &mut journal, &mut replies);
+        step.fault = step.fault.take().or(journal.fault);
+        self.collect(replies, step);
+        Load::Done
+    }
+
+    /// The broker leads no longer, or cannot go on: everybody who waits is refused.
+    pub fn close(&mut self, error: ErrorCode, step: &mut Step) {
+        let mut replies = Vec::new();
+        self.hosted.close(error, &mut replies);
+        self.collect(replies, step);
+    }
+
+    fn collect(&mut self, replies: Vec<coordinator::Reply<GroupAnswer>>, step: &mut Step) {
+        for reply in replies {
+            if let Some(waiting) = self.waiting.remove(&reply.token) {
+                step.answers.push((waiting, reply.answer));
+            }
+        }
+    }
+}
+
+/// The partition's log as the machine writes it.
+struct ReplicaJournal<'a> {
+    replica: &'a mut Replica,
+    now_ms: i64,
+    fault: Option<Fault>,
+}
+
+impl<'a> ReplicaJournal<'a> {
+    fn new(replica: &'a mut Replica, now_ms: i64) -> ReplicaJournal<'a> {
+        ReplicaJournal { replica, now_ms, fault: None }
+    }
+}
+
+impl Journal for ReplicaJournal<'_> {
+    fn ready(&self) -> Result<(), ErrorCode> {
+        if self.fault.is_some() || self.replica.log.poisoned().is_some() {
+            return Err(ErrorCode::KafkaStorageError);
+        }
+        self.replica.ready_for_acks_all()
+    }
+
+    fn append(&mut self, batch: Bytes) -> Result<i64, ErrorCode> {
+        // The batch was built a moment ago; a broken one is a bug of this process, not an answer.
+        let batches = validate_internal(batch).map_err(|_| ErrorCode::UnknownServerError)?;
+        match self.replica.append(&batches, AppendOrigin::Coordinator, self.now_ms) {
+            Ok(appended) => Ok(appended.base_offset),
+            Err(refused) => {
+                let error = refused.error();
+                if let crate::replica::Refused::Fault(fault) = refused {
+                    self.fault = Some(fault);
+                }
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The log directories of this node: identity, health, room, what they held when the node started, where a new replica
+//! goes (KIP-112, KIP-858). Owns no partition. A directory that failed once stays dead until the process restarts.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+
+use log::directory::{Checkpoint, Offsets};
+use log::{Disk, Fault, LogDirectory, OpenMode};
+use parking_lot::Mutex;
+use wire::Uuid;
+
+use crate::flusher::Flusher;
+use crate::limits::{DISK_RESERVE_BYTES, DISK_RESERVE_SHARE};
+
+/// All log directories, in the order of `log.dirs`.
+pub(crate) struct Directories {
+    list: Vec<Directory>,
+}
+
+/// One log directory.
+pub(crate) struct Directory {
+    pub log: LogDirectory,
+    /// `directory.id` of meta.properties.
+    pub id: Uuid,
+    pub flusher: Flusher,
+    /// The last stop was clean, and wrote this broker epoch.
+    pub clean_shutdown: Option<i64>,
+    failed: AtomicBool,
+    /// Less than the reserve is left: appends are refused, everything else goes on.
+    full: AtomicBool,
+    /// Bytes that may be appended before the room is looked at again.
+    unchecked_bytes: AtomicI64,
+    replicas: AtomicUsize,
+    /// Something was appended since the checkpoints were last written.
+    changed: AtomicBool,
+    /// Partitions found at the start, until the image claims them. Cold: locked at start-up and for new topics only.
+    found: Mutex<BTreeMap<(String, i32), OpenMode>>,
+    /// Serial number of renamed directories.
+    deletions: AtomicU64,
+}
+
+impl Directories {
+    /// Reads identity, checkpoints and listing of every directory. A directory that cannot be read is dead from the start.
+    pub fn open(disk: &Arc<dyn Disk>, paths: &[PathBuf]) -> Result<Directories, Fault> {
+        let list = paths.iter().map(|path| Directory::open(disk, path)).collect::<Result<_, _>>()?;
+        Ok(Directories { list })
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Directory> {
+        self.list.iter()
+    }
+
+    pub fn get(&self, index: usize) -> Option<&Directory> {
+        self.list.get(index)
+    }
+
+    /// Ids of the directories that still work, as registration and heartbeats tell them.
+    pub fn online(&self) -> Vec<Uuid> {
+        self.list.iter().filter(|directory| !directory.is_failed()).map(|directory| directory.id).collect()
+    }
+
+    /// Ids of the dead ones.
+    pub fn offline(&self) -> Vec<Uuid> {
+        self.list.iter().filter(|directory| directory.is_failed()).map(|directory| directory.id).collect()
+    }
+
+    /// Where a replica lives or shall live: where it was found, else where the image wants it, else where fewest are.
+    pub fn place(&self, topic: &str, partition: i32, wanted: Option<Uuid>) -> Option<(usize, OpenMode)> {
+        let name = (topic.to_owned(), partition);
+        for (index, directory) in self.list.iter().enumerate() {
+            if let Some(mode) = directory.found.lock().remove(&name) {
+                directory.replicas.fetch_add(1, Ordering::Relaxed);
+                return Some((index, mode));
+            }
+        }
+        let healthy = || self.list.iter().enumerate().filter(|(_, directory)| !directory.is_failed());
+        let (index, directory) = healthy()
+            .find(|(_, directory)| Some(directory.id) == wanted)
+            .or_else(|| healthy().min_by_key(|(_, directory)| directory.replicas.load(Ordering::Relaxed)))?;
+        directory.replicas.fetch_add(1, Ordering::Relaxed);
+        Some((index, OpenMode { clean_shutdown: true, ..OpenMode::default() }))
+    }
+}
+
+impl Directory {
+    fn open(disk: &Arc<dyn Disk>, path: &PathBuf) -> Result<Directory, Fault> {
+        let log = LogDirectory::new(Arc::clone(disk), path);
+        let id = log.meta_properties()?.and_then(|meta| meta.directory_id).unwrap_or(Uuid::ZERO);
+        let clean_shutdown = log.take_clean_shutdown()?;
+        let (recovery_points, _) = log.read_checkpoint(Checkpoint::RecoveryPoint)?;
+        let (log_starts, _) = log.read_checkpoint(Checkpoint::LogStart)?;
+        let (high_watermarks, _) = log.read_checkpoint(Checkpoint::Replication)?;
+        let of = |offsets: &Offsets, name: &(String, i32)| offsets.get(name).copied().unwrap_or(0);
+        let listing = log.list()?;
+        let found = listing.partitions.into_iter().map(|partition| {
+            let name = (partition.topic, partition.partition);
+            let mode = OpenMode {
+                clean_shutdown: clean_shutdown.is_some(),
+                recovery_point: of(&recovery_points, &name),
+                log_start_offset: of(&log_starts, &name),
+                high_watermark: of(&high_watermarks, &name),
+                topic_id: None,
+            };
+            (name, mode)
+        });
+        let found = Mutex::new(found.collect());
+        for path in &listing.deleted {
+            // What a deletion left behind when the process ended; nobody knows these names any more.
+            disk.remove_directory(path)?;
+        }
+        let directory = Directory {
+            log,
+            id,
+            flusher: Flusher::default(),
+            clean_shutdown,
+            failed: AtomicBool::new(false),
+            full: AtomicBool::new(false),
+            unchecked_bytes: AtomicI64::new(0),
+            replicas: AtomicUsize::new(0),
+            changed: AtomicBool::new(false),
+            found,
+            deletions: AtomicU64::new(0),
+        };
+        Ok(directory)
+    }
+
+    pub fn is_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// Marks it dead; true the first time.
+    pub fn fail(&self) -> bool {
+        !self.failed.swap(true, Ordering::AcqRel)
+    }
+
+    /// Whether `bytes` may be appended: false below the reserve, until room is free again.
+    pub fn has_room_for(&self, bytes: usize) -> bool {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let left = self.unchecked_bytes.fetch_sub(bytes, Ordering::AcqRel).saturating_sub(bytes);
+        if left < 0 || self.full.load(Ordering::Acquire) {
+            self.measure();
+        }
+        !self.full.load(Ordering::Acquire)
+    }
+
+    /// Looks at the file system: one system call per tenth of the room that is left.
+    fn measure(&self) {
+        let Ok(space) = self.log.space() else { return };
+        let reserve = DISK_RESERVE_BYTES.min(space.total_bytes / DISK_RESERVE_SHARE);
+        let room = space.available_bytes.saturating_sub(reserve);
+        self.full.store(room == 0, Ordering::Release);
+        self.unchecked_bytes.store(i64::try_from(room / 10).unwrap_or(i64::MAX), Ordering::Release);
+    }
+
+    /// A replica left.
+    pub fn replica_gone(&self) {
+        self.replicas.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Something was appended.
+    pub fn note_change(&self) {
+        if !self.changed.load(Ordering::Relaxed) {
+            self.changed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether something was appended since the last time this was asked.
+    pub fn take_change(&self) -> bool {
+        self.changed.swap(false, Ordering::Relaxed)
+    }
+
+    /// A name for the next directory that is renamed for deletion.
+    pub fn deletion_name(&self) -> Uuid {
+        let serial = self.deletions.fetch_add(1, Ordering::Relaxed);
+        let id = u128::from_be_bytes(self.id.0) ^ (u128::from(serial) << 96);
+        Uuid(id.to_be_bytes())
+    }
+}

@@ -1,0 +1,35 @@
+//! Everything that a shard may want from outside itself. A turn collects effects; whoever ran the turn carries them out
+//! afterwards, in this order: flush, (views are published within the turn), send, answer.
+
+use std::sync::Arc;
+
+use log::{Fault, FlushWork, Removal};
+
+use crate::checkpoints::CheckpointRound;
+use crate::command::AppendResults;
+use crate::coordinators::Answers;
+use crate::mailbox::Reply;
+use crate::views::PartitionCell;
+
+/// One wish.
+pub(crate) enum Effect {
+    /// Acks wait for this log to be flushed.
+    Flush(DirtyLog),
+    /// Files to delete when due.
+    Remove(Removal),
+    /// The disk failed: the directory takes no more writes.
+    DirectoryFailed { directory: usize, fault: Fault },
+    /// The answer to a produce.
+    Appended(Reply<AppendResults>, AppendResults),
+    /// Answers of a group coordinator.
+    Group(Answers),
+    /// Every shard has told its offsets: the checkpoint files can be written.
+    WriteCheckpoints(Arc<CheckpointRound>),
+}
+
+/// A log whose tail is not on the platter.
+pub(crate) struct DirtyLog {
+    pub directory: usize,
+    pub cell: Arc<PartitionCell>,
+    pub work: FlushWork,
+}

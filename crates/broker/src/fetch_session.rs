@@ -1,0 +1,253 @@
+//! Incremental fetch sessions (KIP-227, with topic ids KIP-516). Owned by the connection: a reconnect costs one full fetch,
+//! as an eviction does. Pure bookkeeping: which partitions a fetch is about, and which of the answers the client has to see.
+
+use std::collections::BTreeMap;
+
+use wire::hash::StableMap;
+use wire::{ErrorCode, Str, Uuid};
+
+use crate::limits::{FETCH_SESSIONS_PER_CONNECTION, PARTITIONS_PER_FETCH_SESSION};
+
+/// One partition that a fetch is about.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Wanted {
+    /// Empty for versions that name topics by id; resolved by the handler.
+    pub topic: Str,
+    /// Zero for versions that name topics by name.
+    pub topic_id: Uuid,
+    pub partition: i32,
+    pub fetch_offset: i64,
+    /// -1: the client does not say.
+    pub current_leader_epoch: i32,
+    /// -1: the client does not say (KIP-595 divergence, v12).
+    pub last_fetched_epoch: i32,
+    pub max_bytes: i32,
+}
+
+/// A partition within a session.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Id(Uuid, i32),
+    Name(Str, i32),
+}
+
+impl Wanted {
+    fn key(&self) -> Key {
+        Key::of(&self.topic, self.topic_id, self.partition)
+    }
+}
+
+impl Key {
+    fn of(topic: &Str, topic_id: Uuid, partition: i32) -> Key {
+        if topic_id.is_zero() { Key::Name(topic.clone(), partition) } else { Key::Id(topic_id, partition) }
+    }
+}
+
+/// What a request says of its session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub session_id: i32,
+    /// 0 begins a session, -1 wants none, anything else goes on with one.
+    pub epoch: i32,
+    /// Version 13 or later.
+    pub uses_topic_ids: bool,
+}
+
+/// What the fetch is about.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Plan {
+    /// The session is not as the client thinks: nothing but this error is answered.
+    Refused(ErrorCode),
+    /// As it stands in the request; no session results.
+    Sessionless(Vec<Wanted>),
+    /// As it stands in the request; a session may result.
+    Full(Vec<Wanted>),
+    /// Everything the session knows.
+    Incremental { session_id: i32, wanted: Vec<Wanted> },
+}
+
+/// What an answer for a partition looks like, as far as sessions care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Answered {
+    pub has_records: bool,
+    pub high_watermark: i64,
+    pub log_start_offset: i64,
+    pub is_error: bool,
+    /// A diverging epoch or a preferred replica: told whatever else stands still.
+    pub must_tell: bool,
+}
+
+/// The sessions of one connection.
+#[derive(Debug, Default)]
+pub(crate) struct FetchSessions {
+    sessions: Vec<Session>,
+}
+
+#[derive(Debug)]
+struct Session {
+    id: i32,
+    /// What the next request has to say.
+    epoch: i32,
+    uses_topic_ids: bool,
+    /// In the order in which they are served: who got records goes to the back, so that none starves.
+    order: BTreeMap<u64, Cached>,
+    places: StableMap<Key, u64>,
+    last_place: u64,
+}
+
+#[derive(Debug)]
+struct Cached {
+    wanted: Wanted,
+    /// As last told; -1 makes sure that it is told again.
+    high_watermark: i64,
+    log_start_offset: i64,
+}
+
+const INITIAL_EPOCH: i32 = 0;
+const FINAL_EPOCH: i32 = -1;
+
+fn next_epoch(epoch: i32) -> i32 {
+    match epoch {
+        FINAL_EPOCH => FINAL_EPOCH,
+        i32::MAX => 1,
+        epoch => epoch + 1,
+    }
+}
+
+impl FetchSessions {
+    /// What a request is about. `forgotten` are (topic, topic id, partition).
+    pub fn plan(&mut self, asked: Asked, wanted: Vec<Wanted>, forgotten: &[(Str, Uuid, i32)]) -> Plan {
+        let found = self.sessions.iter().position(|session| session.id == asked.session_id && session.id != 0);
+        if asked.epoch == INITIAL_EPOCH || asked.epoch == FINAL_EPOCH {
+            // A full request closes the session that it names.
+            if let Some(at) = found {
+                self.sessions.remove(at);
+            }
+            return if asked.epoch == FINAL_EPOCH { Plan::Sessionless(wanted) } else { Plan::Full(wanted) };
+        }
+        let Some((at, session)) = found.and_then(|at| Some((at, self.sessions.get_mut(at)?))) else {
+            return Plan::Refused(ErrorCode::FetchSessionIdNotFound);
+        };
+        if session.epoch != asked.epoch {
+            return Plan::Refused(ErrorCode::InvalidFetchSessionEpoch);
+        }
+        if session.uses_topic_ids != asked.uses_topic_ids {
+            return Plan::Refused(ErrorCode::FetchSessionTopicIdError);
+        }
+        session.update(&wanted, forgotten);
+        if session.order.is_empty() {
+            self.sessions.remove(at);
+            return Plan::Sessionless(wanted);
+        }
+        session.epoch = next_epoch(session.epoch);
+        let wanted = session.order.values().map(|cached| cached.wanted.clone()).collect();
+        Plan::Incremental { session_id: session.id, wanted }
+    }
+
+    /// After a full fetch: remembers it under `new_id` and answers the id to tell, 0 if no session is made.
+    pub fn begin(
+        &mut self,
+        new_id: i32,
+        uses_topic_ids: bool,
+        partitions: impl ExactSizeIterator<Item = (Wanted, Answered)>,
+    ) -> i32 {
+        if partitions.len() > PARTITIONS_PER_FETCH_SESSION {
+            return 0;
+        }
+        if self.sessions.len() >= FETCH_SESSIONS_PER_CONNECTION {
+            self.sessions.remove(0);
+        }
+        let mut session = Session {
+            id: new_id,
+            epoch: next_epoch(INITIAL_EPOCH),
+            uses_topic_ids,
+            order: BTreeMap::new(),
+            places: StableMap::default(),
+            last_place: 0,
+        };
+        for (wanted, answered) in partitions {
+            session.add(Cached {
+                // The request's buffer must not live as long as the session.
+                wanted: Wanted { topic: wanted.topic.detached(), ..wanted },
+                high_watermark: answered.high_watermark,
+                log_start_offset: answered.log_start_offset,
+            });
+        }
+        self.sessions.push(session);
+        new_id
+    }
+
+    /// After an incremental fetch: whether the client has to be told of this partition's answer.
+    pub fn tells(&mut self, session_id: i32, wanted: &Wanted, answered: Answered) -> bool {
+        let Some(session) = self.sessions.iter_mut().find(|session| session.id == session_id) else {
+            return true;
+        };
+        session.tells(wanted, answered)
+    }
+
+    #[cfg(test)]
+    fn epoch(&self, session_id: i32) -> Option<i32> {
+        self.sessions.iter().find(|session| session.id == session_id).map(|session| session.epoch)
+    }
+}
+
+impl Session {
+    fn add(&mut self, cached: Cached) {
+        let key = cached.wanted.key();
+        if let Some(place) = self.places.get(&key) {
+            // Named twice in one request: the later one counts, in the earlier one's place.
+            self.order.insert(*place, cached);
+            return;
+        }
+        self.last_place += 1;
+        self.places.insert(key, self.last_place);
+        self.order.insert(self.last_place, cached);
+    }
+
+    fn update(&mut self, wanted: &[Wanted], forgotten: &[(Str, Uuid, i32)]) {
+        for wanted in wanted {
+            let place = self.places.get(&wanted.key()).copied();
+            let full = self.order.len() >= PARTITIONS_PER_FETCH_SESSION;
+            match place.and_then(|place| self.order.get_mut(&place)) {
+                Some(cached) => {
+                    let topic = cached.wanted.topic.clone();
+                    cached.wanted = Wanted { topic, ..wanted.clone() };
+                }
+                None if !full => self.add(Cached {
+                    wanted: Wanted { topic: wanted.topic.detached(), ..wanted.clone() },
+                    high_watermark: -1,
+                    log_start_offset: -1,
+                }),
+                None => {}
+            }
+        }
+        for (topic, topic_id, partition) in forgotten {
+            if let Some(place) = self.places.remove(&Key::of(topic, *topic_id, *partition)) {
+                self.order.remove(&place);
+            }
+        }
+    }
+
+    fn tells(&mut self, wanted: &Wanted, answered: Answered) -> bool {
+        let key = wanted.key();
+        let Some(place) = self.places.get(&key).copied() else { return true };
+        let Some(cached) = self.order.get_mut(&place) else { return true };
+        let tells = answered.has_records
+            || answered.is_error
+            || answered.must_tell
+            || cached.high_watermark != answered.high_watermark
+            || cached.log_start_offset != answered.log_start_offset;
+        cached.log_start_offset = answered.log_start_offset;
+        // After an error the high watermark counts as untold, so that the partition comes again when the error is gone.
+        cached.high_watermark = if answered.is_error { -1 } else { answered.high_watermark };
+        if answered.has_records && let Some(cached) = self.order.remove(&place) {
+            self.last_place += 1;
+            self.places.insert(key, self.last_place);
+            self.order.insert(self.last_place, cached);
+        }
+        tells
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! Sessions as dialogue: what a client asks, what the plan is, which answers it sees.
+
+use super::*;
+
+fn wanted(partition: i32, fetch_offset: i64) -> Wanted {
+    Wanted {
+        topic: Str::from("t"),
+        topic_id: Uuid::ZERO,
+        partition,
+        fetch_offset,
+        current_leader_epoch: -1,
+        last_fetched_epoch: -1,
+        max_bytes: 1000,
+    }
+}
+
+fn answered(high_watermark: i64, has_records: bool) -> Answered {
+    Answered { has_records, high_watermark, log_start_offset: 0, is_error: false, must_tell: false }
+}
+
+fn asked(session_id: i32, epoch: i32) -> Asked {
+    Asked { session_id, epoch, uses_topic_ids: false }
+}
+
+/// A session 77 over partitions 0 and 1 whose high watermarks (10) were told.
+fn begun() -> FetchSessions {
+    let mut sessions = FetchSessions::default();
+    let first = [wanted(0, 0), wanted(1, 0)];
+    assert!(matches!(sessions.plan(asked(0, 0), first.to_vec(), &[]), Plan::Full(_)));
+    assert_eq!(sessions.begin(77, false, first.into_iter().map(|wanted| (wanted, answered(10, true)))), 77);
+    sessions
+}
+
+fn partitions(plan: Plan) -> Vec<(i32, i64)> {
+    match plan {
+        Plan::Incremental { wanted, .. } => wanted.iter().map(|w| (w.partition, w.fetch_offset)).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_incremental_fetch_is_about_all_that_the_session_knows() {
+    let mut sessions = begun();
+    assert_eq!(partitions(sessions.plan(asked(77, 1), vec![wanted(1, 5)], &[])), [(0, 0), (1, 5)]);
+    let added = sessions.plan(asked(77, 2), vec![wanted(7, 0)], &[(Str::from("t"), Uuid::ZERO, 0)]);
+    assert_eq!(partitions(added), [(1, 5), (7, 0)]);
+    assert_eq!(sessions.epoch(77), Some(3));
+}
+
+#[test]
+fn only_news_is_told_and_who_got_records_goes_to_the_back() {
+    let mut sessions = begun();
+    sessions.plan(asked(77, 1), vec![], &[]);
+    assert!(!sessions.tells(77, &wanted(1, 0), answered(10, false)));
+    assert!(sessions.tells(77, &wanted(0, 0), answered(12, true)));
+    assert_eq!(partitions(sessions.plan(asked(77, 2), vec![], &[])), [(1, 0), (0, 0)]);
+    assert!(sessions.tells(77, &wanted(1, 0), answered(11, false)), "the high watermark moved");
+}
+
+#[test]
+fn an_error_is_told_each_time_and_its_end_too() {
+    let mut sessions = begun();
+    sessions.plan(asked(77, 1), vec![], &[]);
+    let error = Answered { is_error: true, ..answered(-1, false) };
+    assert!(sessions.tells(77, &wanted(0, 0), error));
+    assert!(sessions.tells(77, &wanted(0, 0), error));
+    assert!(sessions.tells(77, &wanted(0, 0), answered(10, false)));
+    assert!(!sessions.tells(77, &wanted(0, 0), answered(10, false)));
+}
+
+#[test]
+fn a_session_that_is_not_what_the_client_thinks_is_refused() {
+    let mut sessions = begun();
+    assert_eq!(sessions.plan(asked(78, 1), vec![], &[]), Plan::Refused(ErrorCode::FetchSessionIdNotFound));
+    assert_eq!(sessions.plan(asked(77, 2), vec![], &[]), Plan::Refused(ErrorCode::InvalidFetchSessionEpoch));
+    let by_id = Asked { uses_topic_ids: true, ..asked(77, 1) };
+    assert_eq!(sessions.plan(by_id, vec![], &[]), Plan::Refused(ErrorCode::FetchSessionTopicIdError));
+    assert!(matches!(sessions.plan(asked(77, -1), vec![], &[]), Plan::Sessionless(_)));
+    assert_eq!(sessions.plan(asked(77, 1), vec![], &[]), Plan::Refused(ErrorCode::FetchSessionIdNotFound));
+}
+
+#[test]
+fn a_session_without_partitions_ends() {
+    let mut sessions = begun();
+    let all = [(Str::from("t"), Uuid::ZERO, 0), (Str::from("t"), Uuid::ZERO, 1)];
+    assert_eq!(sessions.plan(asked(77, 1), vec![], &all), Plan::Sessionless(vec![]));
+    assert_eq!(sessions.epoch(77), None);
+}
+
+#[test]
+fn a_connection_keeps_few_sessions() {
+    let mut sessions = FetchSessions::default();
+    for id in 1..=10 {
+        sessions.begin(id, false, [(wanted(0, 0), answered(0, false))].into_iter());
+    }
+    assert_eq!(sessions.sessions.len(), FETCH_SESSIONS_PER_CONNECTION);
+    assert_eq!(sessions.epoch(10), Some(1));
+}

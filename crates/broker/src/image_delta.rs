@@ -1,0 +1,222 @@
+//! From one committed image to the next: which topics appear, change or go, computed once where the image is published;
+//! every shard then reconciles its own replicas (`shard/reconcile.rs`). Owns no state.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use kraft::image::{
+    ConfigResource, ConfigsImage, MetadataImage, ResourceConfigs, ResourceType, TopicChange, TopicImage,
+};
+use wire::Str;
+use wire::topic::{TopicIdPartition, is_internal};
+
+use crate::config::{BrokerLayers, StaticConfig, Values};
+use crate::topic_settings::TopicSettings;
+use crate::views::{PartitionCell, TopicViews, Views};
+
+/// What a new image means for the replicas of this node.
+pub(crate) struct ImageChange {
+    pub image: Arc<MetadataImage>,
+    pub topics: Vec<TopicDelta>,
+}
+
+/// What it means for one topic.
+pub(crate) enum TopicDelta {
+    /// It is new or changed.
+    Set {
+        views: Arc<TopicViews>,
+        topic: Arc<TopicImage>,
+        /// The partitions that changed; `None` is all.
+        partitions: Option<Vec<i32>>,
+        /// Its settings changed, too.
+        settings: bool,
+    },
+    /// It was deleted.
+    Gone { views: Arc<TopicViews> },
+}
+
+/// Turns images into changes and keeps the views' structure in step. One per node, where images are published.
+pub(crate) struct Publisher {
+    node_id: i32,
+    shards: usize,
+    config: Arc<StaticConfig>,
+    image: Arc<MetadataImage>,
+    /// The settings of topics that override nothing.
+    plain: Arc<TopicSettings>,
+}
+
+/// A change, and the views to publish with it.
+pub(crate) struct Publication {
+    pub change: Arc<ImageChange>,
+    pub set: Vec<Arc<TopicViews>>,
+    pub gone: Vec<Arc<TopicViews>>,
+}
+
+impl Publisher {
+    /// Starts from the empty image.
+    pub fn new(node_id: i32, shards: usize, config: Arc<StaticConfig>) -> Publisher {
+        let image = Arc::new(MetadataImage::default());
+        let mut publisher =
+            Publisher { node_id, shards, config, image: Arc::clone(&image), plain: Arc::default() };
+        publisher.plain = publisher.resolve(&Values::new(), &image.configs);
+        publisher
+    }
+
+    /// The step from the last image to this one.
+    pub fn publish(&mut self, image: Arc<MetadataImage>, views: &Views) -> Publication {
+        let old = std::mem::replace(&mut self.image, Arc::clone(&image));
+        let broker_wide = self.broker_configs_changed(&old.configs, &image.configs);
+        if broker_wide {
+            self.plain = self.resolve(&Values::new(), &image.configs);
+        }
+        let mut publication = Step { publisher: self, views, image: &image, topics: vec![], set: vec![], gone: vec![] };
+        for change in image.topics.changes_since(&old.topics) {
+            publication.topic(change);
+        }
+        publication.settings(&old, broker_wide);
+        let Step { topics, set, gone, .. } = publication;
+        Publication { change: Arc::new(ImageChange { image: Arc::clone(&image), topics }), set, gone }
+    }
+
+    fn broker_configs_changed(&self, old: &ConfigsImage, new: &ConfigsImage) -> bool {
+        let own = ConfigResource::broker(self.node_id);
+        old.of_cluster() != new.of_cluster() || old.of(&own) != new.of(&own)
+    }
+
+    fn resolve(&self, overrides: &Values, configs: &ConfigsImage) -> Arc<TopicSettings> {
+        let layers = BrokerLayers {
+            per_broker: &values(configs.of(&ConfigResource::broker(self.node_id))),
+            cluster_wide: &values(configs.of_cluster()),
+            file: &self.config.values,
+        };
+        Arc::new(TopicSettings::resolve(overrides, &layers))
+    }
+
+    fn settings_of(&self, topic: &str, configs: &ConfigsImage) -> Arc<TopicSettings> {
+        let overrides = configs.of_topic(topic);
+        if overrides.is_empty() { Arc::clone(&self.plain) } else { self.resolve(&values(overrides), configs) }
+    }
+}
+
+fn values(configs: &ResourceConfigs) -> Values {
+    configs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+}
+
+/// One publication in the making.
+struct Step<'a> {
+    publisher: &'a Publisher,
+    views: &'a Views,
+    image: &'a MetadataImage,
+    topics: Vec<TopicDelta>,
+    set: Vec<Arc<TopicViews>>,
+    gone: Vec<Arc<TopicViews>>,
+}
+
+impl Step<'_> {
+    fn topic(&mut self, change: TopicChange<'_>) {
+        match change {
+            TopicChange::Created(topic) => self.create(topic),
+            TopicChange::Deleted(topic) => {
+                if let Some(views) = self.views.by_id(topic.id) {
+                    self.gone.push(Arc::clone(&views));
+                    self.topics.push(TopicDelta::Gone { views });
+                }
+            }
+            TopicChange::Changed(old, new) => match self.views.by_id(new.id) {
+                None => self.create(new),
+                Some(views) => {
+                    let changed = new.partitions.changes_since(&old.partitions);
+                    let partitions = changed.iter().map(|change| *change_key(change)).collect();
+                    let views = self.grown(views, new);
+                    self.topics.push(TopicDelta::Set {
+                        views,
+                        topic: Arc::clone(new),
+                        partitions: Some(partitions),
+                        settings: false,
+                    });
+                }
+            },
+        }
+    }
+
+    fn create(&mut self, topic: &Arc<TopicImage>) {
+        let views = Arc::new(TopicViews {
+            id: topic.id,
+            name: topic.name.clone(),
+            internal: is_internal(&topic.name),
+            settings: ArcSwap::new(self.publisher.settings_of(&topic.name, &self.image.configs)),
+            partitions: self.cells(topic, &[]),
+        });
+        self.set.push(Arc::clone(&views));
+        self.topics.push(TopicDelta::Set { views, topic: Arc::clone(topic), partitions: None, settings: false });
+    }
+
+    /// The topic's views with room for all its partitions; old cells stay the same cells.
+    fn grown(&mut self, views: Arc<TopicViews>, topic: &TopicImage) -> Arc<TopicViews> {
+        if topic.partitions.keys().last().is_none_or(|&last| views.partition(last).is_some()) {
+            return views;
+        }
+        let grown = Arc::new(TopicViews {
+            id: views.id,
+            name: views.name.clone(),
+            internal: views.internal,
+            settings: ArcSwap::new(views.settings.load_full()),
+            partitions: self.cells(topic, &views.partitions),
+        });
+        self.set.push(Arc::clone(&grown));
+        grown
+    }
+
+    fn cells(&self, topic: &TopicImage, old: &[Arc<PartitionCell>]) -> Vec<Arc<PartitionCell>> {
+        let count = topic.partitions.keys().last().map_or(0, |&last| last.saturating_add(1));
+        let fresh = |partition| {
+            Arc::new(PartitionCell::new(TopicIdPartition::new(topic.id, partition), self.publisher.shards))
+        };
+        let first_new = i32::try_from(old.len()).unwrap_or(i32::MAX);
+        old.iter().cloned().chain((first_new..count).map(fresh)).collect()
+    }
+
+    /// Topics whose settings changed: named in the configs' change, or all when the broker's own values changed.
+    fn settings(&mut self, old: &MetadataImage, broker_wide: bool) {
+        let names: Vec<Str> = if broker_wide {
+            self.image.topics.iter_by_name().map(|topic| topic.name.clone()).collect()
+        } else {
+            let changed = self.image.configs.changed_since(&old.configs).into_iter();
+            let topics = changed.filter(|resource| resource.resource_type == ResourceType::Topic);
+            topics.map(|resource| resource.name.clone()).collect()
+        };
+        for name in names {
+            let Some(topic) = self.image.topics.by_name(&name) else { continue };
+            let Some(views) = self.views.by_id(topic.id) else { continue };
+            let settings = self.publisher.settings_of(&name, &self.image.configs);
+            if **views.settings.load() == *settings {
+                continue;
+            }
+            views.settings.store(Arc::clone(&settings));
+            let listed = self.topics.iter_mut().find_map(|delta| match delta {
+                TopicDelta::Set { views, settings: flag, .. } if views.id == topic.id => {
+                    views.settings.store(Arc::clone(&settings));
+                    Some(flag)
+                }
+                TopicDelta::Set { .. } | TopicDelta::Gone { .. } => None,
+            });
+            match listed {
+                Some(flag) => *flag = true,
+                None => self.topics.push(TopicDelta::Set {
+                    views,
+                    topic: Arc::clone(topic),
+                    partitions: Some(Vec::new()),
+                    settings: true,
+                }),
+            }
+        }
+    }
+}
+
+fn change_key<'a, K, V>(change: &'a kraft::image::Change<'a, K, V>) -> &'a K {
+    match change {
+        kraft::image::Change::Added(key, _)
+        | kraft::image::Change::Changed(key, _, _)
+        | kraft::image::Change::Removed(key, _) => key,
+    }
+}

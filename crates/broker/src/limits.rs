@@ -1,0 +1,36 @@
+//! Every bound of the node that no configuration key sets, in one place, with the arithmetic behind it.
+
+/// Handlings a connection may have outstanding. Kafka's producers keep at most 5; the rim reads no further frame beyond.
+pub const REQUESTS_IN_FLIGHT: usize = 64;
+
+/// Commands that one turn of a shard takes from its mailbox. A produce command costs 2 to 20 µs, so a turn stays near 1 ms.
+pub(crate) const COMMANDS_PER_TURN: usize = 128;
+
+/// Turns that one caller runs for others before it leaves the rest to the timer thread: at most about 10 ms of somebody
+/// else's work on a connection's thread.
+pub(crate) const TURNS_PER_CALLER: usize = 8;
+
+/// Bytes of a coordinator's log replayed per turn while it loads (at 200 MB/s: 5 ms).
+pub(crate) const LOAD_BYTES_PER_TURN: u32 = 1 << 20;
+
+/// Fetch sessions that one connection may hold at once; Kafka's clients need one. (Kafka bounds them per broker by
+/// `max.incremental.fetch.session.cache.slots`.)
+pub(crate) const FETCH_SESSIONS_PER_CONNECTION: usize = 2;
+
+/// Partitions that one fetch session may remember: 100,000 of them are some 10 MB; a larger fetch is served without one.
+pub(crate) const PARTITIONS_PER_FETCH_SESSION: usize = 100_000;
+
+/// Replicas that the janitor looks at per turn: 10,000 idle ones are then passed in 20 turns.
+pub(crate) const REPLICAS_PER_JANITOR_STEP: usize = 512;
+
+/// Topics that the metadata of one request may create (KIP-4 auto-creation): more is a mistake or an attack.
+pub(crate) const AUTO_CREATIONS_PER_REQUEST: usize = 1_000;
+
+/// Appends are refused when less than this is free on a log directory's file system (or less than one part in
+/// [`DISK_RESERVE_SHARE`], if that is smaller): retention, metadata and checkpoints must still find room.
+pub(crate) const DISK_RESERVE_BYTES: u64 = 1 << 30;
+pub(crate) const DISK_RESERVE_SHARE: u64 = 20;
+
+/// How often the offset checkpoints are written when something changed (Kafka's `log.flush.offset.checkpoint.interval.ms`
+/// and `replica.high.watermark.checkpoint.interval.ms` are 60 s and 5 s; all three files are written together here).
+pub(crate) const CHECKPOINT_INTERVAL_MS: i64 = 5_000;

@@ -1,0 +1,191 @@
+//! What turns want, carried out: flush jobs, directories that die, answers, images for all shards, checkpoints, the end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use kraft::image::MetadataImage;
+use log::Fault;
+
+use super::Node;
+use crate::checkpoints::{self, CheckpointRound};
+use crate::command::Command;
+use crate::effect::{DirtyLog, Effect};
+use crate::image_delta::Publication;
+use crate::limits::CHECKPOINT_INTERVAL_MS;
+use crate::quorum::{Audience, QuorumCommand};
+use crate::rim::Job;
+use crate::shard::cell::{Carrier, NEVER};
+
+impl Carrier for Node {
+    fn carry(&self, now_ms: i64, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Flush(dirty) => self.flush(dirty),
+                Effect::Remove(removal) => self.send_job(Job(Box::new(move |_| {
+                    if let Err(fault) = removal.run() {
+                        // What could not be deleted is found and deleted at the next start.
+                        tracing::warn!(%fault, "cannot delete files of a removed segment or partition");
+                    }
+                }))),
+                Effect::DirectoryFailed { directory, fault } => self.directory_failed(now_ms, directory, &fault),
+                Effect::Appended(reply, results) => reply.send(results),
+                Effect::Group(answers) => answers.into_iter().for_each(|(reply, answer)| reply.send(answer)),
+                Effect::WriteCheckpoints(round) => {
+                    let node = self.clone();
+                    self.send_job(Job(Box::new(move |now_ms| node.write_checkpoints(now_ms, &round))));
+                }
+            }
+        }
+    }
+
+    fn due(&self, deadline_ms: i64) {
+        if deadline_ms < self.0.armed_ms.fetch_min(deadline_ms, Ordering::SeqCst) {
+            self.0.rim.call_turn();
+        }
+    }
+}
+
+impl Audience for Node {
+    fn publish(&self, now_ms: i64, image: &Arc<MetadataImage>, publication: Publication) {
+        let Publication { change, set, gone } = publication;
+        // In this order: cells before the shards hear of them; shards before anybody decides on the new image; the deleted
+        // last, so that who finds a topic finds its shard ready to say what became of it.
+        self.0.views.change(&set, &[]);
+        if !change.topics.is_empty() {
+            for shard in &self.0.shards {
+                shard.post(Command::Image(Arc::clone(&change)));
+            }
+        }
+        self.0.image.store(Arc::clone(image));
+        self.0.views.change(&[], &gone);
+        if !change.topics.is_empty() {
+            for shard in &self.0.shards {
+                shard.run(now_ms, self);
+            }
+        }
+    }
+}
+
+impl Node {
+    fn send_job(&self, job: Job) {
+        self.0.jobs.push(job);
+        self.0.rim.call_workers();
+    }
+
+    fn flush(&self, dirty: DirtyLog) {
+        let index = dirty.directory;
+        let Some(directory) = self.0.directories.get(index) else { return };
+        if directory.flusher.add(dirty) {
+            let node = self.clone();
+            self.send_job(Job(Box::new(move |now_ms| node.run_flusher(now_ms, index))));
+        }
+    }
+
+    /// Flush rounds of one directory until nothing is dirty.
+    fn run_flusher(&self, now_ms: i64, index: usize) {
+        self.0.note_time(now_ms);
+        let Some(directory) = self.0.directories.get(index) else { return };
+        while let Some(outcomes) = directory.flusher.round() {
+            let mut by_shard: Vec<Vec<_>> = self.0.shards.iter().map(|_| Vec::new()).collect();
+            for (cell, outcome) in outcomes {
+                if let Some(list) = by_shard.get_mut(cell.shard) {
+                    list.push((cell, outcome));
+                }
+            }
+            let now_ms = self.latest_ms();
+            for (shard, outcomes) in by_shard.into_iter().enumerate() {
+                if !outcomes.is_empty() {
+                    self.submit_to(now_ms, shard, Command::Flushed(outcomes));
+                }
+            }
+        }
+    }
+
+    /// The directory is dead: every shard drops what it had there, the controller hears of it; without any directory, or
+    /// without the metadata, the process ends.
+    fn directory_failed(&self, now_ms: i64, index: usize, fault: &Fault) {
+        let Some(directory) = self.0.directories.get(index) else { return };
+        if !directory.fail() {
+            return;
+        }
+        tracing::error!(%fault, directory = %directory.log.path().display(), "the log directory is dead: no retry, no acknowledgement");
+        for shard in &self.0.shards {
+            shard.post(Command::DirectoryFailed { directory: index });
+        }
+        if self.0.directories.online().is_empty() {
+            self.0.rim.halt(&format!("no log directory is left: {fault}"));
+        }
+        self.0.quorum.post(QuorumCommand::DirectoriesFailed(self.0.directories.offline()));
+        self.0.rim.call_quorum();
+        for shard in &self.0.shards {
+            shard.run(now_ms, self);
+        }
+    }
+
+    /// Computes the next deadline and promises it to the rim; a shard that becomes due earlier meanwhile is seen.
+    pub(super) fn arm(&self) -> Option<i64> {
+        let own = self.0.next_checkpoint_ms.load(Ordering::SeqCst);
+        let next = || self.0.shards.iter().map(|shard| shard.deadline_ms()).fold(own, i64::min);
+        let mut promised = next();
+        loop {
+            self.0.armed_ms.store(promised, Ordering::SeqCst);
+            let again = next();
+            if again >= promised {
+                return (promised < NEVER).then_some(promised);
+            }
+            promised = again;
+        }
+    }
+
+    /// Every few seconds, if something was written since: the offset checkpoints.
+    pub(super) fn checkpoint_if_due(&self, now_ms: i64) {
+        if now_ms < self.0.next_checkpoint_ms.load(Ordering::SeqCst) {
+            return;
+        }
+        self.0.next_checkpoint_ms.store(now_ms.saturating_add(CHECKPOINT_INTERVAL_MS), Ordering::SeqCst);
+        // No short cut: `any` would leave the flags of later directories standing.
+        let changed = self.0.directories.iter().filter(|directory| directory.take_change()).count();
+        if changed == 0 {
+            return;
+        }
+        let round = Arc::new(CheckpointRound::new(self.0.shards.len()));
+        for shard in &self.0.shards {
+            shard.submit(now_ms, Command::Checkpoint(Arc::clone(&round)), self);
+        }
+    }
+
+    fn write_checkpoints(&self, now_ms: i64, round: &CheckpointRound) {
+        for (directory, fault) in round.write(&self.0.directories) {
+            self.directory_failed(now_ms, directory, &fault);
+        }
+    }
+
+    /// Flushes and closes every log, writes the checkpoints, then the clean-shutdown marker. Nothing may be called afterwards.
+    pub fn close(&self, now_ms: i64) {
+        self.0.note_time(now_ms);
+        let mut offsets: std::collections::BTreeMap<usize, checkpoints::DirectoryOffsets> = Default::default();
+        for shard in &self.0.shards {
+            let (closed, faults) = shard.with_shard(|shard| shard.close(&self.0.directories));
+            for (directory, closed) in closed {
+                offsets.entry(directory).or_default().extend(closed);
+            }
+            for (directory, fault) in faults {
+                tracing::error!(%fault, "a log did not close cleanly");
+                if let Some(directory) = self.0.directories.get(directory) {
+                    directory.fail();
+                }
+            }
+        }
+        let broker_epoch = self.broker_epoch();
+        for (index, directory) in self.0.directories.iter().enumerate() {
+            if directory.is_failed() {
+                continue;
+            }
+            let written = checkpoints::write(directory, &offsets.remove(&index).unwrap_or_default())
+                .and_then(|()| directory.log.write_clean_shutdown(broker_epoch));
+            if let Err(fault) = written {
+                tracing::error!(%fault, "the directory will be recovered at the next start");
+            }
+        }
+    }
+}

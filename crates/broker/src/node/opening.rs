@@ -1,0 +1,329 @@
+//! Building a node from its directories: identity, metadata log, quorum, shards. The first turns bring it to life.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use arc_swap::ArcSwap;
+use kraft::controller::ControllerOptions;
+use kraft::hosted::{MetadataQuorum, QuorumOptions, SnapshotPolicy};
+use kraft::raft::{Endpoints, RaftOptions, VoterSet};
+use log::{Disk, Fault, LogConfig};
+use wire::messages::broker_registration::{BrokerRegistrationRequest, Feature, Listener as RegisteredListener};
+use wire::{Str, Uuid};
+
+use super::{Node, NodeState};
+use crate::api::Apis;
+use crate::config::{BrokerFile, StaticConfig};
+use crate::directories::Directories;
+use crate::image_delta::Publisher;
+use crate::lifecycle::Lifecycle;
+use crate::limits::CHECKPOINT_INTERVAL_MS;
+use crate::mailbox::Mailbox;
+use crate::producer_ids::ProducerIds;
+use crate::quorum::{PartitionMetadataLog, QuorumCell};
+use crate::rim::Rim;
+use crate::shard::cell::ShardCell;
+use crate::shard::{Shard, Surroundings};
+use crate::views::Views;
+
+/// An address that clients are told.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    /// The listener's name, e.g. `PLAINTEXT`.
+    pub name: String,
+    /// What Metadata says: the advertised host.
+    pub host: String,
+    /// The advertised port (the bound one if the configuration says 0).
+    pub port: u16,
+    /// `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT`, `SASL_SSL`.
+    pub security_protocol: String,
+}
+
+/// What the rim must know to open a node; everything else is in the directories.
+pub struct NodeOptions {
+    pub node_id: i32,
+    /// The advertised listeners (not those of the controller role).
+    pub listeners: Vec<Listener>,
+    /// The listeners of the controller role.
+    pub controller_listeners: Vec<Listener>,
+    /// `log.dirs`, formatted (each holds a meta.properties).
+    pub directories: Vec<PathBuf>,
+    /// `metadata.log.dir`, one of the above unless configured otherwise.
+    pub metadata_directory: PathBuf,
+    pub config: StaticConfig,
+    /// The bells.
+    pub rim: Arc<dyn Rim>,
+}
+
+/// Why a node could not be opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// A directory cannot be read or written.
+    Disk(Fault),
+    /// The directories are not what the options say: not formatted, another node's, another cluster's.
+    Identity(String),
+    /// The metadata log is damaged or newer than this build.
+    Metadata(String),
+}
+
+impl std::fmt::Display for OpenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            OpenError::Disk(fault) => fault.fmt(f),
+            OpenError::Identity(what) | OpenError::Metadata(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+impl From<Fault> for OpenError {
+    fn from(fault: Fault) -> OpenError {
+        OpenError::Disk(fault)
+    }
+}
+
+impl Node {
+    /// Opens the directories and everything on them; the node does nothing until its turns are called. The rim calls
+    /// [`Node::quorum_turn`] first, and both turns at their deadlines from then on.
+    pub fn open(
+        options: NodeOptions,
+        disk: Arc<dyn Disk>,
+        seed: u64,
+        now_ms: i64,
+    ) -> Result<Node, OpenError> {
+        let mut random = coordinator::entropy::Entropy::new(seed);
+        let identity = Identity::read(&options, &disk)?;
+        let directories = Arc::new(Directories::open(&disk, &options.directories)?);
+        let config = Arc::new(options.config.clone());
+        let shard_count = config.shards.max(1);
+        let quorum = open_quorum(&options, &identity, &directories, &disk, random.next_u64(), now_ms)?;
+        let publisher = Publisher::new(options.node_id, shard_count, Arc::clone(&config));
+        let lifecycle = Lifecycle::new(
+            registration(&options, &identity, &directories, &mut random),
+            config.broker_heartbeat_interval_ms,
+        );
+        let file = config.file();
+        let shard = |index| {
+            let around = Surroundings {
+                index,
+                node_id: options.node_id,
+                disk: Arc::clone(&disk),
+                directories: Arc::clone(&directories),
+                config: Arc::clone(&config),
+                groups: group_config(&file),
+                retention_check_interval_ms: file.number("log.retention.check.interval.ms"),
+                seed: random.next_u64(),
+            };
+            ShardCell::new(Shard::new(around, now_ms))
+        };
+        let shards = (0..shard_count).map(shard).collect();
+        Ok(Node(Arc::new(NodeState {
+            node_id: options.node_id,
+            cluster_id: identity.cluster_id,
+            rim: options.rim,
+            apis: Apis::new(),
+            directories,
+            shards,
+            quorum: QuorumCell::new(quorum, publisher, lifecycle),
+            image: ArcSwap::default(),
+            views: Views::default(),
+            producer_ids: ProducerIds::default(),
+            jobs: Mailbox::default(),
+            armed_ms: AtomicI64::new(i64::MIN),
+            next_checkpoint_ms: AtomicI64::new(now_ms.saturating_add(CHECKPOINT_INTERVAL_MS)),
+            latest_ms: AtomicI64::new(now_ms),
+            session_serial: AtomicU64::new(seed),
+            config,
+        })))
+    }
+}
+
+/// What the metadata directory says this node is.
+struct Identity {
+    cluster_id: Str,
+    metadata_directory_id: Uuid,
+}
+
+impl Identity {
+    fn read(options: &NodeOptions, disk: &Arc<dyn Disk>) -> Result<Identity, OpenError> {
+        let path = &options.metadata_directory;
+        let meta = log::LogDirectory::new(Arc::clone(disk), path).meta_properties()?;
+        let not_formatted = || {
+            OpenError::Identity(format!("{} is not formatted: it holds no meta.properties", path.display()))
+        };
+        let meta = meta.ok_or_else(not_formatted)?;
+        let cluster_id = meta.cluster_id.ok_or_else(not_formatted)?;
+        if let Some(node_id) = meta.node_id.filter(|&id| id != options.node_id) {
+            return Err(OpenError::Identity(format!(
+                "{} belongs to node {node_id}, this is node {}",
+                path.display(),
+                options.node_id
+            )));
+        }
+        let metadata_directory_id = meta.directory_id.unwrap_or(Uuid::ZERO);
+        Ok(Identity { cluster_id: Str::from(cluster_id), metadata_directory_id })
+    }
+}
+
+fn open_quorum(
+    options: &NodeOptions,
+    identity: &Identity,
+    directories: &Directories,
+    disk: &Arc<dyn Disk>,
+    seed: u64,
+    now_ms: i64,
+) -> Result<MetadataQuorum, OpenError> {
+    let file = options.config.file();
+    let clean_shutdown = directories
+        .iter()
+        .find(|directory| directory.log.path() == options.metadata_directory)
+        .is_some_and(|directory| directory.clean_shutdown.is_some());
+    let log_config = LogConfig {
+        segment_bytes: u32::try_from(file.number("metadata.log.segment.bytes")).unwrap_or(1 << 30),
+        segment_ms: file.number("metadata.log.segment.ms"),
+        retention_ms: -1,
+        file_delete_delay_ms: 0,
+        ..LogConfig::default()
+    };
+    let log = PartitionMetadataLog::open(
+        Arc::clone(disk),
+        &options.metadata_directory,
+        log_config,
+        clean_shutdown,
+        now_ms,
+    )?;
+    let quorum_options = QuorumOptions {
+        raft: raft_options(options, identity, &file),
+        controller: Some(controller_options(options, identity, &file)),
+        snapshots: SnapshotPolicy {
+            max_bytes_between: u64::try_from(file.number("metadata.log.max.record.bytes.between.snapshots"))
+                .unwrap_or(u64::MAX),
+            max_interval_ms: file.number("metadata.log.max.snapshot.interval.ms"),
+            retention_bytes: file.number("metadata.max.retention.bytes"),
+            retention_ms: file.number("metadata.max.retention.ms"),
+        },
+        bootstrap: Vec::new(),
+        seed,
+    };
+    let rules = Arc::new(crate::rules::Rules::new(options.node_id, options.config.values.clone()));
+    MetadataQuorum::open(quorum_options, Box::new(log), rules, now_ms)
+        .map_err(|error| OpenError::Metadata(error.to_string()))
+}
+
+fn raft_options(options: &NodeOptions, identity: &Identity, file: &BrokerFile) -> RaftOptions {
+    let first = options.controller_listeners.first();
+    let listener_name = first.map_or_else(|| Str::from_static("CONTROLLER"), |first| Str::from(&first.name));
+    let local: Endpoints = options
+        .controller_listeners
+        .iter()
+        .map(|listener| (Str::from(&listener.name), (Str::from(&listener.host), listener.port)))
+        .collect();
+    // Without a controller listener (a process on its own, no server.properties) the node is its own and only voter.
+    let own_address = first.map_or((Str::from_static("localhost"), 0), |first| (Str::from(&first.host), first.port));
+    let voters = file.text("controller.quorum.voters").unwrap_or_default();
+    let mut fixed: Vec<(i32, Str, u16)> = voters.split(',').filter_map(voter).collect();
+    if fixed.is_empty() {
+        fixed.push((options.node_id, own_address.0, own_address.1));
+    }
+    RaftOptions {
+        node_id: options.node_id,
+        directory_id: identity.metadata_directory_id,
+        cluster_id: identity.cluster_id.clone(),
+        fixed_voters: VoterSet::fixed(&listener_name, fixed),
+        listener_name,
+        local_endpoints: local,
+        bootstrap_servers: Vec::new(),
+        election_timeout_ms: file.number("controller.quorum.election.timeout.ms"),
+        fetch_timeout_ms: file.number("controller.quorum.fetch.timeout.ms"),
+        election_backoff_max_ms: file.number("controller.quorum.election.backoff.max.ms"),
+        request_timeout_ms: file.number("controller.quorum.request.timeout.ms"),
+        retry_backoff_ms: file.number("controller.quorum.retry.backoff.ms"),
+    }
+}
+
+/// `1@host:port`
+fn voter(text: &str) -> Option<(i32, Str, u16)> {
+    let (id, address) = text.trim().split_once('@')?;
+    let (host, port) = address.rsplit_once(':')?;
+    Some((id.parse().ok()?, Str::from(host), port.parse().ok()?))
+}
+
+fn controller_options(options: &NodeOptions, identity: &Identity, file: &BrokerFile) -> ControllerOptions {
+    let config = &options.config;
+    let rebalance = file.flag("auto.leader.rebalance.enable");
+    let seconds = file.number("leader.imbalance.check.interval.seconds");
+    ControllerOptions {
+        node_id: options.node_id,
+        cluster_id: identity.cluster_id.clone(),
+        default_replication_factor: config.default_replication_factor,
+        default_num_partitions: config.num_partitions,
+        session_timeout_ms: config.broker_session_timeout_ms,
+        max_idle_interval_ms: file.number("metadata.max.idle.interval.ms"),
+        leader_imbalance_check_interval_ms: rebalance.then(|| seconds.saturating_mul(1_000)),
+        unclean_election_check_interval_ms: file.number("unclean.leader.election.interval.ms"),
+    }
+}
+
+fn registration(
+    options: &NodeOptions,
+    identity: &Identity,
+    directories: &Directories,
+    random: &mut coordinator::entropy::Entropy,
+) -> BrokerRegistrationRequest {
+    let incarnation_id = loop {
+        let bits = (u128::from(random.next_u64()) << 64) | u128::from(random.next_u64());
+        if let Some(id) = Uuid::from_random(bits) {
+            break id;
+        }
+    };
+    let listener = |listener: &Listener| RegisteredListener {
+        name: Str::from(&listener.name),
+        host: Str::from(&listener.host),
+        port: listener.port,
+        security_protocol: security_protocol_id(&listener.security_protocol),
+    };
+    let feature = |(name, range): (&'static str, kraft::features::VersionRange)| Feature {
+        name: Str::from_static(name),
+        min_supported_version: range.min,
+        max_supported_version: range.max,
+    };
+    // After an unclean stop the controller must not take this broker for one that kept everything (KIP-966).
+    let clean = directories.iter().map(|directory| directory.clean_shutdown).collect::<Option<Vec<_>>>();
+    BrokerRegistrationRequest {
+        broker_id: options.node_id,
+        cluster_id: identity.cluster_id.clone(),
+        incarnation_id,
+        listeners: options.listeners.iter().map(listener).collect(),
+        features: kraft::features::supported().into_iter().map(feature).collect(),
+        rack: options.config.broker_rack.as_deref().map(Str::from),
+        is_migrating_zk_broker: false,
+        log_dirs: directories.online(),
+        previous_broker_epoch: clean.and_then(|epochs| epochs.into_iter().min()).unwrap_or(-1),
+    }
+}
+
+/// Kafka's numbers of the security protocols.
+fn security_protocol_id(name: &str) -> i16 {
+    match name {
+        "SSL" => 1,
+        "SASL_PLAINTEXT" => 2,
+        "SASL_SSL" => 3,
+        _ => 0,
+    }
+}
+
+fn group_config(file: &BrokerFile) -> coordinator::group::GroupConfig {
+    let int = |name: &str| i32::try_from(file.number(name)).unwrap_or(i32::MAX);
+    coordinator::group::GroupConfig {
+        classic_min_session_timeout_ms: int("group.min.session.timeout.ms"),
+        classic_max_session_timeout_ms: int("group.max.session.timeout.ms"),
+        classic_initial_rebalance_delay_ms: int("group.initial.rebalance.delay.ms"),
+        classic_max_size: int("group.max.size"),
+        offset_metadata_max_bytes: int("offset.metadata.max.bytes"),
+        offsets_retention_ms: file.number("offsets.retention.minutes").saturating_mul(60_000),
+        offsets_retention_check_interval_ms: file.number("offsets.retention.check.interval.ms"),
+        ..coordinator::group::GroupConfig::default()
+    }
+}

@@ -1,0 +1,225 @@
+//! The metadata quorum of the node, hosted: its mailbox, its turn (which may block on the disk, hence a thread of its own at
+//! the rim), and what a turn brings: images for everybody, answers for those who asked, the broker's own life.
+//! Decides nothing; `kraft` does.
+
+mod metadata_log;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use kraft::controller::{ControllerAnswer, ControllerCommand};
+use kraft::hosted::{MetadataQuorum, QuorumStatus, Token, Turn};
+use kraft::image::MetadataImage;
+use kraft::raft::{RaftRequest, RaftResponse, StorageFault};
+use parking_lot::Mutex;
+use wire::Uuid;
+use wire::hash::StableMap;
+
+use crate::image_delta::{Publication, Publisher};
+use crate::lifecycle::{Lifecycle, Phase, Wish};
+use crate::mailbox::{Mailbox, Reply};
+use crate::shard::cell::NEVER;
+use crate::views::Views;
+
+pub(crate) use metadata_log::PartitionMetadataLog;
+
+/// All that the quorum can be asked.
+pub(crate) enum QuorumCommand {
+    /// Something for the controller to decide.
+    Propose(Box<ControllerCommand>, Reply<ControllerAnswer>),
+    /// A request of the quorum's own protocol.
+    Request(Box<RaftRequest>, Reply<RaftResponse>),
+    /// These directories are dead.
+    DirectoriesFailed(Vec<Uuid>),
+    /// Begin to leave.
+    Leave,
+}
+
+/// The quorum, its mailbox, and what everybody may know of it.
+pub(crate) struct QuorumCell {
+    mailbox: Mailbox<QuorumCommand>,
+    held: Mutex<Held>,
+    deadline_ms: AtomicI64,
+    broker_epoch: AtomicI64,
+    is_running: AtomicBool,
+    is_gone: AtomicBool,
+    status: Mutex<QuorumStatus>,
+}
+
+struct Held {
+    quorum: MetadataQuorum,
+    publisher: Publisher,
+    lifecycle: Lifecycle,
+    waiting: StableMap<Token, Waiter>,
+    last_token: Token,
+    batch: VecDeque<QuorumCommand>,
+}
+
+enum Waiter {
+    Controller(Reply<ControllerAnswer>),
+    Raft(Reply<RaftResponse>),
+    /// The node's own registration or heartbeat.
+    Lifecycle,
+}
+
+/// Who receives what a turn publishes.
+pub(crate) trait Audience {
+    /// A new image: shards first, then the snapshot.
+    fn publish(&self, now_ms: i64, image: &Arc<MetadataImage>, publication: Publication);
+}
+
+/// Rounds of one turn: what is committed may let the broker's own life go on at once (register, then heartbeat).
+const ROUNDS: usize = 16;
+
+impl QuorumCell {
+    pub fn new(quorum: MetadataQuorum, publisher: Publisher, lifecycle: Lifecycle) -> QuorumCell {
+        let held = Held {
+            quorum,
+            publisher,
+            lifecycle,
+            waiting: StableMap::default(),
+            last_token: 0,
+            batch: VecDeque::new(),
+        };
+        QuorumCell {
+            mailbox: Mailbox::default(),
+            held: Mutex::new(held),
+            deadline_ms: AtomicI64::new(i64::MIN),
+            broker_epoch: AtomicI64::new(-1),
+            is_running: AtomicBool::new(false),
+            is_gone: AtomicBool::new(false),
+            status: Mutex::default(),
+        }
+    }
+
+    /// Puts a command into the mailbox; the rim's bell has to be rung afterwards.
+    pub fn post(&self, command: QuorumCommand) {
+        self.mailbox.push(command);
+    }
+
+    /// The epoch of this broker's registration, -1 without one.
+    pub fn broker_epoch(&self) -> i64 {
+        self.broker_epoch.load(Ordering::Acquire)
+    }
+
+    /// Registered and unfenced.
+    pub fn is_running(&self) -> bool {
+        self.is_running.load(Ordering::Acquire)
+    }
+
+    /// The controller has let the broker go.
+    pub fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Acquire)
+    }
+
+    /// Figures of the last turn.
+    pub fn status(&self) -> QuorumStatus {
+        *self.status.lock()
+    }
+
+    /// One turn: everything in the mailbox, the timers, the broker's own life. Answers when to call again at the latest.
+    pub fn turn(&self, now_ms: i64, views: &Views, audience: &impl Audience) -> Result<i64, StorageFault> {
+        let mut held = self.held.lock();
+        let mut deadline_ms = now_ms;
+        for _ in 0..ROUNDS {
+            let mut batch = std::mem::take(&mut held.batch);
+            self.mailbox.drain(&mut batch, usize::MAX);
+            batch.drain(..).for_each(|command| held.take_command(now_ms, command));
+            held.batch = batch;
+            let wished = held.step_lifecycle(now_ms);
+            let turn = held.quorum.turn(now_ms)?;
+            let moved = wished || turn.image.is_some() || !turn.answers.is_empty();
+            deadline_ms = turn.next_deadline_ms;
+            held.carry_out(now_ms, turn, views, audience);
+            if !moved && self.mailbox.is_empty() {
+                break;
+            }
+        }
+        self.show(&held);
+        let own = held.lifecycle.next_deadline().unwrap_or(NEVER);
+        let next_ms = deadline_ms.min(own);
+        self.deadline_ms.store(next_ms, Ordering::Release);
+        Ok(next_ms)
+    }
+
+    fn show(&self, held: &Held) {
+        self.broker_epoch.store(held.lifecycle.broker_epoch(), Ordering::Release);
+        let phase = held.lifecycle.phase();
+        self.is_running.store(phase == Phase::Running, Ordering::Release);
+        self.is_gone.store(phase == Phase::Gone, Ordering::Release);
+        *self.status.lock() = held.quorum.status();
+    }
+}
+
+impl Held {
+    fn token(&mut self, waiter: Waiter) -> Token {
+        self.last_token += 1;
+        self.waiting.insert(self.last_token, waiter);
+        self.last_token
+    }
+
+    fn take_command(&mut self, now_ms: i64, command: QuorumCommand) {
+        match command {
+            QuorumCommand::Propose(command, reply) => {
+                let token = self.token(Waiter::Controller(reply));
+                self.quorum.propose(now_ms, token, *command);
+            }
+            QuorumCommand::Request(request, reply) => {
+                let token = self.token(Waiter::Raft(reply));
+                self.quorum.request(now_ms, token, *request);
+            }
+            QuorumCommand::DirectoriesFailed(offline) => self.lifecycle.directories_failed(offline),
+            QuorumCommand::Leave => {
+                self.lifecycle.leave(now_ms);
+                self.quorum.begin_shutdown(now_ms);
+            }
+        }
+    }
+
+    /// True if something was sent.
+    fn step_lifecycle(&mut self, now_ms: i64) -> bool {
+        let image_offset = self.quorum.image().provenance.last_offset;
+        let command = match self.lifecycle.step(now_ms, image_offset) {
+            None => return false,
+            Some(Wish::Register(request)) => {
+                ControllerCommand::RegisterBroker { request: *request, api_version: REGISTRATION_VERSION }
+            }
+            Some(Wish::Heartbeat(request)) => ControllerCommand::BrokerHeartbeat(request),
+        };
+        let token = self.token(Waiter::Lifecycle);
+        self.quorum.propose(now_ms, token, command);
+        true
+    }
+
+    fn carry_out(&mut self, now_ms: i64, turn: Turn, views: &Views, audience: &impl Audience) {
+        if let Some(image) = turn.image {
+            let publication = self.publisher.publish(Arc::clone(&image), views);
+            audience.publish(now_ms, &image, publication);
+        }
+        // `turn.sends` is empty while the quorum has one voter; the outbound peers of the rim carry them later.
+        for (token, answer) in turn.answers {
+            match self.waiting.remove(&token) {
+                Some(Waiter::Controller(reply)) => reply.send(answer),
+                Some(Waiter::Lifecycle) => self.lifecycle_answered(now_ms, &answer),
+                Some(Waiter::Raft(_)) | None => {}
+            }
+        }
+        for (token, response) in turn.raft_answers {
+            if let Some(Waiter::Raft(reply)) = self.waiting.remove(&token) {
+                reply.send(response);
+            }
+        }
+    }
+
+    fn lifecycle_answered(&mut self, now_ms: i64, answer: &ControllerAnswer) {
+        match answer {
+            ControllerAnswer::RegisterBroker(response) => self.lifecycle.registered(now_ms, response),
+            ControllerAnswer::BrokerHeartbeat(response) => self.lifecycle.heartbeat_answered(now_ms, response),
+            _ => {}
+        }
+    }
+}
+
+/// The version in which this node registers itself: log directories and the previous broker epoch are told (KIP-858, KIP-966).
+const REGISTRATION_VERSION: i16 = 4;

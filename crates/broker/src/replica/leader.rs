@@ -1,0 +1,97 @@
+//! The leader's side of a partition: appending, the high watermark, what acks=all waits for. Decides nothing about who
+//! leads; the image does.
+
+use log::{AppendOrigin, AppendRefused, Appended, Fault};
+use wire::ErrorCode;
+use wire::record_batch::ValidBatches;
+
+use super::{Leader, Replica, State};
+
+/// Why a leader did not append.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// An answer for the client.
+    Answer(ErrorCode),
+    /// The disk failed: the directory goes offline.
+    Fault(Fault),
+}
+
+impl Refused {
+    /// What the client is told.
+    pub fn error(&self) -> ErrorCode {
+        match self {
+            Refused::Answer(error) => *error,
+            Refused::Fault(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+impl From<AppendRefused> for Refused {
+    fn from(refused: AppendRefused) -> Refused {
+        match refused {
+            AppendRefused::Storage(fault) => Refused::Fault(fault),
+            other => Refused::Answer(other.error_code()),
+        }
+    }
+}
+
+impl Replica {
+    /// The leader's state, or what a client hears instead.
+    pub fn leader(&self) -> Result<&Leader, ErrorCode> {
+        match &self.state {
+            State::Leader(leader) => Ok(leader),
+            State::Follower { .. } => Err(ErrorCode::NotLeaderOrFollower),
+            State::Offline => Err(ErrorCode::KafkaStorageError),
+        }
+    }
+
+    /// Whether an acks=all append would be taken: `min.insync.replicas` are there.
+    pub fn ready_for_acks_all(&self) -> Result<(), ErrorCode> {
+        let enough = self.leader()?.isr.len() >= self.settings.min_insync_replicas;
+        if enough { Ok(()) } else { Err(ErrorCode::NotEnoughReplicas) }
+    }
+
+    /// Appends and moves the high watermark as far as the in-sync replicas allow.
+    pub fn append(
+        &mut self,
+        batches: &ValidBatches,
+        origin: AppendOrigin,
+        now_ms: i64,
+    ) -> Result<Appended, Refused> {
+        let leader_epoch = self.leader().map_err(Refused::Answer)?.leader_epoch;
+        let appended = self.log.append_as_leader(batches, leader_epoch, origin, now_ms)?;
+        self.advance_high_watermark();
+        Ok(appended)
+    }
+
+    /// The high watermark follows the in-sync replicas.
+    pub fn advance_high_watermark(&mut self) {
+        if let State::Leader(leader) = &self.state {
+            let offset = leader.isr.high_watermark(self.log.log_end_offset());
+            self.log.advance_high_watermark(offset);
+        }
+    }
+
+    /// DeleteRecords: everything below `offset` (-1: the high watermark) goes; answers the new low watermark.
+    pub fn delete_records(&mut self, offset: i64, now_ms: i64) -> Result<i64, Refused> {
+        self.leader().map_err(Refused::Answer)?;
+        let high_watermark = self.log.high_watermark();
+        let offset = if offset == -1 { high_watermark } else { offset };
+        if offset < 0 || offset > high_watermark {
+            return Err(Refused::Answer(ErrorCode::OffsetOutOfRange));
+        }
+        if self.settings.log.compact && !self.settings.log.delete {
+            return Err(Refused::Answer(ErrorCode::PolicyViolation));
+        }
+        self.log.delete_records_before(offset, now_ms).map_err(Refused::Fault)
+    }
+
+    /// What an ack that was parked hears when its offset is safe.
+    pub fn error_at_release(&self) -> ErrorCode {
+        match self.ready_for_acks_all() {
+            Ok(()) => ErrorCode::None,
+            Err(ErrorCode::NotEnoughReplicas) => ErrorCode::NotEnoughReplicasAfterAppend,
+            Err(error) => error,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! One replica of one partition on this broker: its log, its role, and whoever waits for it. Owned by one shard; nobody
+//! else touches it. `leader.rs` appends and acknowledges, `isr.rs` computes, `pending.rs` parks acks.
+
+pub(crate) mod isr;
+mod leader;
+pub(crate) use leader::Refused;
+pub(crate) mod pending;
+
+use std::sync::Arc;
+
+use log::{FlushWork, Log};
+use wire::Str;
+
+use crate::coordinators::GroupCoordinator;
+use crate::replica::isr::InSyncReplicas;
+use crate::replica::pending::PendingAcks;
+use crate::topic_settings::TopicSettings;
+use crate::views::{PartitionCell, Role};
+use crate::watch::Watchers;
+
+/// A replica with a log.
+pub(crate) struct Replica {
+    pub topic: Str,
+    /// What the rest of the node sees of it.
+    pub cell: Arc<PartitionCell>,
+    /// Index of its log directory.
+    pub directory: usize,
+    pub log: Log,
+    pub settings: Arc<TopicSettings>,
+    pub state: State,
+    pub acks: PendingAcks,
+    pub watchers: Watchers,
+    /// The coordinator hosted on it, while this broker leads.
+    pub coordinator: Option<Box<GroupCoordinator>>,
+    /// Everything below was handed to the flusher (or is flushed).
+    flush_asked: i64,
+    /// As last published; says what watchers have seen.
+    shown: Shown,
+    /// True while it stands in the shard's list of replicas to settle at the end of the turn.
+    pub unsettled: bool,
+}
+
+/// What this broker is for the partition. `Role` is its published shadow.
+#[derive(Debug)]
+pub(crate) enum State {
+    Leader(Leader),
+    Follower { leader_epoch: i32 },
+    /// Its directory is dead: nothing is served, nothing is acknowledged.
+    Offline,
+}
+
+/// A leader's state of one epoch.
+#[derive(Debug)]
+pub(crate) struct Leader {
+    pub leader_epoch: i32,
+    /// Of the last committed change to leader or ISR (KIP-497).
+    pub partition_epoch: i32,
+    pub isr: InSyncReplicas,
+    /// acks=all waits for a flush round, too (`log.flush.ack`).
+    pub flush_acks: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Shown {
+    high_watermark: i64,
+    last_stable_offset: i64,
+    size_bytes: u64,
+}
+
+impl Replica {
+    /// A replica whose role is still to be set.
+    pub fn new(
+        topic: Str,
+        cell: Arc<PartitionCell>,
+        directory: usize,
+        log: Log,
+        settings: Arc<TopicSettings>,
+    ) -> Replica {
+        let flush_asked = log.recovery_point();
+        let mut replica = Replica {
+            topic,
+            cell,
+            directory,
+            log,
+            settings,
+            state: State::Follower { leader_epoch: -1 },
+            acks: PendingAcks::default(),
+            watchers: Watchers::default(),
+            coordinator: None,
+            flush_asked,
+            shown: Shown::default(),
+            unsettled: false,
+        };
+        replica.show();
+        replica
+    }
+
+    /// Publishes the log's state and wakes those who can read more than before.
+    pub fn show(&mut self) {
+        let view = self.log.view();
+        let now = Shown {
+            high_watermark: view.high_watermark,
+            last_stable_offset: view.last_stable_offset,
+            size_bytes: view.size_bytes(),
+        };
+        let before = std::mem::replace(&mut self.shown, now);
+        self.cell.publish(view);
+        if now.high_watermark > before.high_watermark || now.last_stable_offset > before.last_stable_offset {
+            // Bytes that came while the high watermark stood still are counted when it moves; a removed segment must
+            // not hide them.
+            let bytes = now.size_bytes.saturating_sub(before.size_bytes).max(1);
+            self.watchers.readable(i64::try_from(bytes).unwrap_or(i64::MAX));
+        } else {
+            self.shown.size_bytes = before.size_bytes.min(now.size_bytes);
+        }
+    }
+
+    /// Publishes the role. The view must have been shown before.
+    pub fn show_role(&mut self) {
+        self.cell.set_role(match &self.state {
+            State::Leader(leader) => Role::Leader { leader_epoch: leader.leader_epoch },
+            State::Follower { leader_epoch } => Role::Follower { leader_epoch: *leader_epoch },
+            State::Offline => Role::Offline,
+        });
+    }
+
+    /// True if there is more to read than a fetch saw.
+    pub fn has_more_than(&self, high_watermark: i64, last_stable_offset: i64) -> bool {
+        self.shown.high_watermark > high_watermark || self.shown.last_stable_offset > last_stable_offset
+    }
+
+    /// Everything below is safe enough for acks=all: replicated and, where it is asked for, flushed.
+    pub fn safe_offset(&self) -> i64 {
+        match &self.state {
+            State::Leader(leader) if leader.flush_acks => {
+                self.log.high_watermark().min(self.log.recovery_point())
+            }
+            State::Leader(_) | State::Follower { .. } | State::Offline => self.log.high_watermark(),
+        }
+    }
+
+    /// True while somebody waits for the safe offset to move.
+    pub fn waits_for_safety(&self) -> bool {
+        !self.acks.is_empty() || self.coordinator.as_ref().is_some_and(|coordinator| coordinator.is_waiting())
+    }
+
+    /// What to flush so that acks can leave; `None` if nothing is dirty or a round is already asked for.
+    pub fn take_flush_work(&mut self) -> Option<FlushWork> {
+        let log_end_offset = self.log.log_end_offset();
+        if log_end_offset <= self.flush_asked {
+            return None;
+        }
+        self.flush_asked = log_end_offset;
+        self.log.dirty()
+    }
+}

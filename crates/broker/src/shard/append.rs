@@ -1,0 +1,99 @@
+//! Produce on a shard: append, park what acks=all waits for, time out. The log checks sequences and assigns offsets.
+
+use log::AppendOrigin;
+use wire::ErrorCode;
+
+use super::{Shard, Timer};
+use crate::command::{Append, AppendEntry, AppendResult};
+use crate::effect::Effect;
+use crate::replica::pending::{Parked, ProduceId};
+use crate::replica::{Refused, State};
+use crate::views::PartitionCell;
+
+impl Shard {
+    /// Appends all entries; answers now, or parks until every one is safe.
+    pub(super) fn append(&mut self, now_ms: i64, append: Append, effects: &mut Vec<Effect>) {
+        let id = self.produces.next_id();
+        let mut parked = 0;
+        let mut results = Vec::with_capacity(append.entries.len());
+        for entry in &append.entries {
+            let result = self.append_entry(now_ms, entry, append.all, (id, results.len()), effects);
+            // REQUEST_TIMED_OUT is what a parked ack hears unless it is released in time.
+            parked += usize::from(result.error == ErrorCode::RequestTimedOut);
+            results.push(result);
+        }
+        if parked == 0 {
+            effects.push(Effect::Appended(append.reply, results));
+        } else {
+            let timer = self.timers.add(append.deadline_ms, Timer::Produce(id));
+            self.produces.park(results, parked, append.reply, timer);
+        }
+    }
+
+    fn append_entry(
+        &mut self,
+        now_ms: i64,
+        entry: &AppendEntry,
+        all: bool,
+        (produce, index): (ProduceId, usize),
+        effects: &mut Vec<Effect>,
+    ) -> AppendResult {
+        let directories = std::sync::Arc::clone(&self.around.directories);
+        let Some(replica) = self.touch(&entry.cell) else {
+            return AppendResult::refused(ErrorCode::NotLeaderOrFollower);
+        };
+        let directory = directories.get(replica.directory);
+        if !directory.is_some_and(|directory| directory.has_room_for(entry.batches.size_in_bytes())) {
+            return AppendResult::refused(ErrorCode::KafkaStorageError);
+        }
+        if all && let Err(error) = replica.ready_for_acks_all() {
+            return AppendResult::refused(error);
+        }
+        match replica.append(&entry.batches, AppendOrigin::Client, now_ms) {
+            Err(refused) => {
+                let error = refused.error();
+                self.refused(&entry.cell, refused, effects);
+                AppendResult::refused(error)
+            }
+            Ok(appended) => {
+                if let Some(directory) = directory {
+                    directory.note_change();
+                }
+                let offset = appended.last_offset.saturating_add(1);
+                if !all || replica.safe_offset() >= offset {
+                    return AppendResult::appended(&appended, ErrorCode::None);
+                }
+                replica.acks.park(Parked { offset, produce, index });
+                AppendResult::appended(&appended, ErrorCode::RequestTimedOut)
+            }
+        }
+    }
+
+    /// A disk fault takes the directory offline; other refusals concern the client alone.
+    pub(super) fn refused(&mut self, cell: &PartitionCell, refused: Refused, effects: &mut Vec<Effect>) {
+        if let (Refused::Fault(fault), Some(replica)) = (refused, self.replica(cell)) {
+            let directory = replica.directory;
+            // Nobody may read what this log holds beyond the platter from here on.
+            replica.state = State::Offline;
+            replica.show_role();
+            effects.push(Effect::DirectoryFailed { directory, fault });
+        }
+    }
+
+    pub(super) fn produce_timed_out(&mut self, id: ProduceId, effects: &mut Vec<Effect>) {
+        if let Some(settled) = self.produces.expire(id) {
+            effects.push(Effect::Appended(settled.reply, settled.results));
+        }
+    }
+
+    /// The leader is gone: whoever waits for it hears this error.
+    pub(super) fn fail_acks(&mut self, slot: usize, error: ErrorCode, effects: &mut Vec<Effect>) {
+        let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { return };
+        while let Some(parked) = replica.acks.pop() {
+            if let Some(settled) = self.produces.settle(parked, error) {
+                self.timers.remove(settled.timer);
+                effects.push(Effect::Appended(settled.reply, settled.results));
+            }
+        }
+    }
+}

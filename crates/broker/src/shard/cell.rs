@@ -1,0 +1,98 @@
+//! Who runs a shard's turn: whoever brings a command and finds the shard free. A busy shard gets the command in its mailbox;
+//! its runner looks again after it has let go. No thread belongs to a shard (ARCHITECTURE §14).
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::Shard;
+use crate::command::Command;
+use crate::effect::Effect;
+use crate::limits::{COMMANDS_PER_TURN, TURNS_PER_CALLER};
+use crate::mailbox::Mailbox;
+
+/// "Never".
+pub(crate) const NEVER: i64 = i64::MAX;
+
+/// A shard, its mailbox, and when it is due.
+pub(crate) struct ShardCell {
+    mailbox: Mailbox<Command>,
+    held: Mutex<Held>,
+    deadline_ms: AtomicI64,
+}
+
+struct Held {
+    shard: Shard,
+    /// The other half of the mailbox's double buffer.
+    batch: VecDeque<Command>,
+}
+
+/// Who carries out what a turn wants.
+pub(crate) trait Carrier {
+    /// The effects of one turn, in order.
+    fn carry(&self, now_ms: i64, effects: Vec<Effect>);
+    /// The shard is due at this time.
+    fn due(&self, deadline_ms: i64);
+}
+
+impl ShardCell {
+    pub fn new(shard: Shard) -> ShardCell {
+        let deadline_ms = AtomicI64::new(shard.next_deadline().unwrap_or(NEVER));
+        ShardCell { mailbox: Mailbox::default(), held: Mutex::new(Held { shard, batch: VecDeque::new() }), deadline_ms }
+    }
+
+    /// When the shard has something to do without a command.
+    pub fn deadline_ms(&self) -> i64 {
+        self.deadline_ms.load(Ordering::SeqCst)
+    }
+
+    /// Puts a command into the mailbox and, if the shard is free, carries it out at once.
+    pub fn submit(&self, now_ms: i64, command: Command, carrier: &impl Carrier) {
+        self.mailbox.push(command);
+        self.run(now_ms, carrier);
+    }
+
+    /// Puts a command into the mailbox; somebody has to [`ShardCell::run`] the shard afterwards.
+    pub fn post(&self, command: Command) {
+        self.mailbox.push(command);
+    }
+
+    /// Runs turns until the mailbox is empty or somebody else does, or the caller has done enough for others.
+    pub fn run(&self, now_ms: i64, carrier: &impl Carrier) {
+        for _ in 0..TURNS_PER_CALLER {
+            let Some(mut held) = self.held.try_lock() else { return };
+            let mut effects = Vec::new();
+            let guard = AbortOnPanic;
+            let Held { shard, batch } = &mut *held;
+            self.mailbox.drain(batch, COMMANDS_PER_TURN);
+            shard.turn(now_ms, batch, &mut effects);
+            self.deadline_ms.store(shard.next_deadline().unwrap_or(NEVER), Ordering::SeqCst);
+            std::mem::forget(guard);
+            drop(held);
+            carrier.carry(now_ms, effects);
+            carrier.due(self.deadline_ms());
+            if self.mailbox.is_empty() {
+                return;
+            }
+        }
+        // There is always more: the timer's thread goes on.
+        self.deadline_ms.fetch_min(now_ms, Ordering::SeqCst);
+        carrier.due(now_ms);
+    }
+
+    /// The shard itself, for the end of the node; waits for a turn that is under way.
+    pub fn with_shard<T>(&self, work: impl FnOnce(&mut Shard) -> T) -> T {
+        work(&mut self.held.lock().shard)
+    }
+}
+
+/// A panic in a turn leaves the shard in a state that nobody may trust: a broker that lies is worse than one that restarts.
+/// (Handlers are caught one by one; they hold no state.)
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        std::process::abort();
+    }
+}

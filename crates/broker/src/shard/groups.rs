@@ -1,0 +1,140 @@
+//! The group coordinators of a shard: opened with leadership, fed in bounded steps, ticked when due, closed with it.
+
+use std::sync::Arc;
+
+use coordinator::HostedOptions;
+use coordinator::group::{DeletedTopic, GroupAnswer, GroupCommand, GroupMachine, GroupSoft};
+use coordinator::Machine;
+use wire::ErrorCode;
+use wire::topic::CONSUMER_OFFSETS;
+
+use super::{Shard, Timer};
+use crate::command::Group;
+use crate::coordinators::{GroupCoordinator, Load, Step};
+use crate::effect::Effect;
+use crate::mailbox::reply;
+use crate::replica::{Replica, State};
+use crate::views::PartitionCell;
+
+impl Shard {
+    pub(super) fn group(&mut self, now_ms: i64, group: Group, effects: &mut Vec<Effect>) {
+        let Group { cell, command, reply } = group;
+        let refusal = |command: &GroupCommand| GroupMachine::refuse(command, ErrorCode::NotCoordinator);
+        let Some(replica) = self.touch(&cell) else {
+            reply.send(refusal(&command));
+            return;
+        };
+        let Some(mut coordinator) = replica.coordinator.take() else {
+            reply.send(refusal(&command));
+            return;
+        };
+        let mut step = Step::default();
+        coordinator.handle(now_ms, command, reply, replica, &mut step);
+        replica.coordinator = Some(coordinator);
+        self.after_step(&cell, step, effects);
+    }
+
+    /// This broker leads the partition from now on: if it holds groups, their coordinator loads.
+    pub(super) fn open_coordinator(&mut self, now_ms: i64, slot: usize, effects: &mut Vec<Effect>) {
+        let seed = self.random.next_u64();
+        let soft = GroupSoft::new(self.around.groups.clone(), seed);
+        let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { return };
+        if replica.topic != CONSUMER_OFFSETS || replica.coordinator.is_some() {
+            return;
+        }
+        let options = HostedOptions {
+            max_batch_bytes: replica.settings.rules.max_message_bytes as usize,
+            ..HostedOptions::default()
+        };
+        let from = replica.log.log_start_offset();
+        replica.coordinator = Some(Box::new(GroupCoordinator::new(soft, options, from)));
+        let cell = Arc::clone(&replica.cell);
+        self.coordinator_due(now_ms, &cell, effects);
+    }
+
+    /// Loads a piece more, or fires the coordinator's own timers.
+    pub(super) fn coordinator_due(&mut self, now_ms: i64, cell: &PartitionCell, effects: &mut Vec<Effect>) {
+        let Some(replica) = self.touch(cell) else { return };
+        let Some(mut coordinator) = replica.coordinator.take() else { return };
+        coordinator.armed = None;
+        let mut step = Step::default();
+        let mut load = Load::Done;
+        if coordinator.is_loading() {
+            load = coordinator.load(now_ms, replica, &mut step);
+        } else {
+            coordinator.tick(now_ms, replica, &mut step);
+        }
+        replica.coordinator = Some(coordinator);
+        if load == Load::More {
+            let cell = Arc::clone(&replica.cell);
+            self.timers.add(now_ms, Timer::Coordinator(cell));
+        }
+        self.after_step(cell, step, effects);
+    }
+
+    /// The safe offset may have moved: answers leave.
+    pub(super) fn advance_coordinator(&mut self, now_ms: i64, slot: usize, effects: &mut Vec<Effect>) {
+        let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { return };
+        let Some(mut coordinator) = replica.coordinator.take() else { return };
+        let mut step = Step::default();
+        if !coordinator.is_loading() {
+            coordinator.advance(now_ms, replica, &mut step);
+        }
+        let next = coordinator.next_deadline();
+        if coordinator.armed.map(|(deadline, _)| deadline) != next {
+            if let Some(armed) = coordinator.armed.take() {
+                self.timers.remove(armed);
+            }
+            coordinator.armed =
+                next.map(|deadline| self.timers.add(deadline, Timer::Coordinator(Arc::clone(&replica.cell))));
+        }
+        let cell = Arc::clone(&replica.cell);
+        replica.coordinator = Some(coordinator);
+        self.after_step(&cell, step, effects);
+    }
+
+    /// This broker leads the partition no longer, or cannot serve it.
+    pub(super) fn close_coordinator(&mut self, slot: usize, error: ErrorCode, effects: &mut Vec<Effect>) {
+        let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { return };
+        let Some(mut coordinator) = replica.coordinator.take() else { return };
+        if let Some(armed) = coordinator.armed.take() {
+            self.timers.remove(armed);
+        }
+        let mut step = Step::default();
+        coordinator.close(error, &mut step);
+        effects.push(Effect::Group(step.answers));
+    }
+
+    /// Topics were deleted: every coordinator forgets their offsets.
+    pub(super) fn topics_deleted(&mut self, now_ms: i64, topics: &[DeletedTopic], effects: &mut Vec<Effect>) {
+        let open = |replica: &Replica| replica.coordinator.is_some() && matches!(replica.state, State::Leader(_));
+        let cells: Vec<_> = self
+            .replicas
+            .iter()
+            .flatten()
+            .filter(|replica| open(replica))
+            .map(|replica| Arc::clone(&replica.cell))
+            .collect();
+        for cell in cells {
+            // Nobody waits for this answer.
+            let (reply, _) = reply::<GroupAnswer>();
+            let command = GroupCommand::TopicsDeleted { topics: topics.to_vec() };
+            self.group(now_ms, Group { cell, command, reply }, effects);
+        }
+    }
+
+    fn after_step(&mut self, cell: &PartitionCell, step: Step, effects: &mut Vec<Effect>) {
+        if !step.answers.is_empty() {
+            effects.push(Effect::Group(step.answers));
+        }
+        if let Some(fault) = step.fault {
+            self.refused(cell, crate::replica::Refused::Fault(fault), effects);
+        }
+        if let Some(reason) = step.corrupt {
+            tracing::error!(partition = %cell.key, %reason, "the coordinator cannot be loaded; the partition's groups stay unavailable");
+            if let Some(slot) = cell.slot() {
+                self.close_coordinator(slot, ErrorCode::NotCoordinator, effects);
+            }
+        }
+    }
+}

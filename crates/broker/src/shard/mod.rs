@@ -1,0 +1,257 @@
+//! A shard: the sole owner of its replicas. `turn` carries out a batch of commands and fires what is due, then settles every
+//! replica that was touched: flush, publish, answer. Who runs the turn is `cell.rs`; no handler and no API is known here.
+//!
+//! `append.rs` produce and its acks · `groups.rs` coordinators · `reconcile.rs` a new image · `upkeep.rs` retention, checkpoints, faults.
+
+mod append;
+pub(crate) mod cell;
+mod groups;
+mod reconcile;
+mod upkeep;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use log::{Disk, FlushOutcome, Removal};
+use wire::ErrorCode;
+
+use crate::command::{Command, DeleteRecords, DescribeProducers, WatchPartitions};
+use crate::config::{FlushAck, StaticConfig};
+use crate::directories::Directories;
+use crate::effect::{DirtyLog, Effect};
+use crate::replica::pending::{PendingProduces, ProduceId};
+use crate::replica::{Replica, State};
+use crate::timers::Timers;
+use crate::views::PartitionCell;
+use crate::watch::Watch;
+
+/// What a shard needs to know of its node.
+pub(crate) struct Surroundings {
+    /// Which shard it is.
+    pub index: usize,
+    pub node_id: i32,
+    pub disk: Arc<dyn Disk>,
+    pub directories: Arc<Directories>,
+    pub config: Arc<StaticConfig>,
+    pub groups: coordinator::group::GroupConfig,
+    /// `log.retention.check.interval.ms`.
+    pub retention_check_interval_ms: i64,
+    /// Start of the shard's own random numbers (member ids).
+    pub seed: u64,
+}
+
+/// The owner of some partitions.
+pub(crate) struct Shard {
+    around: Surroundings,
+    /// By slot; a cell of `views` says which slot is its.
+    replicas: Vec<Option<Box<Replica>>>,
+    free: Vec<usize>,
+    produces: PendingProduces,
+    timers: Timers<Timer>,
+    /// Slots touched in this turn.
+    unsettled: Vec<usize>,
+    /// Where the janitor goes on.
+    janitor_at: usize,
+    random: coordinator::entropy::Entropy,
+}
+
+/// What can become due.
+enum Timer {
+    /// A fetch has waited long enough.
+    Watch(Arc<Watch>),
+    /// A produce has waited long enough.
+    Produce(ProduceId),
+    /// A group coordinator has something to do: its own timers, or more to load.
+    Coordinator(Arc<PartitionCell>),
+    /// Files can be deleted.
+    Remove(Box<Removal>),
+    /// Retention looks at the next replicas.
+    Janitor,
+}
+
+impl Shard {
+    pub fn new(around: Surroundings, now_ms: i64) -> Shard {
+        let mut timers = Timers::default();
+        timers.add(now_ms.saturating_add(upkeep::FIRST_JANITOR_MS), Timer::Janitor);
+        Shard {
+            random: coordinator::entropy::Entropy::new(around.seed),
+            around,
+            replicas: Vec::new(),
+            free: Vec::new(),
+            produces: PendingProduces::default(),
+            timers,
+            unsettled: Vec::new(),
+            janitor_at: 0,
+        }
+    }
+
+    /// When [`Shard::turn`] has something to do without a command.
+    pub fn next_deadline(&self) -> Option<i64> {
+        self.timers.next_deadline()
+    }
+
+    /// Carries out the commands, fires what is due, settles.
+    pub fn turn(&mut self, now_ms: i64, commands: &mut VecDeque<Command>, effects: &mut Vec<Effect>) {
+        for command in commands.drain(..) {
+            self.carry_out(now_ms, command, effects);
+        }
+        self.fire(now_ms, effects);
+        self.settle(now_ms, effects);
+    }
+
+    fn carry_out(&mut self, now_ms: i64, command: Command, effects: &mut Vec<Effect>) {
+        match command {
+            Command::Append(append) => self.append(now_ms, append, effects),
+            Command::Watch(watch) => self.watch(watch),
+            Command::Group(group) => self.group(now_ms, group, effects),
+            Command::DeleteRecords(delete) => self.delete_records(now_ms, delete, effects),
+            Command::DescribeProducers(describe) => self.describe_producers(describe),
+            Command::Image(change) => self.reconcile(now_ms, &change, effects),
+            Command::Flushed(outcomes) => self.flushed(&outcomes, effects),
+            Command::DirectoryFailed { directory } => self.directory_failed(directory, effects),
+            Command::Checkpoint(round) => {
+                if round.add(self.replicas.iter().flatten().map(Box::as_ref)) {
+                    effects.push(Effect::WriteCheckpoints(round));
+                }
+            }
+            Command::Barrier(reply) => reply.send(()),
+        }
+    }
+
+    /// Fires all that is due now. What a firing adds for this very moment waits for the next turn.
+    fn fire(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
+        let mut due = Vec::new();
+        while let Some(timer) = self.timers.pop(now_ms) {
+            due.push(timer);
+        }
+        for timer in due {
+            match timer {
+                Timer::Watch(watch) => watch.fire(),
+                Timer::Produce(id) => self.produce_timed_out(id, effects),
+                Timer::Coordinator(cell) => self.coordinator_due(now_ms, &cell, effects),
+                Timer::Remove(removal) => effects.push(Effect::Remove(*removal)),
+                Timer::Janitor => self.janitor(now_ms, effects),
+            }
+        }
+    }
+
+    /// Ends the turn for every replica that was touched: acks that are safe, a flush where acks wait for one, the view.
+    fn settle(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
+        let mut at = 0;
+        // A coordinator that advances may touch nothing but its own replica, which is being settled.
+        while let Some(&slot) = self.unsettled.get(at) {
+            at += 1;
+            self.advance_coordinator(now_ms, slot, effects);
+            let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { continue };
+            replica.unsettled = false;
+            let safe_offset = replica.safe_offset();
+            while let Some(parked) = replica.acks.release(safe_offset) {
+                let error = replica.error_at_release();
+                if let Some(settled) = self.produces.settle(parked, error) {
+                    self.timers.remove(settled.timer);
+                    effects.push(Effect::Appended(settled.reply, settled.results));
+                }
+            }
+            let waits = replica.waits_for_safety();
+            if waits && let Some(work) = replica.take_flush_work() {
+                let cell = Arc::clone(&replica.cell);
+                effects.push(Effect::Flush(DirtyLog { directory: replica.directory, cell, work }));
+            }
+            replica.show();
+        }
+        self.unsettled.clear();
+    }
+
+    /// The replica behind a cell.
+    fn replica(&mut self, cell: &PartitionCell) -> Option<&mut Box<Replica>> {
+        self.replicas.get_mut(cell.slot()?)?.as_mut()
+    }
+
+    /// The replica behind a cell, to be settled at the end of the turn.
+    fn touch(&mut self, cell: &PartitionCell) -> Option<&mut Box<Replica>> {
+        let slot = cell.slot()?;
+        let replica = self.replicas.get_mut(slot)?.as_mut()?;
+        if !replica.unsettled {
+            replica.unsettled = true;
+            self.unsettled.push(slot);
+        }
+        Some(replica)
+    }
+
+    fn watch(&mut self, command: WatchPartitions) {
+        let watch = command.watch;
+        for partition in command.partitions {
+            match self.replica(&partition.cell) {
+                Some(replica)
+                    if matches!(replica.state, State::Leader(_))
+                        && !replica
+                            .has_more_than(partition.high_watermark, partition.last_stable_offset) =>
+                {
+                    replica.watchers.add(Arc::clone(&watch));
+                }
+                // More is there already, or the partition is not what the fetch took it for: look again.
+                Some(_) | None => watch.fire(),
+            }
+        }
+        if let Some(deadline_ms) = command.deadline_ms
+            && !watch.is_over()
+        {
+            self.timers.sweep(|timer| !matches!(timer, Timer::Watch(watch) if watch.is_over()));
+            self.timers.add(deadline_ms, Timer::Watch(watch));
+        }
+    }
+
+    fn delete_records(&mut self, now_ms: i64, delete: DeleteRecords, effects: &mut Vec<Effect>) {
+        let answer = match self.touch(&delete.cell) {
+            None => Err(ErrorCode::UnknownTopicOrPartition),
+            Some(replica) => match replica.delete_records(delete.offset, now_ms) {
+                Ok(low_watermark) => {
+                    let removals = replica.log.take_removals();
+                    // A fetch below the new start must hear of it.
+                    replica.watchers.fire_all();
+                    self.remove_later(removals);
+                    Ok(low_watermark)
+                }
+                Err(refused) => {
+                    let error = refused.error();
+                    self.refused(&delete.cell, refused, effects);
+                    Err(error)
+                }
+            },
+        };
+        delete.reply.send(answer);
+    }
+
+    fn describe_producers(&mut self, describe: DescribeProducers) {
+        let answer = match self.replica(&describe.cell) {
+            None => Err(ErrorCode::NotLeaderOrFollower),
+            Some(replica) => replica.leader().map(|_| ()).map(|()| replica.log.producers()),
+        };
+        describe.reply.send(answer);
+    }
+
+    fn flushed(&mut self, outcomes: &[(Arc<PartitionCell>, FlushOutcome)], effects: &mut Vec<Effect>) {
+        for (cell, outcome) in outcomes {
+            let Some(replica) = self.touch(cell) else { continue };
+            if let Err(fault) = replica.log.flushed(outcome) {
+                let directory = replica.directory;
+                effects.push(Effect::DirectoryFailed { directory, fault });
+            }
+        }
+    }
+
+    fn remove_later(&mut self, removals: Vec<Removal>) {
+        for removal in removals {
+            self.timers.add(removal.due_ms, Timer::Remove(Box::new(removal)));
+        }
+    }
+
+    /// True where `log.flush.ack` makes acks=all wait for a flush round.
+    fn flush_acks(&self, replicas: usize, in_sync: usize, min_insync_replicas: usize) -> bool {
+        match self.around.config.flush_ack {
+            FlushAck::None => false,
+            FlushAck::Group => true,
+            FlushAck::Auto => replicas == 1 || in_sync == 1 || min_insync_replicas <= 1,
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! A new image on a shard: replicas of this node are opened, led, followed, reconfigured or deleted. Only the cells of this
+//! shard are touched.
+
+use std::sync::Arc;
+
+use coordinator::group::DeletedTopic;
+use kraft::image::PartitionImage;
+use log::{Fault, Log};
+use wire::ErrorCode;
+
+use super::{Shard, upkeep};
+use crate::effect::Effect;
+use crate::image_delta::{ImageChange, TopicDelta};
+use crate::replica::isr::InSyncReplicas;
+use crate::replica::{Leader, Replica, State};
+use crate::views::{PartitionCell, Role, TopicViews};
+
+impl Shard {
+    pub(super) fn reconcile(&mut self, now_ms: i64, change: &ImageChange, effects: &mut Vec<Effect>) {
+        let mut deleted = Vec::new();
+        for delta in &change.topics {
+            match delta {
+                TopicDelta::Gone { views } => {
+                    for cell in self.own(views) {
+                        self.delete_replica(now_ms, &cell, effects);
+                    }
+                    deleted.push(DeletedTopic { id: views.id, name: views.name.clone() });
+                }
+                TopicDelta::Set { views, topic, partitions, settings } => {
+                    let all = || topic.partitions.iter().map(|(&index, _)| index).collect::<Vec<_>>();
+                    let changed = partitions.clone().unwrap_or_else(all);
+                    for index in changed {
+                        let (Some(cell), Some(partition)) = (views.partition(index), topic.partition(index))
+                        else {
+                            continue;
+                        };
+                        if cell.shard == self.index() {
+                            self.set_partition(now_ms, views, cell, partition, effects);
+                        }
+                    }
+                    if *settings {
+                        self.configure(views);
+                    }
+                }
+            }
+        }
+        if !deleted.is_empty() {
+            self.topics_deleted(now_ms, &deleted, effects);
+        }
+    }
+
+    /// The cells of a topic that this shard owns.
+    fn own(&self, views: &TopicViews) -> Vec<Arc<PartitionCell>> {
+        views.partitions.iter().filter(|cell| cell.shard == self.index()).cloned().collect()
+    }
+
+    fn configure(&mut self, views: &TopicViews) {
+        let settings = views.settings.load_full();
+        for cell in self.own(views) {
+            if let Some(replica) = self.touch(&cell) {
+                replica.log.set_config(Arc::clone(&settings.log));
+                replica.settings = Arc::clone(&settings);
+            }
+        }
+    }
+
+    fn set_partition(
+        &mut self,
+        now_ms: i64,
+        views: &TopicViews,
+        cell: &Arc<PartitionCell>,
+        partition: &PartitionImage,
+        effects: &mut Vec<Effect>,
+    ) {
+        let node_id = self.around.node_id;
+        if !partition.replicas.contains(&node_id) {
+            self.delete_replica(now_ms, cell, effects);
+            return;
+        }
+        if cell.slot().is_none() {
+            match self.open_replica(now_ms, views, cell, partition) {
+                Ok(true) => {}
+                Ok(false) => return cell.set_role(Role::Offline),
+                Err((directory, fault)) => {
+                    cell.set_role(Role::Offline);
+                    effects.push(Effect::DirectoryFailed { directory, fault });
+                    return;
+                }
+            }
+        }
+        if partition.leader == node_id {
+            self.lead(now_ms, cell, partition, effects);
+        } else {
+            self.follow(cell, partition, effects);
+        }
+    }
+
+    /// Opens the log; `false` if no directory can take it.
+    fn open_replica(
+        &mut self,
+        now_ms: i64,
+        views: &TopicViews,
+        cell: &Arc<PartitionCell>,
+        partition: &PartitionImage,
+    ) -> Result<bool, (usize, Fault)> {
+        let wanted = partition.directory(self.around.node_id);
+        let index = cell.key.partition;
+        let Some((directory, mut mode)) = self.around.directories.place(&views.name, index, wanted) else {
+            return Ok(false);
+        };
+        let Some(path) = self.around.directories.get(directory).map(|d| d.log.partition_path(&views.name, index))
+        else {
+            return Ok(false);
+        };
+        mode.topic_id = Some(views.id);
+        let settings = views.settings.load_full();
+        let disk = Arc::clone(&self.around.disk);
+        let log = Log::open(disk, path, Arc::clone(&settings.log), mode, now_ms)
+            .map_err(|fault| (directory, fault))?;
+        upkeep::report_recovery(&log);
+        let replica = Replica::new(views.name.clone(), Arc::clone(cell), directory, log, settings);
+        let replica = Some(Box::new(replica));
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.replicas[slot] = replica;
+                slot
+            }
+            None => {
+                self.replicas.push(replica);
+                self.replicas.len() - 1
+            }
+        };
+        cell.set_slot(Some(slot));
+        Ok(true)
+    }
+
+    fn lead(
+        &mut self,
+        now_ms: i64,
+        cell: &Arc<PartitionCell>,
+        partition: &PartitionImage,
+        effects: &mut Vec<Effect>,
+    ) {
+        let min_insync = self.replica(cell).map_or(1, |replica| replica.settings.min_insync_replicas);
+        let flush_acks = self.flush_acks(partition.replicas.len(), partition.isr.len(), min_insync);
+        let node_id = self.around.node_id;
+        let Some(replica) = self.touch(cell) else { return };
+        if matches!(replica.state, State::Offline) {
+            return;
+        }
+        if let State::Leader(leader) = &mut replica.state
+            && leader.leader_epoch == partition.leader_epoch
+        {
+            leader.partition_epoch = partition.partition_epoch;
+            leader.isr.reassign(&partition.replicas, &partition.isr);
+            leader.flush_acks = flush_acks;
+            replica.advance_high_watermark();
+            return;
+        }
+        if let Err(fault) = replica.log.start_leader_epoch(partition.leader_epoch) {
+            return self.refused(cell, crate::replica::Refused::Fault(fault), effects);
+        }
+        replica.state = State::Leader(Leader {
+            leader_epoch: partition.leader_epoch,
+            partition_epoch: partition.partition_epoch,
+            isr: InSyncReplicas::new(node_id, &partition.replicas, &partition.isr),
+            flush_acks,
+        });
+        replica.advance_high_watermark();
+        replica.show();
+        replica.show_role();
+        replica.watchers.fire_all();
+        if let Some(slot) = cell.slot() {
+            // A new epoch is a new term of the coordinator: what it held of the old one is dropped and read again.
+            self.close_coordinator(slot, ErrorCode::NotCoordinator, effects);
+            self.open_coordinator(now_ms, slot, effects);
+        }
+    }
+
+    fn follow(&mut self, cell: &PartitionCell, partition: &PartitionImage, effects: &mut Vec<Effect>) {
+        let Some(replica) = self.touch(cell) else { return };
+        if matches!(replica.state, State::Offline) {
+            return;
+        }
+        replica.state = State::Follower { leader_epoch: partition.leader_epoch };
+        replica.show_role();
+        replica.watchers.fire_all();
+        if let Some(slot) = cell.slot() {
+            self.fail_acks(slot, ErrorCode::NotLeaderOrFollower, effects);
+            self.close_coordinator(slot, ErrorCode::NotCoordinator, effects);
+        }
+    }
+
+    fn delete_replica(&mut self, now_ms: i64, cell: &PartitionCell, effects: &mut Vec<Effect>) {
+        let Some(slot) = cell.slot() else { return cell.set_role(Role::Absent) };
+        cell.set_role(Role::Absent);
+        self.fail_acks(slot, ErrorCode::UnknownTopicOrPartition, effects);
+        self.close_coordinator(slot, ErrorCode::NotCoordinator, effects);
+        let Some(mut replica) = self.replicas.get_mut(slot).and_then(Option::take) else { return };
+        cell.set_slot(None);
+        self.free.push(slot);
+        replica.watchers.fire_all();
+        let Some(directory) = self.around.directories.get(replica.directory) else { return };
+        directory.replica_gone();
+        directory.note_change();
+        if directory.is_failed() {
+            return;
+        }
+        match replica.log.delete(directory.deletion_name(), now_ms) {
+            Ok(Some(removal)) => self.remove_later(vec![removal]),
+            Ok(None) => {}
+            Err(fault) => {
+                effects.push(Effect::DirectoryFailed { directory: replica.directory, fault });
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What a shard does besides requests: retention in bounded steps, a dead directory, the clean end.
+
+use log::{Fault, Log};
+use wire::ErrorCode;
+
+use super::{Shard, Timer};
+use crate::checkpoints::DirectoryOffsets;
+use crate::directories::Directories;
+use crate::effect::Effect;
+use crate::limits::REPLICAS_PER_JANITOR_STEP;
+use crate::replica::{Replica, State};
+
+/// Kafka's `log.initial.task.delay.ms`.
+pub(super) const FIRST_JANITOR_MS: i64 = 30_000;
+
+/// Says what a recovery found; a clean start says nothing.
+pub(super) fn report_recovery(log: &Log) {
+    let Some(report) = log.recovery_report() else { return };
+    let directory = log.directory().display();
+    if report.cut_bytes > 0 {
+        tracing::warn!(%directory, bytes = report.cut_bytes, "cut what a crash left half written at the end of the log");
+    }
+    for corruption in &report.corrupt {
+        tracing::error!(
+            %directory,
+            segment = corruption.segment_base_offset,
+            position = corruption.position,
+            what = %corruption.what,
+            "a bad batch below the durable point: it is kept and never served"
+        );
+    }
+}
+
+impl Shard {
+    pub(super) fn index(&self) -> usize {
+        self.around.index
+    }
+
+    /// Retention of the next replicas; comes back at once until all were seen, then after the configured interval.
+    pub(super) fn janitor(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
+        let end = self.replicas.len().min(self.janitor_at.saturating_add(REPLICAS_PER_JANITOR_STEP));
+        for slot in self.janitor_at..end {
+            self.tidy(now_ms, slot, effects);
+        }
+        let next_ms = if end < self.replicas.len() {
+            self.janitor_at = end;
+            now_ms
+        } else {
+            self.janitor_at = 0;
+            now_ms.saturating_add(self.around.retention_check_interval_ms)
+        };
+        self.timers.add(next_ms, Timer::Janitor);
+    }
+
+    fn tidy(&mut self, now_ms: i64, slot: usize, effects: &mut Vec<Effect>) {
+        let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { return };
+        if matches!(replica.state, State::Offline) || replica.log.log_end_offset() == 0 {
+            return;
+        }
+        replica.log.expire_producers(now_ms);
+        let start = replica.log.log_start_offset();
+        let tidied = replica.log.roll_if_due(now_ms).and_then(|_| replica.log.apply_retention(now_ms));
+        let removals = replica.log.take_removals();
+        let cell = std::sync::Arc::clone(&replica.cell);
+        let moved = replica.log.log_start_offset() != start;
+        match tidied {
+            Ok(_) => {
+                if moved && let Some(replica) = self.touch(&cell) {
+                    replica.watchers.fire_all();
+                }
+            }
+            Err(fault) => self.refused(&cell, crate::replica::Refused::Fault(fault), effects),
+        }
+        self.remove_later(removals);
+    }
+
+    /// A log directory is dead: its replicas serve nothing and acknowledge nothing (RELIABILITY: no retry, no ack, no
+    /// serving of pages that may never have reached the platter).
+    pub(super) fn directory_failed(&mut self, directory: usize, effects: &mut Vec<Effect>) {
+        for slot in 0..self.replicas.len() {
+            let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { continue };
+            if replica.directory != directory {
+                continue;
+            }
+            replica.state = State::Offline;
+            replica.show_role();
+            replica.watchers.fire_all();
+            self.fail_acks(slot, ErrorCode::KafkaStorageError, effects);
+            self.close_coordinator(slot, ErrorCode::NotCoordinator, effects);
+        }
+    }
+
+    /// The end: closes every log and answers what the checkpoints shall say, by directory.
+    pub fn close(&mut self, directories: &Directories) -> (Vec<(usize, DirectoryOffsets)>, Vec<(usize, Fault)>) {
+        let mut offsets: std::collections::BTreeMap<usize, DirectoryOffsets> = Default::default();
+        let mut faults = Vec::new();
+        for replica in self.replicas.drain(..).flatten() {
+            let replica: Replica = *replica;
+            replica.cell.set_role(crate::views::Role::Absent);
+            replica.cell.set_slot(None);
+            let alive = directories.get(replica.directory).is_some_and(|directory| !directory.is_failed());
+            if !alive || replica.log.log_end_offset() == 0 {
+                continue;
+            }
+            let name = (replica.topic.to_string(), replica.cell.key.partition);
+            match replica.log.close() {
+                Ok(closed) => offsets.entry(replica.directory).or_default().add(
+                    name,
+                    closed.recovery_point,
+                    closed.log_start_offset,
+                    closed.high_watermark,
+                ),
+                Err(fault) => faults.push((replica.directory, fault)),
+            }
+        }
+        (offsets.into_iter().collect(), faults)
+    }
+}

@@ -1,0 +1,315 @@
+//! What everybody may read of the topics on this node without entering a shard: per topic its settings, per partition who
+//! leads it and its newest [`LogView`]. The *structure* (which topics there are) has one writer, the publication of a new
+//! image; a cell's *content* has one writer, the partition's shard. Readers take no lock.
+
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use log::LogView;
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use wire::hash::StableMap;
+use wire::topic::TopicIdPartition;
+use wire::{ErrorCode, Str, Uuid};
+
+use crate::topic_settings::TopicSettings;
+
+/// The shard that owns a partition. Partitions of one topic go round, so that a topic spreads evenly.
+pub(crate) fn shard_of(key: &TopicIdPartition, shards: usize) -> usize {
+    let start = StableMap::<(), ()>::default().hasher().hash_one(key.topic_id);
+    let spread = start.wrapping_add(u64::from(key.partition.unsigned_abs()));
+    (spread % shards as u64) as usize
+}
+
+/// What this node is for a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// No replica here, or not opened yet.
+    Absent,
+    /// It leads in this epoch.
+    Leader { leader_epoch: i32 },
+    /// It follows in this epoch.
+    Follower { leader_epoch: i32 },
+    /// Its log directory is dead.
+    Offline,
+}
+
+impl Role {
+    fn to_word(self) -> u64 {
+        let (kind, epoch) = match self {
+            Role::Absent => (0, 0),
+            Role::Leader { leader_epoch } => (1, leader_epoch),
+            Role::Follower { leader_epoch } => (2, leader_epoch),
+            Role::Offline => (3, 0),
+        };
+        (kind << 32) | u64::from(epoch.cast_unsigned())
+    }
+
+    fn from_word(word: u64) -> Role {
+        let leader_epoch = ((word & u64::from(u32::MAX)) as u32).cast_signed();
+        match word >> 32 {
+            1 => Role::Leader { leader_epoch },
+            2 => Role::Follower { leader_epoch },
+            3 => Role::Offline,
+            _ => Role::Absent,
+        }
+    }
+}
+
+/// The slot of a partition without a replica here.
+const NO_SLOT: u32 = u32::MAX;
+
+/// One partition as readers see it.
+#[derive(Debug)]
+pub struct PartitionCell {
+    pub key: TopicIdPartition,
+    /// Index of the owning shard.
+    pub(crate) shard: usize,
+    /// Where the shard keeps the replica; [`NO_SLOT`] without one. Only the shard reads and writes it.
+    slot: AtomicU32,
+    role: AtomicU64,
+    view: ArcSwapOption<LogView>,
+}
+
+impl PartitionCell {
+    pub(crate) fn new(key: TopicIdPartition, shards: usize) -> PartitionCell {
+        PartitionCell {
+            key,
+            shard: shard_of(&key, shards),
+            slot: AtomicU32::new(NO_SLOT),
+            role: AtomicU64::new(Role::Absent.to_word()),
+            view: ArcSwapOption::empty(),
+        }
+    }
+
+    /// What this node is for the partition.
+    pub fn role(&self) -> Role {
+        Role::from_word(self.role.load(Ordering::Acquire))
+    }
+
+    /// The newest view, whatever the role.
+    pub fn view(&self) -> Option<Arc<LogView>> {
+        self.view.load_full()
+    }
+
+    /// The newest view, if this node leads and the epoch that the client knows (-1: it says none) is the current one.
+    pub fn leader_view(&self, current_leader_epoch: i32) -> Result<LeaderView, ErrorCode> {
+        let role = self.role();
+        let epoch = match role {
+            Role::Absent => return Err(ErrorCode::NotLeaderOrFollower),
+            Role::Offline => return Err(ErrorCode::KafkaStorageError),
+            Role::Leader { leader_epoch } | Role::Follower { leader_epoch } => leader_epoch,
+        };
+        check_epoch(current_leader_epoch, epoch)?;
+        if !matches!(role, Role::Leader { .. }) {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        let log = self.view.load();
+        if log.is_none() {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        Ok(LeaderView { leader_epoch: epoch, log })
+    }
+
+    /// Where the owning shard keeps the replica.
+    pub(crate) fn slot(&self) -> Option<usize> {
+        let slot = self.slot.load(Ordering::Relaxed);
+        if slot == NO_SLOT { None } else { Some(slot as usize) }
+    }
+
+    /// The owning shard put the replica there, or dropped it.
+    pub(crate) fn set_slot(&self, slot: Option<usize>) {
+        let slot = slot.and_then(|slot| u32::try_from(slot).ok()).unwrap_or(NO_SLOT);
+        self.slot.store(slot, Ordering::Relaxed);
+    }
+
+    /// The owning shard shows a new state.
+    pub(crate) fn publish(&self, view: Arc<LogView>) {
+        self.view.store(Some(view));
+    }
+
+    /// The owning shard changes what this node is. The view goes first, so that a leader always has one.
+    pub(crate) fn set_role(&self, role: Role) {
+        self.role.store(role.to_word(), Ordering::Release);
+    }
+}
+
+/// KIP-320: what a client that knows `asked` (-1: none) hears from a partition in `current`.
+pub(crate) fn check_epoch(asked: i32, current: i32) -> Result<(), ErrorCode> {
+    match asked {
+        -1 => Ok(()),
+        older if older < current => Err(ErrorCode::FencedLeaderEpoch),
+        newer if newer > current => Err(ErrorCode::UnknownLeaderEpoch),
+        _ => Ok(()),
+    }
+}
+
+/// A leader's log at one instant.
+pub struct LeaderView {
+    pub leader_epoch: i32,
+    log: Guard<Option<Arc<LogView>>>,
+}
+
+impl std::ops::Deref for LeaderView {
+    type Target = LogView;
+
+    fn deref(&self) -> &LogView {
+        match &*self.log {
+            Some(log) => log,
+            // `leader_view` refuses a cell without a view, and the guard does not change.
+            None => unreachable!("a leader's view is there"),
+        }
+    }
+}
+
+/// One topic as readers see it.
+#[derive(Debug)]
+pub struct TopicViews {
+    pub id: Uuid,
+    pub name: Str,
+    /// `__consumer_offsets` and its like: producers other than the broker's own may not write there.
+    pub internal: bool,
+    pub(crate) settings: ArcSwap<TopicSettings>,
+    /// By partition number, without gaps.
+    pub partitions: Vec<Arc<PartitionCell>>,
+}
+
+impl TopicViews {
+    /// The partition, if there is one of that number.
+    pub fn partition(&self, partition: i32) -> Option<&Arc<PartitionCell>> {
+        self.partitions.get(usize::try_from(partition).ok()?)
+    }
+}
+
+/// Buckets per index: with 100,000 topics a new topic copies two tables of 400 pointers.
+const BUCKETS: usize = 256;
+
+type Table<K> = StableMap<K, Arc<TopicViews>>;
+
+/// All topics that this node knows of, by id and by name.
+#[derive(Debug)]
+pub struct Views {
+    by_id: Box<[ArcSwap<Table<Uuid>>]>,
+    by_name: Box<[ArcSwap<Table<Str>>]>,
+}
+
+impl Default for Views {
+    fn default() -> Self {
+        // One empty table stands for all until a topic arrives.
+        let (ids, names) = (Arc::default(), Arc::default());
+        Views {
+            by_id: (0..BUCKETS).map(|_| ArcSwap::new(Arc::clone(&ids))).collect(),
+            by_name: (0..BUCKETS).map(|_| ArcSwap::new(Arc::clone(&names))).collect(),
+        }
+    }
+}
+
+fn bucket<K: Hash + ?Sized>(key: &K) -> usize {
+    // The high bits: the table inside the bucket uses the low ones.
+    (StableMap::<(), ()>::default().hasher().hash_one(key) >> 56) as usize % BUCKETS
+}
+
+impl Views {
+    /// The topic of that name.
+    pub fn by_name(&self, name: &str) -> Option<Arc<TopicViews>> {
+        self.by_name[bucket(name)].load().get(name).cloned()
+    }
+
+    /// The topic of that id.
+    pub fn by_id(&self, id: Uuid) -> Option<Arc<TopicViews>> {
+        self.by_id[bucket(&id)].load().get(&id).cloned()
+    }
+
+    /// All topics, in no particular order.
+    pub fn all(&self) -> Vec<Arc<TopicViews>> {
+        self.by_id.iter().flat_map(|table| table.load().values().cloned().collect::<Vec<_>>()).collect()
+    }
+
+    /// Publishes added and grown topics and withdraws deleted ones. Only the publication of an image calls this.
+    pub(crate) fn change(&self, set: &[Arc<TopicViews>], gone: &[Arc<TopicViews>]) {
+        let ids: Vec<_> = set.iter().map(|t| (t.id, Some(t))).chain(gone.iter().map(|t| (t.id, None))).collect();
+        change_table(&self.by_id, ids, |_, _| true);
+        // Deleted first: a topic of the same name may have been made in the same image.
+        let names: Vec<_> = gone
+            .iter()
+            .map(|t| (t.name.clone(), None))
+            .chain(set.iter().map(|t| (t.name.clone(), Some(t))))
+            .collect();
+        change_table(&self.by_name, names, |old, name| {
+            old.is_none_or(|old| gone.iter().any(|t| t.id == old.id && t.name == *name))
+        });
+    }
+}
+
+/// Copies each bucket that changes once. `may_remove` says whether the entry found is the one meant.
+fn change_table<K: Hash + Eq + Clone>(
+    buckets: &[ArcSwap<Table<K>>],
+    mut changes: Vec<(K, Option<&Arc<TopicViews>>)>,
+    may_remove: impl Fn(Option<&Arc<TopicViews>>, &K) -> bool,
+) {
+    changes.sort_by_key(|(key, _)| bucket(key));
+    for group in changes.chunk_by(|(a, _), (b, _)| bucket(a) == bucket(b)) {
+        let Some((first, _)) = group.first() else { continue };
+        let cell = &buckets[bucket(first)];
+        let mut table = Table::clone(&cell.load());
+        for (key, topic) in group {
+            match topic {
+                Some(topic) => drop(table.insert(key.clone(), Arc::clone(topic))),
+                None if may_remove(table.get(key), key) => drop(table.remove(key)),
+                None => {}
+            }
+        }
+        cell.store(Arc::new(table));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topic(name: &str, id: u64) -> Arc<TopicViews> {
+        Arc::new(TopicViews {
+            id: Uuid::from_halves(id, id),
+            name: Str::from(name),
+            internal: false,
+            settings: ArcSwap::default(),
+            partitions: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn a_topic_made_again_under_its_old_name_is_found_by_name_and_by_its_new_id_only() {
+        let views = Views::default();
+        let (old, new) = (topic("t", 1), topic("t", 2));
+        views.change(&[Arc::clone(&old)], &[]);
+        views.change(&[Arc::clone(&new)], &[Arc::clone(&old)]);
+        assert_eq!(views.by_name("t").map(|t| t.id), Some(new.id));
+        assert!(views.by_id(old.id).is_none());
+        assert!(views.by_id(new.id).is_some());
+        views.change(&[], &[new]);
+        assert!(views.by_name("t").is_none());
+        assert!(views.all().is_empty());
+    }
+
+    #[test]
+    fn roles_survive_the_word_they_are_packed_into() {
+        for role in [
+            Role::Absent,
+            Role::Offline,
+            Role::Leader { leader_epoch: 0 },
+            Role::Leader { leader_epoch: i32::MAX },
+            Role::Follower { leader_epoch: 7 },
+        ] {
+            assert_eq!(Role::from_word(role.to_word()), role);
+        }
+    }
+
+    #[test]
+    fn partitions_of_a_topic_spread_over_all_shards() {
+        let count = |shard| {
+            (0..16)
+                .filter(|&partition| shard_of(&TopicIdPartition::new(Uuid::from_halves(5, 9), partition), 4) == shard)
+                .count()
+        };
+        assert_eq!([count(0), count(1), count(2), count(3)], [4; 4]);
+    }
+}
