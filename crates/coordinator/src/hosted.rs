@@ -387,7 +387,7 @@ impl<M: Machine> Hosted<M> {
     }
 
     fn time_out_answers(&mut self, now_ms: i64, replies: &mut Vec<Reply<M::Answer>>) {
-        if !self.parked.front().is_some_and(|parked| parked.deadline_ms <= now_ms) {
+        if self.parked.front().is_none_or(|parked| parked.deadline_ms > now_ms) {
             return;
         }
         let error = write_refusal(ErrorCode::RequestTimedOut);

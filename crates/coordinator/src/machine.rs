@@ -69,7 +69,7 @@ pub enum TimerChange<K> {
 }
 
 /// What a command comes to.
-pub struct Decision<M: Machine + ?Sized> {
+pub struct Decision<M: Machine> {
     /// To be appended and applied, in this order.
     pub records: Vec<M::Record>,
     /// The records may be spread over several batches; otherwise they are one batch, or none is written.

@@ -93,7 +93,6 @@ fn describe(group: &ClassicGroup) -> DescribedGroup {
         // What members say is only agreed upon in a stable group.
         member_metadata: protocol.as_ref().map(|name| member.metadata_of(Some(name))).unwrap_or_default(),
         member_assignment: member.assignment.clone(),
-        ..DescribedGroupMember::default()
     });
     DescribedGroup {
         group_id: group.id.clone(),
@@ -127,6 +126,5 @@ fn list(group: &ClassicGroup) -> ListedGroup {
         protocol_type: group.protocol_type.clone().unwrap_or_default(),
         group_state: Str::from_static(group.state().name()),
         group_type: Str::from_static(CLASSIC_TYPE),
-        ..ListedGroup::default()
     }
 }

@@ -79,7 +79,6 @@ pub fn no_offset(partition_index: i32, error: ErrorCode) -> OffsetFetchResponseP
         committed_leader_epoch: -1,
         metadata: Some(Str::new()),
         error_code: error.code(),
-        ..OffsetFetchResponsePartitions::default()
     }
 }
 
@@ -95,7 +94,6 @@ pub fn offset_fetch_response(
     let topics = group.topics.into_iter().map(|topic| OffsetFetchResponseTopic {
         name: topic.name,
         partitions: topic.partitions.into_iter().map(top_level_partition).collect(),
-        ..OffsetFetchResponseTopic::default()
     });
     OffsetFetchResponse { error_code: group.error_code, topics: topics.collect(), ..Default::default() }
 }
@@ -107,6 +105,5 @@ fn top_level_partition(partition: OffsetFetchResponsePartitions) -> OffsetFetchR
         committed_leader_epoch: partition.committed_leader_epoch,
         metadata: partition.metadata,
         error_code: partition.error_code,
-        ..OffsetFetchResponsePartition::default()
     }
 }

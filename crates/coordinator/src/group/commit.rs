@@ -81,7 +81,6 @@ impl GroupMachine {
                 topic_response.partitions.push(OffsetCommitResponsePartition {
                     partition_index: partition.partition_index,
                     error_code: error.code(),
-                    ..OffsetCommitResponsePartition::default()
                 });
             }
             response.topics.push(topic_response);
@@ -139,7 +138,6 @@ impl GroupMachine {
                 topic_response.partitions.push(TxnOffsetCommitResponsePartition {
                     partition_index: partition.partition_index,
                     error_code: error.code(),
-                    ..TxnOffsetCommitResponsePartition::default()
                 });
             }
             response.topics.push(topic_response);
@@ -177,10 +175,10 @@ impl GroupMachine {
             return Ok(());
         }
         // A commit is a sign of life.
-        if let Some(group) = soft.classic.get(group_id) {
-            if matches!(group.state(), ClassicState::Stable | ClassicState::PreparingRebalance) {
-                group.renew_session(turn, committer.member_id);
-            }
+        if let Some(group) = soft.classic.get(group_id)
+            && matches!(group.state(), ClassicState::Stable | ClassicState::PreparingRebalance)
+        {
+            group.renew_session(turn, committer.member_id);
         }
         Ok(())
     }
@@ -242,11 +240,9 @@ impl GroupMachine {
                     index,
                 ));
             }
-            response.partitions.push(OffsetDeleteResponsePartition {
-                partition_index: index,
-                error_code: error.code(),
-                ..OffsetDeleteResponsePartition::default()
-            });
+            response
+                .partitions
+                .push(OffsetDeleteResponsePartition { partition_index: index, error_code: error.code() });
         }
         response
     }

@@ -31,7 +31,6 @@ impl GroupMachine {
                             self.fetch_one(&group.group_id, &topic.name, *partition, id, require_stable)
                         })
                         .collect(),
-                    ..OffsetFetchResponseTopics::default()
                 })
                 .collect(),
             None => self.fetch_all(&group.group_id, require_stable),

@@ -22,6 +22,8 @@ mod partition;
 pub mod records;
 mod refuse;
 pub mod state;
+#[cfg(test)]
+mod tests;
 
 pub use command::{Caller, DeletedTopic, GroupAnswer, GroupCommand, GroupTimer};
 pub use config::GroupConfig;

@@ -47,7 +47,6 @@ impl GroupRecord {
             session_timeout: member.session_timeout_ms,
             subscription: member.metadata_of(group.protocol_name.as_ref()),
             assignment: assignment.get(&member.id).cloned().unwrap_or_default(),
-            ..MemberMetadata::default()
         });
         let value = GroupMetadataValue {
             protocol_type: group.protocol_type.clone().unwrap_or_default(),
@@ -56,7 +55,6 @@ impl GroupRecord {
             leader: group.leader.clone(),
             current_state_timestamp: group.state_timestamp_ms.unwrap_or(-1),
             members: members.collect(),
-            ..GroupMetadataValue::default()
         };
         GroupRecord::GroupMetadata { group: group.id.clone(), value: Some(Arc::new(value)) }
     }
@@ -70,7 +68,6 @@ impl GroupRecord {
             leader: None,
             current_state_timestamp: group.state_timestamp_ms.unwrap_or(-1),
             members: Vec::new(),
-            ..GroupMetadataValue::default()
         };
         GroupRecord::GroupMetadata { group: group.id.clone(), value: Some(Arc::new(value)) }
     }

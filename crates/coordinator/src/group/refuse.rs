@@ -76,17 +76,9 @@ fn offset_commit_topic(
     partitions: impl Iterator<Item = i32>,
     error: ErrorCode,
 ) -> OffsetCommitResponseTopic {
-    let partitions = partitions.map(|partition_index| OffsetCommitResponsePartition {
-        partition_index,
-        error_code: error.code(),
-        ..OffsetCommitResponsePartition::default()
-    });
-    OffsetCommitResponseTopic {
-        topic_id,
-        name: name.clone(),
-        partitions: partitions.collect(),
-        ..OffsetCommitResponseTopic::default()
-    }
+    let partitions = partitions
+        .map(|partition_index| OffsetCommitResponsePartition { partition_index, error_code: error.code() });
+    OffsetCommitResponseTopic { topic_id, name: name.clone(), partitions: partitions.collect() }
 }
 
 /// The same error at every partition.
@@ -100,10 +92,8 @@ pub fn txn_offset_commit(request: &TxnOffsetCommitRequest, error: ErrorCode) -> 
             .map(|partition| TxnOffsetCommitResponsePartition {
                 partition_index: partition.partition_index,
                 error_code: error.code(),
-                ..TxnOffsetCommitResponsePartition::default()
             })
             .collect(),
-        ..TxnOffsetCommitResponseTopic::default()
     });
     TxnOffsetCommitResponse { topics: topics.collect(), ..TxnOffsetCommitResponse::default() }
 }

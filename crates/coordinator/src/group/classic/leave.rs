@@ -99,7 +99,6 @@ fn member_response(identity: &MemberIdentity, error: ErrorCode) -> MemberRespons
         member_id: identity.member_id.clone(),
         group_instance_id: identity.group_instance_id.clone(),
         error_code: error.code(),
-        ..MemberResponse::default()
     }
 }
 

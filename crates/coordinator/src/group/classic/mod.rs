@@ -16,7 +16,7 @@ mod join;
 mod leave;
 mod member;
 mod rebalance;
-mod subscription;
+pub(in crate::group) mod subscription;
 mod sync;
 
 pub use member::{Member, Protocol, Waiting};
@@ -302,7 +302,6 @@ impl ClassicGroup {
             member_id: member.id.clone(),
             group_instance_id: member.instance_id.clone(),
             metadata: member.metadata_of(self.protocol_name.as_ref()),
-            ..JoinGroupResponseMember::default()
         });
         members.collect()
     }
@@ -356,5 +355,24 @@ impl ClassicGroup {
     /// The current assignment of every member.
     fn assignment(&self) -> BTreeMap<Str, Bytes> {
         self.members.values().map(|member| (member.id.clone(), member.assignment.clone())).collect()
+    }
+
+    /// The invariants that the fields promise.
+    #[cfg(test)]
+    pub fn check(&self) {
+        let waiting = self.members.values().filter(|member| member.awaiting_join.is_some()).count();
+        assert_eq!(self.awaiting_join, waiting, "awaiting_join of {}", self.id);
+        let mut supported: BTreeMap<Str, usize> = BTreeMap::new();
+        for protocol in self.members.values().flat_map(|member| &member.protocols) {
+            *supported.entry(protocol.name.clone()).or_default() += 1;
+        }
+        assert_eq!(self.supported, supported, "supported protocols of {}", self.id);
+        for (instance_id, member_id) in &self.static_members {
+            let member = self.members.get(member_id).expect("a static member is a member");
+            assert_eq!(member.instance_id.as_ref(), Some(instance_id));
+        }
+        assert!(self.leader.as_ref().is_none_or(|leader| self.members.contains_key(leader)));
+        assert_eq!(self.is_empty() && !self.members.is_empty(), false, "an empty group has members");
+        assert!(self.pending_join.iter().all(|member_id| !self.members.contains_key(member_id)));
     }
 }

@@ -26,7 +26,7 @@ impl ClassicGroup {
 }
 
 /// The topics of a `ConsumerProtocolSubscription`, any version from 0.
-fn subscription_topics(metadata: &Bytes) -> Option<Vec<Str>> {
+pub(in crate::group) fn subscription_topics(metadata: &Bytes) -> Option<Vec<Str>> {
     let mut rest = metadata.as_ref();
     let version = i16::from_be_bytes(*take::<2>(&mut rest)?);
     if version < 0 {

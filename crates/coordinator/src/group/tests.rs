@@ -1,0 +1,8 @@
+//! The group coordinator as dialogue (`testscripts/`), and under seeded random commands.
+
+mod rig;
+mod script;
+mod words;
+
+mod random;
+mod scripts;
