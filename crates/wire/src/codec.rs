@@ -105,17 +105,31 @@ macro_rules! fields {
                 _: bool,
             ) -> Result<(), $crate::codec::DecodeError> {
                 $(if true $(&& $present)? {
-                    self.$field.decode_from(from, $version, false $(|| $null)?)?;
+                    $crate::codec::Decode::decode_from(&mut self.$field, from, $version, false $(|| $null)?)?;
                 })*
-                if from.flexible() {
-                    let mut tags = from.tags()?;
-                    while let Some(tag) = from.next_tag(&mut tags)? {
-                        match tag {
-                            $($tag if true $(&& $tag_present)? => {
-                                self.$tagged.decode_tagged(from, $version, false $(|| $tag_null)?)?
-                            })*
-                            _ => from.skip_tag(&tags)?,
-                        }
+                if from.flexible() && let Some(tags) = from.tags()? {
+                    self.decode_tags(from, $version, tags)?;
+                }
+                Ok(())
+            }
+        }
+
+        impl $name {
+            /// Apart, so that the usual struct without tagged fields is read by lean code.
+            #[inline(never)]
+            #[allow(unused_variables, reason = "a struct without tagged fields passes over all")]
+            fn decode_tags(
+                &mut self,
+                from: &mut $crate::codec::Decoder,
+                $version: i16,
+                mut tags: $crate::codec::Tags,
+            ) -> Result<(), $crate::codec::DecodeError> {
+                while let Some(tag) = from.next_tag(&mut tags)? {
+                    match tag {
+                        $($tag if true $(&& $tag_present)? => {
+                            $crate::codec::Decode::decode_tagged(&mut self.$tagged, from, $version, false $(|| $tag_null)?)?
+                        })*
+                        _ => from.skip_tag(&tags)?,
                     }
                 }
                 Ok(())
@@ -126,14 +140,14 @@ macro_rules! fields {
             #[allow(unused_variables, reason = "a struct whose fields are in every version")]
             fn encode_to(&self, to: &mut $crate::codec::Encoder, $version: i16, _: bool) {
                 $(if true $(&& $present)? {
-                    self.$field.encode_to(to, $version, false $(|| $null)?);
+                    $crate::codec::Encode::encode_to(&self.$field, to, $version, false $(|| $null)?);
                 })*
                 if to.flexible() {
                     let count = 0 $(+ u32::from(self.$tagged != $default $(&& $tag_present)?))*;
                     to.unsigned_varint(count);
                     $(if self.$tagged != $default $(&& $tag_present)? {
                         let start = to.begin_tag($tag);
-                        self.$tagged.encode_tagged(to, $version, false $(|| $tag_null)?);
+                        $crate::codec::Encode::encode_tagged(&self.$tagged, to, $version, false $(|| $tag_null)?);
                         to.end_tag(start);
                     })*
                 }

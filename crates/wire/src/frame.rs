@@ -103,7 +103,7 @@ impl ResponseHeader {
 }
 
 fn skip_tags(from: &mut Decoder) -> Result<(), DecodeError> {
-    let mut tags = from.tags()?;
+    let Some(mut tags) = from.tags()? else { return Ok(()) };
     while from.next_tag(&mut tags)?.is_some() {
         from.skip_tag(&tags)?;
     }

@@ -12,6 +12,7 @@ macro_rules! catalog {
 
 mod catalog;
 mod defaults;
+mod hostile;
 
 use wire::codec::Message;
 

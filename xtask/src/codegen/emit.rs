@@ -194,7 +194,7 @@ fn conditions(field: &Field, message: &Message) -> String {
         let low = (versions.low > message.versions.low).then(|| format!("version >= {}", versions.low));
         let high = (versions.high < message.versions.high).then(|| format!("version <= {}", versions.high));
         match (low, high) {
-            (Some(low), Some(high)) => Some(format!("({low} && {high})")),
+            (Some(_), Some(_)) => Some(format!("({}..={}).contains(&version)", versions.low, versions.high)),
             (low, high) => low.or(high),
         }
     };

@@ -209,11 +209,11 @@ fn elements<T: Decode + Default>(
     version: i16,
     count: usize,
 ) -> Result<Vec<T>, DecodeError> {
-    let mut elements = Vec::with_capacity(count);
-    for _ in 0..count {
-        let mut element = T::default();
+    // Each is read where it stays: building it on the stack and moving it costs more than the reading.
+    let mut elements = Vec::new();
+    elements.resize_with(count, T::default);
+    for element in &mut elements {
         element.decode_from(from, version, false)?;
-        elements.push(element);
     }
     Ok(elements)
 }

@@ -122,7 +122,7 @@ pub struct ForgottenTopic {
 }
 
 fields! { ForgottenTopic(version) min 3 {
-    topic if (version >= 7 && version <= 12);
+    topic if (7..=12).contains(&version);
     topic_id if version >= 13;
     partitions;
 } tags {

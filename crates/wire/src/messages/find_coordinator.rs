@@ -48,7 +48,7 @@ impl Default for FindCoordinatorResponse {
 fields! { FindCoordinatorResponse(version) min 6 {
     throttle_time_ms if version >= 1;
     error_code if version <= 3;
-    error_message if (version >= 1 && version <= 3), null true;
+    error_message if (1..=3).contains(&version), null true;
     node_id if version <= 3;
     host if version <= 3;
     port if version <= 3;

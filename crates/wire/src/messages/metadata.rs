@@ -26,7 +26,7 @@ impl Default for MetadataRequest {
 fields! { MetadataRequest(version) min 4 {
     topics, null version >= 1;
     allow_auto_topic_creation if version >= 4;
-    include_cluster_authorized_operations if (version >= 8 && version <= 10);
+    include_cluster_authorized_operations if (8..=10).contains(&version);
     include_topic_authorized_operations if version >= 8;
 } tags {
 } }
@@ -83,7 +83,7 @@ fields! { MetadataResponse(version) min 8 {
     cluster_id if version >= 2, null true;
     controller_id if version >= 1;
     topics;
-    cluster_authorized_operations if (version >= 8 && version <= 10);
+    cluster_authorized_operations if (8..=10).contains(&version);
     error_code if version >= 13;
 } tags {
 } }

@@ -25,7 +25,7 @@ impl Default for OffsetFetchRequest {
 
 fields! { OffsetFetchRequest(version) min 3 {
     group_id if version <= 7;
-    topics if version <= 7, null (version >= 2 && version <= 7);
+    topics if version <= 7, null (2..=7).contains(&version);
     groups if version >= 8;
     require_stable if version >= 7;
 } tags {
@@ -82,7 +82,7 @@ pub struct OffsetFetchRequestTopics {
 }
 
 fields! { OffsetFetchRequestTopics(version) min 2 {
-    name if (version >= 8 && version <= 9);
+    name if (8..=9).contains(&version);
     topic_id if version >= 10;
     partition_indexes;
 } tags {
@@ -100,7 +100,7 @@ pub struct OffsetFetchResponse {
 fields! { OffsetFetchResponse(version) min 4 {
     throttle_time_ms if version >= 3;
     topics if version <= 7;
-    error_code if (version >= 2 && version <= 7);
+    error_code if (2..=7).contains(&version);
     groups if version >= 8;
 } tags {
 } }
@@ -144,7 +144,7 @@ impl Default for OffsetFetchResponsePartition {
 fields! { OffsetFetchResponsePartition(version) min 16 {
     partition_index;
     committed_offset;
-    committed_leader_epoch if (version >= 5 && version <= 7);
+    committed_leader_epoch if (5..=7).contains(&version);
     metadata, null true;
     error_code;
 } tags {
@@ -174,7 +174,7 @@ pub struct OffsetFetchResponseTopics {
 }
 
 fields! { OffsetFetchResponseTopics(version) min 2 {
-    name if (version >= 8 && version <= 9);
+    name if (8..=9).contains(&version);
     topic_id if version >= 10;
     partitions;
 } tags {

@@ -83,7 +83,7 @@ fields! { OffsetCommitValue(version) min 18 {
     leader_epoch if version >= 3;
     metadata;
     commit_timestamp;
-    expire_timestamp if (version >= 1 && version <= 1);
+    expire_timestamp if (1..=1).contains(&version);
 } tags {
     0 topic_id if version >= 4, default Uuid::ZERO;
 } }
