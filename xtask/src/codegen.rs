@@ -59,7 +59,6 @@ fn crate_folder() -> PathBuf {
 }
 
 /// All schemas, APIs first, by file name.
-#[allow(dead_code, reason = "for the differential stage")]
 pub fn schemas() -> Result<Vec<(String, Schema)>> {
     read(&crate_folder())
 }

@@ -2,6 +2,7 @@
 //! an interpreter of its own, are read and written back by our generated code and by the reference jars. Bytes and
 //! values must agree among all three. Needs Java and Maven.
 
+pub mod facts;
 mod value;
 
 use std::io::Write;
@@ -11,8 +12,11 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use crate::codegen::{emit::Names, schemas};
+use crate::oracle::Oracle;
+use crate::stages::Bench;
+use crate::tally::Tally;
 use crate::workspace::{Workspace, cargo};
-use value::{Random, Value};
+use value::Random;
 
 /// Cases per message and version, unless told otherwise.
 const CASES: usize = 40;
@@ -40,16 +44,28 @@ pub fn command(arguments: &[String]) -> Result<bool> {
     Ok(differences.1.is_empty())
 }
 
+/// The stage: the schemas say what the reference's classes say, and both codecs agree.
+pub fn stage(bench: &Bench) -> Result<Tally> {
+    let stale = facts::stale(&bench.workspace)?;
+    for name in &stale {
+        println!("   not what the reference has: crates/wire/schema/{name}");
+    }
+    let mut tally = Tally::one("schemas against the reference's classes", stale.is_empty());
+    let (cases, differing) = differences(&bench.workspace, 1, 10)?;
+    for line in differing.iter().take(5) {
+        println!("   {line}");
+    }
+    let name = format!("{cases} messages through our codec and the reference's");
+    tally.check(&name, differing.is_empty());
+    Ok(tally)
+}
+
 /// The number of cases, and a line for each that differs.
 pub fn differences(workspace: &Workspace, seed: u64, cases: usize) -> Result<(usize, Vec<String>)> {
     let cases = make(seed, cases)?;
     let input: String = cases.iter().map(|case| format!("{}\n", case.input)).collect();
-    let jars = std::env::var("KAFKA_JARS").context("KAFKA_JARS: the directory of the reference jars")?;
-    let mut java = Command::new("java");
-    let list: Vec<String> = std::fs::read_dir(&jars)?
-        .map(|entry| Ok(entry?.path().display().to_string()))
-        .collect::<Result<_>>()?;
-    java.arg("-cp").arg(list.join(":"));
+    let oracle = Oracle::install(workspace)?;
+    let mut java = oracle.java("512m", &[]);
     java.arg(workspace.root.join("xtask/java/Recode.java"));
     let theirs = converse(java, &input)?;
     let mut rust = Command::new(cargo());
@@ -111,6 +127,3 @@ fn converse(mut command: Command, input: &str) -> Result<Vec<String>> {
     ensure!(output.status.success(), "{program}: {}", output.status);
     Ok(String::from_utf8(output.stdout)?.lines().map(str::to_string).collect())
 }
-
-#[allow(dead_code, reason = "names the type that the cases are made of")]
-type Values = Vec<Value>;

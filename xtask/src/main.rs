@@ -41,6 +41,11 @@ const CHORES: &[Chore] = &[
         run: codegen::command,
     },
     Chore {
+        name: "schema-facts",
+        about: "the schemas as the reference jars have them; `--check` only tells which differ",
+        run: differential::facts::command,
+    },
+    Chore {
         name: "differential",
         about: "[seed] [cases]: every message in every version against the reference jars",
         run: differential::command,

@@ -53,6 +53,11 @@ const STAGES: &[Stage] = &[
     Stage { name: "tidy", about: "import rules, heads, sizes, dependencies", run: tidy_tree },
     Stage { name: "clippy", about: "cargo clippy, warnings denied", run: clippy },
     Stage { name: "unit", about: "cargo test --workspace", run: unit },
+    Stage {
+        name: "differential",
+        about: "every message in every version through our codec and the reference's",
+        run: crate::differential::stage,
+    },
     Stage { name: "build", about: "the release binary", run: build },
     Stage { name: "clients", about: "kcat, Python, JavaScript and Java clients", run: clients::run },
     Stage {
