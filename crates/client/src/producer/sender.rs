@@ -294,7 +294,11 @@ impl Sender {
 
 async fn ask_for_identity(shared: &Shared) -> Result<(i64, i16)> {
     let request =
-        InitProducerIdRequest { transaction_timeout_ms: i32::MAX, ..InitProducerIdRequest::default() };
+        InitProducerIdRequest {
+        transactional_id: None,
+        transaction_timeout_ms: i32::MAX,
+        ..InitProducerIdRequest::default()
+    };
     let mut attempts = shared.cluster.attempts(shared.options.delivery_timeout, "get a producer id");
     loop {
         let answer = shared.cluster.call_any(&request).await.and_then(|answer| {
