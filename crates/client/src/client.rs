@@ -1,10 +1,12 @@
 //! `Client`: one view of one cluster, from which producers, consumers and admins are made. They share its metadata.
 
 use crate::cluster::Cluster;
+use crate::consumer::ConsumerBuilder;
 use crate::error::Result;
 use crate::options::{ClientOptions, parse_bootstrap};
 use crate::producer::ProducerBuilder;
 use crate::properties::Properties;
+use wire::Str;
 
 /// A connection to a cluster; clones share it.
 #[derive(Debug, Clone)]
@@ -32,6 +34,16 @@ impl Client {
         let cluster = Cluster::new(options);
         cluster.any_connection().await?;
         Ok(Client { cluster })
+    }
+
+    /// A member of a group, to be configured.
+    pub fn consumer(&self, group_id: impl Into<Str>) -> ConsumerBuilder {
+        ConsumerBuilder::new(self.cluster.clone(), Some(group_id.into()))
+    }
+
+    /// A reader of chosen partitions without a group, to be configured.
+    pub fn reader(&self) -> ConsumerBuilder {
+        ConsumerBuilder::new(self.cluster.clone(), None)
     }
 
     /// A producer to be configured.

@@ -17,6 +17,8 @@ mod client;
 mod cluster;
 mod consumer;
 mod error;
+mod group_offsets;
+mod offsets;
 mod options;
 mod producer;
 mod properties;
@@ -24,7 +26,14 @@ mod record;
 
 pub use client::Client;
 pub use cluster::metadata::{Broker, Metadata, Partition, Topic};
+pub use consumer::assignor::{Assignor, RebalanceProtocol};
+pub use consumer::{
+    Consumer, ConsumerBuilder, ConsumerHandle, ConsumerOptions, GroupMembership, ListenerFuture, OffsetReset,
+    RebalanceListener, parse_iso_duration,
+};
 pub use error::{Error, Result};
+pub use group_offsets::CommittedOffset;
+pub use offsets::{IsolationLevel, ListedOffset, OffsetSpec};
 pub use options::{ClientOptions, parse_bootstrap};
 pub use producer::partitioner::{
     Partition as PartitionChoice, Partitioner, crc32_partition, murmur2_partition,

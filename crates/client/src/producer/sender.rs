@@ -293,8 +293,7 @@ impl Sender {
 }
 
 async fn ask_for_identity(shared: &Shared) -> Result<(i64, i16)> {
-    let request =
-        InitProducerIdRequest {
+    let request = InitProducerIdRequest {
         transactional_id: None,
         transaction_timeout_ms: i32::MAX,
         ..InitProducerIdRequest::default()

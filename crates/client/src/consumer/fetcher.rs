@@ -1,0 +1,431 @@
+//! The consumer's fetching task: finds positions, keeps one fetch in flight per leader, reads ahead within a bound.
+//! Small tasks do the waiting and report back. Never delivers: it only fills the queue that `poll` empties.
+//!
+//! KIP-320 in part: fetches carry the leader's epoch, so that a stale leader or reader is noticed; positions are not
+//! validated against a new leader yet. Fetch sessions (KIP-227) and fetching from followers (KIP-392) are not used.
+
+use super::Shared;
+use super::positions::{Assigned, Cursor, Place, reset_place};
+use super::records::Fetched;
+use crate::cluster::metadata::Metadata;
+use crate::cluster::pool::Pool;
+use crate::error::{Error, Result};
+use crate::group_offsets::{self, PerPartition};
+use crate::offsets::{Listed, OffsetSpec, list_offsets};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc;
+use wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData};
+use wire::record_batch::RecordBatch;
+use wire::topic::TopicPartition;
+use wire::{ApiKey, ErrorCode, Uuid};
+
+/// The first Fetch version that names topics by id (KIP-516).
+const TOPIC_IDS_FROM: i16 = 13;
+
+/// Runs until the consumer is gone.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let (reports, mut inbox) = mpsc::unbounded_channel();
+    let mut fetcher = Fetcher {
+        shared: shared.clone(),
+        pool: Arc::default(),
+        reports,
+        busy: BTreeSet::new(),
+        asking_for_metadata: false,
+        backing_off: BTreeSet::new(),
+    };
+    while !shared.is_closing() {
+        fetcher.start_what_can_start();
+        tokio::select! {
+            report = inbox.recv() => {
+                if let Some(report) = report {
+                    fetcher.hear(report);
+                }
+                while let Ok(report) = inbox.try_recv() {
+                    fetcher.hear(report);
+                }
+            }
+            () = shared.fetch_wake.notified() => {}
+        }
+    }
+    // What is queued refers back to what holds the queue.
+    let undelivered = std::mem::take(&mut *shared.ready.lock());
+    drop(undelivered);
+}
+
+/// What a fetch was made of.
+type Asked = BTreeMap<TopicPartition, (Arc<Cursor>, i64)>;
+
+enum Report {
+    Fetched { node: i32, asked: Asked, answer: Result<FetchResponse> },
+    Rested { node: i32 },
+    Committed { targets: Vec<TopicPartition>, answer: Result<PerPartition<group_offsets::CommittedOffset>> },
+    Listed { wanted: BTreeMap<TopicPartition, OffsetSpec>, answer: Listed },
+    Metadata,
+}
+
+struct Fetcher {
+    shared: Arc<Shared>,
+    pool: Arc<Pool>,
+    reports: mpsc::UnboundedSender<Report>,
+    /// Leaders with a fetch in flight.
+    busy: BTreeSet<i32>,
+    /// Leaders that failed a moment ago.
+    backing_off: BTreeSet<i32>,
+    asking_for_metadata: bool,
+}
+
+impl Fetcher {
+    fn start_what_can_start(&mut self) {
+        self.find_positions();
+        let metadata = self.shared.cluster.metadata();
+        if self.shared.cluster.is_stale() {
+            self.ask_for_metadata();
+        }
+        if self.shared.buffered.load(std::sync::atomic::Ordering::Acquire)
+            >= self.shared.options.read_ahead_bytes
+        {
+            return;
+        }
+        let (by_leader, homeless) = self.fetchable(&metadata);
+        if homeless {
+            self.ask_for_metadata();
+        }
+        for (node, asked) in by_leader {
+            self.fetch(&metadata, node, asked);
+        }
+    }
+
+    /// Leader → what can be fetched from it now; and whether some partition has no known leader.
+    fn fetchable(&self, metadata: &Metadata) -> (BTreeMap<i32, Asked>, bool) {
+        let mut by_leader: BTreeMap<i32, Asked> = BTreeMap::new();
+        let mut homeless = false;
+        let positions = self.shared.positions.lock();
+        for (target, assigned) in positions.iter() {
+            let Some(cursor) = assigned.cursor().filter(|_| !assigned.paused) else { continue };
+            match metadata.leader(&target.topic, target.partition) {
+                None => homeless = true,
+                Some((node, _epoch)) if self.busy.contains(&node) || self.backing_off.contains(&node) => {}
+                Some((node, _epoch)) => {
+                    let asked = by_leader.entry(node).or_default();
+                    asked.insert(target.clone(), (cursor.clone(), assigned.fetch_offset));
+                }
+            }
+        }
+        (by_leader, homeless)
+    }
+
+    fn fetch(&mut self, metadata: &Metadata, node: i32, asked: Asked) {
+        let (request, by_id) = self.request(metadata, &asked);
+        let cap = if by_id { i16::MAX } else { TOPIC_IDS_FROM - 1 };
+        let (shared, pool, reports) = (self.shared.clone(), self.pool.clone(), self.reports.clone());
+        self.busy.insert(node);
+        tokio::spawn(async move {
+            let answer = async {
+                let connection = pool.connection(&shared.cluster, node).await?;
+                let version = connection.version(ApiKey::Fetch, cap)?;
+                let timeout = shared.cluster.options().request_timeout + shared.options.fetch_max_wait;
+                connection.send(&request, version, timeout).await
+            };
+            let answer = answer.await;
+            let _ = reports.send(Report::Fetched { node, asked, answer });
+        });
+    }
+
+    fn request(&self, metadata: &Metadata, asked: &Asked) -> (FetchRequest, bool) {
+        let options = &self.shared.options;
+        let mut topics: Vec<FetchTopic> = Vec::new();
+        for (target, (_cursor, offset)) in asked {
+            if topics.last().is_none_or(|topic| topic.topic != target.topic) {
+                let topic_id = metadata.topics.get(&target.topic).map_or(Uuid::ZERO, |topic| topic.id);
+                topics.push(FetchTopic { topic: target.topic.clone(), topic_id, ..FetchTopic::default() });
+            }
+            let partition = FetchPartition {
+                partition: target.partition,
+                current_leader_epoch: metadata
+                    .leader(&target.topic, target.partition)
+                    .map_or(-1, |leader| leader.1),
+                fetch_offset: *offset,
+                partition_max_bytes: options.partition_fetch_bytes,
+                ..FetchPartition::default()
+            };
+            topics.last_mut().expect("pushed above").partitions.push(partition);
+        }
+        let by_id = topics.iter().all(|topic| !topic.topic_id.is_zero());
+        let request = FetchRequest {
+            max_wait_ms: options.fetch_max_wait.as_millis() as i32,
+            min_bytes: options.fetch_min_bytes,
+            max_bytes: options.fetch_max_bytes,
+            isolation_level: options.isolation as i8,
+            topics,
+            rack_id: self.shared.cluster.options().rack.as_deref().unwrap_or("").into(),
+            ..FetchRequest::default()
+        };
+        (request, by_id)
+    }
+
+    fn hear(&mut self, report: Report) {
+        match report {
+            Report::Fetched { node, asked, answer } => {
+                self.busy.remove(&node);
+                match answer.and_then(|answer| self.fetched(&asked, answer)) {
+                    Ok(()) => {}
+                    Err(error) if error.is_retriable() => {
+                        tracing::debug!(node, %error, "a fetch failed");
+                        self.ask_for_metadata();
+                        self.rest(node);
+                    }
+                    Err(error) => {
+                        self.shared.tell(error);
+                        self.rest(node);
+                    }
+                }
+            }
+            Report::Rested { node } => {
+                self.backing_off.remove(&node);
+            }
+            Report::Committed { targets, answer } => self.committed(&targets, answer),
+            Report::Listed { wanted, answer } => self.listed(&wanted, answer),
+            Report::Metadata => self.asking_for_metadata = false,
+        }
+    }
+
+    fn fetched(&mut self, asked: &Asked, answer: FetchResponse) -> Result<()> {
+        Error::check(answer.error_code, None, || "fetch".to_owned())?;
+        let metadata = self.shared.cluster.metadata();
+        let mut again = Ok(());
+        for topic in answer.responses {
+            let name = match metadata.topic_by_id(topic.topic_id) {
+                Some(known) if !topic.topic_id.is_zero() => known.name.clone(),
+                Some(_) | None => topic.topic.detached(),
+            };
+            for partition in topic.partitions {
+                let target = TopicPartition::new(name.clone(), partition.partition_index);
+                let Some((cursor, offset)) = asked.get(&target) else { continue };
+                if let Err(error) = self.partition_fetched(&target, cursor, *offset, partition) {
+                    if error.is_retriable() {
+                        again = Err(error);
+                    } else {
+                        self.shared.tell(error);
+                        self.lose(&target, cursor);
+                    }
+                }
+            }
+        }
+        again
+    }
+
+    fn partition_fetched(
+        &self,
+        target: &TopicPartition,
+        cursor: &Arc<Cursor>,
+        offset: i64,
+        answer: PartitionData,
+    ) -> Result<()> {
+        let mut positions = self.shared.positions.lock();
+        let current =
+            |assigned: &&mut Assigned| assigned.cursor().is_some_and(|now| Arc::ptr_eq(now, cursor));
+        let Some(assigned) = positions.get_mut(target).filter(current) else { return Ok(()) };
+        if ErrorCode::from_code(answer.error_code) == ErrorCode::OffsetOutOfRange {
+            let place = reset_place(self.shared.options.offset_reset, target, wall_clock_ms())?;
+            tracing::info!(%target, offset, "the offset is out of range, resetting");
+            positions.seek(target, place);
+            return Ok(());
+        }
+        Error::check(answer.error_code, None, || format!("fetch {target} from offset {offset}"))?;
+        assigned.high_watermark = answer.high_watermark;
+        let batches = split_batches(answer.records.unwrap_or_default(), target, offset)?;
+        let Some(last) = batches.back() else { return Ok(()) };
+        assigned.fetch_offset = last.header().next_offset().max(offset);
+        let aborted = answer.aborted_transactions.unwrap_or_default();
+        let mut aborted: Vec<(i64, i64)> =
+            aborted.iter().map(|one| (one.producer_id, one.first_offset)).collect();
+        aborted.sort_by_key(|(_, first_offset)| *first_offset);
+        drop(positions);
+        let fetched =
+            Fetched { target: target.clone(), cursor: cursor.clone(), batches, aborted: aborted.into() };
+        self.shared.queue(fetched);
+        Ok(())
+    }
+
+    /// After a refusal for good: no more fetching until somebody seeks.
+    fn lose(&self, target: &TopicPartition, cursor: &Arc<Cursor>) {
+        let mut positions = self.shared.positions.lock();
+        if positions.get(target).and_then(Assigned::cursor).is_some_and(|now| Arc::ptr_eq(now, cursor)) {
+            positions.seek(target, Place::Lost);
+        }
+    }
+
+    fn rest(&mut self, node: i32) {
+        self.backing_off.insert(node);
+        let (reports, backoff) = (self.reports.clone(), self.shared.cluster.options().retry_backoff);
+        tokio::spawn(async move {
+            tokio::time::sleep(backoff).await;
+            let _ = reports.send(Report::Rested { node });
+        });
+    }
+
+    /// Asks for the positions that nobody is asking for yet.
+    fn find_positions(&mut self) {
+        let mut to_read: Vec<TopicPartition> = Vec::new();
+        let mut to_list: BTreeMap<TopicPartition, OffsetSpec> = BTreeMap::new();
+        for (target, assigned) in self.shared.positions.lock().iter_mut() {
+            match assigned.place {
+                Place::Committed if !assigned.asking => to_read.push(target.clone()),
+                Place::Reset(spec) if !assigned.asking => {
+                    to_list.insert(target.clone(), spec);
+                }
+                Place::Committed | Place::Reset(_) | Place::Lost | Place::At(_) => continue,
+            }
+            assigned.asking = true;
+        }
+        if !to_read.is_empty() {
+            self.read_committed(to_read);
+        }
+        if !to_list.is_empty() {
+            let (shared, reports) = (self.shared.clone(), self.reports.clone());
+            tokio::spawn(async move {
+                let within = shared.cluster.options().api_timeout;
+                let answer = list_offsets(&shared.cluster, &to_list, shared.options.isolation, within).await;
+                let _ = reports.send(Report::Listed { wanted: to_list, answer });
+            });
+        }
+    }
+
+    fn read_committed(&self, targets: Vec<TopicPartition>) {
+        let (shared, reports) = (self.shared.clone(), self.reports.clone());
+        tokio::spawn(async move {
+            let within = shared.cluster.options().api_timeout;
+            let stable = shared.options.isolation == crate::offsets::IsolationLevel::ReadCommitted;
+            let answer = match &shared.options.group_id {
+                None => Ok(PerPartition::new()),
+                Some(group) => {
+                    group_offsets::committed(&shared.cluster, group, Some(&targets), stable, within).await
+                }
+            };
+            let _ = reports.send(Report::Committed { targets, answer });
+        });
+    }
+
+    fn committed(
+        &mut self,
+        targets: &[TopicPartition],
+        answer: Result<PerPartition<group_offsets::CommittedOffset>>,
+    ) {
+        let mut answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.shared.tell(error);
+                return self.ask_again_later(targets);
+            }
+        };
+        let mut positions = self.shared.positions.lock();
+        for target in targets {
+            let waiting =
+                |assigned: &&mut Assigned| assigned.asking && matches!(assigned.place, Place::Committed);
+            let Some(assigned) = positions.get_mut(target).filter(waiting) else { continue };
+            assigned.asking = false;
+            match answer.remove(target) {
+                Some(Ok(committed)) => assigned.found(committed.offset, committed.leader_epoch),
+                Some(Err(error)) => {
+                    assigned.place = Place::Lost;
+                    self.shared.tell(error);
+                }
+                None => {
+                    assigned.place = reset_place(self.shared.options.offset_reset, target, wall_clock_ms())
+                        .unwrap_or_else(|error| {
+                            self.shared.tell(error);
+                            Place::Lost
+                        });
+                }
+            }
+        }
+    }
+
+    fn listed(&mut self, wanted: &BTreeMap<TopicPartition, OffsetSpec>, mut answer: Listed) {
+        let mut failed = Vec::new();
+        {
+            let mut positions = self.shared.positions.lock();
+            for (target, spec) in wanted {
+                let same =
+                    |assigned: &&mut Assigned| matches!(assigned.place, Place::Reset(now) if now == *spec);
+                let Some(assigned) = positions.get_mut(target).filter(same) else { continue };
+                match answer.remove(target) {
+                    // Nothing that young: begin behind the last record.
+                    Some(Ok(listed)) if listed.offset < 0 => {
+                        assigned.asking = false;
+                        assigned.place = Place::Reset(OffsetSpec::Latest);
+                    }
+                    Some(Ok(listed)) => assigned.found(listed.offset, listed.leader_epoch),
+                    Some(Err(error)) => {
+                        self.shared.tell(error);
+                        failed.push(target.clone());
+                    }
+                    None => failed.push(target.clone()),
+                }
+            }
+        }
+        self.ask_again_later(&failed);
+    }
+
+    fn ask_again_later(&self, targets: &[TopicPartition]) {
+        if targets.is_empty() {
+            return;
+        }
+        let (shared, targets) = (self.shared.clone(), targets.to_vec());
+        tokio::spawn(async move {
+            tokio::time::sleep(shared.cluster.options().retry_backoff_max).await;
+            for target in targets {
+                if let Some(assigned) = shared.positions.lock().get_mut(&target) {
+                    assigned.asking = false;
+                }
+            }
+            shared.fetch_wake.notify_one();
+        });
+    }
+
+    fn ask_for_metadata(&mut self) {
+        if std::mem::replace(&mut self.asking_for_metadata, true) {
+            return;
+        }
+        let (cluster, reports) = (self.shared.cluster.clone(), self.reports.clone());
+        tokio::spawn(async move {
+            let known = cluster.metadata();
+            let backoff = cluster.options().retry_backoff;
+            tokio::time::sleep(backoff.saturating_sub(known.received.elapsed())).await;
+            if let Err(error) = cluster.refresh(known.version).await {
+                tracing::debug!(%error, "no metadata for fetching");
+                tokio::time::sleep(backoff.max(Duration::from_millis(1))).await;
+            }
+            let _ = reports.send(Report::Metadata);
+        });
+    }
+}
+
+/// The whole batches at the front; the broker may cut the last one off where the answer was full.
+fn split_batches(
+    mut records: bytes::Bytes,
+    target: &TopicPartition,
+    offset: i64,
+) -> Result<VecDeque<RecordBatch>> {
+    let mut batches = VecDeque::new();
+    while !records.is_empty() {
+        match RecordBatch::take(&mut records) {
+            Ok(batch) => batches.push_back(batch),
+            Err(wire::record_batch::BatchError::Truncated { .. }) => break,
+            Err(error) => {
+                return Err(Error::Malformed {
+                    what: format!("what was fetched from {target} at offset {offset}"),
+                    why: error.to_string(),
+                });
+            }
+        }
+    }
+    Ok(batches)
+}
+
+/// Milliseconds since the epoch.
+fn wall_clock_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
