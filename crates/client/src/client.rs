@@ -1,5 +1,6 @@
 //! `Client`: one view of one cluster, from which producers, consumers and admins are made. They share its metadata.
 
+use crate::admin::Admin;
 use crate::cluster::Cluster;
 use crate::consumer::ConsumerBuilder;
 use crate::error::Result;
@@ -34,6 +35,11 @@ impl Client {
         let cluster = Cluster::new(options);
         cluster.any_connection().await?;
         Ok(Client { cluster })
+    }
+
+    /// Administers the cluster.
+    pub fn admin(&self) -> Admin {
+        Admin::new(self.cluster.clone())
     }
 
     /// A member of a group, to be configured.

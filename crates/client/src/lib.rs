@@ -13,6 +13,7 @@
 // The rim: a client lives by the clock.
 #![allow(clippy::disallowed_methods)]
 
+pub mod admin;
 mod client;
 mod cluster;
 mod consumer;
@@ -24,6 +25,7 @@ mod producer;
 mod properties;
 mod record;
 
+pub use admin::Admin;
 pub use client::Client;
 pub use cluster::metadata::{Broker, Metadata, Partition, Topic};
 pub use consumer::assignor::{Assignor, RebalanceProtocol};

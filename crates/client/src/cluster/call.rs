@@ -51,5 +51,7 @@ calls! {
     DescribeQuorum: describe_quorum::DescribeQuorumRequest => DescribeQuorumResponse;
     DescribeCluster: describe_cluster::DescribeClusterRequest => DescribeClusterResponse;
     DescribeProducers: describe_producers::DescribeProducersRequest => DescribeProducersResponse;
+    ConsumerGroupDescribe:
+        consumer_group_describe::ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse;
     ListConfigResources: list_config_resources::ListConfigResourcesRequest => ListConfigResourcesResponse;
 }

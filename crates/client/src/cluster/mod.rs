@@ -50,8 +50,6 @@ struct Inner {
 #[derive(Debug, Default, Clone)]
 struct Interest {
     topics: BTreeSet<Str>,
-    /// Everything, for subscriptions by pattern.
-    all: bool,
     /// Whether asking may create (`allow.auto.create.topics`).
     may_create: bool,
 }
@@ -99,11 +97,6 @@ impl Cluster {
         }
     }
 
-    /// From now on snapshots hold every topic.
-    pub(crate) fn add_interest_in_all(&self) {
-        self.0.interest.lock().all = true;
-    }
-
     /// HOST:PORT of a node.
     pub(crate) fn address_of(&self, node: i32) -> Option<String> {
         self.metadata().brokers.get(&node).map(metadata::Broker::address)
@@ -123,7 +116,7 @@ impl Cluster {
             ..MetadataRequestTopic::default()
         });
         let request = MetadataRequest {
-            topics: if interest.all { None } else { Some(topics.collect()) },
+            topics: Some(topics.collect()),
             allow_auto_topic_creation: interest.may_create,
             ..MetadataRequest::default()
         };
@@ -234,11 +227,6 @@ impl Cluster {
             self.refresh(self.metadata().version).await?;
         }
         Ok(node)
-    }
-
-    /// Closes idle interest: topics that nobody needs any more leave the next snapshot.
-    pub(crate) fn drop_interest(&self, topic: &str) {
-        self.0.interest.lock().topics.remove(topic);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The "consumer" embedded protocol: what members and their leader say to each other inside JoinGroup and SyncGroup.
 //! Pure: bytes to values and back. Reads every version, writes the newest that all clients of today read.
 
-use super::assignor::{Assignment, Assignor, Member, PartitionCounts};
+use super::assignor::{Assignment, Assignor, Member, NO_GENERATION, PartitionCounts};
 use crate::error::{Error, Result};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +55,7 @@ fn decode_member(assignor: Assignor, member: JoinGroupResponseMember) -> Result<
         instance_id: member.group_instance_id.map(|id| id.detached()),
         topics: subscription.topics.iter().map(Str::detached).collect(),
         owned: ungroup(subscription.owned_partitions),
-        generation: generation.unwrap_or(-1),
+        generation: generation.unwrap_or(NO_GENERATION),
     })
 }
 

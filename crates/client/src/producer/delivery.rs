@@ -75,14 +75,6 @@ impl Outcome {
         self.decide(|_| State::Failed(error));
     }
 
-    /// The records' timestamps, for splitting.
-    pub(crate) fn timestamps(&self) -> Vec<i64> {
-        match &*self.state.lock() {
-            State::Waiting { timestamps, .. } | State::Stored { timestamps, .. } => timestamps.clone(),
-            State::Failed(_) | State::Split(_) => Vec::new(),
-        }
-    }
-
     /// The batch lives on in parts.
     pub(crate) fn split(&self, parts: Vec<(u32, Arc<Outcome>)>) {
         self.decide(|_| State::Split(parts));
@@ -126,13 +118,6 @@ pub(crate) async fn all_decided(mut outcomes: Vec<Arc<Outcome>>) {
 }
 
 impl Delivery {
-    /// A record that failed before it reached a batch.
-    pub(crate) fn failed(partition: TopicPartition, error: Error) -> Delivery {
-        let outcome = Outcome::new(partition);
-        outcome.fail(error);
-        Delivery { outcome, index: 0 }
-    }
-
     /// The partition that was chosen.
     pub fn partition(&self) -> &TopicPartition {
         &self.outcome.partition

@@ -1,0 +1,142 @@
+//! The admin: everything that changes or describes a cluster without producing or consuming. Each call finds the
+//! right broker, retries what can be retried within `default.api.timeout.ms`, and keeps apart the failure of the
+//! whole call from the refusal of one item.
+
+mod brokers;
+mod configs;
+mod groups;
+mod records;
+mod topics;
+
+pub use brokers::{
+    ApiRange, BrokerVersions, ClusterDescription, ClusterNode, LogDir, LogDirReplica, ProducerDescription,
+    QuorumDescription, QuorumReplica,
+};
+pub use configs::{ConfigChange, ConfigEntry, ConfigResource, ConfigSource, ResourceKind};
+pub use groups::{GroupDescription, GroupListing, GroupMember};
+pub use topics::{CreatedTopic, NewTopic, TopicDescription};
+
+use crate::cluster::call::Call;
+use crate::cluster::{Cluster, CoordinatorKind};
+use crate::error::Result;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use wire::Str;
+
+/// One result per item that was asked for.
+pub type Each<K, T> = BTreeMap<K, Result<T>>;
+
+/// Administers a cluster; clones share its connections.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    cluster: Cluster,
+}
+
+impl Admin {
+    pub(crate) fn new(cluster: Cluster) -> Admin {
+        Admin { cluster }
+    }
+
+    fn within(&self) -> Duration {
+        self.cluster.options().api_timeout
+    }
+
+    fn request_timeout_ms(&self) -> i32 {
+        self.cluster.options().request_timeout.as_millis() as i32
+    }
+
+    /// A request for the controller; `read` gives an error to have it sent again.
+    async fn ask_controller<R: Call, T>(
+        &self,
+        request: &R,
+        doing: &str,
+        read: impl Fn(R::Answer) -> Result<T>,
+    ) -> Result<T> {
+        let mut attempts = self.cluster.attempts(self.within(), doing);
+        loop {
+            match self.cluster.call_controller(request).await.and_then(&read) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => {
+                    attempts.failed(error).await?;
+                    let _best_effort = self.cluster.refresh(self.cluster.metadata().version).await;
+                }
+            }
+        }
+    }
+
+    /// A request for any broker; `read` gives an error to have it sent again.
+    async fn ask_any<R: Call, T>(
+        &self,
+        request: &R,
+        doing: &str,
+        read: impl Fn(R::Answer) -> Result<T>,
+    ) -> Result<T> {
+        let mut attempts = self.cluster.attempts(self.within(), doing);
+        loop {
+            match self.cluster.call_any(request).await.and_then(&read) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => attempts.failed(error).await?,
+            }
+        }
+    }
+
+    /// A request for one node; `read` gives an error to have it sent again.
+    async fn ask_node<R: Call, T>(
+        &self,
+        node: i32,
+        request: &R,
+        doing: &str,
+        read: impl Fn(R::Answer) -> Result<T>,
+    ) -> Result<T> {
+        let mut attempts = self.cluster.attempts(self.within(), doing);
+        loop {
+            match self.cluster.call_node(node, request).await.and_then(&read) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => attempts.failed(error).await?,
+            }
+        }
+    }
+
+    /// A request for the coordinator of a group; `read` gives an error to have it sent again.
+    async fn ask_coordinator<R: Call, T>(
+        &self,
+        group_id: &str,
+        request: &R,
+        doing: &str,
+        read: impl Fn(R::Answer) -> Result<T>,
+    ) -> Result<T> {
+        let mut attempts = self.cluster.attempts(self.within(), doing);
+        loop {
+            let answer = match self.cluster.find_coordinator(CoordinatorKind::Group, group_id).await {
+                Ok(node) => self.cluster.call_node(node, request).await.and_then(&read),
+                Err(error) => Err(error),
+            };
+            match answer {
+                Ok(answer) => return Ok(answer),
+                Err(error) => attempts.failed(error).await?,
+            }
+        }
+    }
+
+    /// All live brokers' ids.
+    async fn nodes(&self) -> Result<Vec<i32>> {
+        let metadata = self.cluster.refresh(self.cluster.metadata().version).await?;
+        Ok(metadata.brokers.keys().copied().collect())
+    }
+}
+
+/// The refusal of one item; retriable ones make the whole request go again.
+fn item<K: Ord, T>(each: &mut Each<K, T>, key: K, outcome: Result<T>) -> Result<()> {
+    match outcome {
+        Err(error) if error.is_retriable() => Err(error),
+        other => {
+            each.insert(key, other);
+            Ok(())
+        }
+    }
+}
+
+/// Empty as absent.
+fn non_empty(text: &Option<Str>) -> Option<Str> {
+    text.as_ref().filter(|text| !text.is_empty()).map(Str::detached)
+}
