@@ -74,10 +74,13 @@ impl CheckpointRound {
     /// Writes the files. Blocking. The first fault of each directory is answered.
     pub fn write(&self, directories: &Directories) -> Vec<(usize, Fault)> {
         let gathered = std::mem::take(&mut *self.gathered.lock());
-        gathered.into_iter().filter_map(|(index, offsets)| {
-            let directory = directories.get(index)?;
-            write(directory, &offsets).err().map(|fault| (index, fault))
-        }).collect()
+        gathered
+            .into_iter()
+            .filter_map(|(index, offsets)| {
+                let directory = directories.get(index)?;
+                write(directory, &offsets).err().map(|fault| (index, fault))
+            })
+            .collect()
     }
 }
 

@@ -8,8 +8,8 @@ use log::{Appended, FlushOutcome};
 use wire::ErrorCode;
 use wire::record_batch::ValidBatches;
 
-use crate::image_delta::ImageChange;
 use crate::checkpoints::CheckpointRound;
+use crate::image_delta::ImageChange;
 use crate::mailbox::Reply;
 use crate::views::PartitionCell;
 use crate::watch::Watch;

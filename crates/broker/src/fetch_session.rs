@@ -117,7 +117,8 @@ fn next_epoch(epoch: i32) -> i32 {
 impl FetchSessions {
     /// What a request is about. `forgotten` are (topic, topic id, partition).
     pub fn plan(&mut self, asked: Asked, wanted: Vec<Wanted>, forgotten: &[(Str, Uuid, i32)]) -> Plan {
-        let found = self.sessions.iter().position(|session| session.id == asked.session_id && session.id != 0);
+        let found =
+            self.sessions.iter().position(|session| session.id == asked.session_id && session.id != 0);
         if asked.epoch == INITIAL_EPOCH || asked.epoch == FINAL_EPOCH {
             // A full request closes the session that it names.
             if let Some(at) = found {
@@ -240,7 +241,9 @@ impl Session {
         cached.log_start_offset = answered.log_start_offset;
         // After an error the high watermark counts as untold, so that the partition comes again when the error is gone.
         cached.high_watermark = if answered.is_error { -1 } else { answered.high_watermark };
-        if answered.has_records && let Some(cached) = self.order.remove(&place) {
+        if answered.has_records
+            && let Some(cached) = self.order.remove(&place)
+        {
             self.last_place += 1;
             self.places.insert(key, self.last_place);
             self.order.insert(self.last_place, cached);

@@ -69,7 +69,8 @@ impl Publisher {
         if broker_wide {
             self.plain = self.resolve(&Values::new(), &image.configs);
         }
-        let mut publication = Step { publisher: self, views, image: &image, topics: vec![], set: vec![], gone: vec![] };
+        let mut publication =
+            Step { publisher: self, views, image: &image, topics: vec![], set: vec![], gone: vec![] };
         for change in image.topics.changes_since(&old.topics) {
             publication.topic(change);
         }
@@ -148,7 +149,12 @@ impl Step<'_> {
             partitions: self.cells(topic, &[]),
         });
         self.set.push(Arc::clone(&views));
-        self.topics.push(TopicDelta::Set { views, topic: Arc::clone(topic), partitions: None, settings: false });
+        self.topics.push(TopicDelta::Set {
+            views,
+            topic: Arc::clone(topic),
+            partitions: None,
+            settings: false,
+        });
     }
 
     /// The topic's views with room for all its partitions; old cells stay the same cells.

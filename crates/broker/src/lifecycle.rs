@@ -233,7 +233,8 @@ mod tests {
     fn a_stale_epoch_registers_anew() {
         let mut lifecycle = running();
         heartbeat(lifecycle.step(5_000, 7));
-        let stale = BrokerHeartbeatResponse { error_code: ErrorCode::StaleBrokerEpoch.code(), ..Default::default() };
+        let stale =
+            BrokerHeartbeatResponse { error_code: ErrorCode::StaleBrokerEpoch.code(), ..Default::default() };
         lifecycle.heartbeat_answered(5_000, &stale);
         assert!(matches!(lifecycle.step(5_000, 7), Some(Wish::Register(_))));
     }

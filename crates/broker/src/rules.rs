@@ -4,7 +4,10 @@ use kraft::controller::{ConfigRules, EffectiveConfig, Refusal};
 use kraft::image::{ConfigResource, ConfigsImage, ResourceConfigs, ResourceType};
 use wire::{ErrorCode, Str};
 
-use crate::config::{BrokerLayers, ValueType, Values, broker_key, topic_effective, topic_key};
+use crate::config::{
+    BrokerLayers, ConfigKey, UpdateMode, ValueType, Values, broker_key, client_metrics_key, group_key,
+    topic_effective, topic_key,
+};
 
 /// The table of keys under this node's file.
 pub(crate) struct Rules {
@@ -15,6 +18,29 @@ pub(crate) struct Rules {
 impl Rules {
     pub fn new(node_id: i32, file: Values) -> Rules {
         Rules { node_id, file }
+    }
+
+    fn validate_topic(&self, name: &str, configs: &ResourceConfigs) -> Result<(), Refusal> {
+        kraft::controller::check_topic_name(name)?;
+        validate_keys("topic", name, configs, topic_key)?;
+        let invalid = |what: String| Err(Refusal::new(ErrorCode::InvalidConfig, what));
+        if configs.get("remote.storage.enable").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+            return invalid(
+                "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage."
+                    .to_owned(),
+            );
+        }
+        let lag = |name: &str| {
+            let own = configs.get(name).map(|value| value.to_string());
+            own.or_else(|| topic_key(name)?.default.map(str::to_owned))
+                .and_then(|value| value.trim().parse::<i64>().ok())
+        };
+        match (lag("min.compaction.lag.ms"), lag("max.compaction.lag.ms")) {
+            (Some(least), Some(most)) if least > most => invalid(format!(
+                "conflict topic config setting min.compaction.lag.ms ({least}) > max.compaction.lag.ms ({most})"
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn effective<T>(
@@ -35,33 +61,82 @@ impl Rules {
     }
 }
 
+fn table_key(resource_type: ResourceType, name: &str) -> Option<&'static ConfigKey> {
+    match resource_type {
+        ResourceType::Topic => topic_key(name),
+        ResourceType::Broker => broker_key(name),
+        ResourceType::Group => group_key(name),
+        ResourceType::ClientMetrics => client_metrics_key(name),
+        ResourceType::BrokerLogger => None,
+    }
+}
+
+fn validate_keys(
+    kind: &str,
+    name: &str,
+    configs: &ResourceConfigs,
+    find: fn(&str) -> Option<&'static ConfigKey>,
+) -> Result<(), Refusal> {
+    if name.is_empty() {
+        let what = format!("Default {kind} resources are not allowed.");
+        return Err(Refusal::new(ErrorCode::InvalidRequest, what));
+    }
+    let invalid = |what: String| Refusal::new(ErrorCode::InvalidConfig, what);
+    for (name, value) in configs {
+        let key = find(name).ok_or_else(|| invalid(format!("Unknown {kind} config name: {name}")))?;
+        key.check(value).map_err(invalid)?;
+    }
+    Ok(())
+}
+
+/// Kafka takes any name that it does not know (a plug-in may), but no known key that needs a restart.
+fn validate_broker(name: &str, configs: &ResourceConfigs, existing: &ResourceConfigs) -> Result<(), Refusal> {
+    let invalid = |what: String| Refusal::new(ErrorCode::InvalidRequest, what);
+    if !name.is_empty() && name.parse::<i32>().is_err() {
+        return Err(invalid("Unable to parse broker name as a base 10 number.".to_owned()));
+    }
+    let changed = || configs.iter().filter(|(name, value)| existing.get(name.as_str()) != Some(value));
+    let fixed: Vec<&str> = changed()
+        .filter(|(name, _)| broker_key(name).is_some_and(|key| key.update_mode == UpdateMode::ReadOnly))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if !fixed.is_empty() {
+        return Err(invalid(format!("Cannot update these configs dynamically: [{}]", fixed.join(", "))));
+    }
+    for (name, value) in changed() {
+        if let Some(key) = broker_key(name) {
+            key.check(value).map_err(invalid)?;
+        }
+    }
+    Ok(())
+}
+
 impl ConfigRules for Rules {
     fn validate(
         &self,
         resource: &ConfigResource,
         configs: &ResourceConfigs,
-        _existing: &ResourceConfigs,
+        existing: &ResourceConfigs,
     ) -> Result<(), Refusal> {
-        if resource.resource_type != ResourceType::Topic {
-            return Ok(());
+        match resource.resource_type {
+            ResourceType::Topic => self.validate_topic(&resource.name, configs),
+            ResourceType::Broker => validate_broker(&resource.name, configs, existing),
+            ResourceType::Group => validate_keys("group", &resource.name, configs, group_key),
+            ResourceType::ClientMetrics => {
+                validate_keys("client metrics", &resource.name, configs, client_metrics_key)
+            }
+            ResourceType::BrokerLogger => {
+                Err(Refusal::new(ErrorCode::InvalidRequest, "Unexpected resource type BROKER_LOGGER."))
+            }
         }
-        for (name, value) in configs {
-            let key = topic_key(name).ok_or_else(|| {
-                Refusal::new(ErrorCode::InvalidConfig, format!("Unknown topic config name: {name}"))
-            })?;
-            key.check(value).map_err(|reason| Refusal::new(ErrorCode::InvalidConfig, reason))?;
-        }
-        Ok(())
     }
 
     fn is_list(&self, resource_type: ResourceType, key: &str) -> bool {
-        let key = if resource_type == ResourceType::Topic { topic_key(key) } else { broker_key(key) };
-        key.is_some_and(|key| key.value_type == ValueType::List)
+        table_key(resource_type, key).is_some_and(|key| key.value_type == ValueType::List)
     }
 
     fn default_value(&self, resource_type: ResourceType, key: &str) -> Option<Str> {
-        let key = if resource_type == ResourceType::Topic { topic_key(key) } else { broker_key(key) };
-        key.and_then(|key| key.default).map(Str::from_static)
+        table_key(resource_type, key).and_then(|key| key.default).map(Str::from_static)
     }
 
     fn topic_value(&self, key: &str, topic: &ResourceConfigs, configs: &ConfigsImage) -> Option<Str> {
@@ -72,7 +147,8 @@ impl ConfigRules for Rules {
 
     fn topic_values(&self, topic: &ResourceConfigs, configs: &ConfigsImage) -> Vec<EffectiveConfig> {
         self.effective(topic, configs, |topic, layers| {
-            let shown = crate::config::TOPIC_KEYS.iter().filter(|key| !key.internal || topic.contains_key(key.name));
+            let shown =
+                crate::config::TOPIC_KEYS.iter().filter(|key| !key.internal || topic.contains_key(key.name));
             let effective = shown.filter_map(|key| {
                 let effective = topic_effective(key.name, topic, layers)?;
                 Some(EffectiveConfig {

@@ -97,10 +97,7 @@ impl Reader<'_> {
             max_compaction_lag_ms: self.number("max.compaction.lag.ms", default.max_compaction_lag_ms),
             min_cleanable_dirty_ratio: self
                 .number("min.cleanable.dirty.ratio", default.min_cleanable_dirty_ratio),
-            producer_id_expiration_ms: broker(
-                "producer.id.expiration.ms",
-                default.producer_id_expiration_ms,
-            ),
+            producer_id_expiration_ms: broker("producer.id.expiration.ms", default.producer_id_expiration_ms),
             max_producers: default.max_producers,
         }
     }

@@ -226,7 +226,8 @@ impl Views {
 
     /// Publishes added and grown topics and withdraws deleted ones. Only the publication of an image calls this.
     pub(crate) fn change(&self, set: &[Arc<TopicViews>], gone: &[Arc<TopicViews>]) {
-        let ids: Vec<_> = set.iter().map(|t| (t.id, Some(t))).chain(gone.iter().map(|t| (t.id, None))).collect();
+        let ids: Vec<_> =
+            set.iter().map(|t| (t.id, Some(t))).chain(gone.iter().map(|t| (t.id, None))).collect();
         change_table(&self.by_id, ids, |_, _| true);
         // Deleted first: a topic of the same name may have been made in the same image.
         let names: Vec<_> = gone
@@ -307,7 +308,9 @@ mod tests {
     fn partitions_of_a_topic_spread_over_all_shards() {
         let count = |shard| {
             (0..16)
-                .filter(|&partition| shard_of(&TopicIdPartition::new(Uuid::from_halves(5, 9), partition), 4) == shard)
+                .filter(|&partition| {
+                    shard_of(&TopicIdPartition::new(Uuid::from_halves(5, 9), partition), 4) == shard
+                })
                 .count()
         };
         assert_eq!([count(0), count(1), count(2), count(3)], [4; 4]);

@@ -11,7 +11,8 @@ use crate::rim::Outcome;
 
 pub(super) fn handle(call: &Call, request: ApiVersionsRequest) -> ApiVersionsResponse {
     if call.api_version >= 3
-        && !(is_software_name(&request.client_software_name) && is_software_name(&request.client_software_version))
+        && !(is_software_name(&request.client_software_name)
+            && is_software_name(&request.client_software_version))
     {
         return refusal(ErrorCode::InvalidRequest);
     }
@@ -23,11 +24,7 @@ pub(super) fn handle(call: &Call, request: ApiVersionsRequest) -> ApiVersionsRes
     let image = node.image();
     let api = |api: &super::Api| {
         let versions = api.advertised();
-        ApiVersion {
-            api_key: api.key.key(),
-            min_version: *versions.start(),
-            max_version: *versions.end(),
-        }
+        ApiVersion { api_key: api.key.key(), min_version: *versions.start(), max_version: *versions.end() }
     };
     ApiVersionsResponse {
         api_keys: node.apis().on_listener(controller).map(api).collect(),

@@ -1,7 +1,22 @@
 //! **The table**: which APIs this node answers, in which versions, and who handles each. ApiVersions tells what stands here
 //! and nothing else. One file per API; none knows another, none touches a log: views, shards and the quorum answer.
 
+mod alter_configs;
 mod api_versions;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_log_dirs;
+mod describe_quorum;
+mod describe_topic_partitions;
+mod elect_leaders;
+mod incremental_alter_configs;
+mod list_config_resources;
+mod list_partition_reassignments;
+mod unregister_broker;
+mod update_features;
 
 use std::future::Future;
 use std::ops::RangeInclusive;
@@ -52,7 +67,30 @@ pub(crate) struct Apis {
 
 /// The table itself.
 fn rows() -> Vec<Api> {
-    vec![direct(ApiKey::ApiVersions, api_versions::handle)]
+    let mut rows = vec![direct(ApiKey::ApiVersions, api_versions::handle)];
+    rows.extend(cluster_rows());
+    rows
+}
+
+/// Topics, configurations and the cluster itself.
+fn cluster_rows() -> Vec<Api> {
+    vec![
+        waiting(ApiKey::AlterConfigs, alter_configs::handle),
+        waiting(ApiKey::CreatePartitions, create_partitions::handle),
+        waiting(ApiKey::CreateTopics, create_topics::handle),
+        waiting(ApiKey::DeleteTopics, delete_topics::handle),
+        direct(ApiKey::DescribeCluster, describe_cluster::handle),
+        direct(ApiKey::DescribeConfigs, describe_configs::handle),
+        direct(ApiKey::DescribeLogDirs, describe_log_dirs::handle),
+        waiting(ApiKey::DescribeQuorum, describe_quorum::handle),
+        direct(ApiKey::DescribeTopicPartitions, describe_topic_partitions::handle),
+        waiting(ApiKey::ElectLeaders, elect_leaders::handle),
+        waiting(ApiKey::IncrementalAlterConfigs, incremental_alter_configs::handle),
+        direct(ApiKey::ListConfigResources, list_config_resources::handle),
+        direct(ApiKey::ListPartitionReassignments, list_partition_reassignments::handle),
+        waiting(ApiKey::UnregisterBroker, unregister_broker::handle),
+        waiting(ApiKey::UpdateFeatures, update_features::handle),
+    ]
 }
 
 /// A handler that needs to wait for nobody.

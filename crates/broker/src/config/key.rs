@@ -135,8 +135,17 @@ impl ConfigKey {
     }
 
     fn invalid(&self, value: &str, why: &str) -> String {
-        let shown = if self.is_sensitive() { "[hidden]" } else { value };
-        format!("Invalid value {shown} for configuration {}: {why}", self.name)
+        format!("Invalid value {} for configuration {}: {why}", self.shown(value), self.name)
+    }
+
+    /// A value as Kafka's sentences show it: parsed, as Java prints it.
+    fn shown(&self, value: &str) -> String {
+        match (self.value_type, value.trim().parse::<f64>()) {
+            (ValueType::Password, _) => "[hidden]".to_owned(),
+            (ValueType::Double, Ok(number)) => format!("{number:?}"),
+            _ if self.validator == Validator::ThrottledReplicas => format!("[{}]", list(value).join(", ")),
+            _ => value.to_owned(),
+        }
     }
 
     /// Returns the number where the type is one.
@@ -171,7 +180,8 @@ impl ConfigKey {
             Validator::AtLeast(least) => at_least(least),
             Validator::Between(least, most) => at_least(least).and_then(|()| at_most(most)),
             Validator::GzipLevel if number == Some(-1.0) => Ok(()),
-            Validator::GzipLevel => at_least(1.0).and_then(|()| at_most(9.0)),
+            Validator::GzipLevel if number.is_some_and(|n| (1.0..=9.0).contains(&n)) => Ok(()),
+            Validator::GzipLevel => Err("Value must be between 1 and 9 or equal to -1".to_owned()),
             Validator::OneOf(_) if self.value_type == ValueType::List => Ok(()),
             Validator::OneOf(allowed) if allowed.contains(&value) => Ok(()),
             Validator::OneOf(allowed) => Err(format!("String must be one of: {}", allowed.join(", "))),
@@ -183,7 +193,7 @@ impl ConfigKey {
             }
             Validator::NonEmpty if value.is_empty() => Err("String must be non-empty".to_owned()),
             Validator::NonEmpty | Validator::NonEmptyList => Ok(()),
-            Validator::ThrottledReplicas => check_throttled(value),
+            Validator::ThrottledReplicas => check_throttled(self.name, value),
             Validator::ShareOffsetReset => check_share_reset(value),
         }
     }
@@ -202,7 +212,9 @@ impl ConfigKey {
             if !allowed.contains(entry) {
                 return Err(self.invalid(entry, &format!("String must be one of: {}", allowed.join(", "))));
             }
-            if entries.iter().take(i).any(|earlier| earlier == entry) {
+            // Kafka refuses repetitions in a file, yet takes them for a topic.
+            let in_file = self.update_mode != UpdateMode::PerResource;
+            if in_file && entries.iter().take(i).any(|earlier| earlier == entry) {
                 return Err(format!("Configuration '{}' values must not be duplicated.", self.name));
             }
         }
@@ -215,7 +227,7 @@ pub fn list(value: &str) -> Vec<&str> {
     if value.trim().is_empty() { Vec::new() } else { value.split(',').map(str::trim).collect() }
 }
 
-fn check_throttled(value: &str) -> Result<(), String> {
+fn check_throttled(name: &str, value: &str) -> Result<(), String> {
     let is_pair = |pair: &str| {
         pair.split_once(':').is_some_and(|(p, b)| p.parse::<i32>().is_ok() && b.parse::<i32>().is_ok())
     };
@@ -223,9 +235,10 @@ fn check_throttled(value: &str) -> Result<(), String> {
     if matches!(entries.as_slice(), ["*"]) || entries.iter().all(|entry| is_pair(entry)) {
         return Ok(());
     }
-    Err("Must be the literal '*' or a list of replicas in the following format: \
+    Err(format!(
+        "{name} must be the literal '*' or a list of replicas in the following format: \
          [partitionId]:[brokerId],[partitionId]:[brokerId],..."
-        .to_owned())
+    ))
 }
 
 fn check_share_reset(value: &str) -> Result<(), String> {

@@ -9,6 +9,8 @@ pub struct StaticConfig {
     /// Number of shards; 0 means one per core (the rim fills it in).
     pub shards: usize,
     pub auto_create_topics_enable: bool,
+    pub delete_topic_enable: bool,
+    pub max_request_partition_size_limit: i32,
     pub num_partitions: i32,
     pub default_replication_factor: i16,
     pub min_insync_replicas: i32,
@@ -56,6 +58,8 @@ impl StaticConfig {
         StaticConfig {
             shards: 0,
             auto_create_topics_enable: file.flag("auto.create.topics.enable"),
+            delete_topic_enable: file.flag("delete.topic.enable"),
+            max_request_partition_size_limit: int("max.request.partition.size.limit"),
             num_partitions: int("num.partitions"),
             default_replication_factor: short("default.replication.factor"),
             min_insync_replicas: int("min.insync.replicas"),

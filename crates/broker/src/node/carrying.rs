@@ -27,7 +27,9 @@ impl Carrier for Node {
                         tracing::warn!(%fault, "cannot delete files of a removed segment or partition");
                     }
                 }))),
-                Effect::DirectoryFailed { directory, fault } => self.directory_failed(now_ms, directory, &fault),
+                Effect::DirectoryFailed { directory, fault } => {
+                    self.directory_failed(now_ms, directory, &fault)
+                }
                 Effect::Appended(reply, results) => reply.send(results),
                 Effect::Group(answers) => answers.into_iter().for_each(|(reply, answer)| reply.send(answer)),
                 Effect::WriteCheckpoints(round) => {
@@ -163,7 +165,8 @@ impl Node {
     /// Flushes and closes every log, writes the checkpoints, then the clean-shutdown marker. Nothing may be called afterwards.
     pub fn close(&self, now_ms: i64) {
         self.0.note_time(now_ms);
-        let mut offsets: std::collections::BTreeMap<usize, checkpoints::DirectoryOffsets> = Default::default();
+        let mut offsets: std::collections::BTreeMap<usize, checkpoints::DirectoryOffsets> =
+            Default::default();
         for shard in &self.0.shards {
             let (closed, faults) = shard.with_shard(|shard| shard.close(&self.0.directories));
             for (directory, closed) in closed {

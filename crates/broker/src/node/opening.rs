@@ -9,7 +9,9 @@ use kraft::controller::ControllerOptions;
 use kraft::hosted::{MetadataQuorum, QuorumOptions, SnapshotPolicy};
 use kraft::raft::{Endpoints, RaftOptions, VoterSet};
 use log::{Disk, Fault, LogConfig};
-use wire::messages::broker_registration::{BrokerRegistrationRequest, Feature, Listener as RegisteredListener};
+use wire::messages::broker_registration::{
+    BrokerRegistrationRequest, Feature, Listener as RegisteredListener,
+};
 use wire::{Str, Uuid};
 
 use super::{Node, NodeState};
@@ -221,7 +223,8 @@ fn raft_options(options: &NodeOptions, identity: &Identity, file: &BrokerFile) -
         .map(|listener| (Str::from(&listener.name), (Str::from(&listener.host), listener.port)))
         .collect();
     // Without a controller listener (a process on its own, no server.properties) the node is its own and only voter.
-    let own_address = first.map_or((Str::from_static("localhost"), 0), |first| (Str::from(&first.host), first.port));
+    let own_address =
+        first.map_or((Str::from_static("localhost"), 0), |first| (Str::from(&first.host), first.port));
     let voters = file.text("controller.quorum.voters").unwrap_or_default();
     let mut fixed: Vec<(i32, Str, u16)> = voters.split(',').filter_map(voter).collect();
     if fixed.is_empty() {

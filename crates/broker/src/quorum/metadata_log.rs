@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kraft::raft::{MetadataLog, OffsetAndEpoch, SnapshotFile, StorageFault};
-use log::{AppendOrigin, AppendRefused, Disk, Fault, FileHandle, Log, LogConfig, LogView, OpenMode, ReadLimit};
+use log::{
+    AppendOrigin, AppendRefused, Disk, Fault, FileHandle, Log, LogConfig, LogView, OpenMode, ReadLimit,
+};
 use wire::Uuid;
 use wire::record_batch::validate_internal;
 
@@ -44,7 +46,8 @@ impl PartitionMetadataLog {
         }
         // Every batch of this log was flushed before it was acknowledged, so nothing beyond a torn tail can be bad; the
         // recovery point is not known, hence the whole log is looked at after a crash. Snapshots keep it short.
-        let mode = OpenMode { clean_shutdown, topic_id: Some(Uuid::METADATA_TOPIC_ID), ..OpenMode::default() };
+        let mode =
+            OpenMode { clean_shutdown, topic_id: Some(Uuid::METADATA_TOPIC_ID), ..OpenMode::default() };
         let mut log = Log::open(Arc::clone(&disk), directory.clone(), Arc::new(config), mode, now_ms)?;
         let view = log.view();
         let mut opened = PartitionMetadataLog { disk, directory, log, view, snapshots: BTreeMap::new() };

@@ -215,7 +215,9 @@ impl Held {
     fn lifecycle_answered(&mut self, now_ms: i64, answer: &ControllerAnswer) {
         match answer {
             ControllerAnswer::RegisterBroker(response) => self.lifecycle.registered(now_ms, response),
-            ControllerAnswer::BrokerHeartbeat(response) => self.lifecycle.heartbeat_answered(now_ms, response),
+            ControllerAnswer::BrokerHeartbeat(response) => {
+                self.lifecycle.heartbeat_answered(now_ms, response)
+            }
             _ => {}
         }
     }

@@ -44,7 +44,9 @@ pub(crate) struct Replica {
 #[derive(Debug)]
 pub(crate) enum State {
     Leader(Leader),
-    Follower { leader_epoch: i32 },
+    Follower {
+        leader_epoch: i32,
+    },
     /// Its directory is dead: nothing is served, nothing is acknowledged.
     Offline,
 }

@@ -87,7 +87,13 @@ impl PendingProduces {
     }
 
     /// Parks a produce under [`PendingProduces::next_id`] with `parked` of its results noted as REQUEST_TIMED_OUT.
-    pub fn park(&mut self, results: AppendResults, parked: usize, reply: Reply<AppendResults>, timer: TimerId) {
+    pub fn park(
+        &mut self,
+        results: AppendResults,
+        parked: usize,
+        reply: Reply<AppendResults>,
+        timer: TimerId,
+    ) {
         self.last_id += 1;
         self.produces.insert(self.last_id, PendingProduce { results, parked, reply, timer });
     }

@@ -39,7 +39,11 @@ pub(crate) trait Carrier {
 impl ShardCell {
     pub fn new(shard: Shard) -> ShardCell {
         let deadline_ms = AtomicI64::new(shard.next_deadline().unwrap_or(NEVER));
-        ShardCell { mailbox: Mailbox::default(), held: Mutex::new(Held { shard, batch: VecDeque::new() }), deadline_ms }
+        ShardCell {
+            mailbox: Mailbox::default(),
+            held: Mutex::new(Held { shard, batch: VecDeque::new() }),
+            deadline_ms,
+        }
     }
 
     /// When the shard has something to do without a command.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use coordinator::HostedOptions;
-use coordinator::group::{DeletedTopic, GroupAnswer, GroupCommand, GroupMachine, GroupSoft};
 use coordinator::Machine;
+use coordinator::group::{DeletedTopic, GroupAnswer, GroupCommand, GroupMachine, GroupSoft};
 use wire::ErrorCode;
 use wire::topic::CONSUMER_OFFSETS;
 
@@ -107,7 +107,8 @@ impl Shard {
 
     /// Topics were deleted: every coordinator forgets their offsets.
     pub(super) fn topics_deleted(&mut self, now_ms: i64, topics: &[DeletedTopic], effects: &mut Vec<Effect>) {
-        let open = |replica: &Replica| replica.coordinator.is_some() && matches!(replica.state, State::Leader(_));
+        let open =
+            |replica: &Replica| replica.coordinator.is_some() && matches!(replica.state, State::Leader(_));
         let cells: Vec<_> = self
             .replicas
             .iter()

@@ -184,8 +184,7 @@ impl Shard {
             match self.replica(&partition.cell) {
                 Some(replica)
                     if matches!(replica.state, State::Leader(_))
-                        && !replica
-                            .has_more_than(partition.high_watermark, partition.last_stable_offset) =>
+                        && !replica.has_more_than(partition.high_watermark, partition.last_stable_offset) =>
                 {
                     replica.watchers.add(Arc::clone(&watch));
                 }

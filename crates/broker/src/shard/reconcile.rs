@@ -108,7 +108,8 @@ impl Shard {
         let Some((directory, mut mode)) = self.around.directories.place(&views.name, index, wanted) else {
             return Ok(false);
         };
-        let Some(path) = self.around.directories.get(directory).map(|d| d.log.partition_path(&views.name, index))
+        let Some(path) =
+            self.around.directories.get(directory).map(|d| d.log.partition_path(&views.name, index))
         else {
             return Ok(false);
         };

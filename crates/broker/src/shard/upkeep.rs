@@ -91,7 +91,10 @@ impl Shard {
     }
 
     /// The end: closes every log and answers what the checkpoints shall say, by directory.
-    pub fn close(&mut self, directories: &Directories) -> (Vec<(usize, DirectoryOffsets)>, Vec<(usize, Fault)>) {
+    pub fn close(
+        &mut self,
+        directories: &Directories,
+    ) -> (Vec<(usize, DirectoryOffsets)>, Vec<(usize, Fault)>) {
         let mut offsets: std::collections::BTreeMap<usize, DirectoryOffsets> = Default::default();
         let mut faults = Vec::new();
         for replica in self.replicas.drain(..).flatten() {

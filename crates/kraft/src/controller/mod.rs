@@ -21,6 +21,7 @@ pub use command::{ControllerAnswer, ControllerCommand, Refusal};
 pub use decide::{Context, Decision, decide, next_deadline_ms, tick};
 pub use rules::{ConfigRules, EffectiveConfig};
 pub use soft::Soft;
+pub use topics::check_topic_name;
 
 use wire::Str;
 

@@ -44,7 +44,7 @@ fn check(usable: &[&Arc<BrokerRegistration>], replication_factor: i16) -> Result
     }
     if usable.len() < usize::from(replication_factor.unsigned_abs()) {
         return refuse(format!(
-            "The target replication factor of {replication_factor} cannot be reached because only {} broker(s) are registered.",
+            "The target replication factor of {replication_factor} cannot be reached because only {} broker(s) are registered or some brokers have all their log directories cordoned.",
             usable.len()
         ));
     }

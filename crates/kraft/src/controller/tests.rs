@@ -208,7 +208,7 @@ fn refusals_of_new_topics_are_in_kafkas_words() {
         (
             topic("n", 1, 3),
             38,
-            "Unable to replicate the partition 3 time(s): The target replication factor of 3 cannot be reached because only 1 broker(s) are registered.",
+            "Unable to replicate the partition 3 time(s): The target replication factor of 3 cannot be reached because only 1 broker(s) are registered or some brokers have all their log directories cordoned.",
         ),
         (by_hand, 39, "The manual partition assignment includes broker 9, but no such broker is registered."),
     ];

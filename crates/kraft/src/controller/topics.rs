@@ -78,25 +78,26 @@ fn wanted_partitions(context: &Context<'_>, topic: &CreatableTopic) -> i64 {
     }
 }
 
-fn check_name(context: &Context<'_>, name: &str, created: &[Str]) -> Result<(), Refusal> {
-    let invalid = |what: String| Err(Refusal::new(ErrorCode::InvalidTopicException, what));
+/// Kafka's words for an illegal topic name.
+pub fn check_topic_name(name: &str) -> Result<(), Refusal> {
+    let invalid = |why: String| {
+        Err(Refusal::new(ErrorCode::InvalidTopicException, format!("Topic name is invalid: {why}")))
+    };
     match validate_name(name) {
-        Ok(()) => {}
-        Err(InvalidName::Empty) => {
-            return invalid("Topic name is invalid: the empty string is not allowed".to_owned());
-        }
-        Err(InvalidName::Dots) => return invalid(format!("Topic name is invalid: '{name}' is not allowed")),
+        Ok(()) => Ok(()),
+        Err(InvalidName::Empty) => invalid("the empty string is not allowed".to_owned()),
+        Err(InvalidName::Dots) => invalid(format!("'{name}' is not allowed")),
         Err(InvalidName::TooLong) => {
-            return invalid(format!(
-                "Topic name is invalid: the length of '{name}' is longer than the max allowed length {MAX_NAME_LENGTH}"
-            ));
+            invalid(format!("the length of '{name}' is longer than the max allowed length {MAX_NAME_LENGTH}"))
         }
-        Err(InvalidName::Character) => {
-            return invalid(format!(
-                "Topic name is invalid: '{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
-            ));
-        }
+        Err(InvalidName::Character) => invalid(format!(
+            "'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
+        )),
     }
+}
+
+fn check_name(context: &Context<'_>, name: &str, created: &[Str]) -> Result<(), Refusal> {
+    check_topic_name(name)?;
     if name == CLUSTER_METADATA {
         let what = format!("Creation of internal topic {CLUSTER_METADATA} is prohibited.");
         return Err(Refusal::new(ErrorCode::InvalidRequest, what));
@@ -107,7 +108,10 @@ fn check_name(context: &Context<'_>, name: &str, created: &[Str]) -> Result<(), 
     let has_colliding_sign = name.contains(['.', '_']);
     let earlier = created.iter().find(|other| has_colliding_sign && names_collide(other, name));
     match context.image.topics.colliding(name).or(earlier) {
-        Some(other) => invalid(format!("Topic '{name}' collides with existing topic: {other}")),
+        Some(other) => {
+            let what = format!("Topic '{name}' collides with existing topic: {other}");
+            Err(Refusal::new(ErrorCode::InvalidTopicException, what))
+        }
         None => Ok(()),
     }
 }
