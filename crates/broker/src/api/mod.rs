@@ -5,16 +5,35 @@ mod alter_configs;
 mod api_versions;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
+mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
 mod elect_leaders;
+mod fetch;
+mod find_coordinator;
+mod heartbeat;
 mod incremental_alter_configs;
+mod init_producer_id;
+mod join_group;
+mod leave_group;
 mod list_config_resources;
+mod list_groups;
+mod list_offsets;
 mod list_partition_reassignments;
+mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
+mod offset_for_leader_epoch;
+mod produce;
+mod sync_group;
 mod unregister_broker;
 mod update_features;
 
@@ -67,9 +86,42 @@ pub(crate) struct Apis {
 
 /// The table itself.
 fn rows() -> Vec<Api> {
-    let mut rows = vec![direct(ApiKey::ApiVersions, api_versions::handle)];
+    let mut rows = data_rows();
+    rows.extend(group_rows());
     rows.extend(cluster_rows());
     rows
+}
+
+/// Records, where they are, who writes them.
+fn data_rows() -> Vec<Api> {
+    vec![
+        direct(ApiKey::ApiVersions, api_versions::handle),
+        waiting(ApiKey::DeleteRecords, delete_records::handle),
+        waiting(ApiKey::DescribeProducers, describe_producers::handle),
+        waiting(ApiKey::Fetch, fetch::handle),
+        waiting(ApiKey::InitProducerId, init_producer_id::handle),
+        direct(ApiKey::ListOffsets, list_offsets::handle),
+        direct(ApiKey::Metadata, metadata::handle),
+        direct(ApiKey::OffsetForLeaderEpoch, offset_for_leader_epoch::handle),
+        waiting(ApiKey::Produce, produce::handle),
+    ]
+}
+
+/// Consumer groups and their offsets.
+fn group_rows() -> Vec<Api> {
+    vec![
+        waiting(ApiKey::DeleteGroups, delete_groups::handle),
+        waiting(ApiKey::DescribeGroups, describe_groups::handle),
+        direct(ApiKey::FindCoordinator, find_coordinator::handle),
+        waiting(ApiKey::Heartbeat, heartbeat::handle),
+        waiting(ApiKey::JoinGroup, join_group::handle),
+        waiting(ApiKey::LeaveGroup, leave_group::handle),
+        waiting(ApiKey::ListGroups, list_groups::handle),
+        waiting(ApiKey::OffsetCommit, offset_commit::handle),
+        waiting(ApiKey::OffsetDelete, offset_delete::handle),
+        waiting(ApiKey::OffsetFetch, offset_fetch::handle),
+        waiting(ApiKey::SyncGroup, sync_group::handle),
+    ]
 }
 
 /// Topics, configurations and the cluster itself.

@@ -1,0 +1,50 @@
+//! DescribeGroups (KIP-430, KIP-345, KIP-1043): the groups of one request may have several coordinators here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use coordinator::Machine;
+use coordinator::group::{GroupAnswer, GroupCommand, GroupMachine};
+use wire::messages::describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup};
+use wire::{ErrorCode, Str};
+
+use super::Call;
+use crate::group_routing::{ask_at, caller, coordinator_of};
+use crate::operations;
+use crate::views::PartitionCell;
+
+pub(super) async fn handle(call: Call, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut groups: Vec<Str> = request.groups.clone();
+    groups.retain(|group| seen.insert(group.clone()));
+    let mut by_coordinator: BTreeMap<i32, (Arc<PartitionCell>, Vec<Str>)> = BTreeMap::new();
+    let mut homeless = Vec::new();
+    for group in groups {
+        match coordinator_of(&call, &group) {
+            Some(cell) => {
+                by_coordinator.entry(cell.key.partition).or_insert_with(|| (cell, Vec::new())).1.push(group);
+            }
+            None => homeless.push(group),
+        }
+    }
+    let mut described: BTreeMap<Str, DescribedGroup> = BTreeMap::new();
+    let mut keep = |answer: GroupAnswer| {
+        if let GroupAnswer::Describe(groups) = answer {
+            described.extend(groups.into_iter().map(|group| (group.group_id.clone(), group)));
+        }
+    };
+    let command = |groups| GroupCommand::Describe { caller: caller(&call), groups };
+    if !homeless.is_empty() {
+        keep(GroupMachine::refuse(&command(homeless), ErrorCode::NotCoordinator));
+    }
+    for (cell, groups) in by_coordinator.into_values() {
+        keep(ask_at(&call, cell, command(groups)).await);
+    }
+    let show = request.include_authorized_operations && call.api_version >= 3;
+    let mut groups: Vec<DescribedGroup> =
+        request.groups.iter().filter_map(|group| described.remove(group)).collect();
+    for group in groups.iter_mut().filter(|group| show && group.error_code == ErrorCode::None.code()) {
+        group.authorized_operations = operations::GROUP;
+    }
+    DescribeGroupsResponse { groups, ..DescribeGroupsResponse::default() }
+}

@@ -1,0 +1,386 @@
+//! Fetch by consumers (KIP-41, KIP-74, KIP-227, KIP-320, KIP-516): resolve the session, read the views, and if there is too
+//! little, wait once for the shards' call. Record bytes are located and passed on, never decoded. A follower's fetch is
+//! another journey (`Command::FollowerFetch`), not built yet.
+
+use std::sync::Arc;
+
+use log::{LogView, ReadLimit, ReadRefused};
+use wire::messages::fetch::{
+    AbortedTransaction, EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse,
+    LeaderIdAndEpoch, NodeEndpoint, PartitionData,
+};
+use wire::{ErrorCode, Str};
+
+use super::Call;
+use crate::command::{Command, WatchPartition, WatchPartitions};
+use crate::endpoints::current_leader;
+use crate::fetch_session::{Answered, Asked, Plan, Wanted};
+use crate::views::{LeaderView, PartitionCell};
+use crate::watch::watch;
+
+/// Consumers read what is replicated, or only what is also committed (KIP-98).
+const READ_COMMITTED: i8 = 1;
+
+pub(super) async fn handle(call: Call, request: FetchRequest) -> FetchResponse {
+    let asked = Asked {
+        session_id: request.session_id,
+        epoch: if call.api_version >= 7 { request.session_epoch } else { -1 },
+        uses_topic_ids: call.api_version >= 13,
+    };
+    let terms = Terms::of(&call, &request);
+    let (wanted, forgotten) = flatten(request);
+    let plan = call.connection.with_fetch_sessions(|sessions| sessions.plan(asked, wanted, &forgotten));
+    match plan {
+        Plan::Refused(error) => FetchResponse { error_code: error.code(), ..FetchResponse::default() },
+        Plan::Sessionless(wanted) => {
+            let answers = Fetch::resolve(&call, &terms, wanted).serve().await;
+            respond(&call, 0, answers)
+        }
+        Plan::Full(wanted) => {
+            let answers = Fetch::resolve(&call, &terms, wanted).serve().await;
+            let session_id = begin_session(&call, asked, &answers);
+            respond(&call, session_id, answers)
+        }
+        Plan::Incremental { session_id, wanted } => {
+            let mut answers = Fetch::resolve(&call, &terms, wanted).serve().await;
+            call.connection.with_fetch_sessions(|sessions| {
+                answers.retain(|(wanted, data)| sessions.tells(session_id, wanted, answered(data)));
+            });
+            respond(&call, session_id, answers)
+        }
+    }
+}
+
+/// What a request says of all its partitions.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    limit: ReadLimit,
+    max_bytes: i64,
+    min_bytes: i64,
+    /// When waiting ends.
+    deadline_ms: i64,
+    waits: bool,
+}
+
+impl Terms {
+    fn of(call: &Call, request: &FetchRequest) -> Terms {
+        let max_bytes = request.max_bytes.min(call.node.config().fetch_max_bytes);
+        let committed = request.isolation_level == READ_COMMITTED;
+        Terms {
+            limit: if committed { ReadLimit::LastStable } else { ReadLimit::HighWatermark },
+            max_bytes: i64::from(max_bytes.max(0)),
+            min_bytes: i64::from(request.min_bytes.min(max_bytes)),
+            deadline_ms: call.now_ms.saturating_add(i64::from(request.max_wait_ms.max(0))),
+            waits: request.max_wait_ms > 0,
+        }
+    }
+}
+
+type Forgotten = Vec<(Str, wire::Uuid, i32)>;
+
+fn flatten(request: FetchRequest) -> (Vec<Wanted>, Forgotten) {
+    let partitions = request.topics.iter().map(|topic| topic.partitions.len()).sum();
+    let mut wanted = Vec::with_capacity(partitions);
+    for topic in request.topics {
+        for partition in topic.partitions {
+            wanted.push(Wanted {
+                topic: topic.topic.clone(),
+                topic_id: topic.topic_id,
+                partition: partition.partition,
+                fetch_offset: partition.fetch_offset,
+                current_leader_epoch: partition.current_leader_epoch,
+                last_fetched_epoch: partition.last_fetched_epoch,
+                max_bytes: partition.partition_max_bytes,
+            });
+        }
+    }
+    let mut forgotten = Vec::new();
+    for topic in request.forgotten_topics_data {
+        forgotten
+            .extend(topic.partitions.into_iter().map(|index| (topic.topic.clone(), topic.topic_id, index)));
+    }
+    (wanted, forgotten)
+}
+
+/// A fetch whose partitions were looked up.
+struct Fetch<'a> {
+    call: &'a Call,
+    terms: &'a Terms,
+    /// In the order of service: what can be read first, what is refused by its name last, as Kafka answers.
+    targets: Vec<(Wanted, Arc<PartitionCell>)>,
+    refused: Vec<(Wanted, ErrorCode)>,
+}
+
+type Answers = Vec<(Wanted, PartitionData)>;
+
+/// What one pass over the views found.
+struct Pass {
+    answers: Vec<PartitionData>,
+    bytes: i64,
+    /// Something that the client has to hear at once.
+    is_urgent: bool,
+    /// The high watermark and the last stable offset that were seen, for the watch.
+    seen: Vec<(i64, i64)>,
+}
+
+impl<'a> Fetch<'a> {
+    fn resolve(call: &'a Call, terms: &'a Terms, wanted: Vec<Wanted>) -> Fetch<'a> {
+        let views = call.node.views();
+        let mut fetch = Fetch { call, terms, targets: Vec::with_capacity(wanted.len()), refused: Vec::new() };
+        let mut last: Option<Arc<crate::views::TopicViews>> = None;
+        for wanted in wanted {
+            let by_id = call.api_version >= 13;
+            let is_last = |topic: &Arc<crate::views::TopicViews>| {
+                if by_id { topic.id == wanted.topic_id } else { topic.name == wanted.topic }
+            };
+            if !last.as_ref().is_some_and(is_last) {
+                last = if by_id { views.by_id(wanted.topic_id) } else { views.by_name(&wanted.topic) };
+            }
+            match last.as_ref().map(|topic| topic.partition(wanted.partition)) {
+                Some(Some(cell)) => fetch.targets.push((wanted, Arc::clone(cell))),
+                Some(None) => fetch.refused.push((wanted, ErrorCode::UnknownTopicOrPartition)),
+                None if by_id => fetch.refused.push((wanted, ErrorCode::UnknownTopicId)),
+                None => fetch.refused.push((wanted, ErrorCode::UnknownTopicOrPartition)),
+            }
+        }
+        fetch
+    }
+
+    /// Reads, and waits for more if that is wanted and of use.
+    async fn serve(self) -> Answers {
+        let mut pass = self.read();
+        while self.must_wait(&pass) {
+            let (watch, waiting) = watch(self.terms.min_bytes.saturating_sub(pass.bytes));
+            self.watch(&watch, &pass);
+            waiting.await;
+            pass = self.read();
+        }
+        let refused = self.refused.into_iter().map(|(wanted, error)| {
+            let data = refusal(wanted.partition, error);
+            (wanted, data)
+        });
+        self.targets.into_iter().map(|(wanted, _)| wanted).zip(pass.answers).chain(refused).collect()
+    }
+
+    fn must_wait(&self, pass: &Pass) -> bool {
+        self.terms.waits
+            && !self.targets.is_empty()
+            && pass.bytes < self.terms.min_bytes
+            && !pass.is_urgent
+            && self.call.node.latest_ms() < self.terms.deadline_ms
+    }
+
+    /// One command per shard concerned; the first one also keeps the deadline.
+    fn watch(&self, watch: &Arc<crate::watch::Watch>, pass: &Pass) {
+        let mut shards: Vec<WatchPartitions> = Vec::new();
+        let mut owners: Vec<usize> = Vec::new();
+        for ((_, cell), &(high_watermark, last_stable_offset)) in self.targets.iter().zip(&pass.seen) {
+            let at = owners.iter().position(|&shard| shard == cell.shard).unwrap_or_else(|| {
+                owners.push(cell.shard);
+                let deadline_ms = shards.is_empty().then_some(self.terms.deadline_ms);
+                shards.push(WatchPartitions {
+                    watch: Arc::clone(watch),
+                    partitions: Vec::new(),
+                    deadline_ms,
+                });
+                shards.len() - 1
+            });
+            let cell = Arc::clone(cell);
+            shards[at].partitions.push(WatchPartition { cell, high_watermark, last_stable_offset });
+        }
+        let now_ms = self.call.node.latest_ms();
+        for (shard, command) in owners.into_iter().zip(shards) {
+            self.call.node.submit_to(now_ms, shard, Command::Watch(command));
+        }
+    }
+
+    /// One pass in the order of service. The first partition that has anything gives at least one batch, whatever its
+    /// size; after that the limits hold (KIP-74).
+    fn read(&self) -> Pass {
+        let count = self.targets.len();
+        let mut pass = Pass {
+            answers: Vec::with_capacity(count),
+            bytes: 0,
+            is_urgent: false,
+            seen: Vec::with_capacity(count),
+        };
+        let mut left = self.terms.max_bytes;
+        let mut at_least_one = true;
+        for (wanted, cell) in &self.targets {
+            let data = match self.read_partition(wanted, cell, left, at_least_one) {
+                Ok(data) => data,
+                Err(error) => self.refused_data(wanted, cell, error),
+            };
+            let bytes = data.records.as_ref().map_or(0, |records| records.len() as i64);
+            at_least_one &= bytes == 0;
+            left = left.saturating_sub(bytes).max(0);
+            pass.bytes = pass.bytes.saturating_add(bytes);
+            pass.is_urgent |= data.error_code != ErrorCode::None.code() || data.diverging_epoch.epoch != -1;
+            pass.seen.push((data.high_watermark, data.last_stable_offset));
+            pass.answers.push(data);
+        }
+        pass
+    }
+
+    fn read_partition(
+        &self,
+        wanted: &Wanted,
+        cell: &PartitionCell,
+        left: i64,
+        at_least_one: bool,
+    ) -> Result<PartitionData, ErrorCode> {
+        let view = cell.leader_view(wanted.current_leader_epoch)?;
+        let mut data = PartitionData {
+            partition_index: wanted.partition,
+            high_watermark: view.high_watermark,
+            last_stable_offset: view.last_stable_offset,
+            log_start_offset: view.log_start_offset,
+            records: Some(bytes::Bytes::new()),
+            // Null says that nobody looked; an empty list, that there are none.
+            aborted_transactions: (self.terms.limit == ReadLimit::LastStable).then(Vec::new),
+            ..PartitionData::default()
+        };
+        if wanted.last_fetched_epoch >= 0
+            && let Some(diverging) = divergence(wanted, &view)?
+        {
+            data.diverging_epoch = diverging;
+            return Ok(data);
+        }
+        let offset = wanted.fetch_offset;
+        if offset < view.log_start_offset || offset > view.log_end_offset {
+            return Err(ErrorCode::OffsetOutOfRange);
+        }
+        // Between the limit and the end of the log there is nothing to see yet.
+        if offset < view.upper_bound(self.terms.limit) {
+            let most = i64::from(wanted.max_bytes).min(left).clamp(0, i64::from(u32::MAX));
+            let most = u32::try_from(most).unwrap_or(u32::MAX);
+            let fetched = view.read(offset, most, self.terms.limit, at_least_one).map_err(read_error)?;
+            if self.terms.limit == ReadLimit::LastStable {
+                let aborted = view.aborted_transactions(offset, fetched.next_offset).map_err(read_error)?;
+                data.aborted_transactions = Some(aborted.iter().map(aborted_transaction).collect());
+            }
+            data.records = Some(fetched.records);
+        }
+        Ok(data)
+    }
+
+    fn refused_data(&self, wanted: &Wanted, cell: &PartitionCell, error: ErrorCode) -> PartitionData {
+        // Clients of version 5 and below do not know that this error passes.
+        let told = match error {
+            ErrorCode::KafkaStorageError if self.call.api_version <= 5 => ErrorCode::NotLeaderOrFollower,
+            error => error,
+        };
+        let mut data = PartitionData { aborted_transactions: None, ..refusal(wanted.partition, told) };
+        if self.call.api_version >= 16
+            && matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch)
+            && let Some(leader) = current_leader(
+                &self.call.node.image(),
+                cell.key.topic_id,
+                wanted.partition,
+                &self.call.connection.peer().listener,
+            )
+        {
+            data.current_leader =
+                LeaderIdAndEpoch { leader_id: leader.leader_id, leader_epoch: leader.leader_epoch };
+        }
+        data
+    }
+}
+
+fn read_error(refused: ReadRefused) -> ErrorCode {
+    match refused {
+        ReadRefused::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        ReadRefused::Corrupt { offset, fault } => {
+            tracing::error!(offset, %fault, "a batch on disk is damaged and is not served");
+            ErrorCode::KafkaStorageError
+        }
+        ReadRefused::Storage(fault) => {
+            tracing::error!(%fault, "cannot read");
+            ErrorCode::KafkaStorageError
+        }
+    }
+}
+
+/// KIP-320, KIP-595: a reader whose last epoch ended earlier here than where it reads has seen what was truncated.
+fn divergence(wanted: &Wanted, view: &LeaderView) -> Result<Option<EpochEndOffset>, ErrorCode> {
+    let known = epoch_end(view, wanted.last_fetched_epoch);
+    let Some((epoch, end_offset)) = known else { return Err(ErrorCode::OffsetOutOfRange) };
+    if wanted.fetch_offset < view.log_start_offset {
+        return Err(ErrorCode::OffsetOutOfRange);
+    }
+    let diverges = epoch < wanted.last_fetched_epoch || end_offset < wanted.fetch_offset;
+    Ok(diverges.then_some(EpochEndOffset { epoch, end_offset }))
+}
+
+fn epoch_end(view: &LogView, epoch: i32) -> Option<(i32, i64)> {
+    view.end_offset_for_epoch(epoch)
+}
+
+fn aborted_transaction(aborted: &log::transactions::AbortedTransaction) -> AbortedTransaction {
+    AbortedTransaction { producer_id: aborted.producer_id, first_offset: aborted.first_offset }
+}
+
+/// An answer without data.
+fn refusal(partition: i32, error: ErrorCode) -> PartitionData {
+    PartitionData {
+        partition_index: partition,
+        error_code: error.code(),
+        high_watermark: -1,
+        records: Some(bytes::Bytes::new()),
+        ..PartitionData::default()
+    }
+}
+
+fn answered(data: &PartitionData) -> Answered {
+    Answered {
+        has_records: data.records.as_ref().is_some_and(|records| !records.is_empty()),
+        high_watermark: data.high_watermark,
+        log_start_offset: data.log_start_offset,
+        is_error: data.error_code != ErrorCode::None.code(),
+        must_tell: data.diverging_epoch.epoch != -1 || data.preferred_read_replica != -1,
+    }
+}
+
+fn begin_session(call: &Call, asked: Asked, answers: &Answers) -> i32 {
+    if call.api_version < 7 {
+        return 0;
+    }
+    let partitions = answers.iter().map(|(wanted, data)| (wanted.clone(), answered(data)));
+    let new_id = call.node.new_fetch_session_id();
+    call.connection.with_fetch_sessions(|sessions| sessions.begin(new_id, asked.uses_topic_ids, partitions))
+}
+
+/// Neighbours of one topic share an entry.
+fn respond(call: &Call, session_id: i32, answers: Answers) -> FetchResponse {
+    let mut response = FetchResponse { session_id, ..FetchResponse::default() };
+    for (wanted, data) in answers {
+        name_leader(call, &mut response, &data);
+        match response.responses.last_mut() {
+            Some(topic) if topic.topic == wanted.topic && topic.topic_id == wanted.topic_id => {
+                topic.partitions.push(data);
+            }
+            Some(_) | None => response.responses.push(FetchableTopicResponse {
+                topic: wanted.topic,
+                topic_id: wanted.topic_id,
+                partitions: vec![data],
+            }),
+        }
+    }
+    response
+}
+
+fn name_leader(call: &Call, response: &mut FetchResponse, data: &PartitionData) {
+    let id = data.current_leader.leader_id;
+    if id == -1 || response.node_endpoints.iter().any(|node| node.node_id == id) {
+        return;
+    }
+    let listener = &call.connection.peer().listener;
+    if let Some(broker) = crate::endpoints::alive_broker(&call.node.image(), id, listener) {
+        response.node_endpoints.push(NodeEndpoint {
+            node_id: broker.node_id,
+            host: broker.host,
+            port: broker.port,
+            rack: broker.rack,
+        });
+    }
+}

@@ -1,0 +1,81 @@
+//! OffsetCommit (KIP-211, KIP-320, KIP-345, KIP-848): topics are resolved here, by name or by id; the coordinator stores.
+
+use coordinator::group::{GroupAnswer, GroupCommand};
+use wire::ErrorCode;
+use wire::messages::offset_commit::{
+    OffsetCommitRequest, OffsetCommitRequestTopic, OffsetCommitResponse, OffsetCommitResponsePartition,
+    OffsetCommitResponseTopic,
+};
+
+use super::Call;
+use crate::group_routing::{ask, caller};
+
+pub(super) async fn handle(call: Call, mut request: OffsetCommitRequest) -> OffsetCommitResponse {
+    let mut refused = Vec::new();
+    let topics = std::mem::take(&mut request.topics);
+    request.topics = topics.into_iter().filter_map(|topic| resolve(&call, topic, &mut refused)).collect();
+    if request.topics.is_empty() {
+        return OffsetCommitResponse { topics: refused, ..OffsetCommitResponse::default() };
+    }
+    let group_id = request.group_id.clone();
+    let asked = request.topics.clone();
+    let answer = ask(&call, &group_id, GroupCommand::CommitOffsets { caller: caller(&call), request }).await;
+    let mut response = match answer {
+        GroupAnswer::CommitOffsets(response) => response,
+        _ => OffsetCommitResponse {
+            topics: asked.into_iter().map(|topic| failed(topic, ErrorCode::UnknownServerError)).collect(),
+            ..OffsetCommitResponse::default()
+        },
+    };
+    for topic in refused {
+        merge(&mut response.topics, topic);
+    }
+    response
+}
+
+/// Fills in name and id; what does not exist goes to `refused`.
+fn resolve(
+    call: &Call,
+    mut topic: OffsetCommitRequestTopic,
+    refused: &mut Vec<OffsetCommitResponseTopic>,
+) -> Option<OffsetCommitRequestTopic> {
+    let image = call.node.image();
+    let by_id = call.api_version >= 10;
+    let known = if by_id { image.topics.by_id(topic.topic_id) } else { image.topics.by_name(&topic.name) };
+    let Some(known) = known else {
+        let error = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
+        refused.push(failed(topic, error));
+        return None;
+    };
+    topic.name = known.name.clone();
+    topic.topic_id = known.id;
+    let exists = |index: i32| known.partition(index).is_some();
+    let (there, missing): (Vec<_>, Vec<_>) =
+        topic.partitions.into_iter().partition(|partition| exists(partition.partition_index));
+    topic.partitions = there;
+    if !missing.is_empty() {
+        let missing = OffsetCommitRequestTopic { partitions: missing, ..topic.clone() };
+        refused.push(failed(missing, ErrorCode::UnknownTopicOrPartition));
+    }
+    (!topic.partitions.is_empty()).then_some(topic)
+}
+
+fn failed(topic: OffsetCommitRequestTopic, error: ErrorCode) -> OffsetCommitResponseTopic {
+    let partition =
+        |index| OffsetCommitResponsePartition { partition_index: index, error_code: error.code() };
+    OffsetCommitResponseTopic {
+        name: topic.name,
+        topic_id: topic.topic_id,
+        partitions: topic.partitions.iter().map(|p| partition(p.partition_index)).collect(),
+    }
+}
+
+/// Partitions of one topic stand under one entry.
+fn merge(topics: &mut Vec<OffsetCommitResponseTopic>, other: OffsetCommitResponseTopic) {
+    let same =
+        |topic: &&mut OffsetCommitResponseTopic| topic.name == other.name && topic.topic_id == other.topic_id;
+    match topics.iter_mut().find(same) {
+        Some(topic) => topic.partitions.extend(other.partitions),
+        None => topics.push(other),
+    }
+}

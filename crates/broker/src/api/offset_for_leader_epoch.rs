@@ -1,0 +1,51 @@
+//! OffsetForLeaderEpoch (KIP-101, KIP-320): where an epoch ended here, so that a reader finds out what was truncated.
+
+use wire::ErrorCode;
+use wire::messages::offset_for_leader_epoch::{
+    EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, OffsetForLeaderPartition,
+    OffsetForLeaderTopic, OffsetForLeaderTopicResult,
+};
+
+use super::Call;
+use crate::views::TopicViews;
+
+pub(super) fn handle(call: &Call, request: OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse {
+    let topic = |topic: OffsetForLeaderTopic| {
+        let views = call.node.views().by_name(&topic.topic);
+        let partition = |asked: &OffsetForLeaderPartition| {
+            let mut answer = EpochEndOffset {
+                partition: asked.partition,
+                leader_epoch: -1,
+                end_offset: -1,
+                ..EpochEndOffset::default()
+            };
+            match find(views.as_deref(), asked) {
+                Ok(Some((leader_epoch, end_offset))) => {
+                    answer.leader_epoch = leader_epoch;
+                    answer.end_offset = end_offset;
+                }
+                Ok(None) => {}
+                Err(error) => answer.error_code = error.code(),
+            }
+            answer
+        };
+        OffsetForLeaderTopicResult {
+            partitions: topic.partitions.iter().map(partition).collect(),
+            topic: topic.topic,
+        }
+    };
+    OffsetForLeaderEpochResponse {
+        topics: request.topics.into_iter().map(topic).collect(),
+        ..OffsetForLeaderEpochResponse::default()
+    }
+}
+
+fn find(
+    topic: Option<&TopicViews>,
+    asked: &OffsetForLeaderPartition,
+) -> Result<Option<(i32, i64)>, ErrorCode> {
+    let cell =
+        topic.and_then(|topic| topic.partition(asked.partition)).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let view = cell.leader_view(asked.current_leader_epoch)?;
+    Ok(view.end_offset_for_epoch(asked.leader_epoch))
+}

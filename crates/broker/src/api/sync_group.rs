@@ -1,0 +1,21 @@
+//! SyncGroup (KIP-345, KIP-559): a member fetches its assignment, the leader brings everybody's.
+
+use coordinator::group::{GroupAnswer, GroupCommand};
+use wire::ErrorCode;
+use wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
+
+use super::Call;
+use crate::group_routing::{ask, caller};
+
+pub(super) async fn handle(call: Call, request: SyncGroupRequest) -> SyncGroupResponse {
+    let refusal =
+        |error: ErrorCode| SyncGroupResponse { error_code: error.code(), ..SyncGroupResponse::default() };
+    if call.api_version >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
+        return refusal(ErrorCode::InconsistentGroupProtocol);
+    }
+    let group_id = request.group_id.clone();
+    match ask(&call, &group_id, GroupCommand::Sync { caller: caller(&call), request }).await {
+        GroupAnswer::Sync(response) => response,
+        _ => refusal(ErrorCode::UnknownServerError),
+    }
+}

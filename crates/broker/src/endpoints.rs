@@ -1,0 +1,61 @@
+//! Where clients find the nodes of the cluster: endpoints of brokers by listener, and who leads a partition. Reads the image,
+//! owns nothing.
+
+use kraft::image::{BrokerRegistration, MetadataImage, NO_LEADER};
+use wire::{Str, Uuid};
+
+/// A broker as clients of one listener see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BrokerEndpoint {
+    pub node_id: i32,
+    pub host: Str,
+    pub port: i32,
+    pub rack: Option<Str>,
+}
+
+/// The broker's endpoint of a listener, if it has one.
+fn endpoint(broker: &BrokerRegistration, listener: &str) -> Option<BrokerEndpoint> {
+    broker.endpoint(listener).map(|endpoint| BrokerEndpoint {
+        node_id: broker.id,
+        host: endpoint.host.clone(),
+        port: i32::from(endpoint.port),
+        rack: broker.rack.clone(),
+    })
+}
+
+/// All brokers that are not fenced and have the listener.
+pub(crate) fn alive(image: &MetadataImage, listener: &str) -> Vec<BrokerEndpoint> {
+    image
+        .cluster
+        .brokers()
+        .filter(|broker| !broker.fenced)
+        .filter_map(|broker| endpoint(broker, listener))
+        .collect()
+}
+
+/// One broker, if it is not fenced and has the listener.
+pub(crate) fn alive_broker(image: &MetadataImage, id: i32, listener: &str) -> Option<BrokerEndpoint> {
+    image.cluster.broker(id).filter(|broker| !broker.fenced).and_then(|broker| endpoint(broker, listener))
+}
+
+/// Who leads a partition, as told to clients that asked the wrong broker (KIP-951).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CurrentLeader {
+    /// -1 if nobody does.
+    pub leader_id: i32,
+    pub leader_epoch: i32,
+    pub endpoint: Option<BrokerEndpoint>,
+}
+
+/// Who leads the partition; `None` if there is no such partition.
+pub(crate) fn current_leader(
+    image: &MetadataImage,
+    topic_id: Uuid,
+    partition: i32,
+    listener: &str,
+) -> Option<CurrentLeader> {
+    let partition = image.topics.by_id(topic_id)?.partition(partition)?;
+    let endpoint =
+        (partition.leader != NO_LEADER).then(|| alive_broker(image, partition.leader, listener)).flatten();
+    Some(CurrentLeader { leader_id: partition.leader, leader_epoch: partition.leader_epoch, endpoint })
+}
