@@ -97,7 +97,8 @@ fn generate(schemas: &[(String, Schema)]) -> BTreeMap<PathBuf, String> {
     lists[1].push("framing");
     lists[1].sort_unstable();
     let about = "Everything that Kafka persists, one module per log or file.";
-    let records = emit::modules(&lists[1], about, "\npub use log::EndTxnMarker;\n");
+    let records =
+        emit::modules(&lists[1], about, "\npub use log::EndTxnMarker;\n\n#[cfg(test)]\nmod tests;\n");
     files.insert("src/records/mod.rs".into(), records);
     files.insert("src/api_key/table.rs".into(), emit::api_keys(schemas));
     files.insert("tests/catalog.rs".into(), emit::catalog(schemas));

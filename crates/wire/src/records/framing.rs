@@ -27,6 +27,8 @@ macro_rules! records {
                     $($key => $enum::$variant($crate::records::framing::body(&mut from, api_key, version)?),)*
                     _ => return Err($crate::codec::DecodeError::UnknownRecord { api_key, version }),
                 };
+                // Kafka stops at such a record in the metadata log; in the coordinators' logs it reads on.
+                from.finish()?;
                 Ok(record)
             }
 
@@ -171,14 +173,12 @@ pub(super) fn open(value: Bytes) -> Result<(Decoder, i16, i16), DecodeError> {
     Ok((from, api_key, version))
 }
 
-/// Reads a body that must fill the rest of its value.
+/// Reads a body; a version beyond ours is an unknown record.
 pub(super) fn body<M: Message>(from: &mut Decoder, api_key: i16, version: i16) -> Result<M, DecodeError> {
-    let body = M::decode(from, version).map_err(|error| match error {
+    M::decode(from, version).map_err(|error| match error {
         DecodeError::UnsupportedVersion => DecodeError::UnknownRecord { api_key, version },
         error => error,
-    })?;
-    from.finish()?;
-    Ok(body)
+    })
 }
 
 /// Writes a metadata record with its frame.

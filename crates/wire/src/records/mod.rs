@@ -11,3 +11,6 @@ pub mod share;
 pub mod transaction;
 
 pub use log::EndTxnMarker;
+
+#[cfg(test)]
+mod tests;
