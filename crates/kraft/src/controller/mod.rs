@@ -1,6 +1,7 @@
 //! The controller (KIP-500, 631): decides which records a command deserves. `decide` reads the pending image and cannot change
 //! it; what it remembers beside the image (heartbeats, timers) is soft state that dies with leadership.
 
+mod activation;
 mod brokers;
 mod command;
 mod configs;
@@ -10,15 +11,20 @@ mod leadership;
 mod partitions;
 mod placement;
 mod producer_ids;
+mod refuse;
 mod rules;
+#[cfg(test)]
+pub(crate) mod rules_for_tests;
 mod soft;
 mod topics;
 
 #[cfg(test)]
 mod tests;
 
+pub use activation::{bootstrap_records, registration_records};
 pub use command::{ControllerAnswer, ControllerCommand, Refusal};
 pub use decide::{Context, Decision, decide, next_deadline_ms, tick};
+pub use refuse::refuse;
 pub use rules::{ConfigRules, EffectiveConfig};
 pub use soft::Soft;
 pub use topics::check_topic_name;

@@ -1,10 +1,9 @@
 //! Decisions as a dialogue: a small cluster, commands, the image that follows from the records.
 
+use super::rules_for_tests::OneKey;
 use super::*;
 use crate::features::{FEATURES, METADATA_VERSION, MetadataVersion};
-use crate::image::{
-    ConfigResource, ConfigsImage, MetadataImage, ResourceConfigs, ResourceType, VersionedRecord,
-};
+use crate::image::{MetadataImage, ResourceType, VersionedRecord};
 use wire::messages::allocate_producer_ids::AllocateProducerIdsRequest;
 use wire::messages::broker_heartbeat::BrokerHeartbeatRequest;
 use wire::messages::broker_registration::{BrokerRegistrationRequest, Feature};
@@ -16,48 +15,6 @@ use wire::messages::incremental_alter_configs::{
 };
 use wire::records::metadata::{FeatureLevelRecord, MetadataRecord};
 use wire::{ErrorCode, Uuid};
-
-/// Only `cleanup.policy` exists, and it is a list.
-struct OneKey;
-
-impl ConfigRules for OneKey {
-    fn validate(
-        &self,
-        _resource: &ConfigResource,
-        configs: &ResourceConfigs,
-        _existing: &ResourceConfigs,
-    ) -> Result<(), Refusal> {
-        match configs.keys().find(|name| **name != "cleanup.policy") {
-            Some(name) => {
-                Err(Refusal::new(ErrorCode::InvalidConfig, format!("Unknown topic config name: {name}")))
-            }
-            None => Ok(()),
-        }
-    }
-    fn is_list(&self, _resource_type: ResourceType, key: &str) -> bool {
-        key == "cleanup.policy"
-    }
-    fn default_value(&self, _resource_type: ResourceType, _key: &str) -> Option<Str> {
-        Some(Str::from("delete"))
-    }
-    fn topic_value(&self, key: &str, topic: &ResourceConfigs, _configs: &ConfigsImage) -> Option<Str> {
-        topic.get(key).cloned().or(Some(Str::from("delete")))
-    }
-    fn topic_values(&self, topic: &ResourceConfigs, configs: &ConfigsImage) -> Vec<EffectiveConfig> {
-        let value = self.topic_value("cleanup.policy", topic, configs);
-        let source = if topic.is_empty() { 5 } else { 1 };
-        vec![EffectiveConfig {
-            name: Str::from("cleanup.policy"),
-            value,
-            read_only: false,
-            source,
-            sensitive: false,
-        }]
-    }
-    fn static_min_insync_replicas(&self) -> i32 {
-        1
-    }
-}
 
 struct Cluster {
     image: MetadataImage,

@@ -1,10 +1,37 @@
 //! The quorum of the metadata log: KRaft (KIP-595, 630, 853, 996) as a state machine over `MetadataLog`. Sees opaque batches,
 //! control records apart; never an image, a controller, a socket or a clock.
+//!
+//! | from | to | when |
+//! |---|---|---|
+//! | any | Unattached | a higher epoch is heard of, without its leader or where to reach it |
+//! | any | Follower | a leader of this or a higher epoch is heard of, and where to reach it |
+//! | Unattached, Follower, Candidate | Prospective | a voter's election or fetch timeout passes (the only voter: at once) |
+//! | Prospective | Candidate | a majority would vote for it, or a voter knows no pre-votes |
+//! | Prospective | Follower, Unattached | the votes are lost or the timeout passes: back to its leader, if it has one |
+//! | Candidate | Leader | a majority voted for it |
+//! | Leader | Resigned | asked to, or no majority fetched for 1.5 fetch timeouts |
+//! | Resigned | Unattached | the election timeout passes (in the next epoch) |
+//!
+//! Only moves to Unattached, Candidate, Leader and Follower, and votes, are durable; the file is written once for several of
+//! them within a step. An observer is a replica that is not a voter: Unattached or Follower, without an election timeout.
 
+mod connections;
+pub mod control;
+mod describe;
+mod election;
+mod memory_log;
+mod quorum;
 pub mod quorum_state;
+mod replication;
+mod role;
+mod snapshots;
 pub mod storage;
+mod timers;
 mod voters;
 
+pub use control::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS, SnapshotHead, Unreadable};
+pub use memory_log::{MemoryLog, SharedLog};
+pub use quorum::{NotLeader, Quorum, QuorumOpenError, UpgradeRefused};
 pub use storage::{MetadataLog, SnapshotFile, StorageFault};
 pub use voters::{Endpoints, OffsetAndEpoch, ReplicaKey, VoterHistory, VoterNode, VoterSet};
 
@@ -80,4 +107,55 @@ pub struct Outgoing {
     pub to: Destination,
     pub correlation_id: u64,
     pub request: RaftRequest,
+}
+
+/// Identifies a request whose answer comes as an effect; the caller's own numbering.
+pub type RequestToken = u64;
+
+/// What can happen to a replica.
+#[derive(Debug)]
+pub enum Event {
+    /// Time has passed.
+    Tick,
+    Request {
+        token: RequestToken,
+        request: RaftRequest,
+    },
+    /// The answer to an [`Outgoing`], or that there is none.
+    Response {
+        from: i32,
+        correlation_id: u64,
+        response: Option<RaftResponse>,
+    },
+    /// Stop leading, if it leads: the controller cannot go on.
+    Resign,
+    /// The node is leaving.
+    BeginShutdown,
+}
+
+/// What a replica wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    Send(Outgoing),
+    Answer {
+        token: RequestToken,
+        response: RaftResponse,
+    },
+    /// Everything below is committed.
+    Committed {
+        high_watermark: i64,
+    },
+    /// Who leads; this node itself only once it may act as controller.
+    LeaderChanged {
+        epoch: i32,
+        leader: Option<i32>,
+    },
+    /// Uncommitted records at and after this offset are gone.
+    Truncated {
+        end_offset: i64,
+    },
+    /// A fetched snapshot has replaced the log.
+    SnapshotInstalled {
+        id: OffsetAndEpoch,
+    },
 }

@@ -1,0 +1,146 @@
+//! What passing time does in each role: elections, fetches, reminders, resignation. Owns when something is due; what is said
+//! then is in `election.rs` and `replication.rs`.
+
+use super::quorum::{NEVER, Quorum};
+use super::role::Role;
+use super::storage::StorageFault;
+use super::voters::Endpoints;
+use super::{Destination, Effect, Outgoing, RaftRequest};
+
+impl Quorum {
+    /// Does what is due now. True if the role changed, so that the new one has to be asked as well.
+    pub(super) fn poll(&mut self, now_ms: i64) -> Result<bool, StorageFault> {
+        self.expire_parked_fetches(now_ms)?;
+        match &self.role {
+            Role::Unattached(unattached) => {
+                if unattached.election_deadline_ms <= now_ms && self.may_stand() {
+                    self.become_prospective(now_ms);
+                    return Ok(true);
+                }
+                self.fetch_from_anyone(now_ms);
+            }
+            Role::Prospective(prospective) => {
+                if prospective.election_deadline_ms <= now_ms && !self.shutting_down {
+                    self.give_up_prospect(now_ms);
+                    return Ok(true);
+                }
+                self.ask_for_votes(now_ms);
+            }
+            Role::Candidate(candidate) => {
+                if candidate.ballot.is_won() {
+                    self.become_leader(now_ms)?;
+                    return Ok(true);
+                }
+                if candidate.election_deadline_ms <= now_ms && !self.shutting_down {
+                    self.become_prospective(now_ms);
+                    return Ok(true);
+                }
+                self.ask_for_votes(now_ms);
+            }
+            Role::Leader(leader) => {
+                let alone = leader.voters.len() <= 1;
+                let out_of_touch = !alone && leader.check_quorum_deadline_ms <= now_ms;
+                if leader.resign_requested || out_of_touch || (self.shutting_down && !alone) {
+                    let successors = leader.successors(self.options.node_id);
+                    self.become_resigned(successors, now_ms);
+                    return Ok(true);
+                }
+                self.remind_voters(now_ms);
+            }
+            Role::Follower(follower) => {
+                let may_stand = self.may_stand();
+                if may_stand && follower.fetch_deadline_ms <= now_ms {
+                    self.become_prospective(now_ms);
+                    return Ok(true);
+                }
+                self.fetch_from_leader(now_ms);
+            }
+            Role::Resigned(resigned) => {
+                if self.shutting_down {
+                    self.tell_resignation(now_ms);
+                } else if self.is_only_voter() {
+                    self.become_prospective(now_ms);
+                    return Ok(true);
+                } else if resigned.election_deadline_ms <= now_ms {
+                    self.become_unattached(self.epoch + 1, None, now_ms);
+                    return Ok(true);
+                } else {
+                    self.tell_resignation(now_ms);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// When `poll` has something to do at the latest.
+    pub(super) fn role_deadline_ms(&self) -> i64 {
+        match &self.role {
+            Role::Unattached(unattached) => {
+                unattached.election_deadline_ms.min(self.next_bootstrap_attempt_ms())
+            }
+            Role::Prospective(prospective) => {
+                let missing = prospective.ballot.missing();
+                prospective.election_deadline_ms.min(self.first_ready(missing.iter().map(|key| key.id)))
+            }
+            Role::Candidate(candidate) => {
+                let missing =
+                    if candidate.ballot.is_lost() { Vec::new() } else { candidate.ballot.missing() };
+                candidate.election_deadline_ms.min(self.first_ready(missing.iter().map(|key| key.id)))
+            }
+            Role::Leader(leader) if leader.voters.len() <= 1 => NEVER,
+            Role::Leader(leader) => leader.check_quorum_deadline_ms.min(leader.begin_quorum_deadline_ms),
+            Role::Follower(follower) => {
+                let reachable = self.destination(follower.leader_id, &follower.leader_endpoints).is_some();
+                let leader = self.connections.ready_at(follower.leader_id).max(self.connections.busy_until());
+                let fetch = if reachable { leader } else { self.next_bootstrap_attempt_ms() };
+                if self.is_observer() { fetch } else { follower.fetch_deadline_ms.min(fetch) }
+            }
+            Role::Resigned(resigned) => {
+                resigned.election_deadline_ms.min(self.first_ready(resigned.unacknowledged.iter().copied()))
+            }
+        }
+    }
+
+    /// When the first of these voters may be asked; voters without a known address never.
+    fn first_ready(&self, ids: impl Iterator<Item = i32>) -> i64 {
+        let voters = self.voters.latest();
+        let reachable = ids.filter(|id| self.destination(*id, &voters.endpoints(*id)).is_some());
+        reachable.map(|id| self.connections.ready_at(id)).min().unwrap_or(NEVER)
+    }
+
+    fn may_stand(&self) -> bool {
+        !self.shutting_down && !self.is_observer()
+    }
+
+    /// Back to its leader if there is one, in the same epoch.
+    pub(super) fn give_up_prospect(&mut self, now_ms: i64) {
+        let Role::Prospective(prospective) = &self.role else { return };
+        match (prospective.leader_id, &prospective.leader_endpoints) {
+            (Some(leader_id), endpoints) if !endpoints.is_empty() => {
+                let endpoints = endpoints.clone();
+                self.become_follower(self.epoch, leader_id, endpoints, now_ms);
+            }
+            (leader_id, _) => self.become_unattached(self.epoch, leader_id, now_ms),
+        }
+    }
+
+    /// Where a replica is reached on the listener that peers use.
+    pub(super) fn destination(&self, id: i32, endpoints: &Endpoints) -> Option<Destination> {
+        let (host, port) = endpoints.get(self.options.listener_name.as_str())?;
+        Some(Destination { id, host: host.clone(), port: *port })
+    }
+
+    /// Sends a request if the peer may be asked now.
+    pub(super) fn send_if_ready(
+        &mut self,
+        to: Destination,
+        now_ms: i64,
+        request: impl FnOnce(&Self) -> RaftRequest,
+    ) {
+        if self.connections.is_ready(to.id, now_ms) {
+            let request = request(self);
+            let correlation_id = self.connections.sent(to.id, now_ms);
+            self.effects.push(Effect::Send(Outgoing { to, correlation_id, request }));
+        }
+    }
+}
