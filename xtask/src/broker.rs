@@ -80,6 +80,29 @@ impl Broker {
         directory: PathBuf,
         overrides: &[(&str, &str)],
     ) -> Result<Self> {
+        let mut broker = Self::prepare_on(workspace, kind, directory, overrides)?;
+        broker.restart(workspace)?;
+        Ok(broker)
+    }
+
+    /// A fresh node that is not started yet: for those who take the time of the start itself.
+    pub fn prepare(
+        workspace: &Workspace,
+        kind: Kind,
+        name: &str,
+        overrides: &[(&str, &str)],
+    ) -> Result<Self> {
+        let directory = workspace.scratch("brokers")?.join(format!("{name}-{}", kind.name()));
+        let _ = std::fs::remove_dir_all(&directory);
+        Self::prepare_on(workspace, kind, directory, overrides)
+    }
+
+    fn prepare_on(
+        workspace: &Workspace,
+        kind: Kind,
+        directory: PathBuf,
+        overrides: &[(&str, &str)],
+    ) -> Result<Self> {
         std::fs::create_dir_all(&directory)?;
         let (port, controller) = free_ports()?;
         let mut settings: Vec<(String, String)> =
@@ -96,16 +119,21 @@ impl Broker {
         let text: String = settings.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
         std::fs::write(directory.join("server.properties"), text)?;
         let log = directory.join("server");
-        let mut broker = Self { kind, port, directory, log, starts: 0, child: None };
+        let broker = Self { kind, port, directory, log, starts: 0, child: None };
         if kind == Kind::Kafka {
             broker.format(workspace)?;
         }
-        broker.restart(workspace)?;
         Ok(broker)
     }
 
     /// Starts the process (again) on its directory and waits until it answers.
     pub fn restart(&mut self, workspace: &Workspace) -> Result<()> {
+        self.launch(workspace)?;
+        self.wait_until_up()
+    }
+
+    /// Starts the process and does not wait.
+    pub fn launch(&mut self, workspace: &Workspace) -> Result<()> {
         let properties = self.directory.join("server.properties");
         let mut command = match self.kind {
             Kind::Ottla => {
@@ -122,7 +150,7 @@ impl Broker {
         self.starts += 1;
         self.log.set_file_name(format!("server-{}.log", self.starts));
         self.child = Some(spawn(&mut command, &self.log)?);
-        self.wait_until_up()
+        Ok(())
     }
 
     /// `HOST:PORT` for clients.
@@ -138,6 +166,11 @@ impl Broker {
     /// The log of the newest start.
     pub fn log(&self) -> &Path {
         &self.log
+    }
+
+    /// The process's id; 0 if it does not run.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
     }
 
     /// True while the process is there.

@@ -8,6 +8,7 @@
     reason = "a chore runner starts processes, waits for them and reads the clock"
 )]
 
+mod bench;
 mod broker;
 mod codegen;
 mod differential;
@@ -30,6 +31,11 @@ struct Chore {
 
 /// Every chore there is; a new one is one row here and one file beside this one.
 const CHORES: &[Chore] = &[
+    Chore {
+        name: "bench",
+        about: "Ottla beside Apache Kafka on this machine; `bench CELL…` picks some cells",
+        run: bench::command,
+    },
     Chore {
         name: "test",
         about: "what CI runs; `--list` names stages, `test STAGE…` picks some, `--against=kafka` proves the tests",

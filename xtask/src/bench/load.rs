@@ -42,7 +42,9 @@ pub fn produce(address: &str, topic: &str, shape: Shape) -> Result<Duration> {
                 scope.spawn(move || produce_on(address, frames, worker, each, shape.in_flight))
             })
             .collect();
-        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_| anyhow::bail!("a producer panicked")))
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().unwrap_or_else(|_| anyhow::bail!("a producer panicked")))
     })?;
     Ok(started.elapsed())
 }
@@ -99,7 +101,13 @@ fn offset_behind(mut records: &[u8]) -> Option<i64> {
 }
 
 /// Produces one record a request at `rate` a second for `seconds`; every answer's time since it was due, sorted.
-pub fn at_rate(address: &str, topic: &str, record_bytes: usize, rate: u32, seconds: u32) -> Result<Vec<Duration>> {
+pub fn at_rate(
+    address: &str,
+    topic: &str,
+    record_bytes: usize,
+    rate: u32,
+    seconds: u32,
+) -> Result<Vec<Duration>> {
     let mut connection = Connection::open(address)?;
     let frame = speak::produce(topic, 0, &speak::batch(1, record_bytes));
     let mut latencies = Vec::with_capacity((rate * seconds) as usize);

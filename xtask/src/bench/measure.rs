@@ -19,8 +19,12 @@ pub fn usage(id: u32) -> Usage {
     let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let resident = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let kib = resident.and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse::<f64>().ok());
-    Usage { cpu: Duration::from_millis((ticks(11) + ticks(12)) * 10), resident_mb: kib.unwrap_or(0.0) / 1024.0 }
+    let kib =
+        resident.and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse::<f64>().ok());
+    Usage {
+        cpu: Duration::from_millis((ticks(11) + ticks(12)) * 10),
+        resident_mb: kib.unwrap_or(0.0) / 1024.0,
+    }
 }
 
 /// The middle, the least and the most of some runs.

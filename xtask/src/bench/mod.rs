@@ -98,7 +98,8 @@ fn shapes(megabytes: usize) -> Vec<(String, Shape)> {
     let mut all = Vec::new();
     for record_bytes in [100, 1024] {
         for (partitions, connections) in [(1, 1), (16, 4)] {
-            let shape = Shape { record_bytes, batch_bytes: 16_384, partitions, connections, in_flight: 5, megabytes };
+            let shape =
+                Shape { record_bytes, batch_bytes: 16_384, partitions, connections, in_flight: 5, megabytes };
             all.push((format!("{record_bytes} B, {partitions} partitions"), shape));
         }
     }
@@ -106,7 +107,12 @@ fn shapes(megabytes: usize) -> Vec<(String, Shape)> {
 }
 
 /// Exec to first accepted produce on an empty directory, and memory when nothing happens.
-fn start_cell(workspace: &Workspace, contender: &Contender, options: &Options, rows: &mut Vec<Row>) -> Result<()> {
+fn start_cell(
+    workspace: &Workspace,
+    contender: &Contender,
+    options: &Options,
+    rows: &mut Vec<Row>,
+) -> Result<()> {
     if !options.wants("start") {
         return Ok(());
     }
@@ -134,7 +140,9 @@ fn throughput_cell(
 ) -> Result<()> {
     for contender in CONTENDERS {
         let broker = Broker::start(workspace, contender.kind, "bench-load", contender.overrides)?;
-        let payload = (shape.batches() / shape.connections * shape.connections * shape.records() * shape.record_bytes) as f64;
+        let payload =
+            (shape.batches() / shape.connections * shape.connections * shape.records() * shape.record_bytes)
+                as f64;
         let mut figures: [Vec<f64>; 4] = Default::default();
         let mut resident = 0.0;
         for run in 0..=options.runs {
@@ -145,7 +153,11 @@ fn throughput_cell(
             let between = usage(broker.id());
             let (bytes, read_in) = load::consume(&broker.address(), &topic, shape.partitions)?;
             let after = usage(broker.id());
-            anyhow::ensure!(bytes as f64 >= payload, "{} lost bytes: {bytes} read of {payload}", contender.name);
+            anyhow::ensure!(
+                bytes as f64 >= payload,
+                "{} lost bytes: {bytes} read of {payload}",
+                contender.name
+            );
             resident = after.resident_mb;
             if run > 0 {
                 figures[0].push(payload / 1e6 / took.as_secs_f64());
@@ -164,7 +176,12 @@ fn throughput_cell(
 }
 
 /// 1,000 produces a second of one 1 KiB record each.
-fn rate_cell(workspace: &Workspace, contender: &Contender, options: &Options, rows: &mut Vec<Row>) -> Result<()> {
+fn rate_cell(
+    workspace: &Workspace,
+    contender: &Contender,
+    options: &Options,
+    rows: &mut Vec<Row>,
+) -> Result<()> {
     if !options.wants("rate") {
         return Ok(());
     }
@@ -186,7 +203,12 @@ fn rate_cell(workspace: &Workspace, contender: &Contender, options: &Options, ro
 }
 
 /// A thousand topics created, and the cost of describing them.
-fn topics_cell(workspace: &Workspace, contender: &Contender, options: &Options, rows: &mut Vec<Row>) -> Result<()> {
+fn topics_cell(
+    workspace: &Workspace,
+    contender: &Contender,
+    options: &Options,
+    rows: &mut Vec<Row>,
+) -> Result<()> {
     if !options.wants("topics") {
         return Ok(());
     }
@@ -217,7 +239,8 @@ fn print_table(rows: &[Row]) {
         }
         printed.push(at);
         let values = CONTENDERS.iter().map(|contender| {
-            let found = rows.iter().find(|r| (r.cell.as_str(), r.figure) == at && r.contender == contender.name);
+            let found =
+                rows.iter().find(|r| (r.cell.as_str(), r.figure) == at && r.contender == contender.name);
             found.map_or("–".to_owned(), |r| {
                 format!("{:.2} ({:.2}–{:.2})", r.spread.median, r.spread.least, r.spread.most)
             })

@@ -103,11 +103,14 @@ pub fn batch(count: usize, size: usize) -> Vec<u8> {
         varint(&mut records, body.len() as i64);
         records.extend(body);
     }
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |d| d.as_millis() as i64);
     let checked = Frame(Vec::new()).i16(0).i32(count as i32 - 1).i64(now).i64(now).i64(-1).i16(-1).i32(-1);
     let mut checked = checked.i32(count as i32).0;
     checked.extend(records);
-    let head = Frame(Vec::new()).i64(0).i32(checked.len() as i32 + 9).i32(-1).i8(2).i32(crc32c(&checked) as i32);
+    let head =
+        Frame(Vec::new()).i64(0).i32(checked.len() as i32 + 9).i32(-1).i8(2).i32(crc32c(&checked) as i32);
     let mut whole = head.0;
     whole.extend(checked);
     whole
