@@ -1,8 +1,21 @@
-//! `ottla` and `ottla server`: run a node. Owns the arguments; what a node is made of lives in `server`.
+//! `ottla` and `ottla server`: run a node. Owns the arguments, the words printed around a start, and the three lines of a
+//! failed one; what a node is made of lives in the crate `server`.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::failure::Failure;
+use ::server::main_loop::{Running, StartError};
+use ::server::properties::{self, Properties};
+use ::server::settings::Settings;
+use ::server::{main_loop, signals};
+use broker::config::Warning;
 use clap::Args;
-use std::path::PathBuf;
+use tracing_subscriber::EnvFilter;
+
+/// How long a start may take before the waiting is worth a word.
+const READY_LIMIT: Duration = Duration::from_secs(600);
 
 /// Arguments of `ottla` without a command.
 #[derive(Debug, Clone, Args)]
@@ -18,20 +31,125 @@ pub struct StartArgs {
 /// Arguments of `ottla server`.
 #[derive(Debug, Clone, Args)]
 pub struct ServerArgs {
-    /// Kafka's own configuration file
+    /// Kafka's own configuration file; without it, embedded defaults and the KAFKA_ environment
     #[arg(short = 'c', long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Overrides one key of the file; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// The same, as kafka-server-start spells it
+    #[arg(long = "override", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
 }
 
 /// Starts a node on embedded defaults and runs it until a signal.
 pub fn start(args: StartArgs) -> Result<(), Failure> {
-    Err(Failure::new(format!("no node on {}", args.listen), "the server is not part of this build yet"))
+    let data_dir = args.data_dir.to_string_lossy().into_owned();
+    let settings = Settings::embedded(&args.listen, &data_dir, Properties::default());
+    let running = launch(settings, "--listen HOST:PORT and --data-dir DIR")?;
+    let address = running.bound("PLAINTEXT").map_or(args.listen, |bound| bound.to_string());
+    let hello = format!(
+        "ottla {} is ready on {address}, data in {data_dir}; Ctrl-C stops it. Try, in another terminal:\n  \
+         echo hello | kcat -P -b {address} -t greetings\n  \
+         kafka-topics.sh --bootstrap-server {address} --describe --topic greetings\n  \
+         ottla -b {address} consume greetings --from-beginning\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    run_until_stopped(running, &hello)
 }
 
 /// Runs a node from its properties file until a signal.
 pub fn run(args: ServerArgs) -> Result<(), Failure> {
-    Err(Failure::new(format!("no node from {:?}", args.config), "the server is not part of this build yet"))
+    let mut overrides = environment();
+    for pair in args.set.iter().chain(&args.overrides) {
+        overrides.set_pair(pair).map_err(|why| {
+            Failure::usage("cannot read an override", why).try_this("--set num.partitions=3")
+        })?;
+    }
+    let settings = match &args.config {
+        Some(file) => {
+            let mut all = read_properties(file)?;
+            all.extend(overrides);
+            Settings::new(all)
+        }
+        None if overrides.get("process.roles").is_some() => Settings::new(overrides),
+        None => Settings::embedded("127.0.0.1:9092", "./ottla-data", overrides),
+    };
+    let hint = args.config.as_deref().map_or("--set KEY=VALUE".to_owned(), |f| f.display().to_string());
+    let running = launch(settings, &hint)?;
+    let listens = running.listens();
+    let hello = format!(
+        "ottla {} is ready: node {}, {listens}\n",
+        env!("CARGO_PKG_VERSION"),
+        running.node().node_id()
+    );
+    run_until_stopped(running, &hello)
+}
+
+/// Reads a properties file.
+pub fn read_properties(file: &Path) -> Result<Properties, Failure> {
+    let shown = file.display();
+    let bytes = std::fs::read(file).map_err(|error| {
+        Failure::new(format!("cannot read {shown}"), error).try_this("ottla server -c server.properties")
+    })?;
+    Properties::parse(&bytes).map_err(|error| {
+        Failure::new(format!("{shown} is not a properties file"), error)
+            .try_this("a \\ that is meant literally is written \\\\")
+    })
+}
+
+/// What the images' environment says.
+pub fn environment() -> Properties {
+    let known = |key: &str| broker::config::broker_key(key).is_some() || key.starts_with("listener.name.");
+    properties::from_environment(std::env::vars_os().filter_map(utf8), known)
+}
+
+fn utf8((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
+    Some((name.into_string().ok()?, value.into_string().ok()?))
+}
+
+fn launch(settings: Result<(Settings, Vec<Warning>), String>, where_to: &str) -> Result<Running, Failure> {
+    log_to_stderr();
+    let (settings, warnings) = settings.map_err(|why| {
+        Failure::new("the configuration cannot be used", why).try_this(format!("correct {where_to}"))
+    })?;
+    warnings.iter().for_each(tell);
+    let cluster_id = properties::cluster_id_from_environment(|name| std::env::var(name).ok());
+    let running = main_loop::start(&settings, cluster_id.as_deref()).map_err(failed)?;
+    if !running.wait_ready(READY_LIMIT) {
+        tracing::warn!("not registered with the controller yet; still trying");
+    }
+    Ok(running)
+}
+
+fn failed(error: StartError) -> Failure {
+    Failure::new(error.what, error.why).try_this(error.hint)
+}
+
+fn tell(warning: &Warning) {
+    match warning {
+        Warning::Unknown { name, nearest: Some(nearest) } => {
+            tracing::warn!("unknown configuration key {name}; did you mean {nearest}?");
+        }
+        Warning::Unknown { name, nearest: None } => tracing::warn!("unknown configuration key {name}"),
+        Warning::Removed { name } => tracing::warn!("{name} was removed in Kafka 4 and has no effect"),
+        Warning::WithoutEffect { name } => tracing::info!("{name} is accepted and has no effect here"),
+    }
+}
+
+/// Warnings and errors unless OTTLA_LOG asks for more (`info`, `debug`, `server=debug,broker=trace`).
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("OTTLA_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    // A second start in one process keeps the first subscriber.
+    let _ = subscriber.try_init();
+}
+
+fn run_until_stopped(running: Running, hello: &str) -> Result<(), Failure> {
+    // Nobody may be reading; the node runs all the same.
+    let _ = io::stdout().write_all(hello.as_bytes()).and_then(|()| io::stdout().flush());
+    signals::run_until_signal(running).map_err(|error| Failure::new("cannot wait for signals", error))
 }

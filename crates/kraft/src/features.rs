@@ -204,6 +204,13 @@ impl Feature {
         self.levels.iter().take_while(|level| level.bootstrap <= metadata_version).count() as i16
     }
 
+    /// The metadata version that a level depends on, if on more than the minimum.
+    pub fn needs(&self, level: i16) -> Option<MetadataVersion> {
+        let at = usize::try_from(level - 1).ok()?;
+        let needed = self.levels.get(at)?.needs_metadata_version;
+        (needed > 0).then_some(MetadataVersion(needed))
+    }
+
     /// Why this level may not be set beside these finalised levels, in Kafka's words.
     pub fn refuses(&self, level: i16, metadata_version: Option<i16>) -> Option<String> {
         let what = format!("{} could not be set to {level} because it depends on ", self.name);
@@ -211,11 +218,8 @@ impl Feature {
             let minimum = MetadataVersion::MINIMUM;
             return Some(format!("{what}{METADATA_VERSION}={} ({minimum})", minimum.0));
         }
-        let needed = usize::try_from(level - 1)
-            .ok()
-            .and_then(|at| self.levels.get(at))
-            .map_or(0, |l| l.needs_metadata_version);
-        let missing = needed > 0 && metadata_version.is_none_or(|version| version < needed);
+        let needed = self.needs(level)?.0;
+        let missing = metadata_version.is_none_or(|version| version < needed);
         missing.then(|| format!("{what}{METADATA_VERSION} level {needed}"))
     }
 }

@@ -3,9 +3,18 @@
 // The rim reads clocks and owns the threads.
 #![allow(clippy::disallowed_methods)]
 
+pub mod bells;
 pub mod clock;
+pub mod directories;
+pub mod format;
 pub mod gateway;
 pub mod guard;
+pub mod lanes;
 pub mod listeners;
+pub mod machine;
+pub mod main_loop;
 pub mod properties;
+pub mod random;
 pub mod settings;
+pub mod signals;
+pub mod threads;

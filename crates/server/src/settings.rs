@@ -65,9 +65,42 @@ pub struct SocketSettings {
     pub patience: Patience,
 }
 
+/// Embedded defaults: one node that is the whole cluster, on one port.
+const EMBEDDED: &[(&str, &str)] = &[
+    ("process.roles", "broker,controller"),
+    ("node.id", "1"),
+    ("controller.listener.names", "CONTROLLER"),
+    ("controller.quorum.voters", "1@localhost:9093"),
+    ("offsets.topic.replication.factor", "1"),
+    ("transaction.state.log.replication.factor", "1"),
+    ("transaction.state.log.min.isr", "1"),
+    ("share.coordinator.state.topic.replication.factor", "1"),
+    ("share.coordinator.state.topic.min.isr", "1"),
+    ("group.initial.rebalance.delay.ms", "0"),
+];
+
 impl Settings {
     /// Checks everything. The error is one sentence.
     pub fn new(properties: Properties) -> Result<(Self, Vec<Warning>), String> {
+        Self::read(properties, true)
+    }
+
+    /// A node on embedded defaults, changed by `overrides`. It talks to its own controller without a socket, so it needs no
+    /// controller listener.
+    pub fn embedded(
+        listen: &str,
+        data_dir: &str,
+        overrides: Properties,
+    ) -> Result<(Self, Vec<Warning>), String> {
+        let mut properties = Properties::default();
+        EMBEDDED.iter().for_each(|(key, value)| properties.set(*key, *value));
+        properties.set("listeners", format!("PLAINTEXT://{listen}"));
+        properties.set("log.dirs", data_dir);
+        properties.extend(overrides);
+        Self::read(properties, false)
+    }
+
+    fn read(properties: Properties, controller_listener: bool) -> Result<(Self, Vec<Warning>), String> {
         let mut values = properties.0;
         require(&values)?;
         // `broker.id` is the old name.
@@ -110,7 +143,7 @@ impl Settings {
             file,
         };
         settings.check_quorum()?;
-        settings.check_listeners(&protocols)?;
+        settings.check_listeners(&protocols, controller_listener)?;
         Ok((settings, warnings))
     }
 
@@ -140,12 +173,14 @@ impl Settings {
         Ok(())
     }
 
-    fn check_listeners(&self, protocols: &ProtocolMap) -> Result<(), String> {
+    fn check_listeners(&self, protocols: &ProtocolMap, controller_listener: bool) -> Result<(), String> {
         let bound: BTreeSet<&str> = self.listeners.iter().map(|e| e.name.as_str()).collect();
         let told: BTreeSet<&str> = self.advertised.iter().map(|e| e.name.as_str()).collect();
         let controllers_bound = self.controller_names.iter().filter(|n| bound.contains(n.as_str())).count();
         if self.roles.controller {
-            self.check_controller_listeners(controllers_bound)?;
+            if controller_listener {
+                self.check_controller_listeners(controllers_bound)?;
+            }
         } else {
             if controllers_bound > 0 {
                 return Err(

@@ -1,0 +1,234 @@
+//! `--add-scram`: a SCRAM credential from a password on the command line (RFC 5802, KIP-900).
+//!
+//! Owns the argument's little grammar, in Kafka's sentences where it refuses, and the derivation of the stored keys.
+//! Never keeps a password.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256, Sha512};
+use wire::records::metadata::UserScramCredentialRecord;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mechanism {
+    Sha256,
+    Sha512,
+}
+
+impl Mechanism {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "SCRAM-SHA-256" => Some(Self::Sha256),
+            "SCRAM-SHA-512" => Some(Self::Sha512),
+            _ => None,
+        }
+    }
+
+    /// Kafka's enum constant, which its refusals print.
+    fn constant(self) -> &'static str {
+        match self {
+            Self::Sha256 => "SCRAM_SHA_256",
+            Self::Sha512 => "SCRAM_SHA_512",
+        }
+    }
+
+    fn id(self) -> i8 {
+        match self {
+            Self::Sha256 => 1,
+            Self::Sha512 => 2,
+        }
+    }
+
+    fn hmac(self, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+        fn run<M: KeyInit + Mac>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+            // HMAC takes keys of any length.
+            let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else { return Vec::new() };
+            parts.iter().for_each(|part| mac.update(part));
+            mac.finalize().into_bytes().to_vec()
+        }
+        match self {
+            Self::Sha256 => run::<Hmac<Sha256>>(key, parts),
+            Self::Sha512 => run::<Hmac<Sha512>>(key, parts),
+        }
+    }
+
+    fn hash(self, data: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Sha256 => Sha256::digest(data).to_vec(),
+            Self::Sha512 => Sha512::digest(data).to_vec(),
+        }
+    }
+
+    /// `Hi` of RFC 5802: PBKDF2 of one block.
+    fn salted(self, password: &[u8], salt: &[u8], iterations: i32) -> Vec<u8> {
+        let mut last = self.hmac(password, &[salt, &[0, 0, 0, 1]]);
+        let mut sum = last.clone();
+        for _ in 1..iterations {
+            last = self.hmac(password, &[&last]);
+            sum.iter_mut().zip(&last).for_each(|(s, l)| *s ^= l);
+        }
+        sum
+    }
+}
+
+const MIN_ITERATIONS: i32 = 4096;
+const MAX_ITERATIONS: i32 = 16_384;
+
+/// Reads one argument, such as `SCRAM-SHA-256=[name=alice,password=alice-secret]`.
+pub fn parse(argument: &str, fresh_salt: &[u8]) -> Result<UserScramCredentialRecord, String> {
+    let argument = argument.trim();
+    let (mechanism, settings) = argument
+        .split_once('=')
+        .ok_or_else(|| format!("Failed to find equals sign in SCRAM argument '{argument}'"))?;
+    let mechanism = Mechanism::named(mechanism)
+        .ok_or_else(|| format!("The add-scram mechanism {mechanism} is not supported."))?;
+    let settings = settings.strip_prefix('[').ok_or("Expected configuration string to start with [")?;
+    let settings = settings.strip_suffix(']').ok_or("Expected configuration string to end with ]")?;
+    let mut parts = components(settings)?;
+    let name = parts.remove("name").ok_or("You must supply 'name' to add-scram")?;
+    let salt = match parts.remove("salt") {
+        Some(text) => Some(base64(&text).ok_or_else(|| format!("Failed to decode given salt: {text}"))?),
+        None => None,
+    };
+    let iterations = match parts.remove("iterations") {
+        Some(text) => text.parse().map_err(|_| format!("Failed to parse iterations count: {text}"))?,
+        None => MIN_ITERATIONS,
+    };
+    let password = parts.remove("password");
+    let salted = match (&password, parts.remove("saltedpassword")) {
+        (Some(_), _) => None,
+        (None, None) => {
+            return Err("You must supply one of 'password' or 'saltedpassword' to add-scram".into());
+        }
+        (None, Some(_)) if salt.is_none() => {
+            return Err("You must supply 'salt' with 'saltedpassword' to add-scram".into());
+        }
+        (None, Some(text)) => {
+            Some(base64(&text).ok_or_else(|| format!("Failed to decode given saltedPassword: {text}"))?)
+        }
+    };
+    if !parts.is_empty() {
+        let unknown: Vec<&str> = parts.keys().map(String::as_str).collect();
+        return Err(format!("Unknown SCRAM configurations: {}", unknown.join(", ")));
+    }
+    check_iterations(iterations, mechanism)?;
+    let salt = salt.unwrap_or_else(|| fresh_salt.to_vec());
+    let salted = salted
+        .unwrap_or_else(|| mechanism.salted(password.unwrap_or_default().as_bytes(), &salt, iterations));
+    let client_key = mechanism.hmac(&salted, &[b"Client Key"]);
+    Ok(UserScramCredentialRecord {
+        name: name.into(),
+        mechanism: mechanism.id(),
+        salt: salt.into(),
+        stored_key: Bytes::from(mechanism.hash(&client_key)),
+        server_key: Bytes::from(mechanism.hmac(&salted, &[b"Server Key"])),
+        iterations,
+    })
+}
+
+fn check_iterations(iterations: i32, mechanism: Mechanism) -> Result<(), String> {
+    let (relation, bound) = if iterations < MIN_ITERATIONS {
+        (">=", MIN_ITERATIONS)
+    } else if iterations > MAX_ITERATIONS {
+        ("<=", MAX_ITERATIONS)
+    } else {
+        return Ok(());
+    };
+    let constant = mechanism.constant();
+    Err(format!("The 'iterations' value must be {relation} {bound} for add-scram using {constant}"))
+}
+
+fn components(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let mut found = BTreeMap::new();
+    for part in text.split(',') {
+        let (key, value) =
+            part.split_once('=').ok_or_else(|| format!("No equals sign found in SCRAM component: {part}"))?;
+        let quoted = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
+        found.insert(key.to_owned(), quoted.unwrap_or(value).to_owned());
+    }
+    Ok(found)
+}
+
+/// Plain base64 with or without padding, as Java's basic decoder reads it.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let digits = text.trim_end_matches('=');
+    let padded = text.len() != digits.len();
+    if (padded && !text.len().is_multiple_of(4)) || text.len() - digits.len() > 2 || digits.len() % 4 == 1 {
+        return None;
+    }
+    let mut out = Vec::with_capacity(digits.len() * 3 / 4);
+    let (mut bits, mut held) = (0u32, 0);
+    for c in digits.bytes() {
+        let digit = match c {
+            b'A'..=b'Z' => c - b'A',
+            b'a'..=b'z' => c - b'a' + 26,
+            b'0'..=b'9' => c - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6) | u32::from(digit);
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            out.push((bits >> held) as u8);
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_those_that_kafka_derives() {
+        let got =
+            parse("SCRAM-SHA-512=[name=alice,iterations=8192,salt=\"N3E=\",password=\"YCE=\"]", b"").unwrap();
+        let stored =
+            "3FRtaSCJihITGucPFGVTWd1ti6hVFfSsqAmSb4ZhhaUfX577Ostb+xOr7jLKwQ71w01iSzH5kyk/G976kT4ldA==";
+        let server =
+            "jvWt261XNnW5yZlfC6KvV+2iASttbs7QAapZPJdvH8UZd7bIbiL8o+Htwg5sN3buQHZNzatvjQXOQT68k8JUZQ==";
+        assert_eq!(got.stored_key, base64(stored).unwrap());
+        assert_eq!(got.server_key, base64(server).unwrap());
+        assert_eq!((got.mechanism, got.iterations, got.salt.as_ref()), (2, 8192, b"7q".as_ref()));
+        let got = parse(
+            "SCRAM-SHA-256=[name=alice,iterations=8192,salt=\"MWx2NHBkbnc0ZndxN25vdGN4bTB5Mmw=\",\
+             saltedpassword=\"mT0yyUUxnlJaC99HXgRTSYlbuqa4FSGtJCJfTMvjYCE=\"]",
+            b"",
+        )
+        .unwrap();
+        assert_eq!(got.stored_key, base64("XTIqoHHo3sscdYxycL07uh8utmHn9fXtjqyDF67CjSU=").unwrap());
+        assert_eq!(got.server_key, base64("Za53R2yENISN7fHL7WUxriFkV7cfbrO3+CtEptMbTPE=").unwrap());
+    }
+
+    #[test]
+    fn refusals_are_kafkas() {
+        let cases = [
+            ("SCRAM-SHA-256", "Failed to find equals sign in SCRAM argument 'SCRAM-SHA-256'"),
+            ("SCRAM-SHA-1=[name=a,password=b]", "The add-scram mechanism SCRAM-SHA-1 is not supported."),
+            ("SCRAM-SHA-256=name=a,password=b", "Expected configuration string to start with ["),
+            ("SCRAM-SHA-256=[name=a", "Expected configuration string to end with ]"),
+            ("SCRAM-SHA-256=[password=b]", "You must supply 'name' to add-scram"),
+            ("SCRAM-SHA-256=[name=a]", "You must supply one of 'password' or 'saltedpassword' to add-scram"),
+            (
+                "SCRAM-SHA-256=[name=a,saltedpassword=\"YCE=\"]",
+                "You must supply 'salt' with 'saltedpassword' to add-scram",
+            ),
+            (
+                "SCRAM-SHA-256=[name=a,password=b,iterations=100]",
+                "The 'iterations' value must be >= 4096 for add-scram using SCRAM_SHA_256",
+            ),
+            (
+                "SCRAM-SHA-256=[name=a,password=b,iterations=999999]",
+                "The 'iterations' value must be <= 16384 for add-scram using SCRAM_SHA_256",
+            ),
+            ("SCRAM-SHA-256=[name=a,password=b,foo=1]", "Unknown SCRAM configurations: foo"),
+            ("SCRAM-SHA-256=[name]", "No equals sign found in SCRAM component: name"),
+        ];
+        for (argument, sentence) in cases {
+            assert_eq!(parse(argument, b"salt").unwrap_err(), sentence);
+        }
+    }
+}
