@@ -4,10 +4,19 @@
 #![allow(clippy::disallowed_methods)]
 
 mod args;
+mod cluster;
+mod config;
+mod connect;
+mod consume;
 mod failure;
+mod format;
+mod group;
 mod output;
+mod produce;
 mod server;
 mod storage;
+mod time;
+mod topic;
 
 use args::ConnectArgs;
 use clap::{Parser, Subcommand};
@@ -36,6 +45,22 @@ enum Command {
     /// Format and inspect data directories, as kafka-storage does
     #[command(subcommand)]
     Storage(storage::StorageCommand),
+    /// Topics: list, create, describe, alter, delete, trim…
+    #[command(subcommand)]
+    Topic(topic::TopicCommand),
+    /// Groups: list, describe, lag, reset-offsets, delete…
+    #[command(subcommand)]
+    Group(group::GroupCommand),
+    /// Write lines of standard input as records
+    Produce(produce::ProduceArgs),
+    /// Print records
+    Consume(consume::ConsumeArgs),
+    /// Configs: get, set, unset
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// The cluster: info, log-dirs, api-versions, quorum
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
 }
 
 fn main() -> ExitCode {
@@ -51,5 +76,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
         None => self::server::start(cli.start),
         Some(Command::Server(args)) => self::server::run(args),
         Some(Command::Storage(command)) => storage::run(command),
+        Some(Command::Topic(command)) => topic::run(command, &cli.connect),
+        Some(Command::Group(command)) => group::run(command, &cli.connect),
+        Some(Command::Produce(args)) => produce::run(args, &cli.connect),
+        Some(Command::Consume(args)) => consume::run(args, &cli.connect),
+        Some(Command::Config(command)) => config::run(command, &cli.connect),
+        Some(Command::Cluster(command)) => self::cluster::run(command, &cli.connect),
     }
 }

@@ -31,11 +31,6 @@ impl Table {
         self.rows.push(values);
     }
 
-    /// True without rows.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// The rows as a JSON array of objects.
     pub fn to_json(&self) -> Value {
         let object = |row: &Vec<Value>| {
@@ -57,6 +52,14 @@ impl Table {
                 out.flush()
             }
         }
+    }
+
+    /// Prints, but no bare headings; JSON is always a document.
+    pub fn print_unless_empty(&self, format: OutputFormat) -> io::Result<()> {
+        if self.rows.is_empty() && format == OutputFormat::Table {
+            return Ok(());
+        }
+        self.print(format)
     }
 
     /// The aligned form. Numbers to the right, all else to the left, two spaces between columns.

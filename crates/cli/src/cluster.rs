@@ -1,0 +1,178 @@
+//! `ottla cluster`: who there is, what they speak, their disks, the metadata quorum.
+
+use crate::args::{ConnectArgs, OutputArgs, OutputFormat};
+use crate::connect::{all_ok, block_on, connect, finish};
+use crate::failure::Failure;
+use crate::output::{Table, print_json, print_line};
+use crate::time::format_time_ms;
+use clap::Subcommand;
+use client::Admin;
+use client::admin::QuorumReplica;
+use serde_json::{Value, json};
+
+/// The verbs of `ottla cluster`.
+#[derive(Debug, Subcommand)]
+pub enum ClusterCommand {
+    /// Show the cluster's id, controller, brokers and quorum
+    Info(OutputArgs),
+    /// Show every broker's log directories
+    LogDirs(OutputArgs),
+    /// Show the API versions that every broker speaks
+    ApiVersions(OutputArgs),
+    /// Show the metadata quorum
+    Quorum(OutputArgs),
+}
+
+/// Runs one verb.
+pub fn run(command: ClusterCommand, connection: &ConnectArgs) -> Result<(), Failure> {
+    block_on(async {
+        let admin = connect(connection).await?.admin();
+        match command {
+            ClusterCommand::Info(args) => info(&admin, args.output).await,
+            ClusterCommand::LogDirs(args) => log_dirs(&admin, args.output).await,
+            ClusterCommand::ApiVersions(args) => api_versions(&admin, args.output).await,
+            ClusterCommand::Quorum(args) => quorum(&admin, args.output).await,
+        }
+    })
+}
+
+async fn info(admin: &Admin, format: OutputFormat) -> Result<(), Failure> {
+    let cluster = admin.describe_cluster(true).await?;
+    let topics = admin.list_topics().await?;
+    let partitions: i32 = topics.values().map(|topic| topic.partition_count()).sum();
+    let mut brokers = Table::new(&[
+        ("BROKER", "id"),
+        ("HOST", "host"),
+        ("PORT", "port"),
+        ("RACK", "rack"),
+        ("FENCED", "fenced"),
+    ]);
+    for node in &cluster.nodes {
+        let rack = node.rack.as_deref();
+        brokers.row(vec![
+            json!(node.id),
+            json!(node.host.as_str()),
+            json!(node.port),
+            json!(rack),
+            json!(node.fenced),
+        ]);
+    }
+    if format == OutputFormat::Json {
+        return Ok(print_json(&json!({
+            "cluster_id": cluster.cluster_id.as_str(),
+            "controller_id": cluster.controller_id,
+            "topics": topics.len(),
+            "partitions": partitions,
+            "brokers": brokers.to_json(),
+        }))?);
+    }
+    print_line(&format!("Cluster id:  {}", cluster.cluster_id))?;
+    let controller = cluster.controller_id.map_or_else(|| "-".to_owned(), |id| id.to_string());
+    print_line(&format!("Controller:  {controller}"))?;
+    print_line(&format!("Topics:      {} with {partitions} partitions", topics.len()))?;
+    Ok(brokers.print(format)?)
+}
+
+async fn log_dirs(admin: &Admin, format: OutputFormat) -> Result<(), Failure> {
+    let (brokers, failure) = all_ok(admin.describe_log_dirs().await?);
+    let mut table = Table::new(&[
+        ("BROKER", "broker"),
+        ("DIRECTORY", "directory"),
+        ("REPLICAS", "replicas"),
+        ("BYTES", "bytes"),
+        ("TOTAL", "total_bytes"),
+        ("USABLE", "usable_bytes"),
+        ("ERROR", "error"),
+    ]);
+    for (broker, dirs) in brokers {
+        for dir in dirs {
+            let known = |bytes: i64| if bytes < 0 { json!(null) } else { json!(bytes) };
+            table.row(vec![
+                json!(broker),
+                json!(dir.path.as_str()),
+                json!(dir.replicas.len()),
+                json!(dir.replicas.iter().map(|replica| replica.size_bytes).sum::<i64>()),
+                known(dir.total_bytes),
+                known(dir.usable_bytes),
+                json!(dir.error.map(|code| code.name())),
+            ]);
+        }
+    }
+    table.print(format)?;
+    finish(failure)
+}
+
+async fn api_versions(admin: &Admin, format: OutputFormat) -> Result<(), Failure> {
+    let (brokers, failure) = all_ok(admin.api_versions().await?);
+    let mut table = Table::new(&[
+        ("BROKER", "broker"),
+        ("KEY", "key"),
+        ("API", "api"),
+        ("MIN", "min"),
+        ("MAX", "max"),
+        ("OUR MAX", "our_max"),
+    ]);
+    for (broker, versions) in brokers {
+        for range in versions.apis {
+            let ours = range.api.map(|api| *api.versions().end());
+            table.row(vec![
+                json!(broker),
+                json!(range.key),
+                json!(range.api.map(|api| api.name())),
+                json!(range.min),
+                json!(range.max),
+                json!(ours),
+            ]);
+        }
+    }
+    table.print(format)?;
+    finish(failure)
+}
+
+async fn quorum(admin: &Admin, format: OutputFormat) -> Result<(), Failure> {
+    let quorum = admin.describe_quorum().await?;
+    let mut table = Table::new(&[
+        ("NODE", "node"),
+        ("ROLE", "role"),
+        ("LOG END OFFSET", "log_end_offset"),
+        ("LAG", "lag"),
+        ("LAST FETCH", "last_fetch"),
+        ("LAST CAUGHT UP", "last_caught_up"),
+        ("DIRECTORY ID", "directory_id"),
+    ]);
+    let leader_end =
+        quorum.voters.iter().find(|voter| voter.id == quorum.leader_id).map(|leader| leader.log_end_offset);
+    let mut add = |role: &str, replica: &QuorumReplica| {
+        let role = if replica.id == quorum.leader_id && role == "voter" { "leader" } else { role };
+        table.row(vec![
+            json!(replica.id),
+            json!(role),
+            json!(replica.log_end_offset),
+            json!(leader_end.map(|end| end - replica.log_end_offset)),
+            time(replica.last_fetch_ms),
+            time(replica.last_caught_up_ms),
+            if replica.directory_id.is_zero() {
+                json!(null)
+            } else {
+                json!(replica.directory_id.to_string())
+            },
+        ]);
+    };
+    quorum.voters.iter().for_each(|replica| add("voter", replica));
+    quorum.observers.iter().for_each(|replica| add("observer", replica));
+    if format == OutputFormat::Json {
+        return Ok(print_json(&json!({
+            "leader_id": quorum.leader_id,
+            "leader_epoch": quorum.leader_epoch,
+            "high_watermark": quorum.high_watermark,
+            "replicas": table.to_json(),
+        }))?);
+    }
+    print_line(&format!("Leader:          {} in epoch {}", quorum.leader_id, quorum.leader_epoch))?;
+    print_line(&format!("High watermark:  {}", quorum.high_watermark))?;
+    Ok(table.print(format)?)
+}
+
+fn time(ms: i64) -> Value {
+    if ms < 0 { Value::Null } else { json!(format_time_ms(ms)) }
+}

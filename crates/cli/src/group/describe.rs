@@ -1,0 +1,158 @@
+//! `ottla group describe` and `ottla group lag`.
+
+use super::committed;
+use crate::args::{OutputArgs, OutputFormat};
+use crate::connect::finish;
+use crate::failure::Failure;
+use crate::output::{Table, print_json, print_line};
+use clap::Args;
+use client::admin::{GroupDescription, GroupMember};
+use client::{Admin, ErrorCode, IsolationLevel, OffsetSpec, Str, TopicPartition};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Arguments of `ottla group describe`.
+#[derive(Debug, Args)]
+pub struct DescribeArgs {
+    /// Groups
+    #[arg(required = true, value_name = "GROUP")]
+    groups: Vec<Str>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Arguments of `ottla group lag`.
+#[derive(Debug, Args)]
+pub struct LagArgs {
+    /// Groups; all without any
+    #[arg(value_name = "GROUP")]
+    groups: Vec<Str>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(super) async fn describe(args: DescribeArgs, admin: &Admin) -> Result<(), Failure> {
+    let mut documents = Vec::new();
+    for (index, group_id) in args.groups.iter().enumerate() {
+        let group = admin.describe_group(group_id).await?;
+        let members = member_table(&group);
+        if args.output.output == OutputFormat::Json {
+            documents.push(json!({
+                "group": group.group_id.as_str(),
+                "type": group.group_type.as_str(),
+                "state": group.state.as_str(),
+                "protocol_type": group.protocol_type.as_str(),
+                "assignor": group.assignor.as_str(),
+                "coordinator": group.coordinator,
+                "members": members.to_json(),
+            }));
+            continue;
+        }
+        if index > 0 {
+            print_line("")?;
+        }
+        let or_dash = |text: &Str| if text.is_empty() { "-".to_owned() } else { text.to_string() };
+        print_line(&format!("Group:        {}", group.group_id))?;
+        print_line(&format!("Type:         {}", group.group_type))?;
+        print_line(&format!("State:        {}", group.state))?;
+        print_line(&format!("Assignor:     {}", or_dash(&group.assignor)))?;
+        print_line(&format!("Coordinator:  {}", group.coordinator))?;
+        print_line(&format!("Members:      {}", group.members.len()))?;
+        members.print_unless_empty(OutputFormat::Table)?;
+    }
+    if args.output.output == OutputFormat::Json {
+        print_json(&Value::Array(documents))?;
+    }
+    Ok(())
+}
+
+fn member_table(group: &GroupDescription) -> Table {
+    let mut table = Table::new(&[
+        ("MEMBER", "member_id"),
+        ("INSTANCE", "instance_id"),
+        ("CLIENT", "client_id"),
+        ("HOST", "host"),
+        ("PARTITIONS", "partitions"),
+    ]);
+    for member in &group.members {
+        let partitions: Vec<String> = member.assignment.iter().map(ToString::to_string).collect();
+        table.row(vec![
+            json!(member.member_id.as_str()),
+            json!(member.instance_id.as_deref()),
+            json!(member.client_id.as_str()),
+            json!(member.host.as_str()),
+            json!(partitions),
+        ]);
+    }
+    table
+}
+
+pub(super) async fn lag(args: LagArgs, admin: &Admin) -> Result<(), Failure> {
+    let groups = if args.groups.is_empty() {
+        admin.list_groups(&[], &[]).await?.into_iter().map(|group| group.group_id).collect()
+    } else {
+        args.groups.clone()
+    };
+    let mut table = Table::new(&[
+        ("GROUP", "group"),
+        ("TOPIC", "topic"),
+        ("PARTITION", "partition"),
+        ("COMMITTED", "committed"),
+        ("END", "end"),
+        ("LAG", "lag"),
+        ("MEMBER", "member_id"),
+        ("HOST", "host"),
+        ("CLIENT", "client_id"),
+    ]);
+    let mut failure = None;
+    for group_id in &groups {
+        match lag_rows(admin, group_id, &mut table).await {
+            Ok(()) => {}
+            Err(error) if groups.len() == 1 => return Err(error),
+            Err(error) => failure = Some(error),
+        }
+    }
+    table.print(args.output.output)?;
+    finish(failure)
+}
+
+async fn lag_rows(admin: &Admin, group_id: &Str, table: &mut Table) -> Result<(), Failure> {
+    let offsets = committed(admin, group_id).await?;
+    let members = match admin.describe_group(group_id).await {
+        Ok(group) => group.members,
+        // Offsets without a group: somebody commits on its own.
+        Err(error) if error.code() == Some(ErrorCode::GroupIdNotFound) && !offsets.is_empty() => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let owners: BTreeMap<&TopicPartition, &GroupMember> = members
+        .iter()
+        .flat_map(|member| member.assignment.iter().map(move |target| (target, member)))
+        .collect();
+    let targets: BTreeSet<&TopicPartition> = offsets.keys().chain(owners.keys().copied()).collect();
+    // Topics that are gone would be asked for until the deadline.
+    let existing = admin.list_topics().await?;
+    let exists = |target: &TopicPartition| {
+        existing.get(&target.topic).is_some_and(|topic| topic.partition(target.partition).is_some())
+    };
+    let wanted = targets.iter().filter(|target| exists(target));
+    let wanted: BTreeMap<TopicPartition, OffsetSpec> =
+        wanted.map(|target| ((*target).clone(), OffsetSpec::Latest)).collect();
+    let ends = admin.list_offsets(&wanted, IsolationLevel::ReadUncommitted).await;
+    for target in targets {
+        let committed = offsets.get(target).map(|committed| committed.offset);
+        let end = ends.get(target).and_then(|end| end.as_ref().ok()).map(|end| end.offset);
+        let owner = owners.get(target);
+        table.row(vec![
+            json!(group_id.as_str()),
+            json!(target.topic.as_str()),
+            json!(target.partition),
+            json!(committed),
+            json!(end),
+            json!(committed.zip(end).map(|(committed, end)| end - committed)),
+            json!(owner.map(|member| member.member_id.as_str())),
+            json!(owner.map(|member| member.host.as_str())),
+            json!(owner.map(|member| member.client_id.as_str())),
+        ]);
+    }
+    Ok(())
+}

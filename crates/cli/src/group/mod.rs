@@ -1,0 +1,177 @@
+//! `ottla group`: list, describe, lag, delete, delete-offsets; resetting offsets has a file of its own.
+
+mod describe;
+mod reset;
+
+use crate::args::{ConnectArgs, OutputArgs};
+use crate::connect::{all_ok, block_on, connect, finish};
+use crate::failure::Failure;
+use crate::output::Table;
+use clap::{Args, Subcommand};
+use client::admin::Each;
+use client::{Admin, CommittedOffset, Str, TopicPartition};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// The verbs of `ottla group`.
+#[derive(Debug, Subcommand)]
+pub enum GroupCommand {
+    /// List groups
+    #[command(visible_alias = "ls")]
+    List(ListArgs),
+    /// Show members and what they read
+    Describe(describe::DescribeArgs),
+    /// Show committed offsets and how far they are behind
+    Lag(describe::LagArgs),
+    /// Move committed offsets of a group without members
+    ResetOffsets(reset::ResetArgs),
+    /// Delete groups without members
+    #[command(visible_alias = "rm")]
+    Delete(DeleteArgs),
+    /// Forget committed offsets
+    DeleteOffsets(DeleteOffsetsArgs),
+}
+
+/// Arguments of `ottla group list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only groups in these states
+    #[arg(long, value_name = "STATE", value_delimiter = ',')]
+    state: Vec<Str>,
+    /// Only groups of these types: classic, consumer, share, streams
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    types: Vec<Str>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Arguments of `ottla group delete`.
+#[derive(Debug, Args)]
+pub struct DeleteArgs {
+    /// Groups
+    #[arg(required = true, value_name = "GROUP")]
+    groups: Vec<Str>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Arguments of `ottla group delete-offsets`.
+#[derive(Debug, Args)]
+pub struct DeleteOffsetsArgs {
+    /// Group
+    #[arg(value_name = "GROUP")]
+    group: Str,
+    /// Topics, or single partitions as TOPIC:0,1
+    #[arg(short, long, required = true, value_name = "TOPIC[:N,N]", value_parser = scope)]
+    topic: Vec<Scope>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// A topic, or some of its partitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    topic: Str,
+    /// Empty: all.
+    partitions: Vec<i32>,
+}
+
+/// `TOPIC` or `TOPIC:0,1,2`, as kafka-consumer-groups has it.
+fn scope(text: &str) -> Result<Scope, String> {
+    let (topic, list) = text.split_once(':').unwrap_or((text, ""));
+    let numbers = list.split(',').filter(|part| !part.is_empty()).map(|part| part.trim().parse::<i32>());
+    let partitions =
+        numbers.collect::<Result<Vec<i32>, _>>().map_err(|_| "write TOPIC or TOPIC:0,1".to_owned())?;
+    Ok(Scope { topic: Str::from(topic), partitions })
+}
+
+/// Runs one verb.
+pub fn run(command: GroupCommand, connection: &ConnectArgs) -> Result<(), Failure> {
+    block_on(async {
+        let admin = connect(connection).await?.admin();
+        match command {
+            GroupCommand::List(args) => list(args, &admin).await,
+            GroupCommand::Describe(args) => describe::describe(args, &admin).await,
+            GroupCommand::Lag(args) => describe::lag(args, &admin).await,
+            GroupCommand::ResetOffsets(args) => reset::run(args, &admin).await,
+            GroupCommand::Delete(args) => delete(args, &admin).await,
+            GroupCommand::DeleteOffsets(args) => delete_offsets(args, &admin).await,
+        }
+    })
+}
+
+async fn list(args: ListArgs, admin: &Admin) -> Result<(), Failure> {
+    let mut table = Table::new(&[
+        ("GROUP", "group"),
+        ("TYPE", "type"),
+        ("STATE", "state"),
+        ("PROTOCOL", "protocol_type"),
+    ]);
+    for group in admin.list_groups(&args.state, &args.types).await? {
+        table.row(vec![
+            json!(group.group_id.as_str()),
+            json!(group.group_type.as_str()),
+            json!(group.state.as_str()),
+            json!(group.protocol_type.as_str()),
+        ]);
+    }
+    Ok(table.print(args.output.output)?)
+}
+
+async fn delete(args: DeleteArgs, admin: &Admin) -> Result<(), Failure> {
+    let (deleted, failure) = all_ok(admin.delete_groups(&args.groups).await?);
+    let mut table = Table::new(&[("DELETED", "group")]);
+    deleted.iter().for_each(|(group, ())| table.row(vec![json!(group.as_str())]));
+    table.print_unless_empty(args.output.output)?;
+    finish(failure)
+}
+
+async fn delete_offsets(args: DeleteOffsetsArgs, admin: &Admin) -> Result<(), Failure> {
+    let committed = committed(admin, &args.group).await?;
+    let targets: Vec<TopicPartition> = args.topic.iter().flat_map(|scope| scope.among(&committed)).collect();
+    if targets.is_empty() {
+        return Err(Failure::new("nothing to delete", format!("group {:?} has no such offset", args.group))
+            .exit(crate::failure::Exit::NotFound)
+            .try_this(format!("ottla group lag {}", args.group)));
+    }
+    let (deleted, failure) = all_ok(admin.delete_group_offsets(&args.group, &targets).await?);
+    let mut table =
+        Table::new(&[("TOPIC", "topic"), ("PARTITION", "partition"), ("DELETED OFFSET", "deleted_offset")]);
+    for (target, ()) in deleted {
+        let offset = committed.get(&target).map(|committed| committed.offset);
+        table.row(vec![json!(target.topic.as_str()), json!(target.partition), json!(offset)]);
+    }
+    table.print_unless_empty(args.output.output)?;
+    finish(failure)
+}
+
+impl Scope {
+    /// The named partitions, or those of the topic that have an offset.
+    fn among(&self, committed: &BTreeMap<TopicPartition, CommittedOffset>) -> Vec<TopicPartition> {
+        if self.partitions.is_empty() {
+            return committed.keys().filter(|target| target.topic == self.topic).cloned().collect();
+        }
+        self.partitions.iter().map(|&partition| TopicPartition::new(self.topic.clone(), partition)).collect()
+    }
+}
+
+/// A group's committed offsets; one partition's refusal fails all.
+async fn committed(admin: &Admin, group: &Str) -> Result<BTreeMap<TopicPartition, CommittedOffset>, Failure> {
+    let each: Each<TopicPartition, CommittedOffset> = admin.group_offsets(group).await?;
+    let (offsets, failure) = all_ok(each);
+    finish(failure)?;
+    Ok(offsets.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_read_as_kafka_writes_them() {
+        let parsed = scope("orders:0,2").expect("valid");
+        assert_eq!((parsed.topic.as_str(), parsed.partitions), ("orders", vec![0, 2]));
+        assert_eq!(scope("orders").expect("valid").partitions, Vec::<i32>::new());
+        assert!(scope("orders:x").is_err());
+    }
+}

@@ -1,0 +1,267 @@
+//! `ottla produce` (and `ottla topic produce`): every line of standard input, or of files, becomes a record.
+
+use crate::args::ConnectArgs;
+use crate::connect::{block_on, connect, properties};
+use crate::failure::{Exit, Failure};
+use crate::format::unescape;
+use clap::Args;
+use client::{Acks, Compression, Delivery, Header, Producer, ProducerOptions, Record, RecordMetadata, Str};
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+
+/// Arguments of `ottla produce`.
+#[derive(Debug, Args)]
+pub struct ProduceArgs {
+    /// Topic
+    #[arg(value_name = "TOPIC")]
+    topic: Str,
+    /// Read these files instead of standard input
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// What stands between key and value; lines without it have no key
+    #[arg(short = 'K', long, value_name = "TEXT", value_parser = text)]
+    key_separator: Option<Vec<u8>>,
+    /// The key of every record
+    #[arg(short = 'k', long, value_name = "TEXT", conflicts_with = "key_separator")]
+    key: Option<String>,
+    /// What stands between records
+    #[arg(short = 'D', long, value_name = "TEXT", default_value = "\\n", value_parser = text)]
+    delimiter: Vec<u8>,
+    /// A fixed partition
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    partition: Option<i32>,
+    /// A header of every record; may be repeated
+    #[arg(short = 'H', long, value_name = "NAME=VALUE", value_parser = header)]
+    header: Vec<Header>,
+    /// The codec of batches: none, gzip, snappy, lz4, zstd
+    #[arg(short = 'z', long, value_name = "CODEC", value_parser = codec)]
+    compression: Option<Compression>,
+    /// Who must have a record: 0, 1, all
+    #[arg(short = 'a', long, value_name = "WHO", value_parser = acks)]
+    acks: Option<Acks>,
+    /// Empty keys and values become null
+    #[arg(short = 'Z', long)]
+    null: bool,
+    /// Print where each record went
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+/// Deliveries that are looked at together: enough that waiting for the oldest does not stall the newest.
+const DELIVERIES_IN_MIND: usize = 100_000;
+
+fn text(text: &str) -> Result<Vec<u8>, String> {
+    let bytes = unescape(text)?;
+    if bytes.is_empty() { Err("it is empty".to_owned()) } else { Ok(bytes) }
+}
+
+fn header(text: &str) -> Result<Header, String> {
+    let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
+    Ok(Header { key: Str::from(name), value: value.map(|value| value.as_bytes().to_vec().into()) })
+}
+
+fn codec(name: &str) -> Result<Compression, String> {
+    Compression::from_name(name).ok_or_else(|| "one of none, gzip, snappy, lz4, zstd".to_owned())
+}
+
+fn acks(name: &str) -> Result<Acks, String> {
+    match name {
+        "0" => Ok(Acks::None),
+        "1" => Ok(Acks::Leader),
+        "all" | "-1" => Ok(Acks::All),
+        _other => Err("one of 0, 1, all".to_owned()),
+    }
+}
+
+/// Produces until the input ends.
+pub fn run(args: ProduceArgs, connection: &ConnectArgs) -> Result<(), Failure> {
+    block_on(async {
+        let mut options = ProducerOptions::default();
+        for (key, value) in properties(connection)? {
+            options.set(&key, &value)?;
+        }
+        options.compression = args.compression.unwrap_or(options.compression);
+        if let Some(acks) = args.acks {
+            options.acks = acks;
+            options.idempotent &= acks == Acks::All;
+        }
+        let client = connect(connection).await?;
+        let producer = client.producer().options(options).build()?;
+        let mut job = Job { args, producer, waiting: VecDeque::new(), sent: 0, refused: None, refusals: 0 };
+        let files = std::mem::take(&mut job.args.files);
+        if files.is_empty() {
+            job.read(std::io::stdin()).await?;
+        }
+        for file in files {
+            let opened = std::fs::File::open(&file)
+                .map_err(|error| Failure::new(format!("could not read {}", file.display()), error))?;
+            job.read(opened).await?;
+        }
+        job.finish().await
+    })
+}
+
+struct Job {
+    args: ProduceArgs,
+    producer: Producer,
+    waiting: VecDeque<Delivery>,
+    sent: u64,
+    /// The first refusal: what is told at the end.
+    refused: Option<client::Error>,
+    refusals: u64,
+}
+
+impl Job {
+    /// Reads in a thread of its own: standard input may be a terminal, and batches must go while it is silent.
+    async fn read(&mut self, input: impl std::io::Read + Send + 'static) -> Result<(), Failure> {
+        let (lines, mut received) = tokio::sync::mpsc::channel::<std::io::Result<Vec<Vec<u8>>>>(16);
+        let delimiter = self.args.delimiter.clone();
+        std::thread::spawn(move || {
+            read_records(BufReader::with_capacity(1 << 16, input), &delimiter, &lines)
+        });
+        while let Some(lines) = received.recv().await {
+            for line in lines? {
+                let delivery = self.producer.enqueue(self.record(line)).await?;
+                self.sent += 1;
+                self.waiting.push_back(delivery);
+            }
+            self.look(DELIVERIES_IN_MIND).await?;
+        }
+        Ok(())
+    }
+
+    fn record(&self, line: Vec<u8>) -> Record {
+        let args = &self.args;
+        let filled = |bytes: Vec<u8>| if bytes.is_empty() && args.null { None } else { Some(bytes.into()) };
+        let (key, value) = match &args.key_separator {
+            Some(separator) => match find(&line, separator) {
+                Some(at) => (filled(line[..at].to_vec()), filled(line[at + separator.len()..].to_vec())),
+                None => (None, filled(line)),
+            },
+            None => (args.key.as_ref().map(|key| key.as_bytes().to_vec().into()), filled(line)),
+        };
+        Record {
+            topic: args.topic.clone(),
+            partition: args.partition,
+            timestamp_ms: None,
+            key,
+            value,
+            headers: args.header.clone(),
+        }
+    }
+
+    /// Takes note of outcomes: of all that are known, and of more while there are too many.
+    async fn look(&mut self, at_most: usize) -> Result<(), Failure> {
+        while let Some(first) = self.waiting.front() {
+            let outcome = match first.peek() {
+                Some(outcome) => outcome,
+                None if self.waiting.len() > at_most => first.clone().await,
+                None => break,
+            };
+            self.waiting.pop_front();
+            self.note(outcome)?;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, outcome: client::Result<RecordMetadata>) -> Result<(), Failure> {
+        match outcome {
+            Ok(stored) if self.args.verbose => {
+                let mut out = std::io::stdout().lock();
+                writeln!(out, "{} [{}] at offset {}", stored.topic, stored.partition, stored.offset)?;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                self.refusals += 1;
+                self.refused.get_or_insert(error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<(), Failure> {
+        self.producer.flush().await;
+        self.look(0).await?;
+        match self.refused {
+            None => Ok(()),
+            Some(error) => {
+                let exit =
+                    if self.refusals < self.sent { Exit::Partial } else { crate::connect::exit_of(&error) };
+                let what = format!("{} of {} records were not stored", self.refusals, self.sent);
+                Err(Failure::new(what, error).exit(exit).try_this("ottla topic describe TOPIC"))
+            }
+        }
+    }
+}
+
+fn find(line: &[u8], separator: &[u8]) -> Option<usize> {
+    line.windows(separator.len()).position(|window| window == separator)
+}
+
+/// Splits the input and hands records over in bundles, so that a channel's cost is shared. A bundle goes as soon as
+/// the input has nothing more at hand.
+fn read_records<R: std::io::Read>(
+    mut input: BufReader<R>,
+    delimiter: &[u8],
+    lines: &tokio::sync::mpsc::Sender<std::io::Result<Vec<Vec<u8>>>>,
+) {
+    let mut bundle = Vec::new();
+    loop {
+        match read_until(&mut input, delimiter) {
+            Ok(Some(line)) => bundle.push(line),
+            Ok(None) => break,
+            Err(error) => {
+                let _nobody_reads = lines.blocking_send(Err(error));
+                return;
+            }
+        }
+        if (bundle.len() >= 1000 || input.buffer().is_empty())
+            && lines.blocking_send(Ok(std::mem::take(&mut bundle))).is_err()
+        {
+            return;
+        }
+    }
+    let _nobody_reads = lines.blocking_send(Ok(bundle));
+}
+
+/// One record without its delimiter; `None` at the end.
+fn read_until(input: &mut impl BufRead, delimiter: &[u8]) -> std::io::Result<Option<Vec<u8>>> {
+    let (Some(&last), mut line) = (delimiter.last(), Vec::new()) else { return Ok(None) };
+    loop {
+        let read = input.read_until(last, &mut line)?;
+        if line.ends_with(delimiter) {
+            line.truncate(line.len() - delimiter.len());
+            return Ok(Some(line));
+        }
+        if read == 0 {
+            return Ok(if line.is_empty() { None } else { Some(line) });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(text: &str, delimiter: &str) -> Vec<String> {
+        let mut input = text.as_bytes();
+        std::iter::from_fn(|| read_until(&mut input, delimiter.as_bytes()).expect("readable"))
+            .map(|line| String::from_utf8(line).expect("text"))
+            .collect()
+    }
+
+    #[test]
+    fn input_is_split_at_the_delimiter() {
+        assert_eq!(split("a\nb\n", "\n"), ["a", "b"]);
+        assert_eq!(split("a\n\nb", "\n"), ["a", "", "b"]);
+        assert_eq!(split("a;b;;c;;", ";;"), ["a;b", "c"]);
+        assert!(split("", "\n").is_empty());
+    }
+
+    #[test]
+    fn separators_may_be_longer_than_a_letter() {
+        assert_eq!(find(b"key::value", b"::"), Some(3));
+        assert_eq!(find(b"key", b"::"), None);
+    }
+}

@@ -1,0 +1,113 @@
+//! `ottla topic offsets`: where partitions begin and end, or where they were at a time.
+
+use crate::args::OutputArgs;
+use crate::connect::{all_ok, finish};
+use crate::failure::Failure;
+use crate::output::Table;
+use crate::time::parse_time_ms;
+use clap::Args;
+use client::{Admin, IsolationLevel, OffsetSpec, Str, TopicPartition};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Arguments of `ottla topic offsets`.
+#[derive(Debug, Args)]
+pub struct OffsetsArgs {
+    /// Names; all topics that are not internal without any
+    #[arg(value_name = "TOPIC")]
+    names: Vec<Str>,
+    /// Instead of both ends: earliest, latest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload,
+    /// milliseconds since the epoch, or a time such as 2026-03-01T12:00:00Z
+    #[arg(short, long, value_name = "WHEN", value_parser = spec)]
+    time: Option<OffsetSpec>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// An offset by name, by Kafka's negative numbers, or by time.
+fn spec(text: &str) -> Result<OffsetSpec, String> {
+    match text {
+        "earliest" | "-2" => Ok(OffsetSpec::Earliest),
+        "latest" | "-1" => Ok(OffsetSpec::Latest),
+        "max-timestamp" | "-3" => Ok(OffsetSpec::MaxTimestamp),
+        "earliest-local" | "-4" => Ok(OffsetSpec::EarliestLocal),
+        "latest-tiered" | "-5" => Ok(OffsetSpec::LatestTiered),
+        "earliest-pending-upload" | "-6" => Ok(OffsetSpec::EarliestPendingUpload),
+        other => parse_time_ms(other)
+            .map(OffsetSpec::Timestamp)
+            .ok_or_else(|| "not an offset name or a time".to_owned()),
+    }
+}
+
+pub(super) async fn run(args: OffsetsArgs, admin: &Admin) -> Result<(), Failure> {
+    let (topics, failure) = if args.names.is_empty() {
+        let topics = admin.list_topics().await?;
+        (topics.into_iter().filter(|(_, topic)| !topic.internal).collect(), None)
+    } else {
+        all_ok(admin.describe_topics(&args.names).await?)
+    };
+    let targets: Vec<TopicPartition> = topics
+        .iter()
+        .flat_map(|(name, topic)| {
+            (0..topic.partition_count()).map(|index| TopicPartition::new(name.clone(), index))
+        })
+        .collect();
+    let (table, other_failure) = match args.time {
+        Some(spec) => at_time(admin, &targets, spec).await,
+        None => both_ends(admin, &targets).await,
+    };
+    table.print(args.output.output)?;
+    finish(failure.or(other_failure))
+}
+
+fn wanted(targets: &[TopicPartition], spec: OffsetSpec) -> BTreeMap<TopicPartition, OffsetSpec> {
+    targets.iter().map(|target| (target.clone(), spec)).collect()
+}
+
+async fn at_time(admin: &Admin, targets: &[TopicPartition], spec: OffsetSpec) -> (Table, Option<Failure>) {
+    let each = admin.list_offsets(&wanted(targets, spec), IsolationLevel::ReadUncommitted).await;
+    let (listed, failure) = all_ok(each);
+    let mut table = Table::new(&[
+        ("TOPIC", "topic"),
+        ("PARTITION", "partition"),
+        ("OFFSET", "offset"),
+        ("TIMESTAMP", "timestamp"),
+        ("EPOCH", "leader_epoch"),
+    ]);
+    for (target, found) in listed {
+        let known = |number: i64| if number < 0 { json!(null) } else { json!(number) };
+        table.row(vec![
+            json!(target.topic.as_str()),
+            json!(target.partition),
+            known(found.offset),
+            known(found.timestamp_ms),
+            known(found.leader_epoch.into()),
+        ]);
+    }
+    (table, failure)
+}
+
+async fn both_ends(admin: &Admin, targets: &[TopicPartition]) -> (Table, Option<Failure>) {
+    let isolation = IsolationLevel::ReadUncommitted;
+    let (begins, failure) =
+        all_ok(admin.list_offsets(&wanted(targets, OffsetSpec::Earliest), isolation).await);
+    let mut ends = admin.list_offsets(&wanted(targets, OffsetSpec::Latest), isolation).await;
+    let mut table = Table::new(&[
+        ("TOPIC", "topic"),
+        ("PARTITION", "partition"),
+        ("EARLIEST", "earliest"),
+        ("LATEST", "latest"),
+        ("RECORDS", "records"),
+    ]);
+    for (target, begin) in begins {
+        let Some(Ok(end)) = ends.remove(&target) else { continue };
+        table.row(vec![
+            json!(target.topic.as_str()),
+            json!(target.partition),
+            json!(begin.offset),
+            json!(end.offset),
+            json!(end.offset - begin.offset),
+        ]);
+    }
+    (table, failure)
+}
