@@ -131,7 +131,8 @@ pub fn run(args: ConsumeArgs, connection: &ConnectArgs) -> Result<(), Failure> {
         options.group_id = args.group.clone().or(options.group_id);
         // Printing must not create what it looks for.
         options.allow_auto_create_topics = false;
-        options.max_poll_records = options.max_poll_records.max(10_000);
+        let most = usize::try_from(args.max_records.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+        options.max_poll_records = options.max_poll_records.max(10_000).min(most.max(1));
         if args.read_committed {
             options.isolation = IsolationLevel::ReadCommitted;
         }
@@ -278,24 +279,44 @@ impl Job {
             if records.is_empty() && ends.is_none() && self.args.timeout_ms.is_some() {
                 break Ok(());
             }
-            let printed = records
-                .iter()
-                .filter(|record| ends.as_ref().is_none_or(|ends| is_before_end(record, ends)))
-                .take(usize::try_from(left).unwrap_or(usize::MAX))
-                .try_fold(0u64, |count, record| self.printer.print(&mut out, record).map(|()| count + 1));
+            let printed = self.print_some(&consumer, &records, ends.as_ref(), left, &mut out);
             match printed.and_then(|count| out.flush().map(|()| count)) {
                 Ok(count) => left -= count,
-                Err(error) => break Err(Failure::from(error)),
+                // Without closing: what nobody could read must not be committed.
+                Err(error) => return Err(Failure::from(error)),
             }
         };
         consumer.close().await?;
         outcome
     }
-}
 
-fn is_before_end(record: &ConsumerRecord, ends: &Ends) -> bool {
-    let target = TopicPartition::new(record.topic.clone(), record.partition);
-    ends.get(&target).is_none_or(|&end| record.offset < end)
+    /// Prints what is wanted of these records, and goes back before the first of each partition that is not.
+    fn print_some(
+        &self,
+        consumer: &Consumer,
+        records: &[ConsumerRecord],
+        ends: Option<&Ends>,
+        left: u64,
+        out: &mut impl Write,
+    ) -> io::Result<u64> {
+        let mut count = 0;
+        let mut unwanted = Ends::new();
+        for record in records {
+            let target = TopicPartition::new(record.topic.clone(), record.partition);
+            let past_end = ends.and_then(|ends| ends.get(&target)).is_some_and(|&end| record.offset >= end);
+            if past_end || count == left {
+                unwanted.entry(target).or_insert(record.offset);
+                continue;
+            }
+            self.printer.print(out, record)?;
+            count += 1;
+        }
+        for (target, offset) in unwanted {
+            // Revoked meanwhile: then its position is no longer ours to keep.
+            let _gone = consumer.seek(&target, offset);
+        }
+        Ok(count)
+    }
 }
 
 /// In a group only the partitions that this member has count.

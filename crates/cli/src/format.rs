@@ -59,7 +59,9 @@ impl Format {
                     continue;
                 }
                 Some(other) => {
-                    return Err(format!("%{other} means nothing; known are %t %p %o %k %s %K %S %R %T %h %%"));
+                    return Err(format!(
+                        "%{other} means nothing; known are %t %p %o %k %s %K %S %R %T %h %%"
+                    ));
                 }
                 None => return Err("it ends in a lone %".to_owned()),
             };

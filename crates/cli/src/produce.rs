@@ -21,13 +21,13 @@ pub struct ProduceArgs {
     files: Vec<PathBuf>,
     /// What stands between key and value; lines without it have no key
     #[arg(short = 'K', long, value_name = "TEXT", value_parser = text)]
-    key_separator: Option<Vec<u8>>,
+    key_separator: Option<Text>,
     /// The key of every record
     #[arg(short = 'k', long, value_name = "TEXT", conflicts_with = "key_separator")]
     key: Option<String>,
     /// What stands between records
     #[arg(short = 'D', long, value_name = "TEXT", default_value = "\\n", value_parser = text)]
-    delimiter: Vec<u8>,
+    delimiter: Text,
     /// A fixed partition
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     partition: Option<i32>,
@@ -51,9 +51,13 @@ pub struct ProduceArgs {
 /// Deliveries that are looked at together: enough that waiting for the oldest does not stall the newest.
 const DELIVERIES_IN_MIND: usize = 100_000;
 
-fn text(text: &str) -> Result<Vec<u8>, String> {
+/// Bytes that were written with backslash escapes; never empty.
+#[derive(Debug, Clone)]
+struct Text(Vec<u8>);
+
+fn text(text: &str) -> Result<Text, String> {
     let bytes = unescape(text)?;
-    if bytes.is_empty() { Err("it is empty".to_owned()) } else { Ok(bytes) }
+    if bytes.is_empty() { Err("it is empty".to_owned()) } else { Ok(Text(bytes)) }
 }
 
 fn header(text: &str) -> Result<Header, String> {
@@ -116,7 +120,7 @@ impl Job {
     /// Reads in a thread of its own: standard input may be a terminal, and batches must go while it is silent.
     async fn read(&mut self, input: impl std::io::Read + Send + 'static) -> Result<(), Failure> {
         let (lines, mut received) = tokio::sync::mpsc::channel::<std::io::Result<Vec<Vec<u8>>>>(16);
-        let delimiter = self.args.delimiter.clone();
+        let delimiter = self.args.delimiter.0.clone();
         std::thread::spawn(move || {
             read_records(BufReader::with_capacity(1 << 16, input), &delimiter, &lines)
         });
@@ -135,7 +139,7 @@ impl Job {
         let args = &self.args;
         let filled = |bytes: Vec<u8>| if bytes.is_empty() && args.null { None } else { Some(bytes.into()) };
         let (key, value) = match &args.key_separator {
-            Some(separator) => match find(&line, separator) {
+            Some(Text(separator)) => match find(&line, separator) {
                 Some(at) => (filled(line[..at].to_vec()), filled(line[at + separator.len()..].to_vec())),
                 None => (None, filled(line)),
             },
