@@ -40,8 +40,9 @@ pub enum AppendRefused {
     TransactionCoordinatorFenced { current: i32, found: i32 },
     /// Mixing transactional and plain batches, or a marker without cause (KIP-890).
     InvalidTransactionState(&'static str),
-    /// KIP-890: the transaction coordinator has to confirm this partition first; ask it, then append again.
-    NeedsVerification,
+    /// KIP-890: the transaction coordinator has to confirm this partition first; ask it, tell the log
+    /// (`Log::confirm_verification` with this guard), then append again.
+    NeedsVerification { guard: u64 },
     /// More than `max.message.bytes`.
     RecordTooLarge { size: u64, limit: u32 },
     /// More than a whole segment.
@@ -61,7 +62,7 @@ impl AppendRefused {
             AppendRefused::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
             AppendRefused::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
             AppendRefused::TransactionCoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
-            AppendRefused::InvalidTransactionState(_) | AppendRefused::NeedsVerification => {
+            AppendRefused::InvalidTransactionState(_) | AppendRefused::NeedsVerification { .. } => {
                 ErrorCode::InvalidTxnState
             }
             AppendRefused::RecordTooLarge { .. } => ErrorCode::MessageTooLarge,
@@ -86,7 +87,7 @@ impl fmt::Display for AppendRefused {
                 write!(f, "a marker of coordinator epoch {found} came after one of {current}")
             }
             AppendRefused::InvalidTransactionState(what) => f.write_str(what),
-            AppendRefused::NeedsVerification => f.write_str("the transaction is not verified yet"),
+            AppendRefused::NeedsVerification { .. } => f.write_str("the transaction is not verified yet"),
             AppendRefused::RecordTooLarge { size, limit } => {
                 write!(f, "a batch of {size} bytes is larger than {limit}")
             }

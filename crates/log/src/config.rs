@@ -59,6 +59,8 @@ pub struct LogConfig {
     pub min_cleanable_dirty_ratio: f64,
     /// `producer.id.expiration.ms` (broker scope): idle producers without an open transaction are forgotten after this.
     pub producer_id_expiration_ms: i64,
+    /// `transaction.partition.verification.enable` (broker scope, KIP-890).
+    pub verify_transactions: bool,
     /// Bound of idempotent producers remembered per partition; the longest idle are forgotten first (RELIABILITY §5.2).
     pub max_producers: u32,
 }
@@ -92,6 +94,7 @@ impl Default for LogConfig {
             max_compaction_lag_ms: i64::MAX,
             min_cleanable_dirty_ratio: 0.5,
             producer_id_expiration_ms: 24 * 3_600_000,
+            verify_transactions: true,
             max_producers: 100_000,
         }
     }

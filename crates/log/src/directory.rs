@@ -1,16 +1,18 @@
 //! One log directory: its identity (`meta.properties`), its checkpoints, its partitions' names. Owns no partition.
 
+use crate::checkpoint;
 use crate::disk::Disk;
-use crate::fault::Fault;
+use crate::fault::{Fault, Operation};
+use crate::names;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::Uuid;
 
-/// Offsets per partition, as the checkpoint files hold them.
+/// Offsets per topic and partition, as the checkpoint files hold them.
 pub type Offsets = BTreeMap<(String, i32), i64>;
 
-/// The three (with the cleaner four) offset checkpoints of a directory.
+/// The offset checkpoints of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checkpoint {
     /// `recovery-point-offset-checkpoint`
@@ -23,12 +25,14 @@ pub enum Checkpoint {
     Cleaner,
 }
 
-/// `meta.properties`, version 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `meta.properties`, version 1 (KIP-631, KIP-858).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetaProperties {
     pub cluster_id: Option<String>,
     pub node_id: Option<i32>,
     pub directory_id: Option<Uuid>,
+    /// Keys of others, kept as they are.
+    pub others: BTreeMap<String, String>,
 }
 
 /// A log directory.
@@ -56,6 +60,21 @@ pub struct Listing {
     pub other: Vec<PathBuf>,
 }
 
+const META_PROPERTIES: &str = "meta.properties";
+const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
+const LOCK: &str = ".lock";
+
+impl Checkpoint {
+    fn file_name(self) -> &'static str {
+        match self {
+            Checkpoint::RecoveryPoint => "recovery-point-offset-checkpoint",
+            Checkpoint::LogStart => "log-start-offset-checkpoint",
+            Checkpoint::Replication => "replication-offset-checkpoint",
+            Checkpoint::Cleaner => "cleaner-offset-checkpoint",
+        }
+    }
+}
+
 impl LogDirectory {
     pub fn new(disk: Arc<dyn Disk>, path: impl Into<PathBuf>) -> LogDirectory {
         LogDirectory { disk, path: path.into() }
@@ -74,46 +93,183 @@ impl LogDirectory {
         self.path.join(format!("{topic}-{partition}"))
     }
 
-    /// `None` if the directory was never formatted.
+    /// Creates the directory if need be and takes its lock for this process; false if another process (Kafka itself, say)
+    /// holds it.
+    pub fn claim(&self) -> Result<bool, Fault> {
+        if !self.disk.exists(&self.path) {
+            self.disk.create_directory(&self.path)?;
+            if let Some(parent) = self.path.parent() {
+                self.disk.sync_directory(parent)?;
+            }
+        }
+        self.disk.lock(&self.path.join(LOCK))
+    }
+
+    /// `None` if the directory was never formatted. A damaged file is a fault: identity is not guessed.
     pub fn meta_properties(&self) -> Result<Option<MetaProperties>, Fault> {
-        unimplemented!("landing next")
+        let path = self.path.join(META_PROPERTIES);
+        let Some(text) = self.read_if_there(META_PROPERTIES)? else { return Ok(None) };
+        let corrupt = |what: &str| Fault::corrupt(Operation::Open, &path, what);
+        let mut others = checkpoint::read_properties(&text).ok_or_else(|| corrupt("not text"))?;
+        match others.remove("version").as_deref() {
+            Some("1") => {}
+            Some(version) => return Err(corrupt(&format!("version {version} is not supported"))),
+            None => return Err(corrupt("no version")),
+        }
+        let node_id =
+            others.remove("node.id").map(|id| id.parse().map_err(|_| corrupt("node.id is no number")));
+        let directory_id = others
+            .remove("directory.id")
+            .map(|id| id.parse().map_err(|_| corrupt("directory.id is no uuid")));
+        Ok(Some(MetaProperties {
+            cluster_id: others.remove("cluster.id"),
+            node_id: node_id.transpose()?,
+            directory_id: directory_id.transpose()?,
+            others,
+        }))
     }
 
     pub fn write_meta_properties(&self, meta: &MetaProperties) -> Result<(), Fault> {
-        let _ = meta;
-        unimplemented!("landing next")
+        let mut properties = meta.others.clone();
+        properties.insert("version".into(), "1".into());
+        if let Some(cluster_id) = &meta.cluster_id {
+            properties.insert("cluster.id".into(), cluster_id.clone());
+        }
+        if let Some(node_id) = meta.node_id {
+            properties.insert("node.id".into(), node_id.to_string());
+        }
+        if let Some(directory_id) = meta.directory_id {
+            properties.insert("directory.id".into(), directory_id.to_string());
+        }
+        let text = checkpoint::write_properties(&properties);
+        self.disk.replace_file(&self.path.join(META_PROPERTIES), text.as_bytes())
     }
 
     /// Partitions, interrupted deletions and the rest.
     pub fn list(&self) -> Result<Listing, Fault> {
-        unimplemented!("landing next")
+        let mut listing = Listing::default();
+        for entry in self.disk.list(&self.path)? {
+            if !entry.is_directory {
+                continue;
+            }
+            let path = self.path.join(&entry.name);
+            if entry.name.ends_with(names::DELETE_DIRECTORY_SUFFIX) {
+                listing.deleted.push(path);
+            } else if let Some((topic, partition)) = names::parse_partition_directory(&entry.name) {
+                listing.partitions.push(PartitionDirectory { topic: topic.to_owned(), partition, path });
+            } else {
+                listing.other.push(path);
+            }
+        }
+        Ok(listing)
     }
 
-    /// Offsets of a checkpoint; an absent or damaged file is empty (checkpoints are caches) and says so in the second value.
+    /// Offsets of a checkpoint. An absent or damaged file is empty (checkpoints are caches); the second value says that one
+    /// was there and was damaged.
     pub fn read_checkpoint(&self, which: Checkpoint) -> Result<(Offsets, bool), Fault> {
-        let _ = which;
-        unimplemented!("landing next")
+        let Some(text) = self.read_if_there(which.file_name())? else { return Ok((Offsets::new(), false)) };
+        // Kafka makes these files empty before it first writes them.
+        if text.is_empty() {
+            return Ok((Offsets::new(), false));
+        }
+        match checkpoint::read_offsets(&text) {
+            Some(offsets) => Ok((offsets, false)),
+            None => Ok((Offsets::new(), true)),
+        }
     }
 
     pub fn write_checkpoint(&self, which: Checkpoint, offsets: &Offsets) -> Result<(), Fault> {
-        let _ = (which, offsets);
-        unimplemented!("landing next")
+        let text = checkpoint::write_offsets(offsets);
+        self.disk.replace_file(&self.path.join(which.file_name()), text.as_bytes())
     }
 
-    /// Whether the last stop was clean, with the broker epoch it wrote (KIP-966). Removes the marker: call once, at start,
-    /// before anything is written.
+    /// Whether the last stop was clean, with the broker epoch it wrote (KIP-966; -1 if none). Removes the marker: call once,
+    /// at start, before anything is written.
     pub fn take_clean_shutdown(&self) -> Result<Option<i64>, Fault> {
-        unimplemented!("landing next")
+        let Some(text) = self.read_if_there(CLEAN_SHUTDOWN)? else { return Ok(None) };
+        self.disk.remove(&crate::FileHandle::new(self.path.join(CLEAN_SHUTDOWN)))?;
+        // Were the removal lost, a crash after this start would look like a clean stop.
+        self.disk.sync_directory(&self.path)?;
+        Ok(Some(checkpoint::read_clean_shutdown(&text)))
     }
 
     /// Leaves the marker, last of all, after every log was closed and the checkpoints written.
     pub fn write_clean_shutdown(&self, broker_epoch: i64) -> Result<(), Fault> {
-        let _ = broker_epoch;
-        unimplemented!("landing next")
+        let text = checkpoint::write_clean_shutdown(broker_epoch);
+        self.disk.replace_file(&self.path.join(CLEAN_SHUTDOWN), text.as_bytes())
     }
 
     /// Room on the file system.
     pub fn space(&self) -> Result<crate::DiskSpace, Fault> {
         self.disk.space(&self.path)
+    }
+
+    fn read_if_there(&self, name: &str) -> Result<Option<bytes::Bytes>, Fault> {
+        match self.disk.read_file(&self.path.join(name)) {
+            Ok(text) => Ok(Some(text)),
+            Err(fault) if fault.is_not_found() => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim_disk::SimDisk;
+
+    fn directory() -> LogDirectory {
+        let directory = LogDirectory::new(Arc::new(SimDisk::new(1)), "/data");
+        assert!(directory.claim().unwrap());
+        directory
+    }
+
+    #[test]
+    fn identity_is_kept_with_keys_of_others() {
+        let directory = directory();
+        assert_eq!(directory.meta_properties().unwrap(), None);
+        let meta = MetaProperties {
+            cluster_id: Some("4L6g3nShT-eMCtK--X86sw".into()),
+            node_id: Some(1),
+            directory_id: Some(Uuid([7; 16])),
+            others: BTreeMap::from([("rack".to_owned(), "a".to_owned())]),
+        };
+        directory.write_meta_properties(&meta).unwrap();
+        assert_eq!(directory.meta_properties().unwrap(), Some(meta));
+    }
+
+    #[test]
+    fn partitions_deletions_and_strays_are_told_apart() {
+        let directory = directory();
+        for name in ["a-0", "a-b-11", "a-1.0123-delete", "a-2.0123-future"] {
+            directory.disk().create_directory(&directory.path().join(name)).unwrap();
+        }
+        directory.write_checkpoint(Checkpoint::LogStart, &Offsets::new()).unwrap();
+        let listing = directory.list().unwrap();
+        let names: Vec<_> = listing.partitions.iter().map(|p| (p.topic.as_str(), p.partition)).collect();
+        assert_eq!(names, [("a", 0), ("a-b", 11)]);
+        assert_eq!((listing.deleted.len(), listing.other.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_clean_stop_is_told_once() {
+        let directory = directory();
+        assert_eq!(directory.take_clean_shutdown().unwrap(), None);
+        directory.write_clean_shutdown(17).unwrap();
+        assert_eq!(directory.take_clean_shutdown().unwrap(), Some(17));
+        assert_eq!(directory.take_clean_shutdown().unwrap(), None);
+    }
+
+    #[test]
+    fn damaged_checkpoints_are_empty_and_say_so() {
+        let directory = directory();
+        let offsets = Offsets::from([(("t".to_owned(), 0), 9)]);
+        directory.write_checkpoint(Checkpoint::RecoveryPoint, &offsets).unwrap();
+        assert_eq!(directory.read_checkpoint(Checkpoint::RecoveryPoint).unwrap(), (offsets, false));
+        directory
+            .disk()
+            .replace_file(&directory.path().join("recovery-point-offset-checkpoint"), b"0\n9\n")
+            .unwrap();
+        assert_eq!(directory.read_checkpoint(Checkpoint::RecoveryPoint).unwrap(), (Offsets::new(), true));
     }
 }

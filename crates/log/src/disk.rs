@@ -40,6 +40,11 @@ impl FileHandle {
         self.0.state.lock().path.clone()
     }
 
+    /// Whether two handles are one.
+    pub fn is_same(&self, other: &FileHandle) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The file's directory was renamed; an open descriptor stays good.
     pub fn moved_to(&self, path: PathBuf) {
         self.0.state.lock().path = path;

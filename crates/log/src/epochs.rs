@@ -1,9 +1,12 @@
-//! The leader-epoch cache (KIP-101): which epoch began at which offset, kept in `leader-epoch-checkpoint`.
+//! The leader-epoch cache (KIP-101, KIP-279): which epoch began at which offset, kept in `leader-epoch-checkpoint`. Pure; the log
+//! decides when the file is written.
+
+use crate::checkpoint;
 
 /// Epochs with their start offsets, both strictly increasing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EpochCache {
-    pub(crate) entries: Vec<EpochEntry>,
+    entries: Vec<EpochEntry>,
 }
 
 /// One epoch.
@@ -11,4 +14,154 @@ pub struct EpochCache {
 pub struct EpochEntry {
     pub epoch: i32,
     pub start_offset: i64,
+}
+
+impl EpochCache {
+    pub fn entries(&self) -> &[EpochEntry] {
+        &self.entries
+    }
+
+    pub fn latest(&self) -> Option<EpochEntry> {
+        self.entries.last().copied()
+    }
+
+    /// Whether `assign` would change anything.
+    pub fn needs(&self, epoch: i32, start_offset: i64) -> bool {
+        if epoch < 0 || start_offset < 0 {
+            return false;
+        }
+        self.latest().is_none_or(|latest| epoch != latest.epoch || start_offset < latest.start_offset)
+    }
+
+    /// Notes that `epoch` begins at `start_offset`; entries it contradicts go. Answers whether anything changed.
+    pub fn assign(&mut self, epoch: i32, start_offset: i64) -> bool {
+        if !self.needs(epoch, start_offset) {
+            return false;
+        }
+        let conflicts = |entry: &EpochEntry| entry.epoch >= epoch || entry.start_offset >= start_offset;
+        while self.entries.last().is_some_and(conflicts) {
+            self.entries.pop();
+        }
+        self.entries.push(EpochEntry { epoch, start_offset });
+        true
+    }
+
+    /// OffsetForLeaderEpoch: the epoch answered for `epoch` and its end offset; `None` is Kafka's (-1, -1).
+    pub fn end_offset(&self, epoch: i32, log_end_offset: i64) -> Option<(i32, i64)> {
+        if epoch < 0 {
+            return None;
+        }
+        if self.latest().is_some_and(|latest| latest.epoch == epoch) {
+            return Some((epoch, log_end_offset));
+        }
+        let above = self.entries.partition_point(|entry| entry.epoch <= epoch);
+        let higher = self.entries.get(above)?;
+        let floor = above.checked_sub(1).and_then(|at| self.entries.get(at));
+        Some((floor.map_or(epoch, |floor| floor.epoch), higher.start_offset))
+    }
+
+    /// The epoch under which `offset` was appended.
+    pub fn epoch_for_offset(&self, offset: i64) -> Option<i32> {
+        let above = self.entries.partition_point(|entry| entry.start_offset <= offset);
+        above.checked_sub(1).and_then(|at| self.entries.get(at)).map(|entry| entry.epoch)
+    }
+
+    /// Drops epochs that begin at or after the new end.
+    pub fn truncate_end(&mut self, end_offset: i64) -> bool {
+        let before = self.entries.len();
+        self.entries.retain(|entry| entry.start_offset < end_offset);
+        self.entries.len() != before
+    }
+
+    /// Drops epochs that ended before the new start; the one in force there now begins there.
+    pub fn truncate_start(&mut self, start_offset: i64) -> bool {
+        let gone = self.entries.partition_point(|entry| entry.start_offset <= start_offset);
+        let Some(in_force) = gone.checked_sub(1).and_then(|at| self.entries.get(at)).copied() else {
+            return false;
+        };
+        if gone == 1 && in_force.start_offset == start_offset {
+            return false;
+        }
+        self.entries.drain(..gone);
+        self.entries.insert(0, EpochEntry { epoch: in_force.epoch, start_offset });
+        true
+    }
+
+    pub fn clear(&mut self) {
+        self.entries.clear();
+    }
+
+    /// The checkpoint file's text.
+    pub(crate) fn to_text(&self) -> String {
+        checkpoint::write_lines(
+            self.entries.iter().map(|entry| format!("{} {}", entry.epoch, entry.start_offset)),
+        )
+    }
+
+    /// `None` if the text is not a checkpoint.
+    pub(crate) fn from_text(text: &[u8]) -> Option<EpochCache> {
+        let mut cache = EpochCache::default();
+        for line in checkpoint::read_lines(text)? {
+            let (epoch, start_offset) = line.split_once(' ')?;
+            cache.assign(epoch.parse().ok()?, start_offset.parse().ok()?);
+        }
+        Some(cache)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache(entries: &[(i32, i64)]) -> EpochCache {
+        let mut cache = EpochCache::default();
+        for (epoch, start) in entries {
+            cache.assign(*epoch, *start);
+        }
+        cache
+    }
+
+    #[test]
+    fn end_offsets_follow_kip_279() {
+        let cache = cache(&[(2, 10), (3, 20), (7, 30)]);
+        assert_eq!(cache.end_offset(7, 99), Some((7, 99)));
+        assert_eq!(cache.end_offset(3, 99), Some((3, 30)));
+        assert_eq!(cache.end_offset(5, 99), Some((3, 30)));
+        assert_eq!(cache.end_offset(1, 99), Some((1, 10)));
+        assert_eq!(cache.end_offset(8, 99), None);
+        assert_eq!(cache.end_offset(-1, 99), None);
+        assert_eq!(EpochCache::default().end_offset(0, 99), None);
+    }
+
+    #[test]
+    fn a_new_epoch_drops_what_it_contradicts() {
+        assert_eq!(cache(&[(1, 0), (2, 10), (3, 10)]).entries.len(), 2);
+        assert_eq!(cache(&[(1, 0), (5, 10), (3, 20)]), cache(&[(1, 0), (3, 20)]));
+        assert_eq!(cache(&[(1, 0), (1, 10)]), cache(&[(1, 0)]));
+        assert_eq!(cache(&[(1, 5), (1, 2)]), cache(&[(1, 2)]));
+    }
+
+    #[test]
+    fn both_ends_are_cut() {
+        let mut cut = cache(&[(1, 0), (2, 10), (3, 20)]);
+        assert!(cut.truncate_end(10));
+        assert_eq!(cut, cache(&[(1, 0)]));
+        let mut cut = cache(&[(1, 0), (2, 10), (3, 20)]);
+        assert!(cut.truncate_start(15));
+        assert_eq!(cut, cache(&[(2, 15), (3, 20)]));
+        assert_eq!(
+            (cut.epoch_for_offset(14), cut.epoch_for_offset(19), cut.epoch_for_offset(20)),
+            (None, Some(2), Some(3))
+        );
+        assert!(!cut.truncate_start(15));
+    }
+
+    #[test]
+    fn the_file_comes_back() {
+        let cache = cache(&[(1, 0), (2, 10)]);
+        assert_eq!(cache.to_text(), "0\n2\n1 0\n2 10\n");
+        assert_eq!(EpochCache::from_text(cache.to_text().as_bytes()), Some(cache));
+        assert_eq!(EpochCache::from_text(b"0\n2\n1 0\n"), None);
+        assert_eq!(EpochCache::from_text(b"\0\0\0"), None);
+    }
 }

@@ -1,51 +1,193 @@
 //! Flushing as data: what must be synced for a log to be durable up to an offset, runnable on another thread. Decides nothing
-//! about when (the broker's flusher does, RELIABILITY §4).
+//! about when (the broker's flusher does, RELIABILITY §4). One flusher per log at a time.
 
 use crate::disk::{Disk, FileHandle};
 use crate::fault::Fault;
+use crate::segment::Segment;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Files and directories to sync, in the right order, for everything below `upto` to be durable.
 #[derive(Clone, Debug)]
 pub struct FlushWork {
-    pub(crate) disk: Arc<dyn Disk>,
+    disk: Arc<dyn Disk>,
     /// Log end offset when the work was taken.
     pub upto: i64,
-    pub(crate) files: Vec<FileHandle>,
+    files: Vec<FileHandle>,
+    /// Small files to be replaced whole (the leader epochs).
+    replacements: Vec<(PathBuf, Vec<u8>)>,
     /// Directories with new names in them: synced after the files, innermost first.
-    pub(crate) directories: Vec<PathBuf>,
-    /// Distinguishes works taken before and after a truncation.
-    pub(crate) truncations: u64,
+    directories: Vec<PathBuf>,
+    stamp: Stamp,
 }
 
 /// A flush that ran.
 #[derive(Clone, Debug)]
 pub struct FlushOutcome {
-    pub(crate) upto: i64,
-    pub(crate) directories_synced: bool,
-    pub(crate) truncations: u64,
+    upto: i64,
+    stamp: Stamp,
     pub result: Result<(), Fault>,
+}
+
+/// Tells a work's state of the log from later ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    generation: u64,
+    truncations: u64,
 }
 
 impl FlushWork {
     /// Blocks until the disk confirms. The first failure ends it; nothing is retried (a second fsync would lie).
     pub fn run(&self) -> FlushOutcome {
-        FlushOutcome {
-            upto: self.upto,
-            directories_synced: !self.directories.is_empty(),
-            truncations: self.truncations,
-            result: self.sync_all(),
-        }
+        FlushOutcome { upto: self.upto, stamp: self.stamp, result: self.sync_all() }
+    }
+
+    /// Sync calls this work makes, to weigh it.
+    pub fn sync_calls(&self) -> usize {
+        self.files.len() + self.replacements.len() + self.directories.len()
     }
 
     fn sync_all(&self) -> Result<(), Fault> {
         for file in &self.files {
-            self.disk.sync(file)?;
+            match self.disk.sync(file) {
+                // Removed by truncation or retention since the work was taken: nobody needs it on the platter.
+                Err(fault) if fault.is_not_found() => {}
+                other => other?,
+            }
+        }
+        for (path, contents) in &self.replacements {
+            self.disk.swap_file(path, contents)?;
         }
         for directory in &self.directories {
             self.disk.sync_directory(directory)?;
         }
         Ok(())
     }
+}
+
+/// What of a log is not on the platter yet. Every item carries the generation in which it became dirty; a flush clears what was
+/// dirty when its work was taken and nothing later.
+#[derive(Debug, Default)]
+pub(crate) struct Dirty {
+    generation: u64,
+    truncations: u64,
+    /// Segments with unsynced bytes and where they end; the active one has no end yet.
+    segments: Vec<(Arc<Segment>, Option<i64>)>,
+    files: Vec<(u64, FileHandle)>,
+    epochs: Option<u64>,
+    directory: Option<u64>,
+    parent: Option<u64>,
+}
+
+impl Dirty {
+    pub fn wrote(&mut self, segment: &Arc<Segment>) {
+        if self.segments.last().is_none_or(|(last, _)| !Arc::ptr_eq(last, segment)) {
+            self.segments.push((segment.clone(), None));
+        }
+    }
+
+    /// The active segment was sealed.
+    pub fn sealed(&mut self, end_offset: i64) {
+        if let Some((_, end @ None)) = self.segments.last_mut() {
+            *end = Some(end_offset);
+        }
+    }
+
+    /// A companion file (snapshot, partition metadata, index of a sealed segment) was written.
+    pub fn file(&mut self, file: &FileHandle) {
+        match self.files.iter_mut().find(|(_, dirty)| dirty.is_same(file)) {
+            Some((generation, _)) => *generation = self.generation,
+            None => self.files.push((self.generation, file.clone())),
+        }
+    }
+
+    pub fn epochs(&mut self) {
+        self.epochs = Some(self.generation);
+    }
+
+    /// A name changed in the partition's directory.
+    pub fn directory(&mut self) {
+        self.directory = Some(self.generation);
+    }
+
+    /// The partition's directory itself is new.
+    pub fn parent(&mut self) {
+        self.parent = Some(self.generation);
+    }
+
+    /// Bytes were cut: works under way no longer prove anything.
+    pub fn truncated(&mut self, keep: impl Fn(&Arc<Segment>) -> bool) {
+        self.truncations += 1;
+        self.segments.retain(|(segment, _)| keep(segment));
+    }
+
+    /// Segments and their snapshots were removed: nobody needs them on the platter.
+    pub fn removed(&mut self, segment: &Arc<Segment>) {
+        self.segments.retain(|(dirty, _)| !Arc::ptr_eq(dirty, segment));
+    }
+
+    pub fn forget_file(&mut self, file: &FileHandle) {
+        let path = file.path();
+        self.files.retain(|(_, dirty)| !dirty.is_same(file) && dirty.path() != path);
+    }
+
+    pub fn is_clean(&self) -> bool {
+        self.segments.is_empty()
+            && self.files.is_empty()
+            && self.epochs.is_none()
+            && self.directory.is_none()
+            && self.parent.is_none()
+    }
+
+    /// Takes the work of now; later changes belong to the next generation.
+    pub fn work(&mut self, from: &Flushable<'_>) -> FlushWork {
+        let stamp = Stamp { generation: self.generation, truncations: self.truncations };
+        self.generation += 1;
+        let mut files: Vec<FileHandle> =
+            self.segments.iter().map(|(segment, _)| segment.log.clone()).collect();
+        files.extend(self.files.iter().map(|(_, file)| file.clone()));
+        let mut replacements = Vec::new();
+        let mut directories = Vec::new();
+        if self.epochs.is_some() {
+            let path = from.directory.join(crate::names::LEADER_EPOCHS);
+            replacements.push((path, from.epochs.to_text().into_bytes()));
+        }
+        if self.directory.is_some() || self.epochs.is_some() {
+            directories.push(from.directory.clone());
+        }
+        if self.parent.is_some()
+            && let Some(parent) = from.directory.parent()
+        {
+            directories.push(parent.to_path_buf());
+        }
+        FlushWork { disk: from.disk.clone(), upto: from.upto, files, replacements, directories, stamp }
+    }
+
+    /// Takes note of a flush that succeeded; answers the offset it proves, if any.
+    pub fn done(&mut self, outcome: &FlushOutcome, log_end_offset: i64) -> Option<i64> {
+        let FlushOutcome { upto, stamp, .. } = outcome;
+        let later = |generation: &mut Option<u64>| {
+            if generation.is_some_and(|dirty| dirty <= stamp.generation) {
+                *generation = None;
+            }
+        };
+        later(&mut self.epochs);
+        later(&mut self.directory);
+        later(&mut self.parent);
+        self.files.retain(|(generation, _)| *generation > stamp.generation);
+        if stamp.truncations != self.truncations {
+            return None;
+        }
+        self.segments.retain(|(_, end)| end.unwrap_or(log_end_offset) > *upto);
+        Some(*upto)
+    }
+}
+
+/// What a work needs to know of its log.
+#[derive(Debug)]
+pub(crate) struct Flushable<'a> {
+    pub disk: &'a Arc<dyn Disk>,
+    pub directory: &'a PathBuf,
+    pub epochs: &'a crate::epochs::EpochCache,
+    pub upto: i64,
 }

@@ -1,18 +1,32 @@
 //! One partition's log on disk: append, read, truncate, index, recover. The only crate that touches files, and only in `disk.rs`.
 
 pub mod append;
+mod appending;
+mod checkpoint;
 pub mod config;
 pub mod directory;
 pub mod disk;
 pub mod epochs;
 pub mod fault;
 pub mod flush;
+mod index;
+mod leftovers;
 #[allow(clippy::module_inception)]
 mod log;
+mod names;
+mod producers;
+mod read;
 pub mod recovery;
+mod removing;
+mod replay;
 pub mod retention;
+mod scan;
 mod segment;
 pub mod sim_disk;
+mod snapshot;
+#[cfg(test)]
+mod testing;
+mod timestamps;
 pub mod transactions;
 pub mod view;
 

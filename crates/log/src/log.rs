@@ -1,44 +1,79 @@
-//! `Log`: one partition's log, owned by one shard (or the quorum). Appends, rolls, truncates, advances; readers use
-//! [`LogView`]. Never reads a clock, never decides retention (see `retention`), never retries a failed write.
+//! `Log`: one partition's log, owned by one shard (or the quorum). This file holds what a log is and what is asked of it; adding
+//! is `appending.rs`, taking away `removing.rs`, opening `recovery.rs`. Never reads a clock, never retries a failed write.
 
-use crate::append::{AppendOrigin, AppendRefused, Appended};
 use crate::config::LogConfig;
-use crate::disk::Disk;
+use crate::disk::{Disk, FileHandle};
+use crate::epochs::EpochCache;
 use crate::fault::Fault;
-use crate::flush::{FlushOutcome, FlushWork};
-use crate::recovery::{OpenMode, RecoveryReport};
+use crate::flush::{Dirty, FlushOutcome, FlushWork, Flushable};
+use crate::names;
+use crate::producers::Producers;
+use crate::recovery::RecoveryReport;
 use crate::retention::Removal;
-use crate::view::{ActiveProducer, LogView};
-use bytes::Bytes;
+use crate::segment::Segment;
+use crate::snapshot;
+use crate::view::{ActiveProducer, LogView, SegmentList};
+use std::collections::BTreeSet;
+use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wire::record_batch::ValidBatches;
+use wire::Uuid;
 
-/// One partition's log.
+/// One partition's log. Until its first append it has no directory, no file and no index memory.
 #[derive(Debug)]
 pub struct Log {
-    disk: Arc<dyn Disk>,
-    directory: PathBuf,
-    config: Arc<LogConfig>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) directory: PathBuf,
+    pub(crate) config: Arc<LogConfig>,
+    pub(crate) topic_id: Option<Uuid>,
+    /// Oldest first; the last takes the appends. Empty until the first append.
+    pub(crate) segments: Arc<SegmentList>,
+    /// Bytes of all segments but the last.
+    pub(crate) sealed_bytes: u64,
+    /// The last segment's own state.
+    pub(crate) active: Active,
+    /// ≤ high watermark.
+    pub(crate) log_start_offset: i64,
+    /// Between log start and log end.
+    pub(crate) high_watermark: i64,
+    pub(crate) log_end_offset: i64,
+    /// ≤ log end offset.
+    pub(crate) recovery_point: i64,
+    pub(crate) epochs: Arc<EpochCache>,
+    /// Absent until a producer with an id appends (or a snapshot is loaded).
+    pub(crate) producers: Option<Box<Producers>>,
+    /// Offsets of the snapshot files in the directory.
+    pub(crate) snapshots: BTreeSet<i64>,
+    pub(crate) dirty: Dirty,
+    /// The last published view, while it is still true.
+    pub(crate) view: Option<Arc<LogView>>,
+    pub(crate) poisoned: Option<Box<Fault>>,
+    pub(crate) report: Option<Box<RecoveryReport>>,
+    pub(crate) removals: Vec<Removal>,
+}
+
+/// What only the segment that takes appends has.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Active {
+    /// Largest timestamp of its first append; decides when it rolls by age.
+    pub first_timestamp: Option<i64>,
+    pub created_ms: i64,
+    /// Something was appended since it was last sealed or opened.
+    pub unsealed: bool,
+}
+
+/// What a cleanly closed log leaves for the directory's checkpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    pub recovery_point: i64,
+    pub log_start_offset: i64,
+    pub high_watermark: i64,
 }
 
 impl Log {
-    /// Opens (and after a crash recovers) the partition directory; one that does not exist yet is an empty log and is
-    /// created by the first append. Only what lies above the durable point is ever cut.
-    pub fn open(
-        disk: Arc<dyn Disk>,
-        directory: PathBuf,
-        config: Arc<LogConfig>,
-        mode: OpenMode,
-        now_ms: i64,
-    ) -> Result<Log, Fault> {
-        let _ = (mode, now_ms);
-        Ok(Log { disk, directory, config })
-    }
-
-    /// What opening found and did.
+    /// What opening found and did; `None` if it found nothing to do.
     pub fn recovery_report(&self) -> Option<&RecoveryReport> {
-        unimplemented!("landing next")
+        self.report.as_deref()
     }
 
     pub fn directory(&self) -> &Path {
@@ -53,156 +88,258 @@ impl Log {
         &self.config
     }
 
+    /// Takes effect with the next append, roll or retention round.
     pub fn set_config(&mut self, config: Arc<LogConfig>) {
         self.config = config;
     }
 
-    /// The current state for readers; call once per turn and publish. Cheap: one small allocation when something changed.
-    pub fn view(&mut self) -> Arc<LogView> {
-        unimplemented!("landing next")
+    /// From `partition.metadata` or as opened.
+    pub fn topic_id(&self) -> Option<Uuid> {
+        self.topic_id
     }
 
     pub fn log_start_offset(&self) -> i64 {
-        unimplemented!("landing next")
+        self.log_start_offset
     }
 
     pub fn high_watermark(&self) -> i64 {
-        unimplemented!("landing next")
+        self.high_watermark
     }
 
+    /// The high watermark, or the first offset of an undecided transaction below it (KIP-98).
     pub fn last_stable_offset(&self) -> i64 {
-        unimplemented!("landing next")
+        let unstable = self.producers.as_ref().and_then(|producers| producers.first_unstable_offset());
+        unstable.map_or(self.high_watermark, |unstable| unstable.min(self.high_watermark))
     }
 
     pub fn log_end_offset(&self) -> i64 {
-        unimplemented!("landing next")
+        self.log_end_offset
     }
 
     /// Everything below is on the platter: what acks wait for in `group` mode and what `recovery-point-offset-checkpoint` gets.
     pub fn recovery_point(&self) -> i64 {
-        unimplemented!("landing next")
+        self.recovery_point
     }
 
-    /// Appends validated batches: checks producer state, assigns offsets, patches base offset and leader epoch on the way to
-    /// the file (one pwritev, the received bytes are not copied), updates producer state and indexes.
-    pub fn append_as_leader(
-        &mut self,
-        batches: &ValidBatches,
-        leader_epoch: i32,
-        origin: AppendOrigin,
-        now_ms: i64,
-    ) -> Result<Appended, AppendRefused> {
-        let _ = (batches, leader_epoch, origin, now_ms);
-        unimplemented!("landing next")
+    /// The newest leader epoch in the log.
+    pub fn latest_epoch(&self) -> Option<i32> {
+        self.epochs.latest().map(|latest| latest.epoch)
     }
 
-    /// Appends replicated batches as they are; their offsets must continue the log.
-    pub fn append_as_follower(&mut self, batches: Bytes, now_ms: i64) -> Result<Appended, AppendRefused> {
-        let _ = (batches, now_ms);
-        unimplemented!("landing next")
+    pub fn size_bytes(&self) -> u64 {
+        self.sealed_bytes + self.segments.segments.last().map_or(0, |active| u64::from(active.size()))
     }
 
-    /// Records that `leader_epoch` begins at the log end (becoming leader, KIP-101).
-    pub fn start_leader_epoch(&mut self, leader_epoch: i32) -> Result<(), Fault> {
-        let _ = leader_epoch;
-        unimplemented!("landing next")
-    }
-
-    /// Drops everything from `offset` on (follower divergence). Nothing happens if the log ends before it.
-    pub fn truncate_to(&mut self, offset: i64) -> Result<(), Fault> {
-        let _ = offset;
-        unimplemented!("landing next")
-    }
-
-    /// Drops everything and starts anew at `offset`.
-    pub fn truncate_fully_and_start_at(
-        &mut self,
-        offset: i64,
-        log_start_offset: Option<i64>,
-    ) -> Result<(), Fault> {
-        let _ = (offset, log_start_offset);
-        unimplemented!("landing next")
-    }
-
-    /// Moves the high watermark (clamped to `[log start, log end]`); answers whether it moved. Never goes back.
-    pub fn advance_high_watermark(&mut self, offset: i64) -> bool {
-        let _ = offset;
-        unimplemented!("landing next")
-    }
-
-    /// DeleteRecords: moves the log start offset (at most to the high watermark) and schedules what lies wholly below.
-    /// Answers the log start offset; `OffsetOutOfRange` is the caller's check against `high_watermark`.
-    pub fn delete_records_before(&mut self, offset: i64, now_ms: i64) -> Result<i64, Fault> {
-        let _ = (offset, now_ms);
-        unimplemented!("landing next")
-    }
-
-    /// Applies retention (time, size, log start) as `retention::choose` decides; answers how many segments left the log.
-    pub fn apply_retention(&mut self, now_ms: i64) -> Result<usize, Fault> {
-        let _ = now_ms;
-        unimplemented!("landing next")
-    }
-
-    /// Rolls the active segment if its age demands it (also called on a timer, so that idle logs age out).
-    pub fn roll_if_due(&mut self, now_ms: i64) -> Result<bool, Fault> {
-        let _ = now_ms;
-        unimplemented!("landing next")
-    }
-
-    /// Files whose deletion delay has passed (or will): jobs for the janitor, each carries its due time.
-    pub fn take_removals(&mut self) -> Vec<Removal> {
-        unimplemented!("landing next")
-    }
-
-    /// What has to be synced for everything appended so far to be durable; `None` if nothing. Run it on any thread, then hand
-    /// the outcome to [`Log::flushed`]. Appends may go on meanwhile.
-    pub fn dirty(&self) -> Option<FlushWork> {
-        unimplemented!("landing next")
-    }
-
-    /// Takes note of a flush. A failed one poisons the log: nothing is appended or acknowledged after it.
-    pub fn flushed(&mut self, outcome: &FlushOutcome) -> Result<(), Fault> {
-        let _ = outcome;
-        unimplemented!("landing next")
-    }
-
-    /// `dirty` + run + `flushed` on this thread.
-    pub fn flush(&mut self) -> Result<(), Fault> {
-        unimplemented!("landing next")
+    /// Segments in the log.
+    pub fn segment_count(&self) -> usize {
+        self.segments.segments.len()
     }
 
     /// The fault after which nothing is accepted any more.
     pub fn poisoned(&self) -> Option<&Fault> {
-        unimplemented!("landing next")
+        self.poisoned.as_deref()
+    }
+
+    /// The current state for readers; call once per turn and publish. One small allocation when something changed, none if not.
+    pub fn view(&mut self) -> Arc<LogView> {
+        if let Some(view) = &self.view {
+            return view.clone();
+        }
+        let active_bytes = self.segments.segments.last().map_or(0, |active| active.size());
+        let view = Arc::new(LogView {
+            log_start_offset: self.log_start_offset,
+            high_watermark: self.high_watermark,
+            last_stable_offset: self.last_stable_offset(),
+            log_end_offset: self.log_end_offset,
+            recovery_point: self.recovery_point,
+            segments: self.segments.clone(),
+            active_bytes,
+            total_bytes: self.sealed_bytes + u64::from(active_bytes),
+            epochs: self.epochs.clone(),
+        });
+        self.view = Some(view.clone());
+        view
+    }
+
+    /// Moves the high watermark (clamped to the log); answers whether it moved. Never goes back.
+    pub fn advance_high_watermark(&mut self, offset: i64) -> bool {
+        let offset = offset.min(self.log_end_offset);
+        if offset <= self.high_watermark {
+            return false;
+        }
+        self.high_watermark = offset;
+        if let Some(producers) = &mut self.producers {
+            producers.replicated_to(offset);
+        }
+        self.view = None;
+        true
+    }
+
+    /// Records that `leader_epoch` begins at the log end (becoming leader, KIP-101).
+    pub fn start_leader_epoch(&mut self, leader_epoch: i32) {
+        self.assign_epoch(leader_epoch, self.log_end_offset);
+    }
+
+    pub(crate) fn assign_epoch(&mut self, epoch: i32, start_offset: i64) {
+        if self.epochs.needs(epoch, start_offset) {
+            Arc::make_mut(&mut self.epochs).assign(epoch, start_offset);
+            self.epochs_changed();
+        }
+    }
+
+    /// The file follows with the next flush: until then the epochs can be read back from the log itself.
+    pub(crate) fn epochs_changed(&mut self) {
+        self.view = None;
+        if self.has_files() {
+            self.dirty.epochs();
+        }
+    }
+
+    /// The coordinator confirmed a transaction (KIP-890); false if the guard is stale and the append must be asked again.
+    pub fn confirm_verification(&mut self, producer_id: i64, guard: u64) -> bool {
+        self.producers.as_mut().is_some_and(|producers| producers.confirm_verification(producer_id, guard))
+    }
+
+    /// Whether a producer has a transaction open in this log.
+    pub fn has_open_transaction(&self, producer_id: i64) -> bool {
+        self.producers.as_ref().is_some_and(|producers| producers.has_open_transaction(producer_id))
     }
 
     /// Producers for DescribeProducers.
     pub fn producers(&self) -> Vec<ActiveProducer> {
-        unimplemented!("landing next")
+        self.producers.as_ref().map(|producers| producers.describe()).unwrap_or_default()
     }
 
     /// Forgets producers idle for longer than `producer.id.expiration.ms`.
     pub fn expire_producers(&mut self, now_ms: i64) {
-        let _ = now_ms;
-        unimplemented!("landing next")
+        if let Some(producers) = &mut self.producers {
+            producers.expire(now_ms, self.config.producer_id_expiration_ms);
+        }
+    }
+
+    /// What has to be synced for everything appended so far to be durable; `None` if nothing. Run it on any thread, then hand
+    /// the outcome to [`Log::flushed`]. Appends may go on meanwhile; one flush of a log at a time.
+    pub fn dirty(&mut self) -> Option<FlushWork> {
+        if self.poisoned.is_some() || self.dirty.is_clean() {
+            return None;
+        }
+        let from = Flushable {
+            disk: &self.disk,
+            directory: &self.directory,
+            epochs: &self.epochs,
+            upto: self.log_end_offset,
+        };
+        Some(self.dirty.work(&from))
+    }
+
+    /// Whether anything appended waits for a flush.
+    pub fn is_dirty(&self) -> bool {
+        !self.dirty.is_clean()
+    }
+
+    /// Takes note of a flush. A failed one poisons the log: nothing is appended or acknowledged after it.
+    pub fn flushed(&mut self, outcome: &FlushOutcome) -> Result<(), Fault> {
+        if let Err(fault) = &outcome.result {
+            self.poison(fault);
+            return Err(fault.clone());
+        }
+        if let Some(proven) = self.dirty.done(outcome, self.log_end_offset)
+            && proven > self.recovery_point
+        {
+            self.recovery_point = proven.min(self.log_end_offset);
+            self.view = None;
+        }
+        Ok(())
+    }
+
+    /// `dirty`, run and `flushed` on this thread.
+    pub fn flush(&mut self) -> Result<(), Fault> {
+        self.check_poison()?;
+        match self.dirty() {
+            Some(work) => self.flushed(&work.run()),
+            None => {
+                self.recovery_point = self.log_end_offset;
+                Ok(())
+            }
+        }
     }
 
     /// Clean stop: flush, producer snapshot, trimmed indexes. After it the directory needs no recovery.
-    pub fn close(self) -> Result<Closed, Fault> {
-        unimplemented!("landing next")
+    pub fn close(mut self) -> Result<Closed, Fault> {
+        self.check_poison()?;
+        if let Some(active) = self.segments.segments.last().cloned() {
+            self.take_snapshot()?;
+            if self.active.unsealed {
+                self.seal(&active)?;
+            }
+            self.flush()?;
+            for segment in &self.segments.segments {
+                self.disk.release(&segment.log);
+            }
+        }
+        Ok(Closed {
+            recovery_point: self.log_end_offset,
+            log_start_offset: self.log_start_offset,
+            high_watermark: self.high_watermark,
+        })
     }
 
-    /// Renames the directory to `<topic>-<partition>.<uuid>-delete` and answers the job that removes it after the delay.
-    pub fn delete(self, unique: wire::Uuid, now_ms: i64) -> Result<Option<Removal>, Fault> {
-        let _ = (unique, now_ms);
-        unimplemented!("landing next")
+    /// Files exist on disk (or are being written).
+    pub(crate) fn has_files(&self) -> bool {
+        !self.segments.segments.is_empty()
+    }
+
+    pub(crate) fn check_poison(&self) -> Result<(), Fault> {
+        match &self.poisoned {
+            Some(_) => Err(Fault::poisoned(&self.directory)),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn poison(&mut self, fault: &Fault) {
+        if self.poisoned.is_none() {
+            self.poisoned = Some(Box::new(fault.clone()));
+        }
+    }
+
+    pub(crate) fn set_segments(&mut self, segments: Vec<Arc<Segment>>) {
+        let sealed = segments.split_last().map_or(&[][..], |(_, sealed)| sealed);
+        self.sealed_bytes = sealed.iter().map(|segment| u64::from(segment.size())).sum();
+        self.segments = Arc::new(SegmentList { disk: self.disk.clone(), segments });
+        self.view = None;
+    }
+
+    /// Seals a segment; its indexes become durable with the next flush, so that below the recovery point they can be trusted.
+    pub(crate) fn seal(&mut self, segment: &Segment) -> Result<(), Fault> {
+        segment.seal(&*self.disk)?;
+        segment.read_indexes(|indexes| {
+            self.dirty.file(&indexes.offsets.file);
+            self.dirty.file(&indexes.times.file);
+        });
+        self.dirty.directory();
+        Ok(())
+    }
+
+    /// Writes a producer snapshot at the log's end, if there is none there yet. It is a cache: the next flush syncs it.
+    pub(crate) fn take_snapshot(&mut self) -> Result<(), Fault> {
+        let offset = self.log_end_offset;
+        if self.snapshots.contains(&offset) {
+            return Ok(());
+        }
+        let bytes = match &self.producers {
+            Some(producers) => snapshot::write(producers),
+            None => snapshot::write(&Producers::starting_at(offset)),
+        };
+        let file = FileHandle::new(names::segment_file(&self.directory, offset, names::SNAPSHOT));
+        self.disk.create(&file)?;
+        self.disk.set_length(&file, 0)?;
+        self.disk.write_at(&file, 0, &mut [IoSlice::new(&bytes)])?;
+        self.snapshots.insert(offset);
+        self.dirty.file(&file);
+        self.dirty.directory();
+        Ok(())
     }
 }
 
-/// What a cleanly closed log leaves for the directory's checkpoints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Closed {
-    pub recovery_point: i64,
-    pub log_start_offset: i64,
-    pub high_watermark: i64,
-}
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,27 @@
 //! Opening a partition directory: what a crash may have left is told apart from what it may not. Above the durable point the
-//! first bad batch ends the log; below it a bad batch is corruption, reported and never cut. Never serves anything itself.
+//! first bad batch ends the log; below it a bad batch is corruption, reported and never cut. Indexes, snapshots and checkpoints
+//! are caches: checked, and rebuilt from the log where they do not hold. Work is proportional to the tail, not to the log.
 
+use crate::checkpoint;
+use crate::config::LogConfig;
+use crate::disk::Disk;
+use crate::epochs::EpochCache;
+use crate::fault::{Fault, Operation};
+use crate::flush::Dirty;
+use crate::index::{Entry, OffsetEntry};
+use crate::leftovers::{self, Found};
+use crate::log::{Active, Log};
+use crate::names;
+use crate::scan::{Scanner, Step};
+use crate::segment::{FoundFiles, Segment};
+use crate::view::SegmentList;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
 use wire::Uuid;
 
 /// What the directory's checkpoints and the image say about a partition before it is opened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct OpenMode {
     /// `.kafka_cleanshutdown` was there: indexes and snapshots are trusted after cheap checks, nothing is scanned.
     pub clean_shutdown: bool,
@@ -14,20 +31,8 @@ pub struct OpenMode {
     pub log_start_offset: i64,
     /// From `replication-offset-checkpoint`.
     pub high_watermark: i64,
-    /// Written to (and compared with) `partition.metadata`; `None` for logs without one.
+    /// Written to (and compared with) `partition.metadata`; `None` takes what is there.
     pub topic_id: Option<Uuid>,
-}
-
-impl Default for OpenMode {
-    fn default() -> OpenMode {
-        OpenMode {
-            clean_shutdown: false,
-            recovery_point: 0,
-            log_start_offset: 0,
-            high_watermark: 0,
-            topic_id: None,
-        }
-    }
 }
 
 /// What opening a log found.
@@ -43,10 +48,392 @@ pub struct RecoveryReport {
     pub corrupt: Vec<Corruption>,
 }
 
-/// A bad batch in the middle of a log.
+/// A bad batch in the middle of a log, or an end that comes too early.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Corruption {
     pub segment_base_offset: i64,
     pub position: u64,
+    /// First offset that is missing.
+    pub offset: i64,
     pub what: String,
 }
+
+/// How a segment's bytes end.
+#[derive(Clone, Copy, Debug)]
+struct SegmentEnd {
+    /// First offset after the last good batch (or the durable point, if bad bytes reach to the end).
+    next_offset: i64,
+    /// First offset that was scanned.
+    scanned_from: i64,
+    /// Bytes were cut: nothing after them counts.
+    cut: bool,
+    /// Bad bytes are kept at the end: nothing may be appended behind them.
+    closed: bool,
+}
+
+impl Log {
+    /// Opens (and after a crash recovers) the partition directory; one that does not exist yet is an empty log and is
+    /// created by the first append. Only what lies above the durable point is ever cut.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        directory: PathBuf,
+        config: Arc<LogConfig>,
+        mode: OpenMode,
+        now_ms: i64,
+    ) -> Result<Log, Fault> {
+        let mut log = Log::empty(disk, directory, config, &mode, now_ms);
+        if !log.disk.exists(&log.directory) {
+            return Ok(log);
+        }
+        let found = leftovers::tidy(&*log.disk, &log.directory)?;
+        let mut report = RecoveryReport::default();
+        log.check_topic_id(&found, &mode)?;
+        log.load_epochs(&found, &mut report)?;
+        log.snapshots = found.snapshots.iter().copied().collect();
+        if !found.segments.is_empty() {
+            log.load(found.segments.into_iter().collect(), &mode, &mut report)?;
+        }
+        log.settle_offsets(&mode)?;
+        if report != RecoveryReport::default() {
+            log.report = Some(Box::new(report));
+        }
+        Ok(log)
+    }
+
+    fn empty(
+        disk: Arc<dyn Disk>,
+        directory: PathBuf,
+        config: Arc<LogConfig>,
+        mode: &OpenMode,
+        now_ms: i64,
+    ) -> Log {
+        let start = mode.log_start_offset.max(0);
+        Log {
+            segments: Arc::new(SegmentList { disk: disk.clone(), segments: Vec::new() }),
+            disk,
+            directory,
+            config,
+            topic_id: mode.topic_id,
+            sealed_bytes: 0,
+            active: Active { first_timestamp: None, created_ms: now_ms, unsealed: false },
+            log_start_offset: start,
+            high_watermark: start,
+            log_end_offset: start,
+            recovery_point: start,
+            epochs: Arc::new(EpochCache::default()),
+            producers: None,
+            snapshots: BTreeSet::new(),
+            dirty: Dirty::default(),
+            view: None,
+            poisoned: None,
+            report: None,
+            removals: Vec::new(),
+        }
+    }
+
+    /// A directory of another topic of the same name (deleted and made again) is a fault the caller must settle.
+    fn check_topic_id(&mut self, found: &Found, mode: &OpenMode) -> Result<(), Fault> {
+        if !found.has_partition_metadata {
+            return Ok(());
+        }
+        let path = self.directory.join(names::PARTITION_METADATA);
+        // A torn file says nothing: it was never flushed, the image knows better.
+        let Some(there) = checkpoint::read_partition_metadata(&self.disk.read_file(&path)?) else {
+            return Ok(());
+        };
+        match mode.topic_id {
+            Some(expected) if expected != there => {
+                let what = format!("the directory belongs to topic id {there}, not {expected}");
+                Err(Fault::corrupt(Operation::Open, &path, what))
+            }
+            Some(_) => Ok(()),
+            None => {
+                self.topic_id = Some(there);
+                Ok(())
+            }
+        }
+    }
+
+    fn load_epochs(&mut self, found: &Found, report: &mut RecoveryReport) -> Result<(), Fault> {
+        if found.has_epochs {
+            let text = self.disk.read_file(&self.directory.join(names::LEADER_EPOCHS))?;
+            match EpochCache::from_text(&text) {
+                Some(epochs) => self.epochs = Arc::new(epochs),
+                // Kafka makes the file empty before it first writes it.
+                None if text.is_empty() => {}
+                None => report.rebuilt.push(names::LEADER_EPOCHS.to_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    fn load(
+        &mut self,
+        files: Vec<(i64, FoundFiles)>,
+        mode: &OpenMode,
+        report: &mut RecoveryReport,
+    ) -> Result<(), Fault> {
+        let unreadable_epochs = !report.rebuilt.is_empty();
+        let mut segments = Vec::with_capacity(files.len());
+        for (base_offset, found) in &files {
+            segments.push(Arc::new(Segment::found(&self.directory, *base_offset, *found, &*self.disk)?));
+        }
+        let first_unflushed = match mode.clean_shutdown {
+            true => segments.len() - 1,
+            false => segments
+                .partition_point(|segment| segment.base_offset <= mode.recovery_point)
+                .saturating_sub(1),
+        };
+        let durable = if mode.clean_shutdown { i64::MAX } else { mode.recovery_point };
+        let mut replay_from = i64::MAX;
+        let mut end = None;
+        for (at, segment) in segments.clone().iter().enumerate() {
+            let sound =
+                files.get(at).is_some_and(|(_, found)| has_sound_indexes(found)) && !unreadable_epochs;
+            if at < first_unflushed && sound {
+                continue;
+            }
+            let start = match (sound, mode.clean_shutdown) {
+                (true, true) => Start::LastEntry,
+                (true, false) => Start::Below(mode.recovery_point),
+                (false, true | false) => Start::Beginning,
+            };
+            let ended =
+                self.scan(segment, start, if at < first_unflushed { i64::MAX } else { durable }, report)?;
+            if !sound {
+                report.rebuilt.push(format!("{:020}.{}", segment.base_offset, names::OFFSET_INDEX));
+            }
+            if !sound || !mode.clean_shutdown {
+                replay_from = replay_from.min(ended.scanned_from);
+            }
+            if at >= first_unflushed && !mode.clean_shutdown {
+                self.note_unflushed(&segments, at);
+            }
+            if ended.cut {
+                self.drop_after(&segments, at, report)?;
+                segments.truncate(at + 1);
+            }
+            let is_last = at + 1 == segments.len();
+            if !is_last {
+                self.seal(segment)?;
+                continue;
+            }
+            end = Some(ended);
+            break;
+        }
+        self.set_segments(segments);
+        let end = end
+            .ok_or_else(|| Fault::corrupt(Operation::Recover, &self.directory, "no segment was looked at"))?;
+        self.log_end_offset = match end.closed {
+            false => end.next_offset,
+            // No offset that was acknowledged is given out again, and the next segment needs a name of its own.
+            true => {
+                let beyond = self.segments.segments.last().map_or(0, |last| last.base_offset + 1);
+                end.next_offset.max(mode.recovery_point).max(beyond)
+            }
+        };
+        self.load_producers(replay_from, report)?;
+        if end.closed {
+            // Bad bytes reach to the end of the log: they stay, appends go to a new segment behind them.
+            self.roll(self.log_end_offset, self.active.created_ms)?;
+        }
+        Ok(())
+    }
+
+    /// What survived is good, but nothing proves it flushed.
+    fn note_unflushed(&mut self, segments: &[Arc<Segment>], at: usize) {
+        if let Some(segment) = segments.get(at) {
+            self.dirty.wrote(segment);
+        }
+        if let Some(next) = segments.get(at + 1) {
+            self.dirty.sealed(next.base_offset);
+        }
+    }
+
+    /// Walks one segment from `start` to its end, rebuilding indexes and epochs as it goes, and decides about the first bad
+    /// batch by the durable point.
+    fn scan(
+        &mut self,
+        segment: &Arc<Segment>,
+        start: Start,
+        durable: i64,
+        report: &mut RecoveryReport,
+    ) -> Result<SegmentEnd, Fault> {
+        let disk = self.disk.clone();
+        let position = prepare_scan(segment, start, &*disk)?;
+        let mut scanner = Scanner::new(&*disk, segment, position, segment.base_offset);
+        let base_offset = segment.base_offset;
+        let mut end =
+            SegmentEnd { next_offset: base_offset, scanned_from: base_offset, cut: false, closed: false };
+        let mut first = true;
+        loop {
+            match scanner.step()? {
+                Step::Batch { position, header, .. } => {
+                    if std::mem::take(&mut first) {
+                        end.scanned_from = header.base_offset;
+                    }
+                    segment.with_indexes(|indexes| {
+                        let interval = self.config.index_interval_bytes;
+                        let (base, last) = (segment.base_offset, header.last_offset());
+                        indexes.appended(base, last, &header, position, interval, &*disk)
+                    })?;
+                    self.recover_epoch(header.partition_leader_epoch, header.base_offset);
+                    end.next_offset = header.next_offset();
+                }
+                Step::End => break,
+                Step::Bad { what } if end.next_offset >= durable => {
+                    self.cut_tail(segment, scanner.position(), &what, report)?;
+                    end.cut = true;
+                    break;
+                }
+                Step::Bad { what } => {
+                    let bad = Corruption {
+                        segment_base_offset: segment.base_offset,
+                        position: u64::from(scanner.position()),
+                        offset: end.next_offset,
+                        what,
+                    };
+                    report.corrupt.push(bad);
+                    if !scanner.resync()? {
+                        end.closed = true;
+                        break;
+                    }
+                }
+            }
+        }
+        report.scanned_bytes += scanner.scanned_bytes;
+        Ok(end)
+    }
+
+    fn recover_epoch(&mut self, epoch: i32, base_offset: i64) {
+        if self.epochs.latest().is_none_or(|latest| epoch > latest.epoch) {
+            self.assign_epoch(epoch, base_offset);
+            self.dirty.epochs();
+        }
+    }
+
+    /// The tail above the durable point: cut and synced at once, so that what follows it now cannot come back behind what is
+    /// appended next.
+    fn cut_tail(
+        &mut self,
+        segment: &Segment,
+        position: u32,
+        what: &str,
+        report: &mut RecoveryReport,
+    ) -> Result<(), Fault> {
+        report.cut_bytes += u64::from(segment.size() - position);
+        report.rebuilt.push(format!("{:020}.log: {what}, cut at {position}", segment.base_offset));
+        self.disk.set_length(&segment.log, u64::from(position))?;
+        self.disk.sync(&segment.log)?;
+        segment.set_size(position);
+        Ok(())
+    }
+
+    /// Segments behind a cut go.
+    fn drop_after(
+        &mut self,
+        segments: &[Arc<Segment>],
+        at: usize,
+        report: &mut RecoveryReport,
+    ) -> Result<(), Fault> {
+        let gone = segments.get(at + 1..).unwrap_or_default();
+        for segment in gone.iter().rev() {
+            report.cut_bytes += u64::from(segment.size());
+            for file in segment.files() {
+                self.disk.remove(&file)?;
+            }
+        }
+        if gone.is_empty() { Ok(()) } else { self.disk.sync_directory(&self.directory) }
+    }
+
+    /// Log start, high watermark and recovery point between each other's bounds.
+    fn settle_offsets(&mut self, mode: &OpenMode) -> Result<(), Fault> {
+        let start = mode.log_start_offset.max(0);
+        if start > self.log_end_offset && self.has_files() {
+            // The log was deleted up to beyond its end: nothing of it counts.
+            self.truncate_fully_and_start_at(start, None)?;
+        }
+        let first = self.segments.segments.first().map_or(self.log_end_offset, |segment| segment.base_offset);
+        self.log_start_offset = start.max(first).min(self.log_end_offset);
+        self.high_watermark = mode.high_watermark.clamp(self.log_start_offset, self.log_end_offset);
+        self.recovery_point = match mode.clean_shutdown {
+            true => self.log_end_offset,
+            false => mode.recovery_point.clamp(self.log_start_offset, self.log_end_offset),
+        };
+        let epochs = Arc::make_mut(&mut self.epochs);
+        // A crash may have kept epochs of bytes it lost, or of a truncation it forgot.
+        if epochs.truncate_end(self.log_end_offset) | epochs.truncate_start(self.log_start_offset) {
+            self.epochs_changed();
+        }
+        if let Some(producers) = &mut self.producers {
+            producers.replicated_to(self.high_watermark);
+        }
+        self.view = None;
+        self.load_first_timestamp()
+    }
+
+    /// The first append's timestamp decides when the active segment rolls by age.
+    pub(crate) fn load_first_timestamp(&mut self) -> Result<(), Fault> {
+        if let Some(active) = self.segments.segments.last()
+            && let Step::Batch { header, .. } =
+                Scanner::new(&*self.disk, active, 0, active.base_offset).step()?
+        {
+            self.active.first_timestamp = Some(header.max_timestamp);
+        }
+        Ok(())
+    }
+}
+
+/// Where a scan of a segment begins.
+#[derive(Clone, Copy, Debug)]
+enum Start {
+    Beginning,
+    /// At the last index entry that is sound and at or below an offset.
+    Below(i64),
+    /// At the last index entry.
+    LastEntry,
+}
+
+/// Where the scan begins, after looking whether a good batch really is where the index says. Entries that the scan will make
+/// again are dropped; a clean segment's are left as they are.
+fn prepare_scan(segment: &Segment, start: Start, disk: &dyn Disk) -> Result<u32, Fault> {
+    let limit = match start {
+        Start::Beginning => {
+            segment.with_indexes(|indexes| indexes.restart_at(segment.base_offset, None, disk))?;
+            return Ok(0);
+        }
+        Start::Below(offset) => offset.saturating_sub(segment.base_offset),
+        Start::LastEntry => i64::MAX,
+    };
+    let hint = segment.read_indexes(|indexes| indexes.offsets.floor(limit, disk))?;
+    let entry = match hint {
+        Some(entry) if is_confirmed(segment, entry, disk)? => Some(entry),
+        Some(_) | None => None,
+    };
+    let untouched = matches!(start, Start::LastEntry) && hint == entry;
+    if !untouched {
+        segment.with_indexes(|indexes| indexes.restart_at(segment.base_offset, entry, disk))?;
+    }
+    Ok(entry.map_or(0, |entry| entry.position))
+}
+
+fn is_confirmed(segment: &Segment, entry: OffsetEntry, disk: &dyn Disk) -> Result<bool, Fault> {
+    if entry.position >= segment.size() {
+        return Ok(false);
+    }
+    let mut scanner = Scanner::new(disk, segment, entry.position, segment.base_offset);
+    Ok(match scanner.step()? {
+        Step::Batch { header, .. } => header.last_offset() - segment.base_offset <= entry.key(),
+        Step::End | Step::Bad { .. } => false,
+    })
+}
+
+/// Whether both indexes are there and made of whole entries. Kafka preallocates them while a segment is active: such a file's
+/// rest is zeros, which the size alone does not tell; the scan of an unflushed segment does.
+fn has_sound_indexes(found: &FoundFiles) -> bool {
+    let whole = |bytes: Option<u64>, entry: usize| bytes.is_some_and(|bytes| bytes % entry as u64 == 0);
+    whole(found.offsets, OffsetEntry::BYTES) && whole(found.times, crate::index::TimeEntry::BYTES)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,261 @@
-//! One segment: a data file and its companions.
+//! One segment: a data file and its companions. Owns its size, indexes and largest timestamp; knows nothing of offsets beyond its
+//! own, of epochs or of producers. Written by the log alone; readers look positions up under a short read lock.
+
+use crate::disk::{Disk, FileHandle};
+use crate::fault::Fault;
+use crate::index::{OffsetEntry, SparseIndex, TimeEntry};
+use crate::names;
+use crate::transactions::TransactionIndex;
+use parking_lot::RwLock;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use wire::record_batch::{BatchHeader, NO_TIMESTAMP};
+
+/// A timestamp and the last offset of the first batch that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MaxTimestamp {
+    pub timestamp: i64,
+    pub offset: i64,
+}
 
 /// One segment.
 #[derive(Debug)]
-pub(crate) struct Segment {}
+pub(crate) struct Segment {
+    pub base_offset: i64,
+    pub log: FileHandle,
+    /// Bytes of whole batches in the data file.
+    size: AtomicU32,
+    /// A reader found the offset index wrong: the log rebuilds it.
+    suspect: AtomicBool,
+    indexes: RwLock<Indexes>,
+}
+
+/// A segment's companions.
+#[derive(Debug)]
+pub(crate) struct Indexes {
+    pub offsets: SparseIndex<OffsetEntry>,
+    pub times: SparseIndex<TimeEntry>,
+    pub transactions: TransactionIndex,
+    pub max_timestamp: MaxTimestamp,
+    /// Bytes since the last index entry.
+    bytes_since_entry: u32,
+}
+
+/// Sizes of the companion files that were found on disk; `None` is absent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FoundFiles {
+    pub log: u64,
+    pub offsets: Option<u64>,
+    pub times: Option<u64>,
+    pub transactions: Option<u64>,
+}
+
+impl Segment {
+    /// A segment without a byte; its data file is made by the caller, the indexes when they are first written.
+    pub fn new(directory: &Path, base_offset: i64) -> Segment {
+        let file = |kind| FileHandle::new(names::segment_file(directory, base_offset, kind));
+        Segment {
+            base_offset,
+            log: file(names::LOG),
+            size: AtomicU32::new(0),
+            suspect: AtomicBool::new(false),
+            indexes: RwLock::new(Indexes {
+                offsets: SparseIndex::new(file(names::OFFSET_INDEX)),
+                times: SparseIndex::new(file(names::TIME_INDEX)),
+                transactions: TransactionIndex::new(file(names::TRANSACTION_INDEX)),
+                max_timestamp: MaxTimestamp { timestamp: NO_TIMESTAMP, offset: base_offset },
+                bytes_since_entry: 0,
+            }),
+        }
+    }
+
+    /// A segment found on disk, companions taken as they are.
+    pub fn found(
+        directory: &Path,
+        base_offset: i64,
+        files: FoundFiles,
+        disk: &dyn Disk,
+    ) -> Result<Segment, Fault> {
+        let segment = Segment::new(directory, base_offset);
+        segment.size.store(u32::try_from(files.log).unwrap_or(u32::MAX), Ordering::Relaxed);
+        let mut indexes = segment.indexes.write();
+        if let Some(bytes) = files.offsets {
+            indexes.offsets = SparseIndex::trust(indexes.offsets.file.clone(), bytes, disk)?;
+        }
+        if let Some(bytes) = files.times {
+            indexes.times = SparseIndex::trust(indexes.times.file.clone(), bytes, disk)?;
+        }
+        if let Some(bytes) = files.transactions {
+            indexes.transactions = TransactionIndex::trust(indexes.transactions.file.clone(), bytes);
+        }
+        if let Some(last) = indexes.times.last() {
+            indexes.max_timestamp =
+                MaxTimestamp { timestamp: last.timestamp, offset: base_offset + i64::from(last.relative) };
+        }
+        drop(indexes);
+        Ok(segment)
+    }
+
+    pub fn size(&self) -> u32 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    pub fn set_size(&self, size: u32) {
+        self.size.store(size, Ordering::Release);
+    }
+
+    pub fn max_timestamp(&self) -> MaxTimestamp {
+        self.indexes.read().max_timestamp
+    }
+
+    pub fn is_suspect(&self) -> bool {
+        self.suspect.load(Ordering::Relaxed)
+    }
+
+    pub fn set_suspect(&self, suspect: bool) {
+        self.suspect.store(suspect, Ordering::Relaxed);
+    }
+
+    pub fn with_indexes<T>(&self, change: impl FnOnce(&mut Indexes) -> T) -> T {
+        change(&mut self.indexes.write())
+    }
+
+    /// Runs with the indexes under a read lock.
+    pub fn read_indexes<T>(&self, look: impl FnOnce(&Indexes) -> T) -> T {
+        look(&self.indexes.read())
+    }
+
+    /// Where to begin looking for `offset`, and the entry that says so.
+    pub fn position_hint(&self, offset: i64, disk: &dyn Disk) -> Result<Option<OffsetEntry>, Fault> {
+        if self.is_suspect() {
+            return Ok(None);
+        }
+        self.indexes.read().offsets.floor(offset - self.base_offset, disk)
+    }
+
+    /// Whether an offset fits the indexes' 32 bits.
+    pub fn holds(&self, offset: i64) -> bool {
+        (0..=i64::from(i32::MAX)).contains(&(offset - self.base_offset))
+    }
+
+    /// Every file of the segment.
+    pub fn files(&self) -> Vec<FileHandle> {
+        let indexes = self.indexes.read();
+        vec![
+            self.log.clone(),
+            indexes.offsets.file.clone(),
+            indexes.times.file.clone(),
+            indexes.transactions.file.clone(),
+        ]
+    }
+
+    /// The directory was renamed.
+    pub fn moved_to(&self, directory: &Path) {
+        for file in self.files() {
+            if let Some(name) = file.path().file_name() {
+                file.moved_to(directory.join(name));
+            }
+        }
+    }
+
+    /// The segment takes no more batches: the last timestamp is noted, indexes go to their files, memory and descriptors go.
+    pub fn seal(&self, disk: &dyn Disk) -> Result<(), Fault> {
+        let mut indexes = self.indexes.write();
+        indexes.note_timestamp(self.base_offset, disk)?;
+        indexes.offsets.seal(disk)?;
+        indexes.times.seal(disk)?;
+        disk.release(&indexes.offsets.file);
+        disk.release(&indexes.times.file);
+        disk.release(&indexes.transactions.file);
+        Ok(())
+    }
+}
+
+impl Indexes {
+    /// Notes a batch that was appended at `position`; offsets are final.
+    pub fn appended(
+        &mut self,
+        base_offset: i64,
+        last_offset: i64,
+        batch: &BatchHeader,
+        position: u32,
+        interval: u32,
+        disk: &dyn Disk,
+    ) -> Result<(), Fault> {
+        if batch.max_timestamp > self.max_timestamp.timestamp {
+            self.max_timestamp = MaxTimestamp { timestamp: batch.max_timestamp, offset: last_offset };
+        }
+        if self.bytes_since_entry > interval {
+            let relative = u32::try_from(last_offset - base_offset).unwrap_or(u32::MAX);
+            self.offsets.push(OffsetEntry { relative, position }, disk)?;
+            self.note_timestamp(base_offset, disk)?;
+            self.bytes_since_entry = 0;
+        }
+        self.bytes_since_entry = self.bytes_since_entry.saturating_add(batch.size_in_bytes() as u32);
+        Ok(())
+    }
+
+    /// Adds the largest timestamp so far to the time index, unless it is there.
+    fn note_timestamp(&mut self, base_offset: i64, disk: &dyn Disk) -> Result<(), Fault> {
+        let last = self.times.last().map_or(NO_TIMESTAMP, |entry| entry.timestamp);
+        if self.max_timestamp.timestamp > last {
+            let relative = u32::try_from(self.max_timestamp.offset - base_offset).unwrap_or(u32::MAX);
+            self.times.push(TimeEntry { timestamp: self.max_timestamp.timestamp, relative }, disk)?;
+        }
+        Ok(())
+    }
+
+    /// Either index would pass its size bound with one more entry.
+    pub fn are_full(&self, max_bytes: u32) -> bool {
+        // The time index keeps room for the entry that sealing adds.
+        self.offsets.is_full(max_bytes) || self.times.is_full(max_bytes.saturating_sub(12))
+    }
+
+    /// Keeps what is up to and including `entry`: a scan that begins at its batch makes the rest again.
+    pub fn restart_at(
+        &mut self,
+        base_offset: i64,
+        entry: Option<OffsetEntry>,
+        disk: &dyn Disk,
+    ) -> Result<(), Fault> {
+        let Some(entry) = entry else {
+            self.offsets.reset(disk)?;
+            self.times.reset(disk)?;
+            self.max_timestamp = MaxTimestamp { timestamp: NO_TIMESTAMP, offset: base_offset };
+            self.bytes_since_entry = 0;
+            return Ok(());
+        };
+        self.offsets
+            .truncate(|kept| kept.relative <= entry.relative && kept.position <= entry.position, disk)?;
+        self.times.truncate(|kept| kept.relative <= entry.relative, disk)?;
+        self.largest_so_far(base_offset);
+        self.bytes_since_entry = 0;
+        Ok(())
+    }
+
+    fn largest_so_far(&mut self, base_offset: i64) {
+        let last = self.times.last();
+        self.max_timestamp = MaxTimestamp {
+            timestamp: last.map_or(NO_TIMESTAMP, |entry| entry.timestamp),
+            offset: base_offset + last.map_or(0, |entry| i64::from(entry.relative)),
+        };
+    }
+
+    /// Drops what says anything about offsets from `offset` (at `position`) on.
+    pub fn truncate(
+        &mut self,
+        base_offset: i64,
+        offset: i64,
+        position: u32,
+        disk: &dyn Disk,
+    ) -> Result<(), Fault> {
+        let relative = offset - base_offset;
+        self.offsets
+            .truncate(|entry| i64::from(entry.relative) < relative && entry.position < position, disk)?;
+        self.times.truncate(|entry| i64::from(entry.relative) < relative, disk)?;
+        self.transactions.truncate(offset, disk)?;
+        self.largest_so_far(base_offset);
+        self.bytes_since_entry = 0;
+        Ok(())
+    }
+}

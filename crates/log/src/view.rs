@@ -1,13 +1,16 @@
-//! `LogView`: what readers see of a log, immutable and cheap to publish. Reading never enters the shard and never decodes
+//! `LogView`: what readers see of a log, immutable and cheap to publish. Reading never enters the shard and never re-encodes
 //! records; it locates whole batches, checks their CRC and hands out bytes.
 
 use crate::disk::{Disk, FileHandle};
 use crate::epochs::EpochCache;
 use crate::fault::Fault;
+use crate::read::{Readable, Wanted};
 use crate::segment::Segment;
 use crate::transactions::AbortedTransaction;
 use bytes::Bytes;
+use std::fmt;
 use std::sync::Arc;
+use wire::ErrorCode;
 
 /// Up to where a reader may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +24,7 @@ pub enum ReadLimit {
 }
 
 /// Whole batches read from a log.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fetched {
     /// Zero or more whole batches; the first one holds the asked offset or the next existing one.
     pub records: Bytes,
@@ -40,9 +43,9 @@ pub struct LogSlice {
 /// Why a read has no bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadRefused {
-    /// Below the log start offset or beyond the limit the reader may see.
+    /// Below the log start offset or beyond the log's end.
     OffsetOutOfRange { log_start_offset: i64, upto: i64 },
-    /// A batch on disk fails its checks: reported, never served (answer KAFKA_STORAGE_ERROR, tell the operator).
+    /// A batch on disk fails its checks: reported, never served.
     Corrupt { offset: i64, fault: Fault },
     /// The disk refused.
     Storage(Fault),
@@ -59,9 +62,9 @@ pub enum OffsetSpec {
     MaxTimestamp,
     /// -4 (KIP-405)
     EarliestLocal,
-    /// -5 (KIP-1005): last offset in remote storage; unknown here until tiering exists.
+    /// -5 (KIP-1005): last offset in remote storage; none until tiering exists.
     LatestTiered,
-    /// -6 (KIP-1023): first offset not yet in remote storage.
+    /// -6 (KIP-1023): first offset not yet in remote storage; none until tiering exists.
     EarliestPendingUpload,
     /// First offset whose timestamp is at least this.
     Timestamp(i64),
@@ -99,19 +102,50 @@ pub struct LogView {
     /// Everything below was flushed (fdatasync returned).
     pub recovery_point: i64,
     pub(crate) segments: Arc<SegmentList>,
-    /// Bytes of the active segment that belong to this view.
+    /// Bytes of the last segment that belong to this view.
     pub(crate) active_bytes: u32,
     /// Bytes of all segments of this view.
     pub(crate) total_bytes: u64,
     pub(crate) epochs: Arc<EpochCache>,
 }
 
-/// The segments of a log, oldest first; changes only on roll, removal and truncation.
+/// The segments of a log, oldest first, and the disk they are on; changes only on roll, removal and truncation.
 #[derive(Debug)]
 pub(crate) struct SegmentList {
-    pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) segments: Vec<Arc<Segment>>,
+    pub disk: Arc<dyn Disk>,
+    pub segments: Vec<Arc<Segment>>,
 }
+
+impl SegmentList {
+    /// Index of the segment that holds `offset`, or would.
+    pub fn floor(&self, offset: i64) -> Option<usize> {
+        self.segments.partition_point(|segment| segment.base_offset <= offset).checked_sub(1)
+    }
+}
+
+impl ReadRefused {
+    /// What the client is told.
+    pub fn error_code(&self) -> ErrorCode {
+        match self {
+            ReadRefused::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+            ReadRefused::Corrupt { .. } | ReadRefused::Storage(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+impl fmt::Display for ReadRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadRefused::OffsetOutOfRange { log_start_offset, upto } => {
+                write!(f, "offset is outside [{log_start_offset}, {upto}]")
+            }
+            ReadRefused::Corrupt { offset, fault } => write!(f, "offset {offset}: {fault}"),
+            ReadRefused::Storage(fault) => write!(f, "{fault}"),
+        }
+    }
+}
+
+impl std::error::Error for ReadRefused {}
 
 impl LogView {
     /// The offset readers with `limit` may not reach.
@@ -124,7 +158,7 @@ impl LogView {
     }
 
     /// Whole batches from the one holding `from`, at most `max_bytes` of them; with `at_least_one` the first batch comes
-    /// whatever its size. Empty (not refused) at the limit itself.
+    /// whatever its size. Empty (not refused) from the limit up to the log's end.
     pub fn read(
         &self,
         from: i64,
@@ -132,11 +166,20 @@ impl LogView {
         limit: ReadLimit,
         at_least_one: bool,
     ) -> Result<Fetched, ReadRefused> {
-        let _ = (from, max_bytes, limit, at_least_one);
-        unimplemented!("landing next")
+        self.check_range(from)?;
+        let wanted = Wanted { from, upto: self.upper_bound(limit), max_bytes, at_least_one };
+        if from < wanted.upto && (max_bytes > 0 || at_least_one) {
+            for segment in self.readable_from(from) {
+                if let Some(fetched) = segment.read(wanted)? {
+                    return Ok(fetched);
+                }
+            }
+        }
+        Ok(Fetched { records: Bytes::new(), next_offset: from })
     }
 
-    /// The same range as file slices, for sendfile. The bytes are located by header, not CRC-checked.
+    /// The same range as a file slice, for sendfile: whole batches at its beginning, possibly part of one at its end. Batches
+    /// are located by their headers, not CRC-checked.
     pub fn locate(
         &self,
         from: i64,
@@ -144,51 +187,113 @@ impl LogView {
         limit: ReadLimit,
         at_least_one: bool,
     ) -> Result<Option<LogSlice>, ReadRefused> {
-        let _ = (from, max_bytes, limit, at_least_one);
-        unimplemented!("landing next")
+        self.check_range(from)?;
+        let upto = self.upper_bound(limit);
+        if from >= upto {
+            return Ok(None);
+        }
+        for readable in self.readable_from(from) {
+            let Some(place) = readable.find(from)? else { continue };
+            let first = place.header.size_in_bytes() as u32;
+            if place.header.base_offset >= upto || (first > max_bytes && !at_least_one) {
+                return Ok(None);
+            }
+            let end = readable.find(upto)?.map_or(readable.bytes, |limit| limit.position);
+            let length = (end - place.position).min(max_bytes.max(first));
+            let file = readable.segment.log.clone();
+            return Ok(Some(LogSlice { file, position: u64::from(place.position), length }));
+        }
+        Ok(None)
     }
 
-    /// About how many bytes a reader at `from` could have now (exact within one segment's index interval), at most `enough`:
-    /// what fetch.min.bytes is compared with, without reading records.
+    /// How many bytes a reader at `from` could have now, counted up to `enough`: what fetch.min.bytes is compared with. Reads
+    /// a few headers, no records.
     pub fn available_bytes(&self, from: i64, limit: ReadLimit, enough: u32) -> Result<u32, ReadRefused> {
-        let _ = (from, limit, enough);
-        unimplemented!("landing next")
+        self.check_range(from)?;
+        let upto = self.upper_bound(limit);
+        let mut available = 0u32;
+        if from >= upto {
+            return Ok(0);
+        }
+        for readable in self.readable_from(from) {
+            if available >= enough || readable.segment.base_offset >= upto {
+                break;
+            }
+            let start = match readable.find(from)? {
+                Some(place) => place.position,
+                None => continue,
+            };
+            let end = match upto < self.log_end_offset {
+                true => readable.find(upto)?.map_or(readable.bytes, |limit| limit.position),
+                false => readable.bytes,
+            };
+            available = available.saturating_add(end.saturating_sub(start));
+        }
+        Ok(available)
     }
 
-    /// ListOffsets. `limit` is the isolation for `Latest` and bounds the timestamp search.
-    pub fn offset_for_timestamp(
-        &self,
-        spec: OffsetSpec,
-        limit: ReadLimit,
-    ) -> Result<Option<TimestampOffset>, ReadRefused> {
-        let _ = (spec, limit);
-        unimplemented!("landing next")
-    }
-
-    /// OffsetForLeaderEpoch (KIP-101, KIP-279): the largest epoch known at or below `epoch` and its end offset.
+    /// OffsetForLeaderEpoch (KIP-101, KIP-279): the epoch answered for `epoch` and its end offset.
     pub fn end_offset_for_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
-        let _ = epoch;
-        unimplemented!("landing next")
+        self.epochs.end_offset(epoch, self.log_end_offset)
     }
 
     /// The leader epoch under which `offset` was appended.
     pub fn epoch_for_offset(&self, offset: i64) -> Option<i32> {
-        let _ = offset;
-        unimplemented!("landing next")
+        self.epochs.epoch_for_offset(offset)
     }
 
     /// The newest leader epoch in the log.
     pub fn latest_epoch(&self) -> Option<i32> {
-        unimplemented!("landing next")
+        self.epochs.latest().map(|latest| latest.epoch)
+    }
+
+    /// All leader epochs of the log.
+    pub fn epochs(&self) -> &EpochCache {
+        &self.epochs
     }
 
     /// Aborted transactions that overlap `[from, upto)`, for read_committed consumers.
     pub fn aborted_transactions(&self, from: i64, upto: i64) -> Result<Vec<AbortedTransaction>, ReadRefused> {
-        let _ = (from, upto);
-        unimplemented!("landing next")
+        let mut overlapping = Vec::new();
+        for readable in self.readable_from(from) {
+            let entries = readable.segment.read_indexes(|indexes| match indexes.transactions.is_empty() {
+                true => Ok(Vec::new()),
+                false => indexes.transactions.entries(readable.disk),
+            });
+            for entry in entries.map_err(ReadRefused::Storage)? {
+                if entry.last_offset >= from && entry.first_offset < upto {
+                    overlapping.push(entry);
+                }
+                // Nothing written later can reach below this entry's last stable offset.
+                if entry.last_stable_offset >= upto {
+                    return Ok(overlapping);
+                }
+            }
+        }
+        Ok(overlapping)
     }
 
     pub fn size_bytes(&self) -> u64 {
         self.total_bytes
+    }
+
+    fn check_range(&self, from: i64) -> Result<(), ReadRefused> {
+        if from < self.log_start_offset || from > self.log_end_offset {
+            let (log_start_offset, upto) = (self.log_start_offset, self.log_end_offset);
+            return Err(ReadRefused::OffsetOutOfRange { log_start_offset, upto });
+        }
+        Ok(())
+    }
+
+    /// The segments from the one that holds `from` on, each with the bytes this view may read.
+    pub(crate) fn readable_from(&self, from: i64) -> impl Iterator<Item = Readable<'_>> {
+        let list = &self.segments;
+        let last = list.segments.len().saturating_sub(1);
+        let first = list.floor(from).unwrap_or(0);
+        list.segments.iter().enumerate().skip(first).map(move |(at, segment)| Readable {
+            disk: &*list.disk,
+            segment,
+            bytes: if at == last { self.active_bytes } else { segment.size() },
+        })
     }
 }

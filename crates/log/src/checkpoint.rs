@@ -1,0 +1,159 @@
+//! The text of Kafka's small files: checkpoints (version, count, lines), `partition.metadata`, `meta.properties`, the clean
+//! shutdown marker. Pure text both ways; whoever reads a damaged one gets `None` and rebuilds, these are caches.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use wire::Uuid;
+
+/// `0`, the count, then one entry per line.
+pub(crate) fn write_lines(lines: impl ExactSizeIterator<Item = String>) -> String {
+    let mut text = format!("0\n{}\n", lines.len());
+    for line in lines {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
+/// The entries of a version 0 checkpoint; `None` unless there are exactly as many as it says.
+pub(crate) fn read_lines(text: &[u8]) -> Option<Vec<&str>> {
+    let mut lines = std::str::from_utf8(text).ok()?.lines();
+    if lines.next()?.trim() != "0" {
+        return None;
+    }
+    let count: usize = lines.next()?.trim().parse().ok()?;
+    let entries: Vec<&str> = lines.filter(|line| !line.trim().is_empty()).collect();
+    (entries.len() == count).then_some(entries)
+}
+
+/// Offsets per topic and partition, as the offset checkpoints hold them.
+pub(crate) type Offsets = BTreeMap<(String, i32), i64>;
+
+pub(crate) fn write_offsets(offsets: &Offsets) -> String {
+    write_lines(offsets.iter().map(|((topic, partition), offset)| format!("{topic} {partition} {offset}")))
+}
+
+pub(crate) fn read_offsets(text: &[u8]) -> Option<Offsets> {
+    let mut offsets = Offsets::new();
+    for line in read_lines(text)? {
+        let mut words = line.split_whitespace();
+        let (topic, partition, offset) = (words.next()?, words.next()?, words.next()?);
+        if words.next().is_some() {
+            return None;
+        }
+        offsets.insert((topic.to_owned(), partition.parse().ok()?), offset.parse().ok()?);
+    }
+    Some(offsets)
+}
+
+pub(crate) fn write_partition_metadata(topic_id: Uuid) -> String {
+    format!("version: 0\ntopic_id: {topic_id}")
+}
+
+pub(crate) fn read_partition_metadata(text: &[u8]) -> Option<Uuid> {
+    let mut lines = std::str::from_utf8(text).ok()?.lines();
+    if lines.next()?.strip_prefix("version:")?.trim() != "0" {
+        return None;
+    }
+    lines.next()?.strip_prefix("topic_id:")?.trim().parse().ok()
+}
+
+/// The marker of a clean stop, with the broker epoch of KIP-966.
+pub(crate) fn write_clean_shutdown(broker_epoch: i64) -> String {
+    format!("{{\"version\":0,\"brokerEpoch\":{broker_epoch}}}")
+}
+
+/// -1 if the marker has no epoch (older Kafka leaves an empty file).
+pub(crate) fn read_clean_shutdown(text: &[u8]) -> i64 {
+    let epoch = || {
+        let (_, after) = std::str::from_utf8(text).ok()?.split_once("\"brokerEpoch\"")?;
+        let number = after.trim_start().strip_prefix(':')?.trim_start();
+        let end = number.find(|c: char| c != '-' && !c.is_ascii_digit()).unwrap_or(number.len());
+        number.get(..end)?.parse().ok()
+    };
+    epoch().unwrap_or(-1)
+}
+
+/// Java properties: comments, escapes and continuation lines are read; what we write needs none.
+pub(crate) fn read_properties(text: &[u8]) -> Option<BTreeMap<String, String>> {
+    let text = std::str::from_utf8(text).ok()?;
+    let mut properties = BTreeMap::new();
+    for line in text.lines() {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') || line.starts_with('!') {
+            continue;
+        }
+        let end = line.find(['=', ':']).unwrap_or(line.len());
+        let (key, value) = line.split_at(end);
+        properties.insert(unescape(key.trim()), unescape(value.get(1..).unwrap_or_default().trim_start()));
+    }
+    Some(properties)
+}
+
+pub(crate) fn write_properties(properties: &BTreeMap<String, String>) -> String {
+    let mut text = String::from("#\n");
+    for (key, value) in properties {
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "{key}={}", escape(value));
+    }
+    text
+}
+
+fn escape(value: &str) -> String {
+    let mut escaped = String::with_capacity(value.len());
+    for character in value.chars() {
+        if matches!(character, '\\' | '=' | ':' | '#' | '!') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
+
+fn unescape(value: &str) -> String {
+    let mut plain = String::with_capacity(value.len());
+    let mut characters = value.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => plain.extend(characters.next()),
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_come_back_and_damage_is_noticed() {
+        let offsets = Offsets::from([(("a".into(), 0), 5), (("b-c".into(), 11), 0)]);
+        let text = write_offsets(&offsets);
+        assert_eq!(text, "0\n2\na 0 5\nb-c 11 0\n");
+        assert_eq!(read_offsets(text.as_bytes()), Some(offsets));
+        for damaged in
+            ["", "1\n0\n", "0\n1\n", "0\n1\na 0\n", "0\n1\na 0 5 6\n", "0\n1\na x 5\n", "0\n0\na 0 5\n"]
+        {
+            assert_eq!(read_offsets(damaged.as_bytes()), None, "{damaged:?}");
+        }
+    }
+
+    #[test]
+    fn markers_come_back() {
+        let id: Uuid = "AAAAAAAAAAAAAAAAAAAAAQ".parse().unwrap();
+        assert_eq!(read_partition_metadata(write_partition_metadata(id).as_bytes()), Some(id));
+        assert_eq!(read_partition_metadata(b"version: 1\ntopic_id: x"), None);
+        assert_eq!(read_clean_shutdown(write_clean_shutdown(42).as_bytes()), 42);
+        assert_eq!(read_clean_shutdown(b""), -1);
+    }
+
+    #[test]
+    fn properties_are_javas() {
+        let text = "#\n#Mon Nov 02 10:00:00 UTC 2026\nversion=1\ncluster.id=a\\=b\nnode.id : 3\n";
+        let properties = read_properties(text.as_bytes()).unwrap();
+        assert_eq!(properties["cluster.id"], "a=b");
+        assert_eq!(properties["node.id"], "3");
+        assert_eq!(read_properties(write_properties(&properties).as_bytes()), Some(properties));
+    }
+}

@@ -1,0 +1,113 @@
+//! What interrupted work leaves in a partition's directory, put in order before its segments are looked at: deleted and temporary
+//! files go, a half-done swap of compacted segments (ours or Kafka's) is completed, orphaned companions go.
+
+use crate::disk::{DirectoryEntry, Disk, FileHandle};
+use crate::fault::Fault;
+use crate::names;
+use crate::scan::{Scanner, Step};
+use crate::segment::{FoundFiles, Segment};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What is left after tidying up.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub segments: BTreeMap<i64, FoundFiles>,
+    pub snapshots: Vec<i64>,
+    pub has_epochs: bool,
+    pub has_partition_metadata: bool,
+}
+
+/// Tidies a partition's directory up and lists it.
+pub(crate) fn tidy(disk: &dyn Disk, directory: &Path) -> Result<Found, Fault> {
+    let mut entries = disk.list(directory)?;
+    let leftover = |entry: &DirectoryEntry| {
+        [names::DELETED_SUFFIX, names::CLEANED_SUFFIX, names::SWAP_SUFFIX, names::TEMPORARY_SUFFIX]
+            .iter()
+            .any(|suffix| entry.name.ends_with(suffix))
+    };
+    if entries.iter().any(leftover) {
+        settle(disk, directory, &entries)?;
+        disk.sync_directory(directory)?;
+        entries = disk.list(directory)?;
+    }
+    let mut found = Found::default();
+    for entry in entries.iter().filter(|entry| !entry.is_directory) {
+        match names::parse_segment_file(&entry.name) {
+            Some((offset, names::LOG)) => found.segments.entry(offset).or_default().log = entry.length,
+            Some((offset, names::SNAPSHOT)) => found.snapshots.push(offset),
+            Some(_) | None => {}
+        }
+        found.has_epochs |= entry.name == names::LEADER_EPOCHS;
+        found.has_partition_metadata |= entry.name == names::PARTITION_METADATA;
+    }
+    for entry in entries.iter().filter(|entry| !entry.is_directory) {
+        let Some((offset, kind)) = names::parse_segment_file(&entry.name) else { continue };
+        if !matches!(kind, names::OFFSET_INDEX | names::TIME_INDEX | names::TRANSACTION_INDEX) {
+            continue;
+        }
+        let Some(files) = found.segments.get_mut(&offset) else {
+            disk.remove(&FileHandle::new(directory.join(&entry.name)))?;
+            continue;
+        };
+        match kind {
+            names::OFFSET_INDEX => files.offsets = Some(entry.length),
+            names::TIME_INDEX => files.times = Some(entry.length),
+            _ => files.transactions = Some(entry.length),
+        }
+    }
+    Ok(found)
+}
+
+fn settle(disk: &dyn Disk, directory: &Path, entries: &[DirectoryEntry]) -> Result<(), Fault> {
+    let remove = |name: &str| disk.remove(&FileHandle::new(directory.join(name)));
+    let offset_of = |name: &str| names::parse_segment_file(name).map(|(offset, _)| offset);
+    // A swap that still has `.cleaned` files beside it had not begun for those offsets.
+    let cleaned = entries.iter().filter(|entry| entry.name.ends_with(names::CLEANED_SUFFIX));
+    let first_cleaned = cleaned.filter_map(|entry| offset_of(&entry.name)).min().unwrap_or(i64::MAX);
+    let mut swaps = Vec::new();
+    for entry in entries.iter().filter(|entry| !entry.is_directory) {
+        let name = entry.name.as_str();
+        if name.ends_with(names::SWAP_SUFFIX) {
+            match offset_of(name) {
+                Some(offset) if offset < first_cleaned => swaps.push((offset, entry)),
+                Some(_) | None => remove(name)?,
+            }
+        } else if name.ends_with(names::DELETED_SUFFIX) && names::parse_segment_file(name).is_none() {
+            // A snapshot of the metadata log on its way out: its owner's.
+        } else if [names::DELETED_SUFFIX, names::CLEANED_SUFFIX, names::TEMPORARY_SUFFIX]
+            .iter()
+            .any(|suffix| name.ends_with(suffix))
+        {
+            remove(name)?;
+        }
+    }
+    let Some(first) = swaps.iter().map(|(offset, _)| *offset).min() else { return Ok(()) };
+    let mut end = first;
+    for (offset, entry) in &swaps {
+        if entry.name.ends_with(&format!("{}{}", names::LOG, names::SWAP_SUFFIX)) {
+            end = end.max(end_of_swap(disk, directory, *offset, entry)?);
+        }
+    }
+    for entry in entries.iter().filter(|entry| !entry.name.ends_with(names::SWAP_SUFFIX)) {
+        let replaced = offset_of(&entry.name).is_some_and(|offset| (first..end).contains(&offset));
+        if replaced && !entry.name.ends_with(names::SNAPSHOT) {
+            remove(&entry.name)?;
+        }
+    }
+    for (_, entry) in &swaps {
+        let target = entry.name.strip_suffix(names::SWAP_SUFFIX).unwrap_or(&entry.name);
+        disk.rename(&FileHandle::new(directory.join(&entry.name)), &directory.join(target))?;
+    }
+    Ok(())
+}
+
+/// The first offset after a swapped-in segment.
+fn end_of_swap(disk: &dyn Disk, directory: &Path, offset: i64, entry: &DirectoryEntry) -> Result<i64, Fault> {
+    let segment = Segment::new(directory, offset);
+    segment.log.moved_to(directory.join(&entry.name));
+    segment.set_size(u32::try_from(entry.length).unwrap_or(u32::MAX));
+    let mut scanner = Scanner::new(disk, &segment, 0, offset);
+    while matches!(scanner.step()?, Step::Batch { .. }) {}
+    Ok(scanner.next_offset)
+}

@@ -1,0 +1,67 @@
+//! File and directory names of a log directory, both ways. Kafka's own, byte for byte; nothing else decides a name.
+
+use std::path::{Path, PathBuf};
+
+pub(crate) const LOG: &str = "log";
+pub(crate) const OFFSET_INDEX: &str = "index";
+pub(crate) const TIME_INDEX: &str = "timeindex";
+pub(crate) const TRANSACTION_INDEX: &str = "txnindex";
+pub(crate) const SNAPSHOT: &str = "snapshot";
+pub(crate) const DELETED_SUFFIX: &str = ".deleted";
+pub(crate) const CLEANED_SUFFIX: &str = ".cleaned";
+pub(crate) const SWAP_SUFFIX: &str = ".swap";
+pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
+pub(crate) const LEADER_EPOCHS: &str = "leader-epoch-checkpoint";
+pub(crate) const PARTITION_METADATA: &str = "partition.metadata";
+pub(crate) const DELETE_DIRECTORY_SUFFIX: &str = "-delete";
+
+/// `00000000000000001234.<kind>` in a partition's directory.
+pub(crate) fn segment_file(directory: &Path, offset: i64, kind: &str) -> PathBuf {
+    directory.join(format!("{offset:020}.{kind}"))
+}
+
+/// The offset and kind of a segment file's name; `None` for any other file.
+pub(crate) fn parse_segment_file(name: &str) -> Option<(i64, &str)> {
+    let (digits, kind) = name.split_once('.')?;
+    if digits.len() != 20 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some((digits.parse().ok()?, kind))
+}
+
+/// Topic and partition of `<topic>-<partition>`; `None` for any other name.
+pub(crate) fn parse_partition_directory(name: &str) -> Option<(&str, i32)> {
+    let (topic, partition) = name.rsplit_once('-')?;
+    if topic.is_empty() || partition.is_empty() || !partition.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some((topic, partition.parse().ok()?))
+}
+
+/// The longest directory name a file system takes, `.` of the unique part and suffix included (as Kafka shortens it).
+const LONGEST_NAME: usize = 255;
+
+/// `<topic>-<partition>.<unique>-delete`, the topic cut if the name would become too long.
+pub(crate) fn delete_directory(topic_partition: &str, unique: &str) -> String {
+    let suffix = format!(".{unique}{DELETE_DIRECTORY_SUFFIX}");
+    let keep = topic_partition.len().min(LONGEST_NAME.saturating_sub(suffix.len()));
+    let kept = topic_partition.get(..keep).unwrap_or(topic_partition);
+    format!("{kept}{suffix}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_kafkas() {
+        assert_eq!(segment_file(Path::new("/d"), 368769, LOG), Path::new("/d/00000000000000368769.log"));
+        assert_eq!(parse_segment_file("00000000000000368769.timeindex"), Some((368769, "timeindex")));
+        assert_eq!(parse_segment_file("00000000000000368769.log.deleted"), Some((368769, "log.deleted")));
+        assert_eq!(parse_segment_file("partition.metadata"), None);
+        assert_eq!(parse_partition_directory("a-b-12"), Some(("a-b", 12)));
+        assert_eq!(parse_partition_directory("a-b.0123-delete"), None);
+        assert_eq!(parse_partition_directory("-1"), None);
+        assert_eq!(delete_directory(&"x".repeat(250), "0123").len(), 255);
+    }
+}

@@ -1,0 +1,280 @@
+//! Taking away: truncation, DeleteRecords, retention, deletion of the whole log. Names change at once, bytes go later (readers
+//! may hold a view). Truncation is never decided here: the replica's leader epochs decide it.
+
+use crate::disk::FileHandle;
+use crate::fault::Fault;
+use crate::log::{Active, Log};
+use crate::names;
+use crate::read::Readable;
+use crate::retention::{LogFacts, Removal, SegmentFacts, choose};
+use crate::segment::Segment;
+use crate::view::ReadRefused;
+use std::path::PathBuf;
+use std::sync::Arc;
+use wire::Uuid;
+
+impl Log {
+    /// Drops everything from `offset` on (follower divergence); answers whether anything was dropped. If the recovery point
+    /// went back, the caller writes the directory's checkpoint before it appends again: otherwise a crash would take what is
+    /// appended next for corruption below the durable point.
+    pub fn truncate_to(&mut self, offset: i64) -> Result<bool, Fault> {
+        self.check_poison()?;
+        if offset >= self.log_end_offset {
+            return Ok(false);
+        }
+        let first = self.segments.segments.first().map(|segment| segment.base_offset);
+        if first.is_none_or(|first| offset <= first) {
+            self.truncate_fully_and_start_at(offset, None)?;
+            return Ok(true);
+        }
+        self.truncate_inside(offset).inspect_err(|fault| self.poison(fault))?;
+        Ok(true)
+    }
+
+    fn truncate_inside(&mut self, offset: i64) -> Result<(), Fault> {
+        let keep = self.segments.floor(offset).unwrap_or(0) + 1;
+        let mut segments = self.segments.segments.clone();
+        let gone = segments.split_off(keep.min(segments.len()));
+        // From the end, so that a crash leaves no hole.
+        for segment in gone.iter().rev() {
+            self.remove_now(segment)?;
+        }
+        if !gone.is_empty() {
+            self.disk.sync_directory(&self.directory)?;
+        }
+        if let Some(last) = segments.last() {
+            self.cut(last, offset)?;
+            self.active =
+                Active { first_timestamp: None, created_ms: self.active.created_ms, unsealed: true };
+        }
+        self.dirty.truncated(|dirty| segments.iter().any(|kept| Arc::ptr_eq(kept, dirty)));
+        self.dirty.directory();
+        if let Some(last) = segments.last() {
+            self.dirty.wrote(last);
+        }
+        self.set_segments(segments);
+        self.ends_at(offset)?;
+        self.load_first_timestamp()
+    }
+
+    /// Cuts one segment before the first batch that reaches `offset`.
+    fn cut(&mut self, segment: &Arc<Segment>, offset: i64) -> Result<(), Fault> {
+        let readable = Readable { disk: &*self.disk, segment, bytes: segment.size() };
+        let position = match readable.find(offset) {
+            Ok(place) => place.map_or(segment.size(), |place| place.position),
+            Err(ReadRefused::Storage(fault) | ReadRefused::Corrupt { fault, .. }) => return Err(fault),
+            Err(ReadRefused::OffsetOutOfRange { .. }) => segment.size(),
+        };
+        // The index first: after a crash it must not point beyond the data.
+        segment
+            .with_indexes(|indexes| indexes.truncate(segment.base_offset, offset, position, &*self.disk))?;
+        self.disk.set_length(&segment.log, u64::from(position))?;
+        // Now, not with the next flush: what was cut must not come back behind what is appended next.
+        self.disk.sync(&segment.log)?;
+        segment.set_size(position);
+        Ok(())
+    }
+
+    /// The log's end went back to `offset`: everything that knows more forgets it.
+    fn ends_at(&mut self, offset: i64) -> Result<(), Fault> {
+        self.log_end_offset = offset;
+        self.recovery_point = self.recovery_point.min(offset);
+        self.high_watermark = self.high_watermark.min(offset);
+        self.log_start_offset = self.log_start_offset.min(offset);
+        if self.epochs.latest().is_some_and(|latest| latest.start_offset >= offset) {
+            Arc::make_mut(&mut self.epochs).truncate_end(offset);
+            self.epochs_changed();
+        }
+        for stale in self.snapshots.split_off(&(offset + 1)) {
+            self.remove_snapshot(stale)?;
+        }
+        self.view = None;
+        self.reload_producers()
+    }
+
+    /// Drops everything and starts anew at `offset` (a follower whose leader's log begins later, a snapshot).
+    pub fn truncate_fully_and_start_at(
+        &mut self,
+        offset: i64,
+        log_start_offset: Option<i64>,
+    ) -> Result<(), Fault> {
+        self.check_poison()?;
+        let segments = self.segments.segments.clone();
+        for segment in segments.iter().rev() {
+            self.remove_now(segment).inspect_err(|fault| self.poison(fault))?;
+        }
+        for stale in std::mem::take(&mut self.snapshots) {
+            self.remove_snapshot(stale).inspect_err(|fault| self.poison(fault))?;
+        }
+        let had_files = self.has_files();
+        if had_files {
+            self.disk.sync_directory(&self.directory).inspect_err(|fault| self.poison(fault))?;
+        }
+        self.dirty.truncated(|_| false);
+        self.set_segments(Vec::new());
+        self.producers = None;
+        if self.epochs.latest().is_some() {
+            Arc::make_mut(&mut self.epochs).clear();
+        }
+        if had_files {
+            self.dirty.epochs();
+            self.dirty.directory();
+        }
+        self.log_end_offset = offset;
+        self.log_start_offset = log_start_offset.unwrap_or(offset).min(offset);
+        self.recovery_point = offset;
+        self.high_watermark = self.high_watermark.clamp(self.log_start_offset, offset);
+        self.view = None;
+        Ok(())
+    }
+
+    /// DeleteRecords: moves the log start offset (at most to the high watermark). Answers the log start offset; whole segments
+    /// below it go with the next retention round. The caller writes the directory's log-start checkpoint.
+    pub fn delete_records_before(&mut self, offset: i64) -> Result<i64, Fault> {
+        self.check_poison()?;
+        let offset = offset.min(self.high_watermark);
+        if offset > self.log_start_offset {
+            self.starts_at(offset);
+        }
+        Ok(self.log_start_offset)
+    }
+
+    fn starts_at(&mut self, offset: i64) {
+        self.log_start_offset = offset;
+        if Arc::make_mut(&mut self.epochs).truncate_start(offset) {
+            self.epochs_changed();
+        }
+        if let Some(producers) = &mut self.producers {
+            producers.replicated_to(offset);
+        }
+        self.view = None;
+    }
+
+    /// Applies retention (time, size, log start) as `retention::choose` decides; answers how many segments left the log.
+    pub fn apply_retention(&mut self, now_ms: i64) -> Result<usize, Fault> {
+        self.check_poison()?;
+        let facts: Vec<SegmentFacts> = self.segment_facts();
+        let log = LogFacts { log_start_offset: self.log_start_offset, high_watermark: self.high_watermark };
+        let count = choose(&facts, log, &self.config, now_ms);
+        if count == 0 {
+            return Ok(0);
+        }
+        if count == facts.len() {
+            self.roll(self.log_end_offset, now_ms).map_err(|fault| self.fail(fault))?;
+        }
+        self.remove_oldest(count, now_ms).inspect_err(|fault| self.poison(fault))?;
+        Ok(count)
+    }
+
+    fn segment_facts(&self) -> Vec<SegmentFacts> {
+        let segments = &self.segments.segments;
+        let next = segments.iter().skip(1).map(|segment| segment.base_offset).chain([self.log_end_offset]);
+        segments
+            .iter()
+            .zip(next)
+            .map(|(segment, next_offset)| SegmentFacts {
+                next_offset,
+                bytes: u64::from(segment.size()),
+                max_timestamp: segment.max_timestamp().timestamp,
+            })
+            .collect()
+    }
+
+    /// Takes the oldest segments out of the log. Their files get `.deleted` names now and go when the delay is over.
+    fn remove_oldest(&mut self, count: usize, now_ms: i64) -> Result<(), Fault> {
+        let mut gone = self.segments.segments.clone();
+        let kept = gone.split_off(count.min(gone.len()));
+        let start = kept.first().map_or(self.log_end_offset, |segment| segment.base_offset);
+        let mut files = Vec::new();
+        for segment in &gone {
+            self.dirty.removed(segment);
+            for file in segment.files() {
+                self.dirty.forget_file(&file);
+                files.push(file);
+            }
+            if self.snapshots.remove(&segment.base_offset) {
+                let file = FileHandle::new(names::segment_file(
+                    &self.directory,
+                    segment.base_offset,
+                    names::SNAPSHOT,
+                ));
+                self.dirty.forget_file(&file);
+                files.push(file);
+            }
+        }
+        let renamed = self.mark_deleted(files)?;
+        let due_ms = now_ms.saturating_add(self.config.file_delete_delay_ms);
+        self.removals.push(Removal { disk: self.disk.clone(), due_ms, files: renamed, directory: None });
+        self.set_segments(kept);
+        if start > self.log_start_offset {
+            self.starts_at(start);
+        }
+        Ok(())
+    }
+
+    /// Gives files their `.deleted` name; those that were never made are left out.
+    fn mark_deleted(&self, files: Vec<FileHandle>) -> Result<Vec<FileHandle>, Fault> {
+        let mut renamed = Vec::with_capacity(files.len());
+        for file in files {
+            let mut name = file.path().into_os_string();
+            name.push(names::DELETED_SUFFIX);
+            match self.disk.rename(&file, &PathBuf::from(name)) {
+                Ok(()) => renamed.push(file),
+                Err(fault) if fault.is_not_found() => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(renamed)
+    }
+
+    /// A truncated segment goes for good: the data file first, so that its companions are orphans rather than lies.
+    fn remove_now(&mut self, segment: &Segment) -> Result<(), Fault> {
+        for file in segment.files() {
+            self.dirty.forget_file(&file);
+            self.disk.remove(&file)?;
+        }
+        if self.snapshots.remove(&segment.base_offset) {
+            self.remove_snapshot(segment.base_offset)?;
+        }
+        Ok(())
+    }
+
+    fn remove_snapshot(&mut self, offset: i64) -> Result<(), Fault> {
+        let file = FileHandle::new(names::segment_file(&self.directory, offset, names::SNAPSHOT));
+        self.dirty.forget_file(&file);
+        self.disk.remove(&file)
+    }
+
+    /// Files whose deletion delay runs: jobs for the janitor, each carries its due time.
+    pub fn take_removals(&mut self) -> Vec<Removal> {
+        std::mem::take(&mut self.removals)
+    }
+
+    /// Renames the directory to `<topic>-<partition>.<unique>-delete` and answers the job that removes it after the delay;
+    /// `None` if there never was a directory.
+    pub fn delete(self, unique: Uuid, now_ms: i64) -> Result<Option<Removal>, Fault> {
+        if !self.disk.exists(&self.directory) {
+            return Ok(None);
+        }
+        let name = self.directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let hex: String = unique.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let target = self.directory.with_file_name(names::delete_directory(name, &hex));
+        self.disk.rename_directory(&self.directory, &target)?;
+        if let Some(parent) = target.parent() {
+            self.disk.sync_directory(parent)?;
+        }
+        let mut files: Vec<FileHandle> =
+            self.removals.into_iter().flat_map(|removal| removal.files).collect();
+        for file in &files {
+            if let Some(name) = file.path().file_name() {
+                file.moved_to(target.join(name));
+            }
+        }
+        for segment in &self.segments.segments {
+            segment.moved_to(&target);
+            files.extend(segment.files());
+        }
+        let due_ms = now_ms.saturating_add(self.config.file_delete_delay_ms);
+        Ok(Some(Removal { disk: self.disk, due_ms, files, directory: Some(target) }))
+    }
+}

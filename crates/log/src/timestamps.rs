@@ -1,0 +1,109 @@
+//! ListOffsets: offsets by timestamp, and the special ones (KIP-79, KIP-405, KIP-734, KIP-1005, KIP-1023). The only place of
+//! this crate that decodes records, and only of the one batch that holds the answer.
+
+use crate::read::{Place, Readable};
+use crate::view::{LogView, OffsetSpec, ReadLimit, ReadRefused, TimestampOffset};
+use wire::compress::DecompressLimit;
+use wire::record_batch::{NO_TIMESTAMP, RecordBatch};
+
+impl LogView {
+    /// ListOffsets. `limit` is the reader's isolation: `Latest` answers it, a search by timestamp stays below it. `None` where
+    /// Kafka answers offset -1.
+    pub fn offset_for_timestamp(
+        &self,
+        spec: OffsetSpec,
+        limit: ReadLimit,
+    ) -> Result<Option<TimestampOffset>, ReadRefused> {
+        let at = |offset| Ok(Some(self.answer(NO_TIMESTAMP, offset)));
+        match spec {
+            OffsetSpec::Earliest | OffsetSpec::EarliestLocal => at(self.log_start_offset),
+            OffsetSpec::Latest => {
+                let leader_epoch = self.latest_epoch();
+                let offset = self.upper_bound(limit);
+                Ok(Some(TimestampOffset { timestamp: NO_TIMESTAMP, offset, leader_epoch }))
+            }
+            OffsetSpec::LatestTiered | OffsetSpec::EarliestPendingUpload => Ok(None),
+            OffsetSpec::MaxTimestamp => self.max_timestamp(limit),
+            OffsetSpec::Timestamp(timestamp) => self.first_at_or_after(timestamp, limit),
+        }
+    }
+
+    fn answer(&self, timestamp: i64, offset: i64) -> TimestampOffset {
+        TimestampOffset { timestamp, offset, leader_epoch: self.epoch_for_offset(offset) }
+    }
+
+    fn max_timestamp(&self, limit: ReadLimit) -> Result<Option<TimestampOffset>, ReadRefused> {
+        // The first of the segments with the largest timestamp, as the earliest such record is asked for.
+        let mut best: Option<(Readable<'_>, i64, i64)> = None;
+        for readable in self.readable_from(self.log_start_offset) {
+            let largest = readable.segment.max_timestamp();
+            let better = best.as_ref().is_none_or(|(_, timestamp, _)| largest.timestamp > *timestamp);
+            if largest.timestamp > NO_TIMESTAMP && better {
+                best = Some((readable, largest.timestamp, largest.offset));
+            }
+        }
+        let Some((readable, timestamp, offset)) = best else { return Ok(None) };
+        let Some(place) = readable.find(offset)? else { return Ok(None) };
+        let found = self.in_batch(&readable, &place, timestamp, i64::MIN)?;
+        Ok(found.filter(|found| found.offset < self.upper_bound(limit)))
+    }
+
+    fn first_at_or_after(
+        &self,
+        timestamp: i64,
+        limit: ReadLimit,
+    ) -> Result<Option<TimestampOffset>, ReadRefused> {
+        let upto = self.upper_bound(limit);
+        for readable in self.readable_from(self.log_start_offset) {
+            if readable.segment.max_timestamp().timestamp < timestamp {
+                continue;
+            }
+            let before = readable
+                .segment
+                .read_indexes(|indexes| indexes.times.floor(timestamp.saturating_sub(1), readable.disk))
+                .map_err(ReadRefused::Storage)?;
+            // Everything up to that entry is older than what is asked for.
+            let start = before.map_or(readable.segment.base_offset, |entry| {
+                readable.segment.base_offset + i64::from(entry.relative)
+            });
+            let mut place = readable.find(start.max(self.log_start_offset))?;
+            while let Some(here) = place {
+                if here.header.base_offset >= upto {
+                    return Ok(None);
+                }
+                if here.header.max_timestamp >= timestamp
+                    && let Some(found) = self.in_batch(&readable, &here, timestamp, self.log_start_offset)?
+                {
+                    return Ok((found.offset < upto).then_some(found));
+                }
+                place = readable.next(&here)?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first record of a batch that is late enough.
+    fn in_batch(
+        &self,
+        readable: &Readable<'_>,
+        place: &Place,
+        timestamp: i64,
+        from: i64,
+    ) -> Result<Option<TimestampOffset>, ReadRefused> {
+        let corrupt = |what: String| {
+            let (offset, position) = (place.header.base_offset, place.position);
+            readable.refused(crate::read::Stop::Bad { offset, position, what })
+        };
+        let bytes = readable.batch(place)?;
+        let batch = RecordBatch::parse(bytes).map_err(|error| corrupt(error.to_string()))?;
+        let records =
+            batch.records(DecompressLimit::default()).map_err(|error| corrupt(error.to_string()))?;
+        for record in records {
+            let record = record.map_err(|error| corrupt(error.to_string()))?;
+            if record.timestamp >= timestamp && record.offset >= from {
+                return Ok(Some(self.answer(record.timestamp, record.offset)));
+            }
+        }
+        Ok(None)
+    }
+}
