@@ -98,6 +98,9 @@ impl Reader<'_> {
             min_cleanable_dirty_ratio: self
                 .number("min.cleanable.dirty.ratio", default.min_cleanable_dirty_ratio),
             producer_id_expiration_ms: broker("producer.id.expiration.ms", default.producer_id_expiration_ms),
+            verify_transactions: crate::config::broker_key("transaction.partition.verification.enable")
+                .and_then(|key| self.layers.broker(key).value)
+                .is_none_or(|value| value.trim() != "false"),
             max_producers: default.max_producers,
         }
     }

@@ -176,8 +176,10 @@ impl Log {
     }
 
     /// Records that `leader_epoch` begins at the log end (becoming leader, KIP-101).
-    pub fn start_leader_epoch(&mut self, leader_epoch: i32) {
+    pub fn start_leader_epoch(&mut self, leader_epoch: i32) -> Result<(), Fault> {
+        self.check_poison()?;
         self.assign_epoch(leader_epoch, self.log_end_offset);
+        Ok(())
     }
 
     pub(crate) fn assign_epoch(&mut self, epoch: i32, start_offset: i64) {

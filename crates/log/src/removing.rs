@@ -14,21 +14,19 @@ use std::sync::Arc;
 use wire::Uuid;
 
 impl Log {
-    /// Drops everything from `offset` on (follower divergence); answers whether anything was dropped. If the recovery point
-    /// went back, the caller writes the directory's checkpoint before it appends again: otherwise a crash would take what is
+    /// Drops everything from `offset` on (follower divergence); nothing happens if the log ends before it. If the recovery
+    /// point goes back, the caller writes the directory's checkpoint before it appends again: otherwise a crash would take what is
     /// appended next for corruption below the durable point.
-    pub fn truncate_to(&mut self, offset: i64) -> Result<bool, Fault> {
+    pub fn truncate_to(&mut self, offset: i64) -> Result<(), Fault> {
         self.check_poison()?;
         if offset >= self.log_end_offset {
-            return Ok(false);
+            return Ok(());
         }
         let first = self.segments.segments.first().map(|segment| segment.base_offset);
         if first.is_none_or(|first| offset <= first) {
-            self.truncate_fully_and_start_at(offset, None)?;
-            return Ok(true);
+            return self.truncate_fully_and_start_at(offset, None);
         }
-        self.truncate_inside(offset).inspect_err(|fault| self.poison(fault))?;
-        Ok(true)
+        self.truncate_inside(offset).inspect_err(|fault| self.poison(fault))
     }
 
     fn truncate_inside(&mut self, offset: i64) -> Result<(), Fault> {
@@ -128,13 +126,17 @@ impl Log {
         Ok(())
     }
 
-    /// DeleteRecords: moves the log start offset (at most to the high watermark). Answers the log start offset; whole segments
-    /// below it go with the next retention round. The caller writes the directory's log-start checkpoint.
-    pub fn delete_records_before(&mut self, offset: i64) -> Result<i64, Fault> {
+    /// DeleteRecords: moves the log start offset (at most to the high watermark) and takes out the segments wholly below it.
+    /// Answers the log start offset. The caller writes the directory's log-start checkpoint.
+    pub fn delete_records_before(&mut self, offset: i64, now_ms: i64) -> Result<i64, Fault> {
         self.check_poison()?;
         let offset = offset.min(self.high_watermark);
         if offset > self.log_start_offset {
             self.starts_at(offset);
+            let below = self.segments.floor(offset).unwrap_or(0);
+            if below > 0 {
+                self.remove_oldest(below, now_ms).inspect_err(|fault| self.poison(fault))?;
+            }
         }
         Ok(self.log_start_offset)
     }

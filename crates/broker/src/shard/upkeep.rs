@@ -59,7 +59,7 @@ impl Shard {
         }
         replica.log.expire_producers(now_ms);
         let start = replica.log.log_start_offset();
-        let tidied = replica.log.roll_if_due(now_ms).and_then(|_| replica.log.apply_retention(now_ms));
+        let tidied = replica.log.apply_retention(now_ms);
         let removals = replica.log.take_removals();
         let cell = std::sync::Arc::clone(&replica.cell);
         let moved = replica.log.log_start_offset() != start;
