@@ -221,3 +221,6 @@ fn print_list(out: &mut dyn Write, title: &str, ends: (&str, &str), items: &[Str
     }
     writeln!(out)
 }
+
+#[cfg(test)]
+mod tests;

@@ -332,3 +332,13 @@ impl Service for NodeService {
         self.node.handle(&self.connection, frame, now_ms)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connections_task_is_small() {
+        assert!(size_of::<Gateway<NodeService>>() <= 512);
+    }
+}
