@@ -132,6 +132,7 @@ fn write_directory(
         cluster_id: Some(cluster_id.to_owned()),
         node_id: Some(node_id),
         directory_id: Some(directory_id),
+        ..MetaProperties::default()
     };
     Ok(LogDirectory::new(disk.clone(), path).write_meta_properties(&meta)?)
 }
