@@ -73,6 +73,11 @@ impl AppendResult {
         AppendResult { error, base_offset: -1, log_append_time: -1, log_start_offset: -1 }
     }
 
+    /// Nothing was appended, but the log was looked at (sequences, epochs).
+    pub fn refused_by_log(error: ErrorCode, log_start_offset: i64) -> AppendResult {
+        AppendResult { log_start_offset, ..AppendResult::refused(error) }
+    }
+
     /// Appended; `error` says what the answer still waits for or did not get.
     pub fn appended(appended: &Appended, error: ErrorCode) -> AppendResult {
         AppendResult {

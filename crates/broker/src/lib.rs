@@ -32,6 +32,9 @@ mod topic_settings;
 pub mod views;
 mod watch;
 
+#[cfg(test)]
+mod tests;
+
 pub use connection::{Connection, Peer};
 pub use node::{Listener, Node, NodeOptions, OpenError};
 pub use rim::{CloseReason, Handling, Job, Outcome, Rim};

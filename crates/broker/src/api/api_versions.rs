@@ -16,8 +16,8 @@ pub(super) fn handle(call: &Call, request: ApiVersionsRequest) -> ApiVersionsRes
     {
         return refusal(ErrorCode::InvalidRequest);
     }
-    if !is_meant_for(call, &request) {
-        return refusal(ErrorCode::RebootstrapRequired);
+    if let Err(error) = check_identity(call, &request) {
+        return refusal(error);
     }
     let node = &call.node;
     let controller = call.connection.peer().controller;
@@ -74,10 +74,15 @@ fn supported_features(api_version: i16) -> Vec<SupportedFeatureKey> {
         .collect()
 }
 
-/// KIP-1242: a client that followed an address to another cluster or node than it thinks is told to begin anew.
-fn is_meant_for(call: &Call, request: &ApiVersionsRequest) -> bool {
-    let cluster = request.cluster_id.as_ref().is_none_or(|id| *id == call.node.cluster_id());
-    cluster && (request.node_id == -1 || request.node_id == call.node.node_id())
+/// KIP-1242: a client that followed an address to another cluster or node than it thinks is told to begin anew. It says
+/// both or neither.
+fn check_identity(call: &Call, request: &ApiVersionsRequest) -> Result<(), ErrorCode> {
+    match (&request.cluster_id, request.node_id) {
+        (None, -1) => Ok(()),
+        (None, _) | (Some(_), -1) => Err(ErrorCode::InvalidRequest),
+        (Some(cluster), node) if *cluster == call.node.cluster_id() && node == call.node.node_id() => Ok(()),
+        (Some(_), _) => Err(ErrorCode::RebootstrapRequired),
+    }
 }
 
 /// Letters and digits, with dots and dashes between them.

@@ -2,9 +2,11 @@
 //! little, wait once for the shards' call. Record bytes are located and passed on, never decoded. A follower's fetch is
 //! another journey (`Command::FollowerFetch`), not built yet.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use log::{LogView, ReadLimit, ReadRefused};
+use wire::hash::StableMap;
 use wire::messages::fetch::{
     AbortedTransaction, EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse,
     LeaderIdAndEpoch, NodeEndpoint, PartitionData,
@@ -29,6 +31,7 @@ pub(super) async fn handle(call: Call, request: FetchRequest) -> FetchResponse {
     };
     let terms = Terms::of(&call, &request);
     let (wanted, forgotten) = flatten(request);
+    let wanted = once_each(wanted);
     let plan = call.connection.with_fetch_sessions(|sessions| sessions.plan(asked, wanted, &forgotten));
     match plan {
         Plan::Refused(error) => FetchResponse { error_code: error.code(), ..FetchResponse::default() },
@@ -55,6 +58,8 @@ pub(super) async fn handle(call: Call, request: FetchRequest) -> FetchResponse {
 #[derive(Debug, Clone, Copy)]
 struct Terms {
     limit: ReadLimit,
+    /// A replica asks, not a consumer; no other broker has one of ours yet.
+    is_replica: bool,
     max_bytes: i64,
     min_bytes: i64,
     /// When waiting ends.
@@ -67,6 +72,7 @@ impl Terms {
         let max_bytes = request.max_bytes.min(call.node.config().fetch_max_bytes);
         let committed = request.isolation_level == READ_COMMITTED;
         Terms {
+            is_replica: request.replica_id.max(request.replica_state.replica_id) >= 0,
             limit: if committed { ReadLimit::LastStable } else { ReadLimit::HighWatermark },
             max_bytes: i64::from(max_bytes.max(0)),
             min_bytes: i64::from(request.min_bytes.min(max_bytes)),
@@ -100,6 +106,25 @@ fn flatten(request: FetchRequest) -> (Vec<Wanted>, Forgotten) {
             .extend(topic.partitions.into_iter().map(|index| (topic.topic.clone(), topic.topic_id, index)));
     }
     (wanted, forgotten)
+}
+
+/// A partition that is named twice is fetched once, as named last.
+fn once_each(wanted: Vec<Wanted>) -> Vec<Wanted> {
+    if wanted.len() < 2 {
+        return wanted;
+    }
+    let mut places = StableMap::with_capacity_and_hasher(wanted.len(), Default::default());
+    let mut once: Vec<Wanted> = Vec::with_capacity(wanted.len());
+    for wanted in wanted {
+        match places.entry((wanted.topic_id, wanted.topic.clone(), wanted.partition)) {
+            Entry::Vacant(place) => {
+                place.insert(once.len());
+                once.push(wanted);
+            }
+            Entry::Occupied(place) => once[*place.get()] = wanted,
+        }
+    }
+    once
 }
 
 /// A fetch whose partitions were looked up.
@@ -230,6 +255,12 @@ impl<'a> Fetch<'a> {
         at_least_one: bool,
     ) -> Result<PartitionData, ErrorCode> {
         let view = cell.leader_view(wanted.current_leader_epoch)?;
+        if self.terms.is_replica {
+            return Err(match wanted.current_leader_epoch {
+                -1 => ErrorCode::NotLeaderOrFollower,
+                _ => ErrorCode::UnknownLeaderEpoch,
+            });
+        }
         let mut data = PartitionData {
             partition_index: wanted.partition,
             high_watermark: view.high_watermark,

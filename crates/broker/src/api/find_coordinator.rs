@@ -11,10 +11,9 @@ use super::Call;
 use crate::endpoints::{BrokerEndpoint, alive_broker};
 use crate::internal_topics::creation_of;
 
-/// What a key can be of.
+/// What a key can be of; a node without a share coordinator refuses those of share groups, as Kafka does.
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
-const SHARE: i8 = 2;
 
 pub(super) fn handle(call: &Call, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
     if call.api_version >= 4 {
@@ -59,9 +58,8 @@ fn find(call: &Call, key_type: i8, key: &str) -> Result<BrokerEndpoint, ErrorCod
     let image = call.node.image();
     match key_type {
         GROUP => find_group(call, &image, key),
-        // There are no transactions and no share groups here yet; clients go on asking until they give up.
+        // There are no transactions here yet; clients go on asking until they give up.
         TRANSACTION => Err(ErrorCode::CoordinatorNotAvailable),
-        SHARE if call.api_version >= 6 => Err(ErrorCode::CoordinatorNotAvailable),
         _ => Err(ErrorCode::InvalidRequest),
     }
 }

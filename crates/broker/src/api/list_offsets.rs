@@ -33,8 +33,10 @@ pub(super) fn handle(call: &Call, request: ListOffsetsRequest) -> ListOffsetsRes
             };
             answer(index, found)
         };
+        let mut told = StableSet::default();
+        let first = |asked: &&ListOffsetsPartition| told.insert(asked.partition_index);
         ListOffsetsTopicResponse {
-            partitions: topic.partitions.iter().map(partition).collect(),
+            partitions: topic.partitions.iter().filter(first).map(partition).collect(),
             name: topic.name,
         }
     };

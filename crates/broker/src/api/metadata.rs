@@ -11,14 +11,13 @@ use wire::messages::metadata::{
 use wire::topic::{is_internal, validate_name};
 use wire::{ErrorCode, Str, Uuid};
 
-use super::{Answer, Call};
+use super::Call;
 use crate::endpoints::{alive, alive_broker};
 use crate::internal_topics::creation_of;
 use crate::limits::AUTO_CREATIONS_PER_REQUEST;
 use crate::operations;
-use crate::rim::CloseReason;
 
-pub(super) fn handle(call: &Call, request: MetadataRequest) -> Answer<MetadataResponse> {
+pub(super) fn handle(call: &Call, request: MetadataRequest) -> MetadataResponse {
     let version = call.api_version;
     let asked = match request.topics {
         Some(topics) if version == 0 && topics.is_empty() => None,
@@ -27,7 +26,10 @@ pub(super) fn handle(call: &Call, request: MetadataRequest) -> Answer<MetadataRe
     let malformed =
         |topic: &MetadataRequestTopic| version < 12 && (topic.name.is_none() || !topic.topic_id.is_zero());
     if asked.iter().flatten().any(malformed) {
-        return Answer::Close(CloseReason::Malformed("topic ids are not allowed in this version".into()));
+        return refused(asked, ErrorCode::InvalidRequest);
+    }
+    if asked.iter().flatten().any(|topic| topic.name.is_none() && topic.topic_id.is_zero()) {
+        return refused(asked, ErrorCode::UnknownServerError);
     }
     let image = call.node.image();
     let mut answer = Topics { call, image: &image, version, topics: Vec::new(), missing: Vec::new() };
@@ -42,7 +44,7 @@ pub(super) fn handle(call: &Call, request: MetadataRequest) -> Answer<MetadataRe
     if request.include_topic_authorized_operations {
         topics.iter_mut().for_each(|topic| topic.topic_authorized_operations = operations::TOPIC);
     }
-    Answer::Message(MetadataResponse {
+    MetadataResponse {
         brokers: brokers(&image, &call.connection.peer().listener),
         cluster_id: Some(Str::from(call.node.cluster_id())),
         // Any broker will do: it passes on to the controller what is the controller's (KIP-590).
@@ -54,7 +56,19 @@ pub(super) fn handle(call: &Call, request: MetadataRequest) -> Answer<MetadataRe
             i32::MIN
         },
         ..MetadataResponse::default()
-    })
+    }
+}
+
+/// A request that makes no sense: every topic carries the error, nothing else is told.
+fn refused(asked: Option<Vec<MetadataRequestTopic>>, error: ErrorCode) -> MetadataResponse {
+    let topic = |topic: MetadataRequestTopic| MetadataResponseTopic {
+        error_code: error.code(),
+        name: Some(topic.name.unwrap_or_default()),
+        topic_id: topic.topic_id,
+        ..MetadataResponseTopic::default()
+    };
+    let topics = asked.into_iter().flatten().map(topic).collect();
+    MetadataResponse { topics, ..MetadataResponse::default() }
 }
 
 fn brokers(image: &MetadataImage, listener: &str) -> Vec<MetadataResponseBroker> {

@@ -20,17 +20,16 @@ pub(super) async fn handle(call: Call, mut request: OffsetCommitRequest) -> Offs
     let group_id = request.group_id.clone();
     let asked = request.topics.clone();
     let answer = ask(&call, &group_id, GroupCommand::CommitOffsets { caller: caller(&call), request }).await;
-    let mut response = match answer {
+    let response = match answer {
         GroupAnswer::CommitOffsets(response) => response,
         _ => OffsetCommitResponse {
             topics: asked.into_iter().map(|topic| failed(topic, ErrorCode::UnknownServerError)).collect(),
             ..OffsetCommitResponse::default()
         },
     };
-    for topic in refused {
-        merge(&mut response.topics, topic);
-    }
-    response
+    // Kafka tells what it refused first.
+    response.topics.into_iter().for_each(|topic| merge(&mut refused, topic));
+    OffsetCommitResponse { topics: refused, ..OffsetCommitResponse::default() }
 }
 
 /// Fills in name and id; what does not exist goes to `refused`.

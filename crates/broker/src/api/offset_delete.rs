@@ -23,7 +23,9 @@ pub(super) async fn handle(call: Call, mut request: OffsetDeleteRequest) -> Offs
         },
     };
     if response.error_code == ErrorCode::None.code() {
-        refused.into_iter().for_each(|topic| merge(&mut response.topics, topic));
+        // Kafka tells what it refused first.
+        response.topics.into_iter().for_each(|topic| merge(&mut refused, topic));
+        response.topics = refused;
     }
     response
 }

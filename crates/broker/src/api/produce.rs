@@ -24,6 +24,10 @@ const ADMIN_CLIENT_ID: &str = "__admin_client";
 
 pub(super) async fn handle(call: Call, request: ProduceRequest) -> Answer<ProduceResponse> {
     let acks = request.acks;
+    let records = |topic: &TopicProduceData| topic.partition_data.iter().all(|p| p.records.is_some());
+    if !request.topic_data.iter().all(records) {
+        return Answer::Close(CloseReason::Malformed("a partition without records".into()));
+    }
     let mut plan = Plan::new(&call, &request);
     for topic in request.topic_data {
         plan.topic(topic);
@@ -141,17 +145,17 @@ impl<'a> Plan<'a> {
             return Err(ErrorCode::InvalidTopicException.into());
         }
         let settings = topic.settings.load();
-        let batches = validate_produce(records, &settings.rules, self.call.now_ms)?;
-        Ok((Arc::clone(cell), batches))
+        match validate_produce(records, &settings.rules, self.call.now_ms) {
+            Ok(batches) => Ok((Arc::clone(cell), batches)),
+            Err(invalid) => Err(Refused::invalid(invalid, cell)),
+        }
     }
 
     /// What the version of the request allows.
     fn check_format(&self, records: &Bytes) -> Result<(), Refused> {
         let version = self.call.api_version;
         if records.is_empty() {
-            let message =
-                format!("Produce requests with version {version} must have at least one record batch");
-            return Err(Refused { message: Some(Str::from(message)), ..ErrorCode::InvalidRecord.into() });
+            return Err(ErrorCode::InvalidRecord.into());
         }
         if version < 7 && BatchHeader::parse(records).is_ok_and(|b| b.compression() == Ok(Compression::Zstd))
         {
@@ -176,6 +180,7 @@ impl<'a> Plan<'a> {
                 response.error_code = refused.error.code();
                 response.error_message = refused.message;
                 response.record_errors = refused.record_errors;
+                response.log_start_offset = refused.log_start_offset;
             }
         }
         if let Some(topic) = self.response.responses.last_mut() {
@@ -201,16 +206,22 @@ struct Refused {
     error: ErrorCode,
     message: Option<Str>,
     record_errors: Vec<BatchIndexAndErrorMessage>,
+    /// -1 unless the records themselves were looked at.
+    log_start_offset: i64,
 }
 
 impl From<ErrorCode> for Refused {
     fn from(error: ErrorCode) -> Refused {
-        Refused { error, message: None, record_errors: Vec::new() }
+        Refused { error, message: None, record_errors: Vec::new(), log_start_offset: -1 }
     }
 }
 
-impl From<InvalidBatch> for Refused {
-    fn from(invalid: InvalidBatch) -> Refused {
+impl Refused {
+    /// KIP-467: which records are bad, and why; other refusals say no more than their code.
+    fn invalid(invalid: InvalidBatch, cell: &PartitionCell) -> Refused {
+        if invalid.record_errors.is_empty() {
+            return invalid.error_code().into();
+        }
         let record_error = |error: wire::record_batch::RecordError| BatchIndexAndErrorMessage {
             batch_index: error.batch_index,
             batch_index_error_message: Some(Str::from(error.message)),
@@ -219,6 +230,7 @@ impl From<InvalidBatch> for Refused {
             error: invalid.error_code(),
             message: Some(Str::from(invalid.message)),
             record_errors: invalid.record_errors.into_iter().map(record_error).collect(),
+            log_start_offset: cell.view().map_or(-1, |view| view.log_start_offset),
         }
     }
 }

@@ -52,8 +52,14 @@ impl Shard {
         match replica.append(&entry.batches, AppendOrigin::Client, now_ms) {
             Err(refused) => {
                 let error = refused.error();
+                let log_start_offset = replica.log.log_start_offset();
                 self.refused(&entry.cell, refused, effects);
-                AppendResult::refused(error)
+                match error {
+                    ErrorCode::OutOfOrderSequenceNumber
+                    | ErrorCode::InvalidProducerEpoch
+                    | ErrorCode::InvalidTxnState => AppendResult::refused_by_log(error, log_start_offset),
+                    error => AppendResult::refused(error),
+                }
             }
             Ok(appended) => {
                 if let Some(directory) = directory {

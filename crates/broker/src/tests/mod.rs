@@ -1,0 +1,309 @@
+//! A whole node on a simulated disk, driven by encoded requests: what the sim crate does with many, here with one and by
+//! hand. Each file tells of one API or one journey; `check` style: ask, compare the answer.
+
+mod basics;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use bytes::Bytes;
+use log::directory::MetaProperties;
+use log::sim_disk::Survival;
+use log::{LogDirectory, SimDisk};
+use wire::codec::Message;
+use wire::frame::{RequestHeader, decode_response, encode_request};
+use wire::messages::create_topics::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
+};
+use wire::record_batch::RecordBatchBuilder;
+use wire::{ApiKey, ErrorCode, Str, Uuid};
+
+use crate::config::{BrokerFile, StaticConfig, Values};
+use crate::{Connection, Handling, Listener, Node, NodeOptions, Outcome, Peer, Rim};
+
+pub(crate) const DIRECTORY: &str = "/data";
+
+/// The bells, as flags.
+#[derive(Default)]
+pub(crate) struct Bells {
+    turn: AtomicBool,
+    quorum: AtomicBool,
+    workers: AtomicBool,
+    pub halted: AtomicBool,
+}
+
+impl Rim for Bells {
+    fn call_turn(&self) {
+        self.turn.store(true, Ordering::SeqCst);
+    }
+    fn call_quorum(&self) {
+        self.quorum.store(true, Ordering::SeqCst);
+    }
+    fn call_workers(&self) {
+        self.workers.store(true, Ordering::SeqCst);
+    }
+    fn halt(&self, _reason: &str) {
+        self.halted.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Counts the wake-ups of one waiting request.
+#[derive(Default)]
+pub(crate) struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A request on its way.
+pub(crate) struct Begun {
+    handling: Handling,
+    wakes: Arc<Wakes>,
+    key: ApiKey,
+    version: i16,
+}
+
+impl Begun {
+    /// How often the connection's task was woken for it.
+    pub fn wakes(&self) -> usize {
+        self.wakes.0.load(Ordering::SeqCst)
+    }
+
+    pub fn poll(&mut self) -> Option<Outcome> {
+        let waker = Waker::from(Arc::clone(&self.wakes));
+        match Pin::new(&mut self.handling).poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(outcome) => Some(outcome),
+            Poll::Pending => None,
+        }
+    }
+
+    /// The answer, if it is there.
+    pub fn answer<A: Message>(&mut self) -> Option<A> {
+        self.poll().map(|outcome| decode(outcome, self.key, self.version))
+    }
+}
+
+pub(crate) fn decode<A: Message>(outcome: Outcome, key: ApiKey, version: i16) -> A {
+    let Outcome::Answer(pieces) = outcome else { panic!("no answer: {outcome:?}") };
+    let bytes = Bytes::from(pieces.concat());
+    let length = i32::from_be_bytes(bytes[..4].try_into().unwrap());
+    assert_eq!(length as usize, bytes.len() - 4, "the length prefix");
+    let (correlation_id, answer) = decode_response::<A>(bytes.slice(4..), key, version).unwrap();
+    assert_eq!(correlation_id, 7);
+    answer
+}
+
+/// A node, its disk, its clock, and one connection to it.
+pub(crate) struct Harness {
+    pub node: Node,
+    pub disk: SimDisk,
+    pub bells: Arc<Bells>,
+    pub connection: Connection,
+    pub now_ms: i64,
+    settings: Vec<(String, String)>,
+}
+
+pub(crate) const START_MS: i64 = 1_800_000_000_000;
+
+impl Harness {
+    /// A fresh node, registered and unfenced.
+    pub fn start() -> Harness {
+        Harness::with(&[])
+    }
+
+    /// A fresh node under these lines of server.properties.
+    pub fn with(settings: &[(&str, &str)]) -> Harness {
+        let disk = SimDisk::new(1);
+        let directory = LogDirectory::new(Arc::new(disk.clone()), DIRECTORY);
+        log::Disk::create_directory(&disk, &PathBuf::from(DIRECTORY)).unwrap();
+        let meta = MetaProperties {
+            cluster_id: Some("cluster-of-one".to_owned()),
+            node_id: Some(1),
+            directory_id: Uuid::from_random(0x1234_5678_9abc_def0_1234_5678_9abc_def0),
+            others: Default::default(),
+        };
+        directory.write_meta_properties(&meta).unwrap();
+        let settings =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Harness::open(disk, settings, START_MS)
+    }
+
+    fn open(disk: SimDisk, settings: Vec<(String, String)>, now_ms: i64) -> Harness {
+        let mut values: Values = [
+            ("offsets.topic.replication.factor", "1"),
+            ("offsets.topic.num.partitions", "2"),
+            ("group.initial.rebalance.delay.ms", "0"),
+            ("group.min.session.timeout.ms", "1000"),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+        values.extend(settings.iter().cloned());
+        let (file, _) = BrokerFile::new(values).unwrap();
+        let config = StaticConfig { shards: 2, ..StaticConfig::from_file(file) };
+        let bells = Arc::new(Bells::default());
+        let options = NodeOptions {
+            node_id: 1,
+            listeners: vec![Listener {
+                name: "PLAINTEXT".to_owned(),
+                host: "broker.test".to_owned(),
+                port: 9092,
+                security_protocol: "PLAINTEXT".to_owned(),
+            }],
+            controller_listeners: Vec::new(),
+            directories: vec![PathBuf::from(DIRECTORY)],
+            metadata_directory: PathBuf::from(DIRECTORY),
+            config,
+            rim: Arc::clone(&bells) as Arc<dyn Rim>,
+        };
+        let node = Node::open(options, Arc::new(disk.clone()), 7, now_ms).unwrap();
+        let connection = Harness::connect(&node);
+        let mut harness = Harness { node, disk, bells, connection, now_ms, settings };
+        harness.bells.call_quorum();
+        for _ in 0..1_000 {
+            harness.settle();
+            if harness.node.is_ready() {
+                return harness;
+            }
+            harness.advance(10);
+        }
+        panic!("the node does not become ready: {:?}", harness.node.quorum_status());
+    }
+
+    fn connect(node: &Node) -> Connection {
+        node.connection(Peer {
+            listener: "PLAINTEXT".to_owned(),
+            controller: false,
+            host: "/127.0.0.1".to_owned(),
+            principal: "User:ANONYMOUS".to_owned(),
+        })
+    }
+
+    /// Another connection in place of the first.
+    pub fn reconnect(&mut self) {
+        self.connection = Harness::connect(&self.node);
+    }
+
+    /// Stops in order and starts again.
+    pub fn restart(mut self) -> Harness {
+        self.node.begin_shutdown(self.now_ms);
+        for _ in 0..100 {
+            self.settle();
+            if self.node.may_stop() {
+                break;
+            }
+            self.advance(10);
+        }
+        assert!(self.node.may_stop(), "the controller lets the broker go");
+        self.node.close(self.now_ms);
+        Harness::open(self.disk, self.settings, self.now_ms)
+    }
+
+    /// Loses power: what was not synced is gone.
+    pub fn crash(self, survival: Survival) -> Harness {
+        drop(self.connection);
+        drop(self.node);
+        self.disk.restart(survival);
+        Harness::open(self.disk, self.settings, self.now_ms)
+    }
+
+    /// Runs everything that can run without time passing.
+    pub fn settle(&mut self) {
+        for _ in 0..1_000 {
+            let mut moved = false;
+            if self.bells.quorum.swap(false, Ordering::SeqCst) {
+                self.node.quorum_turn(self.now_ms);
+                moved = true;
+            }
+            if self.bells.turn.swap(false, Ordering::SeqCst) {
+                self.node.turn(self.now_ms);
+                moved = true;
+            }
+            self.bells.workers.store(false, Ordering::SeqCst);
+            while let Some(job) = self.node.work() {
+                job.run(self.now_ms);
+                moved = true;
+            }
+            if !moved {
+                return;
+            }
+        }
+        panic!("the node never comes to rest");
+    }
+
+    /// Lets time pass; timers fire at its end.
+    pub fn advance(&mut self, ms: i64) {
+        self.now_ms += ms;
+        self.node.quorum_turn(self.now_ms);
+        self.node.turn(self.now_ms);
+        self.settle();
+    }
+
+    /// Hands a request to the node and polls it once.
+    pub fn begin<Q: Message>(&mut self, key: ApiKey, version: i16, request: &Q) -> Begun {
+        let frame = frame(key, version, request);
+        let handling = self.node.handle(&self.connection, frame, self.now_ms);
+        Begun { handling, wakes: Arc::default(), key, version }
+    }
+
+    /// Asks and gets the answer, however long the node takes without time passing.
+    pub fn ask<Q: Message, A: Message>(&mut self, key: ApiKey, version: i16, request: &Q) -> A {
+        let mut begun = self.begin(key, version, request);
+        for _ in 0..10 {
+            if let Some(outcome) = begun.poll() {
+                return decode(outcome, key, version);
+            }
+            self.settle();
+        }
+        panic!("{key:?} is not answered");
+    }
+
+    /// Creates a topic with so many partitions.
+    pub fn create(&mut self, name: &str, partitions: i32) -> Uuid {
+        self.create_with(name, partitions, &[])
+    }
+
+    /// Creates a topic under these configurations.
+    pub fn create_with(&mut self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> Uuid {
+        let config = |&(name, value): &(&str, &str)| CreatableTopicConfig {
+            name: Str::from(name),
+            value: Some(Str::from(value)),
+        };
+        let topic = CreatableTopic {
+            name: Str::from(name),
+            num_partitions: partitions,
+            replication_factor: 1,
+            configs: configs.iter().map(config).collect(),
+            ..CreatableTopic::default()
+        };
+        let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 1_000, validate_only: false };
+        let response: CreateTopicsResponse = self.ask(ApiKey::CreateTopics, 7, &request);
+        assert_eq!(response.topics[0].error_code, ErrorCode::None.code(), "{:?}", response.topics[0]);
+        response.topics[0].topic_id
+    }
+}
+
+pub(crate) fn frame<Q: Message>(key: ApiKey, version: i16, request: &Q) -> Bytes {
+    let header = RequestHeader {
+        api_key: key,
+        api_version: version,
+        correlation_id: 7,
+        client_id: Some(Str::from_static("test")),
+    };
+    Bytes::from(encode_request(&header, request).concat()).slice(4..)
+}
+
+/// A batch of these values, keyless.
+pub(crate) fn batch(values: &[&str]) -> Bytes {
+    let mut builder = RecordBatchBuilder::with_compression(wire::compress::Compression::None);
+    for value in values {
+        builder.append(START_MS, None, Some(value.as_bytes()), &[]);
+    }
+    builder.build()
+}
