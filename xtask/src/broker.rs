@@ -3,8 +3,6 @@
 //! Owns the process, its `server.properties` and its data directory below the target directory; ends the process when
 //! dropped. Both brokers get the same properties.
 
-#![allow(dead_code, reason = "the stages that kill brokers and run tools land next")]
-
 use crate::oracle::Oracle;
 use crate::process::{pause, signal_group, spawn};
 use crate::workspace::Workspace;
@@ -203,11 +201,11 @@ impl Broker {
         Ok(None)
     }
 
-    /// Resident memory in KiB, as the system counts it.
-    pub fn resident_kib(&self) -> Option<u64> {
+    /// The most resident memory that the process had at any time, in KiB.
+    pub fn peak_kib(&self) -> Option<u64> {
         let id = self.child.as_ref()?.id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
         line.split_whitespace().nth(1)?.parse().ok()
     }
 

@@ -3,8 +3,6 @@
 //! Owns where its jars are and how a Java program is called with them. How a broker process is started and stopped is in
 //! `broker.rs`. Nothing of Kafka is kept in the repository.
 
-#![allow(dead_code, reason = "the stages that kill brokers and run tools land next")]
-
 use crate::process;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, ensure};

@@ -3,14 +3,16 @@
 //! Owns what is run and in which order; how a stage works is in its own file. A stage that cannot run says why and
 //! counts as skipped, in CI as failed.
 
+mod bad_input;
 mod clients;
+mod disk;
 mod golden;
 
 use crate::broker::Kind;
 use crate::process::{Finished, run};
 use crate::tally::Tally;
-use crate::tidy;
 use crate::workspace::{Workspace, cargo, in_ci};
+use crate::{codegen, tidy};
 use anyhow::{Result, bail};
 use std::path::PathBuf;
 use std::process::Command;
@@ -51,6 +53,7 @@ struct Stage {
 const STAGES: &[Stage] = &[
     Stage { name: "fmt", about: "cargo fmt --check", run: fmt },
     Stage { name: "tidy", about: "import rules, heads, sizes, dependencies", run: tidy_tree },
+    Stage { name: "codegen", about: "the generated code is what the schemas say", run: codegen },
     Stage { name: "clippy", about: "cargo clippy, warnings denied", run: clippy },
     Stage { name: "unit", about: "cargo test --workspace", run: unit },
     Stage {
@@ -60,11 +63,9 @@ const STAGES: &[Stage] = &[
     },
     Stage { name: "build", about: "the release binary", run: build },
     Stage { name: "clients", about: "kcat, Python, JavaScript and Java clients", run: clients::run },
-    Stage {
-        name: "golden",
-        about: "Kafka's command-line tools print what they print against Kafka",
-        run: golden::run,
-    },
+    Stage { name: "golden", about: "Kafka's tools print what they print against Kafka", run: golden::run },
+    Stage { name: "disk", about: "each broker serves the other's directory; kafka-dump-log", run: disk::run },
+    Stage { name: "bad-input", about: "malformed frames, half frames, bombs, refusals", run: bad_input::run },
 ];
 
 /// The `test` chore.
@@ -169,6 +170,10 @@ fn unit(bench: &Bench) -> Result<Tally> {
         }
     }
     Ok(tally)
+}
+
+fn codegen(_: &Bench) -> Result<Tally> {
+    Ok(Tally::one("generated files are stale: `cargo xtask codegen`", codegen::run(true)?))
 }
 
 fn tidy_tree(bench: &Bench) -> Result<Tally> {

@@ -63,7 +63,7 @@ pub fn run(bench: &Bench) -> Result<Tally> {
 }
 
 /// The script's lines; one that did not come to its end has failed, whatever it printed before.
-fn read(name: &str, finished: &Finished) -> Tally {
+pub fn read(name: &str, finished: &Finished) -> Tally {
     let mut tally = Tally::from_lines(&finished.output);
     if !finished.output.lines().any(|line| line == format!("done - {name}")) {
         tally.fail(format!("did not come to its end: {}: {}", finished.how, finished.tail(5)));
