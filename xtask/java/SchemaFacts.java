@@ -18,7 +18,9 @@ import java.util.jar.JarFile;
 import java.util.stream.Collectors;
 
 import org.apache.kafka.common.protocol.ApiKeys;
+import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.protocol.ApiMessage;
+import org.apache.kafka.common.protocol.Errors;
 import org.apache.kafka.common.protocol.types.BoundField;
 import org.apache.kafka.common.protocol.types.ArrayOf;
 import org.apache.kafka.common.protocol.types.NullableSchema;
@@ -27,7 +29,7 @@ import org.apache.kafka.common.protocol.types.TaggedFields;
 
 /**
  * Reads the message classes of the reference jars on the class path by reflection and writes them down in our schema
- * notation (grammar: crates/wire/schema/README.md). Run by `cargo xtask schema-facts`; also the proof that the notation
+ * notation (grammar: crates/wire/schema/README.md), and the error codes one per line. Run by `cargo xtask schema-facts`; also the proof that the notation
  * says what the reference implementation does.
  *
  * Arguments: the directory to write to.
@@ -79,6 +81,11 @@ public class SchemaFacts {
             if (List.of("ProducerSnapshot", "EndTxnMarker", "AbortedTxn", "ControlRecordTypeSchema").contains(name)) room = "log";
             rooms.computeIfAbsent(room, r -> new ArrayList<>()).add(message("message", name, cls));
         }
+        StringBuilder codes = new StringBuilder();
+        for (Errors error : Errors.values())
+            codes.append(error.code()).append(' ').append(error.name()).append(' ')
+                .append(error.exception() instanceof RetriableException).append('\n');
+        Files.writeString(out.resolve("error_codes.txt"), codes);
         for (Map.Entry<String, List<String>> room : rooms.entrySet()) {
             Files.createDirectories(out.resolve("records"));
             String text = String.join("\n", room.getValue());

@@ -46,7 +46,26 @@ pub fn stale(workspace: &Workspace) -> Result<Vec<String>> {
         _ => false,
     };
     let names: std::collections::BTreeSet<&String> = facts.keys().chain(ours.keys()).collect();
-    Ok(names.into_iter().filter(|name| !same(name)).cloned().collect())
+    let mut stale: Vec<String> = names.into_iter().filter(|name| !same(name)).cloned().collect();
+    let theirs = fs::read_to_string(folder.join("error_codes.txt"))?;
+    let ours = fs::read_to_string(workspace.root.join(ERROR_CODES)).context(ERROR_CODES)?;
+    if error_codes(&ours) != theirs.lines().map(str::to_string).collect::<Vec<_>>() {
+        stale.push(format!("{ERROR_CODES} (by hand)"));
+    }
+    Ok(stale)
+}
+
+const ERROR_CODES: &str = "crates/wire/src/error_code.rs";
+
+/// The rows `code Name "NAME" retriable "message";` of our table, as the reference's are written down.
+fn error_codes(table: &str) -> Vec<String> {
+    let row = |line: &str| {
+        let mut words = line.split_whitespace();
+        let (code, _, name, retriable) = (words.next()?, words.next()?, words.next()?, words.next()?);
+        code.parse::<i16>().ok()?;
+        Some(format!("{code} {} {retriable}", name.trim_matches('"')))
+    };
+    table.lines().filter_map(row).collect()
 }
 
 /// The lines without comments and blank ones.
