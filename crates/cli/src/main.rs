@@ -8,6 +8,7 @@ mod cluster;
 mod config;
 mod connect;
 mod consume;
+mod demo;
 mod failure;
 mod format;
 mod group;
@@ -58,6 +59,8 @@ enum Command {
     /// Configs: get, set, unset
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Start a throw-away node, send a million records through it and check every one
+    Demo(demo::DemoArgs),
     /// The cluster: info, log-dirs, api-versions, quorum
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
@@ -81,6 +84,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Produce(args)) => produce::run(args, &cli.connect),
         Some(Command::Consume(args)) => consume::run(args, &cli.connect),
         Some(Command::Config(command)) => config::run(command, &cli.connect),
+        Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Cluster(command)) => self::cluster::run(command, &cli.connect),
     }
 }
