@@ -2,24 +2,28 @@
 //! of things: decide on the pending image, append, flush once per turn, commit, publish the image, release the answers that
 //! waited for it. Never a thread: the caller brings the time and carries out what a [`Turn`] says.
 
-mod replaying;
+mod active;
+mod replayed;
+mod snapshots;
 
+use self::active::Active;
+use self::replayed::Replayed;
 use crate::controller::{
-    ConfigRules, Context, ControllerAnswer, ControllerCommand, ControllerOptions, Refusal, Soft,
-    bootstrap_records, decide, next_deadline_ms, refuse, registration_records, tick,
+    ConfigRules, Controller, ControllerAnswer, ControllerCommand, ControllerOptions, Refusal,
+    bootstrap_records,
 };
-use crate::image::{MetadataImage, Provenance, VersionedRecord};
-use crate::raft::control::data_batch;
+use crate::features::{self, MetadataVersion, VersionRange};
+use crate::image::{MetadataImage, VersionedRecord};
 use crate::raft::{
-    Effect, Event, MetadataLog, OffsetAndEpoch, Outgoing, Quorum, QuorumOpenError, RaftOptions, RaftRequest,
-    RaftResponse, StorageFault,
+    Effect, Event, MetadataLog, Outgoing, Quorum, QuorumOpenError, RaftOptions, RaftRequest, RaftResponse,
+    StorageFault,
 };
 use crate::rng::Rng;
-use replaying::Twins;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use wire::Uuid;
+use wire::messages::controller_registration::{ControllerRegistrationRequest, Feature, Listener};
+use wire::{Str, Uuid};
 
 /// Identifies a command or request whose answer comes later; the caller's own numbering.
 pub type Token = u64;
@@ -107,32 +111,47 @@ pub struct QuorumStatus {
     pub latest_snapshot_offset: i64,
 }
 
-/// The active controller's term.
-struct Term {
-    soft: Soft,
-    /// Answers by the offset behind the last record they rest on.
-    parked: BTreeMap<i64, Vec<(Token, ControllerAnswer)>>,
-}
-
 /// The metadata quorum of one node.
 pub struct MetadataQuorum {
-    quorum: Quorum,
-    options: QuorumOptions,
-    rules: Arc<dyn ConfigRules>,
+    raft: Quorum,
+    controller: Option<Controller>,
+    /// While this node leads: the pending image and what waits for it.
+    active: Option<Active>,
+    /// Everything below the high watermark.
+    committed: Replayed,
+    /// The only voter's whole log, read when it was opened: what it leads on, and what its first commit makes committed.
+    preloaded: Option<Replayed>,
+    /// What was published last.
+    image: Arc<MetadataImage>,
+    bootstrap: Vec<VersionedRecord>,
+    /// How this controller registers itself; the incarnation is this process's.
+    registration: ControllerRegistrationRequest,
+    policy: SnapshotPolicy,
+    snapshots: snapshots::Schedule,
     rng: Rng,
-    twins: Twins,
-    /// What others see; renewed when committed records changed the stable image.
-    published: Arc<MetadataImage>,
-    /// Only while this node leads.
-    term: Option<Term>,
-    effects: Vec<Effect>,
-    out: Turn,
-    bytes_since_snapshot: u64,
-    last_snapshot_ms: i64,
+    turn: Turn,
+    /// A fault met outside of `turn`, which will return it.
+    fault: Option<StorageFault>,
+}
+
+impl From<StorageFault> for OpenError {
+    fn from(fault: StorageFault) -> Self {
+        OpenError::Storage(fault)
+    }
+}
+
+impl From<QuorumOpenError> for OpenError {
+    fn from(error: QuorumOpenError) -> Self {
+        match error {
+            QuorumOpenError::Storage(fault) => OpenError::Storage(fault),
+            QuorumOpenError::Unreadable(what) => OpenError::Unreadable(what.to_string()),
+        }
+    }
 }
 
 impl MetadataQuorum {
-    /// Reads snapshot and log. Nothing is written or decided before the first turn.
+    /// Reads snapshot and log. The only voter of its quorum leads when this returns: its first records are appended, and become
+    /// durable in the first turn together with whatever is proposed before it.
     pub fn open(
         options: QuorumOptions,
         log: Box<dyn MetadataLog>,
@@ -140,260 +159,246 @@ impl MetadataQuorum {
         now_ms: i64,
     ) -> Result<MetadataQuorum, OpenError> {
         let mut rng = Rng::new(options.seed);
-        let quorum =
-            Quorum::open(options.raft.clone(), log, rng.next_u64(), now_ms).map_err(|error| match error {
-                QuorumOpenError::Storage(fault) => OpenError::Storage(fault),
-                QuorumOpenError::Unreadable(what) => OpenError::Unreadable(what.0),
-            })?;
-        let twins = Twins::load(quorum.log())?;
-        let published = Arc::new(twins.stable().clone());
-        Ok(MetadataQuorum {
-            quorum,
-            options,
-            rules,
+        let registration = registration_of(&options.raft, &mut rng);
+        let raft = Quorum::open(options.raft, log, rng.next_u64(), now_ms)?;
+        let (committed, found) = Replayed::from_latest_snapshot(raft.log())?;
+        let bootstrap = match (found.is_empty(), options.bootstrap.is_empty()) {
+            (false, _) => found,
+            (true, false) => options.bootstrap,
+            (true, true) => bootstrap_records(MetadataVersion::LATEST_PRODUCTION, &BTreeMap::new()),
+        };
+        let mut preloaded = None;
+        if raft.is_only_voter() {
+            let mut replayed = committed.clone();
+            replayed.read_up_to(raft.log(), raft.log().end_offset())?;
+            preloaded = Some(replayed);
+        }
+        let mut quorum = MetadataQuorum {
+            image: Arc::new(committed.replay.stable().clone()),
+            raft,
+            controller: options.controller.map(|options| Controller::new(options, rules)),
+            active: None,
+            committed,
+            preloaded,
+            bootstrap,
+            registration,
+            policy: options.snapshots,
+            snapshots: snapshots::Schedule::new(now_ms),
             rng,
-            twins,
-            published,
-            term: None,
-            effects: Vec::new(),
-            out: Turn::default(),
-            bytes_since_snapshot: 0,
-            last_snapshot_ms: now_ms,
-        })
+            turn: Turn::default(),
+            fault: None,
+        };
+        quorum.step(now_ms, Event::Tick)?;
+        Ok(quorum)
     }
 
     /// Decides a command; the answer is in this turn's or a later one's `answers`, never lost: a node that does not lead, or
     /// stops leading before the command is committed, answers NOT_CONTROLLER.
     pub fn propose(&mut self, now_ms: i64, token: Token, command: ControllerCommand) {
-        let (Some(term), Some(controller)) = (&mut self.term, &self.options.controller) else {
-            self.out.answers.push((token, refuse(&command, &Refusal::not_controller())));
+        let (Some(controller), Some(active)) = (&self.controller, &mut self.active) else {
+            let refused = command.refused(&Refusal::not_controller());
+            self.turn.answers.push((token, refused));
             return;
         };
-        let context = Context {
-            image: self.twins.pending(),
-            options: controller,
-            rules: &*self.rules,
-            next_offset: self.quorum.log().end_offset(),
-            now_ms,
-        };
-        let copy = command.clone();
-        let decision = decide(&context, &mut term.soft, command);
-        match self.append(now_ms, decision.records) {
-            Ok(()) => {
-                // An answer that wrote nothing still rests on what was decided before it.
-                let rests_on = self.quorum.log().end_offset();
-                if let Some(term) = &mut self.term {
-                    term.parked.entry(rests_on).or_default().push((token, decision.answer));
+        match active.decide(controller, &self.raft, now_ms, &command) {
+            Err(refusal) => self.turn.answers.push((token, command.refused(&refusal))),
+            Ok(decision) => {
+                if let Err(fault) = active.carry_out(
+                    &mut self.raft,
+                    now_ms,
+                    decision,
+                    Some((token, command)),
+                    &mut self.turn.answers,
+                ) {
+                    self.fault.get_or_insert(fault);
                 }
-            }
-            Err(()) => self.out.answers.push((token, refuse(&copy, &Refusal::not_controller()))),
-        }
-    }
-
-    /// Appends records as one batch and applies them to the pending image. `Err`: this node does not lead, or the disk failed
-    /// (the next turn reports it).
-    fn append(&mut self, now_ms: i64, records: Vec<VersionedRecord>) -> Result<(), ()> {
-        if records.is_empty() {
-            return Ok(());
-        }
-        let batch = data_batch(records.iter().map(|r| r.record.encode_as(r.version)), now_ms);
-        self.bytes_since_snapshot += batch.len() as u64;
-        match self.quorum.append(now_ms, batch) {
-            Ok(Ok(base_offset)) => {
-                let records = records.into_iter().map(|versioned| versioned.record).collect();
-                self.twins.appended(base_offset, self.quorum.epoch(), now_ms, records);
-                Ok(())
-            }
-            Ok(Err(_)) => Err(()),
-            Err(fault) => {
-                self.twins.fail(fault);
-                Err(())
             }
         }
     }
 
     /// Takes a request of the quorum's protocol; the answer is in `raft_answers`, for a Fetch possibly much later.
     pub fn request(&mut self, now_ms: i64, token: Token, request: RaftRequest) {
-        self.step(now_ms, Event::Request { token, request });
+        self.step_or_remember(now_ms, Event::Request { token, request });
     }
 
     /// Takes the answer to an [`Outgoing`] request; `None` if there was none (refused, cut off, timed out).
     pub fn response(&mut self, now_ms: i64, from: i32, correlation_id: u64, response: Option<RaftResponse>) {
-        self.step(now_ms, Event::Response { from, correlation_id, response });
+        self.step_or_remember(now_ms, Event::Response { from, correlation_id, response });
     }
 
-    fn step(&mut self, now_ms: i64, event: Event) {
-        if let Err(fault) = self.quorum.step(now_ms, event, &mut self.effects) {
-            self.twins.fail(fault);
+    /// Begins to leave: a leader of several voters resigns, so that another one takes over at once. The only voter leads on, or
+    /// its own broker could not leave in an orderly way.
+    pub fn begin_shutdown(&mut self, now_ms: i64) {
+        if !self.raft.is_only_voter() {
+            self.step_or_remember(now_ms, Event::BeginShutdown);
         }
     }
 
     /// Fires timers, makes this turn's appends durable with one flush, commits what a majority has, and says what to do now.
     /// After a fault the quorum must not be used any more.
     pub fn turn(&mut self, now_ms: i64) -> Result<Turn, StorageFault> {
-        self.step(now_ms, Event::Tick);
-        self.fire_timers(now_ms);
-        // Becoming leader appends, appending wants a flush, a flush commits: until nothing is left to be carried out.
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
+        self.step(now_ms, Event::Tick)?;
         loop {
-            self.twins.take_fault()?;
-            self.quorum.flush(now_ms, &mut self.effects)?;
-            if self.effects.is_empty() {
+            let was_active = self.active.is_some();
+            self.do_chores(now_ms)?;
+            let mut effects = Vec::new();
+            self.raft.flush(now_ms, &mut effects)?;
+            self.carry_out(now_ms, effects)?;
+            if was_active || self.active.is_none() {
                 break;
             }
-            for effect in std::mem::take(&mut self.effects) {
-                self.carry_out(now_ms, effect)?;
-            }
         }
+        self.keep_snapshots(now_ms)?;
         self.publish();
-        self.snapshot_if_due(now_ms)?;
-        let mut turn = std::mem::take(&mut self.out);
+        let mut turn = std::mem::take(&mut self.turn);
         turn.next_deadline_ms = self.next_deadline_ms();
         Ok(turn)
     }
 
-    fn fire_timers(&mut self, now_ms: i64) {
-        let (Some(term), Some(controller)) = (&mut self.term, &self.options.controller) else { return };
-        if next_deadline_ms(controller, &term.soft).is_none_or(|deadline| deadline > now_ms) {
-            return;
+    /// The newest committed image.
+    pub fn image(&self) -> &Arc<MetadataImage> {
+        &self.image
+    }
+
+    /// Figures.
+    pub fn status(&self) -> QuorumStatus {
+        let log = self.raft.log();
+        let latest = log.snapshots().last().map_or(-1, |file| file.id.offset);
+        QuorumStatus {
+            leader: LeaderAndEpoch { leader: self.raft.leader_id(), epoch: self.raft.epoch() },
+            is_active: self.active.is_some(),
+            log_start_offset: log.start_offset(),
+            log_end_offset: log.end_offset(),
+            high_watermark: self.raft.high_watermark().unwrap_or(-1),
+            last_applied_offset: self.image.provenance.last_offset,
+            last_applied_timestamp_ms: self.image.provenance.last_timestamp_ms,
+            parked_answers: self.active.as_ref().map_or(0, Active::parked),
+            latest_snapshot_offset: latest,
         }
-        let context = Context {
-            image: self.twins.pending(),
-            options: controller,
-            rules: &*self.rules,
-            next_offset: self.quorum.log().end_offset(),
-            now_ms,
-        };
-        let records = tick(&context, &mut term.soft);
-        // Not leading any more is heard of by an effect; the records are then another leader's business.
-        let _ = self.append(now_ms, records);
     }
 
-    fn next_deadline_ms(&self) -> i64 {
-        let controller = self.options.controller.as_ref().zip(self.term.as_ref());
-        let own = controller.and_then(|(options, term)| next_deadline_ms(options, &term.soft));
-        self.quorum.next_deadline_ms().min(own.unwrap_or(i64::MAX))
+    fn step_or_remember(&mut self, now_ms: i64, event: Event) {
+        if let Err(fault) = self.step(now_ms, event) {
+            self.fault.get_or_insert(fault);
+        }
     }
 
-    fn carry_out(&mut self, now_ms: i64, effect: Effect) -> Result<(), StorageFault> {
-        match effect {
-            Effect::Send(outgoing) => self.out.sends.push(outgoing),
-            Effect::Answer { token, response } => self.out.raft_answers.push((token, response)),
-            Effect::Committed { high_watermark } => {
-                self.twins.commit(self.quorum.log(), high_watermark)?;
-                self.release(high_watermark);
-            }
-            Effect::LeaderChanged { leader, .. } => {
-                self.retire();
-                if leader == Some(self.options.raft.node_id) && self.options.controller.is_some() {
-                    self.activate(now_ms);
+    fn step(&mut self, now_ms: i64, event: Event) -> Result<(), StorageFault> {
+        let mut effects = Vec::new();
+        self.raft.step(now_ms, event, &mut effects)?;
+        self.carry_out(now_ms, effects)
+    }
+
+    fn carry_out(&mut self, now_ms: i64, effects: Vec<Effect>) -> Result<(), StorageFault> {
+        for effect in effects {
+            match effect {
+                Effect::Send(outgoing) => self.turn.sends.push(outgoing),
+                Effect::Answer { token, response } => self.turn.raft_answers.push((token, response)),
+                Effect::Committed { high_watermark } => self.commit(high_watermark)?,
+                Effect::LeaderChanged { leader, .. } => self.leader_changed(leader, now_ms)?,
+                // What is cut was never committed, and only a leader has anything pending.
+                Effect::Truncated { .. } => {}
+                Effect::SnapshotInstalled { .. } => {
+                    (self.committed, _) =
+                        Replayed::from_latest_snapshot(self.raft.log()).map_err(unreadable)?;
+                    self.snapshots.reset(now_ms);
                 }
-            }
-            Effect::Truncated { .. } => self.retire(),
-            Effect::SnapshotInstalled { .. } => {
-                self.retire();
-                self.twins = Twins::load(self.quorum.log())
-                    .map_err(|error| StorageFault::new("read a fetched snapshot", error.to_string()))?;
             }
         }
         Ok(())
     }
 
-    /// A term begins: the pending image goes on from the committed one; a cluster without features is bootstrapped.
-    fn activate(&mut self, now_ms: i64) {
-        self.twins.begin_term();
-        let soft = Soft::activate(self.twins.pending(), now_ms, self.rng.next_u64());
-        self.term = Some(Term { soft, parked: BTreeMap::new() });
-        let mut records = Vec::new();
-        if self.twins.pending().features.metadata_version().is_none() {
-            let given = &self.options.bootstrap;
-            records.extend(if given.is_empty() { bootstrap_records() } else { given.clone() });
-        }
-        let _ = self.append(now_ms, records);
-        let id = Uuid::from_random((u128::from(self.rng.next_u64()) << 64) | u128::from(self.rng.next_u64()));
-        let registration =
-            registration_records(self.twins.pending(), &self.options.raft, id.unwrap_or(Uuid::ZERO));
-        let _ = self.append(now_ms, registration);
-    }
-
-    /// A term ends: whoever waits is told to look for the new controller; what was not committed is forgotten.
-    fn retire(&mut self) {
-        self.twins.end_term();
-        if let Some(term) = self.term.take() {
-            for (token, answer) in term.parked.into_values().flatten() {
-                self.out.answers.push((token, answer.as_not_controller()));
+    fn commit(&mut self, high_watermark: i64) -> Result<(), StorageFault> {
+        match &mut self.active {
+            Some(active) => {
+                let bytes = active.commit(&mut self.committed, high_watermark, &mut self.turn.answers);
+                self.snapshots.committed(bytes);
+            }
+            None => {
+                let bytes = self.committed.read_up_to(self.raft.log(), high_watermark).map_err(unreadable)?;
+                self.snapshots.committed(bytes);
             }
         }
+        Ok(())
     }
 
-    fn release(&mut self, high_watermark: i64) {
-        let Some(term) = &mut self.term else { return };
-        let later = term.parked.split_off(&(high_watermark + 1));
-        let due = std::mem::replace(&mut term.parked, later);
-        self.out.answers.extend(due.into_values().flatten());
-        if high_watermark == self.quorum.log().end_offset() {
-            self.twins.assert_equal();
+    fn leader_changed(&mut self, leader: Option<i32>, now_ms: i64) -> Result<(), StorageFault> {
+        let leads = self.raft.is_leader() && leader.is_some();
+        if let Some(active) = self.active.take_if(|active| !leads || active.epoch() != self.raft.epoch()) {
+            active.refuse_all(&mut self.turn.answers);
         }
+        let Some(controller) = self.controller.as_ref().filter(|_| leads && self.active.is_none()) else {
+            return Ok(());
+        };
+        let mut pending = self.preloaded.take().unwrap_or_else(|| self.committed.clone());
+        pending.read_up_to(self.raft.log(), self.raft.log().end_offset()).map_err(unreadable)?;
+        let mut active = Active::new(self.raft.epoch(), pending, self.rng.next_u64(), now_ms);
+        active.begin(controller, &mut self.raft, &self.bootstrap, &self.registration, now_ms)?;
+        self.active = Some(active);
+        Ok(())
+    }
+
+    /// What the active controller has to do by itself now.
+    fn do_chores(&mut self, now_ms: i64) -> Result<(), StorageFault> {
+        let (Some(controller), Some(active)) = (&self.controller, &mut self.active) else { return Ok(()) };
+        while let Some(decision) = active.due(controller, &self.raft, now_ms) {
+            active.carry_out(&mut self.raft, now_ms, decision, None, &mut self.turn.answers)?;
+        }
+        Ok(())
     }
 
     fn publish(&mut self) {
-        // Answers that rest on nothing new leave at once.
-        if let Some(committed) = self.quorum.high_watermark() {
-            self.release(committed);
-        }
-        if self.twins.take_news() {
-            self.published = Arc::new(self.twins.stable().clone());
-            self.out.image = Some(Arc::clone(&self.published));
+        let stable = self.committed.replay.stable();
+        if stable.provenance != self.image.provenance {
+            self.image = Arc::new(stable.clone());
+            self.turn.image = Some(Arc::clone(&self.image));
         }
     }
 
-    fn snapshot_if_due(&mut self, now_ms: i64) -> Result<(), StorageFault> {
-        let policy = self.options.snapshots;
-        let by_size = self.bytes_since_snapshot >= policy.max_bytes_between;
-        let by_time = policy.max_interval_ms > 0 && now_ms - self.last_snapshot_ms >= policy.max_interval_ms;
-        if !(by_size || by_time) || self.twins.is_inside_transaction() {
-            return Ok(());
-        }
-        self.last_snapshot_ms = now_ms;
-        self.bytes_since_snapshot = 0;
-        let Provenance { last_offset, last_epoch, last_timestamp_ms } = self.published.provenance;
-        let records = self.published.to_records();
-        if last_offset < 0 || records.is_empty() {
-            return Ok(());
-        }
-        let id = OffsetAndEpoch { offset: last_offset + 1, epoch: last_epoch };
-        let values = records.iter().map(|r| r.record.encode_as(r.version));
-        self.quorum.write_snapshot(id, last_timestamp_ms, values, now_ms)?;
-        self.quorum.clean(policy.retention_bytes, policy.retention_ms, now_ms, |head| {
-            head.last_contained_timestamp_ms
-        })
+    fn next_deadline_ms(&self) -> i64 {
+        let chores = match (&self.controller, &self.active) {
+            (Some(controller), Some(active)) => active.next_deadline_ms(controller),
+            _ => i64::MAX,
+        };
+        self.raft.next_deadline_ms().min(chores).min(self.snapshots.next_clean_ms())
     }
+}
 
-    /// The newest committed image.
-    pub fn image(&self) -> &Arc<MetadataImage> {
-        &self.published
-    }
-
-    /// Figures.
-    pub fn status(&self) -> QuorumStatus {
-        let log = self.quorum.log();
-        QuorumStatus {
-            leader: LeaderAndEpoch { leader: self.quorum.leader_id(), epoch: self.quorum.epoch() },
-            is_active: self.term.is_some(),
-            log_start_offset: log.start_offset(),
-            log_end_offset: log.end_offset(),
-            high_watermark: self.quorum.high_watermark().unwrap_or(-1),
-            last_applied_offset: self.published.provenance.last_offset,
-            last_applied_timestamp_ms: self.published.provenance.last_timestamp_ms,
-            parked_answers: self.term.as_ref().map_or(0, |term| term.parked.values().map(Vec::len).sum()),
-            latest_snapshot_offset: log.snapshots().last().map_or(-1, |file| file.id.offset),
+/// What a controller says of itself (KIP-919).
+fn registration_of(raft: &RaftOptions, rng: &mut Rng) -> ControllerRegistrationRequest {
+    let listener = |(name, (host, port)): (&Str, &(Str, u16))| Listener {
+        name: name.clone(),
+        host: host.clone(),
+        port: *port,
+        security_protocol: 0,
+    };
+    let feature = |(name, range): (&'static str, VersionRange)| Feature {
+        name: Str::from(name),
+        min_supported_version: range.min,
+        max_supported_version: range.max,
+    };
+    let incarnation_id = loop {
+        if let Some(id) = Uuid::from_random(u128::from_be_bytes(rng.uuid_bytes())) {
+            break id;
         }
+    };
+    ControllerRegistrationRequest {
+        controller_id: raft.node_id,
+        incarnation_id,
+        zk_migration_ready: false,
+        listeners: raft.local_endpoints.iter().map(listener).collect(),
+        features: features::supported().into_iter().map(feature).collect(),
     }
+}
 
-    /// Begins to leave: a leader of several voters resigns, so that another one takes over at once.
-    pub fn begin_shutdown(&mut self, now_ms: i64) {
-        if !self.quorum.is_only_voter() {
-            self.step(now_ms, Event::BeginShutdown);
-        }
+/// A log that was readable before and is not any more is a fault of the disk.
+fn unreadable(error: OpenError) -> StorageFault {
+    match error {
+        OpenError::Storage(fault) => fault,
+        OpenError::Unreadable(what) => StorageFault::new("read the metadata log", what),
     }
 }
 

@@ -6,3 +6,5 @@ pub mod hosted;
 pub mod image;
 pub mod raft;
 pub mod rng;
+#[cfg(test)]
+mod testing;

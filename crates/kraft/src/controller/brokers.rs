@@ -1,293 +1,280 @@
-//! Brokers and controllers come, are heard, fall silent, leave (KIP-631, 841, 919): registration, heartbeats, fencing and
-//! controlled shutdown. What that does to partitions is `leadership`'s business.
+//! Who belongs to the cluster (KIP-631, 858, 919, 966): registration of brokers and controllers, unregistration, producer id
+//! blocks. Heartbeats are in `heartbeats.rs`.
 
-use super::decide::Context;
-use super::leadership;
-use super::soft::Soft;
-use crate::features::{Feature, METADATA_VERSION};
-use crate::image::{BrokerRegistration, VersionedRecord};
-use wire::messages::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
-use wire::messages::broker_registration::{BrokerRegistrationRequest, BrokerRegistrationResponse};
+use super::Decider;
+use super::command::Refusal;
+use super::leadership::BrokerChange;
+use crate::features::{METADATA_VERSION, VersionRange};
+use crate::image::BrokerRegistration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wire::ErrorCode;
+use wire::messages::allocate_producer_ids::{AllocateProducerIdsRequest, AllocateProducerIdsResponse};
+use wire::messages::broker_registration::{BrokerRegistrationRequest, BrokerRegistrationResponse, Feature};
 use wire::messages::controller_registration::{
     ControllerRegistrationRequest, ControllerRegistrationResponse,
 };
 use wire::messages::unregister_broker::{UnregisterBrokerRequest, UnregisterBrokerResponse};
 use wire::messages::unregister_controller::{UnregisterControllerRequest, UnregisterControllerResponse};
 use wire::records::metadata::{
-    BrokerEndpoint, BrokerFeature, BrokerRegistrationChangeRecord, ControllerEndpoint, ControllerFeature,
-    MetadataRecord, RegisterBrokerRecord, RegisterControllerRecord, UnregisterBrokerRecord,
-    UnregisterControllerRecord,
+    BrokerEndpoint, BrokerFeature, ControllerEndpoint, ControllerFeature, ProducerIdsRecord,
+    RegisterBrokerRecord, RegisterControllerRecord, UnregisterBrokerRecord, UnregisterControllerRecord,
 };
-use wire::{ErrorCode, Str};
 
-/// In a BrokerRegistrationChangeRecord.
-const FENCE: i8 = 1;
-const UNFENCE: i8 = -1;
+/// Producer ids per block.
+const PRODUCER_ID_BLOCK: i64 = 1000;
+/// Ids below this number are Kafka's own; a log directory never has one.
+const RESERVED_IDS: u128 = 100;
 
-/// The broker must be registered, with this epoch.
-pub(super) fn check_epoch(context: &Context<'_>, broker: i32, epoch: i64) -> Result<(), ErrorCode> {
-    match context.image.cluster.broker(broker) {
-        None => Err(ErrorCode::BrokerIdNotRegistered),
-        Some(registration) if registration.epoch != epoch => Err(ErrorCode::StaleBrokerEpoch),
-        Some(_) => Ok(()),
-    }
-}
-
-pub(super) fn register(
-    context: &Context<'_>,
-    soft: &mut Soft,
-    request: &BrokerRegistrationRequest,
-    out: &mut Vec<VersionedRecord>,
-) -> BrokerRegistrationResponse {
-    let broker = request.broker_id;
-    let existing = context.image.cluster.broker(broker);
-    let same = existing.filter(|known| known.incarnation_id == request.incarnation_id);
-    if let Err(error) = check_registration(context, soft, request) {
-        return BrokerRegistrationResponse {
-            error_code: error.code(),
-            ..BrokerRegistrationResponse::default()
-        };
-    }
-    // A repeated registration of the same process keeps its epoch and stays unfenced.
-    let broker_epoch = same.map_or(context.next_offset, |known| known.epoch);
-    let fenced = same.is_none_or(|known| known.fenced);
-    let record = RegisterBrokerRecord {
-        broker_id: broker,
-        is_migrating_zk_broker: false,
-        incarnation_id: request.incarnation_id,
-        broker_epoch,
-        end_points: request
-            .listeners
-            .iter()
-            .map(|listener| BrokerEndpoint {
-                name: listener.name.clone(),
-                host: listener.host.clone(),
-                port: listener.port,
-                security_protocol: listener.security_protocol,
-            })
-            .collect(),
-        features: request
-            .features
-            .iter()
-            .map(|feature| BrokerFeature {
-                name: feature.name.clone(),
-                min_supported_version: feature.min_supported_version,
-                max_supported_version: feature.max_supported_version,
-            })
-            .collect(),
-        rack: request.rack.clone(),
-        fenced,
-        in_controlled_shutdown: false,
-        log_dirs: request.log_dirs.clone(),
-        ..RegisterBrokerRecord::default()
-    };
-    let version = context.metadata_version().register_broker_record_version();
-    out.push(VersionedRecord { record: MetadataRecord::RegisterBroker(record), version });
-    if existing.is_some() && same.is_none() {
-        leadership::broker_left(context, broker, out);
-    }
-    if fenced {
-        soft.last_contact_ms.remove(&broker);
-    } else {
-        soft.last_contact_ms.insert(broker, context.now_ms);
-    }
-    BrokerRegistrationResponse { broker_epoch, ..BrokerRegistrationResponse::default() }
-}
-
-fn check_registration(
-    context: &Context<'_>,
-    soft: &Soft,
-    request: &BrokerRegistrationRequest,
-) -> Result<(), ErrorCode> {
-    if request.cluster_id != context.options.cluster_id {
-        return Err(ErrorCode::InconsistentClusterId);
-    }
-    if let Some(known) = context.image.cluster.broker(request.broker_id) {
-        let contact = soft.last_contact_ms.get(&request.broker_id);
-        let heard = contact.is_some_and(|at| context.now_ms - at < context.options.session_timeout_ms);
-        // DIVERGES: a node that is broker and controller in one process cannot have a twin that still holds its directories,
-        // so its own restart need not wait until the session of its former life has ended.
-        let own = request.broker_id == context.options.node_id;
-        if known.incarnation_id != request.incarnation_id && !known.fenced && heard && !own {
-            return Err(ErrorCode::DuplicateBrokerRegistration);
+impl Decider<'_> {
+    pub(super) fn register_broker(
+        &mut self,
+        request: &BrokerRegistrationRequest,
+        api_version: i16,
+    ) -> Result<BrokerRegistrationResponse, Refusal> {
+        if request.cluster_id != self.options.cluster_id {
+            let what = format!(
+                "Expected cluster ID {}, but got cluster ID {}",
+                self.options.cluster_id, request.cluster_id
+            );
+            return Err(Refusal::new(ErrorCode::InconsistentClusterId, what));
         }
-    }
-    for (name, level) in context.image.features.iter() {
-        let range = request.features.iter().find(|feature| feature.name == *name);
-        let supported = match range {
-            Some(range) => range.min_supported_version <= level && level <= range.max_supported_version,
-            None => name != METADATA_VERSION && Feature::named(name).is_none(),
-        };
-        if !supported {
-            return Err(ErrorCode::UnsupportedVersion);
+        let existing = self.image().cluster.broker(request.broker_id).cloned();
+        let same_incarnation =
+            existing.as_ref().is_some_and(|broker| broker.incarnation_id == request.incarnation_id);
+        self.check_duplicate(request, existing.as_ref(), same_incarnation)?;
+        if request.is_migrating_zk_broker {
+            let what = "Controller does not support registering ZK brokers.";
+            return Err(Refusal::new(ErrorCode::BrokerIdNotRegistered, what));
         }
-    }
-    Ok(())
-}
-
-pub(super) fn heartbeat(
-    context: &Context<'_>,
-    soft: &mut Soft,
-    request: &BrokerHeartbeatRequest,
-    out: &mut Vec<VersionedRecord>,
-) -> BrokerHeartbeatResponse {
-    let broker = request.broker_id;
-    if let Err(error) = check_epoch(context, broker, request.broker_epoch) {
-        return BrokerHeartbeatResponse { error_code: error.code(), ..BrokerHeartbeatResponse::default() };
-    }
-    let Some(known) = context.image.cluster.broker(broker) else { return BrokerHeartbeatResponse::default() };
-    let is_caught_up = request.current_metadata_offset >= known.epoch;
-    let mut answer = BrokerHeartbeatResponse {
-        is_caught_up,
-        is_fenced: known.fenced,
-        should_shut_down: false,
-        ..BrokerHeartbeatResponse::default()
-    };
-    if request.want_shut_down {
-        answer.should_shut_down = shut_down(context, known, out);
-    } else if known.fenced && !request.want_fence && is_caught_up {
-        change(context, known, out, |record| record.fenced = UNFENCE);
-        leadership::broker_returned(context, broker, out);
-        answer.is_fenced = false;
-    } else if !known.fenced && request.want_fence {
-        fence(context, soft, known, out);
-        answer.is_fenced = true;
-    }
-    if answer.is_fenced {
-        soft.last_contact_ms.remove(&broker);
-    } else {
-        soft.last_contact_ms.insert(broker, context.now_ms);
-    }
-    answer
-}
-
-/// Takes everything from a broker that wants to leave; true once it leads nothing any more.
-fn shut_down(context: &Context<'_>, known: &BrokerRegistration, out: &mut Vec<VersionedRecord>) -> bool {
-    if known.fenced {
-        return true;
-    }
-    if !known.in_controlled_shutdown {
-        change(context, known, out, |record| record.in_controlled_shutdown = 1);
-        leadership::broker_left(context, known.id, out);
-        return !leadership::leads_any(context, known.id);
-    }
-    !leadership::leads_any(context, known.id)
-}
-
-fn fence(context: &Context<'_>, soft: &mut Soft, known: &BrokerRegistration, out: &mut Vec<VersionedRecord>) {
-    change(context, known, out, |record| record.fenced = FENCE);
-    leadership::broker_left(context, known.id, out);
-    soft.last_contact_ms.remove(&known.id);
-}
-
-fn change(
-    context: &Context<'_>,
-    known: &BrokerRegistration,
-    out: &mut Vec<VersionedRecord>,
-    set: impl FnOnce(&mut BrokerRegistrationChangeRecord),
-) {
-    let mut record = BrokerRegistrationChangeRecord {
-        broker_id: known.id,
-        broker_epoch: known.epoch,
-        ..BrokerRegistrationChangeRecord::default()
-    };
-    set(&mut record);
-    let version = context.metadata_version().register_broker_record_version() - 1;
-    out.push(VersionedRecord { record: MetadataRecord::BrokerRegistrationChange(record), version });
-}
-
-/// Fences every broker that was silent for a session.
-pub(super) fn fence_silent(context: &Context<'_>, soft: &mut Soft, out: &mut Vec<VersionedRecord>) {
-    let oldest = context.now_ms - context.options.session_timeout_ms;
-    let silent: Vec<i32> =
-        soft.last_contact_ms.iter().filter(|(_, contact)| **contact <= oldest).map(|(id, _)| *id).collect();
-    for id in silent {
-        match context.image.cluster.broker(id) {
-            Some(known) if !known.fenced => fence(context, soft, known, out),
-            Some(_) | None => {
-                soft.last_contact_ms.remove(&id);
+        self.check_directories(request)?;
+        let features = self.check_features(request)?;
+        let mut record = RegisterBrokerRecord {
+            broker_id: request.broker_id,
+            is_migrating_zk_broker: false,
+            incarnation_id: request.incarnation_id,
+            end_points: request
+                .listeners
+                .iter()
+                .map(|listener| BrokerEndpoint {
+                    name: listener.name.clone(),
+                    host: listener.host.clone(),
+                    port: listener.port,
+                    security_protocol: listener.security_protocol,
+                })
+                .collect(),
+            features,
+            rack: request.rack.clone(),
+            fenced: true,
+            ..Default::default()
+        };
+        if self.metadata_version.has_directories() {
+            record.log_dirs = request.log_dirs.clone();
+        }
+        match existing {
+            Some(broker) if same_incarnation => {
+                record.fenced = broker.fenced;
+                record.in_controlled_shutdown = broker.in_controlled_shutdown;
+                record.broker_epoch = broker.epoch;
+            }
+            existing => {
+                let stored_epoch = existing.map_or(-2, |broker| broker.epoch);
+                let clean = api_version >= 3 && stored_epoch == request.previous_broker_epoch;
+                self.clean_up_after(request.broker_id, clean);
+                record.broker_epoch = self.at.next_offset;
+                self.soft.brokers.remove(&request.broker_id);
             }
         }
+        self.soft.registered(request.broker_id, record.fenced);
+        let broker_epoch = record.broker_epoch;
+        self.write(record, self.metadata_version.register_broker_record_version());
+        Ok(BrokerRegistrationResponse { broker_epoch, ..Default::default() })
     }
-}
 
-pub(super) fn unregister(
-    context: &Context<'_>,
-    soft: &mut Soft,
-    request: &UnregisterBrokerRequest,
-    out: &mut Vec<VersionedRecord>,
-) -> UnregisterBrokerResponse {
-    let Some(known) = context.image.cluster.broker(request.broker_id) else {
-        let error = ErrorCode::BrokerIdNotRegistered;
-        return UnregisterBrokerResponse {
-            error_code: error.code(),
-            error_message: Some(Str::from(format!(
-                "Broker ID {} is not currently registered",
-                request.broker_id
-            ))),
-            ..UnregisterBrokerResponse::default()
-        };
-    };
-    leadership::broker_left(context, known.id, out);
-    let record = UnregisterBrokerRecord { broker_id: known.id, broker_epoch: known.epoch };
-    out.push(VersionedRecord::v0(MetadataRecord::UnregisterBroker(record)));
-    soft.last_contact_ms.remove(&known.id);
-    UnregisterBrokerResponse::default()
-}
-
-pub(super) fn register_controller(
-    context: &Context<'_>,
-    request: &ControllerRegistrationRequest,
-    out: &mut Vec<VersionedRecord>,
-) -> ControllerRegistrationResponse {
-    if !context.metadata_version().has_controller_registration() {
-        return ControllerRegistrationResponse {
-            error_code: ErrorCode::UnsupportedVersion.code(),
-            ..ControllerRegistrationResponse::default()
-        };
+    fn check_duplicate(
+        &self,
+        request: &BrokerRegistrationRequest,
+        existing: Option<&Arc<BrokerRegistration>>,
+        same_incarnation: bool,
+    ) -> Result<(), Refusal> {
+        let Some(broker) = existing.filter(|_| !same_incarnation) else { return Ok(()) };
+        let (now_ms, timeout_ms) = (self.at.now_ms, self.options.session_timeout_ms);
+        if !self.soft.has_valid_session(request.broker_id, broker.epoch, now_ms, timeout_ms) {
+            return Ok(());
+        }
+        let what = "Another broker is registered with that broker id. If the broker was recently restarted this should \
+                    self-resolve once the heartbeat manager expires the broker's session.";
+        Err(Refusal::new(ErrorCode::DuplicateBrokerRegistration, what))
     }
-    out.push(VersionedRecord::v0(MetadataRecord::RegisterController(RegisterControllerRecord {
-        controller_id: request.controller_id,
-        incarnation_id: request.incarnation_id,
-        zk_migration_ready: request.zk_migration_ready,
-        end_points: request
-            .listeners
-            .iter()
-            .map(|listener| ControllerEndpoint {
-                name: listener.name.clone(),
-                host: listener.host.clone(),
-                port: listener.port,
-                security_protocol: listener.security_protocol,
-            })
-            .collect(),
-        features: request
-            .features
-            .iter()
-            .map(|feature| ControllerFeature {
-                name: feature.name.clone(),
-                min_supported_version: feature.min_supported_version,
-                max_supported_version: feature.max_supported_version,
-            })
-            .collect(),
-    })));
-    ControllerRegistrationResponse::default()
-}
 
-pub(super) fn unregister_controller(
-    context: &Context<'_>,
-    request: &UnregisterControllerRequest,
-    out: &mut Vec<VersionedRecord>,
-) -> UnregisterControllerResponse {
-    let known = context.image.cluster.controller(request.controller_id).is_some();
-    if !known || !context.metadata_version().has_controller_unregistration() {
-        let error = if known { ErrorCode::UnsupportedVersion } else { ErrorCode::InvalidRequest };
-        return UnregisterControllerResponse {
-            error_code: error.code(),
-            error_message: Some(Str::from(error.message())),
-            ..UnregisterControllerResponse::default()
-        };
+    fn check_directories(&self, request: &BrokerRegistrationRequest) -> Result<(), Refusal> {
+        let invalid = |what: String| Err(Refusal::new(ErrorCode::InvalidRegistration, what));
+        if !self.metadata_version.has_directories() {
+            return Ok(());
+        }
+        let directories = &request.log_dirs;
+        if directories.is_empty() {
+            return invalid("No directories specified in request".to_owned());
+        }
+        if directories.iter().any(|id| u128::from_be_bytes(id.0) < RESERVED_IDS) {
+            return invalid("Reserved directory ID in request".to_owned());
+        }
+        let mut sorted = directories.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        if sorted.len() != directories.len() {
+            return invalid("Duplicate directory ID in request".to_owned());
+        }
+        for directory in directories {
+            match self.image().cluster.broker_of_directory(*directory) {
+                Some(other) if other != request.broker_id => {
+                    return invalid(format!(
+                        "Broker {other} is already registered with directory {directory}"
+                    ));
+                }
+                Some(_) | None => {}
+            }
+        }
+        Ok(())
     }
-    let record = UnregisterControllerRecord { controller_id: request.controller_id };
-    out.push(VersionedRecord::v0(MetadataRecord::UnregisterController(record)));
-    UnregisterControllerResponse::default()
+
+    /// The broker supports every finalised feature, also those it does not mention.
+    fn check_features(&self, request: &BrokerRegistrationRequest) -> Result<Vec<BrokerFeature>, Refusal> {
+        let mut finalized: BTreeMap<&str, i16> =
+            self.image().features.iter().map(|(name, level)| (name.as_str(), level)).collect();
+        finalized.insert(crate::features::KRAFT_VERSION, self.at.kraft_version);
+        let check = |name: &str, range: VersionRange| {
+            let level = finalized.get(name).copied().unwrap_or(0);
+            if range.contains(level) {
+                return Ok(());
+            }
+            let what = format!(
+                "Unable to register because the broker does not support finalized version {level} of {name}. The broker wants \
+                 a version between {} and {}, inclusive.",
+                range.min, range.max
+            );
+            Err(Refusal::new(ErrorCode::UnsupportedVersion, what))
+        };
+        let range = |feature: &Feature| VersionRange {
+            min: feature.min_supported_version,
+            max: feature.max_supported_version,
+        };
+        for feature in &request.features {
+            check(&feature.name, range(feature))?;
+        }
+        if !request.features.iter().any(|feature| feature.name == METADATA_VERSION) {
+            let what = "Request features do not contain 'metadata.version'";
+            return Err(Refusal::new(ErrorCode::InvalidRegistration, what));
+        }
+        for name in
+            finalized.keys().filter(|name| !request.features.iter().any(|feature| feature.name == **name))
+        {
+            check(name, VersionRange { min: 0, max: 0 })?;
+        }
+        let feature = |feature: &Feature| BrokerFeature {
+            name: feature.name.clone(),
+            min_supported_version: feature.min_supported_version,
+            max_supported_version: feature.max_supported_version,
+        };
+        Ok(request.features.iter().map(feature).collect())
+    }
+
+    /// A new incarnation leads nothing and is in no ISR; after an unclean stop it is not even eligible.
+    fn clean_up_after(&mut self, broker_id: i32, clean: bool) {
+        if self.elr && !clean {
+            let change = BrokerChange { unclean_shutdown: Some(broker_id), ..Default::default() };
+            self.update_leaders(change, |partition| partition.isr.contains(&broker_id));
+            self.update_leaders(change, |partition| partition.elr.contains(&broker_id));
+        } else {
+            let change = BrokerChange { removed: Some(broker_id), ..Default::default() };
+            self.update_leaders(change, |partition| partition.isr.contains(&broker_id));
+        }
+    }
+
+    pub(super) fn unregister_broker(
+        &mut self,
+        request: &UnregisterBrokerRequest,
+    ) -> Result<UnregisterBrokerResponse, Refusal> {
+        let broker_id = request.broker_id;
+        let Some(broker) = self.image().cluster.broker(broker_id) else {
+            let what = format!("Broker ID {broker_id} is not currently registered");
+            return Err(Refusal::new(ErrorCode::BrokerIdNotRegistered, what));
+        };
+        let change = BrokerChange { removed: Some(broker_id), ..Default::default() };
+        self.update_leaders(change, |partition| partition.isr.contains(&broker_id));
+        self.update_leaders(change, |partition| partition.elr.contains(&broker_id));
+        self.write(UnregisterBrokerRecord { broker_id, broker_epoch: broker.epoch }, 0);
+        Ok(UnregisterBrokerResponse::default())
+    }
+
+    pub(super) fn register_controller(
+        &mut self,
+        request: &ControllerRegistrationRequest,
+    ) -> Result<ControllerRegistrationResponse, Refusal> {
+        if !self.metadata_version.has_controller_registration() {
+            let what = "The current MetadataVersion is too old to support controller registrations.";
+            return Err(Refusal::new(ErrorCode::UnsupportedVersion, what));
+        }
+        let endpoint = |listener: &wire::messages::controller_registration::Listener| ControllerEndpoint {
+            name: listener.name.clone(),
+            host: listener.host.clone(),
+            port: listener.port,
+            security_protocol: listener.security_protocol,
+        };
+        let feature = |feature: &wire::messages::controller_registration::Feature| ControllerFeature {
+            name: feature.name.clone(),
+            min_supported_version: feature.min_supported_version,
+            max_supported_version: feature.max_supported_version,
+        };
+        self.atomic = true;
+        let record = RegisterControllerRecord {
+            controller_id: request.controller_id,
+            incarnation_id: request.incarnation_id,
+            zk_migration_ready: false,
+            end_points: request.listeners.iter().map(endpoint).collect(),
+            features: request.features.iter().map(feature).collect(),
+        };
+        self.write(record, 0);
+        Ok(ControllerRegistrationResponse::default())
+    }
+
+    pub(super) fn unregister_controller(
+        &mut self,
+        request: &UnregisterControllerRequest,
+    ) -> Result<UnregisterControllerResponse, Refusal> {
+        let controller_id = request.controller_id;
+        if controller_id == self.options.node_id {
+            let what = "Controller cannot unregister itself while it is active.";
+            return Err(Refusal::new(ErrorCode::InvalidRequest, what));
+        }
+        if !self.metadata_version.has_controller_unregistration() {
+            let what = "The current MetadataVersion is too old to support controller unregistration.";
+            return Err(Refusal::new(ErrorCode::UnsupportedVersion, what));
+        }
+        if self.image().cluster.controller(controller_id).is_none() {
+            let what = format!("Controller ID {controller_id} is not currently registered.");
+            return Err(Refusal::new(ErrorCode::ControllerIdNotRegistered, what));
+        }
+        self.atomic = true;
+        self.write(UnregisterControllerRecord { controller_id }, 0);
+        Ok(UnregisterControllerResponse::default())
+    }
+
+    pub(super) fn allocate_producer_ids(
+        &mut self,
+        request: &AllocateProducerIdsRequest,
+    ) -> Result<AllocateProducerIdsResponse, Refusal> {
+        self.check_broker_epoch(request.broker_id, request.broker_epoch)?;
+        let first = self.image().next_producer_id.unwrap_or(0);
+        let Some(next_producer_id) = first.checked_add(PRODUCER_ID_BLOCK) else {
+            return Err(Refusal::silent(ErrorCode::UnknownServerError));
+        };
+        let (broker_id, broker_epoch) = (request.broker_id, request.broker_epoch);
+        self.write(ProducerIdsRecord { broker_id, broker_epoch, next_producer_id }, 0);
+        Ok(AllocateProducerIdsResponse {
+            producer_id_start: first,
+            producer_id_len: PRODUCER_ID_BLOCK as i32,
+            ..Default::default()
+        })
+    }
 }

@@ -96,9 +96,14 @@ impl Refusal {
         Refusal { error, message: Some(message.into()) }
     }
 
-    /// A refusal with the error's own words, as Kafka's exceptions have them when thrown without any.
+    /// A refusal with the error's own words.
     pub fn plain(error: ErrorCode) -> Self {
         Refusal { error, message: Some(error.message().to_owned()) }
+    }
+
+    /// A refusal without words: what Kafka sends for an exception thrown without a message of its own.
+    pub fn silent(error: ErrorCode) -> Self {
+        Refusal { error, message: None }
     }
 
     /// This node does not lead the quorum; the message is what Kafka says where the leader is unknown.

@@ -1,224 +1,323 @@
-//! Dynamic configurations: incremental changes (KIP-339) and the older replacement of everything. Owns how operations combine; what
-//! a value may be is the rules' business.
+//! AlterConfigs and IncrementalAlterConfigs (KIP-133, 226, 339): which configuration records a change deserves. What a key is
+//! and which values it takes is the rules' business; what eligible leader replicas forbid is here (KIP-966).
 
+use super::Decider;
 use super::command::Refusal;
-use super::decide::Context;
 use crate::image::{ConfigResource, ResourceConfigs, ResourceType, VersionedRecord};
 use std::collections::BTreeMap;
-use wire::messages::alter_configs::{
-    AlterConfigsRequest, AlterConfigsResourceResponse as ReplacedResource, AlterConfigsResponse,
-};
+use wire::messages::alter_configs::{self, AlterConfigsRequest, AlterConfigsResponse};
 use wire::messages::incremental_alter_configs::{
-    AlterConfigsResource, AlterConfigsResourceResponse, AlterableConfig, IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsResponse,
+    self, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
 };
-use wire::records::metadata::{ConfigRecord, MetadataRecord};
+use wire::records::metadata::{ClearElrRecord, ConfigRecord, MetadataRecord};
 use wire::{ErrorCode, Str};
 
-const SET: i8 = 0;
-const DELETE: i8 = 1;
-const APPEND: i8 = 2;
-const SUBTRACT: i8 = 3;
+const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
+/// The longest value, in UTF-16 units as Java counts them.
+const MAX_VALUE_LENGTH: usize = 32_767;
 
-pub(super) fn alter_incrementally(
-    context: &Context<'_>,
-    request: &IncrementalAlterConfigsRequest,
-    out: &mut Vec<VersionedRecord>,
-) -> IncrementalAlterConfigsResponse {
-    let mut responses = Vec::with_capacity(request.resources.len());
-    let mut seen: BTreeMap<(i8, &str), usize> = BTreeMap::new();
-    for resource in &request.resources {
-        *seen.entry((resource.resource_type, resource.resource_name.as_str())).or_insert(0) += 1;
-    }
-    for wanted in &request.resources {
-        let outcome = match seen.remove(&(wanted.resource_type, wanted.resource_name.as_str())) {
-            None => continue,
-            Some(2..) => Err(twice()),
-            Some(_) => combine(context, wanted),
-        };
-        let refusal = settle(outcome, request.validate_only, out);
-        responses.push(AlterConfigsResourceResponse {
-            error_code: refusal.as_ref().map_or(0, |refusal| refusal.error.code()),
-            error_message: refusal.as_ref().and_then(Refusal::text),
-            resource_type: wanted.resource_type,
-            resource_name: wanted.resource_name.clone(),
-        });
-    }
-    IncrementalAlterConfigsResponse { responses, ..IncrementalAlterConfigsResponse::default() }
+/// One change of one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    Set,
+    Delete,
+    Append,
+    Subtract,
 }
 
-pub(super) fn replace(
-    context: &Context<'_>,
-    request: &AlterConfigsRequest,
-    out: &mut Vec<VersionedRecord>,
-) -> AlterConfigsResponse {
-    let mut responses = Vec::with_capacity(request.resources.len());
-    let mut seen: BTreeMap<(i8, &str), usize> = BTreeMap::new();
-    for resource in &request.resources {
-        *seen.entry((resource.resource_type, resource.resource_name.as_str())).or_insert(0) += 1;
-    }
-    for wanted in &request.resources {
-        let outcome = match seen.remove(&(wanted.resource_type, wanted.resource_name.as_str())) {
-            None => continue,
-            Some(2..) => Err(twice()),
-            Some(_) => existing(context, wanted.resource_type, &wanted.resource_name).and_then(|resource| {
-                let mut after = ResourceConfigs::new();
-                for config in &wanted.configs {
-                    let value = config.value.clone().ok_or_else(|| null_value(&config.name))?;
-                    after.insert(config.name.clone(), value);
-                }
-                records(context, &resource, after)
-            }),
-        };
-        let refusal = settle(outcome, request.validate_only, out);
-        responses.push(ReplacedResource {
-            error_code: refusal.as_ref().map_or(0, |refusal| refusal.error.code()),
-            error_message: refusal.as_ref().and_then(Refusal::text),
-            resource_type: wanted.resource_type,
-            resource_name: wanted.resource_name.clone(),
-        });
-    }
-    AlterConfigsResponse { responses, ..AlterConfigsResponse::default() }
-}
-
-fn settle(
-    outcome: Result<Vec<VersionedRecord>, Refusal>,
-    validate_only: bool,
-    out: &mut Vec<VersionedRecord>,
-) -> Option<Refusal> {
-    match outcome {
-        Ok(records) => {
-            if !validate_only {
-                out.extend(records);
-            }
-            None
+impl Operation {
+    fn from_id(id: i8) -> Option<Operation> {
+        match id {
+            0 => Some(Operation::Set),
+            1 => Some(Operation::Delete),
+            2 => Some(Operation::Append),
+            3 => Some(Operation::Subtract),
+            _ => None,
         }
-        Err(refusal) => Some(refusal),
     }
 }
 
-fn twice() -> Refusal {
-    Refusal::new(ErrorCode::InvalidRequest, "Each resource must appear at most once.")
-}
+type Outcome = Result<Vec<VersionedRecord>, Refusal>;
 
-fn null_value(name: &str) -> Refusal {
-    Refusal::new(ErrorCode::InvalidRequest, format!("Null value not supported for : {name}"))
-}
-
-/// The resource, if it is of a kind that the controller configures, and there.
-fn existing(context: &Context<'_>, resource_type: i8, name: &Str) -> Result<ConfigResource, Refusal> {
-    let kind = match ResourceType::from_id(resource_type) {
-        Some(ResourceType::BrokerLogger) => {
-            return Err(Refusal::new(ErrorCode::InvalidRequest, "Unexpected resource type BROKER_LOGGER."));
+impl Decider<'_> {
+    pub(super) fn incremental_alter_configs(
+        &mut self,
+        request: &IncrementalAlterConfigsRequest,
+    ) -> IncrementalAlterConfigsResponse {
+        let named: Vec<(i8, &Str)> =
+            request.resources.iter().map(|r| (r.resource_type, &r.resource_name)).collect();
+        let mut responses = Vec::new();
+        for (resource, outcome) in self.for_each_resource(&named, |decider, index, resource| {
+            let changes = request.resources.get(index).map_or(&[][..], |r| &r.configs);
+            decider.change_incrementally(resource, changes)
+        }) {
+            responses.push(incremental_alter_configs::AlterConfigsResourceResponse {
+                error_code: outcome.as_ref().map_or(0, |refusal| refusal.error.code()),
+                error_message: outcome.as_ref().and_then(Refusal::text),
+                resource_type: resource.0,
+                resource_name: resource.1.clone(),
+            });
         }
-        Some(kind) => kind,
-        None => {
-            let what = format!(
-                "Unexpected resource type {}.",
-                if resource_type == 0 { "UNKNOWN".to_owned() } else { resource_type.to_string() }
-            );
-            return Err(Refusal::new(ErrorCode::InvalidRequest, what));
+        if request.validate_only {
+            self.records.clear();
         }
-    };
-    if kind == ResourceType::Topic && context.image.topics.by_name(name).is_none() {
-        let what = format!("The topic '{name}' does not exist.");
-        return Err(Refusal::new(ErrorCode::UnknownTopicOrPartition, what));
+        IncrementalAlterConfigsResponse { responses, ..Default::default() }
     }
-    Ok(ConfigResource { resource_type: kind, name: name.clone() })
-}
 
-fn combine(context: &Context<'_>, wanted: &AlterConfigsResource) -> Result<Vec<VersionedRecord>, Refusal> {
-    let resource = existing(context, wanted.resource_type, &wanted.resource_name)?;
-    let mut after = context.image.configs.of(&resource).clone();
-    let mut names: Vec<&str> = Vec::with_capacity(wanted.configs.len());
-    for config in &wanted.configs {
-        if names.contains(&config.name.as_str()) {
-            return Err(Refusal::new(ErrorCode::InvalidRequest, "Error due to duplicate config keys"));
+    pub(super) fn alter_configs(&mut self, request: &AlterConfigsRequest) -> AlterConfigsResponse {
+        let named: Vec<(i8, &Str)> =
+            request.resources.iter().map(|r| (r.resource_type, &r.resource_name)).collect();
+        let mut responses = Vec::new();
+        for (resource, outcome) in self.for_each_resource(&named, |decider, index, resource| {
+            let wanted = request.resources.get(index).map_or(&[][..], |r| &r.configs);
+            decider.replace_configs(resource, wanted)
+        }) {
+            responses.push(alter_configs::AlterConfigsResourceResponse {
+                error_code: outcome.as_ref().map_or(0, |refusal| refusal.error.code()),
+                error_message: outcome.as_ref().and_then(Refusal::text),
+                resource_type: resource.0,
+                resource_name: resource.1.clone(),
+            });
         }
-        names.push(config.name.as_str());
-        operate(context, &resource, &mut after, config)?;
+        if request.validate_only {
+            self.records.clear();
+        }
+        AlterConfigsResponse { responses, ..Default::default() }
     }
-    records(context, &resource, after)
-}
 
-fn operate(
-    context: &Context<'_>,
-    resource: &ConfigResource,
-    after: &mut ResourceConfigs,
-    config: &AlterableConfig,
-) -> Result<(), Refusal> {
-    if config.config_operation == DELETE {
-        after.remove(config.name.as_str());
-        return Ok(());
-    }
-    let value = config.value.clone().ok_or_else(|| null_value(&config.name))?;
-    match config.config_operation {
-        SET => {
-            after.insert(config.name.clone(), value);
-        }
-        operation @ (APPEND | SUBTRACT) => {
-            let word = if operation == APPEND { "APPEND" } else { "SUBTRACT" };
-            if !context.rules.is_list(resource.resource_type, &config.name) {
-                let what = format!("Can't {word} to key {} because its type is not LIST.", config.name);
-                return Err(Refusal::new(ErrorCode::InvalidConfig, what));
-            }
-            let inherited = || match resource.resource_type {
-                ResourceType::Topic => context.rules.topic_value(&config.name, after, &context.image.configs),
-                kind => context.rules.default_value(kind, &config.name),
+    /// Deals with each resource once; those of unknown types and those named twice are refused, before the others.
+    fn for_each_resource<'r>(
+        &mut self,
+        named: &[(i8, &'r Str)],
+        mut change: impl FnMut(&mut Self, usize, &ConfigResource) -> Outcome,
+    ) -> Vec<((i8, &'r Str), Option<Refusal>)> {
+        self.atomic = true;
+        let mut refused = Vec::new();
+        let mut done = Vec::new();
+        let mut records = Vec::new();
+        for (index, named_resource) in named.iter().enumerate() {
+            let Some(resource_type) = ResourceType::from_id(named_resource.0) else {
+                let what = format!("Unknown resource type {}.", named_resource.0);
+                refused.push((*named_resource, Some(Refusal::new(ErrorCode::UnsupportedVersion, what))));
+                continue;
             };
-            let current = after.get(config.name.as_str()).cloned().or_else(inherited).unwrap_or_default();
-            let changed =
-                if operation == APPEND { appended(&current, &value) } else { without(&current, &value) };
-            after.insert(config.name.clone(), Str::from(changed));
+            if named.iter().filter(|other| *other == named_resource).count() > 1 {
+                if !refused.iter().any(|(other, _)| other == named_resource) {
+                    refused.push((
+                        *named_resource,
+                        Some(Refusal::new(ErrorCode::InvalidRequest, "Duplicate resource.")),
+                    ));
+                }
+                continue;
+            }
+            let resource = ConfigResource::new(resource_type, named_resource.1.clone());
+            match change(self, index, &resource) {
+                Ok(changed) => {
+                    records.extend(changed);
+                    done.push((*named_resource, None));
+                }
+                Err(refusal) => done.push((*named_resource, Some(refusal))),
+            }
         }
-        other => {
-            let what = format!("Unknown operation type {other}.");
-            return Err(Refusal::new(ErrorCode::InvalidRequest, what));
+        let cleared = self.clear_elr_records(&records);
+        self.records.extend(records);
+        self.records.extend(cleared);
+        refused.into_iter().chain(done).collect()
+    }
+
+    fn change_incrementally(
+        &mut self,
+        resource: &ConfigResource,
+        changes: &[incremental_alter_configs::AlterableConfig],
+    ) -> Outcome {
+        // The last word on a key counts.
+        let changes: BTreeMap<&Str, (i8, Option<&Str>)> = changes
+            .iter()
+            .map(|change| (&change.name, (change.config_operation, change.value.as_ref())))
+            .collect();
+        let existing = self.image().configs.of(resource);
+        let mut records = Vec::new();
+        for (key, (operation, value)) in changes {
+            let current = existing.get(key.as_str());
+            let new = match Operation::from_id(operation) {
+                Some(Operation::Set) => value.cloned(),
+                Some(Operation::Delete) => None,
+                Some(operation @ (Operation::Append | Operation::Subtract)) => {
+                    Some(self.change_list(resource, key, operation, current, value)?)
+                }
+                None => {
+                    let what = format!("Unknown operation {operation} on key {key}.");
+                    return Err(Refusal::new(ErrorCode::InvalidRequest, what));
+                }
+            };
+            if current != new.as_ref() || resource.resource_type == ResourceType::Broker {
+                records.push(config_record(resource, key, new));
+            }
+        }
+        self.check_change(resource, &records, &[], false)?;
+        Ok(records)
+    }
+
+    fn change_list(
+        &self,
+        resource: &ConfigResource,
+        key: &Str,
+        operation: Operation,
+        current: Option<&Str>,
+        value: Option<&Str>,
+    ) -> Result<Str, Refusal> {
+        if !self.rules.is_list(resource.resource_type, key) {
+            let name = if operation == Operation::Append { "APPEND" } else { "SUBTRACT" };
+            let what = format!("Can't {name} to key {key} because its type is not LIST.");
+            return Err(Refusal::new(ErrorCode::InvalidConfig, what));
+        }
+        let default = || self.rules.default_value(resource.resource_type, key);
+        let current = current.cloned().or_else(default).unwrap_or_default();
+        let mut parts: Vec<&str> = current.split(',').filter(|part| !part.is_empty()).collect();
+        for part in value.map_or("", |value| value.as_str()).split(',') {
+            let at = parts.iter().position(|known| *known == part);
+            match (operation, at) {
+                (Operation::Append, None) => parts.push(part),
+                (Operation::Subtract, Some(at)) => {
+                    parts.remove(at);
+                }
+                _ => {}
+            }
+        }
+        Ok(Str::from(parts.join(",")))
+    }
+
+    fn replace_configs(
+        &mut self,
+        resource: &ConfigResource,
+        wanted: &[alter_configs::AlterableConfig],
+    ) -> Outcome {
+        let wanted: BTreeMap<&Str, Option<&Str>> =
+            wanted.iter().map(|config| (&config.name, config.value.as_ref())).collect();
+        let existing = self.image().configs.of(resource);
+        let differs = |(key, value): &(&&Str, &Option<&Str>)| {
+            existing.get(key.as_str()) != **value || resource.resource_type == ResourceType::Broker
+        };
+        let altered: Vec<VersionedRecord> = wanted
+            .iter()
+            .filter(differs)
+            .map(|(key, value)| config_record(resource, key, value.cloned()))
+            .collect();
+        let absent = existing.keys().filter(|key| !wanted.contains_key(key));
+        let deleted: Vec<VersionedRecord> = absent.map(|key| config_record(resource, key, None)).collect();
+        self.check_change(resource, &altered, &deleted, false)?;
+        Ok(altered.into_iter().chain(deleted).collect())
+    }
+
+    /// The configuration of a topic that is being created.
+    pub(super) fn records_of_new_configs(
+        &self,
+        resource: &ConfigResource,
+        configs: &ResourceConfigs,
+    ) -> Outcome {
+        if configs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut records: Vec<VersionedRecord> =
+            configs.iter().map(|(key, value)| config_record(resource, key, Some(value.clone()))).collect();
+        self.check_change(resource, &records, &[], true)?;
+        let cleared = self.clear_elr_records(&records);
+        records.extend(cleared);
+        Ok(records)
+    }
+
+    fn check_change(
+        &self,
+        resource: &ConfigResource,
+        altered: &[VersionedRecord],
+        deleted: &[VersionedRecord],
+        new_resource: bool,
+    ) -> Result<(), Refusal> {
+        let existing = self.image().configs.of(resource);
+        let mut configs = existing.clone();
+        for record in altered.iter().chain(deleted) {
+            let MetadataRecord::Config(record) = &record.record else { continue };
+            self.check_elr(resource, record)?;
+            match &record.value {
+                Some(value) if value.encode_utf16().count() > MAX_VALUE_LENGTH => {
+                    let what = "The configuration value cannot be added because it exceeds the maximum value size of 32767 bytes.";
+                    return Err(Refusal::new(ErrorCode::InvalidConfig, what));
+                }
+                Some(value) => configs.insert(record.name.clone(), value.clone()),
+                None => configs.remove(record.name.as_str()),
+            };
+        }
+        self.rules.validate(resource, &configs, existing)?;
+        if new_resource { Ok(()) } else { self.check_exists(resource) }
+    }
+
+    /// With eligible leader replicas, the minimum ISR must be the same for all brokers, or none could say who is eligible.
+    fn check_elr(&self, resource: &ConfigResource, record: &ConfigRecord) -> Result<(), Refusal> {
+        let invalid = |what: &str| Err(Refusal::new(ErrorCode::InvalidConfig, what));
+        let broker = resource.resource_type == ResourceType::Broker;
+        if self.elr && broker && record.name == MIN_INSYNC_REPLICAS {
+            if !resource.name.is_empty() {
+                return invalid("Broker-level min.insync.replicas cannot be altered while ELR is enabled.");
+            }
+            if record.value.is_none() {
+                return invalid("Cluster-level min.insync.replicas cannot be removed while ELR is enabled.");
+            }
+        }
+        if broker && record.name == "cordoned.log.dirs" && !self.metadata_version.has_cordoned_directories() {
+            return invalid(
+                "The cordoned.log.dirs configuration value cannot be set because it requires metadata.version >= 4.3-IV0",
+            );
+        }
+        Ok(())
+    }
+
+    fn check_exists(&self, resource: &ConfigResource) -> Result<(), Refusal> {
+        let image = self.image();
+        match resource.resource_type {
+            ResourceType::Topic if image.topics.by_name(&resource.name).is_none() => {
+                let what = format!("The topic '{}' does not exist.", resource.name);
+                Err(Refusal::new(ErrorCode::UnknownTopicOrPartition, what))
+            }
+            ResourceType::Broker if !resource.name.is_empty() => {
+                let Ok(id) = resource.name.parse::<i32>() else {
+                    let what = format!("Invalid broker name {}", resource.name);
+                    return Err(Refusal::new(ErrorCode::InvalidRequest, what));
+                };
+                let known = image.cluster.broker(id).is_some()
+                    || image.cluster.controller(id).is_some()
+                    || self.at.voter_ids.contains(&id);
+                let what =
+                    || Refusal::new(ErrorCode::BrokerIdNotRegistered, format!("No node with id {id} found."));
+                if known { Ok(()) } else { Err(what()) }
+            }
+            ResourceType::Topic
+            | ResourceType::Broker
+            | ResourceType::BrokerLogger
+            | ResourceType::ClientMetrics
+            | ResourceType::Group => Ok(()),
         }
     }
-    Ok(())
-}
 
-fn entries(list: &str) -> impl Iterator<Item = &str> {
-    list.split(',').map(str::trim).filter(|entry| !entry.is_empty())
-}
-
-fn appended(current: &str, more: &str) -> String {
-    let mut all: Vec<&str> = entries(current).collect();
-    for entry in entries(more) {
-        if !all.contains(&entry) {
-            all.push(entry);
-        }
+    /// Another minimum ISR makes what was eligible by the old one meaningless.
+    fn clear_elr_records(&self, records: &[VersionedRecord]) -> Vec<VersionedRecord> {
+        let cleared = |record: &VersionedRecord| match &record.record {
+            MetadataRecord::Config(config) if self.elr && config.name == MIN_INSYNC_REPLICAS => {
+                let of_topic = config.resource_type == ResourceType::Topic.id();
+                let topic_name = if of_topic { config.resource_name.clone() } else { Str::default() };
+                Some(VersionedRecord::v0(ClearElrRecord { topic_name }.into()))
+            }
+            _ => None,
+        };
+        records.iter().filter_map(cleared).collect()
     }
-    all.join(",")
 }
 
-fn without(current: &str, less: &str) -> String {
-    let gone: Vec<&str> = entries(less).collect();
-    entries(current).filter(|entry| !gone.contains(entry)).collect::<Vec<_>>().join(",")
-}
-
-/// What leads from the present configuration to the wanted one, if the rules allow that.
-fn records(
-    context: &Context<'_>,
-    resource: &ConfigResource,
-    after: ResourceConfigs,
-) -> Result<Vec<VersionedRecord>, Refusal> {
-    let before = context.image.configs.of(resource);
-    context.rules.validate(resource, &after, before)?;
-    let record = |name: &Str, value: Option<Str>| {
-        VersionedRecord::v0(MetadataRecord::Config(ConfigRecord {
-            resource_type: resource.resource_type.id(),
-            resource_name: resource.name.clone(),
-            name: name.clone(),
-            value,
-        }))
+pub(super) fn config_record(resource: &ConfigResource, key: &str, value: Option<Str>) -> VersionedRecord {
+    let record = ConfigRecord {
+        resource_type: resource.resource_type.id(),
+        resource_name: resource.name.clone(),
+        name: Str::from(key),
+        value,
     };
-    let removed =
-        before.keys().filter(|name| !after.contains_key(name.as_str())).map(|name| record(name, None));
-    let set = after
-        .iter()
-        .filter(|(name, value)| before.get(name.as_str()) != Some(value))
-        .map(|(name, value)| record(name, Some(value.clone())));
-    Ok(removed.chain(set).collect())
+    VersionedRecord::v0(record.into())
 }

@@ -1,110 +1,257 @@
-//! Who leads a partition and who is in sync when brokers come and go. Owns the rule of election and the record that says so.
-//!
-//! DIVERGES: the last member of an in-sync set stays in it when it is fenced, as Kafka does without KIP-966; the eligible leader
-//! replicas of a partition are kept as they are until replication between brokers decides them.
+//! Who leads which partition: elections when brokers come and go, on request (KIP-460), and by the controller's own checks of
+//! preferred and unclean leaders. Owns which partitions are looked at; how one changes is `partition_change.rs`'s.
 
-use super::decide::Context;
-use crate::image::{LeaderRecoveryState, NO_LEADER, PartitionImage, TopicImage, VersionedRecord};
-use std::collections::BTreeSet;
-use wire::Uuid;
-use wire::records::metadata::{MetadataRecord, PartitionChangeRecord};
+use super::Decider;
+use super::command::Refusal;
+use super::partition_change::{Election, PartitionChange};
+use crate::image::{PartitionImage, TopicImage};
+use std::sync::Arc;
+use wire::messages::elect_leaders::{
+    ElectLeadersRequest, ElectLeadersResponse, PartitionResult, ReplicaElectionResult,
+};
+use wire::{ErrorCode, Uuid};
 
-/// In a PartitionChangeRecord: the leader stays.
-pub(super) const NO_LEADER_CHANGE: i32 = -2;
-
-/// Which leader a change should look for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Election {
-    /// Keep the present leader if it may go on.
-    Online,
-    /// The first replica, if it may lead (KIP-460).
-    Preferred,
-    /// Anybody who is up, even outside the in-sync set.
-    Unclean,
+/// Why partitions are looked at: who comes, goes, or went without a clean goodbye.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct BrokerChange {
+    pub removed: Option<i32>,
+    pub added: Option<i32>,
+    pub unclean_shutdown: Option<i32>,
 }
 
-/// The partition `index` of a topic after `leaving` went away (or nobody, with `None`); no record if nothing changes.
-pub(super) fn change(
-    context: &Context<'_>,
-    topic_id: Uuid,
-    index: i32,
-    partition: &PartitionImage,
-    leaving: Option<i32>,
-    election: Election,
-) -> Option<VersionedRecord> {
-    let up = |id: &i32| Some(*id) != leaving && context.image.cluster.is_active(*id);
-    let remaining: Vec<i32> = partition.isr.iter().copied().filter(|id| Some(*id) != leaving).collect();
-    let mut isr = if remaining.is_empty() { partition.isr.clone() } else { remaining };
-    let stays = (election == Election::Online && isr.contains(&partition.leader) && up(&partition.leader))
-        .then_some(partition.leader);
-    let in_sync = || partition.replicas.iter().copied().find(|id| isr.contains(id) && up(id));
-    let unclean = || partition.replicas.iter().copied().find(|id| election == Election::Unclean && up(id));
-    let leader = stays.or_else(in_sync);
-    let (leader, is_unclean) = match leader {
-        Some(leader) => (leader, false),
-        None => unclean().map_or((NO_LEADER, false), |leader| (leader, true)),
+impl Decider<'_> {
+    /// Takes the leaving broker out of the ISRs of these partitions and elects leaders where that is needed.
+    pub(super) fn update_leaders(
+        &mut self,
+        change: BrokerChange,
+        concerns: impl Fn(&PartitionImage) -> bool,
+    ) {
+        let image = self.image();
+        for topic in image.topics.iter_by_id() {
+            for (index, partition) in topic.partitions.iter().filter(|(_, partition)| concerns(partition)) {
+                self.update_leader(change, topic, *index, partition);
+            }
+        }
+    }
+
+    pub(super) fn update_leader(
+        &mut self,
+        change: BrokerChange,
+        topic: &TopicImage,
+        index: i32,
+        partition: &PartitionImage,
+    ) {
+        let cluster = &self.image().cluster;
+        let leaves = |id: i32| change.removed == Some(id) || change.unclean_shutdown == Some(id);
+        let alive = |id: i32| !leaves(id) && (change.added == Some(id) || cluster.is_active(id));
+        let election =
+            if self.unclean_election_enabled(topic) { Election::Unclean } else { Election::Online };
+        let change_partition = |wish: &mut PartitionChange<'_>| {
+            wish.election = election;
+            wish.unclean_shutdown = change.unclean_shutdown;
+            wish.isr.retain(|id| !leaves(*id));
+        };
+        self.change_partition(topic, index, partition, &alive, change_partition);
+    }
+
+    /// Writes the record of a change, if it changes anything. True if it did.
+    pub(super) fn change_partition(
+        &mut self,
+        topic: &TopicImage,
+        index: i32,
+        partition: &PartitionImage,
+        alive: &dyn Fn(i32) -> bool,
+        wish: impl FnOnce(&mut PartitionChange<'_>),
+    ) -> bool {
+        let cluster = &self.image().cluster;
+        let online = |id: i32| {
+            let directory = partition.directory(id);
+            let has_it =
+                |directory| cluster.broker(id).is_some_and(|broker| broker.has_online_directory(directory));
+            alive(id) && directory.is_some_and(has_it)
+        };
+        let default_directory = |id: i32| self.default_directory(id);
+        let mut change = PartitionChange::new(
+            partition,
+            (topic.id, index),
+            &online,
+            self.metadata_version,
+            &default_directory,
+        );
+        change.min_isr = self.effective_min_isr(topic);
+        change.elr_enabled = self.elr;
+        wish(&mut change);
+        match change.into_record() {
+            Some(record) => {
+                self.write(record, self.metadata_version.partition_record_version());
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// `min.insync.replicas` of a topic, but never more than it has replicas.
+    fn effective_min_isr(&self, topic: &TopicImage) -> usize {
+        let configs = &self.image().configs;
+        let value = self.rules.topic_value("min.insync.replicas", configs.of_topic(&topic.name), configs);
+        let configured = value.and_then(|value| value.trim().parse().ok()).unwrap_or(1);
+        let replicas = topic.partition(0).map_or(usize::MAX, |partition| partition.replicas.len());
+        replicas.min(configured)
+    }
+
+    pub(super) fn unclean_election_enabled(&self, topic: &TopicImage) -> bool {
+        let configs = &self.image().configs;
+        let value =
+            self.rules.topic_value("unclean.leader.election.enable", configs.of_topic(&topic.name), configs);
+        value.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+    }
+
+    /// The broker leads some partition.
+    pub(super) fn has_leaderships(&self, broker_id: i32) -> bool {
+        let leads = |topic: &Arc<TopicImage>| {
+            topic.partitions.values().any(|partition| partition.leader == broker_id)
+        };
+        self.image().topics.iter_by_id().any(leads)
+    }
+
+    // ---- ElectLeaders ----
+
+    pub(super) fn elect_leaders(
+        &mut self,
+        request: &ElectLeadersRequest,
+    ) -> Result<ElectLeadersResponse, Refusal> {
+        let election = match request.election_type {
+            0 => Election::Preferred,
+            1 => Election::Unclean,
+            other => {
+                return Err(Refusal::new(
+                    ErrorCode::InvalidRequest,
+                    format!("Unknown election type {other}"),
+                ));
+            }
+        };
+        let mut response = ElectLeadersResponse::default();
+        let image = self.image();
+        match &request.topic_partitions {
+            None => {
+                for topic in image.topics.iter_by_name() {
+                    let outcomes = topic
+                        .partitions
+                        .keys()
+                        .map(|index| (*index, self.elect_leader(&topic.name, *index, election)));
+                    let needed = |outcome: &Result<(), Refusal>| {
+                        outcome
+                            .as_ref()
+                            .err()
+                            .is_none_or(|refusal| refusal.error != ErrorCode::ElectionNotNeeded)
+                    };
+                    let outcomes: Vec<_> = outcomes.filter(|(_, outcome)| needed(outcome)).collect();
+                    response.replica_election_results.push(election_result(&topic.name, outcomes));
+                }
+            }
+            Some(topics) => {
+                for topic in topics {
+                    let outcomes = topic
+                        .partitions
+                        .iter()
+                        .map(|index| (*index, self.elect_leader(&topic.topic, *index, election)));
+                    let outcomes = outcomes.collect();
+                    response.replica_election_results.push(election_result(&topic.topic, outcomes));
+                }
+            }
+        }
+        Ok(response)
+    }
+
+    fn elect_leader(&mut self, name: &str, index: i32, election: Election) -> Result<(), Refusal> {
+        let unknown = |what: String| Refusal::new(ErrorCode::UnknownTopicOrPartition, what);
+        let image = self.image();
+        let topic = image.topics.by_name(name).ok_or_else(|| unknown(format!("No such topic as {name}")))?;
+        let partition =
+            topic.partition(index).ok_or_else(|| unknown(format!("No such partition as {name}-{index}")))?;
+        let fine = match election {
+            Election::Preferred => partition.has_preferred_leader(),
+            Election::Unclean | Election::Online => partition.has_leader(),
+        };
+        if fine {
+            return Err(Refusal::plain(ErrorCode::ElectionNotNeeded));
+        }
+        let alive = |id: i32| image.cluster.is_active(id);
+        if self.change_partition(topic, index, partition, &alive, |change| change.election = election) {
+            return Ok(());
+        }
+        Err(Refusal::plain(match election {
+            Election::Preferred => ErrorCode::PreferredLeaderNotAvailable,
+            Election::Unclean | Election::Online => ErrorCode::EligibleLeadersNotAvailable,
+        }))
+    }
+
+    // ---- The controller's own checks ----
+
+    /// Gives partitions back to their preferred leaders, at most `limit` of them. True if there may be more.
+    pub(super) fn balance_leaders(&mut self, limit: usize) -> bool {
+        let image = self.image();
+        let alive = |id: i32| image.cluster.is_active(id);
+        for topic in image.topics.iter_by_id() {
+            for (index, partition) in topic.partitions.iter().filter(|(_, p)| !p.has_preferred_leader()) {
+                if self.records.len() >= limit {
+                    return true;
+                }
+                self.change_partition(topic, *index, partition, &alive, |change| {
+                    change.election = Election::Preferred
+                });
+            }
+        }
+        false
+    }
+
+    /// Elects leaders uncleanly where the topic allows it. True if there may be more.
+    pub(super) fn elect_unclean_leaders(&mut self, limit: usize) -> bool {
+        let image = self.image();
+        for topic in image.topics.iter_by_id() {
+            let offline: Vec<i32> = topic
+                .partitions
+                .iter()
+                .filter(|(_, partition)| !partition.has_leader())
+                .map(|(index, _)| *index)
+                .collect();
+            if offline.is_empty() || !self.unclean_election_enabled(topic) {
+                continue;
+            }
+            for index in offline {
+                if self.records.len() >= limit {
+                    return true;
+                }
+                // A partition without any live replica stays as it is.
+                let _ = self.elect_leader(&topic.name, index, Election::Unclean);
+            }
+        }
+        false
+    }
+
+    /// All partitions that have a replica in this directory.
+    pub(super) fn partitions_in_directory(&self, directory: Uuid) -> Vec<(Arc<TopicImage>, i32)> {
+        let mut found = Vec::new();
+        for topic in self.image().topics.iter_by_id() {
+            let there =
+                topic.partitions.iter().filter(|(_, partition)| partition.directories.contains(&directory));
+            found.extend(there.map(|(index, _)| (Arc::clone(topic), *index)));
+        }
+        found
+    }
+}
+
+fn election_result(topic: &wire::Str, outcomes: Vec<(i32, Result<(), Refusal>)>) -> ReplicaElectionResult {
+    let result = |(partition_id, outcome): (i32, Result<(), Refusal>)| {
+        let refusal = outcome.err();
+        PartitionResult {
+            partition_id,
+            error_code: refusal.as_ref().map_or(0, |refusal| refusal.error.code()),
+            error_message: refusal.as_ref().and_then(Refusal::text),
+        }
     };
-    if is_unclean {
-        isr = vec![leader];
+    ReplicaElectionResult {
+        topic: topic.clone(),
+        partition_result: outcomes.into_iter().map(result).collect(),
     }
-    let mut record =
-        PartitionChangeRecord { partition_id: index, topic_id, ..PartitionChangeRecord::default() };
-    if isr != partition.isr {
-        record.isr = Some(isr);
-    }
-    if leader != partition.leader {
-        record.leader = leader;
-    }
-    if is_unclean {
-        record.leader_recovery_state = LeaderRecoveryState::Recovering.id();
-    }
-    (record.isr.is_some() || record.leader != NO_LEADER_CHANGE).then(|| versioned(context, record))
-}
-
-/// A change record at the schema version of the cluster.
-pub(super) fn versioned(context: &Context<'_>, record: PartitionChangeRecord) -> VersionedRecord {
-    let version = context.metadata_version().partition_record_version();
-    VersionedRecord { record: MetadataRecord::PartitionChange(record), version }
-}
-
-/// A broker was fenced, is shutting down or is gone: it leads nothing and leaves every in-sync set that has somebody else.
-pub(super) fn broker_left(context: &Context<'_>, broker: i32, out: &mut Vec<VersionedRecord>) {
-    for_each_partition(context, |topic, index, partition| {
-        if partition.isr.contains(&broker) || partition.leader == broker {
-            out.extend(change(context, topic.id, index, partition, Some(broker), Election::Online));
-        }
-    });
-}
-
-/// A broker was unfenced: partitions without a leader that it can lead get it back. `image` still shows it fenced.
-pub(super) fn broker_returned(context: &Context<'_>, broker: i32, out: &mut Vec<VersionedRecord>) {
-    for_each_partition(context, |topic, index, partition| {
-        if !partition.has_leader() && partition.isr.contains(&broker) {
-            let record = PartitionChangeRecord {
-                partition_id: index,
-                topic_id: topic.id,
-                leader: broker,
-                ..PartitionChangeRecord::default()
-            };
-            out.push(versioned(context, record));
-        }
-    });
-}
-
-/// True if a broker leads anything.
-pub(super) fn leads_any(context: &Context<'_>, broker: i32) -> bool {
-    context.image.topics.iter_by_id().any(|topic| topic.partitions.values().any(|p| p.leader == broker))
-}
-
-fn for_each_partition(context: &Context<'_>, mut each: impl FnMut(&TopicImage, i32, &PartitionImage)) {
-    for topic in context.image.topics.iter_by_id() {
-        for (index, partition) in topic.partitions.iter() {
-            each(topic, *index, partition);
-        }
-    }
-}
-
-/// The brokers of `wanted` that may be in sync now: up, registered with this epoch where the caller knows it.
-pub(super) fn all_distinct(ids: &[i32]) -> bool {
-    ids.iter().collect::<BTreeSet<_>>().len() == ids.len()
 }

@@ -1,35 +1,37 @@
 //! The controller (KIP-500, 631): decides which records a command deserves. `decide` reads the pending image and cannot change
 //! it; what it remembers beside the image (heartbeats, timers) is soft state that dies with leadership.
 
-mod activation;
+mod bootstrap;
 mod brokers;
 mod command;
 mod configs;
-mod decide;
-mod feature_levels;
+mod directories;
+mod features;
+mod heartbeats;
+mod isr;
 mod leadership;
+mod partition_change;
 mod partitions;
+mod periodic;
 mod placement;
-mod producer_ids;
 mod refuse;
 mod rules;
-#[cfg(test)]
-pub(crate) mod rules_for_tests;
 mod soft;
 mod topics;
 
-#[cfg(test)]
-mod tests;
-
-pub use activation::{bootstrap_records, registration_records};
+pub use bootstrap::{bootstrap_records, bootstrap_snapshot};
 pub use command::{ControllerAnswer, ControllerCommand, Refusal};
-pub use decide::{Context, Decision, decide, next_deadline_ms, tick};
-pub use refuse::refuse;
 pub use rules::{ConfigRules, EffectiveConfig};
 pub use soft::Soft;
 pub use topics::check_topic_name;
 
-use wire::Str;
+use crate::features::MetadataVersion;
+use crate::image::{MetadataImage, VersionedRecord};
+use crate::raft::MAX_BATCH_RECORDS;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wire::records::metadata::MetadataRecord;
+use wire::{ErrorCode, Str};
 
 /// What a controller is configured with; the names of the keys in the comments.
 #[derive(Clone, Debug)]
@@ -48,4 +50,186 @@ pub struct ControllerOptions {
     pub leader_imbalance_check_interval_ms: Option<i64>,
     /// `unclean.leader.election.interval.ms`
     pub unclean_election_check_interval_ms: i64,
+}
+
+/// What a decision is based on beside the command and the soft state.
+#[derive(Clone, Copy)]
+pub struct Situation<'a> {
+    /// The pending image: everything appended, committed or not.
+    pub image: &'a MetadataImage,
+    /// At which offset each broker's registration lies in the log.
+    pub registration_offsets: &'a BTreeMap<i32, i64>,
+    pub now_ms: i64,
+    /// The offset that the first record of this decision will get.
+    pub next_offset: i64,
+    pub kraft_version: i16,
+    /// The quorum has no other voter.
+    pub only_voter: bool,
+    /// The ids of the voters.
+    pub voter_ids: &'a [i32],
+}
+
+/// What a command deserves.
+#[derive(Debug, Default)]
+pub struct Decision {
+    pub records: Vec<VersionedRecord>,
+    /// All records in one batch; otherwise as many batches as it takes.
+    pub atomic: bool,
+    /// `None` for what the controller does by itself.
+    pub answer: Option<ControllerAnswer>,
+    pub follow_up: Option<FollowUp>,
+}
+
+/// What is to be done once a decision is appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FollowUp {
+    /// The broker may go when all others have seen the metadata up to here.
+    NoteControlledShutdown { broker_id: i32 },
+    /// Before the append: raise kraft.version.
+    UpgradeKRaftVersion(i16),
+}
+
+/// The controller: its configuration and the rules of the configuration keys.
+pub struct Controller {
+    options: ControllerOptions,
+    rules: Arc<dyn ConfigRules>,
+}
+
+impl Controller {
+    /// A controller.
+    pub fn new(options: ControllerOptions, rules: Arc<dyn ConfigRules>) -> Self {
+        Controller { options, rules }
+    }
+
+    /// How it is configured.
+    pub fn options(&self) -> &ControllerOptions {
+        &self.options
+    }
+
+    /// Decides one command. The image is not changed; soft state may be, since an append can fail only as a fault.
+    pub fn decide(
+        &self,
+        at: Situation<'_>,
+        soft: &mut Soft,
+        command: &ControllerCommand,
+    ) -> Result<Decision, Refusal> {
+        let mut decider = self.decider(at, soft);
+        let bounded = !matches!(
+            command,
+            ControllerCommand::BrokerHeartbeat(_) | ControllerCommand::RegisterBroker { .. }
+        );
+        let answer = match command {
+            ControllerCommand::CreateTopics { request, describable } => {
+                ControllerAnswer::CreateTopics(decider.create_topics(request, describable.as_ref())?)
+            }
+            ControllerCommand::DeleteTopics(request) => {
+                ControllerAnswer::DeleteTopics(decider.delete_topics(request))
+            }
+            ControllerCommand::CreatePartitions(request) => {
+                ControllerAnswer::CreatePartitions(decider.create_partitions(request)?)
+            }
+            ControllerCommand::IncrementalAlterConfigs(request) => {
+                ControllerAnswer::IncrementalAlterConfigs(decider.incremental_alter_configs(request))
+            }
+            ControllerCommand::AlterConfigs(request) => {
+                ControllerAnswer::AlterConfigs(decider.alter_configs(request))
+            }
+            ControllerCommand::RegisterBroker { request, api_version } => {
+                ControllerAnswer::RegisterBroker(decider.register_broker(request, *api_version)?)
+            }
+            ControllerCommand::BrokerHeartbeat(request) => {
+                ControllerAnswer::BrokerHeartbeat(decider.broker_heartbeat(request)?)
+            }
+            ControllerCommand::UnregisterBroker(request) => {
+                ControllerAnswer::UnregisterBroker(decider.unregister_broker(request)?)
+            }
+            ControllerCommand::RegisterController(request) => {
+                ControllerAnswer::RegisterController(decider.register_controller(request)?)
+            }
+            ControllerCommand::UnregisterController(request) => {
+                ControllerAnswer::UnregisterController(decider.unregister_controller(request)?)
+            }
+            ControllerCommand::AllocateProducerIds(request) => {
+                ControllerAnswer::AllocateProducerIds(decider.allocate_producer_ids(request)?)
+            }
+            ControllerCommand::UpdateFeatures { request, api_version } => {
+                ControllerAnswer::UpdateFeatures(decider.update_features(request, *api_version))
+            }
+            ControllerCommand::AlterPartition { request, api_version } => {
+                ControllerAnswer::AlterPartition(decider.alter_partition(request, *api_version)?)
+            }
+            ControllerCommand::ElectLeaders(request) => {
+                ControllerAnswer::ElectLeaders(decider.elect_leaders(request)?)
+            }
+            ControllerCommand::AssignReplicasToDirs(request) => {
+                ControllerAnswer::AssignReplicasToDirs(decider.assign_replicas_to_dirs(request)?)
+            }
+        };
+        if bounded && decider.records.len() > MAX_BATCH_RECORDS {
+            return Err(Refusal::new(
+                ErrorCode::PolicyViolation,
+                "Unable to perform excessively large batch operation.",
+            ));
+        }
+        let Decider { records, atomic, follow_up, .. } = decider;
+        Ok(Decision { records, atomic, answer: Some(answer), follow_up })
+    }
+
+    fn decider<'a>(&'a self, at: Situation<'a>, soft: &'a mut Soft) -> Decider<'a> {
+        // Before the bootstrap records nothing is asked; the newest version is only a way to say so.
+        let metadata_version =
+            at.image.features.metadata_version().unwrap_or(MetadataVersion::LATEST_PRODUCTION);
+        let elr = at.image.features.elr_enabled();
+        let Controller { options, rules } = self;
+        Decider {
+            options,
+            rules: &**rules,
+            at,
+            soft,
+            metadata_version,
+            elr,
+            records: Vec::new(),
+            atomic: false,
+            follow_up: None,
+        }
+    }
+}
+
+/// One decision in the making.
+struct Decider<'a> {
+    options: &'a ControllerOptions,
+    rules: &'a dyn ConfigRules,
+    at: Situation<'a>,
+    soft: &'a mut Soft,
+    metadata_version: MetadataVersion,
+    /// Eligible leader replicas are tracked.
+    elr: bool,
+    records: Vec<VersionedRecord>,
+    atomic: bool,
+    follow_up: Option<FollowUp>,
+}
+
+impl<'a> Decider<'a> {
+    fn image(&self) -> &'a MetadataImage {
+        self.at.image
+    }
+
+    fn write(&mut self, record: impl Into<MetadataRecord>, version: i16) {
+        self.records.push(VersionedRecord { record: record.into(), version });
+    }
+
+    /// The broker says which incarnation it is; only the registered one may speak.
+    fn check_broker_epoch(&self, broker_id: i32, epoch: i64) -> Result<(), Refusal> {
+        match self.image().cluster.broker(broker_id) {
+            None => {
+                let what = format!("No broker registration found for broker id {broker_id}");
+                Err(Refusal::new(ErrorCode::StaleBrokerEpoch, what))
+            }
+            Some(broker) if broker.epoch != epoch => {
+                let what = format!("Expected broker epoch {}, but got broker epoch {epoch}", broker.epoch);
+                Err(Refusal::new(ErrorCode::StaleBrokerEpoch, what))
+            }
+            Some(_) => Ok(()),
+        }
+    }
 }

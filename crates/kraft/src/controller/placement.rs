@@ -1,100 +1,209 @@
-//! Where replicas go: striped over racks and brokers from a random start (KIP-36), brokers that are up before fenced ones. Pure
-//! but for the dice; knows nothing of topics.
+//! Which brokers get a new partition's replicas: striped over racks and brokers from a random start, so that leaders and
+//! replicas spread evenly; fenced brokers only as followers of last resort. Owns no policy about who may be used.
 
-use super::command::Refusal;
-use crate::image::{BrokerRegistration, MetadataImage};
 use crate::rng::Rng;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use wire::{ErrorCode, Str};
+use wire::Str;
 
-/// The usable brokers of one rack; those that are up first.
-struct Rack {
-    up: Vec<i32>,
-    fenced: Vec<i32>,
+/// A broker that may be used.
+#[derive(Clone, Debug)]
+pub(super) struct UsableBroker {
+    pub id: i32,
+    pub rack: Option<Str>,
+    pub fenced: bool,
 }
 
-/// Chooses `replication_factor` brokers for each of `partitions` partitions; the first of each leads.
+/// Replicas of `partitions` partitions, the leader first; or why they cannot be placed, in Kafka's words.
 pub(super) fn place(
-    image: &MetadataImage,
     rng: &mut Rng,
-    first_partition: i32,
-    partitions: i32,
+    brokers: &[UsableBroker],
+    partitions: usize,
     replication_factor: i16,
-) -> Result<Vec<Vec<i32>>, Refusal> {
-    let usable: Vec<&Arc<BrokerRegistration>> =
-        image.cluster.brokers().filter(|broker| !broker.in_controlled_shutdown).collect();
-    check(&usable, replication_factor)?;
-    let mut racks = racks_of(&usable, rng);
-    // Existing partitions are taken as placed by the same stripes, so that a topic that grows stays balanced.
-    let start = rng.below(usable.len() as u64) as usize + usize::try_from(first_partition).unwrap_or(0);
-    let many = usize::try_from(partitions).unwrap_or(0);
-    Ok((0..many)
-        .map(|n| stripe(&mut racks, start + n, usize::from(replication_factor.unsigned_abs())))
-        .collect())
-}
-
-fn check(usable: &[&Arc<BrokerRegistration>], replication_factor: i16) -> Result<(), Refusal> {
-    let refuse = |why: String| {
-        let what = format!("Unable to replicate the partition {replication_factor} time(s): {why}");
-        Err(Refusal::new(ErrorCode::InvalidReplicationFactor, what))
+) -> Result<Vec<Vec<i32>>, String> {
+    let Some(replicas) = usize::try_from(replication_factor).ok().filter(|count| *count > 0) else {
+        let what = "the replication factor must be positive.";
+        return Err(format!("Invalid replication factor {replication_factor}: {what}"));
     };
-    if usable.iter().all(|broker| broker.fenced) {
-        return refuse("All brokers are currently fenced.".to_owned());
-    }
-    if usable.len() < usize::from(replication_factor.unsigned_abs()) {
-        return refuse(format!(
-            "The target replication factor of {replication_factor} cannot be reached because only {} broker(s) are registered or some brokers have all their log directories cordoned.",
-            usable.len()
-        ));
-    }
-    if usable.iter().all(|broker| !broker.has_uncordoned_directory()) {
-        return refuse(
-            "All brokers are currently fenced or have all their log directories cordoned.".to_owned(),
+    if brokers.iter().all(|broker| broker.fenced) {
+        return Err(
+            "All brokers are currently fenced, or have all their log directories cordoned.".to_owned()
         );
     }
-    Ok(())
+    if replicas > brokers.len() {
+        return Err(format!(
+            "The target replication factor of {replication_factor} cannot be reached because only {} broker(s) are registered \
+             or some brokers have all their log directories cordoned.",
+            brokers.len()
+        ));
+    }
+    let mut racks = Racks::new(rng, brokers);
+    Ok((0..partitions).map(|_| racks.place(rng, replicas)).collect())
 }
 
-fn racks_of(usable: &[&Arc<BrokerRegistration>], rng: &mut Rng) -> Vec<Rack> {
-    let mut by_name: BTreeMap<Option<Str>, Rack> = BTreeMap::new();
-    for broker in usable.iter().filter(|broker| broker.has_uncordoned_directory()) {
-        let rack = by_name.entry(broker.rack.clone()).or_insert(Rack { up: Vec::new(), fenced: Vec::new() });
-        if broker.fenced { rack.fenced.push(broker.id) } else { rack.up.push(broker.id) }
-    }
-    let mut racks: Vec<Rack> = by_name.into_values().collect();
-    for rack in &mut racks {
-        rng.shuffle(&mut rack.up);
-        rng.shuffle(&mut rack.fenced);
-    }
-    racks
+/// A circle of brokers: each epoch starts one further.
+#[derive(Default)]
+struct Circle {
+    brokers: Vec<i32>,
+    index: usize,
+    offset: usize,
+    epoch: usize,
 }
 
-/// One partition: rack after rack, in each rack broker after broker; a fenced broker only when nobody who is up is left.
-fn stripe(racks: &mut [Rack], turn: usize, replicas: usize) -> Vec<i32> {
-    let mut chosen: Vec<i32> = Vec::with_capacity(replicas);
-    for fenced in [false, true] {
-        let mut depth = 0;
-        let deepest = racks.iter().map(|rack| rack.side(fenced).len()).max().unwrap_or(0);
-        while depth < deepest && chosen.len() < replicas {
-            for offset in 0..racks.len() {
-                let Some(rack) = racks.get((turn + offset) % racks.len()) else { continue };
-                let side = rack.side(fenced);
-                // One step along the rack per round over all racks, so that its brokers take turns.
-                let at = turn / racks.len() + depth;
-                let broker = (depth < side.len()).then(|| side.get(at % side.len())).flatten();
-                if let Some(broker) = broker.filter(|_| chosen.len() < replicas) {
-                    chosen.push(*broker);
-                }
-            }
-            depth += 1;
+impl Circle {
+    fn start(&mut self, rng: &mut Rng) {
+        self.brokers.sort_unstable();
+        self.offset = rng.below(self.brokers.len() as u64) as usize;
+    }
+
+    fn next(&mut self, epoch: usize) -> Option<i32> {
+        if self.brokers.is_empty() {
+            return None;
+        }
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            self.index = 0;
+            self.offset = (self.offset + 1) % self.brokers.len();
+        }
+        if self.index >= self.brokers.len() {
+            return None;
+        }
+        let broker = self.brokers.get((self.index + self.offset) % self.brokers.len()).copied();
+        self.index += 1;
+        broker
+    }
+}
+
+#[derive(Default)]
+struct Rack {
+    fenced: Circle,
+    unfenced: Circle,
+}
+
+/// All racks in a circle; brokers without a rack share one.
+struct Racks {
+    racks: Vec<Rack>,
+    unfenced_brokers: usize,
+    epoch: usize,
+    offset: usize,
+}
+
+impl Racks {
+    fn new(rng: &mut Rng, brokers: &[UsableBroker]) -> Self {
+        let mut racks: BTreeMap<Option<Str>, Rack> = BTreeMap::new();
+        for broker in brokers {
+            let rack = racks.entry(broker.rack.clone()).or_default();
+            let circle = if broker.fenced { &mut rack.fenced } else { &mut rack.unfenced };
+            circle.brokers.push(broker.id);
+        }
+        let mut racks: Vec<Rack> = racks.into_values().collect();
+        for rack in &mut racks {
+            rack.fenced.start(rng);
+            rack.unfenced.start(rng);
+        }
+        let offset = rng.below(racks.len() as u64) as usize;
+        Racks {
+            unfenced_brokers: brokers.iter().filter(|broker| !broker.fenced).count(),
+            racks,
+            epoch: 0,
+            offset,
         }
     }
-    chosen
+
+    /// One partition. There is an unfenced broker, and there are enough brokers.
+    fn place(&mut self, rng: &mut Rng, replicas: usize) -> Vec<i32> {
+        if self.epoch == self.unfenced_brokers && self.unfenced_brokers > 1 {
+            rng.shuffle(&mut self.racks);
+            for rack in &mut self.racks {
+                rng.shuffle(&mut rack.fenced.brokers);
+                rng.shuffle(&mut rack.unfenced.brokers);
+            }
+            self.epoch = 0;
+        }
+        if self.offset == self.racks.len() {
+            self.offset = 0;
+        }
+        let (epoch, count) = (self.epoch, self.racks.len());
+        let mut placed = Vec::with_capacity(replicas);
+        let mut leader_rack = self.offset;
+        loop {
+            if let Some(leader) = self.racks.get_mut(leader_rack).and_then(|rack| rack.unfenced.next(epoch)) {
+                placed.push(leader);
+                break;
+            }
+            leader_rack = (leader_rack + 1) % count;
+        }
+        // The leader's rack is passed over once, so that the second replica is elsewhere if there is an elsewhere.
+        let mut passed_over = Some(leader_rack);
+        let mut rack = self.offset;
+        while placed.len() < replicas {
+            if passed_over == Some(rack) {
+                passed_over = None;
+            } else if let Some(rack) = self.racks.get_mut(rack) {
+                let next = rack.unfenced.next(epoch).or_else(|| rack.fenced.next(epoch));
+                placed.extend(next);
+            }
+            rack = (rack + 1) % count;
+        }
+        self.epoch += 1;
+        self.offset += 1;
+        placed
+    }
 }
 
-impl Rack {
-    fn side(&self, fenced: bool) -> &[i32] {
-        if fenced { &self.fenced } else { &self.up }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn broker(id: i32, rack: Option<&str>, fenced: bool) -> UsableBroker {
+        UsableBroker { id, rack: rack.map(Str::from), fenced }
+    }
+
+    #[test]
+    fn replicas_are_distinct_and_leaders_are_spread() {
+        for seed in 0..50 {
+            let brokers: Vec<_> = (0..5).map(|id| broker(id, None, false)).collect();
+            let placed = place(&mut Rng::new(seed), &brokers, 100, 3).unwrap_or_default();
+            let mut leads = [0; 5];
+            for replicas in &placed {
+                assert_eq!(replicas.iter().collect::<BTreeSet<_>>().len(), 3);
+                leads[replicas[0] as usize] += 1;
+            }
+            assert_eq!(leads, [20; 5]);
+        }
+    }
+
+    #[test]
+    fn racks_are_covered_and_fenced_brokers_never_lead() {
+        let brokers = [
+            broker(0, Some("a"), false),
+            broker(1, Some("a"), false),
+            broker(2, Some("b"), true),
+            broker(3, Some("c"), false),
+        ];
+        let rack = |id: &i32| brokers.iter().find(|b| b.id == *id).and_then(|b| b.rack.clone());
+        for seed in 0..50 {
+            for replicas in place(&mut Rng::new(seed), &brokers, 20, 3).unwrap_or_default() {
+                assert_ne!(replicas[0], 2);
+                assert_eq!(replicas.iter().map(rack).collect::<BTreeSet<_>>().len(), 3, "{replicas:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_in_kafkas_words() {
+        let brokers = [broker(1, None, false)];
+        let refused = |brokers: &[UsableBroker], factor| {
+            place(&mut Rng::new(1), brokers, 1, factor).err().unwrap_or_default()
+        };
+        assert_eq!(
+            refused(&brokers, 2),
+            "The target replication factor of 2 cannot be reached because only 1 broker(s) are registered or some brokers \
+             have all their log directories cordoned."
+        );
+        assert_eq!(
+            refused(&[broker(1, None, true)], 1),
+            "All brokers are currently fenced, or have all their log directories cordoned."
+        );
     }
 }

@@ -1,145 +1,183 @@
-//! The answer to a command that nobody decided: this node does not lead, or stopped leading before the records were committed.
-//! Every item of the request hears it, as Kafka's clients expect.
+//! The answer to a command that was refused as a whole: Kafka's `getErrorResponse` of each request.
 
 use super::command::{ControllerAnswer, ControllerCommand, Refusal};
-use wire::ErrorCode;
-use wire::messages::alter_configs::{AlterConfigsResourceResponse, AlterConfigsResponse};
+use wire::messages::alter_configs::AlterConfigsResponse;
 use wire::messages::create_partitions::{CreatePartitionsResponse, CreatePartitionsTopicResult};
 use wire::messages::create_topics::{CreatableTopicResult, CreateTopicsResponse};
 use wire::messages::delete_topics::{DeletableTopicResult, DeleteTopicsResponse};
-use wire::messages::incremental_alter_configs as incremental;
+use wire::messages::elect_leaders::{ElectLeadersResponse, PartitionResult, ReplicaElectionResult};
+use wire::messages::incremental_alter_configs::IncrementalAlterConfigsResponse;
+use wire::messages::{
+    allocate_producer_ids, alter_configs, alter_partition, assign_replicas_to_dirs, broker_heartbeat,
+    broker_registration, controller_registration, incremental_alter_configs, unregister_broker,
+    unregister_controller, update_features,
+};
+use wire::{Str, Uuid};
 
-/// Refuses a whole command.
-pub fn refuse(command: &ControllerCommand, refusal: &Refusal) -> ControllerAnswer {
-    let mut answer = match command {
-        ControllerCommand::CreateTopics { request, .. } => {
-            let topic = |topic: &wire::messages::create_topics::CreatableTopic| CreatableTopicResult {
-                name: topic.name.clone(),
-                ..CreatableTopicResult::default()
-            };
-            let topics = request.topics.iter().map(topic).collect();
-            ControllerAnswer::CreateTopics(CreateTopicsResponse { topics, ..CreateTopicsResponse::default() })
-        }
-        ControllerCommand::DeleteTopics(request) => {
-            let by_state = request.topics.iter().map(|topic| (topic.name.clone(), topic.topic_id));
-            let by_name = request.topic_names.iter().map(|name| (Some(name.clone()), wire::Uuid::ZERO));
-            let result =
-                |(name, topic_id)| DeletableTopicResult { name, topic_id, ..DeletableTopicResult::default() };
-            let responses = by_state.chain(by_name).map(result).collect();
-            ControllerAnswer::DeleteTopics(DeleteTopicsResponse {
-                responses,
-                ..DeleteTopicsResponse::default()
-            })
-        }
-        ControllerCommand::CreatePartitions(request) => {
-            let result = |topic: &wire::messages::create_partitions::CreatePartitionsTopic| {
-                CreatePartitionsTopicResult {
-                    name: topic.name.clone(),
-                    ..CreatePartitionsTopicResult::default()
-                }
-            };
-            let results = request.topics.iter().map(result).collect();
-            ControllerAnswer::CreatePartitions(CreatePartitionsResponse {
-                results,
-                ..CreatePartitionsResponse::default()
-            })
-        }
-        ControllerCommand::IncrementalAlterConfigs(request) => {
-            let result =
-                |resource: &incremental::AlterConfigsResource| incremental::AlterConfigsResourceResponse {
-                    resource_type: resource.resource_type,
-                    resource_name: resource.resource_name.clone(),
-                    ..incremental::AlterConfigsResourceResponse::default()
+impl ControllerCommand {
+    /// The answer that says no to everything that was asked.
+    pub fn refused(&self, refusal: &Refusal) -> ControllerAnswer {
+        let error_code = refusal.error.code();
+        // Words that only repeat the error are not sent.
+        let message = refusal.text().filter(|text| *text != refusal.error.message());
+        match self {
+            ControllerCommand::CreateTopics { request, .. } => {
+                let names = request.topics.iter().map(|topic| &topic.name);
+                ControllerAnswer::CreateTopics(refused_topics(names, error_code, &message))
+            }
+            ControllerCommand::DeleteTopics(request) => {
+                let by_state = request.topics.iter().map(|topic| (topic.name.clone(), topic.topic_id));
+                let by_name = request.topic_names.iter().map(|name| (Some(name.clone()), Uuid::ZERO));
+                let result = |(name, topic_id)| DeletableTopicResult {
+                    name,
+                    topic_id,
+                    error_code,
+                    ..Default::default()
                 };
-            let responses = request.resources.iter().map(result).collect();
-            ControllerAnswer::IncrementalAlterConfigs(incremental::IncrementalAlterConfigsResponse {
-                responses,
-                ..incremental::IncrementalAlterConfigsResponse::default()
-            })
+                let responses = by_state.chain(by_name).map(result).collect();
+                ControllerAnswer::DeleteTopics(DeleteTopicsResponse { responses, ..Default::default() })
+            }
+            ControllerCommand::CreatePartitions(request) => {
+                let result = |topic: &wire::messages::create_partitions::CreatePartitionsTopic| {
+                    CreatePartitionsTopicResult {
+                        name: topic.name.clone(),
+                        error_code,
+                        error_message: message.clone(),
+                    }
+                };
+                let results = request.topics.iter().map(result).collect();
+                ControllerAnswer::CreatePartitions(CreatePartitionsResponse { results, ..Default::default() })
+            }
+            ControllerCommand::IncrementalAlterConfigs(request) => {
+                let result = |resource: &incremental_alter_configs::AlterConfigsResource| {
+                    incremental_alter_configs::AlterConfigsResourceResponse {
+                        error_code,
+                        error_message: message.clone(),
+                        resource_type: resource.resource_type,
+                        resource_name: resource.resource_name.clone(),
+                    }
+                };
+                let responses = request.resources.iter().map(result).collect();
+                let response = IncrementalAlterConfigsResponse { responses, ..Default::default() };
+                ControllerAnswer::IncrementalAlterConfigs(response)
+            }
+            ControllerCommand::AlterConfigs(request) => {
+                let result = |resource: &alter_configs::AlterConfigsResource| {
+                    alter_configs::AlterConfigsResourceResponse {
+                        error_code,
+                        error_message: message.clone(),
+                        resource_type: resource.resource_type,
+                        resource_name: resource.resource_name.clone(),
+                    }
+                };
+                let responses = request.resources.iter().map(result).collect();
+                ControllerAnswer::AlterConfigs(AlterConfigsResponse { responses, ..Default::default() })
+            }
+            ControllerCommand::ElectLeaders(request) => {
+                let result = |topic: &wire::messages::elect_leaders::TopicPartitions| ReplicaElectionResult {
+                    topic: topic.topic.clone(),
+                    partition_result: topic
+                        .partitions
+                        .iter()
+                        .map(|id| PartitionResult {
+                            partition_id: *id,
+                            error_code,
+                            error_message: message.clone(),
+                        })
+                        .collect(),
+                };
+                let replica_election_results =
+                    request.topic_partitions.iter().flatten().map(result).collect();
+                ControllerAnswer::ElectLeaders(ElectLeadersResponse {
+                    error_code,
+                    replica_election_results,
+                    ..Default::default()
+                })
+            }
+            ControllerCommand::UpdateFeatures { .. } => {
+                let response = update_features::UpdateFeaturesResponse {
+                    error_code,
+                    error_message: message,
+                    ..Default::default()
+                };
+                ControllerAnswer::UpdateFeatures(response)
+            }
+            other => other.refused_by_code(error_code, message),
         }
-        ControllerCommand::AlterConfigs(request) => {
-            let result = |resource: &wire::messages::alter_configs::AlterConfigsResource| {
-                AlterConfigsResourceResponse {
-                    resource_type: resource.resource_type,
-                    resource_name: resource.resource_name.clone(),
-                    ..AlterConfigsResourceResponse::default()
-                }
-            };
-            let responses = request.resources.iter().map(result).collect();
-            ControllerAnswer::AlterConfigs(AlterConfigsResponse {
-                responses,
-                ..AlterConfigsResponse::default()
-            })
+    }
+
+    /// Those whose answer is a code, with or without words.
+    fn refused_by_code(&self, error_code: i16, message: Option<Str>) -> ControllerAnswer {
+        match self {
+            ControllerCommand::RegisterBroker { .. } => {
+                ControllerAnswer::RegisterBroker(broker_registration::BrokerRegistrationResponse {
+                    error_code,
+                    ..Default::default()
+                })
+            }
+            ControllerCommand::BrokerHeartbeat(_) => {
+                ControllerAnswer::BrokerHeartbeat(broker_heartbeat::BrokerHeartbeatResponse {
+                    error_code,
+                    ..Default::default()
+                })
+            }
+            ControllerCommand::UnregisterBroker(_) => {
+                ControllerAnswer::UnregisterBroker(unregister_broker::UnregisterBrokerResponse {
+                    error_code,
+                    error_message: message,
+                    ..Default::default()
+                })
+            }
+            ControllerCommand::RegisterController(_) => ControllerAnswer::RegisterController(
+                controller_registration::ControllerRegistrationResponse {
+                    error_code,
+                    error_message: message,
+                    ..Default::default()
+                },
+            ),
+            ControllerCommand::UnregisterController(_) => {
+                ControllerAnswer::UnregisterController(unregister_controller::UnregisterControllerResponse {
+                    error_code,
+                    error_message: message,
+                    ..Default::default()
+                })
+            }
+            ControllerCommand::AllocateProducerIds(_) => {
+                ControllerAnswer::AllocateProducerIds(allocate_producer_ids::AllocateProducerIdsResponse {
+                    error_code,
+                    ..Default::default()
+                })
+            }
+            ControllerCommand::AlterPartition { .. } => {
+                ControllerAnswer::AlterPartition(alter_partition::AlterPartitionResponse {
+                    error_code,
+                    ..Default::default()
+                })
+            }
+            ControllerCommand::AssignReplicasToDirs(_) => ControllerAnswer::AssignReplicasToDirs(
+                assign_replicas_to_dirs::AssignReplicasToDirsResponse { error_code, ..Default::default() },
+            ),
+            ControllerCommand::CreateTopics { .. }
+            | ControllerCommand::DeleteTopics(_)
+            | ControllerCommand::CreatePartitions(_)
+            | ControllerCommand::IncrementalAlterConfigs(_)
+            | ControllerCommand::AlterConfigs(_)
+            | ControllerCommand::ElectLeaders(_)
+            | ControllerCommand::UpdateFeatures { .. } => unreachable!("answered by `refused`"),
         }
-        ControllerCommand::RegisterBroker { .. } => ControllerAnswer::RegisterBroker(Default::default()),
-        ControllerCommand::BrokerHeartbeat(_) => ControllerAnswer::BrokerHeartbeat(Default::default()),
-        ControllerCommand::UnregisterBroker(_) => ControllerAnswer::UnregisterBroker(Default::default()),
-        ControllerCommand::RegisterController(_) => ControllerAnswer::RegisterController(Default::default()),
-        ControllerCommand::UnregisterController(_) => {
-            ControllerAnswer::UnregisterController(Default::default())
-        }
-        ControllerCommand::AllocateProducerIds(_) => {
-            ControllerAnswer::AllocateProducerIds(Default::default())
-        }
-        ControllerCommand::UpdateFeatures { .. } => ControllerAnswer::UpdateFeatures(Default::default()),
-        ControllerCommand::AlterPartition { .. } => ControllerAnswer::AlterPartition(Default::default()),
-        ControllerCommand::ElectLeaders(_) => ControllerAnswer::ElectLeaders(Default::default()),
-        ControllerCommand::AssignReplicasToDirs(_) => {
-            ControllerAnswer::AssignReplicasToDirs(Default::default())
-        }
-    };
-    answer.set_refusal(refusal);
-    answer
+    }
 }
 
-impl ControllerAnswer {
-    /// The same answer after its records were lost with the term.
-    pub(crate) fn as_not_controller(mut self) -> ControllerAnswer {
-        self.set_refusal(&Refusal::not_controller());
-        self
-    }
-
-    fn set_refusal(&mut self, refusal: &Refusal) {
-        let (code, text): (i16, _) = (refusal.error.code(), refusal.text());
-        match self {
-            ControllerAnswer::CreateTopics(answer) => {
-                for topic in &mut answer.topics {
-                    (topic.error_code, topic.error_message) = (code, text.clone());
-                }
-            }
-            ControllerAnswer::DeleteTopics(answer) => {
-                for topic in &mut answer.responses {
-                    (topic.error_code, topic.error_message) = (code, text.clone());
-                }
-            }
-            ControllerAnswer::CreatePartitions(answer) => {
-                for topic in &mut answer.results {
-                    (topic.error_code, topic.error_message) = (code, text.clone());
-                }
-            }
-            ControllerAnswer::IncrementalAlterConfigs(answer) => {
-                for resource in &mut answer.responses {
-                    (resource.error_code, resource.error_message) = (code, text.clone());
-                }
-            }
-            ControllerAnswer::AlterConfigs(answer) => {
-                for resource in &mut answer.responses {
-                    (resource.error_code, resource.error_message) = (code, text.clone());
-                }
-            }
-            ControllerAnswer::RegisterBroker(answer) => answer.error_code = code,
-            ControllerAnswer::BrokerHeartbeat(answer) => answer.error_code = code,
-            ControllerAnswer::UnregisterBroker(answer) => answer.error_code = code,
-            ControllerAnswer::RegisterController(answer) => answer.error_code = code,
-            ControllerAnswer::UnregisterController(answer) => answer.error_code = code,
-            ControllerAnswer::AllocateProducerIds(answer) => answer.error_code = code,
-            ControllerAnswer::UpdateFeatures(answer) => {
-                (answer.error_code, answer.error_message) = (code, text);
-            }
-            ControllerAnswer::AlterPartition(answer) => answer.error_code = code,
-            ControllerAnswer::ElectLeaders(answer) => answer.error_code = code,
-            ControllerAnswer::AssignReplicasToDirs(answer) => answer.error_code = code,
-        }
-        debug_assert_ne!(code, ErrorCode::None.code());
-    }
+fn refused_topics<'a>(
+    names: impl Iterator<Item = &'a Str>,
+    error_code: i16,
+    message: &Option<Str>,
+) -> CreateTopicsResponse {
+    let result = |name: &Str| CreatableTopicResult {
+        name: name.clone(),
+        error_code,
+        error_message: message.clone(),
+        ..Default::default()
+    };
+    CreateTopicsResponse { topics: names.map(result).collect(), ..Default::default() }
 }

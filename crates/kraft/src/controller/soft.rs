@@ -1,36 +1,136 @@
-//! What the active controller remembers beside the image: when brokers were last heard, when it last wrote, its dice. Dies with
-//! leadership by design; nothing here may decide what a replay would have to know.
+//! What the active controller remembers and nobody else needs: when brokers last spoke, how far they have read, which are
+//! leaving, when its own chores are due. Dies with leadership, and is rebuilt from the image.
 
 use crate::image::MetadataImage;
 use crate::rng::Rng;
 use std::collections::BTreeMap;
-use wire::Uuid;
+use wire::records::metadata::MetadataRecord;
+use wire::{Uuid, Uuid as TopicId};
 
-/// Soft state of one term.
-#[derive(Clone, Debug)]
+/// Soft state of the active controller.
+#[derive(Debug)]
 pub struct Soft {
     pub(super) rng: Rng,
-    /// Last contact of every unfenced broker.
-    pub(super) last_contact_ms: BTreeMap<i32, i64>,
-    /// When records were last decided; idle time counts from here.
-    pub(super) last_write_ms: i64,
+    /// Registered brokers.
+    pub(super) brokers: BTreeMap<i32, Heartbeat>,
+    /// When each incarnation (id and epoch) last spoke; none before its first heartbeat.
+    contacts: BTreeMap<(i32, i64), i64>,
+    pub(super) next_noop_ms: i64,
+    pub(super) next_fence_check_ms: i64,
+    pub(super) next_balance_ms: i64,
+    pub(super) next_unclean_ms: i64,
+}
+
+/// What a broker's heartbeats have told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heartbeat {
+    pub fenced: bool,
+    /// How far it has read the metadata log; -1 before it said.
+    pub metadata_offset: i64,
+    /// Leaving: it may go when everybody has read up to here; -1 if it is not leaving.
+    pub controlled_shutdown_offset: i64,
+}
+
+impl Heartbeat {
+    pub(super) fn is_leaving(&self) -> bool {
+        self.controlled_shutdown_offset >= 0
+    }
 }
 
 impl Soft {
-    /// A new term: every unfenced broker is given a full session, as if it had just been heard.
-    pub fn activate(image: &MetadataImage, now_ms: i64, seed: u64) -> Soft {
-        let unfenced = image.cluster.brokers().filter(|broker| !broker.fenced);
-        Soft {
+    /// Takes over: unfenced brokers get a whole session to find the new controller.
+    pub fn activate(image: &MetadataImage, seed: u64, now_ms: i64) -> Self {
+        let mut soft = Soft {
             rng: Rng::new(seed),
-            last_contact_ms: unfenced.map(|broker| (broker.id, now_ms)).collect(),
-            last_write_ms: now_ms,
+            brokers: BTreeMap::new(),
+            contacts: BTreeMap::new(),
+            next_noop_ms: now_ms,
+            next_fence_check_ms: now_ms,
+            next_balance_ms: now_ms,
+            next_unclean_ms: now_ms,
+        };
+        for broker in image.cluster.brokers() {
+            soft.registered(broker.id, broker.fenced);
+            if !broker.fenced {
+                soft.contacted(broker.id, broker.epoch, now_ms);
+            }
+        }
+        soft
+    }
+
+    /// A record of a decision has been applied to the pending image, given after the change.
+    pub fn observe(&mut self, image: &MetadataImage, record: &MetadataRecord) {
+        match record {
+            MetadataRecord::RegisterBroker(record) => {
+                self.brokers.remove(&record.broker_id);
+                self.registered(record.broker_id, record.fenced);
+            }
+            MetadataRecord::UnregisterBroker(record) => {
+                self.brokers.remove(&record.broker_id);
+            }
+            MetadataRecord::BrokerRegistrationChange(record) => {
+                if let Some(broker) = image.cluster.broker(record.broker_id) {
+                    self.registered(record.broker_id, broker.fenced);
+                }
+            }
+            _ => {}
         }
     }
 
-    /// A fresh id that is none of the reserved ones.
-    pub(super) fn new_uuid(&mut self) -> Uuid {
+    /// A decision with this last offset put the broker into controlled shutdown, or found it there.
+    pub fn note_controlled_shutdown(&mut self, broker_id: i32, offset: i64) {
+        if let Some(broker) = self.brokers.get_mut(&broker_id)
+            && broker.controlled_shutdown_offset < 0
+        {
+            broker.controlled_shutdown_offset = offset;
+        }
+    }
+
+    pub(super) fn registered(&mut self, broker_id: i32, fenced: bool) {
+        let known = self.brokers.get(&broker_id);
+        let metadata_offset =
+            known.filter(|broker| broker.fenced != fenced).map_or(-1, |broker| broker.metadata_offset);
+        self.touched(broker_id, fenced, metadata_offset);
+    }
+
+    pub(super) fn touched(&mut self, broker_id: i32, fenced: bool, metadata_offset: i64) {
+        let nothing = Heartbeat { fenced, metadata_offset: -1, controlled_shutdown_offset: -1 };
+        let broker = self.brokers.entry(broker_id).or_insert(nothing);
+        broker.fenced = fenced;
+        broker.metadata_offset = metadata_offset;
+        if fenced {
+            broker.controlled_shutdown_offset = -1;
+        }
+    }
+
+    /// The offset that all brokers which are neither fenced nor leaving have read up to.
+    pub(super) fn lowest_active_offset(&self) -> i64 {
+        let active = self.brokers.values().filter(|broker| !broker.fenced && !broker.is_leaving());
+        active.map(|broker| broker.metadata_offset).min().unwrap_or(i64::MAX)
+    }
+
+    pub(super) fn contacted(&mut self, broker_id: i32, epoch: i64, now_ms: i64) {
+        self.contacts.insert((broker_id, epoch), now_ms);
+    }
+
+    /// The incarnation has spoken, and not too long ago.
+    pub(super) fn has_valid_session(&self, broker_id: i32, epoch: i64, now_ms: i64, timeout_ms: i64) -> bool {
+        self.contacts.get(&(broker_id, epoch)).is_some_and(|last_ms| now_ms <= last_ms + timeout_ms)
+    }
+
+    /// An incarnation that has been silent for too long; it is forgotten here.
+    pub(super) fn take_expired(&mut self, now_ms: i64, timeout_ms: i64) -> Option<(i32, i64)> {
+        let expired =
+            self.contacts.iter().find(|(_, last_ms)| **last_ms + timeout_ms < now_ms).map(|(key, _)| *key)?;
+        self.contacts.remove(&expired);
+        Some(expired)
+    }
+
+    /// A fresh topic or other id, as random as the seed.
+    pub(super) fn fresh_id(&mut self) -> TopicId {
         loop {
-            if let Some(id) = Uuid::from_random(u128::from_be_bytes(self.rng.uuid_bytes())) {
+            let bits = (u128::from(self.rng.next_u64()) << 64) | u128::from(self.rng.next_u64());
+            if let Some(id) = Uuid::from_random(bits) {
                 return id;
             }
         }

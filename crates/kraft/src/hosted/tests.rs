@@ -1,108 +1,352 @@
-//! A quorum of one: it leads at once, commits by its own flush, and comes back with what it committed.
+//! The whole quorum of one over a disk in memory: first boot as Kafka's, answers after the flush, power cuts, snapshots, and
+//! taking over what Kafka wrote.
 
 use super::*;
-use crate::controller::rules_for_tests::OneKey;
-use crate::features::MetadataVersion;
-use crate::raft::{MemoryLog, SharedLog, VoterSet};
-use std::collections::BTreeSet;
-use wire::Str;
-use wire::messages::create_topics::{CreatableReplicaAssignment, CreatableTopic, CreateTopicsRequest};
+use crate::controller::{ControllerAnswer, ControllerCommand, bootstrap_snapshot};
+use crate::image::{ConfigResource, MetadataImage};
+use crate::raft::control::data_records;
+use crate::raft::{MemoryLog, OffsetAndEpoch, SharedLog, VoterNode, VoterSet};
+use crate::testing::{One, id, quorum_options, raft_options};
+use bytes::Bytes;
+use wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
+use wire::record_batch::RecordBatch;
+use wire::{ErrorCode, Str};
 
-fn options() -> QuorumOptions {
-    let listener = Str::from("CONTROLLER");
-    QuorumOptions {
-        raft: RaftOptions {
-            node_id: 1,
-            directory_id: Uuid::from_halves(7, 7),
-            cluster_id: Str::from("cluster"),
-            listener_name: listener.clone(),
-            local_endpoints: BTreeMap::from([(listener.clone(), (Str::from("localhost"), 9093))]),
-            fixed_voters: VoterSet::fixed(&listener, [(1, Str::from("localhost"), 9093)]),
-            bootstrap_servers: Vec::new(),
-            election_timeout_ms: 1000,
-            fetch_timeout_ms: 2000,
-            election_backoff_max_ms: 1000,
-            request_timeout_ms: 2000,
-            retry_backoff_ms: 20,
-        },
-        controller: Some(ControllerOptions {
-            node_id: 1,
-            cluster_id: Str::from("cluster"),
-            default_replication_factor: 1,
-            default_num_partitions: 1,
-            session_timeout_ms: 9000,
-            max_idle_interval_ms: 500,
-            leader_imbalance_check_interval_ms: None,
-            unclean_election_check_interval_ms: 300_000,
-        }),
-        snapshots: SnapshotPolicy {
-            max_bytes_between: 2000,
-            max_interval_ms: 0,
-            retention_bytes: -1,
-            retention_ms: -1,
-        },
-        bootstrap: Vec::new(),
-        seed: 5,
-    }
+const NOW: i64 = 1_795_234_681_413;
+
+fn open(log: SharedLog) -> One {
+    One::open(log, NOW).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn open(log: &SharedLog) -> MetadataQuorum {
-    MetadataQuorum::open(options(), Box::new(log.clone()), Arc::new(OneKey), 0).unwrap()
-}
-
-/// Asks for a topic that no broker can carry: an answer without records.
-fn impossible_topic() -> ControllerCommand {
-    let assignment = CreatableReplicaAssignment { partition_index: 0, broker_ids: vec![4] };
+fn create(name: &str, partitions: i32) -> ControllerCommand {
     let topic = CreatableTopic {
-        name: Str::from("t"),
-        num_partitions: -1,
-        replication_factor: -1,
-        assignments: vec![assignment],
-        ..CreatableTopic::default()
+        name: Str::from(name),
+        num_partitions: partitions,
+        replication_factor: 1,
+        ..Default::default()
     };
-    let request = CreateTopicsRequest { topics: vec![topic], ..CreateTopicsRequest::default() };
-    ControllerCommand::CreateTopics { request, describable: Some(BTreeSet::new()) }
+    let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
+    ControllerCommand::CreateTopics { request, describable: None }
 }
 
-#[test]
-fn the_first_turn_bootstraps_and_an_answer_without_records_leaves_at_once() {
-    let log = SharedLog::new(MemoryLog::new());
-    let mut quorum = open(&log);
-    quorum.propose(0, 1, impossible_topic());
-    let turn = quorum.turn(0).unwrap();
-    match turn.answers.as_slice() {
-        [(1, ControllerAnswer::CreateTopics(response))] => {
-            assert_eq!(response.topics[0].error_code, wire::ErrorCode::NotController.code());
-        }
-        other => panic!("{other:?}"),
-    }
-    let image = turn.image.unwrap();
-    assert_eq!(image.features.metadata_version(), Some(MetadataVersion::LATEST_PRODUCTION));
-    assert!(image.cluster.controller(1).is_some());
-    quorum.propose(1, 2, impossible_topic());
-    let turn = quorum.turn(1).unwrap();
-    match turn.answers.as_slice() {
-        [(2, ControllerAnswer::CreateTopics(response))] => {
-            assert_eq!(response.topics[0].error_code, wire::ErrorCode::InvalidReplicaAssignment.code());
+fn error_of(answer: &ControllerAnswer) -> i16 {
+    match answer {
+        ControllerAnswer::CreateTopics(response) => {
+            response.topics.first().map_or(-1, |topic| topic.error_code)
         }
         other => panic!("{other:?}"),
     }
 }
 
+/// Batches as text: base offset, count, control or the names of the records.
+fn batches(content: Bytes) -> Vec<String> {
+    let describe = |batch: RecordBatch| {
+        let kinds: Vec<String> = if batch.is_control() {
+            let control = batch.control_records().unwrap_or_default();
+            control.iter().map(|record| format!("{:?}", record.kind)).collect()
+        } else {
+            let values = data_records(&batch).unwrap_or_default();
+            let name = |value: Bytes| {
+                VersionedRecord::decode(value).map(|r| format!("{}/{}", r.record.name(), r.version))
+            };
+            values
+                .into_iter()
+                .map(|(_, value)| name(value).unwrap_or_else(|error| error.to_string()))
+                .collect()
+        };
+        format!("{} epoch {} {}", batch.base_offset, batch.partition_leader_epoch, kinds.join(" "))
+    };
+    RecordBatch::split(content).unwrap_or_default().into_iter().map(describe).collect()
+}
+
 #[test]
-fn what_was_committed_is_there_after_a_power_cut_with_and_without_snapshots() {
-    let log = SharedLog::new(MemoryLog::new());
-    let mut quorum = open(&log);
-    for now_ms in (0..60_000).step_by(500) {
-        quorum.turn(now_ms).unwrap();
+fn first_boot_writes_what_kafka_writes_with_one_flush() {
+    let mut one = open(SharedLog::default());
+    assert_eq!(one.quorum.status().high_watermark, -1);
+    let turn = one.turn();
+    assert!(turn.image.is_some());
+    let disk = one.log.get();
+    assert_eq!(
+        batches(disk.content()),
+        [
+            "0 epoch 1 LeaderChange",
+            "1 epoch 1 BeginTransactionRecord/0 FeatureLevelRecord/0 FeatureLevelRecord/0 FeatureLevelRecord/0 \
+             FeatureLevelRecord/0 FeatureLevelRecord/0 FeatureLevelRecord/0 ConfigRecord/0 EndTransactionRecord/0",
+            "10 epoch 1 RegisterControllerRecord/0",
+        ]
+    );
+    assert_eq!((disk.flushes, disk.quorum_state_writes), (1, 1));
+}
+
+/// The same first records, byte for byte, as a Kafka 4.4 formatted with `--standalone` wrote them.
+#[test]
+fn first_boot_equals_kafkas_bytes() {
+    let kafka = Bytes::from_static(include_bytes!("../../testdata/kafka-4.4/metadata.log"));
+    let bootstrap = Bytes::from_static(include_bytes!("../../testdata/kafka-4.4/0-0.checkpoint"));
+    let kafkas = RecordBatch::split(kafka).unwrap_or_default();
+    let log = SharedLog::new(MemoryLog::new().with_snapshot(OffsetAndEpoch::BOOTSTRAP, bootstrap));
+    let mut options = quorum_options(1, &[], 7);
+    options.raft.directory_id = "142Ys3ehS6ua3xAZlqtmag".parse().unwrap_or_default();
+    let listener = Str::from("CONTROLLER");
+    options.raft.local_endpoints = [(listener, (Str::from("127.0.0.1"), 19303))].into();
+    let opened_ms = kafkas.first().map_or(0, |batch| batch.base_timestamp);
+    let mut one = One::open_with(log, opened_ms, options).unwrap_or_else(|error| panic!("{error}"));
+    one.turn();
+    let ours = RecordBatch::split(one.log.get().content()).unwrap_or_default();
+    assert_eq!(ours.first().map(RecordBatch::bytes), kafkas.first().map(RecordBatch::bytes));
+    let payloads = |batches: &[RecordBatch]| batches.get(1).map(|batch| batch.payload());
+    assert_eq!(payloads(&ours), payloads(&kafkas));
+}
+
+#[test]
+fn the_bootstrap_snapshot_equals_what_kafkas_format_writes() {
+    let kafka = Bytes::from_static(include_bytes!("../../testdata/kafka-4.4/0-0.checkpoint"));
+    let (replayed, records) = Replayed::from_latest_snapshot(
+        &MemoryLog::new().with_snapshot(OffsetAndEpoch::BOOTSTRAP, kafka.clone()),
+    )
+    .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(replayed.next_offset, 0);
+    let mut expected = records.clone();
+    let scram = expected.pop();
+    assert_eq!(bootstrap_records(MetadataVersion::LATEST_PRODUCTION, &BTreeMap::new()), expected);
+    expected.extend(scram);
+    let options = raft_options(1, &[]);
+    let mut voter = VoterNode {
+        key: crate::raft::ReplicaKey { id: 1, directory_id: "142Ys3ehS6ua3xAZlqtmag".parse().ok() },
+        endpoints: options.local_endpoints,
+        kraft_versions: crate::features::VersionRange { min: 0, max: 1 },
+    };
+    voter.endpoints = [(Str::from("CONTROLLER"), (Str::from("127.0.0.1"), 19303))].into();
+    let ours = bootstrap_snapshot(&expected, Some(VoterSet::only(voter)), NOW);
+    let payloads = |content| {
+        RecordBatch::split(content).unwrap_or_default().iter().map(RecordBatch::payload).collect::<Vec<_>>()
+    };
+    let (ours, kafkas) = (payloads(ours), payloads(kafka));
+    assert_eq!(ours.len(), kafkas.len());
+    // The header holds a time; everything after it is equal.
+    assert_eq!(ours[1..], kafkas[1..]);
+}
+
+#[test]
+fn answers_wait_for_the_flush_and_survive_a_power_cut() {
+    let mut one = open(SharedLog::default());
+    one.turn();
+    one.add_broker(1, None);
+    one.quorum.propose(NOW, 900, create("a", 3));
+    assert_eq!(one.quorum.status().parked_answers, 1);
+    let before = one.log.get().after_power_cut();
+    let turn = one.turn();
+    assert_eq!(turn.answers.iter().map(|(token, _)| *token).collect::<Vec<_>>(), [900]);
+    let after = one.log.get().after_power_cut();
+    let topics = |disk: MemoryLog| {
+        let mut one = open(SharedLog::new(disk));
+        one.turn();
+        one.image().topics.len()
+    };
+    assert_eq!((topics(before), topics(after)), (0, 1));
+}
+
+#[test]
+fn decisions_see_each_other_before_they_are_committed() {
+    let mut one = open(SharedLog::default());
+    one.turn();
+    one.add_broker(1, None);
+    let flushes = one.log.get().flushes;
+    one.quorum.propose(NOW, 1, create("a.b", 1));
+    one.quorum.propose(NOW, 2, create("a.b", 1));
+    one.quorum.propose(NOW, 3, create("a_b", 1));
+    let answers = one.turn().answers;
+    let errors: Vec<i16> = answers.iter().map(|(_, answer)| error_of(answer)).collect();
+    let (exists, invalid) = (ErrorCode::TopicAlreadyExists.code(), ErrorCode::InvalidTopicException.code());
+    assert_eq!(errors, [0, exists, invalid]);
+    assert_eq!(one.log.get().flushes, flushes + 1, "one flush for the whole turn");
+}
+
+#[test]
+fn an_idle_controller_writes_a_noop_every_half_second() {
+    let mut one = open(SharedLog::default());
+    let turn = one.turn();
+    assert_eq!(turn.next_deadline_ms, NOW + 500);
+    let end = one.log.get().content().len();
+    one.now_ms += 499;
+    one.turn();
+    assert_eq!(one.log.get().content().len(), end);
+    one.now_ms += 1;
+    one.turn();
+    let all = batches(one.log.get().content());
+    assert_eq!(all.last().map(String::as_str), Some("11 epoch 1 NoOpRecord/0"));
+}
+
+#[test]
+fn a_silent_broker_is_fenced_after_its_session() {
+    let mut one = open(SharedLog::default());
+    one.turn();
+    one.add_broker(1, None);
+    one.ask(create("a", 1));
+    let fenced = |one: &One| one.image().cluster.broker(1).is_some_and(|broker| broker.fenced);
+    one.now_ms += 9000;
+    one.turn();
+    assert!(!fenced(&one));
+    one.now_ms += 1200;
+    one.turn();
+    assert!(fenced(&one));
+    let image = one.image();
+    let partition = image.topics.by_name("a").and_then(|topic| topic.partition(0).cloned());
+    // The last replica stays eligible: the leader is gone, the data is not.
+    assert_eq!(
+        partition.map(|p| (p.leader, p.isr.clone(), p.elr.clone(), p.leader_epoch)),
+        Some((-1, vec![], vec![1], 1))
+    );
+}
+
+#[test]
+fn a_restarted_node_leads_the_next_epoch_with_the_same_image() {
+    let mut one = open(SharedLog::default());
+    one.turn();
+    one.add_broker(1, None);
+    for name in ["a", "b", "c"] {
+        one.ask(create(name, 2));
     }
-    assert!(!log.get().snapshots().is_empty());
-    let before = (**quorum.image()).clone();
-    drop(quorum);
-    let after_cut = SharedLog::new(log.get().after_power_cut());
-    let mut again = open(&after_cut);
-    let image = again.turn(0).unwrap().image.unwrap();
-    assert_eq!(image.features, before.features);
-    assert!(image.provenance.last_offset > before.provenance.last_offset);
-    assert_eq!(again.status().leader.epoch, 2);
+    let before = one.image();
+    let disk = one.log.get().after_power_cut();
+    let mut again = One::open(SharedLog::new(disk), NOW + 5).unwrap_or_else(|error| panic!("{error}"));
+    again.turn();
+    assert_eq!(again.quorum.status().leader, LeaderAndEpoch { leader: Some(1), epoch: 2 });
+    assert_eq!(same_but_for_provenance(&again.image()), same_but_for_provenance(&before));
+}
+
+/// The contents, whatever offset they are from; a controller registers anew with every process.
+fn same_but_for_provenance(image: &MetadataImage) -> MetadataImage {
+    let mut image = MetadataImage { provenance: Default::default(), ..image.clone() };
+    if image.cluster.controller(1).is_some() {
+        let record = wire::records::metadata::UnregisterControllerRecord { controller_id: 1 };
+        assert!(image.apply(&record.into()).is_ok());
+    }
+    image
+}
+
+#[test]
+fn snapshots_are_taken_and_old_ones_go_with_the_log_before_them() {
+    let mut options = quorum_options(1, &[1], 7);
+    options.snapshots.max_bytes_between = 600;
+    options.snapshots.retention_bytes = 2000;
+    let mut one =
+        One::open_with(SharedLog::default(), NOW, options).unwrap_or_else(|error| panic!("{error}"));
+    one.turn();
+    one.add_broker(1, None);
+    for index in 0..40 {
+        one.ask(create(&format!("topic-{index}"), 1));
+        if index % 4 == 3 {
+            one.ask(ControllerCommand::DeleteTopics(wire::messages::delete_topics::DeleteTopicsRequest {
+                topic_names: (index - 3..=index).map(|index| Str::from(format!("topic-{index}"))).collect(),
+                ..Default::default()
+            }));
+        }
+    }
+    let taken = one.quorum.raft.log().snapshots().len();
+    assert!(taken > 5, "{taken}");
+    one.now_ms += 60_000;
+    one.turn();
+    let left = one.quorum.raft.log().snapshots();
+    assert!(left.len() < taken && !left.is_empty());
+    assert_eq!(left.first().map(|file| file.id.offset), Some(one.quorum.status().log_start_offset));
+    let disk = one.log.get().after_power_cut();
+    let mut again = open(SharedLog::new(disk));
+    again.turn();
+    assert_eq!(same_but_for_provenance(&again.image()), same_but_for_provenance(&one.image()));
+}
+
+#[test]
+fn a_node_that_does_not_lead_says_so() {
+    let options = quorum_options(1, &[1, 2, 3], 7);
+    let mut one =
+        One::open_with(SharedLog::default(), NOW, options).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(error_of(&one.ask(create("a", 1))), ErrorCode::NotController.code());
+}
+
+/// A cluster that Kafka 4.4 wrote: topics, configurations, quotas, ACLs, SCRAM users, producer ids.
+#[test]
+fn takes_over_what_kafka_wrote_and_loses_nothing() {
+    let log = Bytes::from_static(include_bytes!("../../testdata/kafka-4.4/metadata.log"));
+    let snapshot = Bytes::from_static(include_bytes!("../../testdata/kafka-4.4/154-2.checkpoint"));
+    let from_log = MemoryLog::new().with_batches(log.clone()).unwrap_or_else(|fault| panic!("{fault}"));
+    let mut whole = Replayed::default();
+    whole.read_up_to(&from_log, 154).unwrap_or_else(|error| panic!("{error}"));
+    let id = OffsetAndEpoch::new(154, 2);
+    let (from_snapshot, _) =
+        Replayed::from_latest_snapshot(&MemoryLog::new().with_snapshot(id, snapshot.clone()))
+            .unwrap_or_else(|error| panic!("{error}"));
+    let (a, b) = (whole.replay.stable(), from_snapshot.replay.stable());
+    assert_eq!(same_but_for_provenance(a), same_but_for_provenance(b));
+    assert_eq!(a.topics.partition_count(), 3);
+    assert_eq!((a.acls.len(), a.scram.iter().count(), a.client_quotas.iter().count()), (2, 2, 2));
+    assert_eq!(a.next_producer_id, Some(1000));
+    let cleanup = a.configs.of(&ConfigResource::topic("alpha")).get("cleanup.policy");
+    assert_eq!(cleanup.map(Str::as_str), Some("compact,delete"));
+    // What we would write as a snapshot is what Kafka wrote, but for the order within each kind.
+    let ours: Vec<Bytes> = a.to_records().iter().map(VersionedRecord::encode).collect();
+    let mut kafkas = Vec::new();
+    crate::raft::control::decode_snapshot(snapshot, |value| {
+        kafkas.push(value);
+        Ok::<(), OpenError>(())
+    })
+    .unwrap_or_else(|error| panic!("{error}"));
+    let kinds = |values: &[Bytes]| {
+        values
+            .iter()
+            .map(|v| VersionedRecord::decode(v.clone()).map(|r| r.record.name()).unwrap_or("?"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(&ours), kinds(&kafkas));
+    let parsed = |values: &[Bytes]| {
+        let mut all: Vec<String> = values.iter().map(|v| format!("{:?}", normal(v.clone()))).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(parsed(&ours), parsed(&kafkas));
+}
+
+/// Features of a registration come in the order of a Java hash map.
+fn normal(value: Bytes) -> VersionedRecord {
+    let mut record = VersionedRecord::decode(value).unwrap_or_else(|error| panic!("{error}"));
+    match &mut record.record {
+        wire::records::metadata::MetadataRecord::RegisterBroker(r) => {
+            r.features.sort_by(|a, b| a.name.cmp(&b.name))
+        }
+        wire::records::metadata::MetadataRecord::RegisterController(r) => {
+            r.features.sort_by(|a, b| a.name.cmp(&b.name))
+        }
+        _ => {}
+    }
+    record
+}
+
+#[test]
+fn leads_a_log_that_kafka_wrote() {
+    let log = Bytes::from_static(include_bytes!("../../testdata/kafka-4.4/metadata.log"));
+    let disk = MemoryLog::new().with_batches(log).unwrap_or_else(|fault| panic!("{fault}"));
+    let mut options = quorum_options(1, &[], 7);
+    options.raft.directory_id = "142Ys3ehS6ua3xAZlqtmag".parse().unwrap_or_default();
+    options.raft.local_endpoints = [(Str::from("CONTROLLER"), (Str::from("127.0.0.1"), 19303))].into();
+    let mut one = One::open_with(SharedLog::new(disk), NOW + 900_000, options)
+        .unwrap_or_else(|error| panic!("{error}"));
+    one.turn();
+    let status = one.quorum.status();
+    assert_eq!((status.leader.epoch, status.is_active), (3, true));
+    one.add_broker(1, None);
+    assert_eq!(error_of(&one.ask(create("of-ottla", 2))), 0);
+    assert_eq!(one.image().topics.len(), 2);
+}
+
+#[test]
+fn refuses_to_start_on_records_of_a_newer_release() {
+    // Record type 99, version 0.
+    let batch = crate::raft::control::data_batch([Bytes::from_static(&[1, 99, 0, 0])], NOW);
+    let disk = MemoryLog::new().with_batches(batch).unwrap_or_else(|fault| panic!("{fault}"));
+    match One::open(SharedLog::new(disk), NOW) {
+        Err(OpenError::Unreadable(what)) => assert!(what.contains("record type 99 version 0"), "{what}"),
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("it started"),
+    }
+    let _ = id(1);
 }

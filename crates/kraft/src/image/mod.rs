@@ -23,6 +23,7 @@ pub use quotas::{ClientQuotasImage, QuotaEntity};
 pub use replay::Replay;
 pub use scram::{ScramCredential, ScramImage};
 pub use tokens::{DelegationToken, DelegationTokensImage};
+pub(crate) use topics::NO_LEADER_CHANGE;
 pub use topics::{LeaderRecoveryState, NO_LEADER, PartitionImage, TopicChange, TopicImage, TopicsImage};
 pub use write::VersionedRecord;
 

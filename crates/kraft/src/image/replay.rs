@@ -2,12 +2,16 @@
 //! not yet the state of the cluster, and an abort takes it back. Owns one image and, inside a transaction, the one before it.
 
 use super::{Contradiction, MetadataImage, Provenance, contradiction};
+use std::collections::BTreeMap;
 use wire::records::metadata::MetadataRecord;
 
 /// An image in the making.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Replay {
     image: MetadataImage,
+    /// Where each broker's registration lies: a broker is caught up once it has read up to there. Not part of the image, since a
+    /// snapshot does not keep it; after one it is the snapshot's end.
+    registration_offsets: BTreeMap<i32, i64>,
     open: Option<OpenTransaction>,
 }
 
@@ -15,12 +19,15 @@ pub struct Replay {
 struct OpenTransaction {
     start_offset: i64,
     before: Box<MetadataImage>,
+    registration_offsets: BTreeMap<i32, i64>,
 }
 
 impl Replay {
     /// Goes on from an image, e.g. one that was read from a snapshot.
     pub fn from_image(image: MetadataImage) -> Self {
-        Replay { image, open: None }
+        let last_offset = image.provenance.last_offset;
+        let registration_offsets = image.cluster.brokers().map(|broker| (broker.id, last_offset)).collect();
+        Replay { image, registration_offsets, open: None }
     }
 
     /// The image with everything applied, transactions still open among it. What the controller decides on.
@@ -38,13 +45,26 @@ impl Replay {
         self.open.as_ref().map(|open| open.start_offset)
     }
 
-    /// Applies the record at an offset. `in_snapshot` refuses transaction records: snapshots never hold any.
+    /// Where each broker's registration lies in the log.
+    pub fn registration_offsets(&self) -> &BTreeMap<i32, i64> {
+        &self.registration_offsets
+    }
+
+    /// Applies the record at an offset.
     pub fn apply(&mut self, offset: i64, record: &MetadataRecord) -> Result<(), Contradiction> {
         match record {
             MetadataRecord::BeginTransaction(_) => self.begin(offset),
             MetadataRecord::EndTransaction(_) => self.end(offset, false),
             MetadataRecord::AbortTransaction(_) => self.end(offset, true),
-            other => self.image.apply(other),
+            other => {
+                self.image.apply(other)?;
+                if let MetadataRecord::RegisterBroker(record) = other {
+                    self.registration_offsets.insert(record.broker_id, offset);
+                } else if let MetadataRecord::UnregisterBroker(record) = other {
+                    self.registration_offsets.remove(&record.broker_id);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -60,7 +80,11 @@ impl Replay {
                 open.start_offset
             ));
         }
-        self.open = Some(OpenTransaction { start_offset: offset, before: Box::new(self.image.clone()) });
+        self.open = Some(OpenTransaction {
+            start_offset: offset,
+            before: Box::new(self.image.clone()),
+            registration_offsets: self.registration_offsets.clone(),
+        });
         Ok(())
     }
 
@@ -70,6 +94,7 @@ impl Replay {
         };
         if aborted {
             self.image = *open.before;
+            self.registration_offsets = open.registration_offsets;
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 
 use super::{BrokerRegistration, ControllerRegistration, MetadataImage, PartitionImage};
 use crate::features::{METADATA_VERSION, MetadataVersion, VersionRange};
+use bytes::Bytes;
+use wire::codec::{DecodeError, Decoder};
 use wire::records::metadata::{
     AccessControlEntryRecord, BrokerEndpoint, BrokerFeature, ClientQuotaRecord, ConfigRecord,
     ControllerEndpoint, ControllerFeature, DelegationTokenRecord, EntityData, FeatureLevelRecord,
@@ -22,6 +24,19 @@ impl VersionedRecord {
     /// A record at schema version 0.
     pub fn v0(record: MetadataRecord) -> Self {
         VersionedRecord { record, version: 0 }
+    }
+
+    /// The value as it is stored.
+    pub fn encode(&self) -> Bytes {
+        self.record.encode_as(self.version)
+    }
+
+    /// Reads a stored value and keeps its version.
+    pub fn decode(value: Bytes) -> Result<Self, DecodeError> {
+        let mut frame = Decoder::of(value.clone());
+        let (_frame_version, _record_type) = (frame.unsigned_varint()?, frame.unsigned_varint()?);
+        let version = i16::try_from(frame.unsigned_varint()?).map_err(|_| DecodeError::UnsupportedVersion)?;
+        Ok(VersionedRecord { record: MetadataRecord::decode(value)?, version })
     }
 }
 

@@ -50,14 +50,12 @@ impl Quorum {
         Ok(true)
     }
 
-    /// Deletes snapshots older than the retention allows, and the log before the oldest that stays. The latest always stays.
-    /// `timestamp_of` reads when a snapshot's last record was appended.
+    /// Deletes snapshots beyond the retention, and the log before the oldest that stays. The latest always stays.
     pub fn clean(
         &mut self,
         retention_bytes: i64,
         retention_ms: i64,
         now_ms: i64,
-        timestamp_of: impl Fn(&SnapshotHead) -> i64,
     ) -> Result<(), StorageFault> {
         loop {
             let snapshots = self.log.snapshots();
@@ -66,7 +64,7 @@ impl Quorum {
                 self.log.size_bytes() + snapshots.iter().map(|file| file.size_bytes).sum::<u64>();
             let too_big = u64::try_from(retention_bytes).is_ok_and(|limit| total > limit);
             let too_old = retention_ms >= 0 && {
-                let timestamp = self.snapshot_head(*oldest)?.map(|head| timestamp_of(&head));
+                let timestamp = self.snapshot_head(*oldest)?.map(|head| head.last_contained_timestamp_ms);
                 timestamp.is_some_and(|timestamp| now_ms - timestamp > retention_ms)
             };
             if !too_big && !too_old {

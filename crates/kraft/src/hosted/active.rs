@@ -1,0 +1,265 @@
+//! The active controller: the pending image, the decisions that are appended and not yet committed, and the answers that wait
+//! for them. Dies with leadership.
+
+use super::Token;
+use super::replayed::Replayed;
+use crate::controller::{
+    Controller, ControllerAnswer, ControllerCommand, Decision, FollowUp, Refusal, Situation, Soft,
+};
+use crate::image::VersionedRecord;
+use crate::raft::control::data_batch;
+use crate::raft::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Quorum, StorageFault};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use wire::ErrorCode;
+use wire::messages::controller_registration::ControllerRegistrationRequest;
+use wire::records::metadata::MetadataRecord;
+
+/// What the controller of one epoch has in its hands.
+pub(super) struct Active {
+    epoch: i32,
+    /// Everything appended. `decide` reads this.
+    pending: Replayed,
+    soft: Soft,
+    /// What was there when this epoch began. It is committed together with the epoch's first record.
+    inherited: Option<Replayed>,
+    /// Appended in this epoch, not committed: applied once more, to the committed image, when it is.
+    tail: VecDeque<Appended>,
+    parked: VecDeque<Parked>,
+}
+
+/// One batch of this epoch. Control batches have no records.
+struct Appended {
+    last_offset: i64,
+    timestamp_ms: i64,
+    size_bytes: u64,
+    records: Vec<MetadataRecord>,
+}
+
+/// An answer that waits until everything that was known when it was decided is committed.
+struct Parked {
+    last_offset: i64,
+    token: Token,
+    command: ControllerCommand,
+    answer: ControllerAnswer,
+}
+
+impl Active {
+    pub(super) fn new(epoch: i32, pending: Replayed, seed: u64, now_ms: i64) -> Self {
+        let soft = Soft::activate(pending.replay.latest(), seed, now_ms);
+        let inherited = Some(pending.clone());
+        Active { epoch, pending, soft, inherited, tail: VecDeque::new(), parked: VecDeque::new() }
+    }
+
+    pub(super) fn epoch(&self) -> i32 {
+        self.epoch
+    }
+
+    pub(super) fn parked(&self) -> usize {
+        self.parked.len()
+    }
+
+    /// Writes what a new controller writes first, registers it, and starts its timers.
+    pub(super) fn begin(
+        &mut self,
+        controller: &Controller,
+        raft: &mut Quorum,
+        bootstrap: &[VersionedRecord],
+        registration: &ControllerRegistrationRequest,
+        now_ms: i64,
+    ) -> Result<(), StorageFault> {
+        let ids = voter_ids(raft);
+        let open_transaction = self.pending.replay.open_transaction().is_some();
+        let at = situation(&self.pending, raft, &ids, now_ms);
+        let decision = controller.activation(at, open_transaction, bootstrap);
+        self.carry_out(raft, now_ms, decision, None, &mut Vec::new())?;
+        let known = self.pending.replay.latest().cluster.controller(registration.controller_id);
+        if known.is_none_or(|controller| controller.incarnation_id != registration.incarnation_id) {
+            let command = ControllerCommand::RegisterController(registration.clone());
+            // A metadata version that knows no registrations refuses; then there is none.
+            if let Ok(decision) = self.decide(controller, raft, now_ms, &command) {
+                self.carry_out(raft, now_ms, decision, None, &mut Vec::new())?;
+            }
+        }
+        controller.start_timers(&mut self.soft, now_ms);
+        Ok(())
+    }
+
+    pub(super) fn decide(
+        &mut self,
+        controller: &Controller,
+        raft: &Quorum,
+        now_ms: i64,
+        command: &ControllerCommand,
+    ) -> Result<Decision, Refusal> {
+        let voter_ids = voter_ids(raft);
+        let at = situation(&self.pending, raft, &voter_ids, now_ms);
+        let decision = controller.decide(at, &mut self.soft, command)?;
+        // Kafka would find this out while appending; here nothing may be rolled back.
+        if decision.atomic && encoded_size(&decision.records) > MAX_BATCH_BYTES {
+            let what = "The total record(s) size exceeds the maximum allowed batch size";
+            return Err(Refusal::new(ErrorCode::UnknownServerError, what));
+        }
+        Ok(decision)
+    }
+
+    pub(super) fn due(&mut self, controller: &Controller, raft: &Quorum, now_ms: i64) -> Option<Decision> {
+        let voter_ids = voter_ids(raft);
+        let at = situation(&self.pending, raft, &voter_ids, now_ms);
+        controller.due(at, &mut self.soft)
+    }
+
+    pub(super) fn next_deadline_ms(&self, controller: &Controller) -> i64 {
+        controller.next_deadline_ms(&self.soft)
+    }
+
+    /// Appends a decision, applies it to the pending image, and parks its answer.
+    pub(super) fn carry_out(
+        &mut self,
+        raft: &mut Quorum,
+        now_ms: i64,
+        decision: Decision,
+        asker: Option<(Token, ControllerCommand)>,
+        answers: &mut Vec<(Token, ControllerAnswer)>,
+    ) -> Result<(), StorageFault> {
+        if let Some(FollowUp::UpgradeKRaftVersion(version)) = decision.follow_up {
+            let upgraded = raft.upgrade_kraft_version(version, now_ms)?;
+            assert!(upgraded.is_ok(), "the controller knows whether kraft.version can be raised");
+        }
+        let mut records = decision.records.into_iter().peekable();
+        while records.peek().is_some() {
+            let mut batch = Vec::new();
+            let mut size = 0;
+            while let Some(next) = records.peek() {
+                let value = next.encode();
+                let full =
+                    batch.len() == MAX_BATCH_RECORDS || size + value.len() > MAX_BATCH_BYTES - BATCH_OVERHEAD;
+                if full && !decision.atomic && !batch.is_empty() {
+                    break;
+                }
+                size += value.len() + RECORD_OVERHEAD;
+                batch.extend(records.next().map(|record| (record.record, value)));
+            }
+            self.append(raft, now_ms, batch)?;
+        }
+        self.note_control_batches(raft, now_ms);
+        let last_offset = self.pending.next_offset - 1;
+        if let Some(FollowUp::NoteControlledShutdown { broker_id }) = decision.follow_up {
+            self.soft.note_controlled_shutdown(broker_id, last_offset);
+        }
+        if let (Some((token, command)), Some(answer)) = (asker, decision.answer) {
+            if raft.high_watermark().is_some_and(|committed| committed > last_offset) && self.tail.is_empty()
+            {
+                answers.push((token, answer));
+            } else {
+                self.parked.push_back(Parked { last_offset, token, command, answer });
+            }
+        }
+        Ok(())
+    }
+
+    fn append(
+        &mut self,
+        raft: &mut Quorum,
+        now_ms: i64,
+        batch: Vec<(MetadataRecord, Bytes)>,
+    ) -> Result<(), StorageFault> {
+        self.note_control_batches(raft, now_ms);
+        let (records, values): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let bytes = data_batch(values, now_ms);
+        let size_bytes = bytes.len() as u64;
+        let Ok(base_offset) = raft.append(now_ms, bytes)? else {
+            unreachable!("the active controller leads")
+        };
+        assert_eq!(base_offset, self.pending.next_offset, "the pending image reaches to the end of the log");
+        for (offset, record) in (base_offset..).zip(&records) {
+            if let Err(contradiction) = self.pending.replay.apply(offset, record) {
+                panic!("a decision contradicts the image it was made on: {contradiction}");
+            }
+            self.soft.observe(self.pending.replay.latest(), record);
+        }
+        let last_offset = base_offset + records.len() as i64 - 1;
+        self.pending.advance(last_offset, self.epoch, now_ms);
+        self.tail.push_back(Appended { last_offset, timestamp_ms: now_ms, size_bytes, records });
+        Ok(())
+    }
+
+    /// Raft writes into the log too: leader changes, voters. They hold no metadata, but they have offsets.
+    fn note_control_batches(&mut self, raft: &Quorum, now_ms: i64) {
+        let end = raft.log().end_offset();
+        if end > self.pending.next_offset {
+            self.pending.advance(end - 1, self.epoch, now_ms);
+            let nothing =
+                Appended { last_offset: end - 1, timestamp_ms: now_ms, size_bytes: 0, records: Vec::new() };
+            self.tail.push_back(nothing);
+        }
+    }
+
+    /// Everything below the high watermark is committed: the committed image follows and answers leave. Returns the bytes that
+    /// were committed.
+    pub(super) fn commit(
+        &mut self,
+        committed: &mut Replayed,
+        high_watermark: i64,
+        answers: &mut Vec<(Token, ControllerAnswer)>,
+    ) -> u64 {
+        if let Some(inherited) = self.inherited.take_if(|inherited| inherited.next_offset <= high_watermark) {
+            *committed = inherited;
+        }
+        let mut bytes = 0;
+        while let Some(batch) = self.tail.pop_front_if(|batch| batch.last_offset < high_watermark) {
+            let base_offset = batch.last_offset + 1 - batch.records.len() as i64;
+            for (offset, record) in (base_offset..).zip(&batch.records) {
+                if let Err(contradiction) = committed.replay.apply(offset, record) {
+                    panic!("a committed record contradicts the committed image: {contradiction}");
+                }
+            }
+            committed.advance(batch.last_offset, self.epoch, batch.timestamp_ms);
+            bytes += batch.size_bytes;
+        }
+        if committed.next_offset == self.pending.next_offset {
+            assert!(
+                committed.replay == self.pending.replay,
+                "applying the same records twice gives the same image"
+            );
+            // From here on both share their memory again, so the next comparison costs as much as what changed.
+            *committed = self.pending.clone();
+        }
+        while let Some(parked) = self.parked.pop_front_if(|parked| parked.last_offset < high_watermark) {
+            answers.push((parked.token, parked.answer));
+        }
+        bytes
+    }
+
+    /// Leadership is lost: what was not committed may never be.
+    pub(super) fn refuse_all(self, answers: &mut Vec<(Token, ControllerAnswer)>) {
+        let refusal = Refusal::not_controller();
+        answers
+            .extend(self.parked.into_iter().map(|parked| (parked.token, parked.command.refused(&refusal))));
+    }
+}
+
+/// Bytes of a batch that are not values: the header.
+const BATCH_OVERHEAD: usize = 128;
+/// Bytes of a record that are not its value, at most: lengths, deltas, attributes.
+const RECORD_OVERHEAD: usize = 24;
+
+fn encoded_size(records: &[VersionedRecord]) -> usize {
+    BATCH_OVERHEAD + records.iter().map(|record| record.encode().len() + RECORD_OVERHEAD).sum::<usize>()
+}
+
+fn voter_ids(raft: &Quorum) -> Vec<i32> {
+    raft.voter_set().voters.keys().copied().collect()
+}
+
+fn situation<'a>(pending: &'a Replayed, raft: &Quorum, voter_ids: &'a [i32], now_ms: i64) -> Situation<'a> {
+    Situation {
+        image: pending.replay.latest(),
+        registration_offsets: pending.replay.registration_offsets(),
+        now_ms,
+        next_offset: raft.log().end_offset(),
+        kraft_version: raft.kraft_version(),
+        only_voter: raft.is_only_voter(),
+        voter_ids,
+    }
+}
