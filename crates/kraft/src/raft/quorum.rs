@@ -433,12 +433,13 @@ impl Quorum {
         self.announce();
     }
 
-    /// Tells the owner who leads, once per change. A leader of several voters counts only when its epoch's start is committed.
+    /// Tells the owner who leads, once per change. A leader counts only when its epoch's start is committed: what an earlier life
+    /// left in the log is committed with it, and a controller that did not know it would decide on half the cluster.
     pub(super) fn announce(&mut self) {
         let leader = match &self.role {
             Role::Leader(leader) => {
                 let started = self.high_watermark.is_some_and(|offset| offset > leader.epoch_start_offset);
-                (started || self.is_only_voter()).then_some(self.options.node_id)
+                started.then_some(self.options.node_id)
             }
             Role::Resigned(_) => None,
             _ => self.leader_id(),
