@@ -2,9 +2,15 @@
 //! hand. Each file tells of one API or one journey; `check` style: ask, compare the answer.
 
 mod basics;
+mod fetch;
+mod groups;
+mod hostile;
+mod offsets;
+mod produce;
+mod restart;
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -121,7 +127,8 @@ impl Harness {
     pub fn with(settings: &[(&str, &str)]) -> Harness {
         let disk = SimDisk::new(1);
         let directory = LogDirectory::new(Arc::new(disk.clone()), DIRECTORY);
-        log::Disk::create_directory(&disk, &PathBuf::from(DIRECTORY)).unwrap();
+        log::Disk::create_directory(&disk, Path::new(DIRECTORY)).unwrap();
+        log::Disk::sync_directory(&disk, Path::new("/")).unwrap();
         let meta = MetaProperties {
             cluster_id: Some("cluster-of-one".to_owned()),
             node_id: Some(1),

@@ -1,0 +1,221 @@
+//! Fetch: limits, long polls, sessions, epochs.
+
+use wire::compress::DecompressLimit;
+use wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData};
+use wire::record_batch::RecordBatch;
+
+use super::produce::produce;
+use super::*;
+
+pub(crate) fn request(topic: &str, partitions: &[(i32, i64)]) -> FetchRequest {
+    let partition = |&(partition, fetch_offset): &(i32, i64)| FetchPartition {
+        partition,
+        fetch_offset,
+        partition_max_bytes: 1 << 20,
+        ..FetchPartition::default()
+    };
+    let partitions = partitions.iter().map(partition).collect();
+    FetchRequest {
+        max_wait_ms: 500,
+        min_bytes: 1,
+        max_bytes: 10 << 20,
+        session_epoch: -1,
+        topics: vec![FetchTopic { topic: Str::from(topic), partitions, ..FetchTopic::default() }],
+        ..FetchRequest::default()
+    }
+}
+
+fn partitions(answer: FetchResponse) -> Vec<PartitionData> {
+    answer.responses.into_iter().flat_map(|topic| topic.partitions).collect()
+}
+
+/// The values of all whole records.
+fn records(data: &PartitionData) -> Vec<String> {
+    let batches = RecordBatch::split(data.records.clone().unwrap_or_default()).unwrap();
+    let records = batches.iter().flat_map(|batch| batch.records(DecompressLimit::default()).unwrap());
+    records.map(|record| String::from_utf8(record.unwrap().value.unwrap().to_vec()).unwrap()).collect()
+}
+
+/// What a consumer at `offset` reads.
+pub(crate) fn values(node: &mut Harness, topic: &str, partition: i32, offset: i64) -> Vec<String> {
+    let mut request = request(topic, &[(partition, offset)]);
+    request.max_wait_ms = 0;
+    let answer: FetchResponse = node.ask(ApiKey::Fetch, 12, &request);
+    records(&partitions(answer)[0])
+}
+
+#[test]
+fn what_was_produced_is_read_from_any_offset() {
+    let mut node = Harness::start();
+    node.create("t", 1);
+    produce(&mut node, "t", 0, 1, batch(&["a", "b"]));
+    produce(&mut node, "t", 0, 1, batch(&["c"]));
+    assert_eq!(values(&mut node, "t", 0, 0), ["a", "b", "c"]);
+    assert_eq!(values(&mut node, "t", 0, 1), ["a", "b", "c"], "the batch that holds the offset comes whole");
+    assert_eq!(values(&mut node, "t", 0, 2), ["c"]);
+    assert!(values(&mut node, "t", 0, 3).is_empty());
+}
+
+#[test]
+fn the_first_partition_with_data_gives_one_batch_and_then_the_limits_hold() {
+    let mut node = Harness::start();
+    node.create("t", 2);
+    for partition in [0, 1] {
+        for _ in 0..3 {
+            produce(&mut node, "t", partition, 1, batch(&["x".repeat(100).as_str()]));
+        }
+    }
+    let size = batch(&["x".repeat(100).as_str()]).len() as i32;
+    // (max_bytes, partition_max_bytes) → batches of both partitions
+    let cases =
+        [(0, 0, [1, 0]), (1, 1 << 20, [1, 0]), (1 << 20, 1, [1, 0]), (1 << 20, size, [1, 1]), (4 * size, 1 << 20, [3, 1])];
+    for (max_bytes, partition_max_bytes, expected) in cases {
+        let mut request = request("t", &[(0, 0), (1, 0)]);
+        request.max_bytes = max_bytes;
+        request.topics[0].partitions.iter_mut().for_each(|p| p.partition_max_bytes = partition_max_bytes);
+        let answer = partitions(node.ask(ApiKey::Fetch, 12, &request));
+        let got = [records(&answer[0]).len(), records(&answer[1]).len()];
+        assert_eq!(got, expected, "max {max_bytes}, per partition {partition_max_bytes}");
+    }
+}
+
+#[test]
+fn a_long_poll_is_woken_once_by_the_bytes_it_waits_for() {
+    let mut node = Harness::start();
+    node.create("t", 4);
+    let mut waiting = node.begin(ApiKey::Fetch, 12, &request("t", &[(0, 0), (1, 0), (2, 0), (3, 0)]));
+    assert!(waiting.poll().is_none());
+    produce(&mut node, "t", 2, 1, batch(&["a"]));
+    produce(&mut node, "t", 3, 1, batch(&["b"]));
+    assert_eq!(waiting.wakes(), 1);
+    let answer = partitions(waiting.answer().expect("woken"));
+    assert_eq!(records(&answer[2]), ["a"]);
+    assert_eq!(records(&answer[3]), ["b"]);
+}
+
+#[test]
+fn a_long_poll_waits_for_min_bytes_and_is_not_woken_before() {
+    let mut node = Harness::start();
+    node.create("t", 1);
+    let one = batch(&["0123456789"]);
+    let mut request = request("t", &[(0, 0)]);
+    request.min_bytes = 3 * one.len() as i32;
+    let mut waiting = node.begin(ApiKey::Fetch, 12, &request);
+    assert!(waiting.poll().is_none());
+    produce(&mut node, "t", 0, 1, one.clone());
+    produce(&mut node, "t", 0, 1, one.clone());
+    assert_eq!(waiting.wakes(), 0);
+    assert!(waiting.poll().is_none());
+    produce(&mut node, "t", 0, 1, one);
+    assert_eq!(waiting.wakes(), 1);
+    assert_eq!(records(&partitions(waiting.answer().expect("enough"))[0]).len(), 3);
+}
+
+#[test]
+fn a_long_poll_ends_at_its_deadline_with_what_is_there() {
+    let mut node = Harness::start();
+    node.create("t", 1);
+    let mut request = request("t", &[(0, 0)]);
+    request.min_bytes = 1 << 20;
+    let mut waiting = node.begin(ApiKey::Fetch, 12, &request);
+    produce(&mut node, "t", 0, 1, batch(&["a"]));
+    assert!(waiting.poll().is_none());
+    node.advance(499);
+    assert!(waiting.poll().is_none());
+    node.advance(1);
+    assert_eq!(waiting.wakes(), 1);
+    assert_eq!(records(&partitions(waiting.answer().expect("late"))[0]), ["a"]);
+}
+
+#[test]
+fn a_deleted_topic_wakes_whoever_waits_for_it() {
+    use wire::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse};
+    let mut node = Harness::start();
+    node.create("t", 1);
+    let mut waiting = node.begin(ApiKey::Fetch, 12, &request("t", &[(0, 0)]));
+    assert!(waiting.poll().is_none());
+    let topic = DeleteTopicState { name: Some(Str::from("t")), ..DeleteTopicState::default() };
+    let delete = DeleteTopicsRequest { topics: vec![topic], timeout_ms: 1_000, ..Default::default() };
+    let deleted: DeleteTopicsResponse = node.ask(ApiKey::DeleteTopics, 6, &delete);
+    assert_eq!(deleted.responses[0].error_code, 0);
+    let answer = partitions(waiting.answer().expect("woken"));
+    assert_eq!(answer[0].error_code, ErrorCode::NotLeaderOrFollower.code());
+    let again = partitions(node.ask(ApiKey::Fetch, 12, &request("t", &[(0, 0)])));
+    assert_eq!(again[0].error_code, ErrorCode::UnknownTopicOrPartition.code());
+}
+
+#[test]
+fn offsets_and_epochs_that_are_not_ours_are_refused() {
+    let mut node = Harness::start();
+    node.create("t", 1);
+    produce(&mut node, "t", 0, 1, batch(&["a", "b"]));
+    // (offset, current leader epoch, last fetched epoch) → error, diverging end offset
+    let cases = [
+        (0, -1, -1, ErrorCode::None, -1),
+        (2, 0, 0, ErrorCode::None, -1),
+        (-1, -1, -1, ErrorCode::OffsetOutOfRange, -1),
+        (3, -1, -1, ErrorCode::OffsetOutOfRange, -1),
+        (0, 5, -1, ErrorCode::UnknownLeaderEpoch, -1),
+        (9, -1, 0, ErrorCode::None, 2),
+        (0, -1, 1, ErrorCode::OffsetOutOfRange, -1),
+    ];
+    for (offset, current, last, error, diverging) in cases {
+        let mut request = request("t", &[(0, offset)]);
+        request.max_wait_ms = 0;
+        request.topics[0].partitions[0].current_leader_epoch = current;
+        request.topics[0].partitions[0].last_fetched_epoch = last;
+        let answer = partitions(node.ask(ApiKey::Fetch, 12, &request));
+        let what = format!("offset {offset}, epochs {current} and {last}");
+        assert_eq!(answer[0].error_code, error.code(), "{what}");
+        assert_eq!(answer[0].diverging_epoch.end_offset, diverging, "{what}");
+    }
+}
+
+#[test]
+fn a_session_tells_only_news() {
+    let mut node = Harness::start();
+    node.create("t", 2);
+    produce(&mut node, "t", 0, 1, batch(&["a"]));
+    let mut first = request("t", &[(0, 0), (1, 0)]);
+    first.session_epoch = 0;
+    let answer: FetchResponse = node.ask(ApiKey::Fetch, 12, &first);
+    assert!(answer.session_id > 0);
+    let session_id = answer.session_id;
+    assert_eq!(partitions(answer).len(), 2);
+    let next = |epoch, topics| FetchRequest {
+        session_id,
+        session_epoch: epoch,
+        topics,
+        ..FetchRequest { max_wait_ms: 0, ..request("t", &[]) }
+    };
+    let moved = request("t", &[(0, 1)]).topics;
+    let answer: FetchResponse = node.ask(ApiKey::Fetch, 12, &next(1, moved));
+    assert!(partitions(answer).is_empty(), "nothing is new");
+    produce(&mut node, "t", 1, 1, batch(&["b"]));
+    let answer = partitions(node.ask(ApiKey::Fetch, 12, &next(2, vec![])));
+    assert_eq!(answer.len(), 1);
+    assert_eq!(records(&answer[0]), ["b"]);
+    let again: FetchResponse = node.ask(ApiKey::Fetch, 12, &next(2, vec![]));
+    assert_eq!(again.error_code, ErrorCode::InvalidFetchSessionEpoch.code());
+    node.reconnect();
+    let lost: FetchResponse = node.ask(ApiKey::Fetch, 12, &next(3, vec![]));
+    assert_eq!(lost.error_code, ErrorCode::FetchSessionIdNotFound.code());
+}
+
+#[test]
+fn record_bytes_come_back_as_they_were_sent() {
+    use wire::compress::Compression;
+    let mut node = Harness::start();
+    node.create("t", 1);
+    for codec in [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
+        let mut builder = RecordBatchBuilder::with_compression(codec);
+        for _ in 0..50 {
+            builder.append(START_MS, Some(b"key"), Some(b"a compressible value"), &[]);
+        }
+        let sent = builder.build();
+        let offset = produce(&mut node, "t", 0, 1, sent.clone()).base_offset;
+        let answer = partitions(node.ask(ApiKey::Fetch, 12, &request("t", &[(0, offset)])));
+        let got = answer[0].records.clone().unwrap();
+        assert_eq!(got[16..], sent[16..], "{codec:?}: all but base offset, length and epoch");
+    }
+}

@@ -1,0 +1,123 @@
+//! Stops, crashes and what survives them.
+
+use super::fetch::values;
+use super::produce::{produce, request};
+use super::*;
+use wire::messages::metadata::{MetadataRequest, MetadataResponse};
+use wire::messages::produce::ProduceResponse;
+
+#[test]
+fn a_clean_restart_keeps_topics_records_and_offsets() {
+    let mut node = Harness::start();
+    let id = node.create("t", 2);
+    produce(&mut node, "t", 1, 1, batch(&["a", "b"]));
+    let mut node = node.restart();
+    let answer: MetadataResponse = node.ask(ApiKey::Metadata, 12, &MetadataRequest::default());
+    assert!(answer.topics.is_empty());
+    let all = MetadataRequest { topics: None, ..MetadataRequest::default() };
+    let answer: MetadataResponse = node.ask(ApiKey::Metadata, 12, &all);
+    assert_eq!(answer.topics[0].topic_id, id);
+    assert_eq!(values(&mut node, "t", 1, 0), ["a", "b"]);
+    assert_eq!(produce(&mut node, "t", 1, 1, batch(&["c"])).base_offset, 2);
+}
+
+#[test]
+fn what_was_acknowledged_by_all_survives_the_loss_of_everything_unsynced() {
+    let mut node = Harness::start();
+    node.create("t", 3);
+    for round in 0..10 {
+        for partition in 0..3 {
+            let value = format!("{partition}-{round}");
+            assert_eq!(produce(&mut node, "t", partition, -1, batch(&[&value])).error_code, 0);
+        }
+    }
+    // On their way, not acknowledged.
+    let mut begun = node.begin(ApiKey::Produce, 9, &request("t", 0, -1, batch(&["unacknowledged"])));
+    assert!(begun.poll().is_none());
+    drop(begun);
+    let mut node = node.crash(Survival::Nothing);
+    for partition in 0..3 {
+        let expected: Vec<_> = (0..10).map(|round| format!("{partition}-{round}")).collect();
+        assert_eq!(values(&mut node, "t", partition, 0), expected);
+    }
+    assert_eq!(produce(&mut node, "t", 0, -1, batch(&["next"])).base_offset, 10);
+}
+
+#[test]
+fn any_subset_of_the_unsynced_bytes_leaves_a_prefix_that_holds_all_acknowledged() {
+    for seed in 0..20 {
+        let mut node = Harness::start();
+        node.create("t", 1);
+        for value in ["a", "b", "c"] {
+            produce(&mut node, "t", 0, -1, batch(&[value]));
+        }
+        for value in ["d", "e", "f"] {
+            produce(&mut node, "t", 0, 1, batch(&[value]));
+        }
+        node.disk = node.disk.fork(seed);
+        let mut node = node.crash(Survival::Random);
+        let found = values(&mut node, "t", 0, 0);
+        let all = ["a", "b", "c", "d", "e", "f"];
+        assert!(found.len() >= 3 && all.starts_with(&found.iter().map(String::as_str).collect::<Vec<_>>()), "{found:?}");
+    }
+}
+
+#[test]
+fn a_crash_in_the_middle_of_anything_loses_nothing_acknowledged() {
+    // Power goes at the n-th disk operation, whatever it is; acknowledged records are there afterwards.
+    for nth in 0..40 {
+        let mut node = Harness::start();
+        node.create("t", 1);
+        node.disk.fail_at(nth, log::sim_disk::SimFault::Crash);
+        let mut acknowledged = Vec::new();
+        for number in 0..30 {
+            if node.disk.is_crashed() {
+                break;
+            }
+            let value = number.to_string();
+            let mut begun = node.begin(ApiKey::Produce, 9, &request("t", 0, -1, batch(&[&value])));
+            if begun.poll().is_none() {
+                node.settle();
+            }
+            let answer: Option<ProduceResponse> = begun.answer();
+            if answer.is_some_and(|answer| answer.responses[0].partition_responses[0].error_code == 0) {
+                acknowledged.push(value);
+            }
+        }
+        let mut node = node.crash(Survival::Random);
+        let found = values(&mut node, "t", 0, 0);
+        assert!(found.starts_with(&acknowledged), "crash at {nth}: {acknowledged:?} but {found:?}");
+    }
+}
+
+#[test]
+fn a_deleted_topic_stays_deleted_and_a_new_one_of_its_name_is_empty() {
+    use wire::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse};
+    let mut node = Harness::start();
+    let old = node.create("t", 1);
+    produce(&mut node, "t", 0, -1, batch(&["old"]));
+    let topic = DeleteTopicState { name: Some(Str::from("t")), ..DeleteTopicState::default() };
+    let delete = DeleteTopicsRequest { topics: vec![topic], timeout_ms: 1_000, ..Default::default() };
+    let _: DeleteTopicsResponse = node.ask(ApiKey::DeleteTopics, 6, &delete);
+    let new = node.create("t", 1);
+    assert_ne!(old, new);
+    assert!(values(&mut node, "t", 0, 0).is_empty());
+    produce(&mut node, "t", 0, -1, batch(&["new"]));
+    let mut node = node.crash(Survival::Nothing);
+    assert_eq!(values(&mut node, "t", 0, 0), ["new"]);
+}
+
+#[test]
+fn the_same_steps_bring_the_same_disk() {
+    let run = || {
+        let mut node = Harness::start();
+        node.create("t", 2);
+        for partition in [0, 1, 0] {
+            produce(&mut node, "t", partition, -1, batch(&["a"]));
+        }
+        let mut node = node.restart();
+        produce(&mut node, "t", 1, -1, batch(&["b"]));
+        node.disk.operations()
+    };
+    assert_eq!(run(), run());
+}
