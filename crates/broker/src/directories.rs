@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use wire::Uuid;
 
 use crate::flusher::Flusher;
-use crate::limits::{DISK_RESERVE_BYTES, DISK_RESERVE_SHARE};
+use crate::limits::{DISK_RESERVE_BYTES, DISK_RESERVE_SHARE, DISK_UNCHECKED_BYTES};
 
 /// All log directories, in the order of `log.dirs`.
 pub(crate) struct Directories {
@@ -140,18 +140,19 @@ impl Directory {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         let left = self.unchecked_bytes.fetch_sub(bytes, Ordering::AcqRel).saturating_sub(bytes);
         if left < 0 || self.full.load(Ordering::Acquire) {
-            self.measure();
+            self.measure(bytes);
         }
         !self.full.load(Ordering::Acquire)
     }
 
-    /// Looks at the file system: one system call per tenth of the room that is left.
-    fn measure(&self) {
+    /// Looks at the file system: one system call per tenth of the room that is left, or per 64 MiB (others write, too).
+    fn measure(&self, wanted: i64) {
         let Ok(space) = self.log.space() else { return };
         let reserve = DISK_RESERVE_BYTES.min(space.total_bytes / DISK_RESERVE_SHARE);
         let room = space.available_bytes.saturating_sub(reserve);
-        self.full.store(room == 0, Ordering::Release);
-        self.unchecked_bytes.store(i64::try_from(room / 10).unwrap_or(i64::MAX), Ordering::Release);
+        self.full.store(room < wanted.unsigned_abs(), Ordering::Release);
+        let unchecked = (room / 10).min(DISK_UNCHECKED_BYTES);
+        self.unchecked_bytes.store(i64::try_from(unchecked).unwrap_or(i64::MAX), Ordering::Release);
     }
 
     /// A replica left.

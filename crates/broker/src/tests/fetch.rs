@@ -67,8 +67,13 @@ fn the_first_partition_with_data_gives_one_batch_and_then_the_limits_hold() {
     }
     let size = batch(&["x".repeat(100).as_str()]).len() as i32;
     // (max_bytes, partition_max_bytes) → batches of both partitions
-    let cases =
-        [(0, 0, [1, 0]), (1, 1 << 20, [1, 0]), (1 << 20, 1, [1, 0]), (1 << 20, size, [1, 1]), (4 * size, 1 << 20, [3, 1])];
+    let cases = [
+        (0, 0, [1, 0]),
+        (1, 1 << 20, [1, 0]),
+        (1 << 20, 1, [1, 0]),
+        (1 << 20, size, [1, 1]),
+        (4 * size, 1 << 20, [3, 1]),
+    ];
     for (max_bytes, partition_max_bytes, expected) in cases {
         let mut request = request("t", &[(0, 0), (1, 0)]);
         request.max_bytes = max_bytes;

@@ -183,9 +183,8 @@ fn nobody_but_an_administrator_writes_to_an_internal_topic() {
 fn a_full_disk_refuses_produce_and_goes_on_serving() {
     let mut node = Harness::start();
     node.create("t", 1);
+    node.disk.set_capacity(3 << 20);
     assert_eq!(produce(&mut node, "t", 0, 1, batch(&["a"])).error_code, 0);
-    let used = 1 << 20;
-    node.disk.set_capacity(used);
     let big = "x".repeat(900_000);
     let refused = (0..5)
         .map(|_| produce(&mut node, "t", 0, 1, batch(&[&big])).error_code)

@@ -58,7 +58,10 @@ fn any_subset_of_the_unsynced_bytes_leaves_a_prefix_that_holds_all_acknowledged(
         let mut node = node.crash(Survival::Random);
         let found = values(&mut node, "t", 0, 0);
         let all = ["a", "b", "c", "d", "e", "f"];
-        assert!(found.len() >= 3 && all.starts_with(&found.iter().map(String::as_str).collect::<Vec<_>>()), "{found:?}");
+        assert!(
+            found.len() >= 3 && all.starts_with(&found.iter().map(String::as_str).collect::<Vec<_>>()),
+            "{found:?}"
+        );
     }
 }
 
@@ -76,10 +79,11 @@ fn a_crash_in_the_middle_of_anything_loses_nothing_acknowledged() {
             }
             let value = number.to_string();
             let mut begun = node.begin(ApiKey::Produce, 9, &request("t", 0, -1, batch(&[&value])));
-            if begun.poll().is_none() {
+            let mut answer: Option<ProduceResponse> = begun.answer();
+            if answer.is_none() {
                 node.settle();
+                answer = begun.answer();
             }
-            let answer: Option<ProduceResponse> = begun.answer();
             if answer.is_some_and(|answer| answer.responses[0].partition_responses[0].error_code == 0) {
                 acknowledged.push(value);
             }
