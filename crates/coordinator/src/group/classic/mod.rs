@@ -372,7 +372,7 @@ impl ClassicGroup {
             assert_eq!(member.instance_id.as_ref(), Some(instance_id));
         }
         assert!(self.leader.as_ref().is_none_or(|leader| self.members.contains_key(leader)));
-        assert_eq!(self.is_empty() && !self.members.is_empty(), false, "an empty group has members");
+        assert!(!self.is_empty() || self.members.is_empty(), "an empty group has members");
         assert!(self.pending_join.iter().all(|member_id| !self.members.contains_key(member_id)));
     }
 }
