@@ -14,6 +14,9 @@ mod batches;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use batches::encode as encode_batches;
+
 use crate::machine::{Decision, Machine, Origin, Reply, ReplyToken, TimerChange, TransactionMarker};
 use crate::timers::Timers;
 use bytes::Bytes;

@@ -69,8 +69,8 @@ impl GroupMachine {
     fn delete_group(&self, turn: &mut Turn, group_id: &Str) {
         let group_id = group_id.detached();
         for (topic, partitions) in self.offsets.of_group(&group_id).into_iter().flatten() {
-            for (partition, _) in partitions {
-                turn.write(GroupRecord::offset_tombstone(&group_id, topic, *partition));
+            for offset in partitions {
+                turn.write(GroupRecord::offset_tombstone(&group_id, topic, offset.partition));
             }
         }
         for (topic, partition) in self.offsets.unstable_partitions(&group_id) {

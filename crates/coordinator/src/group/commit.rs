@@ -251,9 +251,9 @@ impl GroupMachine {
     pub(super) fn topics_deleted(&self, turn: &mut Turn, topics: &[DeletedTopic]) {
         let mut gone = BTreeSet::new();
         for topic in topics {
-            for (group, partition, offset) in self.offsets.of_topic(&topic.name) {
+            for (group, offset) in self.offsets.of_topic(&topic.name) {
                 if offset.topic_id.is_zero() || offset.topic_id == topic.id {
-                    gone.insert((group.clone(), topic.name.clone(), partition));
+                    gone.insert((group.clone(), topic.name.clone(), offset.partition));
                 }
             }
         }

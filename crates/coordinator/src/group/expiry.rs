@@ -92,12 +92,12 @@ impl GroupMachine {
         let mut looked_at = 0;
         for (topic, partitions) in topics {
             let in_use = group.is_subscribed_to(topic);
-            for (partition, offset) in partitions {
+            for offset in partitions {
                 looked_at += 1;
                 let old = !in_use && is_expired(config, now_ms, &age, offset);
                 // What a transaction has staged would come back to a group that is gone (S21).
-                if old && !self.offsets.is_unstable(&group.id, topic, *partition) {
-                    expired.push((topic.clone(), *partition));
+                if old && !self.offsets.is_unstable(&group.id, topic, offset.partition) {
+                    expired.push((topic.clone(), offset.partition));
                 } else {
                     all_expired = false;
                 }

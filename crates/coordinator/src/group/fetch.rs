@@ -57,7 +57,7 @@ impl GroupMachine {
         }
         let committed = self.offsets.get(group_id, topic, partition).filter(|_| exists);
         match committed {
-            Some(offset) if is_of_topic(offset, expected_id) => fetched(partition, offset),
+            Some(offset) if is_of_topic(offset, expected_id) => fetched(offset),
             Some(_) | None => no_offset(partition, ErrorCode::None),
         }
     }
@@ -71,10 +71,10 @@ impl GroupMachine {
             name: topic.clone(),
             partitions: partitions
                 .iter()
-                .map(|(partition, offset)| {
-                    match require_stable && self.offsets.is_unstable(group_id, topic, *partition) {
-                        true => no_offset(*partition, ErrorCode::UnstableOffsetCommit),
-                        false => fetched(*partition, offset),
+                .map(|offset| {
+                    match require_stable && self.offsets.is_unstable(group_id, topic, offset.partition) {
+                        true => no_offset(offset.partition, ErrorCode::UnstableOffsetCommit),
+                        false => fetched(offset),
                     }
                 })
                 .collect(),
@@ -89,9 +89,9 @@ fn is_of_topic(offset: &CommittedOffset, expected: Uuid) -> bool {
     offset.topic_id.is_zero() || expected.is_zero() || offset.topic_id == expected
 }
 
-fn fetched(partition_index: i32, offset: &CommittedOffset) -> OffsetFetchResponsePartitions {
+fn fetched(offset: &CommittedOffset) -> OffsetFetchResponsePartitions {
     OffsetFetchResponsePartitions {
-        partition_index,
+        partition_index: offset.partition,
         committed_offset: offset.offset,
         committed_leader_epoch: offset.leader_epoch,
         metadata: Some(offset.metadata()),

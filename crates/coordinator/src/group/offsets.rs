@@ -7,20 +7,23 @@ use std::collections::BTreeMap;
 use wire::records::group::OffsetCommitValue;
 use wire::{Str, Uuid};
 
-/// One committed offset.
+/// One committed offset: 56 bytes, checked below, for there may be ten million of them, twice.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommittedOffset {
     pub offset: i64,
     pub commit_timestamp_ms: i64,
     /// Where the record stands in the log; decides between a plain and a transactional commit.
     pub record_offset: i64,
-    /// −1 when the client gave none.
-    pub leader_epoch: i32,
     /// What most commits do not have.
     rare: Option<Box<Rare>>,
+    pub partition: i32,
+    /// −1 when the client gave none.
+    pub leader_epoch: i32,
     /// Zero when the record does not tell.
     pub topic_id: Uuid,
 }
+
+const _: () = assert!(size_of::<CommittedOffset>() == 56);
 
 #[derive(Debug, Clone, PartialEq)]
 struct Rare {
@@ -30,7 +33,7 @@ struct Rare {
 }
 
 impl CommittedOffset {
-    pub fn from_record(record_offset: i64, value: &OffsetCommitValue) -> Self {
+    pub fn from_record(record_offset: i64, partition: i32, value: &OffsetCommitValue) -> Self {
         let plain = value.metadata.is_empty() && value.expire_timestamp == -1;
         let rare = (!plain).then(|| {
             Box::new(Rare { metadata: value.metadata.clone(), expire_timestamp_ms: value.expire_timestamp })
@@ -39,8 +42,9 @@ impl CommittedOffset {
             offset: value.offset,
             commit_timestamp_ms: value.commit_timestamp,
             record_offset,
-            leader_epoch: value.leader_epoch,
             rare,
+            partition,
+            leader_epoch: value.leader_epoch,
             topic_id: value.topic_id,
         }
     }
@@ -56,7 +60,7 @@ impl CommittedOffset {
 }
 
 /// Partitions of one topic, sorted by number; a sorted vector is half the size of a tree.
-pub type PartitionOffsets = Vec<(i32, CommittedOffset)>;
+pub type PartitionOffsets = Vec<CommittedOffset>;
 pub type TopicOffsets = BTreeMap<Str, PartitionOffsets>;
 
 /// All offsets of one `__consumer_offsets` partition.
@@ -100,28 +104,22 @@ impl Offsets {
     pub fn of_topic<'a>(
         &'a self,
         topic: &'a str,
-    ) -> impl Iterator<Item = (&'a Str, i32, &'a CommittedOffset)> + 'a {
+    ) -> impl Iterator<Item = (&'a Str, &'a CommittedOffset)> + 'a {
         let all = self.staged.values().chain(std::iter::once(&self.committed));
         all.flat_map(|groups| groups.iter()).flat_map(move |(group, topics)| {
             let partitions = topics.get(topic).map(Vec::as_slice).unwrap_or_default();
-            partitions.iter().map(move |(partition, offset)| (group, *partition, offset))
+            partitions.iter().map(move |offset| (group, offset))
         })
     }
 
-    pub fn put(&mut self, group: &Str, topic: &Str, partition: i32, offset: CommittedOffset) {
-        insert(&mut self.committed, group, topic, partition, offset);
+    pub fn put(&mut self, group: &Str, topic: &Str, offset: CommittedOffset) {
+        insert(&mut self.committed, group, topic, offset);
     }
 
     /// Keeps a transactional commit until its marker comes.
-    pub fn stage(
-        &mut self,
-        producer_id: i64,
-        group: &Str,
-        topic: &Str,
-        partition: i32,
-        offset: CommittedOffset,
-    ) {
-        insert(self.staged.entry(producer_id).or_default(), group, topic, partition, offset);
+    pub fn stage(&mut self, producer_id: i64, group: &Str, topic: &Str, offset: CommittedOffset) {
+        let partition = offset.partition;
+        insert(self.staged.entry(producer_id).or_default(), group, topic, offset);
         if !self.open.contains_key(group) {
             self.open.insert(group.clone(), BTreeMap::new());
         }
@@ -153,13 +151,13 @@ impl Offsets {
         let Some(groups) = self.staged.remove(&producer_id) else { return };
         for (group, topics) in groups {
             for (topic, partitions) in topics {
-                for (partition, offset) in partitions {
-                    self.close(producer_id, &group, &topic, partition);
+                for offset in partitions {
+                    self.close(producer_id, &group, &topic, offset.partition);
                     let newer = self
-                        .get(&group, &topic, partition)
+                        .get(&group, &topic, offset.partition)
                         .is_none_or(|existing| offset.record_offset > existing.record_offset);
                     if commit && newer {
-                        self.put(&group, &topic, partition, offset);
+                        self.put(&group, &topic, offset);
                     }
                 }
             }
@@ -194,40 +192,39 @@ impl Offsets {
 }
 
 fn find(partitions: &PartitionOffsets, partition: i32) -> Option<&CommittedOffset> {
-    let at = partitions.binary_search_by_key(&partition, |(number, _)| *number).ok()?;
-    partitions.get(at).map(|(_, offset)| offset)
+    let at = partitions.binary_search_by_key(&partition, |offset| offset.partition).ok()?;
+    partitions.get(at)
 }
 
-fn insert(
-    groups: &mut BTreeMap<Str, TopicOffsets>,
-    group: &Str,
-    topic: &Str,
-    partition: i32,
-    offset: CommittedOffset,
-) {
+fn insert(groups: &mut BTreeMap<Str, TopicOffsets>, group: &Str, topic: &Str, offset: CommittedOffset) {
     if !groups.contains_key(group) {
         groups.insert(group.clone(), BTreeMap::new());
     }
     let Some(topics) = groups.get_mut(group) else { return };
     if !topics.contains_key(topic) {
-        // Most topics of most groups have one partition: do not reserve for four.
-        topics.insert(topic.clone(), Vec::with_capacity(1));
+        topics.insert(topic.clone(), Vec::new());
     }
     let Some(partitions) = topics.get_mut(topic) else { return };
-    match partitions.binary_search_by_key(&partition, |(number, _)| *number) {
+    match partitions.binary_search_by_key(&offset.partition, |known| known.partition) {
         Ok(at) => {
             if let Some(slot) = partitions.get_mut(at) {
-                slot.1 = offset;
+                *slot = offset;
             }
         }
-        Err(at) => partitions.insert(at, (partition, offset)),
+        Err(at) => {
+            // Doubling would leave a third of the memory unused: grow by an eighth.
+            if partitions.len() == partitions.capacity() {
+                partitions.reserve_exact(1 + partitions.len() / 8);
+            }
+            partitions.insert(at, offset);
+        }
     }
 }
 
 fn take(groups: &mut BTreeMap<Str, TopicOffsets>, group: &Str, topic: &Str, partition: i32) {
     let Some(topics) = groups.get_mut(group) else { return };
     let Some(partitions) = topics.get_mut(topic) else { return };
-    if let Ok(at) = partitions.binary_search_by_key(&partition, |(number, _)| *number) {
+    if let Ok(at) = partitions.binary_search_by_key(&partition, |offset| offset.partition) {
         partitions.remove(at);
     }
     if partitions.is_empty() {

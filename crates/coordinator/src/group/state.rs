@@ -104,12 +104,10 @@ impl GroupMachine {
                 if !self.groups.contains_key(group) {
                     self.groups.insert(group.clone(), Group::Classic(None));
                 }
-                let committed = CommittedOffset::from_record(origin.offset, value);
+                let committed = CommittedOffset::from_record(origin.offset, *partition, value);
                 match origin.producer {
-                    None => self.offsets.put(group, topic, *partition, committed),
-                    Some(producer) => {
-                        self.offsets.stage(producer.producer_id, group, topic, *partition, committed);
-                    }
+                    None => self.offsets.put(group, topic, committed),
+                    Some(producer) => self.offsets.stage(producer.producer_id, group, topic, committed),
                 }
             }
             GroupRecord::OffsetCommit { group, topic, partition, value: None } => {

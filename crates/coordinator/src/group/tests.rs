@@ -5,4 +5,5 @@ mod script;
 mod words;
 
 mod random;
+mod reference;
 mod scripts;

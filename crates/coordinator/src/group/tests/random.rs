@@ -90,7 +90,7 @@ impl Walk {
     }
 
     fn instance(&mut self) -> Option<Str> {
-        match self.roll(6) {
+        match self.roll(3) {
             0 => Some(Str::from_static("one")),
             1 => Some(Str::from_static("two")),
             _ => None,
@@ -112,7 +112,7 @@ impl Walk {
     }
 
     fn caller(&mut self) -> Caller {
-        let api_version = self.roll(10) as i16;
+        let api_version = if self.roll(2) == 0 { 9 } else { self.roll(10) as i16 };
         Caller { api_version, client_id: Str::from_static("c"), client_host: Str::from_static("/127.0.0.1") }
     }
 
