@@ -239,6 +239,10 @@ impl Log {
             self.seal(&active)?;
             self.dirty.sealed(self.log_end_offset);
             self.take_snapshot()?;
+            if self.recovery_point <= active.base_offset {
+                // The name of this segment may never have been synced: a crash must not keep the next one and lose this one.
+                self.disk.sync_directory(&self.directory)?;
+            }
         }
         self.begin_segment(base_offset, now_ms)
     }
@@ -266,9 +270,13 @@ impl Log {
 
     fn begin_segment(&mut self, base_offset: i64, now_ms: i64) -> Result<Arc<Segment>, Fault> {
         let segment = Arc::new(Segment::new(&self.directory, base_offset));
-        self.disk.create(&segment.log)?;
         // A file of that name may be left over from a crash.
-        self.disk.set_length(&segment.log, 0)?;
+        let made = self.disk.create(&segment.log).and_then(|()| self.disk.set_length(&segment.log, 0));
+        if let Err(fault) = made {
+            // On a full disk the active segment goes on: an empty one must not stay behind in its way.
+            self.disk.remove(&segment.log).inspect_err(|fault| self.poison(fault))?;
+            return Err(fault);
+        }
         let mut segments = self.segments.segments.clone();
         // A roll of an empty segment replaces it: one name, one segment.
         if segments.last().is_some_and(|last| last.base_offset == base_offset) {

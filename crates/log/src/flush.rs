@@ -81,8 +81,9 @@ pub(crate) struct Dirty {
 
 impl Dirty {
     pub fn wrote(&mut self, segment: &Arc<Segment>) {
-        if self.segments.last().is_none_or(|(last, _)| !Arc::ptr_eq(last, segment)) {
-            self.segments.push((segment.clone(), None));
+        match self.segments.last_mut() {
+            Some((last, end)) if Arc::ptr_eq(last, segment) => *end = None,
+            Some(_) | None => self.segments.push((segment.clone(), None)),
         }
     }
 

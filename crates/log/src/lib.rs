@@ -4,6 +4,8 @@ pub mod append;
 mod appending;
 mod checkpoint;
 pub mod config;
+#[cfg(test)]
+mod crash_tests;
 pub mod directory;
 pub mod disk;
 pub mod epochs;

@@ -1,8 +1,11 @@
 //! Finding and reading whole batches in a segment: index hint, header chain, CRC. An index is only a hint: what it points to
-//! must be a batch that fits, or the chain is walked from the segment's beginning. Corrupt bytes are reported, never handed out.
+//! must be a batch that fits, or the chain is walked from the segment's beginning. Base offsets are not under the CRC: each must
+//! fit between its neighbours. Corrupt bytes are reported, never handed out, and damage elsewhere hides nothing.
 
 use crate::disk::Disk;
 use crate::fault::{Fault, Operation};
+use crate::index::OffsetEntry;
+use crate::scan::{Scanner, Step};
 use crate::segment::Segment;
 use crate::view::{Fetched, ReadRefused};
 use bytes::Bytes;
@@ -18,6 +21,8 @@ pub(crate) struct Readable<'a> {
     pub segment: &'a Segment,
     /// Bytes that belong to the view.
     pub bytes: u32,
+    /// First offset that is not in them: where the next segment begins, or the log's end.
+    pub end_offset: i64,
 }
 
 /// What to read.
@@ -55,37 +60,48 @@ impl From<Fault> for Stop {
     }
 }
 
+/// Where a walk is: the position of the next batch and the least offset it may have.
+#[derive(Clone, Copy, Debug)]
+struct Cursor {
+    position: u32,
+    expected: i64,
+    /// The index entry that led here, until it is confirmed.
+    entry: Option<OffsetEntry>,
+}
+
 impl Readable<'_> {
     /// Whole batches from the one holding `from` (or the next there is); `None` if this segment has none.
     pub fn read(&self, wanted: Wanted) -> Result<Option<Fetched>, ReadRefused> {
-        let Some(hint) = self.hint(wanted.from)? else {
-            return self.read_at(0, wanted).map_err(|stop| self.refused(stop));
+        let hint = self.hint(wanted.from).map_err(|fault| self.refused(Stop::Disk(fault)))?;
+        let first = match hint {
+            Some(hint) => self.read_at(hint, wanted),
+            None => self.read_at(self.beginning(), wanted),
         };
-        match self.read_at(hint, wanted) {
-            Ok(Some(fetched)) => Ok(Some(fetched)),
-            // The hint may be to blame; the chain from the beginning is not.
-            Ok(None) | Err(Stop::Bad { .. }) => {
-                let again = self.read_at(0, wanted).map_err(|stop| self.refused(stop))?;
-                if again.is_some() {
-                    self.segment.set_suspect(true);
-                }
-                Ok(again)
-            }
+        match first {
+            Ok(Some(fetched)) => return Ok(Some(fetched)),
+            Ok(None) if hint.is_none() => return Ok(None),
+            Err(stop @ Stop::Disk(_)) => return Err(self.refused(stop)),
+            Ok(None) | Err(Stop::Bad { .. }) => {}
+        }
+        // The hint may be to blame; the chain from the beginning is not.
+        match self.read_at(self.beginning(), wanted) {
+            Ok(again) => Ok(again),
             Err(stop @ Stop::Disk(_)) => Err(self.refused(stop)),
+            Err(bad @ Stop::Bad { .. }) => self.read_past_damage(wanted, bad),
         }
     }
 
     /// The first batch whose last offset is at least `from`.
     pub fn find(&self, from: i64) -> Result<Option<Place>, ReadRefused> {
-        let hint = self.hint(from)?.unwrap_or(0);
-        match self.walk(hint, from) {
-            Ok(Some(place)) => Ok(Some(place)),
-            Ok(None) | Err(Stop::Bad { .. }) if hint > 0 => {
-                self.walk(0, from).map_err(|stop| self.refused(stop))
+        let hint = self.hint(from).map_err(|fault| self.refused(Stop::Disk(fault)))?;
+        if let Some(hint) = hint {
+            match self.walk(hint, from) {
+                Ok(Some(place)) => return Ok(Some(place)),
+                Ok(None) | Err(Stop::Bad { .. }) => {}
+                Err(stop @ Stop::Disk(_)) => return Err(self.refused(stop)),
             }
-            Ok(None) => Ok(None),
-            Err(stop) => Err(self.refused(stop)),
         }
+        self.walk(self.beginning(), from).map_err(|stop| self.refused(stop))
     }
 
     /// The whole batch at a place, CRC checked.
@@ -96,8 +112,7 @@ impl Readable<'_> {
             .read_at(&self.segment.log, u64::from(place.position), size, &mut bytes)
             .map_err(|fault| self.refused(Stop::Disk(fault)))?;
         if bytes.len() < size || batch_crc(&bytes) != place.header.crc {
-            let stop = self.bad(place.header.base_offset, place.position, "CRC does not match");
-            return Err(self.refused(stop));
+            return Err(self.refused(bad(place.header.base_offset, place.position, "CRC does not match")));
         }
         Ok(Bytes::from(bytes))
     }
@@ -105,154 +120,8 @@ impl Readable<'_> {
     /// The batch after a place.
     pub fn next(&self, place: &Place) -> Result<Option<Place>, ReadRefused> {
         let position = place.position + place.header.size_in_bytes() as u32;
-        self.walk(position, place.header.next_offset()).map_err(|stop| self.refused(stop))
-    }
-
-    /// A position that the offset index gives and the log confirms.
-    fn hint(&self, from: i64) -> Result<Option<u32>, ReadRefused> {
-        let entry =
-            self.segment.position_hint(from, self.disk).map_err(|fault| self.refused(Stop::Disk(fault)))?;
-        let Some(entry) = entry else { return Ok(None) };
-        if entry.position >= self.bytes {
-            // An index may be ahead of a view, or wrong; both ways the beginning is right.
-            return Ok(None);
-        }
-        Ok((entry.position > 0).then_some(entry.position))
-    }
-
-    fn read_at(&self, start: u32, wanted: Wanted) -> Result<Option<Fetched>, Stop> {
-        let mut position = start;
-        let mut ask = wanted.max_bytes.saturating_add(SLACK_BYTES).max(HEADER_BYTES as u32);
-        loop {
-            let length = ask.min(self.bytes.saturating_sub(position)) as usize;
-            if length == 0 {
-                return Ok(None);
-            }
-            let mut buffer = Vec::new();
-            self.disk.read_at(&self.segment.log, u64::from(position), length, &mut buffer)?;
-            if buffer.len() < length {
-                return Err(self.bad(wanted.from, position, "the file is shorter than the log"));
-            }
-            let (skipped, first) = self.skip(&buffer, position, wanted.from)?;
-            position += skipped;
-            let Some(first) = first else { continue };
-            let size = first.size_in_bytes() as u32;
-            if first.base_offset >= wanted.upto || (size > wanted.max_bytes && !wanted.at_least_one) {
-                return Ok(Some(Fetched { records: Bytes::new(), next_offset: wanted.from }));
-            }
-            let have = buffer.len() as u32 - skipped;
-            let want = size.max(wanted.max_bytes).min(self.bytes.saturating_sub(position));
-            if have < want && skipped > 0 || have < size {
-                // Too much was skipped (or the first batch is larger than asked): read again from where it begins.
-                if have < size && size > self.bytes.saturating_sub(position) {
-                    return Err(self.bad(first.base_offset, position, "a batch is longer than the log"));
-                }
-                ask = want;
-                continue;
-            }
-            let mut bytes = Bytes::from(buffer);
-            bytes::Buf::advance(&mut bytes, skipped as usize);
-            return self.serve(bytes, position, wanted).map(Some);
-        }
-    }
-
-    /// Passes over batches that end before `from`. Answers the bytes passed and the first batch wanted, if its header is in
-    /// the buffer.
-    fn skip(&self, buffer: &[u8], position: u32, from: i64) -> Result<(u32, Option<BatchHeader>), Stop> {
-        let mut at = 0usize;
-        loop {
-            let rest = buffer.get(at..).unwrap_or_default();
-            let here = position + at as u32;
-            if rest.len() < HEADER_BYTES {
-                if here + rest.len() as u32 >= self.bytes && !rest.is_empty() {
-                    return Err(self.bad(from, here, "a batch is cut short"));
-                }
-                return Ok((at as u32, None));
-            }
-            let header = self.header(rest, here, from)?;
-            if header.last_offset() >= from {
-                return Ok((at as u32, Some(header)));
-            }
-            let size = header.size_in_bytes();
-            if u64::from(here) + size as u64 > u64::from(self.bytes) {
-                return Err(self.bad(from, here, "a batch is longer than the log"));
-            }
-            at += size;
-            if at > buffer.len() {
-                return Ok((at as u32, None));
-            }
-        }
-    }
-
-    /// Cuts at the limit, checks CRCs and continuity.
-    fn serve(&self, mut bytes: Bytes, position: u32, wanted: Wanted) -> Result<Fetched, Stop> {
-        let mut end = 0usize;
-        let mut next_offset = wanted.from;
-        loop {
-            let rest = bytes.get(end..).unwrap_or_default();
-            if rest.len() < HEADER_BYTES {
-                break;
-            }
-            let here = position + end as u32;
-            let header = match self.header(rest, here, next_offset) {
-                Ok(header) => header,
-                // What comes before is good; the next read meets the bad batch first.
-                Err(_) if end > 0 => break,
-                Err(stop) => return Err(stop),
-            };
-            let size = header.size_in_bytes();
-            let fits = end + size <= wanted.max_bytes as usize || (end == 0 && wanted.at_least_one);
-            if header.base_offset >= wanted.upto || !fits {
-                break;
-            }
-            let Some(batch) = rest.get(..size) else { break };
-            let in_order = end == 0 || header.base_offset >= next_offset;
-            if !in_order || batch_crc(batch) != header.crc {
-                if end > 0 {
-                    break;
-                }
-                return Err(self.bad(header.base_offset, here, "CRC does not match"));
-            }
-            end += size;
-            next_offset = header.next_offset();
-        }
-        bytes.truncate(end);
-        Ok(Fetched { records: bytes, next_offset })
-    }
-
-    /// Walks headers alone, for questions that need no record bytes.
-    fn walk(&self, start: u32, from: i64) -> Result<Option<Place>, Stop> {
-        let mut position = start;
-        while position < self.bytes {
-            let length = SLACK_BYTES.min(self.bytes - position) as usize;
-            let mut buffer = Vec::new();
-            self.disk.read_at(&self.segment.log, u64::from(position), length, &mut buffer)?;
-            if buffer.len() < HEADER_BYTES {
-                return Err(self.bad(from, position, "a batch is cut short"));
-            }
-            let (skipped, found) = self.skip(&buffer, position, from)?;
-            position += skipped;
-            if let Some(header) = found {
-                return Ok(Some(Place { position, header }));
-            }
-        }
-        Ok(None)
-    }
-
-    fn header(&self, bytes: &[u8], position: u32, offset: i64) -> Result<BatchHeader, Stop> {
-        let header =
-            BatchHeader::parse(bytes).map_err(|error| self.bad(offset, position, &error.to_string()))?;
-        if header.last_offset_delta < 0
-            || !self.segment.holds(header.base_offset)
-            || !self.segment.holds(header.last_offset())
-        {
-            return Err(self.bad(offset, position, "offsets outside the segment"));
-        }
-        Ok(header)
-    }
-
-    fn bad(&self, offset: i64, position: u32, what: &str) -> Stop {
-        Stop::Bad { offset, position, what: what.to_owned() }
+        let cursor = Cursor { position, expected: place.header.next_offset(), entry: None };
+        self.walk(cursor, cursor.expected).map_err(|stop| self.refused(stop))
     }
 
     pub fn refused(&self, stop: Stop) -> ReadRefused {
@@ -265,11 +134,226 @@ impl Readable<'_> {
             Stop::Disk(fault) => ReadRefused::Storage(fault),
             Stop::Bad { offset, position, what } => {
                 let what = format!("{what} at position {position}");
-                ReadRefused::Corrupt {
-                    offset,
-                    fault: Fault::corrupt(Operation::Read, &self.segment.log.path(), what),
+                let fault = Fault::corrupt(Operation::Read, &self.segment.log.path(), what);
+                ReadRefused::Corrupt { offset, fault }
+            }
+        }
+    }
+
+    fn beginning(&self) -> Cursor {
+        Cursor { position: 0, expected: self.segment.base_offset, entry: None }
+    }
+
+    /// Where the offset index says to begin. An index may be ahead of a view, or wrong: the walk confirms it.
+    fn hint(&self, from: i64) -> Result<Option<Cursor>, Fault> {
+        let entry = self.segment.position_hint(from, self.disk)?;
+        let within = entry.filter(|entry| entry.position > 0 && entry.position < self.bytes);
+        Ok(within.map(|entry| Cursor {
+            position: entry.position,
+            expected: self.segment.base_offset,
+            entry: Some(entry),
+        }))
+    }
+
+    fn read_at(&self, mut cursor: Cursor, wanted: Wanted) -> Result<Option<Fetched>, Stop> {
+        let mut ask = wanted.max_bytes.saturating_add(SLACK_BYTES);
+        loop {
+            let left = self.bytes.saturating_sub(cursor.position);
+            if left == 0 {
+                return Ok(None);
+            }
+            let buffer = self.read_exactly(cursor.position, ask.min(left), wanted.from)?;
+            let (skipped, first) = self.skip(&buffer, &mut cursor, wanted.from)?;
+            let Some(first) = first else { continue };
+            let left = self.bytes.saturating_sub(cursor.position);
+            let size = first.size_in_bytes() as u32;
+            if size > left {
+                return Err(bad(first.base_offset, cursor.position, "a batch is longer than the log"));
+            }
+            if first.base_offset >= wanted.upto || (size > wanted.max_bytes && !wanted.at_least_one) {
+                self.check_beside(&first, &cursor, &[])?;
+                return Ok(Some(Fetched { records: Bytes::new(), next_offset: wanted.from }));
+            }
+            // With the header behind the last batch, which has to fit too.
+            let want = size.max(wanted.max_bytes).saturating_add(HEADER_BYTES as u32).min(left);
+            let have = buffer.len() as u32 - skipped;
+            if have < want {
+                ask = want;
+                continue;
+            }
+            let bytes = Bytes::from(buffer).slice(skipped as usize..);
+            return self.serve(bytes, cursor, wanted).map(Some);
+        }
+    }
+
+    /// Passes over batches that end before `from`, moving the cursor. Answers the bytes passed and the first batch wanted, if
+    /// its header is in the buffer.
+    fn skip(
+        &self,
+        buffer: &[u8],
+        cursor: &mut Cursor,
+        from: i64,
+    ) -> Result<(u32, Option<BatchHeader>), Stop> {
+        let start = cursor.position;
+        loop {
+            let passed = cursor.position - start;
+            let rest = buffer.get(passed as usize..).unwrap_or_default();
+            if rest.len() < HEADER_BYTES {
+                if !rest.is_empty() && cursor.position + rest.len() as u32 >= self.bytes {
+                    return Err(bad(from, cursor.position, "a batch is cut short"));
+                }
+                return Ok((passed, None));
+            }
+            let header = self.header(rest, cursor)?;
+            if header.last_offset() >= from {
+                return Ok((passed, Some(header)));
+            }
+            let size = header.size_in_bytes();
+            if size as u64 > u64::from(self.bytes - cursor.position) {
+                return Err(bad(from, cursor.position, "a batch is longer than the log"));
+            }
+            *cursor = Cursor {
+                position: cursor.position + size as u32,
+                expected: header.next_offset(),
+                entry: None,
+            };
+        }
+    }
+
+    /// Cuts at the limit, checks CRCs and neighbours.
+    fn serve(&self, mut bytes: Bytes, start: Cursor, wanted: Wanted) -> Result<Fetched, Stop> {
+        let mut cursor = start;
+        let mut next_offset = wanted.from;
+        loop {
+            let end = (cursor.position - start.position) as usize;
+            match self.good_batch(bytes.get(end..).unwrap_or_default(), &cursor) {
+                Ok(Some(header)) => {
+                    let size = header.size_in_bytes();
+                    let fits = end + size <= wanted.max_bytes as usize || (end == 0 && wanted.at_least_one);
+                    if header.base_offset >= wanted.upto || !fits {
+                        break;
+                    }
+                    next_offset = header.next_offset();
+                    let position = cursor.position + size as u32;
+                    cursor = Cursor { position, expected: next_offset, entry: None };
+                }
+                Ok(None) => break,
+                // What comes before is good; the next read meets the bad batch first.
+                Err(Stop::Bad { .. }) if end > 0 => break,
+                Err(stop) => return Err(stop),
+            }
+        }
+        bytes.truncate((cursor.position - start.position) as usize);
+        Ok(Fetched { records: bytes, next_offset })
+    }
+
+    /// The batch at the beginning of `rest`, if all of it is there and it is good in itself and beside its neighbours.
+    fn good_batch(&self, rest: &[u8], cursor: &Cursor) -> Result<Option<BatchHeader>, Stop> {
+        if rest.len() < HEADER_BYTES {
+            return Ok(None);
+        }
+        let header = self.header(rest, cursor)?;
+        let size = header.size_in_bytes();
+        let Some(batch) = rest.get(..size) else { return Ok(None) };
+        if batch_crc(batch) != header.crc {
+            return Err(bad(header.base_offset, cursor.position, "CRC does not match"));
+        }
+        self.check_beside(&header, cursor, rest.get(size..).unwrap_or_default())?;
+        Ok(Some(header))
+    }
+
+    /// A batch ends before the next one begins; its header is in `behind` or is read.
+    fn check_beside(&self, header: &BatchHeader, cursor: &Cursor, behind: &[u8]) -> Result<(), Stop> {
+        let next_base = match cursor.position + header.size_in_bytes() as u32 {
+            end if end >= self.bytes => self.end_offset,
+            end if behind.len() < HEADER_BYTES => {
+                let length = (HEADER_BYTES as u32).min(self.bytes - end);
+                next_base(&self.read_exactly(end, length, cursor.expected)?)
+            }
+            _ => next_base(behind),
+        };
+        if header.next_offset() > next_base {
+            return Err(bad(header.base_offset, cursor.position, "offsets overlap what follows"));
+        }
+        Ok(())
+    }
+
+    /// The chain is broken somewhere before the wanted offset, or at it. Slow, and only then: every batch is checked until the
+    /// wanted one; damage elsewhere in the segment is no reason to refuse it.
+    fn read_past_damage(&self, wanted: Wanted, broken: Stop) -> Result<Option<Fetched>, ReadRefused> {
+        let on_disk = |fault| self.refused(Stop::Disk(fault));
+        let mut scanner =
+            Scanner::new(self.disk, self.segment, 0, self.segment.base_offset).up_to(self.end_offset);
+        loop {
+            match scanner.step().map_err(on_disk)? {
+                Step::Batch { header, .. } if header.last_offset() < wanted.from => {}
+                Step::Batch { position, header, .. } if header.base_offset <= wanted.from => {
+                    let cursor = Cursor { position, expected: header.base_offset, entry: None };
+                    return self.read_at(cursor, wanted).map_err(|stop| self.refused(stop));
+                }
+                Step::Batch { .. } | Step::End => return Err(self.refused(broken)),
+                Step::Bad { .. } => {
+                    scanner.resync().map_err(on_disk)?;
                 }
             }
         }
     }
+
+    /// Walks headers alone, for questions that need no record bytes.
+    fn walk(&self, mut cursor: Cursor, from: i64) -> Result<Option<Place>, Stop> {
+        while cursor.position < self.bytes {
+            let buffer =
+                self.read_exactly(cursor.position, SLACK_BYTES.min(self.bytes - cursor.position), from)?;
+            if let (_, Some(header)) = self.skip(&buffer, &mut cursor, from)? {
+                return Ok(Some(Place { position: cursor.position, header }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_exactly(&self, position: u32, length: u32, offset: i64) -> Result<Vec<u8>, Stop> {
+        let mut buffer = Vec::new();
+        let read = self.disk.read_at(&self.segment.log, u64::from(position), length as usize, &mut buffer)?;
+        if read < length as usize {
+            return Err(bad(offset, position, "the file is shorter than the log"));
+        }
+        Ok(buffer)
+    }
+
+    /// The header at the cursor, if it fits there.
+    fn header(&self, bytes: &[u8], cursor: &Cursor) -> Result<BatchHeader, Stop> {
+        let refuse = |what: &str| bad(cursor.expected, cursor.position, what);
+        let header = BatchHeader::parse(bytes).map_err(|error| refuse(&error.to_string()))?;
+        let inside = self.segment.holds(header.base_offset) && self.segment.holds(header.last_offset());
+        if header.last_offset_delta < 0 || !inside || header.base_offset < cursor.expected {
+            return Err(refuse("offsets do not follow"));
+        }
+        if let Some(entry) = cursor.entry
+            && !self.is_confirmed(entry, &header)?
+        {
+            return Err(refuse("the index does not fit"));
+        }
+        Ok(header)
+    }
+
+    /// An entry names the last offset of the batch at its position. Older Kafka wrote one entry for several batches appended
+    /// together: then the batch must at least lie behind the entry before.
+    fn is_confirmed(&self, entry: OffsetEntry, header: &BatchHeader) -> Result<bool, Fault> {
+        let named = self.segment.base_offset + i64::from(entry.relative);
+        if header.last_offset() >= named {
+            return Ok(header.last_offset() == named);
+        }
+        let before = self.segment.position_hint(named - 1, self.disk)?;
+        Ok(before
+            .is_none_or(|before| header.base_offset > self.segment.base_offset + i64::from(before.relative)))
+    }
+}
+
+fn bad(offset: i64, position: u32, what: &str) -> Stop {
+    Stop::Bad { offset, position, what: what.to_owned() }
+}
+
+/// Where the batch behind begins; no bound if there is no readable header (its own reading will tell).
+fn next_base(behind: &[u8]) -> i64 {
+    BatchHeader::parse(behind).map_or(i64::MAX, |header| header.base_offset)
 }

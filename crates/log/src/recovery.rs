@@ -46,9 +46,13 @@ pub struct RecoveryReport {
     pub rebuilt: Vec<String>,
     /// Bad batches below the durable point: kept, never served.
     pub corrupt: Vec<Corruption>,
+    /// The log ends (at a batch's end) before this durable point: it was truncated and its checkpoint not yet written, or the
+    /// disk lost it. The caller writes the directory's checkpoint before it appends: otherwise the next crash would take what is
+    /// appended for corruption below the durable point.
+    pub ends_before: Option<i64>,
 }
 
-/// A bad batch in the middle of a log, or an end that comes too early.
+/// A bad batch in the middle of a log, or batches missing from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Corruption {
     pub segment_base_offset: i64,
@@ -56,6 +60,16 @@ pub struct Corruption {
     /// First offset that is missing.
     pub offset: i64,
     pub what: String,
+}
+
+/// All segments after scanning.
+#[derive(Debug)]
+struct Scanned {
+    segments: Vec<Arc<Segment>>,
+    /// Of the last one.
+    end: SegmentEnd,
+    /// First offset that was scanned anew; `i64::MAX` if none was.
+    replay_from: i64,
 }
 
 /// How a segment's bytes end.
@@ -91,7 +105,8 @@ impl Log {
         log.load_epochs(&found, &mut report)?;
         log.snapshots = found.snapshots.iter().copied().collect();
         if !found.segments.is_empty() {
-            log.load(found.segments.into_iter().collect(), &mode, &mut report)?;
+            let rebuild_all = !report.rebuilt.is_empty();
+            log.load(found.segments.into_iter().collect(), rebuild_all, &mode, &mut report)?;
         }
         log.settle_offsets(&mode)?;
         if report != RecoveryReport::default() {
@@ -170,27 +185,73 @@ impl Log {
     fn load(
         &mut self,
         files: Vec<(i64, FoundFiles)>,
+        rebuild_all: bool,
         mode: &OpenMode,
         report: &mut RecoveryReport,
     ) -> Result<(), Fault> {
-        let unreadable_epochs = !report.rebuilt.is_empty();
-        let mut segments = Vec::with_capacity(files.len());
-        for (base_offset, found) in &files {
+        let mut kept: Vec<FoundFiles> = Vec::with_capacity(files.len());
+        let mut segments: Vec<Arc<Segment>> = Vec::with_capacity(files.len());
+        for (at, (base_offset, found)) in files.iter().enumerate() {
+            let stray = found.log == 0 && at + 1 < files.len();
+            if stray && self.reaches_beyond(segments.last(), *base_offset)? {
+                report.rebuilt.push(format!("{base_offset:020}.log: empty, removed"));
+                for file in Segment::new(&self.directory, *base_offset).files() {
+                    self.disk.remove(&file)?;
+                }
+                continue;
+            }
             segments.push(Arc::new(Segment::found(&self.directory, *base_offset, *found, &*self.disk)?));
+            kept.push(*found);
         }
-        let first_unflushed = match mode.clean_shutdown {
-            true => segments.len() - 1,
-            false => segments
-                .partition_point(|segment| segment.base_offset <= mode.recovery_point)
-                .saturating_sub(1),
+        let sound = kept.iter().map(|found| !rebuild_all && has_sound_indexes(found)).collect();
+        let scanned = self.scan_segments(segments, sound, mode, report)?;
+        let beyond = scanned.segments.last().map_or(0, |last| last.base_offset + 1);
+        self.set_segments(scanned.segments);
+        self.log_end_offset = match scanned.end.closed {
+            false => scanned.end.next_offset,
+            // No offset that was acknowledged is given out again, and the next segment needs a name of its own.
+            true => scanned.end.next_offset.max(mode.recovery_point).max(beyond),
         };
+        self.load_producers(scanned.replay_from, report)?;
+        if scanned.end.closed {
+            // Bad bytes reach to the end of the log: they stay, appends go to a new segment behind them.
+            self.roll(self.log_end_offset, self.active.created_ms)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a segment's batches pass an offset: an empty file of that name then belongs to a roll that came to nothing.
+    fn reaches_beyond(&self, segment: Option<&Arc<Segment>>, offset: i64) -> Result<bool, Fault> {
+        let Some(segment) = segment else { return Ok(false) };
+        let mut scanner = Scanner::new(&*self.disk, segment, 0, segment.base_offset);
+        while matches!(scanner.step()?, Step::Batch { .. }) {}
+        Ok(scanner.next_offset > offset)
+    }
+
+    /// Scans what has to be: after a crash the segments from the recovery point on, after a clean stop the last one's tail, and
+    /// any whose indexes are missing.
+    fn scan_segments(
+        &mut self,
+        mut segments: Vec<Arc<Segment>>,
+        sound: Vec<bool>,
+        mode: &OpenMode,
+        report: &mut RecoveryReport,
+    ) -> Result<Scanned, Fault> {
+        let flushed = segments.partition_point(|segment| segment.base_offset <= mode.recovery_point);
+        let first_unflushed = if mode.clean_shutdown { segments.len() } else { flushed }.saturating_sub(1);
         let durable = if mode.clean_shutdown { i64::MAX } else { mode.recovery_point };
+        // A clean stop has written down where the log ends.
+        let known_end = match segments.last() {
+            Some(last) if mode.clean_shutdown && mode.recovery_point > last.base_offset => {
+                mode.recovery_point
+            }
+            Some(_) | None => i64::MAX,
+        };
         let mut replay_from = i64::MAX;
-        let mut end = None;
         for (at, segment) in segments.clone().iter().enumerate() {
-            let sound =
-                files.get(at).is_some_and(|(_, found)| has_sound_indexes(found)) && !unreadable_epochs;
-            if at < first_unflushed && sound {
+            let sound = sound.get(at).copied().unwrap_or(false);
+            let unflushed = at >= first_unflushed;
+            if sound && !unflushed {
                 continue;
             }
             let start = match (sound, mode.clean_shutdown) {
@@ -198,46 +259,68 @@ impl Log {
                 (true, false) => Start::Below(mode.recovery_point),
                 (false, true | false) => Start::Beginning,
             };
-            let ended =
-                self.scan(segment, start, if at < first_unflushed { i64::MAX } else { durable }, report)?;
+            let next_base = segments.get(at + 1).map(|next| next.base_offset);
+            let limits = Limits {
+                durable: if unflushed { durable } else { i64::MAX },
+                next_base: next_base.unwrap_or(known_end),
+            };
+            let mut end = self.scan(segment, start, limits, report)?;
             if !sound {
                 report.rebuilt.push(format!("{:020}.{}", segment.base_offset, names::OFFSET_INDEX));
             }
             if !sound || !mode.clean_shutdown {
-                replay_from = replay_from.min(ended.scanned_from);
+                replay_from = replay_from.min(end.scanned_from);
             }
-            if at >= first_unflushed && !mode.clean_shutdown {
+            if unflushed && !mode.clean_shutdown {
                 self.note_unflushed(&segments, at);
             }
-            if ended.cut {
+            self.check_end(segment, &mut end, next_base, durable, mode, report);
+            if end.cut {
                 self.drop_after(&segments, at, report)?;
                 segments.truncate(at + 1);
             }
-            let is_last = at + 1 == segments.len();
-            if !is_last {
-                self.seal(segment)?;
-                continue;
+            if at + 1 == segments.len() {
+                return Ok(Scanned { segments, end, replay_from });
             }
-            end = Some(ended);
-            break;
+            self.seal(segment)?;
         }
-        self.set_segments(segments);
-        let end = end
-            .ok_or_else(|| Fault::corrupt(Operation::Recover, &self.directory, "no segment was looked at"))?;
-        self.log_end_offset = match end.closed {
-            false => end.next_offset,
-            // No offset that was acknowledged is given out again, and the next segment needs a name of its own.
-            true => {
-                let beyond = self.segments.segments.last().map_or(0, |last| last.base_offset + 1);
-                end.next_offset.max(mode.recovery_point).max(beyond)
-            }
+        Err(Fault::corrupt(Operation::Recover, &self.directory, "no segment was looked at"))
+    }
+
+    /// A segment that ends before the next one begins, or before the durable point, has lost its tail at a batch boundary. Above
+    /// the durable point the log ends there; below it that is corruption. Compacted logs have such gaps by right.
+    fn check_end(
+        &self,
+        segment: &Segment,
+        end: &mut SegmentEnd,
+        next_base: Option<i64>,
+        durable: i64,
+        mode: &OpenMode,
+        report: &mut RecoveryReport,
+    ) {
+        let must_reach = match next_base {
+            // What lies below the log start was deleted; a crash may bring a part of it back.
+            Some(next_base) if !self.config.compact && next_base > mode.log_start_offset => next_base,
+            Some(_) => return,
+            None => mode.recovery_point,
         };
-        self.load_producers(replay_from, report)?;
-        if end.closed {
-            // Bad bytes reach to the end of the log: they stay, appends go to a new segment behind them.
-            self.roll(self.log_end_offset, self.active.created_ms)?;
+        if end.cut || end.closed || end.next_offset >= must_reach {
+            return;
         }
-        Ok(())
+        if next_base.is_none() {
+            report.ends_before = Some(must_reach);
+            return;
+        }
+        if end.next_offset >= durable {
+            end.cut = true;
+            return;
+        }
+        report.corrupt.push(Corruption {
+            segment_base_offset: segment.base_offset,
+            position: u64::from(segment.size()),
+            offset: end.next_offset,
+            what: format!("offsets {} to {} are missing", end.next_offset, must_reach - 1),
+        });
     }
 
     /// What survived is good, but nothing proves it flushed.
@@ -256,12 +339,14 @@ impl Log {
         &mut self,
         segment: &Arc<Segment>,
         start: Start,
-        durable: i64,
+        limits: Limits,
         report: &mut RecoveryReport,
     ) -> Result<SegmentEnd, Fault> {
         let disk = self.disk.clone();
-        let position = prepare_scan(segment, start, &*disk)?;
-        let mut scanner = Scanner::new(&*disk, segment, position, segment.base_offset);
+        let (position, next_offset) = prepare_scan(segment, start, &*disk)?;
+        let mut scanner = Scanner::new(&*disk, segment, position, next_offset)
+            .up_to(limits.next_base)
+            .dense_end(!self.config.compact);
         let base_offset = segment.base_offset;
         let mut end =
             SegmentEnd { next_offset: base_offset, scanned_from: base_offset, cut: false, closed: false };
@@ -281,7 +366,7 @@ impl Log {
                     end.next_offset = header.next_offset();
                 }
                 Step::End => break,
-                Step::Bad { what } if end.next_offset >= durable => {
+                Step::Bad { what } if end.next_offset >= limits.durable => {
                     self.cut_tail(segment, scanner.position(), &what, report)?;
                     end.cut = true;
                     break;
@@ -384,6 +469,15 @@ impl Log {
     }
 }
 
+/// What bounds a scan of a segment.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// Below this a bad batch is corruption.
+    durable: i64,
+    /// Where the next segment begins.
+    next_base: i64,
+}
+
 /// Where a scan of a segment begins.
 #[derive(Clone, Copy, Debug)]
 enum Start {
@@ -394,37 +488,41 @@ enum Start {
     LastEntry,
 }
 
-/// Where the scan begins, after looking whether a good batch really is where the index says. Entries that the scan will make
-/// again are dropped; a clean segment's are left as they are.
-fn prepare_scan(segment: &Segment, start: Start, disk: &dyn Disk) -> Result<u32, Fault> {
+/// Where the scan begins and with which offset, after looking whether a good batch really is where the index says. Entries
+/// that the scan will make again are dropped; a clean segment's are left as they are.
+fn prepare_scan(segment: &Segment, start: Start, disk: &dyn Disk) -> Result<(u32, i64), Fault> {
     let limit = match start {
         Start::Beginning => {
             segment.with_indexes(|indexes| indexes.restart_at(segment.base_offset, None, disk))?;
-            return Ok(0);
+            return Ok((0, segment.base_offset));
         }
         Start::Below(offset) => offset.saturating_sub(segment.base_offset),
         Start::LastEntry => i64::MAX,
     };
     let hint = segment.read_indexes(|indexes| indexes.offsets.floor(limit, disk))?;
-    let entry = match hint {
-        Some(entry) if is_confirmed(segment, entry, disk)? => Some(entry),
-        Some(_) | None => None,
+    let confirmed = match hint {
+        Some(entry) => first_offset_at(segment, entry, disk)?,
+        None => None,
     };
-    let untouched = matches!(start, Start::LastEntry) && hint == entry;
+    let untouched = matches!(start, Start::LastEntry) && hint.is_some() == confirmed.is_some();
+    let entry = hint.filter(|_| confirmed.is_some());
     if !untouched {
         segment.with_indexes(|indexes| indexes.restart_at(segment.base_offset, entry, disk))?;
     }
-    Ok(entry.map_or(0, |entry| entry.position))
+    Ok((entry.map_or(0, |entry| entry.position), confirmed.unwrap_or(segment.base_offset)))
 }
 
-fn is_confirmed(segment: &Segment, entry: OffsetEntry, disk: &dyn Disk) -> Result<bool, Fault> {
+/// The first offset of the batch an index entry names, if it is there and ends with the offset the entry says.
+fn first_offset_at(segment: &Segment, entry: OffsetEntry, disk: &dyn Disk) -> Result<Option<i64>, Fault> {
     if entry.position >= segment.size() {
-        return Ok(false);
+        return Ok(None);
     }
     let mut scanner = Scanner::new(disk, segment, entry.position, segment.base_offset);
     Ok(match scanner.step()? {
-        Step::Batch { header, .. } => header.last_offset() - segment.base_offset <= entry.key(),
-        Step::End | Step::Bad { .. } => false,
+        Step::Batch { header, .. } if header.last_offset() - segment.base_offset == entry.key() => {
+            Some(header.base_offset)
+        }
+        Step::Batch { .. } | Step::End | Step::Bad { .. } => None,
     })
 }
 

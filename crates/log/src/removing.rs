@@ -14,7 +14,7 @@ use std::sync::Arc;
 use wire::Uuid;
 
 impl Log {
-    /// Drops everything from `offset` on (follower divergence); nothing happens if the log ends before it. If the recovery
+    /// Drops everything from `offset` on, and the batch that holds it (follower divergence); nothing happens if the log ends before it. If the recovery
     /// point goes back, the caller writes the directory's checkpoint before it appends again: otherwise a crash would take what is
     /// appended next for corruption below the durable point.
     pub fn truncate_to(&mut self, offset: i64) -> Result<(), Fault> {
@@ -33,15 +33,12 @@ impl Log {
         let keep = self.segments.floor(offset).unwrap_or(0) + 1;
         let mut segments = self.segments.segments.clone();
         let gone = segments.split_off(keep.min(segments.len()));
-        // From the end, so that a crash leaves no hole.
         for segment in gone.iter().rev() {
             self.remove_now(segment)?;
         }
-        if !gone.is_empty() {
-            self.disk.sync_directory(&self.directory)?;
-        }
+        let mut end_offset = offset;
         if let Some(last) = segments.last() {
-            self.cut(last, offset)?;
+            end_offset = self.cut(last, offset)?;
             self.active =
                 Active { first_timestamp: None, created_ms: self.active.created_ms, unsealed: true };
         }
@@ -51,17 +48,19 @@ impl Log {
             self.dirty.wrote(last);
         }
         self.set_segments(segments);
-        self.ends_at(offset)?;
+        self.ends_at(end_offset)?;
         self.load_first_timestamp()
     }
 
-    /// Cuts one segment before the first batch that reaches `offset`.
-    fn cut(&mut self, segment: &Arc<Segment>, offset: i64) -> Result<(), Fault> {
-        let readable = Readable { disk: &*self.disk, segment, bytes: segment.size() };
-        let position = match readable.find(offset) {
-            Ok(place) => place.map_or(segment.size(), |place| place.position),
+    /// Cuts one segment before the first batch that reaches `offset`; answers the offset that batch began with, so that no
+    /// hole stays where a batch was cut in its middle.
+    fn cut(&mut self, segment: &Arc<Segment>, offset: i64) -> Result<i64, Fault> {
+        let end_offset = self.log_end_offset;
+        let readable = Readable { disk: &*self.disk, segment, bytes: segment.size(), end_offset };
+        let (position, end_offset) = match readable.find(offset) {
+            Ok(Some(place)) => (place.position, place.header.base_offset.min(offset)),
+            Ok(None) | Err(ReadRefused::OffsetOutOfRange { .. }) => (segment.size(), offset),
             Err(ReadRefused::Storage(fault) | ReadRefused::Corrupt { fault, .. }) => return Err(fault),
-            Err(ReadRefused::OffsetOutOfRange { .. }) => segment.size(),
         };
         // The index first: after a crash it must not point beyond the data.
         segment
@@ -70,7 +69,7 @@ impl Log {
         // Now, not with the next flush: what was cut must not come back behind what is appended next.
         self.disk.sync(&segment.log)?;
         segment.set_size(position);
-        Ok(())
+        Ok(end_offset)
     }
 
     /// The log's end went back to `offset`: everything that knows more forgets it.
@@ -105,9 +104,6 @@ impl Log {
             self.remove_snapshot(stale).inspect_err(|fault| self.poison(fault))?;
         }
         let had_files = self.has_files();
-        if had_files {
-            self.disk.sync_directory(&self.directory).inspect_err(|fault| self.poison(fault))?;
-        }
         self.dirty.truncated(|_| false);
         self.set_segments(Vec::new());
         self.producers = None;
@@ -229,7 +225,8 @@ impl Log {
         Ok(renamed)
     }
 
-    /// A truncated segment goes for good: the data file first, so that its companions are orphans rather than lies.
+    /// A truncated segment goes for good: the data file first, so that its companions are orphans rather than lies. Called from
+    /// the log's end backwards and synced each time, so that a crash leaves no hole and nothing comes back behind new data.
     fn remove_now(&mut self, segment: &Segment) -> Result<(), Fault> {
         for file in segment.files() {
             self.dirty.forget_file(&file);
@@ -238,7 +235,7 @@ impl Log {
         if self.snapshots.remove(&segment.base_offset) {
             self.remove_snapshot(segment.base_offset)?;
         }
-        Ok(())
+        self.disk.sync_directory(&self.directory)
     }
 
     fn remove_snapshot(&mut self, offset: i64) -> Result<(), Fault> {

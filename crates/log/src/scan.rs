@@ -37,13 +37,38 @@ pub(crate) struct Scanner<'a> {
     ahead: Bytes,
     /// Offsets must not fall below this.
     pub next_offset: i64,
+    /// Offsets must not reach this: where the next segment begins.
+    limit: i64,
+    /// A gap before the last batch is damage (nothing behind it could show that its base offset is right).
+    dense_end: bool,
     pub scanned_bytes: u64,
 }
 
 impl<'a> Scanner<'a> {
     pub fn new(disk: &'a dyn Disk, segment: &'a Segment, position: u32, next_offset: i64) -> Scanner<'a> {
         let end = segment.size();
-        Scanner { disk, segment, end, position, ahead: Bytes::new(), next_offset, scanned_bytes: 0 }
+        let ahead = Bytes::new();
+        Scanner {
+            disk,
+            segment,
+            end,
+            position,
+            ahead,
+            next_offset,
+            limit: i64::MAX,
+            dense_end: false,
+            scanned_bytes: 0,
+        }
+    }
+
+    /// The log was never compacted: there is no gap before its last batch.
+    pub fn dense_end(self, dense_end: bool) -> Scanner<'a> {
+        Scanner { dense_end, ..self }
+    }
+
+    /// Offsets must stay below `limit`.
+    pub fn up_to(self, limit: i64) -> Scanner<'a> {
+        Scanner { limit, ..self }
     }
 
     pub fn position(&self) -> u32 {
@@ -66,7 +91,8 @@ impl<'a> Scanner<'a> {
             return Ok(Step::Bad { what: format!("a batch of {size} bytes where {left} are left") });
         }
         let in_segment = self.segment.holds(header.base_offset) && self.segment.holds(header.last_offset());
-        if header.last_offset_delta < 0 || header.base_offset < self.next_offset || !in_segment {
+        let in_order = header.base_offset >= self.next_offset && header.next_offset() <= self.limit;
+        if header.last_offset_delta < 0 || !in_order || !in_segment {
             let what = format!(
                 "offsets {} to {} do not follow {}",
                 header.base_offset,
@@ -80,11 +106,27 @@ impl<'a> Scanner<'a> {
         if bytes.len() < size || batch_crc(&bytes) != header.crc {
             return Ok(Step::Bad { what: "CRC does not match".into() });
         }
+        if header.base_offset > self.next_offset && !self.fits_behind_gap(&header)? {
+            let what = format!("offsets {} to {} do not fit", header.base_offset, header.last_offset());
+            return Ok(Step::Bad { what });
+        }
         let position = self.position;
         self.advance(size);
         self.scanned_bytes += size as u64;
         self.next_offset = header.next_offset();
         Ok(Step::Batch { position, header, bytes })
+    }
+
+    /// The base offset is not under the CRC. A gap before a batch is compaction's right, but not with an overlap behind it.
+    fn fits_behind_gap(&mut self, header: &BatchHeader) -> Result<bool, Fault> {
+        let size = header.size_in_bytes();
+        let left = (self.end - self.position) as usize;
+        self.fill((size + HEADER_BYTES).min(left))?;
+        let behind = self.ahead.get(size..).unwrap_or_default();
+        Ok(match BatchHeader::parse(behind) {
+            Ok(next) => next.base_offset >= header.next_offset(),
+            Err(_) => !self.dense_end,
+        })
     }
 
     /// Looks for the next good batch behind a bad one: where the bad header says it ends, or else byte by byte. False if there

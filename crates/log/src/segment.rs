@@ -8,7 +8,7 @@ use crate::names;
 use crate::transactions::TransactionIndex;
 use parking_lot::RwLock;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use wire::record_batch::{BatchHeader, NO_TIMESTAMP};
 
 /// A timestamp and the last offset of the first batch that has it.
@@ -25,8 +25,6 @@ pub(crate) struct Segment {
     pub log: FileHandle,
     /// Bytes of whole batches in the data file.
     size: AtomicU32,
-    /// A reader found the offset index wrong: the log rebuilds it.
-    suspect: AtomicBool,
     indexes: RwLock<Indexes>,
 }
 
@@ -58,7 +56,6 @@ impl Segment {
             base_offset,
             log: file(names::LOG),
             size: AtomicU32::new(0),
-            suspect: AtomicBool::new(false),
             indexes: RwLock::new(Indexes {
                 offsets: SparseIndex::new(file(names::OFFSET_INDEX)),
                 times: SparseIndex::new(file(names::TIME_INDEX)),
@@ -108,14 +105,6 @@ impl Segment {
         self.indexes.read().max_timestamp
     }
 
-    pub fn is_suspect(&self) -> bool {
-        self.suspect.load(Ordering::Relaxed)
-    }
-
-    pub fn set_suspect(&self, suspect: bool) {
-        self.suspect.store(suspect, Ordering::Relaxed);
-    }
-
     pub fn with_indexes<T>(&self, change: impl FnOnce(&mut Indexes) -> T) -> T {
         change(&mut self.indexes.write())
     }
@@ -127,9 +116,6 @@ impl Segment {
 
     /// Where to begin looking for `offset`, and the entry that says so.
     pub fn position_hint(&self, offset: i64, disk: &dyn Disk) -> Result<Option<OffsetEntry>, Fault> {
-        if self.is_suspect() {
-            return Ok(None);
-        }
         self.indexes.read().offsets.floor(offset - self.base_offset, disk)
     }
 

@@ -288,12 +288,15 @@ impl LogView {
     /// The segments from the one that holds `from` on, each with the bytes this view may read.
     pub(crate) fn readable_from(&self, from: i64) -> impl Iterator<Item = Readable<'_>> {
         let list = &self.segments;
-        let last = list.segments.len().saturating_sub(1);
         let first = list.floor(from).unwrap_or(0);
-        list.segments.iter().enumerate().skip(first).map(move |(at, segment)| Readable {
-            disk: &*list.disk,
-            segment,
-            bytes: if at == last { self.active_bytes } else { segment.size() },
+        list.segments.iter().enumerate().skip(first).map(move |(at, segment)| {
+            let next = list.segments.get(at + 1);
+            Readable {
+                disk: &*list.disk,
+                segment,
+                bytes: if next.is_some() { segment.size() } else { self.active_bytes },
+                end_offset: next.map_or(self.log_end_offset, |next| next.base_offset),
+            }
         })
     }
 }
