@@ -7,6 +7,7 @@ mod bad_input;
 mod clients;
 mod disk;
 mod golden;
+mod real_input;
 
 use crate::broker::Kind;
 use crate::process::{Finished, run};
@@ -66,6 +67,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "golden", about: "Kafka's tools print what they print against Kafka", run: golden::run },
     Stage { name: "disk", about: "each broker serves the other's directory; kafka-dump-log", run: disk::run },
     Stage { name: "bad-input", about: "malformed frames, half frames, bombs, refusals", run: bad_input::run },
+    Stage { name: "real-input", about: "a million real lines, kills on both sides", run: real_input::run },
 ];
 
 /// The `test` chore.
