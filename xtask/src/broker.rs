@@ -135,7 +135,7 @@ impl Broker {
         let properties = self.directory.join("server.properties");
         let mut command = match self.kind {
             Kind::Ottla => {
-                let mut command = Command::new(workspace.target.join("release/ottla"));
+                let mut command = Command::new(binary(workspace));
                 command.args(["server", "-c"]).arg(&properties);
                 command
             }
@@ -254,6 +254,11 @@ impl Drop for Broker {
     fn drop(&mut self) {
         let _ = self.kill();
     }
+}
+
+/// The release build, or what the environment names instead.
+fn binary(workspace: &Workspace) -> PathBuf {
+    std::env::var_os("OTTLA_BINARY").map_or_else(|| workspace.target.join("release/ottla"), PathBuf::from)
 }
 
 /// Metadata version 1 for no topics; the answer begins with the array of brokers.
