@@ -415,14 +415,16 @@ impl<M: Machine> Hosted<M> {
     pub fn load(&mut self, batches: Bytes, high_watermark: i64) -> Result<(), crate::machine::CorruptRecord> {
         assert_eq!(self.phase, Phase::Loading, "only a loading coordinator is fed");
         self.high_watermark = self.high_watermark.max(high_watermark);
-        for item in batches::decode::<M>(batches)? {
+        let (items, next_offset) = batches::decode::<M>(batches)?;
+        for item in items {
             match &item.change {
                 Change::Record(origin, record) => self.pending.apply(*origin, record),
                 Change::Marker(marker) => self.pending.apply_marker(item.offset, marker),
             }
-            self.next_offset = item.offset + 1;
             self.uncommitted.push_back(item);
         }
+        // Beyond the last record: batches end where their header says, and some hold nothing for us.
+        self.next_offset = self.next_offset.max(next_offset);
         self.catch_up();
         Ok(())
     }

@@ -49,11 +49,14 @@ pub fn marker(now_ms: i64, marker: &TransactionMarker) -> Bytes {
     end_transaction_batch(marker.producer.producer_id, marker.producer.producer_epoch, now_ms, end)
 }
 
-/// Everything in these batches that changes state. Record types that are not known are left out.
-pub fn decode<M: Machine>(batches: Bytes) -> Result<Vec<Applied<M>>, CorruptRecord> {
+/// Everything in these batches that changes state, and the offset behind them. Record types that are not known are
+/// left out.
+pub fn decode<M: Machine>(batches: Bytes) -> Result<(Vec<Applied<M>>, i64), CorruptRecord> {
     let batches = RecordBatch::split(batches).map_err(|error| corrupt(-1, &error.to_string()))?;
     let mut items = Vec::new();
+    let mut next_offset = 0;
     for batch in batches {
+        next_offset = batch.next_offset();
         let producer = (batch.producer_id >= 0).then_some(ProducerIdentity {
             producer_id: batch.producer_id,
             producer_epoch: batch.producer_epoch,
@@ -90,7 +93,7 @@ pub fn decode<M: Machine>(batches: Bytes) -> Result<Vec<Applied<M>>, CorruptReco
             }
         }
     }
-    Ok(items)
+    Ok((items, next_offset))
 }
 
 fn corrupt(offset: i64, reason: &str) -> CorruptRecord {

@@ -318,6 +318,7 @@ fn a_record_that_cannot_be_read_stops_the_load_and_an_unknown_type_does_not() {
     };
     let mut hosted = Hosted::loading(Register::default(), (), HostedOptions::default(), 0);
     hosted.load(batch(b"other", b"x"), 0).unwrap();
+    assert_eq!(hosted.next_offset(), 1, "the load goes on behind what it passes over");
     let error = hosted.load(batch(b"sum", b"x"), 0).unwrap_err();
     assert_eq!(error.reason, "not a number: x");
 }
