@@ -9,6 +9,7 @@ mod config;
 mod connect;
 mod consume;
 mod demo;
+mod dump;
 mod failure;
 mod format;
 mod group;
@@ -61,6 +62,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Start a throw-away node, send a million records through it and check every one
     Demo(demo::DemoArgs),
+    /// Show what lies in the files of a log directory, as kafka-dump-log does
+    Dump(dump::DumpArgs),
     /// The cluster: info, log-dirs, api-versions, quorum
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
@@ -85,6 +88,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Consume(args)) => consume::run(args, &cli.connect),
         Some(Command::Config(command)) => config::run(command, &cli.connect),
         Some(Command::Demo(args)) => demo::run(args),
+        Some(Command::Dump(args)) => dump::run(args),
         Some(Command::Cluster(command)) => self::cluster::run(command, &cli.connect),
     }
 }

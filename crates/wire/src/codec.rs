@@ -1,15 +1,17 @@
-//! Reading and writing Kafka's message format: the two traits behind every generated struct, and the one macro that
-//! turns a generated field list into both directions. Knows no message by name.
+//! Reading and writing Kafka's message format: the traits behind every generated struct, and the one macro that
+//! turns a generated field list into reading, writing and telling. Knows no message by name.
 
 mod decoder;
 mod encoder;
 mod kinds;
+mod show;
 
 #[cfg(test)]
 mod tests;
 
 pub use decoder::{DecodeError, DecodeLimits, Decoder, Tags};
 pub use encoder::{Encoder, Never};
+pub use show::{Show, Viewer};
 
 /// How a value is read in place of its default. `version` is the message's; strings and arrays ask the decoder whether
 /// it is a flexible one.
@@ -41,7 +43,7 @@ pub trait Encode {
 }
 
 /// A generated struct: a message, or a part of one. `Default` gives Kafka's defaults.
-pub trait Struct: Decode + Encode + Default {}
+pub trait Struct: Decode + Encode + Show + Default {}
 
 /// A request, response or persisted record.
 pub trait Message: Struct {
@@ -84,8 +86,8 @@ pub trait Message: Struct {
     }
 }
 
-/// One visitor per struct: from the list of its fields in wire order, with the versions each is in, comes the reading
-/// and the writing. `min` is the struct's smallest encoding. A field line is
+/// One visitor per struct: from the list of its fields in wire order, with the versions each is in, comes the reading,
+/// the writing and the telling. `min` is the struct's smallest encoding. A field line is
 /// `name [if <in this version>] [, null <null is legal>];`, a tag line is
 /// `<tag> name [if <in this version>] [, null <null is legal>], default <left out when equal to>;`.
 macro_rules! fields {
@@ -151,6 +153,22 @@ macro_rules! fields {
                         to.end_tag(start);
                     })*
                 }
+            }
+        }
+
+        impl $crate::codec::Show for $name {
+            #[allow(unused_variables, reason = "a struct whose fields are in every version")]
+            fn show<V: $crate::codec::Viewer>(&self, to: &mut V, $version: i16) {
+                to.begin_fields();
+                $(if true $(&& $present)? {
+                    to.field(stringify!($field));
+                    $crate::codec::Show::show(&self.$field, to, $version);
+                })*
+                $(if self.$tagged != $default $(&& $tag_present)? {
+                    to.field(stringify!($tagged));
+                    $crate::codec::Show::show(&self.$tagged, to, $version);
+                })*
+                to.end_fields();
             }
         }
 

@@ -46,6 +46,13 @@ macro_rules! records {
                 }
             }
 
+            /// Reads the record aloud in this version.
+            pub fn show<V: $crate::codec::Viewer>(&self, to: &mut V, version: i16) {
+                match self {
+                    $($enum::$variant(record) => $crate::codec::Show::show(record, to, version),)*
+                }
+            }
+
             /// The record type's number.
             pub fn api_key(&self) -> i16 {
                 match self {
@@ -95,6 +102,13 @@ macro_rules! keys {
                 }
             }
 
+            /// Reads the key aloud.
+            pub fn show<V: $crate::codec::Viewer>(&self, to: &mut V) {
+                match self {
+                    $($enum::$variant(key) => $crate::codec::Show::show(key, to, 0),)*
+                }
+            }
+
             /// The record type's number.
             pub fn kind(&self) -> i16 {
                 match self {
@@ -134,6 +148,13 @@ macro_rules! values {
             pub fn encode(&self, version: i16) -> bytes::Bytes {
                 match self {
                     $($enum::$variant(value) => $crate::records::framing::prefixed(version, version, value),)*
+                }
+            }
+
+            /// Reads the value aloud in this version.
+            pub fn show<V: $crate::codec::Viewer>(&self, to: &mut V, version: i16) {
+                match self {
+                    $($enum::$variant(value) => $crate::codec::Show::show(value, to, version),)*
                 }
             }
 

@@ -1,0 +1,197 @@
+//! `ottla dump`: what lies in the files of a log directory, in the words of kafka-dump-log. Owns the choice of reader by
+//! file name; never opens anything for writing. The text for .log, .checkpoint, .index, .timeindex, .snapshot and
+//! .txnindex equals kafka-dump-log's; other files of the directory, which that tool ignores, are shown as they are.
+
+mod decode;
+mod index;
+mod json;
+mod segment;
+mod snapshot;
+
+use crate::args::{OutputArgs, OutputFormat};
+use crate::failure::{Exit, Failure};
+use clap::Args;
+use decode::Decoder;
+use std::fs;
+use std::io::{self, BufWriter, StdoutLock, Write};
+use std::path::{Path, PathBuf};
+
+/// Arguments of `ottla dump`.
+#[derive(Debug, Args)]
+pub struct DumpArgs {
+    /// Files, or directories for every file in them
+    #[arg(value_name = "PATH", required_unless_present = "files")]
+    paths: Vec<PathBuf>,
+    /// The same, joined by commas as kafka-dump-log has it
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    files: Vec<PathBuf>,
+    /// Print every record, not only batches
+    #[arg(long)]
+    deep_iteration: bool,
+    /// Print keys and values
+    #[arg(long)]
+    print_data_log: bool,
+    /// Records are cluster metadata
+    #[arg(long, group = "decoder")]
+    cluster_metadata_decoder: bool,
+    /// Records are of __consumer_offsets
+    #[arg(long, group = "decoder")]
+    offsets_decoder: bool,
+    /// Records are of __transaction_state
+    #[arg(long, group = "decoder")]
+    transaction_log_decoder: bool,
+    /// Records are of __share_group_state
+    #[arg(long, group = "decoder")]
+    share_group_state_decoder: bool,
+    /// Choose the decoder by the directory's name
+    #[arg(long, group = "decoder")]
+    auto_decoder: bool,
+    /// Print records without their metadata, and no control records
+    #[arg(long)]
+    skip_record_metadata: bool,
+    /// Read batches up to so many bytes
+    #[arg(long, value_name = "BYTES", default_value_t = u64::MAX, hide_default_value = true)]
+    max_bytes: u64,
+    /// Only check whether indexes look sound
+    #[arg(long)]
+    index_sanity_check: bool,
+    /// Only check indexes against their logs
+    #[arg(long)]
+    verify_index_only: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// What the readers need to know.
+struct Wanted {
+    deep: bool,
+    contents: bool,
+    metadata: bool,
+    max_bytes: u64,
+    json: bool,
+    sanity_only: bool,
+    verify_only: bool,
+}
+
+/// Where everything is printed: one lock for the whole run.
+type Out = BufWriter<StdoutLock<'static>>;
+
+/// Dumps every file.
+pub fn run(args: DumpArgs) -> Result<(), Failure> {
+    let any_decoder = args.cluster_metadata_decoder
+        || args.offsets_decoder
+        || args.transaction_log_decoder
+        || args.share_group_state_decoder
+        || args.auto_decoder;
+    let contents = args.print_data_log || any_decoder || args.skip_record_metadata;
+    let wanted = Wanted {
+        deep: args.deep_iteration || contents,
+        contents,
+        metadata: !args.skip_record_metadata,
+        max_bytes: args.max_bytes,
+        json: args.output.output == OutputFormat::Json,
+        sanity_only: args.index_sanity_check,
+        verify_only: args.verify_index_only,
+    };
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let mut failure = None;
+    for file in files_of(args.paths.iter().chain(&args.files))? {
+        let decoder = args.decoder_for(&file);
+        if let Err(error) = dump(&file, decoder, &wanted, &mut out) {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                return Err(error.into());
+            }
+            out.flush()?;
+            let what = format!("could not read {}", file.display());
+            failure = Some(
+                Failure::new(what, error)
+                    .exit(Exit::Partial)
+                    .try_this("is it a file of a Kafka log directory?"),
+            );
+        }
+    }
+    out.flush()?;
+    failure.map_or(Ok(()), Err)
+}
+
+impl DumpArgs {
+    fn decoder_for(&self, file: &Path) -> Decoder {
+        let parent =
+            file.parent().and_then(Path::file_name).map(|name| name.to_string_lossy()).unwrap_or_default();
+        let by_name = |topic: &str| self.auto_decoder && parent.starts_with(topic);
+        if self.cluster_metadata_decoder || by_name("__cluster_metadata-") {
+            Decoder::ClusterMetadata
+        } else if self.offsets_decoder || by_name("__consumer_offsets-") {
+            Decoder::Offsets
+        } else if self.transaction_log_decoder || by_name("__transaction_state-") {
+            Decoder::Transactions
+        } else if self.share_group_state_decoder || by_name("__share_group_state-") {
+            Decoder::ShareGroups
+        } else {
+            Decoder::Text
+        }
+    }
+}
+
+/// Files as given; directories as the files in them, by name.
+fn files_of<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        let missing = |error: io::Error| {
+            Failure::new(format!("could not open {}", path.display()), error)
+                .exit(Exit::NotFound)
+                .try_this("check the path")
+        };
+        if !fs::metadata(path).map_err(missing)?.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let entries =
+            fs::read_dir(path).map_err(missing)?.collect::<io::Result<Vec<_>>>().map_err(missing)?;
+        let mut found: Vec<PathBuf> =
+            entries.into_iter().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+        found.sort();
+        files.extend(found);
+    }
+    Ok(files)
+}
+
+fn dump(file: &Path, decoder: Decoder, wanted: &Wanted, out: &mut Out) -> io::Result<()> {
+    let suffix = file.extension().map(|suffix| suffix.to_string_lossy().into_owned()).unwrap_or_default();
+    if !wanted.json {
+        writeln!(out, "Dumping {}", file.display())?;
+    }
+    match suffix.as_str() {
+        "log" | "checkpoint" => segment::dump(file, decoder, wanted, out),
+        "index" => index::dump_offsets(file, wanted, out),
+        "timeindex" => index::dump_times(file, wanted, out),
+        "snapshot" => snapshot::dump_producers(file, wanted, out),
+        "txnindex" => snapshot::dump_aborted(file, wanted, out),
+        _other => dump_text(file, wanted, out),
+    }
+}
+
+/// Checkpoints, meta.properties and their like are text.
+fn dump_text(file: &Path, wanted: &Wanted, out: &mut Out) -> io::Result<()> {
+    let bytes = fs::read(file)?;
+    let text = String::from_utf8(bytes).map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidData, "it is neither a known kind of file nor text")
+    })?;
+    if wanted.json {
+        let line = serde_json::json!({"file": file.display().to_string(), "text": text});
+        return writeln!(out, "{line}");
+    }
+    let end = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
+    write!(out, "{text}{end}")
+}
+
+/// `OptionalLong` as Java prints it.
+fn optional(value: Option<i64>) -> String {
+    value.map_or_else(|| "OptionalLong.empty".to_owned(), |value| format!("OptionalLong[{value}]"))
+}
+
+/// The offset that a file is named after.
+fn base_offset(file: &Path) -> i64 {
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    name.split('.').next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}
