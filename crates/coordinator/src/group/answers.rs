@@ -6,8 +6,8 @@ use wire::messages::heartbeat::HeartbeatResponse;
 use wire::messages::join_group::JoinGroupResponse;
 use wire::messages::leave_group::LeaveGroupResponse;
 use wire::messages::offset_fetch::{
-    OffsetFetchRequestGroup, OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition,
-    OffsetFetchResponsePartitions, OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+    OffsetFetchRequestGroup, OffsetFetchResponseGroup, OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopics,
 };
 use wire::messages::sync_group::SyncGroupResponse;
 use wire::{ErrorCode, Str};
@@ -79,31 +79,5 @@ pub fn no_offset(partition_index: i32, error: ErrorCode) -> OffsetFetchResponseP
         committed_leader_epoch: -1,
         metadata: Some(Str::new()),
         error_code: error.code(),
-    }
-}
-
-/// The whole answer from its groups: from version 8 on a list, before that the fields of the only one.
-pub fn offset_fetch_response(
-    mut groups: Vec<OffsetFetchResponseGroup>,
-    api_version: i16,
-) -> OffsetFetchResponse {
-    if api_version >= 8 {
-        return OffsetFetchResponse { groups, ..OffsetFetchResponse::default() };
-    }
-    let Some(group) = groups.pop() else { return OffsetFetchResponse::default() };
-    let topics = group.topics.into_iter().map(|topic| OffsetFetchResponseTopic {
-        name: topic.name,
-        partitions: topic.partitions.into_iter().map(top_level_partition).collect(),
-    });
-    OffsetFetchResponse { error_code: group.error_code, topics: topics.collect(), ..Default::default() }
-}
-
-fn top_level_partition(partition: OffsetFetchResponsePartitions) -> OffsetFetchResponsePartition {
-    OffsetFetchResponsePartition {
-        partition_index: partition.partition_index,
-        committed_offset: partition.committed_offset,
-        committed_leader_epoch: partition.committed_leader_epoch,
-        metadata: partition.metadata,
-        error_code: partition.error_code,
     }
 }

@@ -178,13 +178,6 @@ impl Offsets {
         }
     }
 
-    /// Groups with committed offsets, in order, after the given one.
-    pub fn groups_after<'a>(&'a self, after: Option<&Str>) -> impl Iterator<Item = &'a Str> + 'a {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let from = after.cloned().map_or(Unbounded, Excluded);
-        self.committed.range::<Str, _>((from, Unbounded)).map(|(group, _)| group)
-    }
-
     /// Offsets committed, for metrics and tests.
     pub fn count(&self) -> usize {
         self.committed.values().flat_map(|topics| topics.values()).map(Vec::len).sum()
