@@ -119,8 +119,6 @@ pub struct MetadataQuorum {
     active: Option<Active>,
     /// Everything below the high watermark.
     committed: Replayed,
-    /// The only voter's whole log, read when it was opened: what it leads on, and what its first commit makes committed.
-    preloaded: Option<Replayed>,
     /// What was published last.
     image: Arc<MetadataImage>,
     bootstrap: Vec<VersionedRecord>,
@@ -151,7 +149,7 @@ impl From<QuorumOpenError> for OpenError {
 
 impl MetadataQuorum {
     /// Reads snapshot and log. The only voter of its quorum leads when this returns: its first records are appended, and become
-    /// durable in the first turn together with whatever is proposed before it.
+    /// durable in the first turn together with whatever is proposed before that.
     pub fn open(
         options: QuorumOptions,
         log: Box<dyn MetadataLog>,
@@ -161,17 +159,15 @@ impl MetadataQuorum {
         let mut rng = Rng::new(options.seed);
         let registration = registration_of(&options.raft, &mut rng);
         let raft = Quorum::open(options.raft, log, rng.next_u64(), now_ms)?;
-        let (committed, found) = Replayed::from_latest_snapshot(raft.log())?;
+        let (mut committed, found) = Replayed::from_latest_snapshot(raft.log())?;
         let bootstrap = match (found.is_empty(), options.bootstrap.is_empty()) {
             (false, _) => found,
             (true, false) => options.bootstrap,
             (true, true) => bootstrap_records(MetadataVersion::LATEST_PRODUCTION, &BTreeMap::new()),
         };
-        let mut preloaded = None;
         if raft.is_only_voter() {
-            let mut replayed = committed.clone();
-            replayed.read_up_to(raft.log(), raft.log().end_offset())?;
-            preloaded = Some(replayed);
+            // Nobody else has to have it; the flush below makes sure that the disk does.
+            committed.read_up_to(raft.log(), raft.log().end_offset())?;
         }
         let mut quorum = MetadataQuorum {
             image: Arc::new(committed.replay.stable().clone()),
@@ -179,7 +175,6 @@ impl MetadataQuorum {
             controller: options.controller.map(|options| Controller::new(options, rules)),
             active: None,
             committed,
-            preloaded,
             bootstrap,
             registration,
             policy: options.snapshots,
@@ -189,6 +184,7 @@ impl MetadataQuorum {
             fault: None,
         };
         quorum.step(now_ms, Event::Tick)?;
+        quorum.flush(now_ms)?;
         Ok(quorum)
     }
 
@@ -244,9 +240,8 @@ impl MetadataQuorum {
         loop {
             let was_active = self.active.is_some();
             self.do_chores(now_ms)?;
-            let mut effects = Vec::new();
-            self.raft.flush(now_ms, &mut effects)?;
-            self.carry_out(now_ms, effects)?;
+            self.flush(now_ms)?;
+            // A flush can make this replica the leader, and then there is more to write.
             if was_active || self.active.is_none() {
                 break;
             }
@@ -292,6 +287,12 @@ impl MetadataQuorum {
         self.carry_out(now_ms, effects)
     }
 
+    fn flush(&mut self, now_ms: i64) -> Result<(), StorageFault> {
+        let mut effects = Vec::new();
+        self.raft.flush(now_ms, &mut effects)?;
+        self.carry_out(now_ms, effects)
+    }
+
     fn carry_out(&mut self, now_ms: i64, effects: Vec<Effect>) -> Result<(), StorageFault> {
         for effect in effects {
             match effect {
@@ -333,8 +334,9 @@ impl MetadataQuorum {
         let Some(controller) = self.controller.as_ref().filter(|_| leads && self.active.is_none()) else {
             return Ok(());
         };
-        let mut pending = self.preloaded.take().unwrap_or_else(|| self.committed.clone());
-        pending.read_up_to(self.raft.log(), self.raft.log().end_offset()).map_err(unreadable)?;
+        // A leader is announced when the start of its epoch is committed, and with it all that came before.
+        let pending = self.committed.clone();
+        assert_eq!(pending.next_offset, self.raft.log().end_offset(), "all that is in the log is committed");
         let mut active = Active::new(self.raft.epoch(), pending, self.rng.next_u64(), now_ms);
         active.begin(controller, &mut self.raft, &self.bootstrap, &self.registration, now_ms)?;
         self.active = Some(active);

@@ -2,6 +2,8 @@
 
 pub mod controller;
 pub mod features;
+#[cfg(test)]
+mod golden;
 pub mod hosted;
 pub mod image;
 pub mod raft;

@@ -233,3 +233,6 @@ impl<'a> Decider<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

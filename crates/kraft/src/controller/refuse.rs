@@ -48,30 +48,11 @@ impl ControllerCommand {
                 let results = request.topics.iter().map(result).collect();
                 ControllerAnswer::CreatePartitions(CreatePartitionsResponse { results, ..Default::default() })
             }
-            ControllerCommand::IncrementalAlterConfigs(request) => {
-                let result = |resource: &incremental_alter_configs::AlterConfigsResource| {
-                    incremental_alter_configs::AlterConfigsResourceResponse {
-                        error_code,
-                        error_message: message.clone(),
-                        resource_type: resource.resource_type,
-                        resource_name: resource.resource_name.clone(),
-                    }
-                };
-                let responses = request.resources.iter().map(result).collect();
-                let response = IncrementalAlterConfigsResponse { responses, ..Default::default() };
-                ControllerAnswer::IncrementalAlterConfigs(response)
-            }
+            ControllerCommand::IncrementalAlterConfigs(request) => ControllerAnswer::IncrementalAlterConfigs(
+                refused_incrementally(request, error_code, &message),
+            ),
             ControllerCommand::AlterConfigs(request) => {
-                let result = |resource: &alter_configs::AlterConfigsResource| {
-                    alter_configs::AlterConfigsResourceResponse {
-                        error_code,
-                        error_message: message.clone(),
-                        resource_type: resource.resource_type,
-                        resource_name: resource.resource_name.clone(),
-                    }
-                };
-                let responses = request.resources.iter().map(result).collect();
-                ControllerAnswer::AlterConfigs(AlterConfigsResponse { responses, ..Default::default() })
+                ControllerAnswer::AlterConfigs(refused_configs(request, error_code, &message))
             }
             ControllerCommand::ElectLeaders(request) => {
                 let result = |topic: &wire::messages::elect_leaders::TopicPartitions| ReplicaElectionResult {
@@ -180,4 +161,37 @@ fn refused_topics<'a>(
         ..Default::default()
     };
     CreateTopicsResponse { topics: names.map(result).collect(), ..Default::default() }
+}
+
+fn refused_incrementally(
+    request: &incremental_alter_configs::IncrementalAlterConfigsRequest,
+    error_code: i16,
+    message: &Option<Str>,
+) -> IncrementalAlterConfigsResponse {
+    let result = |resource: &incremental_alter_configs::AlterConfigsResource| {
+        incremental_alter_configs::AlterConfigsResourceResponse {
+            error_code,
+            error_message: message.clone(),
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name.clone(),
+        }
+    };
+    let responses = request.resources.iter().map(result).collect();
+    IncrementalAlterConfigsResponse { responses, ..Default::default() }
+}
+
+fn refused_configs(
+    request: &alter_configs::AlterConfigsRequest,
+    error_code: i16,
+    message: &Option<Str>,
+) -> AlterConfigsResponse {
+    let result =
+        |resource: &alter_configs::AlterConfigsResource| alter_configs::AlterConfigsResourceResponse {
+            error_code,
+            error_message: message.clone(),
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name.clone(),
+        };
+    let responses = request.resources.iter().map(result).collect();
+    AlterConfigsResponse { responses, ..Default::default() }
 }

@@ -21,8 +21,6 @@ pub(super) struct Active {
     /// Everything appended. `decide` reads this.
     pending: Replayed,
     soft: Soft,
-    /// What was there when this epoch began. It is committed together with the epoch's first record.
-    inherited: Option<Replayed>,
     /// Appended in this epoch, not committed: applied once more, to the committed image, when it is.
     tail: VecDeque<Appended>,
     parked: VecDeque<Parked>,
@@ -47,8 +45,7 @@ struct Parked {
 impl Active {
     pub(super) fn new(epoch: i32, pending: Replayed, seed: u64, now_ms: i64) -> Self {
         let soft = Soft::activate(pending.replay.latest(), seed, now_ms);
-        let inherited = Some(pending.clone());
-        Active { epoch, pending, soft, inherited, tail: VecDeque::new(), parked: VecDeque::new() }
+        Active { epoch, pending, soft, tail: VecDeque::new(), parked: VecDeque::new() }
     }
 
     pub(super) fn epoch(&self) -> i32 {
@@ -203,9 +200,6 @@ impl Active {
         high_watermark: i64,
         answers: &mut Vec<(Token, ControllerAnswer)>,
     ) -> u64 {
-        if let Some(inherited) = self.inherited.take_if(|inherited| inherited.next_offset <= high_watermark) {
-            *committed = inherited;
-        }
         let mut bytes = 0;
         while let Some(batch) = self.tail.pop_front_if(|batch| batch.last_offset < high_watermark) {
             let base_offset = batch.last_offset + 1 - batch.records.len() as i64;

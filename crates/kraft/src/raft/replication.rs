@@ -138,10 +138,10 @@ impl Quorum {
         let (local_id, end) = (self.options.node_id, self.log.end_offset());
         let voters = self.voters.latest().clone();
         let Role::Leader(leader) = &mut self.role else { return Ok(()) };
+        leader.update_voters(&voters);
         if let Some(local) = leader.voters.get_mut(&local_id) {
             local.end_offset = Some(end);
         }
-        leader.update_voters(&voters);
         self.advance_high_watermark(now_ms)?;
         self.wake_parked_fetches(now_ms, |fetch| fetch.partition.fetch_offset < end)
     }
