@@ -17,6 +17,7 @@ use kraft::hosted::QuorumStatus;
 use kraft::image::MetadataImage;
 use kraft::raft::{RaftRequest, RaftResponse};
 use wire::Str;
+use wire::messages::describe_quorum::{DescribeQuorumRequest, DescribeQuorumResponse};
 
 use crate::api::Apis;
 use crate::command::Command;
@@ -193,8 +194,19 @@ impl Node {
         answer
     }
 
-    /// Asks the quorum itself (DescribeQuorum and the protocol among its members).
-    pub(crate) fn ask_quorum(&self, request: RaftRequest) -> Answer<RaftResponse> {
+    /// Asks the quorum how far each of its members is; `None` if it is gone.
+    pub(crate) async fn describe_quorum(
+        &self,
+        request: DescribeQuorumRequest,
+    ) -> Option<DescribeQuorumResponse> {
+        match self.ask_quorum(RaftRequest::DescribeQuorum(request)).await {
+            Ok(RaftResponse::DescribeQuorum(response)) => Some(response),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    /// Asks the quorum itself in the protocol of its members.
+    fn ask_quorum(&self, request: RaftRequest) -> Answer<RaftResponse> {
         let (reply, answer) = reply();
         self.0.quorum.post(QuorumCommand::Request(Box::new(request), reply));
         self.0.rim.call_quorum();

@@ -38,7 +38,7 @@ pub(super) fn handle(call: &Call, request: DescribeConfigsRequest) -> DescribeCo
             Err((error, message)) => (error, Some(Str::from(message)), Vec::new()),
         };
         let asked = resource.configuration_keys.as_deref().filter(|keys| !keys.is_empty());
-        let is_asked = |entry: &Entry| asked.is_none_or(|keys| keys.iter().any(|key| *key == entry.name));
+        let is_asked = |entry: &Entry| asked.is_none_or(|keys| keys.contains(&entry.name));
         DescribeConfigsResult {
             error_code: error.code(),
             error_message: message,
