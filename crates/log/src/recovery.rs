@@ -386,7 +386,9 @@ impl Log {
                 }
             }
         }
-        report.scanned_bytes += scanner.scanned_bytes;
+        if !matches!(start, Start::LastEntry) {
+            report.scanned_bytes += scanner.scanned_bytes;
+        }
         Ok(end)
     }
 

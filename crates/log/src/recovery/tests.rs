@@ -1,1 +1,142 @@
+use super::*;
+use crate::disk::FileHandle;
+use crate::sim_disk::{SimDisk, Survival};
+use crate::testing::*;
+use crate::view::{ReadLimit, ReadRefused};
+use std::io::IoSlice;
+use std::path::Path;
 
+/// A log of twenty batches on the platter, opened by nobody.
+fn twenty() -> SimDisk {
+    let (disk, mut log) = fresh(small());
+    for number in 0..20 {
+        append(&mut log, 1000 + number, &[&format!("value-{number:03}")]);
+    }
+    log.flush().unwrap();
+    drop(log);
+    disk
+}
+
+fn crashed(recovery_point: i64) -> OpenMode {
+    OpenMode { recovery_point, ..OpenMode::default() }
+}
+
+/// The last segment's data file.
+fn last_file(disk: &SimDisk) -> FileHandle {
+    let names = disk.list(DIRECTORY.as_ref()).unwrap();
+    let last = names.iter().rfind(|entry| entry.name.ends_with(".log")).unwrap();
+    FileHandle::new(Path::new(DIRECTORY).join(&last.name))
+}
+
+#[test]
+fn a_torn_tail_above_the_durable_point_is_cut() {
+    let disk = twenty();
+    let file = last_file(&disk);
+    let length = disk.length(&file).unwrap();
+    disk.set_length(&file, length - 5).unwrap();
+    let mut log = open(&disk, small(), crashed(10));
+    assert_eq!(log.log_end_offset(), 19);
+    assert!(log.recovery_report().unwrap().cut_bytes > 0);
+    assert_eq!(log.recovery_report().unwrap().corrupt, []);
+    append(&mut log, 5000, &["next"]);
+    assert_eq!(read_all(&mut log).last(), Some(&(19, "next".to_owned())));
+}
+
+#[test]
+fn zeros_behind_the_last_batch_are_cut() {
+    let disk = twenty();
+    let file = last_file(&disk);
+    let length = disk.length(&file).unwrap();
+    disk.write_at(&file, length, &mut [IoSlice::new(&[0; 700])]).unwrap();
+    let log = open(&disk, small(), crashed(20));
+    assert_eq!((log.log_end_offset(), log.recovery_report().unwrap().cut_bytes), (20, 700));
+}
+
+#[test]
+fn a_bad_batch_below_the_durable_point_is_kept_and_never_served() {
+    let disk = twenty();
+    let file = last_file(&disk);
+    let length = disk.length(&file).unwrap();
+    assert!(disk.flip_bit(&file.path(), 75, 0), "inside the segment's first batch");
+    let mut log = open(&disk, small(), crashed(20));
+    let report = log.recovery_report().unwrap().clone();
+    assert_eq!((report.cut_bytes, report.corrupt.len()), (0, 1));
+    assert_eq!(disk.length(&file).unwrap(), length);
+    let bad = report.corrupt[0].offset;
+    let view = log.view();
+    assert_eq!(view.log_end_offset, 20);
+    for offset in 0..20 {
+        match view.read(offset, 1, ReadLimit::LogEnd, true) {
+            Ok(fetched) => assert!(offset != bad && !fetched.records.is_empty()),
+            Err(ReadRefused::Corrupt { .. }) => assert_eq!(offset, bad),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!(append(&mut log, 1, &["goes on"]).base_offset, 20);
+}
+
+#[test]
+fn bad_bytes_at_the_end_below_the_durable_point_close_their_segment() {
+    let disk = twenty();
+    let file = last_file(&disk);
+    let length = disk.length(&file).unwrap();
+    assert!(disk.flip_bit(&file.path(), length as usize - 1, 3));
+    let mut log = open(&disk, small(), crashed(20));
+    assert_eq!(log.recovery_report().unwrap().corrupt.len(), 1);
+    assert_eq!(log.log_end_offset(), 20, "an acknowledged offset is not given out again");
+    assert_eq!(append(&mut log, 1, &["goes on"]).base_offset, 20);
+    assert!(matches!(log.view().read(19, 9, ReadLimit::LogEnd, true), Err(ReadRefused::Corrupt { .. })));
+    assert_eq!(read_from(&log.view(), 20, ReadLimit::LogEnd), [(20, "goes on".to_owned())]);
+}
+
+#[test]
+fn lost_indexes_and_snapshots_are_made_again() {
+    let disk = twenty();
+    for entry in disk.list(DIRECTORY.as_ref()).unwrap() {
+        if !entry.name.ends_with(".log") {
+            disk.remove(&FileHandle::new(Path::new(DIRECTORY).join(entry.name))).unwrap();
+        }
+    }
+    let mut log = open(&disk, small(), OpenMode { clean_shutdown: true, ..crashed(20) });
+    assert_eq!(read_all(&mut log).len(), 20);
+    assert_eq!(log.latest_epoch(), Some(0));
+    assert!(disk.exists(Path::new(DIRECTORY).join("00000000000000000000.index").as_ref()));
+}
+
+#[test]
+fn recovery_reads_the_tail_only() {
+    let disk = twenty();
+    disk.restart(Survival::Everything);
+    let whole = open(&disk, small(), crashed(0)).recovery_report().unwrap().scanned_bytes;
+    let tail = open(&disk, small(), crashed(18)).recovery_report().unwrap().scanned_bytes;
+    assert!(tail * 2 < whole, "{tail} of {whole}");
+}
+
+#[test]
+fn an_interrupted_swap_of_compacted_segments_is_completed() {
+    let disk = twenty();
+    let first = disk.read_file(&Path::new(DIRECTORY).join("00000000000000000000.log")).unwrap();
+    let swap = FileHandle::new(Path::new(DIRECTORY).join("00000000000000000000.log.swap"));
+    disk.create(&swap).unwrap();
+    disk.write_at(&swap, 0, &mut [IoSlice::new(&first)]).unwrap();
+    for stray in ["00000000000000000011.log.cleaned", "00000000000000000003.index", "x.tmp"] {
+        disk.create(&FileHandle::new(Path::new(DIRECTORY).join(stray))).unwrap();
+    }
+    let mut log = open(&disk, small(), crashed(20));
+    assert_eq!(read_all(&mut log).len(), 20);
+    let names = disk.list(DIRECTORY.as_ref()).unwrap();
+    assert!(names.iter().all(|entry| !entry.name.contains("swap") && !entry.name.contains("cleaned")));
+    assert!(names.iter().all(|entry| entry.name != "00000000000000000003.index" && entry.name != "x.tmp"));
+}
+
+#[test]
+fn a_directory_of_another_topic_is_refused() {
+    let disk = SimDisk::new(1);
+    prepare(&disk);
+    let mode = |id| OpenMode { topic_id: Some(Uuid([id; 16])), ..OpenMode::default() };
+    append(&mut open(&disk, small(), mode(1)), 0, &["x"]);
+    let again: Arc<dyn Disk> = Arc::new(disk.clone());
+    let refused = Log::open(again, PathBuf::from(DIRECTORY), Arc::new(small()), mode(2), 0);
+    assert!(matches!(refused.unwrap_err().cause, crate::fault::Cause::Corrupt(_)));
+    assert_eq!(open(&disk, small(), OpenMode::default()).topic_id(), Some(Uuid([1; 16])));
+}
