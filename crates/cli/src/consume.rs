@@ -157,9 +157,8 @@ impl Job {
         let targets = self.targets().await?;
         let ends = self.ends(&targets).await?;
         let begin = if self.args.from_beginning { Some(Place::Beginning) } else { self.begin() };
-        match begin {
-            Some(Place::Beginning) => self.options.offset_reset = OffsetReset::Earliest,
-            Some(_) | None => {}
+        if begin == Some(Place::Beginning) {
+            self.options.offset_reset = OffsetReset::Earliest;
         }
         let builder = match &self.options.group_id {
             Some(group) => self.client.consumer(group.clone()),

@@ -110,11 +110,10 @@ impl Cluster {
             return Ok(known);
         }
         let interest = self.0.interest.lock().clone();
-        let topics = interest.topics.iter().map(|name| MetadataRequestTopic {
-            topic_id: Uuid::ZERO,
-            name: Some(name.clone()),
-            ..MetadataRequestTopic::default()
-        });
+        let topics = interest
+            .topics
+            .iter()
+            .map(|name| MetadataRequestTopic { topic_id: Uuid::ZERO, name: Some(name.clone()) });
         let request = MetadataRequest {
             topics: Some(topics.collect()),
             allow_auto_topic_creation: interest.may_create,

@@ -281,10 +281,10 @@ impl Member {
     /// As leader: new partitions or topics need a new assignment.
     async fn partitions_changed(&mut self) -> bool {
         let cluster = &self.shared.cluster;
-        if cluster.is_stale() {
-            if let Err(error) = cluster.refresh(cluster.metadata().version).await {
-                tracing::debug!(%error, "no metadata for the group");
-            }
+        if cluster.is_stale()
+            && let Err(error) = cluster.refresh(cluster.metadata().version).await
+        {
+            tracing::debug!(%error, "no metadata for the group");
         }
         let Some(counts) = &self.leading else { return false };
         let metadata = cluster.metadata();
@@ -347,10 +347,11 @@ impl Member {
                 _ = &mut handled => return,
                 () = tokio::time::sleep(self.shared.options.heartbeat_interval) => {}
             }
-            if self.identity.generation >= 0 && !self.shared.is_silent() {
-                if let Err(error) = self.heartbeat().await {
-                    tracing::debug!(%error, "a heartbeat during a rebalance");
-                }
+            if self.identity.generation >= 0
+                && !self.shared.is_silent()
+                && let Err(error) = self.heartbeat().await
+            {
+                tracing::debug!(%error, "a heartbeat during a rebalance");
             }
         }
     }

@@ -338,10 +338,10 @@ impl Consumer {
             let listener = self.listener.clone();
             match event {
                 GroupEvent::Revoked(partitions, _) => {
-                    if self.commits_by_itself() {
-                        if let Err(error) = self.handle.commit().await {
-                            tracing::warn!(%error, "the commit before a revocation failed");
-                        }
+                    if self.commits_by_itself()
+                        && let Err(error) = self.handle.commit().await
+                    {
+                        tracing::warn!(%error, "the commit before a revocation failed");
                     }
                     if let Some(listener) = listener {
                         listener.revoked(&self.handle, partitions).await;

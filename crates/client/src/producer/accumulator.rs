@@ -343,10 +343,11 @@ impl Accumulator {
         self.buffered_bytes -= batch.buffered_bytes;
         // A sequence that certainly was not written leaves a gap; one that may have been shows itself by the answer
         // to the batch behind it.
-        if batch.sequence().is_some() && !batch.maybe_written {
-            if let Some(queue) = queue_of(&mut self.queues, &batch.partition) {
-                queue.reset = true;
-            }
+        if batch.sequence().is_some()
+            && !batch.maybe_written
+            && let Some(queue) = queue_of(&mut self.queues, &batch.partition)
+        {
+            queue.reset = true;
         }
         batch.outcome.fail(error);
     }
