@@ -163,6 +163,7 @@ public final class ToolBench {
             .replaceAll("(127\\.0\\.0\\.1 +)\\d{4,5}( |$)", "$1<port>$2")
             .replaceAll("(HighWatermark|MaxFollowerLagTimeMs|Epoch):( +)\\d+", "$1:$2<number>")
             .replaceAll("\"logDir\":\"[^\"]*\"", "\"logDir\":<directory>")
+            .replaceAll("\"size\":[1-9]\\d*", "\"size\":<bytes>")
             .replaceAll("log\\.dirs=/[^ ,}]*", "log.dirs=<directory>")
             .replace(scratch.toString(), "<scratch>");
     }

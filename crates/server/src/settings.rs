@@ -106,6 +106,8 @@ impl Settings {
         // `broker.id` is the old name.
         if let Some(id) = values.get("broker.id").cloned() {
             values.entry("node.id".to_owned()).or_insert(id);
+        } else if let Some(id) = values.get("node.id").cloned() {
+            values.insert("broker.id".to_owned(), id);
         }
         let (file, warnings) = BrokerFile::new(values)?;
         let roles = roles(&file)?;

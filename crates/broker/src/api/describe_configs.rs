@@ -192,10 +192,12 @@ fn cluster_entries(layers: &BrokerLayers<'_>) -> Vec<Entry> {
         Some(key) => {
             let nothing = Values::new();
             let only = BrokerLayers { per_broker: &nothing, ..*layers };
+            let mut effective = only.broker(key);
+            effective.synonyms.retain(|synonym| synonym.source == Source::DynamicDefaultBroker);
             Entry {
                 name: Str::from_static(key.name),
                 key: Some(key),
-                effective: only.broker(key),
+                effective,
                 read_only: key.update_mode == UpdateMode::ReadOnly,
             }
         }

@@ -75,25 +75,31 @@ impl BrokerLayers<'_> {
         // A stronger synonym's value (log.retention.ms) is not the value of this key (log.retention.hours).
         let own = synonyms.iter().find(|synonym| synonym.name == key.name);
         let source = own.map_or(Source::Default, |synonym| synonym.source);
-        Effective { value: own.map(|synonym| synonym.value.clone()), source, synonyms }
+        let value = own.map(|synonym| synonym.value.clone());
+        Effective { value, source, synonyms: from_own_name(synonyms, key.name) }
     }
 
     /// The value of a topic key, in the topic key's own unit.
     pub fn topic(&self, key: &'static ConfigKey, overrides: &Values) -> Effective {
         let names = topic_synonyms(key.name);
-        let mut synonyms = self.synonyms(names);
-        let inherited = synonyms.first().map(|strongest| (in_topic_unit(strongest), strongest.source));
+        let all = self.synonyms(names);
+        let inherited = all.first().map(in_topic_unit);
+        let mut synonyms = from_own_name(all, names.first().copied().unwrap_or_default());
         if let Some(value) = overrides.get(key.name) {
             synonyms
                 .insert(0, Synonym { name: key.name, value: value.clone(), source: Source::DynamicTopic });
             return Effective { value: Some(value.clone()), source: Source::DynamicTopic, synonyms };
         }
-        let (value, source) = match inherited {
-            Some((value, source)) => (Some(value), source),
-            None => (key.default.map(str::to_owned), Source::Default),
-        };
+        let value = inherited.or_else(|| key.default.map(str::to_owned));
+        let source = synonyms.first().map_or(Source::Default, |synonym| synonym.source);
         Effective { value, source, synonyms }
     }
+}
+
+/// Kafka lists synonyms from the first that has the key's own name: `log.retention.hours` alone leaves nothing to list for
+/// `retention.ms`, whose value it is all the same.
+fn from_own_name(synonyms: Vec<Synonym>, name: &str) -> Vec<Synonym> {
+    synonyms.into_iter().skip_while(|synonym| synonym.name != name).collect()
 }
 
 /// The value of a group or client-metrics key: its own, else a default given by the caller, else the table's.
