@@ -43,7 +43,7 @@ pub(crate) struct Command<'a> {
 }
 
 impl<'a> Command<'a> {
-    fn parse(line: &'a str) -> Self {
+    pub fn parse(line: &'a str) -> Self {
         let mut parts = line.split(' ').filter(|part| !part.is_empty());
         let verb = parts.next().unwrap_or_default();
         let mut command = Command { verb, words: Vec::new(), keys: Vec::new() };

@@ -1,9 +1,11 @@
 //! Decisions as dialogue: each script is a cluster, what it is asked, what it answers, and the records that it writes.
 
+mod random;
 mod shown;
 
 use crate::controller::ControllerCommand;
 use crate::golden::{self, Command, numbers};
+use crate::hosted::QuorumOptions;
 use crate::raft::SharedLog;
 use crate::testing::{One, controller_options, id, quorum_options, registration};
 use shown::{shown_answer, shown_batches, shown_partition};
@@ -36,7 +38,10 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let mut options = quorum_options(100, &[100], 7);
+        Self::with(quorum_options(100, &[100], 7))
+    }
+
+    fn with(mut options: QuorumOptions) -> Self {
         let controller = controller_options(100);
         options.controller = Some(super::ControllerOptions { max_idle_interval_ms: 0, ..controller });
         let one =

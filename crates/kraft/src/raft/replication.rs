@@ -326,8 +326,8 @@ impl Quorum {
             return;
         }
         let start = self.rng.below(servers.len() as u64) as usize;
-        let ready = servers.iter().cycle().skip(start).take(servers.len());
-        let ready = ready.filter(|server| self.connections.is_ready(server.id, now_ms)).cloned().next();
+        let mut around = servers.iter().cycle().skip(start).take(servers.len());
+        let ready = around.find(|server| self.connections.is_ready(server.id, now_ms)).cloned();
         if let Some(to) = ready {
             self.send_if_ready(to, now_ms, |quorum| RaftRequest::Fetch(quorum.fetch_request()));
         }
