@@ -22,7 +22,7 @@ pub struct Appended {
     /// Offset of the first record. For a duplicate: the offset it got the first time.
     pub base_offset: i64,
     pub last_offset: i64,
-    /// -1 unless the topic stamps LogAppendTime.
+    /// -1 unless the topic stamps LogAppendTime; for a duplicate the time of its batch.
     pub log_append_time: i64,
     pub log_start_offset: i64,
     /// The producer had already appended exactly this batch; nothing was written.

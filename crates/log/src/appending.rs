@@ -126,8 +126,8 @@ impl Log {
         let prepared = match self.prepare_producers(placed, origin, now_ms)? {
             Preparation::Append(prepared) => prepared,
             Preparation::Duplicate(batch) => {
-                let time = if log_append_time >= 0 { batch.timestamp } else { -1 };
-                return Ok(self.appended(batch.first_offset(), batch.last_offset, time, true));
+                // Kafka tells the batch's own time here, whatever the topic stamps.
+                return Ok(self.appended(batch.first_offset(), batch.last_offset, batch.timestamp, true));
             }
         };
         let max_timestamp = placed.iter().map(|batch| batch.header.max_timestamp).max().unwrap_or(-1);

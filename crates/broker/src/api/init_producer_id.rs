@@ -29,12 +29,22 @@ async fn initialize(call: &Call, request: &InitProducerIdRequest) -> Result<i64,
     match request.transactional_id.as_deref() {
         None => {}
         Some("") => return Err(ErrorCode::InvalidRequest),
-        Some(_) => return Err(ErrorCode::CoordinatorNotAvailable),
+        Some(_) => return Err(refuse_transactional(call, request)),
     }
     match call.node.producer_ids().take() {
         Some(id) => Ok(id),
         None => allocate(call).await,
     }
+}
+
+/// What a transactional producer hears while there is no coordinator for it.
+fn refuse_transactional(call: &Call, request: &InitProducerIdRequest) -> ErrorCode {
+    let most = call.node.config().file().number("transaction.max.timeout.ms");
+    let timeout = i64::from(request.transaction_timeout_ms);
+    if timeout <= 0 || timeout > most {
+        return ErrorCode::InvalidTransactionTimeout;
+    }
+    ErrorCode::CoordinatorNotAvailable
 }
 
 /// A new block from the controller, and its first id.

@@ -116,6 +116,7 @@ impl Node {
                 config: Arc::clone(&config),
                 groups: group_config(&file),
                 retention_check_interval_ms: file.number("log.retention.check.interval.ms"),
+                producer_expiry_interval_ms: file.number("producer.id.expiration.check.interval.ms"),
                 seed: random.next_u64(),
             };
             ShardCell::new(Shard::new(around, now_ms))

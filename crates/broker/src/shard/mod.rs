@@ -36,6 +36,8 @@ pub(crate) struct Surroundings {
     pub groups: coordinator::group::GroupConfig,
     /// `log.retention.check.interval.ms`.
     pub retention_check_interval_ms: i64,
+    /// `producer.id.expiration.check.interval.ms`.
+    pub producer_expiry_interval_ms: i64,
     /// Start of the shard's own random numbers (member ids).
     pub seed: u64,
 }
@@ -52,6 +54,9 @@ pub(crate) struct Shard {
     unsettled: Vec<usize>,
     /// Where the janitor goes on.
     janitor_at: usize,
+    /// Whether this pass of the janitor also forgets idle producers, and when the next one does.
+    expiring: bool,
+    next_expiry_ms: i64,
     random: coordinator::entropy::Entropy,
 }
 
@@ -73,6 +78,7 @@ impl Shard {
     pub fn new(around: Surroundings, now_ms: i64) -> Shard {
         let mut timers = Timers::default();
         timers.add(now_ms.saturating_add(upkeep::FIRST_JANITOR_MS), Timer::Janitor);
+        let next_expiry_ms = now_ms.saturating_add(around.producer_expiry_interval_ms);
         Shard {
             random: coordinator::entropy::Entropy::new(around.seed),
             around,
@@ -82,6 +88,8 @@ impl Shard {
             timers,
             unsettled: Vec::new(),
             janitor_at: 0,
+            expiring: false,
+            next_expiry_ms,
         }
     }
 

@@ -38,6 +38,13 @@ impl Shard {
 
     /// Retention of the next replicas; comes back at once until all were seen, then after the configured interval.
     pub(super) fn janitor(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
+        if self.janitor_at == 0 {
+            // Producers are looked at less often than segments, and in one whole pass.
+            self.expiring = now_ms >= self.next_expiry_ms;
+            if self.expiring {
+                self.next_expiry_ms = now_ms.saturating_add(self.around.producer_expiry_interval_ms);
+            }
+        }
         let end = self.replicas.len().min(self.janitor_at.saturating_add(REPLICAS_PER_JANITOR_STEP));
         for slot in self.janitor_at..end {
             self.tidy(now_ms, slot, effects);
@@ -57,7 +64,9 @@ impl Shard {
         if matches!(replica.state, State::Offline) || replica.log.log_end_offset() == 0 {
             return;
         }
-        replica.log.expire_producers(now_ms);
+        if self.expiring {
+            replica.log.expire_producers(now_ms);
+        }
         let start = replica.log.log_start_offset();
         let tidied = replica.log.apply_retention(now_ms);
         let removals = replica.log.take_removals();

@@ -126,6 +126,8 @@ fn sequences_are_checked_and_a_duplicate_gets_its_first_offset() {
         let answer = produce(&mut node, "t", 0, 1, idempotent(77, epoch, sequence));
         assert_eq!((answer.error_code, answer.base_offset), (error.code(), base_offset), "{what}");
         assert_eq!(answer.log_start_offset, 0, "{what}");
+        let time = if what == "again" { START_MS } else { -1 };
+        assert_eq!(answer.log_append_time_ms, time, "{what}");
     }
 }
 
