@@ -23,6 +23,14 @@ pub struct Patience {
     pub memory_ms: i64,
 }
 
+impl Patience {
+    /// When the first of several connections may be due at the earliest.
+    pub fn shortest_ms(&self) -> i64 {
+        let idle_ms = if self.idle_ms < 0 { i64::MAX } else { self.idle_ms };
+        idle_ms.min(self.memory_ms).min(self.frame_ms)
+    }
+}
+
 impl Default for Patience {
     fn default() -> Self {
         Self { idle_ms: 600_000, frame_ms: 30_000, frame_bytes_per_second: 1024, memory_ms: 10_000 }

@@ -222,7 +222,7 @@ impl LaneTask {
                 accepted = self.inbox.recv() => match accepted {
                     Some(accepted) => {
                         if self.watched.is_empty() {
-                            look_at_ms = self.shared.clock.now_ms() + self.shared.patience.memory_ms;
+                            look_at_ms = self.shared.clock.now_ms() + self.shared.patience.shortest_ms();
                         }
                         self.take_in(accepted);
                     }

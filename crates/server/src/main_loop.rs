@@ -334,3 +334,6 @@ fn shared(settings: &Settings, node: &Node, clock: &Arc<Clock>) -> Shared {
         patience: sockets.patience,
     }
 }
+
+#[cfg(test)]
+mod tests;
