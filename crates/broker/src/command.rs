@@ -21,7 +21,7 @@ pub(crate) enum Command {
     /// A fetch waits for bytes.
     Watch(WatchPartitions),
     /// A request for the group coordinator on a partition of this shard.
-    Group(Group),
+    Group(Box<Group>),
     /// DeleteRecords: move a log start offset.
     DeleteRecords(DeleteRecords),
     /// DescribeProducers: who produces to a partition.
@@ -34,8 +34,6 @@ pub(crate) enum Command {
     DirectoryFailed { directory: usize },
     /// The checkpoint files are due: what are your offsets?
     Checkpoint(Arc<CheckpointRound>),
-    /// Answered when everything before it was carried out.
-    Barrier(Reply<()>),
 }
 
 /// One produce's batches for one shard.

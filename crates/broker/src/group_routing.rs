@@ -53,6 +53,6 @@ pub(crate) fn ask_at(
     let refusal = GroupMachine::refuse(&command, ErrorCode::NotCoordinator);
     let (reply, answer) = reply();
     let shard = cell.shard;
-    call.node.submit_to(call.now_ms, shard, Command::Group(Group { cell, command, reply }));
+    call.node.submit_to(call.now_ms, shard, Command::Group(Box::new(Group { cell, command, reply })));
     async move { answer.await.unwrap_or(refusal) }
 }

@@ -16,7 +16,6 @@ use crate::views::{PartitionCell, TopicViews, Views};
 
 /// What a new image means for the replicas of this node.
 pub(crate) struct ImageChange {
-    pub image: Arc<MetadataImage>,
     pub topics: Vec<TopicDelta>,
 }
 
@@ -76,7 +75,7 @@ impl Publisher {
         }
         publication.settings(&old, broker_wide);
         let Step { topics, set, gone, .. } = publication;
-        Publication { change: Arc::new(ImageChange { image: Arc::clone(&image), topics }), set, gone }
+        Publication { change: Arc::new(ImageChange { topics }), set, gone }
     }
 
     fn broker_configs_changed(&self, old: &ConfigsImage, new: &ConfigsImage) -> bool {

@@ -91,11 +91,6 @@ impl<T> Reply<T> {
             waker.wake();
         }
     }
-
-    /// True if nobody waits any more.
-    pub fn is_abandoned(&self) -> bool {
-        Arc::strong_count(&self.0) == 1
-    }
 }
 
 impl<T> Drop for Reply<T> {

@@ -170,10 +170,6 @@ impl Node {
         &self.0.producer_ids
     }
 
-    pub(crate) fn shard_count(&self) -> usize {
-        self.0.shards.len()
-    }
-
     /// Asks the shard of a partition.
     pub(crate) fn submit(&self, now_ms: i64, cell: &PartitionCell, command: Command) {
         self.submit_to(now_ms, cell.shard, command);

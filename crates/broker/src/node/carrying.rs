@@ -14,6 +14,7 @@ use crate::image_delta::Publication;
 use crate::limits::CHECKPOINT_INTERVAL_MS;
 use crate::quorum::{Audience, QuorumCommand};
 use crate::rim::Job;
+use crate::shard::ClosedShard;
 use crate::shard::cell::{Carrier, NEVER};
 
 impl Carrier for Node {
@@ -168,7 +169,8 @@ impl Node {
         let mut offsets: std::collections::BTreeMap<usize, checkpoints::DirectoryOffsets> =
             Default::default();
         for shard in &self.0.shards {
-            let (closed, faults) = shard.with_shard(|shard| shard.close(&self.0.directories));
+            let ClosedShard { offsets: closed, faults } =
+                shard.with_shard(|shard| shard.close(&self.0.directories));
             for (directory, closed) in closed {
                 offsets.entry(directory).or_default().extend(closed);
             }

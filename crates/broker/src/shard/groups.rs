@@ -37,7 +37,7 @@ impl Shard {
     /// This broker leads the partition from now on: if it holds groups, their coordinator loads.
     pub(super) fn open_coordinator(&mut self, now_ms: i64, slot: usize, effects: &mut Vec<Effect>) {
         let seed = self.random.next_u64();
-        let soft = GroupSoft::new(self.around.groups.clone(), seed);
+        let soft = GroupSoft::new(self.around.groups, seed);
         let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { return };
         if replica.topic != CONSUMER_OFFSETS || replica.coordinator.is_some() {
             return;

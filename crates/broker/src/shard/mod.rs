@@ -9,6 +9,8 @@ mod groups;
 mod reconcile;
 mod upkeep;
 
+pub(crate) use upkeep::ClosedShard;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ use crate::command::{Command, DeleteRecords, DescribeProducers, WatchPartitions}
 use crate::config::{FlushAck, StaticConfig};
 use crate::directories::Directories;
 use crate::effect::{DirtyLog, Effect};
+use crate::replica::isr::InSyncReplicas;
 use crate::replica::pending::{PendingProduces, ProduceId};
 use crate::replica::{Replica, State};
 use crate::timers::Timers;
@@ -111,7 +114,7 @@ impl Shard {
         match command {
             Command::Append(append) => self.append(now_ms, append, effects),
             Command::Watch(watch) => self.watch(watch),
-            Command::Group(group) => self.group(now_ms, group, effects),
+            Command::Group(group) => self.group(now_ms, *group, effects),
             Command::DeleteRecords(delete) => self.delete_records(now_ms, delete, effects),
             Command::DescribeProducers(describe) => self.describe_producers(describe),
             Command::Image(change) => self.reconcile(now_ms, &change, effects),
@@ -122,7 +125,6 @@ impl Shard {
                     effects.push(Effect::WriteCheckpoints(round));
                 }
             }
-            Command::Barrier(reply) => reply.send(()),
         }
     }
 
@@ -254,11 +256,11 @@ impl Shard {
     }
 
     /// True where `log.flush.ack` makes acks=all wait for a flush round.
-    fn flush_acks(&self, replicas: usize, in_sync: usize, min_insync_replicas: usize) -> bool {
+    fn flush_acks(&self, isr: &InSyncReplicas, min_insync_replicas: usize) -> bool {
         match self.around.config.flush_ack {
             FlushAck::None => false,
             FlushAck::Group => true,
-            FlushAck::Auto => replicas == 1 || in_sync == 1 || min_insync_replicas <= 1,
+            FlushAck::Auto => isr.is_alone() || isr.holds_the_only_copy() || min_insync_replicas <= 1,
         }
     }
 }

@@ -143,8 +143,8 @@ impl Shard {
         effects: &mut Vec<Effect>,
     ) {
         let min_insync = self.replica(cell).map_or(1, |replica| replica.settings.min_insync_replicas);
-        let flush_acks = self.flush_acks(partition.replicas.len(), partition.isr.len(), min_insync);
-        let node_id = self.around.node_id;
+        let isr = InSyncReplicas::new(self.around.node_id, &partition.replicas, &partition.isr);
+        let flush_acks = self.flush_acks(&isr, min_insync);
         let Some(replica) = self.touch(cell) else { return };
         if matches!(replica.state, State::Offline) {
             return;
@@ -164,7 +164,7 @@ impl Shard {
         replica.state = State::Leader(Leader {
             leader_epoch: partition.leader_epoch,
             partition_epoch: partition.partition_epoch,
-            isr: InSyncReplicas::new(node_id, &partition.replicas, &partition.isr),
+            isr,
             flush_acks,
         });
         replica.advance_high_watermark();

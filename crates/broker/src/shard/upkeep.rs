@@ -1,5 +1,7 @@
 //! What a shard does besides requests: retention in bounded steps, a dead directory, the clean end.
 
+use std::collections::BTreeMap;
+
 use log::{Fault, Log};
 use wire::ErrorCode;
 
@@ -12,6 +14,12 @@ use crate::replica::{Replica, State};
 
 /// Kafka's `log.initial.task.delay.ms`.
 pub(super) const FIRST_JANITOR_MS: i64 = 30_000;
+
+/// What a closed shard leaves, by directory.
+pub(crate) struct ClosedShard {
+    pub offsets: BTreeMap<usize, DirectoryOffsets>,
+    pub faults: Vec<(usize, Fault)>,
+}
 
 /// Says what a recovery found; a clean start says nothing.
 pub(super) fn report_recovery(log: &Log) {
@@ -100,11 +108,8 @@ impl Shard {
     }
 
     /// The end: closes every log and answers what the checkpoints shall say, by directory.
-    pub fn close(
-        &mut self,
-        directories: &Directories,
-    ) -> (Vec<(usize, DirectoryOffsets)>, Vec<(usize, Fault)>) {
-        let mut offsets: std::collections::BTreeMap<usize, DirectoryOffsets> = Default::default();
+    pub fn close(&mut self, directories: &Directories) -> ClosedShard {
+        let mut offsets: BTreeMap<usize, DirectoryOffsets> = Default::default();
         let mut faults = Vec::new();
         for replica in self.replicas.drain(..).flatten() {
             let replica: Replica = *replica;
@@ -125,6 +130,6 @@ impl Shard {
                 Err(fault) => faults.push((replica.directory, fault)),
             }
         }
-        (offsets.into_iter().collect(), faults)
+        ClosedShard { offsets, faults }
     }
 }
