@@ -1,6 +1,8 @@
 //! The whole quorum of one over a disk in memory: first boot as Kafka's, answers after the flush, power cuts, snapshots, and
 //! taking over what Kafka wrote.
 
+mod three;
+
 use super::*;
 use crate::controller::{ControllerAnswer, ControllerCommand, bootstrap_snapshot};
 use crate::image::{ConfigResource, MetadataImage};

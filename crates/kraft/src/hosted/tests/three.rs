@@ -1,0 +1,159 @@
+//! Three voters and a network that can cut one of them off: they elect, replicate, and come to the same image again.
+
+use crate::controller::{ControllerAnswer, ControllerCommand};
+use crate::hosted::{MetadataQuorum, Token};
+use crate::raft::{RaftRequest, RaftResponse, SharedLog};
+use crate::testing::{FewRules, quorum_options};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wire::messages::incremental_alter_configs::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+};
+use wire::{ErrorCode, Str};
+
+enum Mail {
+    Request { from: i32, to: i32, correlation_id: u64, request: RaftRequest },
+    Response { from: i32, to: i32, correlation_id: u64, response: Option<RaftResponse> },
+}
+
+struct Three {
+    nodes: BTreeMap<i32, MetadataQuorum>,
+    cut_off: Option<i32>,
+    mail: Vec<Mail>,
+    /// Who asked with which correlation id, by token.
+    asked: BTreeMap<(i32, Token), (i32, u64)>,
+    answers: Vec<(i32, Token, ControllerAnswer)>,
+    next_token: Token,
+    now_ms: i64,
+}
+
+impl Three {
+    fn new(seed: u64) -> Self {
+        let open = |id: i32| {
+            let options = quorum_options(id, &[1, 2, 3], seed + id as u64);
+            let log = Box::new(SharedLog::default());
+            let quorum = MetadataQuorum::open(options, log, Arc::new(FewRules), 0);
+            (id, quorum.unwrap_or_else(|error| panic!("{error}")))
+        };
+        Three {
+            nodes: [1, 2, 3].map(open).into(),
+            cut_off: None,
+            mail: Vec::new(),
+            asked: BTreeMap::new(),
+            answers: Vec::new(),
+            next_token: 1 << 32,
+            now_ms: 0,
+        }
+    }
+
+    fn deliver(&mut self, mail: Mail) {
+        match mail {
+            Mail::Request { from, to, correlation_id, request } => {
+                if self.cut_off == Some(from) || self.cut_off == Some(to) {
+                    let lost = Mail::Response { from: to, to: from, correlation_id, response: None };
+                    self.mail.push(lost);
+                    return;
+                }
+                self.next_token += 1;
+                self.asked.insert((to, self.next_token), (from, correlation_id));
+                if let Some(node) = self.nodes.get_mut(&to) {
+                    node.request(self.now_ms, self.next_token, request);
+                }
+            }
+            Mail::Response { from, to, correlation_id, response } => {
+                let lost = self.cut_off == Some(from) || self.cut_off == Some(to);
+                let response = response.filter(|_| !lost);
+                if let Some(node) = self.nodes.get_mut(&to) {
+                    node.response(self.now_ms, from, correlation_id, response);
+                }
+            }
+        }
+    }
+
+    fn run(&mut self, for_ms: i64) {
+        for _ in 0..for_ms / 10 {
+            self.now_ms += 10;
+            for mail in std::mem::take(&mut self.mail) {
+                self.deliver(mail);
+            }
+            for (id, node) in &mut self.nodes {
+                let turn = node.turn(self.now_ms).unwrap_or_else(|fault| panic!("{fault}"));
+                self.mail.extend(turn.sends.into_iter().map(|sent| Mail::Request {
+                    from: *id,
+                    to: sent.to.id,
+                    correlation_id: sent.correlation_id,
+                    request: sent.request,
+                }));
+                for (token, response) in turn.raft_answers {
+                    if let Some((to, correlation_id)) = self.asked.remove(&(*id, token)) {
+                        let response = Some(response);
+                        self.mail.push(Mail::Response { from: *id, to, correlation_id, response });
+                    }
+                }
+                self.answers.extend(turn.answers.into_iter().map(|(token, answer)| (*id, token, answer)));
+            }
+        }
+    }
+
+    fn leaders(&self) -> Vec<i32> {
+        self.nodes.iter().filter(|(_, node)| node.status().is_active).map(|(id, _)| *id).collect()
+    }
+
+    /// Sets a default of all brokers.
+    fn configure(&mut self, on: i32, key: &str) -> Token {
+        let config =
+            AlterableConfig { name: Str::from(key), config_operation: 0, value: Some(Str::from("1")) };
+        let resource =
+            AlterConfigsResource { resource_type: 4, resource_name: Str::from(""), configs: vec![config] };
+        let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
+        self.next_token += 1;
+        if let Some(node) = self.nodes.get_mut(&on) {
+            node.propose(self.now_ms, self.next_token, ControllerCommand::IncrementalAlterConfigs(request));
+        }
+        self.next_token
+    }
+
+    fn answered(&self, token: Token) -> Option<i16> {
+        let (.., answer) = self.answers.iter().find(|(_, answered, _)| *answered == token)?;
+        let ControllerAnswer::IncrementalAlterConfigs(response) = answer else { panic!("{answer:?}") };
+        response.responses.first().map(|resource| resource.error_code)
+    }
+
+    fn assert_one_image(&self) {
+        let [a, b, c] = [1, 2, 3].map(|id| self.nodes.get(&id).map(|node| (**node.image()).clone()));
+        assert!(a == b && b == c, "all have the same image");
+        let Some(image) = a else { return };
+        let configured = image.configs.of_cluster();
+        assert!(configured.contains_key("kept") && !configured.contains_key("lost"));
+    }
+}
+
+fn check(seed: u64) {
+    let mut three = Three::new(seed);
+    three.run(6000);
+    let [first] = three.leaders()[..] else { panic!("seed {seed}: leaders {:?}", three.leaders()) };
+
+    let kept = three.configure(first, "kept");
+    three.run(100);
+    assert_eq!(three.answered(kept), Some(0), "seed {seed}");
+
+    // Cut off, the leader keeps nothing it is asked for, and finds out.
+    three.cut_off = Some(first);
+    let lost = three.configure(first, "lost");
+    three.run(12_000);
+    let [second] = three.leaders()[..] else { panic!("seed {seed}: leaders {:?}", three.leaders()) };
+    assert_ne!(first, second, "seed {seed}");
+    assert_eq!(three.answered(lost), Some(ErrorCode::NotController.code()), "seed {seed}");
+
+    three.cut_off = None;
+    three.run(8000);
+    assert_eq!(three.leaders().len(), 1, "seed {seed}");
+    // Nothing but NoOps every half second now: stop between two of them.
+    three.run(250);
+    three.assert_one_image();
+}
+
+#[test]
+fn a_leader_that_is_cut_off_is_replaced_and_comes_back() {
+    (0..6).for_each(|seed| check(seed * 10));
+}
