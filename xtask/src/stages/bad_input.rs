@@ -201,7 +201,7 @@ fn refusals(bench: &Bench) -> Result<Tally> {
     let mut tally = Tally::default();
     for (name, wanted) in &wanted {
         let found = found.get(name).map_or("nothing", String::as_str);
-        tally.check(&format!("{name}: {found}, where Kafka says {wanted}"), as_good(wanted, found));
+        tally.check(&format!("{name}: {found}, where Kafka says {wanted}"), as_good(name, wanted, found));
     }
     tally.check("Kafka's own run came to its end", wanted.contains_key("fetch_good"));
     Ok(tally)
@@ -212,11 +212,23 @@ fn answers(finished: &Finished) -> BTreeMap<String, String> {
     lines.map(|(name, answer)| (name.to_owned(), answer.to_owned())).collect()
 }
 
-/// Kafka's own answer; where Kafka says -1 (unknown server error) or nothing at all, any refusal is as good.
-fn as_good(wanted: &str, found: &str) -> bool {
-    if wanted == found {
+/// Where ours differs from Kafka's by decision, and why.
+const DIVERGENCES: &[(&str, &str, &str)] = &[
+    // No SASL yet: the API is not advertised, so the connection is closed as for any unknown one.
+    ("sasl_where_there_is_none", "34", "closed"),
+    // A name that is no UTF-8 is malformed; Java puts replacement characters and goes on.
+    ("string_not_utf8", "True", "closed"),
+    // A transactional batch without a transactional id names no transaction; there is nothing to be authorized for.
+    ("produce_transactional_without_id", "53", "48"),
+];
+
+/// Kafka's own answer. Where Kafka itself stumbles (-1, unknown server error, or nothing at all), a produce must be refused
+/// and anything else answered or refused.
+fn as_good(name: &str, wanted: &str, found: &str) -> bool {
+    if wanted == found || DIVERGENCES.contains(&(name, wanted, found)) {
         return true;
     }
     let refusal = found == "closed" || found.parse().is_ok_and(|code: i16| code != 0);
-    matches!(wanted, "-1" | "silent") && refusal
+    let told = refusal || (found == "0" && !name.starts_with("produce"));
+    matches!(wanted, "-1" | "silent") && told
 }

@@ -52,6 +52,11 @@ impl InSyncReplicas {
         self.isr.len()
     }
 
+    /// How many replicas are assigned.
+    pub fn assigned(&self) -> usize {
+        self.followers.len() + 1
+    }
+
     /// True if no other replica is assigned.
     pub fn is_alone(&self) -> bool {
         self.followers.is_empty()

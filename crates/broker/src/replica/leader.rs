@@ -45,9 +45,10 @@ impl Replica {
         }
     }
 
-    /// Whether an acks=all append would be taken: `min.insync.replicas` are there.
+    /// Whether an acks=all append would be taken: `min.insync.replicas` are there, or all, where fewer are assigned.
     pub fn ready_for_acks_all(&self) -> Result<(), ErrorCode> {
-        let enough = self.leader()?.isr.len() >= self.settings.min_insync_replicas;
+        let isr = &self.leader()?.isr;
+        let enough = isr.len() >= self.settings.min_insync_replicas.min(isr.assigned());
         if enough { Ok(()) } else { Err(ErrorCode::NotEnoughReplicas) }
     }
 

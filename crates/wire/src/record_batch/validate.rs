@@ -158,17 +158,16 @@ impl InvalidBatch {
 }
 
 impl From<BatchError> for InvalidBatch {
-    /// Legacy formats and wrong structure are INVALID_RECORD, damage is CORRUPT_MESSAGE, as the reference answers.
+    /// Legacy formats, wrong structure and undecodable payloads are INVALID_RECORD, damage is CORRUPT_MESSAGE (which clients
+    /// try again), as the reference answers.
     fn from(error: BatchError) -> InvalidBatch {
         let refusal = match &error {
             BatchError::Truncated { .. }
             | BatchError::Magic(0 | 1)
             | BatchError::Record(_)
+            | BatchError::Compression(_)
             | BatchError::Codec(_) => Refusal::InvalidRecord,
-            BatchError::BadLength(_)
-            | BatchError::Magic(_)
-            | BatchError::Crc { .. }
-            | BatchError::Compression(_) => Refusal::Corrupt,
+            BatchError::BadLength(_) | BatchError::Magic(_) | BatchError::Crc { .. } => Refusal::Corrupt,
         };
         InvalidBatch::new(refusal, error.to_string())
     }
