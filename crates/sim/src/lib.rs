@@ -1,1 +1,31 @@
-//! A deterministic node under a seed: simulated clock, network and disk, workloads and checkers.
+//! A deterministic node under a seed: the real [`broker::Node`] with a simulated clock, network and disk, workloads by
+//! simulated clients, and invariants with names. One thread; what happens next is the seed's draw, so that a failing seed
+//! fails again. Never touches production code; owns no Kafka semantics but what a client believes.
+//!
+//! `run.rs` driver · `machine.rs` the computer · `fate.rs` its crashes · `network.rs` connections · `clients/` workloads ·
+//! `model.rs` what was promised · `invariants.rs` what must hold · `audit.rs` where it is looked for.
+
+mod audit;
+mod clients;
+mod executor;
+mod fate;
+pub mod invariants;
+mod lying_disk;
+mod machine;
+mod model;
+mod network;
+mod random;
+mod run;
+mod shape;
+mod socket;
+mod trace;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+pub use run::{Options, Report, run};
+pub use shape::{FlushMode, Plant, Shape};
+
+/// When every run begins: a day in 2027, in milliseconds since the Unix epoch.
+pub const START_MS: i64 = 1_800_000_000_000;

@@ -1,0 +1,82 @@
+//! A disk that says it has synced data files and has not: a planted bug. With it the checkers must see acked records vanish.
+//! Small files and directories are told the truth, so that the node comes up again. Used by no run but those that plant it.
+
+use std::io::IoSlice;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use log::disk::DirectoryEntry;
+use log::{Disk, DiskSpace, Fault, FileHandle, SimDisk};
+
+/// Forwards everything but the syncs of segments outside the metadata log.
+#[derive(Debug)]
+pub struct LyingDisk(pub SimDisk);
+
+impl Disk for LyingDisk {
+    fn create(&self, file: &FileHandle) -> Result<(), Fault> {
+        self.0.create(file)
+    }
+    fn write_at(&self, file: &FileHandle, position: u64, slices: &mut [IoSlice<'_>]) -> Result<(), Fault> {
+        self.0.write_at(file, position, slices)
+    }
+    fn read_at(
+        &self,
+        file: &FileHandle,
+        position: u64,
+        length: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<usize, Fault> {
+        self.0.read_at(file, position, length, into)
+    }
+    fn length(&self, file: &FileHandle) -> Result<u64, Fault> {
+        self.0.length(file)
+    }
+    fn set_length(&self, file: &FileHandle, length: u64) -> Result<(), Fault> {
+        self.0.set_length(file, length)
+    }
+    fn sync(&self, file: &FileHandle) -> Result<(), Fault> {
+        let path = file.path();
+        let is_segment = path.extension().is_some_and(|extension| extension == "log");
+        if is_segment && !path.to_string_lossy().contains("__cluster_metadata") {
+            return Ok(());
+        }
+        self.0.sync(file)
+    }
+    fn rename(&self, file: &FileHandle, to: &Path) -> Result<(), Fault> {
+        self.0.rename(file, to)
+    }
+    fn remove(&self, file: &FileHandle) -> Result<(), Fault> {
+        self.0.remove(file)
+    }
+    fn release(&self, file: &FileHandle) {
+        self.0.release(file)
+    }
+    fn descriptor(&self, file: &FileHandle) -> Result<Option<Arc<OwnedFd>>, Fault> {
+        self.0.descriptor(file)
+    }
+    fn create_directory(&self, path: &Path) -> Result<(), Fault> {
+        self.0.create_directory(path)
+    }
+    fn list(&self, path: &Path) -> Result<Vec<DirectoryEntry>, Fault> {
+        self.0.list(path)
+    }
+    fn exists(&self, path: &Path) -> bool {
+        self.0.exists(path)
+    }
+    fn sync_directory(&self, path: &Path) -> Result<(), Fault> {
+        self.0.sync_directory(path)
+    }
+    fn rename_directory(&self, from: &Path, to: &Path) -> Result<(), Fault> {
+        self.0.rename_directory(from, to)
+    }
+    fn remove_directory(&self, path: &Path) -> Result<(), Fault> {
+        self.0.remove_directory(path)
+    }
+    fn space(&self, path: &Path) -> Result<DiskSpace, Fault> {
+        self.0.space(path)
+    }
+    fn lock(&self, path: &Path) -> Result<bool, Fault> {
+        self.0.lock(path)
+    }
+}

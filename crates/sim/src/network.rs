@@ -1,0 +1,206 @@
+//! The simulated network: connections that keep their order, delay by the draw and end when the seed says so. The serving
+//! side does what `server::gateway` does: starts frames in order, lets produces overlap, answers in order. Never looks into
+//! a frame beyond `may_overlap`.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use broker::rim::may_overlap;
+use broker::{CloseReason, Connection, Handling, Node, Outcome};
+use bytes::Bytes;
+
+use crate::invariants;
+use crate::world::World;
+
+/// One direction.
+#[derive(Default)]
+struct Pipe {
+    queue: VecDeque<(i64, Bytes)>,
+    /// Nothing overtakes.
+    last_ms: i64,
+    reader: Option<Waker>,
+}
+
+/// Both directions of one connection.
+#[derive(Default)]
+pub struct Wire {
+    up: RefCell<Pipe>,
+    down: RefCell<Pipe>,
+    closed: Cell<bool>,
+}
+
+impl Wire {
+    /// The connection ends; what was on its way is lost.
+    pub fn reset(&self) {
+        self.closed.set(true);
+        for pipe in [&self.up, &self.down] {
+            let mut pipe = pipe.borrow_mut();
+            pipe.queue.clear();
+            if let Some(reader) = pipe.reader.take() {
+                reader.wake();
+            }
+        }
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Sends towards the node.
+    pub fn send_up(&self, world: &World, frame: Bytes) {
+        self.send(world, &self.up, frame);
+    }
+
+    fn send(&self, world: &World, pipe: &RefCell<Pipe>, bytes: Bytes) {
+        if self.closed.get() {
+            return;
+        }
+        if world.strikes(world.shape.resets) {
+            world.tell("a connection is reset");
+            self.reset();
+            return;
+        }
+        let slow = world.strikes(world.shape.slow_messages);
+        let delay_ms = world.draw(|random| random.between(0, if slow { 400 } else { 3 }));
+        let mut pipe = pipe.borrow_mut();
+        let at_ms = pipe.last_ms.max(world.now_ms() + delay_ms);
+        pipe.last_ms = at_ms;
+        pipe.queue.push_back((at_ms, bytes));
+        if let Some(reader) = pipe.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// What has arrived; otherwise the reader is woken when something does.
+    fn take(world: &World, pipe: &RefCell<Pipe>, context: &Context<'_>) -> Option<Bytes> {
+        let mut pipe = pipe.borrow_mut();
+        match pipe.queue.front() {
+            Some((at_ms, _)) if *at_ms <= world.now_ms() => pipe.queue.pop_front().map(|(_, bytes)| bytes),
+            Some((at_ms, _)) => {
+                world.timers.borrow_mut().add(*at_ms, context.waker().clone());
+                None
+            }
+            None => {
+                pipe.reader = Some(context.waker().clone());
+                None
+            }
+        }
+    }
+
+    /// What has arrived at the client.
+    pub fn take_down(&self, world: &World, context: &Context<'_>) -> Option<Bytes> {
+        Wire::take(world, &self.down, context)
+    }
+}
+
+enum Request {
+    Waiting(Bytes),
+    Running(Handling),
+    Done(Outcome),
+}
+
+/// The node's side of one connection; ends with it.
+pub struct Serving {
+    world: World,
+    wire: Rc<Wire>,
+    node: Node,
+    connection: Connection,
+    queue: VecDeque<Request>,
+    /// The first so many of the queue have begun.
+    started: usize,
+    overlapping: bool,
+}
+
+impl Serving {
+    pub fn new(world: World, wire: Rc<Wire>, node: Node, connection: Connection) -> Serving {
+        Serving { world, wire, node, connection, queue: VecDeque::new(), started: 0, overlapping: false }
+    }
+
+    fn begin(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(Request::Waiting(frame)) = self.queue.get(self.started) else { return false };
+        let overlaps = may_overlap(frame);
+        if self.started > 0 && !(overlaps && self.overlapping) {
+            return false;
+        }
+        let frame = frame.clone();
+        self.world.trace.borrow_mut().note(self.world.now_ms(), b'q', &frame);
+        self.world.requests.set(self.world.requests.get() + 1);
+        let mut handling = self.node.handle(&self.connection, frame, self.world.now_ms());
+        let begun = match Pin::new(&mut handling).poll(context) {
+            Poll::Ready(outcome) => Request::Done(outcome),
+            Poll::Pending => Request::Running(handling),
+        };
+        if let Some(request) = self.queue.get_mut(self.started) {
+            *request = begun;
+        }
+        self.overlapping = overlaps;
+        self.started += 1;
+        true
+    }
+
+    fn poll_running(&mut self, context: &mut Context<'_>) {
+        for request in self.queue.iter_mut().take(self.started) {
+            if let Request::Running(handling) = request
+                && let Poll::Ready(outcome) = Pin::new(handling).poll(context)
+            {
+                *request = Request::Done(outcome);
+            }
+        }
+    }
+
+    fn deliver(&mut self) -> bool {
+        let Some(Request::Done(_)) = self.queue.front() else { return false };
+        let Some(Request::Done(outcome)) = self.queue.pop_front() else { return false };
+        self.started -= 1;
+        match outcome {
+            Outcome::NoAnswer => {}
+            Outcome::Answer(pieces) => {
+                let bytes = Bytes::from(pieces.concat());
+                self.world.trace.borrow_mut().note(self.world.now_ms(), b'a', &bytes);
+                self.wire.send(&self.world, &self.wire.down, bytes);
+            }
+            Outcome::Close(reason) => {
+                self.world.tell(&format!("the node closes a connection: {reason:?}"));
+                match reason {
+                    CloseReason::ProduceRefused | CloseReason::Stopping => {}
+                    CloseReason::Malformed(_) | CloseReason::Unsupported { .. } | CloseReason::Panicked => {
+                        self.world.check(invariants::no_request_breaks_a_handler(&format!("{reason:?}")));
+                    }
+                }
+                self.wire.reset();
+            }
+        }
+        true
+    }
+}
+
+impl Future for Serving {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let serving = &mut *self;
+        loop {
+            if serving.wire.is_closed() {
+                return Poll::Ready(());
+            }
+            while let Some(frame) = Wire::take(&serving.world, &serving.wire.up, context) {
+                serving.queue.push_back(Request::Waiting(frame.slice(4..)));
+            }
+            serving.poll_running(context);
+            let mut moved = false;
+            while serving.deliver() {
+                moved = true;
+            }
+            while serving.begin(context) {
+                moved = true;
+            }
+            if !moved {
+                return Poll::Pending;
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The driver: of all that can run now, the seed draws what runs next; when nothing can, the clock goes to the next deadline.
+//! One thread, one loop.
+
+use crate::audit;
+use crate::executor::{Executor, TaskId};
+use crate::fate;
+use crate::invariants::{self, Violation};
+use crate::machine::{self, Machine, Move};
+use crate::random::Random;
+use crate::shape::{Plant, Shape};
+use crate::trace::Trace;
+use crate::world::{Phase, World};
+
+/// Steps without the clock moving: more means that the node turns without rest.
+const STEPS_AT_REST_MAX: u64 = 50_000;
+
+/// Simulated time that a run may take: an hour.
+const RUN_MS: i64 = 3_600_000;
+
+/// What to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    pub seed: u64,
+    pub plant: Plant,
+    /// Print what happens.
+    pub print: bool,
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    pub seed: u64,
+    pub violation: Option<Violation>,
+    pub trace_hash: u64,
+    pub events: u64,
+    pub requests: u64,
+    pub boots: u64,
+    pub acked_records: u64,
+    pub read_records: u64,
+    pub simulated_ms: i64,
+}
+
+enum Step {
+    Machine(Move),
+    Task(TaskId),
+}
+
+/// Runs one seed to its end, or to its first violation.
+pub fn run(options: Options) -> Report {
+    let mut random = Random::new(options.seed);
+    let shape = Shape::draw(&mut random, options.plant);
+    let trace = Trace::new(options.print);
+    if options.print {
+        println!("{shape:#?}");
+    }
+    // A fresh disk takes the format; a fault here is a bug of the disk.
+    let machine = match Machine::new(random.next()) {
+        Ok(machine) => machine,
+        Err(fault) => unreachable!("a fresh disk: {fault}"),
+    };
+    let world = World::new(shape, random, trace, machine);
+    let mut executor = Executor::default();
+    world.spawn(fate::run(world.clone()));
+    drive(&world, &mut executor);
+    report(&world, options.seed)
+}
+
+fn drive(world: &World, executor: &mut Executor) {
+    let mut at_rest = 0;
+    while world.violation().is_none() && world.phase.get() != Phase::Done {
+        for task in std::mem::take(&mut *world.spawned.borrow_mut()) {
+            executor.spawn(task);
+        }
+        machine::take_jobs(world);
+        let now_ms = world.now_ms();
+        let mut steps: Vec<Step> =
+            world.machine.borrow().moves(now_ms).into_iter().map(Step::Machine).collect();
+        steps.extend(executor.ready().into_iter().map(Step::Task));
+        if steps.is_empty() {
+            at_rest = 0;
+            if !wait(world) {
+                return;
+            }
+            continue;
+        }
+        let chosen = world.draw(|random| random.index(steps.len()));
+        match steps.swap_remove(chosen) {
+            Step::Machine(what) => machine::make(world, what),
+            Step::Task(id) => executor.poll(id),
+        }
+        after_step(world);
+        at_rest += 1;
+        if at_rest > STEPS_AT_REST_MAX {
+            world.check(invariants::everything_ends_well("the node never comes to rest"));
+        }
+    }
+}
+
+/// Moves the clock to what comes next. False if nothing ever comes.
+fn wait(world: &World) -> bool {
+    let timers = world.timers.borrow().next_ms();
+    let machine = world.machine.borrow().next_ms();
+    let next_ms = timers.into_iter().chain(machine).min();
+    match next_ms {
+        Some(next_ms) if next_ms - crate::START_MS <= RUN_MS => {
+            world.advance_to(next_ms.max(world.now_ms()));
+            true
+        }
+        Some(_) | None => {
+            world.check(invariants::everything_ends_well("the run does not end"));
+            false
+        }
+    }
+}
+
+fn after_step(world: &World) {
+    if world.machine.borrow().is_up() && world.machine.borrow().has_fallen() {
+        world.tell("the node has fallen");
+        fate::remember_image(world);
+        world.machine.borrow_mut().kill();
+        return;
+    }
+    let node = world.machine.borrow().node();
+    if let Some(node) = node {
+        world.check(audit::watermarks(&node, &mut world.model.borrow_mut()));
+    }
+}
+
+fn report(world: &World, seed: u64) -> Report {
+    let trace = world.trace.borrow();
+    let model = world.model.borrow();
+    Report {
+        seed,
+        violation: world.violation(),
+        trace_hash: trace.hash(),
+        events: trace.events(),
+        requests: world.requests.get(),
+        boots: world.boots.get(),
+        acked_records: model.acked_records,
+        read_records: model.read_records,
+        simulated_ms: world.now_ms() - crate::START_MS,
+    }
+}

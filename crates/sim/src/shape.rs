@@ -1,0 +1,158 @@
+//! What a seed draws before its run begins: the node's configuration, the workload, the faults and how often they come
+//! (swarm testing: no two seeds stress the same corner). Decides nothing during the run.
+
+use crate::random::Random;
+
+/// `log.flush.ack`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlushMode {
+    Auto,
+    Group,
+    None,
+}
+
+impl FlushMode {
+    pub fn name(self) -> &'static str {
+        match self {
+            FlushMode::Auto => "auto",
+            FlushMode::Group => "group",
+            FlushMode::None => "none",
+        }
+    }
+
+    /// An acks=all answer and a committed offset outlive a power loss.
+    pub fn is_durable(self) -> bool {
+        match self {
+            FlushMode::Auto | FlushMode::Group => true,
+            FlushMode::None => false,
+        }
+    }
+}
+
+/// A lie planted on purpose: with it some invariant has to fall, or the simulation is blind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plant {
+    /// None: the real thing.
+    Nothing,
+    /// The disk says that it has synced and has not.
+    DiskLies,
+    /// The node runs with `log.flush.ack=none`; the checker believes in `auto`.
+    FlushesNothing,
+    /// A producer retries under a new sequence, so that the node cannot know the duplicate.
+    ForgetfulProducer,
+    /// A group's leader gives a partition to two members.
+    GenerousLeader,
+    /// The disk turns a bit of a synced batch while the machine is off.
+    RottenDisk,
+}
+
+/// The shape of one run.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    pub shards: usize,
+    pub flush: FlushMode,
+    pub topics: usize,
+    pub partitions: i32,
+    pub segment_bytes: i64,
+    pub index_interval_bytes: i64,
+    pub segment_ms: i64,
+    pub offsets_partitions: i32,
+    pub offsets_segment_bytes: i64,
+    pub snapshot_bytes: i64,
+    pub producers: usize,
+    /// Batches that each producer sends.
+    pub batches: i64,
+    pub groups: usize,
+    pub members: usize,
+    pub session_timeout_ms: i32,
+    pub rebalance_delay_ms: i64,
+    /// Times that the machine goes down before the world heals.
+    pub downs: i64,
+    pub down_every_ms: i64,
+    /// Of a thousand requests or answers, so many end their connection.
+    pub resets: u32,
+    /// Of a thousand messages, so many take long.
+    pub slow_messages: u32,
+    /// Of a thousand flushes, so many take long.
+    pub slow_jobs: u32,
+    pub deletes_records: bool,
+    pub churns_topics: bool,
+    pub disk_faults: bool,
+    pub plant: Plant,
+}
+
+impl Shape {
+    pub fn draw(random: &mut Random, plant: Plant) -> Shape {
+        let flush =
+            random.pick(&[FlushMode::Auto, FlushMode::Auto, FlushMode::Group, FlushMode::None], FlushMode::Auto);
+        Shape {
+            shards: random.between(1, 5) as usize,
+            flush: if plant == Plant::Nothing { flush } else { FlushMode::Auto },
+            topics: random.between(1, 4) as usize,
+            partitions: random.between(1, 5) as i32,
+            segment_bytes: random.pick(&[1_600, 4_000, 1 << 20], 4_000),
+            index_interval_bytes: random.pick(&[1, 200, 4_096], 200),
+            segment_ms: random.pick(&[700, 5_000, 600_000], 5_000),
+            offsets_partitions: random.between(1, 4) as i32,
+            offsets_segment_bytes: random.pick(&[600, 5_000, 1 << 20], 5_000),
+            snapshot_bytes: random.pick(&[1_000, 10_000, 20 << 20], 10_000),
+            producers: random.between(1, 5) as usize,
+            batches: random.between(10, 60),
+            groups: random.between(0, 3) as usize,
+            members: random.between(1, 4) as usize,
+            session_timeout_ms: random.pick(&[600, 2_000, 6_000], 2_000),
+            rebalance_delay_ms: random.pick(&[0, 0, 100], 0),
+            downs: random.between(0, 5),
+            down_every_ms: random.pick(&[150, 800, 3_000], 800),
+            resets: random.pick(&[0, 5, 40], 5),
+            slow_messages: random.pick(&[0, 20, 200], 20),
+            slow_jobs: random.pick(&[0, 50, 400], 50),
+            deletes_records: random.per_mille(400),
+            churns_topics: random.per_mille(400),
+            disk_faults: random.per_mille(500),
+            plant,
+        }
+        .planted()
+    }
+
+    /// A plant shows only where its fault can strike.
+    fn planted(self) -> Shape {
+        match self.plant {
+            Plant::Nothing => self,
+            Plant::DiskLies | Plant::FlushesNothing | Plant::RottenDisk => {
+                Shape { downs: 4, down_every_ms: 800, deletes_records: false, disk_faults: false, ..self }
+            }
+            Plant::ForgetfulProducer => Shape { resets: 40, ..self },
+            Plant::GenerousLeader => Shape { groups: 1, members: 3, partitions: 4, ..self },
+        }
+    }
+
+    /// What the node's file says.
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        let flush = match self.plant {
+            Plant::FlushesNothing => FlushMode::None,
+            _ => self.flush,
+        };
+        vec![
+            ("log.flush.ack", flush.name().to_owned()),
+            ("offsets.topic.replication.factor", "1".to_owned()),
+            ("offsets.topic.num.partitions", self.offsets_partitions.to_string()),
+            ("offsets.topic.segment.bytes", self.offsets_segment_bytes.to_string()),
+            ("metadata.log.max.record.bytes.between.snapshots", self.snapshot_bytes.to_string()),
+            ("group.initial.rebalance.delay.ms", self.rebalance_delay_ms.to_string()),
+            ("group.min.session.timeout.ms", "100".to_owned()),
+            ("log.segment.delete.delay.ms", "300".to_owned()),
+            ("log.retention.check.interval.ms", "1000".to_owned()),
+            ("auto.create.topics.enable", "false".to_owned()),
+        ]
+    }
+
+    /// What a topic of the workload is created with.
+    pub fn topic_configs(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("internal.segment.bytes", self.segment_bytes.to_string()),
+            ("index.interval.bytes", self.index_interval_bytes.to_string()),
+            ("segment.ms", self.segment_ms.to_string()),
+        ]
+    }
+}

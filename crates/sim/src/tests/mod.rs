@@ -1,0 +1,4 @@
+//! The simulation, tested: seeds hold, runs repeat, planted bugs are found, old failures stay mended.
+
+mod planted;
+mod seeds;

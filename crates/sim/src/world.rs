@@ -1,0 +1,152 @@
+//! What every task of a run shares: the clock, the draws, the trace, the machine, the model. One thread; nothing here is
+//! borrowed over an await. Knows nothing of workloads.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use crate::executor::{Task, Timers};
+use crate::invariants::{Checked, Violation};
+use crate::machine::Machine;
+use crate::model::Model;
+use crate::random::Random;
+use crate::shape::Shape;
+use crate::trace::Trace;
+
+/// A handle on the run; cheap to clone.
+#[derive(Clone)]
+pub struct World(Rc<State>);
+
+/// How far the run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+pub enum Phase {
+    /// Faults strike.
+    Storm,
+    /// No fault any more: everything has to come to its end.
+    Healing,
+    /// Consumers may go home.
+    Closing,
+    /// Over.
+    Done,
+}
+
+pub struct State {
+    pub shape: Shape,
+    now_ms: Cell<i64>,
+    pub phase: Cell<Phase>,
+    random: RefCell<Random>,
+    pub trace: RefCell<Trace>,
+    pub timers: RefCell<Timers>,
+    pub spawned: RefCell<Vec<Task>>,
+    pub machine: RefCell<Machine>,
+    pub model: RefCell<Model>,
+    violation: RefCell<Option<Violation>>,
+    /// Producers that have not got their last ack yet.
+    pub producing: Cell<usize>,
+    pub requests: Cell<u64>,
+    pub boots: Cell<u64>,
+}
+
+impl std::ops::Deref for World {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+impl World {
+    pub fn new(shape: Shape, random: Random, trace: Trace, machine: Machine) -> World {
+        let model = Model::new(shape.flush.is_durable());
+        World(Rc::new(State {
+            shape,
+            now_ms: Cell::new(crate::START_MS),
+            phase: Cell::new(Phase::Storm),
+            random: RefCell::new(random),
+            trace: RefCell::new(trace),
+            timers: RefCell::default(),
+            spawned: RefCell::default(),
+            machine: RefCell::new(machine),
+            model: RefCell::new(model),
+            violation: RefCell::new(None),
+            producing: Cell::new(0),
+            requests: Cell::new(0),
+            boots: Cell::new(0),
+        }))
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        self.0.now_ms.get()
+    }
+
+    /// Time passes; whoever waited for it is woken.
+    pub fn advance_to(&self, now_ms: i64) {
+        self.0.now_ms.set(now_ms);
+        self.timers.borrow_mut().fire(now_ms);
+    }
+
+    /// One draw.
+    pub fn draw<T>(&self, draw: impl FnOnce(&mut Random) -> T) -> T {
+        draw(&mut self.random.borrow_mut())
+    }
+
+    /// True so many times in a thousand, while faults strike.
+    pub fn strikes(&self, per_mille: u32) -> bool {
+        self.phase.get() == Phase::Storm && self.draw(|random| random.per_mille(per_mille))
+    }
+
+    /// Tells the trace; the words are made in every run, so that a replay takes the same way.
+    pub fn tell(&self, words: &str) {
+        self.trace.borrow_mut().tell(self.now_ms(), words);
+    }
+
+    /// Starts a task.
+    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        self.spawned.borrow_mut().push(Box::pin(task));
+    }
+
+    /// Keeps the first violation; the run ends with it.
+    pub fn check(&self, checked: Checked) {
+        if let Err(violation) = checked {
+            self.tell(&format!("VIOLATED: {violation}"));
+            self.violation.borrow_mut().get_or_insert(violation);
+        }
+    }
+
+    pub fn violation(&self) -> Option<Violation> {
+        self.violation.borrow().clone()
+    }
+
+    /// Waits.
+    pub fn sleep(&self, ms: i64) -> Sleep {
+        Sleep { world: self.clone(), until_ms: self.now_ms() + ms.max(0), armed: false }
+    }
+
+    pub fn has_healed(&self) -> bool {
+        self.phase.get() >= Phase::Healing
+    }
+}
+
+/// Ends when its time has come.
+pub struct Sleep {
+    world: World,
+    until_ms: i64,
+    armed: bool,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.world.now_ms() >= self.until_ms {
+            return Poll::Ready(());
+        }
+        if !self.armed {
+            self.armed = true;
+            self.world.timers.borrow_mut().add(self.until_ms, context.waker().clone());
+        }
+        Poll::Pending
+    }
+}
