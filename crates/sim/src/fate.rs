@@ -43,10 +43,13 @@ pub async fn run(world: World) {
     if !come_up(&world).await {
         return;
     }
-    start_clients(&world).await;
+    world.producing.set(world.shape.producers);
+    world.spawn(start_clients(world.clone()));
     for _ in 0..world.shape.downs {
         let wait_ms = world.draw(|random| random.between(1, world.shape.down_every_ms));
-        world.sleep(wait_ms).await;
+        if !pass(&world, wait_ms).await {
+            return;
+        }
         go_down(&world).await;
         let pause_ms = world.draw(|random| random.between(0, 500));
         world.sleep(pause_ms).await;
@@ -55,17 +58,34 @@ pub async fn run(world: World) {
         }
     }
     while world.producing.get() > 0 && world.draw(|random| random.per_mille(900)) {
-        world.sleep(50).await;
+        if !pass(&world, 50).await {
+            return;
+        }
     }
     world.phase.set(Phase::Healing);
     world.tell("no fault from here on");
     finish(&world).await;
 }
 
-async fn start_clients(world: &World) {
+/// Time passes; a node that falls meanwhile (a fault of the disk that came late) is started again. False if it stays down.
+async fn pass(world: &World, ms: i64) -> bool {
+    let until_ms = world.now_ms() + ms;
+    while world.now_ms() < until_ms {
+        world.sleep((until_ms - world.now_ms()).min(20)).await;
+        if !world.machine.borrow().is_up() {
+            fallen(world);
+            if !come_up(world).await {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+async fn start_clients(world: World) {
+    let world = &world;
     admin::prepare(world).await;
     for index in 0..world.shape.producers {
-        world.producing.set(world.producing.get() + 1);
         world.spawn(producer::Producer::draw(world, index).run());
     }
     for group in group_names(world) {
@@ -229,8 +249,11 @@ async fn clean_stop(world: &World) {
     let Some(node) = world.machine.borrow().node() else { return };
     node.begin_shutdown(world.now_ms());
     let until_ms = world.now_ms() + STOP_MS;
-    while !node.may_stop() && world.now_ms() < until_ms {
+    while !node.may_stop() && world.now_ms() < until_ms && world.machine.borrow().is_up() {
         world.sleep(5).await;
+    }
+    if !world.machine.borrow().is_up() {
+        return fallen(world);
     }
     if !node.may_stop() {
         world.check(invariants::everything_ends_well("the controlled shutdown does not end"));
@@ -254,10 +277,14 @@ async fn finish(world: &World) {
             world.check(invariants::everything_ends_well(&open));
             return;
         }
-        world.sleep(100).await;
+        if !pass(world, 100).await {
+            return;
+        }
     }
     world.phase.set(Phase::Closing);
-    world.sleep(3_000).await;
+    if !pass(world, 3_000).await {
+        return;
+    }
     clean_stop(world).await;
     let disk = world.machine.borrow().disk.clone();
     world.check(audit::files(&disk));
@@ -273,12 +300,15 @@ fn unfinished(world: &World) -> Option<String> {
     if world.producing.get() > 0 {
         return Some(format!("{} producers wait for their acks", world.producing.get()));
     }
-    let node = world.machine.borrow().node()?;
+    if !world.machine.borrow().is_up() {
+        return Some("the node is down".to_owned());
+    }
     let model = world.model.borrow();
     for group in group_names(world) {
         for partition in admin::all_partitions(world) {
-            let view = node.views().by_name(&partition.topic)?.partition(partition.partition)?.view()?;
-            let end = view.high_watermark;
+            let Some((_, end)) = consumer::bounds(world, &partition) else {
+                return Some(format!("{partition:?} is not led"));
+            };
             let key = (group.clone(), partition.clone());
             let acked = model.committed.get(&key).and_then(|committed| committed.acked);
             if end > 0 && acked != Some(end) {

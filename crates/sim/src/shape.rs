@@ -94,7 +94,7 @@ impl Shape {
             index_interval_bytes: random.pick(&[1, 200, 4_096], 200),
             segment_ms: random.pick(&[700, 5_000, 600_000], 5_000),
             offsets_partitions: random.between(1, 4) as i32,
-            offsets_segment_bytes: random.pick(&[600, 5_000, 1 << 20], 5_000),
+            offsets_segment_bytes: random.pick(&[1_500, 5_000, 1 << 20], 5_000),
             snapshot_bytes: random.pick(&[1_000, 10_000, 20 << 20], 10_000),
             producers: random.between(1, 5) as usize,
             batches: random.between(10, 60),
@@ -137,13 +137,21 @@ impl Shape {
             ("log.flush.ack", flush.name().to_owned()),
             ("offsets.topic.replication.factor", "1".to_owned()),
             ("offsets.topic.num.partitions", self.offsets_partitions.to_string()),
-            ("offsets.topic.segment.bytes", self.offsets_segment_bytes.to_string()),
             ("metadata.log.max.record.bytes.between.snapshots", self.snapshot_bytes.to_string()),
             ("group.initial.rebalance.delay.ms", self.rebalance_delay_ms.to_string()),
             ("group.min.session.timeout.ms", "100".to_owned()),
             ("log.segment.delete.delay.ms", "300".to_owned()),
             ("log.retention.check.interval.ms", "1000".to_owned()),
             ("auto.create.topics.enable", "false".to_owned()),
+        ]
+    }
+
+    /// What the offsets topic is created with: small segments, which `offsets.topic.segment.bytes` does not allow.
+    pub fn offsets_configs(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("internal.segment.bytes", self.offsets_segment_bytes.to_string()),
+            ("index.interval.bytes", self.index_interval_bytes.to_string()),
+            ("cleanup.policy", "compact".to_owned()),
         ]
     }
 

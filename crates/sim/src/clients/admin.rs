@@ -7,7 +7,7 @@ use wire::messages::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopic,
 };
 use wire::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse};
-use wire::topic::TopicPartition;
+use wire::topic::{CONSUMER_OFFSETS, TopicPartition};
 use wire::{ApiKey, ErrorCode, Str};
 
 use super::{code, is_passing};
@@ -33,7 +33,7 @@ pub fn all_partitions(world: &World) -> Vec<TopicPartition> {
 }
 
 /// Creates a topic, however often it takes.
-async fn create(world: &World, name: &Str, partitions: i32) {
+async fn create(world: &World, name: &Str, partitions: i32, configs: Vec<(&'static str, String)>) {
     let config = |(name, value): (&'static str, String)| CreatableTopicConfig {
         name: Str::from_static(name),
         value: Some(Str::from(value)),
@@ -42,7 +42,7 @@ async fn create(world: &World, name: &Str, partitions: i32) {
         name: name.clone(),
         num_partitions: partitions,
         replication_factor: 1,
-        configs: world.shape.topic_configs().into_iter().map(config).collect(),
+        configs: configs.into_iter().map(config).collect(),
         ..CreatableTopic::default()
     };
     let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: TIMEOUT_MS, validate_only: false };
@@ -78,7 +78,11 @@ fn unexplained(api: &str, error: ErrorCode) -> invariants::Checked {
 /// Creates what the workload needs; everything else begins after it.
 pub async fn prepare(world: &World) {
     for name in topic_names(world) {
-        create(world, &name, world.shape.partitions).await;
+        create(world, &name, world.shape.partitions, world.shape.topic_configs()).await;
+    }
+    if world.shape.groups > 0 {
+        let name = Str::from_static(CONSUMER_OFFSETS);
+        create(world, &name, world.shape.offsets_partitions, world.shape.offsets_configs()).await;
     }
 }
 
@@ -130,7 +134,7 @@ pub async fn churns_topics(world: World) {
         world.sleep(pause_ms).await;
         serial += 1;
         let name = Str::from(format!("churn{serial}"));
-        create(&world, &name, 2).await;
+        create(&world, &name, 2, world.shape.topic_configs()).await;
         if world.draw(|random| random.per_mille(600)) {
             delete(&world, &name).await;
         }

@@ -56,6 +56,9 @@ impl Membership {
 
     /// What an error of the group APIs means for the member.
     pub fn heard(&mut self, world: &World, api: &str, error: ErrorCode) -> Result<(), Fallen> {
+        if error != ErrorCode::None {
+            world.tell(&format!("{} {}: {api} says {error:?}", self.group, self.member_id));
+        }
         match error {
             ErrorCode::None => Ok(()),
             ErrorCode::RebalanceInProgress | ErrorCode::IllegalGeneration => Err(Fallen::Rejoin),
