@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::failure::Failure;
+use ::server::main_loop;
 use ::server::main_loop::{Running, StartError};
 use ::server::properties::{self, Properties};
 use ::server::settings::Settings;
-use ::server::{main_loop, signals};
+use ::server::signals::StopSignals;
 use broker::config::Warning;
 use clap::Args;
 use tracing_subscriber::EnvFilter;
@@ -46,6 +47,7 @@ pub struct ServerArgs {
 pub fn start(args: StartArgs) -> Result<(), Failure> {
     let data_dir = args.data_dir.to_string_lossy().into_owned();
     let settings = Settings::embedded(&args.listen, &data_dir, Properties::default());
+    let signals = listen_for_signals()?;
     let running = launch(settings, "--listen HOST:PORT and --data-dir DIR")?;
     let address = running.bound("PLAINTEXT").map_or(args.listen, |bound| bound.to_string());
     let hello = format!(
@@ -55,7 +57,7 @@ pub fn start(args: StartArgs) -> Result<(), Failure> {
          ottla -b {address} consume greetings --from-beginning\n",
         env!("CARGO_PKG_VERSION")
     );
-    run_until_stopped(running, &hello)
+    run_until_stopped(running, signals, &hello)
 }
 
 /// Runs a node from its properties file until a signal.
@@ -76,6 +78,7 @@ pub fn run(args: ServerArgs) -> Result<(), Failure> {
         None => Settings::embedded("127.0.0.1:9092", "./ottla-data", overrides),
     };
     let hint = args.config.as_deref().map_or("--set KEY=VALUE".to_owned(), |f| f.display().to_string());
+    let signals = listen_for_signals()?;
     let running = launch(settings, &hint)?;
     let listens = running.listens();
     let hello = format!(
@@ -83,7 +86,7 @@ pub fn run(args: ServerArgs) -> Result<(), Failure> {
         env!("CARGO_PKG_VERSION"),
         running.node().node_id()
     );
-    run_until_stopped(running, &hello)
+    run_until_stopped(running, signals, &hello)
 }
 
 /// Reads a properties file.
@@ -148,8 +151,12 @@ fn log_to_stderr() {
     let _ = subscriber.try_init();
 }
 
-fn run_until_stopped(running: Running, hello: &str) -> Result<(), Failure> {
+fn listen_for_signals() -> Result<StopSignals, Failure> {
+    StopSignals::listen().map_err(|error| Failure::new("cannot listen for signals", error))
+}
+
+fn run_until_stopped(running: Running, signals: StopSignals, hello: &str) -> Result<(), Failure> {
     // Nobody may be reading; the node runs all the same.
     let _ = io::stdout().write_all(hello.as_bytes()).and_then(|()| io::stdout().flush());
-    signals::run_until_signal(running).map_err(|error| Failure::new("cannot wait for signals", error))
+    signals.run(running).map_err(|error| Failure::new("cannot wait for signals", error))
 }
