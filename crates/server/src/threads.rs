@@ -28,7 +28,7 @@ pub struct NodeThreads {
     clock: Arc<Clock>,
     bells: Arc<Bells>,
     stopping: Arc<AtomicBool>,
-    /// Rung after every turn of the node: whoever waits for readiness or for the end of a shutdown looks again.
+    /// Rung after every turn of the quorum: whoever waits for readiness or for the end of a shutdown looks again.
     pub turned: Arc<Bell>,
     threads: Vec<JoinHandle<()>>,
     workers: Arc<AtomicUsize>,
@@ -58,8 +58,8 @@ impl NodeThreads {
             workers: Arc::default(),
         };
         let turned = it.turned.clone();
-        it.turning("quorum", |bells| &bells.quorum, Node::quorum_turn, None)?;
-        it.turning("node", |bells| &bells.turn, Node::turn, Some(turned))?;
+        it.turning("quorum", |bells| &bells.quorum, Node::quorum_turn, Some(turned))?;
+        it.turning("node", |bells| &bells.turn, Node::turn, None)?;
         let pool = Pool {
             node: it.node.clone(),
             clock: it.clock.clone(),

@@ -137,7 +137,7 @@ impl QuorumCell {
             }
         }
         self.show(&held);
-        let own = held.lifecycle.next_deadline().unwrap_or(NEVER);
+        let own = held.lifecycle_deadline();
         let next_ms = deadline_ms.min(own);
         self.deadline_ms.store(next_ms, Ordering::Release);
         Ok(next_ms)
@@ -177,8 +177,22 @@ impl Held {
         }
     }
 
+    /// A refusal for want of a controller would cost the broker a retry interval at every start: it speaks when there is one.
+    fn knows_controller(&self) -> bool {
+        let status = self.quorum.status();
+        status.is_active || status.leader.leader.is_some_and(|leader| leader != self.lifecycle.node_id())
+    }
+
+    fn lifecycle_deadline(&self) -> i64 {
+        let due = self.lifecycle.next_deadline().filter(|_| self.knows_controller());
+        due.unwrap_or(NEVER)
+    }
+
     /// True if something was sent.
     fn step_lifecycle(&mut self, now_ms: i64) -> bool {
+        if !self.knows_controller() {
+            return false;
+        }
         let image_offset = self.quorum.image().provenance.last_offset;
         let command = match self.lifecycle.step(now_ms, image_offset) {
             None => return false,
