@@ -246,7 +246,7 @@ def produce_control_batch(): return produce(batch(attributes=0x20))
 
 
 @case
-def produce_transactional_without_id(): return produce(batch(attributes=0x10, producer=1, epoch=0, sequence=0))
+def produce_transactional_without_id(): return produce(batch(attributes=0x10, producer=10 ** 12, epoch=0, sequence=0))
 
 
 @case

@@ -48,7 +48,7 @@ impl Decider<'_> {
         for topic in topics {
             let existing =
                 self.image().topics.by_name(&topic.name).map_or(i64::MAX, |t| t.partitions.len() as i64);
-            total += (i64::from(topic.count) - existing).max(0);
+            total += i64::from(topic.count).saturating_sub(existing).max(0);
             if total > MAX_BATCH_RECORDS as i64 {
                 let what = "Excessively large number of additional partitions per request.";
                 return Err(Refusal::new(ErrorCode::PolicyViolation, what));
