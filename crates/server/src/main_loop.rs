@@ -96,6 +96,13 @@ pub fn start(settings: &Settings, cluster_id: Option<&str>) -> Result<Running, S
     let no_threads = |e: io::Error| StartError::new("cannot start the threads", e, "ulimit -u");
     let threads = NodeThreads::start(&node, &clock, &bells).map_err(no_threads)?;
     let shared = Arc::new(shared(settings, &node, &clock));
+    // Connections wait in the backlog until then: before its registration the node would tell clients what an earlier life (or
+    // another broker on this directory) registered, and refuse new topics for want of a broker.
+    let registration = settings.file.number("initial.broker.registration.timeout.ms");
+    let limit = Duration::from_millis(registration.unsigned_abs());
+    if !wait(&node, &threads, limit, Node::is_ready) {
+        tracing::warn!("the controller has not accepted this broker in time; serving what can be served");
+    }
     let lanes = Lanes::start(runtime, doors, &shared, cores).map_err(no_threads)?;
     Ok(Running { node, clock, lanes, threads, bound, _disk: disk })
 }
@@ -119,29 +126,30 @@ impl Running {
 
     /// Waits until the broker is registered and unfenced. False if it took longer than `limit`.
     pub fn wait_ready(&self, limit: Duration) -> bool {
-        self.wait(limit, Node::is_ready)
-    }
-
-    fn wait(&self, limit: Duration, until: fn(&Node) -> bool) -> bool {
-        let end = Instant::now() + limit;
-        while !until(&self.node) {
-            let Some(left) = end.checked_duration_since(Instant::now()) else { return false };
-            self.threads.turned.wait(Some(left.min(Duration::from_millis(50))));
-        }
-        true
+        wait(&self.node, &self.threads, limit, Node::is_ready)
     }
 
     /// Stops cleanly.
     pub fn stop(self) {
         self.lanes.drain();
         self.node.begin_shutdown(self.clock.now_ms());
-        if !self.wait(CONTROLLED_SHUTDOWN_LIMIT, Node::may_stop) {
+        if !wait(&self.node, &self.threads, CONTROLLED_SHUTDOWN_LIMIT, Node::may_stop) {
             tracing::warn!("the controller did not let this broker go in time; stopping without its consent");
         }
         self.lanes.stop();
         self.threads.stop();
         self.node.close(self.clock.now_ms());
     }
+}
+
+/// Looks after every turn of the quorum whether the node is so far. False if it took longer than `limit`.
+fn wait(node: &Node, threads: &NodeThreads, limit: Duration, until: fn(&Node) -> bool) -> bool {
+    let end = Instant::now() + limit;
+    while !until(node) {
+        let Some(left) = end.checked_duration_since(Instant::now()) else { return false };
+        threads.turned.wait(Some(left.min(Duration::from_millis(50))));
+    }
+    true
 }
 
 /// Binds every listener, or says which one failed.

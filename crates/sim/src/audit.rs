@@ -87,7 +87,8 @@ fn one_partition(model: &mut Model, partition: &TopicPartition, view: &LogView) 
 }
 
 fn read_all(partition: &TopicPartition, view: &LogView) -> Result<BTreeMap<i64, Bytes>, Violation> {
-    let broken = |reason: String| invariants::every_stored_batch_decodes(&format!("{partition:?}"), Err(reason));
+    let broken =
+        |reason: String| invariants::every_stored_batch_decodes(&format!("{partition:?}"), Err(reason));
     let mut log = BTreeMap::new();
     let mut from = view.log_start_offset;
     while from < view.high_watermark {

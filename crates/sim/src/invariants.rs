@@ -44,11 +44,7 @@ pub fn a_record_once_read_never_changes(
     match model.known.get(&offset) {
         Some(known) if known.value != *value => violated(
             "a_record_once_read_never_changes",
-            format!(
-                "{partition:?} offset {offset} was {} and is {}",
-                show(&known.value),
-                show(value)
-            ),
+            format!("{partition:?} offset {offset} was {} and is {}", show(&known.value), show(value)),
         ),
         Some(_) | None => Ok(()),
     }
@@ -58,10 +54,9 @@ pub fn a_record_once_read_never_changes(
 pub fn nothing_is_invented(partition: &TopicPartition, offset: i64, value: &Bytes) -> Checked {
     match Origin::of(value) {
         Some(origin) if origin.partition == format!("{}-{}", partition.topic, partition.partition) => Ok(()),
-        Some(_) | None => violated(
-            "nothing_is_invented",
-            format!("{partition:?} offset {offset} holds {}", show(value)),
-        ),
+        Some(_) | None => {
+            violated("nothing_is_invented", format!("{partition:?} offset {offset} holds {}", show(value)))
+        }
     }
 }
 

@@ -243,8 +243,7 @@ fn disk_of(world: &World) -> Arc<dyn Disk> {
 }
 
 fn options(shape: &Shape, bells: &Arc<Bells>) -> NodeOptions {
-    let values: Values =
-        shape.settings().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let values: Values = shape.settings().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     // A key that the table refuses is a bug of the shape, seen at the first run.
     let file = match BrokerFile::new(values) {
         Ok((file, _)) => file,

@@ -33,7 +33,9 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("ottla-sim was called with something else than a seed\nit takes a seed, or a range of seeds\ntry: ottla-sim 7, or ottla-sim --seeds 0..1000");
+    eprintln!(
+        "ottla-sim was called with something else than a seed\nit takes a seed, or a range of seeds\ntry: ottla-sim 7, or ottla-sim --seeds 0..1000"
+    );
     ExitCode::from(2)
 }
 

@@ -83,8 +83,8 @@ pub struct Shape {
 
 impl Shape {
     pub fn draw(random: &mut Random, plant: Plant) -> Shape {
-        let flush =
-            random.pick(&[FlushMode::Auto, FlushMode::Auto, FlushMode::Group, FlushMode::None], FlushMode::Auto);
+        let flush = random
+            .pick(&[FlushMode::Auto, FlushMode::Auto, FlushMode::Group, FlushMode::None], FlushMode::Auto);
         Shape {
             shards: random.between(1, 5) as usize,
             flush: if plant == Plant::Nothing { flush } else { FlushMode::Auto },

@@ -132,7 +132,7 @@ pub static BROKER_KEYS: &[ConfigKey] = &[
     key("group.streams.session.timeout.ms", Int, Some("45000"), AtLeast(1.0), Medium, ReadOnly, Accepted, "Session timeout of streams group members."),
     key("group.streams.task.offset.interval.ms", Int, Some("60000"), AtLeast(1.0), Medium, ReadOnly, Accepted, "Time between task offset reports of streams members.").internal(),
     key("group.streams.topology.description.plugin.class", Class, None, Any, Medium, ReadOnly, Accepted, "Java plug-in for topology descriptions; classes are never loaded here."),
-    key("initial.broker.registration.timeout.ms", Int, Some("60000"), Any, Medium, ReadOnly, Accepted, "Give up starting when the controller has not accepted the broker by then."),
+    key("initial.broker.registration.timeout.ms", Int, Some("60000"), Any, Medium, ReadOnly, Implemented, "Give up starting when the controller has not accepted the broker by then."),
     key("inter.broker.listener.name", Text, None, Any, Medium, ReadOnly, Accepted, "Listener for traffic between brokers."),
     key("internal.metadata.delete.delay.millis", Long, Some("60000"), Any, Low, ReadOnly, Accepted, "Delay before files of removed metadata segments are deleted.").internal(),
     key("internal.metadata.log.segment.bytes", Int, None, Any, Low, ReadOnly, Accepted, "Metadata segment size for tests.").internal(),

@@ -149,7 +149,9 @@ async fn delete(world: &World, name: &Str) {
     loop {
         let socket = Socket::connect(world, "admin").await;
         let answer: Result<DeleteTopicsResponse, Lost> = socket.ask(ApiKey::DeleteTopics, 6, &request).await;
-        let Some(topic) = answer.ok().and_then(|answer| answer.responses.into_iter().next()) else { continue };
+        let Some(topic) = answer.ok().and_then(|answer| answer.responses.into_iter().next()) else {
+            continue;
+        };
         match code(topic.error_code) {
             // The second attempt may find the first one's work.
             ErrorCode::None | ErrorCode::UnknownTopicOrPartition => {

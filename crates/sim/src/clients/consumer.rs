@@ -112,7 +112,11 @@ impl Consumer {
         }
     }
 
-    async fn begin_at_committed(&mut self, socket: &Socket, owned: Vec<TopicPartition>) -> Result<(), Fallen> {
+    async fn begin_at_committed(
+        &mut self,
+        socket: &Socket,
+        owned: Vec<TopicPartition>,
+    ) -> Result<(), Fallen> {
         self.positions.clear();
         self.committed.clear();
         if owned.is_empty() {
@@ -182,7 +186,8 @@ impl Consumer {
         self.session.told = if answer.session_id == 0 { BTreeMap::new() } else { self.positions.clone() };
         for topic in &answer.responses {
             for data in &topic.partitions {
-                let partition = TopicPartition { topic: topic.topic.detached(), partition: data.partition_index };
+                let partition =
+                    TopicPartition { topic: topic.topic.detached(), partition: data.partition_index };
                 self.take(&partition, data);
             }
         }
@@ -260,7 +265,8 @@ impl Consumer {
             self.world.model.borrow_mut().commit_sent(&group, partition, *offset);
         }
         let answer: OffsetCommitResponse = socket.ask(ApiKey::OffsetCommit, 8, &request).await?;
-        let codes = answer.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code);
+        let codes =
+            answer.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code);
         let mut result = Ok(());
         for ((partition, offset), error) in moved.into_iter().zip(codes) {
             let error = code(error);
@@ -270,7 +276,9 @@ impl Consumer {
                     self.committed.insert(partition, offset);
                 }
                 // Appended, and nobody knows whether it stays.
-                ErrorCode::RequestTimedOut | ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => {}
+                ErrorCode::RequestTimedOut
+                | ErrorCode::NotCoordinator
+                | ErrorCode::CoordinatorNotAvailable => {}
                 _ => self.world.model.borrow_mut().commit_refused(&group, &partition, offset),
             }
             if result.is_ok() {
@@ -310,7 +318,10 @@ pub async fn fetch_offsets(
     let answer: OffsetFetchResponse = socket.ask(ApiKey::OffsetFetch, 9, &request).await?;
     let Some(found) = answer.groups.into_iter().next() else { return Ok(Vec::new()) };
     if found.error_code != 0 {
-        return Ok(partitions.iter().map(|partition| (partition.clone(), -1, code(found.error_code))).collect());
+        return Ok(partitions
+            .iter()
+            .map(|partition| (partition.clone(), -1, code(found.error_code)))
+            .collect());
     }
     let mut told = Vec::new();
     for topic in found.topics {

@@ -79,11 +79,8 @@ impl Membership {
         self.find(world, socket).await?;
         let joined = self.join_group(world, socket).await?;
         self.generation = joined.generation_id;
-        let assignments = if joined.leader == joined.member_id {
-            deal(world, &joined.members)
-        } else {
-            Vec::new()
-        };
+        let assignments =
+            if joined.leader == joined.member_id { deal(world, &joined.members) } else { Vec::new() };
         let request = SyncGroupRequest {
             group_id: self.group.clone(),
             generation_id: self.generation,
@@ -114,8 +111,11 @@ impl Membership {
     }
 
     async fn find(&mut self, world: &World, socket: &Socket) -> Result<(), Fallen> {
-        let request =
-            FindCoordinatorRequest { key: self.group.clone(), key_type: 0, ..FindCoordinatorRequest::default() };
+        let request = FindCoordinatorRequest {
+            key: self.group.clone(),
+            key_type: 0,
+            ..FindCoordinatorRequest::default()
+        };
         let answer: FindCoordinatorResponse = socket.ask(ApiKey::FindCoordinator, 3, &request).await?;
         self.heard(world, "FindCoordinator", code(answer.error_code))
     }

@@ -213,7 +213,9 @@ impl Producer {
                         calm = false;
                     }
                 }
-                None => self.world.check(invariants::answers_come_in_order("a partition is missing in an answer")),
+                None => {
+                    self.world.check(invariants::answers_come_in_order("a partition is missing in an answer"))
+                }
             }
         }
         calm
