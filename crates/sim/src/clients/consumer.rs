@@ -164,8 +164,8 @@ impl Consumer {
         }
         let request = FetchRequest {
             replica_id: -1,
-            max_wait_ms: self.world.draw(|random| random.pick(&[0, 30, 200], 30)) as i32,
-            min_bytes: self.world.draw(|random| random.pick(&[1, 1, 400], 1)) as i32,
+            max_wait_ms: self.world.draw(|random| random.pick(&[0, 30, 200], 30)),
+            min_bytes: self.world.draw(|random| random.pick(&[1, 1, 400], 1)),
             max_bytes: 4_000,
             session_id: self.session.id,
             session_epoch: self.session.epoch,
