@@ -18,8 +18,8 @@ pub(crate) struct Found {
     pub has_partition_metadata: bool,
 }
 
-/// Tidies a partition's directory up and lists it.
-pub(crate) fn tidy(disk: &dyn Disk, directory: &Path) -> Result<Found, Fault> {
+/// Tidies a partition's directory up and lists it. `dense`: the log is not compacted, batches follow without a gap.
+pub(crate) fn tidy(disk: &dyn Disk, directory: &Path, dense: bool) -> Result<Found, Fault> {
     let mut entries = disk.list(directory)?;
     let leftover = |entry: &DirectoryEntry| {
         [names::DELETED_SUFFIX, names::CLEANED_SUFFIX, names::SWAP_SUFFIX, names::TEMPORARY_SUFFIX]
@@ -27,6 +27,9 @@ pub(crate) fn tidy(disk: &dyn Disk, directory: &Path) -> Result<Found, Fault> {
             .any(|suffix| entry.name.ends_with(suffix))
     };
     if entries.iter().any(leftover) {
+        if dense {
+            finish_deletion(disk, directory, &entries)?;
+        }
         settle(disk, directory, &entries)?;
         disk.sync_directory(directory)?;
         entries = disk.list(directory)?;
@@ -57,6 +60,44 @@ pub(crate) fn tidy(disk: &dyn Disk, directory: &Path) -> Result<Found, Fault> {
         }
     }
     Ok(found)
+}
+
+/// Retention and DeleteRecords rename the oldest segments, and a power loss may keep any of the renames. Where a `.deleted`
+/// segment fills a gap, those before it were to go as well: taken for a log with a hole, what follows (and was acknowledged)
+/// would be cut. A gap tells this from a truncation, after which `.deleted` segments lie within or behind the data.
+fn finish_deletion(disk: &dyn Disk, directory: &Path, entries: &[DirectoryEntry]) -> Result<(), Fault> {
+    let log_of = |name: &str| match names::parse_segment_file(name) {
+        Some((offset, names::LOG)) => Some(offset),
+        Some(_) | None => None,
+    };
+    let present: BTreeMap<i64, u64> =
+        entries.iter().filter_map(|entry| Some((log_of(&entry.name)?, entry.length))).collect();
+    let mut deleted: Vec<i64> =
+        entries.iter().filter_map(|entry| log_of(entry.name.strip_suffix(names::DELETED_SUFFIX)?)).collect();
+    deleted.sort_unstable();
+    for gone in deleted.into_iter().rev() {
+        let Some((below, length)) = present.range(..gone).next_back() else { continue };
+        if present.range(gone..).next().is_none() || end_of(disk, directory, *below, *length)? > gone {
+            continue;
+        }
+        for entry in entries {
+            if names::parse_segment_file(&entry.name).is_some_and(|(offset, _)| offset < gone) {
+                disk.remove(&FileHandle::new(directory.join(&entry.name)))?;
+            }
+        }
+        // Before the `.deleted` files go: they are what tells a deletion from a loss.
+        return disk.sync_directory(directory);
+    }
+    Ok(())
+}
+
+/// The first offset after a segment's good batches.
+fn end_of(disk: &dyn Disk, directory: &Path, offset: i64, length: u64) -> Result<i64, Fault> {
+    let segment = Segment::new(directory, offset);
+    segment.set_size(u32::try_from(length).unwrap_or(u32::MAX));
+    let mut scanner = Scanner::new(disk, &segment, 0, offset);
+    while matches!(scanner.step()?, Step::Batch { .. }) {}
+    Ok(scanner.next_offset)
 }
 
 fn settle(disk: &dyn Disk, directory: &Path, entries: &[DirectoryEntry]) -> Result<(), Fault> {

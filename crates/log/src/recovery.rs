@@ -99,7 +99,7 @@ impl Log {
         if !log.disk.exists(&log.directory) {
             return Ok(log);
         }
-        let found = leftovers::tidy(&*log.disk, &log.directory)?;
+        let found = leftovers::tidy(&*log.disk, &log.directory, !log.config.compact)?;
         let mut report = RecoveryReport::default();
         log.check_topic_id(&found, &mode)?;
         log.load_epochs(&found, &mut report)?;

@@ -159,6 +159,8 @@ impl Log {
         }
         if count == facts.len() {
             self.roll(self.log_end_offset, now_ms).map_err(|fault| self.fail(fault))?;
+            // Its name alone says where the log ends: it may not be lost while the others go.
+            self.disk.sync_directory(&self.directory).map_err(|fault| self.fail(fault))?;
         }
         self.remove_oldest(count, now_ms).inspect_err(|fault| self.poison(fault))?;
         Ok(count)

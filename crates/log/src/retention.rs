@@ -78,6 +78,12 @@ impl Removal {
 
     /// Deletes the files (and the directory). Blocking; for the janitor.
     pub fn run(&self) -> Result<(), Fault> {
+        // The `.deleted` names must not go before they are durable: a start after a power loss needs them to tell a
+        // deletion that was kept in part from a log with a hole.
+        let parent = self.files.first().and_then(|file| file.path().parent().map(PathBuf::from));
+        if let Some(parent) = parent.filter(|parent| self.disk.exists(parent)) {
+            self.disk.sync_directory(&parent)?;
+        }
         for file in &self.files {
             self.disk.remove(file)?;
         }

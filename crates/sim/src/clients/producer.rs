@@ -245,6 +245,10 @@ impl Producer {
     }
 
     fn acked(&mut self, partition: &TopicPartition, batch: &Batch, base_offset: i64) {
+        let (name, acks, many) = (self.name(), self.acks, batch.values.len());
+        let (topic, index) = (&partition.topic, partition.partition);
+        self.world
+            .tell(&format!("{name} acks={acks}: {many} records at {topic}-{index} offset {base_offset}"));
         {
             let mut model = self.world.model.borrow_mut();
             let known = model.partition(partition);

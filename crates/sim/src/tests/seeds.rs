@@ -4,7 +4,7 @@ use crate::{Options, Plant, run};
 
 #[test]
 fn a_number_of_seeds_hold_and_run_twice_the_same() {
-    for seed in 0..10 {
+    for seed in 0..12 {
         let options = Options { seed, plant: Plant::Nothing, print: false };
         let first = run(options);
         assert_eq!(first.violation, None, "seed {seed}");
