@@ -337,7 +337,8 @@ impl MetadataQuorum {
         // A leader is announced when the start of its epoch is committed, and with it all that came before.
         let pending = self.committed.clone();
         assert_eq!(pending.next_offset, self.raft.log().end_offset(), "all that is in the log is committed");
-        let mut active = Active::new(self.raft.epoch(), pending, self.rng.next_u64(), now_ms);
+        let node_id = self.registration.controller_id;
+        let mut active = Active::new(self.raft.epoch(), node_id, pending, self.rng.next_u64(), now_ms);
         active.begin(controller, &mut self.raft, &self.bootstrap, &self.registration, now_ms)?;
         self.active = Some(active);
         Ok(())

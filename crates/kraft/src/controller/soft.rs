@@ -113,6 +113,13 @@ impl Soft {
         self.contacts.insert((broker_id, epoch), now_ms);
     }
 
+    /// The broker in the controller's own process needs no time to find it: what the image has of it is either this very
+    /// incarnation, which will be heard at once, or one that has died with its process.
+    // DIVERGES: after a crash Kafka's combined node waits for the session of its own dead incarnation (9 s).
+    pub fn end_session_of(&mut self, broker_id: i32) {
+        self.contacts.retain(|(id, _), _| *id != broker_id);
+    }
+
     /// The incarnation has spoken, and not too long ago.
     pub(super) fn has_valid_session(&self, broker_id: i32, epoch: i64, now_ms: i64, timeout_ms: i64) -> bool {
         self.contacts.get(&(broker_id, epoch)).is_some_and(|last_ms| now_ms <= last_ms + timeout_ms)

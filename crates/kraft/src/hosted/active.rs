@@ -43,8 +43,9 @@ struct Parked {
 }
 
 impl Active {
-    pub(super) fn new(epoch: i32, pending: Replayed, seed: u64, now_ms: i64) -> Self {
-        let soft = Soft::activate(pending.replay.latest(), seed, now_ms);
+    pub(super) fn new(epoch: i32, node_id: i32, pending: Replayed, seed: u64, now_ms: i64) -> Self {
+        let mut soft = Soft::activate(pending.replay.latest(), seed, now_ms);
+        soft.end_session_of(node_id);
         Active { epoch, pending, soft, tail: VecDeque::new(), parked: VecDeque::new() }
     }
 
