@@ -325,6 +325,9 @@ impl Log {
 
     /// What survived is good, but nothing proves it flushed.
     fn note_unflushed(&mut self, segments: &[Arc<Segment>], at: usize) {
+        // Nor their names: after a kill they may be in the page cache only, and a flush of the bytes alone would prove nothing.
+        self.dirty.directory();
+        self.dirty.parent();
         if let Some(segment) = segments.get(at) {
             self.dirty.wrote(segment);
         }

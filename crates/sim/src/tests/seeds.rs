@@ -29,3 +29,9 @@ fn a_deletion_kept_in_part_takes_nothing_with_it() {
 fn a_coordinator_loads_behind_a_lost_tail() {
     check(12);
 }
+
+/// A kill, an acknowledged record, a power loss: the file's name had never been made durable.
+#[test]
+fn a_name_left_by_a_kill_becomes_durable() {
+    check(516);
+}
