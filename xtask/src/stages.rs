@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod clients;
+mod crash;
 mod disk;
 mod golden;
 mod real_input;
@@ -27,6 +28,8 @@ pub struct Bench {
     pub logs: PathBuf,
     /// Whom the black-box stages talk to: ours, or the reference to prove the tests themselves.
     pub kind: Kind,
+    /// `--full`: the long run of the stages that have one.
+    pub full: bool,
 }
 
 impl Bench {
@@ -67,6 +70,11 @@ const STAGES: &[Stage] = &[
     Stage { name: "golden", about: "Kafka's tools print what they print against Kafka", run: golden::run },
     Stage { name: "disk", about: "each broker serves the other's directory; kafka-dump-log", run: disk::run },
     Stage { name: "bad-input", about: "malformed frames, half frames, bombs, refusals", run: bad_input::run },
+    Stage {
+        name: "crash",
+        about: "kill -9 and power cuts under load; `--full` for the long run",
+        run: crash::run,
+    },
     Stage { name: "real-input", about: "a million real lines, kills on both sides", run: real_input::run },
 ];
 
@@ -79,6 +87,7 @@ pub fn command(arguments: &[String]) -> Result<bool> {
         return Ok(true);
     }
     let against_kafka = arguments.iter().any(|argument| argument == "--against=kafka");
+    let full = arguments.iter().any(|argument| argument == "--full");
     let names: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
     for name in &names {
         if !STAGES.iter().any(|stage| stage.name == **name) {
@@ -88,7 +97,7 @@ pub fn command(arguments: &[String]) -> Result<bool> {
     let workspace = Workspace::load()?;
     let logs = workspace.scratch("test-logs")?;
     let kind = if against_kafka { Kind::Kafka } else { Kind::Ottla };
-    let bench = Bench { workspace, logs, kind };
+    let bench = Bench { workspace, logs, kind, full };
     let mut total = Tally::default();
     let started = Instant::now();
     for stage in STAGES {

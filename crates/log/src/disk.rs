@@ -84,6 +84,9 @@ pub trait Disk: Send + Sync + Debug {
     fn set_length(&self, file: &FileHandle, length: u64) -> Result<(), Fault>;
     /// fdatasync.
     fn sync(&self, file: &FileHandle) -> Result<(), Fault>;
+    /// Drops the file's pages that the kernel takes for clean, so that the next read comes from the platter: after a failed sync
+    /// such pages hold what the platter never got. Pages that wait to be written stay.
+    fn forget_cached(&self, file: &FileHandle) -> Result<(), Fault>;
     /// Renames a file, replacing the target; the handle follows.
     fn rename(&self, file: &FileHandle, to: &Path) -> Result<(), Fault>;
     /// Removes a file; one that is absent is no fault.
@@ -314,6 +317,13 @@ impl Disk for RealDisk {
         let descriptor = self.descriptor_of(file, OFlags::empty(), Operation::Sync)?;
         // Not retried on any error, EINTR included: after a failure the kernel has forgotten the pages (fsyncgate).
         rustix::fs::fdatasync(&descriptor).map_err(|error| io_fault(Operation::Sync, &file.path(), error))
+    }
+
+    fn forget_cached(&self, file: &FileHandle) -> Result<(), Fault> {
+        let descriptor = self.descriptor_of(file, OFlags::empty(), Operation::Read)?;
+        // A file system without a page cache refuses the advice, and has nothing to forget.
+        let _ = rustix::fs::fadvise(&descriptor, 0, None, rustix::fs::Advice::DontNeed);
+        Ok(())
     }
 
     fn rename(&self, file: &FileHandle, to: &Path) -> Result<(), Fault> {

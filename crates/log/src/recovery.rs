@@ -104,6 +104,11 @@ impl Log {
         log.check_topic_id(&found, &mode)?;
         log.load_epochs(&found, &mut report)?;
         log.snapshots = found.snapshots.iter().copied().collect();
+        if !mode.clean_shutdown {
+            // Names may be in the page cache only, after a kill or a failed sync: the next flush proves them, too.
+            log.dirty.directory();
+            log.dirty.parent();
+        }
         if !found.segments.is_empty() {
             let rebuild_all = !report.rebuilt.is_empty();
             log.load(found.segments.into_iter().collect(), rebuild_all, &mode, &mut report)?;
@@ -264,6 +269,10 @@ impl Log {
                 durable: if unflushed { durable } else { i64::MAX },
                 next_base: next_base.unwrap_or(known_end),
             };
+            if unflushed && !mode.clean_shutdown {
+                // A sync may have failed in an earlier life of this process: then the page cache tells more than the platter has.
+                self.disk.forget_cached(&segment.log)?;
+            }
             let mut end = self.scan(segment, start, limits, report)?;
             if !sound {
                 report.rebuilt.push(format!("{:020}.{}", segment.base_offset, names::OFFSET_INDEX));
@@ -325,9 +334,6 @@ impl Log {
 
     /// What survived is good, but nothing proves it flushed.
     fn note_unflushed(&mut self, segments: &[Arc<Segment>], at: usize) {
-        // Nor their names: after a kill they may be in the page cache only, and a flush of the bytes alone would prove nothing.
-        self.dirty.directory();
-        self.dirty.parent();
         if let Some(segment) = segments.get(at) {
             self.dirty.wrote(segment);
         }

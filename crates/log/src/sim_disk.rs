@@ -171,6 +171,11 @@ impl SimDisk {
         state.settle_files(survival);
     }
 
+    /// The process ends and the machine goes on: what the page cache holds stays, faults to come do not.
+    pub fn end_process(&self) {
+        self.state.lock().faults.clear();
+    }
+
     /// A copy of the whole disk, to try several crash states from one point.
     pub fn fork(&self, seed: u64) -> SimDisk {
         let state = self.state.lock();
@@ -507,6 +512,19 @@ impl Disk for SimDisk {
             }
         }
         state.end(fault, &path, Operation::Sync)
+    }
+
+    fn forget_cached(&self, file: &FileHandle) -> Result<(), Fault> {
+        let path = file.path();
+        let mut state = self.state.lock();
+        state.read_allowed(&path, Operation::Read)?;
+        let inode = state.found(&path, Operation::Read)?;
+        // Lengths are the file system's own and stay as they are; bytes that were never written read as zeros.
+        let length = inode.current.len();
+        inode.current.clone_from(&inode.durable);
+        inode.pending.iter().for_each(|pending| pending.apply(&mut inode.current));
+        inode.current.resize(length, 0);
+        Ok(())
     }
 
     fn rename(&self, file: &FileHandle, to: &Path) -> Result<(), Fault> {

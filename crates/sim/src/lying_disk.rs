@@ -43,6 +43,9 @@ impl Disk for LyingDisk {
         }
         self.0.sync(file)
     }
+    fn forget_cached(&self, file: &FileHandle) -> Result<(), Fault> {
+        self.0.forget_cached(file)
+    }
     fn rename(&self, file: &FileHandle, to: &Path) -> Result<(), Fault> {
         self.0.rename(file, to)
     }

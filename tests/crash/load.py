@@ -1,0 +1,261 @@
+"""Writers that keep account of every acknowledgement, and the reader that holds the broker to it.
+
+`load.py HOST:PORT NAME` obeys commands on its standard input and answers each with one line:
+  write          writers and committer work from now on
+  rest           they pause; what is under way is waited for
+  verify         reads what is new since the last time and compares; `verify all` from the beginning
+  losses         counts acknowledged records that are not there any more, and forgets them (for a mode that may lose)
+  counts         records acknowledged and offsets committed so far
+An answer begins with `ok` or `bad`. Two writers of librdkafka: one plain with three partitions, one idempotent with two. A value
+says who wrote it and its number, and follows from them byte by byte, so that a wrong byte anywhere is seen.
+"""
+import array
+import hashlib
+import os
+import random
+import sys
+import threading
+import time
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+BROKER, NAME = sys.argv[1], sys.argv[2]
+QUICK = {"bootstrap.servers": BROKER, "reconnect.backoff.ms": 10, "reconnect.backoff.max.ms": 100, "socket.timeout.ms": 10000,
+         "topic.metadata.refresh.fast.interval.ms": 50, "log_level": 0, "retry.backoff.ms": 20, "retry.backoff.max.ms": 100}
+IN_FLIGHT = 150
+TROUBLE = []
+
+
+def trouble(text):
+    TROUBLE.append(text)
+
+
+def value_of(writer, number):
+    """What record `number` of a writer holds: now and then a large one."""
+    seed = hashlib.sha256(f"{writer} {number}".encode()).digest()
+    size = 30_000 if seed[0] == 7 else 10 + seed[1] * 2
+    head = f"{writer}:{number}:".encode()
+    return head + (seed * (size // 32 + 1))[:size]
+
+
+class Writer:
+    """One producer, its topic, and what it was told and what was read of it."""
+
+    def __init__(self, name, partitions, **settings):
+        self.name, self.topic, self.partitions = name, f"{NAME}-{name}", partitions
+        self.settings = QUICK | {"acks": "all", "linger.ms": 2, "message.timeout.ms": 600_000, "retries": 1_000_000} | settings
+        self.idempotent = settings.get("enable.idempotence", False)
+        self.next, self.under_way, self.acked_count = 0, 0, 0
+        # By partition, by offset: the record's number, -1 where nothing is known.
+        self.acked = [array.array("q") for _ in range(partitions)]
+        self.seen = [array.array("q") for _ in range(partitions)]
+        self.writing = threading.Event()
+        self.lock = threading.Lock()
+        threading.Thread(target=self.work, daemon=True).start()
+
+    def delivered(self, number):
+        def answer(error, message):
+            with self.lock:
+                self.under_way -= 1
+                if error is not None:
+                    trouble(f"{self.name}: record {number} was refused: {error}")
+                    return
+                self.acked_count += 1
+                partition, offset = message.partition(), message.offset()
+                acked = self.acked[partition]
+                if len(acked) <= offset:
+                    acked.extend([-1] * (offset + 1 - len(acked)))
+                if acked[offset] not in (-1, number):
+                    trouble(f"{self.topic}-{partition}: offset {offset} was acknowledged for {acked[offset]} and for {number}")
+                acked[offset] = number
+        return answer
+
+    def work(self):
+        client = Producer(self.settings | {"error_cb": self.error})
+        while True:
+            if not self.writing.is_set() or self.under_way >= IN_FLIGHT:
+                client.poll(0.01)
+                continue
+            number, self.next = self.next, self.next + 1
+            with self.lock:
+                self.under_way += 1
+            client.produce(self.topic, value_of(self.name, number), partition=random.randrange(self.partitions), on_delivery=self.delivered(number))
+            client.poll(0)
+            if number % 8 == 0:
+                time.sleep(0.002)
+
+    def error(self, error):
+        if error.fatal():
+            trouble(f"{self.name}: the producer gave up: {error}")
+
+    def read(self, client, partition, whole):
+        """Reads to the end as it is now; every record must be what its number says, without a gap."""
+        place = TopicPartition(self.topic, partition)
+        seen = self.seen[partition]
+        with self.lock:
+            owed = len(self.acked[partition])
+        low, high = until("watermarks", lambda: client.get_watermark_offsets(place, timeout=5))
+        if low != 0:
+            trouble(f"{self.topic}-{partition}: begins at {low}")
+        if high < owed:
+            trouble(f"{self.topic}-{partition}: ends at {high}, {owed - 1} was acknowledged")
+        if high < len(seen):
+            # Read before and gone now: allowed only for what was never acknowledged.
+            del seen[high:]
+        # The newest ones again: what nobody was promised may have been replaced by a crash.
+        first = at = 0 if whole else max(0, len(seen) - 3 * IN_FLIGHT)
+        client.assign([TopicPartition(self.topic, partition, at)])
+        limit = time.monotonic() + 60
+        while at < high:
+            if time.monotonic() > limit:
+                trouble(f"{self.topic}-{partition}: nothing can be read at {at} of {high}")
+                return
+            for message in client.consume(500, 0.2):
+                if message.error():
+                    continue
+                at = self.take(partition, at, message)
+                limit = time.monotonic() + 60
+        client.unassign()
+        with self.lock:
+            acked = self.acked[partition]
+            for offset in range(first, min(len(acked), len(seen))):
+                if acked[offset] not in (-1, seen[offset]):
+                    trouble(f"{self.topic}-{partition}: offset {offset} holds {seen[offset]}, {acked[offset]} was acknowledged")
+                    break
+
+    def take(self, partition, at, message):
+        seen, offset, value = self.seen[partition], message.offset(), message.value()
+        if offset != at:
+            trouble(f"{self.topic}-{partition}: {offset} follows {at - 1}")
+        number = -1
+        try:
+            writer, digits, _rest = value.split(b":", 2)
+            number = int(digits)
+            if writer.decode() != self.name or value != value_of(self.name, number):
+                trouble(f"{self.topic}-{partition}: offset {offset} has wrong bytes")
+        except ValueError:
+            trouble(f"{self.topic}-{partition}: offset {offset} holds what nobody wrote: {value[:60]}")
+        if self.idempotent and offset > 0 and offset - 1 < len(seen) and seen[offset - 1] >= number:
+            trouble(f"{self.topic}-{partition}: {number} at {offset} follows {seen[offset - 1]}: doubled or out of order")
+        if offset < len(seen):
+            if seen[offset] != number:
+                with self.lock:
+                    acked = self.acked[partition]
+                    # A record that nobody was promised may have gone, and another come in its place.
+                    if offset < len(acked) and acked[offset] == seen[offset]:
+                        trouble(f"{self.topic}-{partition}: offset {offset} held {seen[offset]} and holds {number}")
+                seen[offset] = number
+        else:
+            seen.extend([-1] * (offset + 1 - len(seen)))
+            seen[offset] = number
+        return offset + 1
+
+    def losses(self, client):
+        lost = 0
+        for partition in range(self.partitions):
+            _low, high = until("watermarks", lambda: client.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=5))
+            with self.lock:
+                gone = self.acked[partition][high:]
+                lost += sum(1 for number in gone if number >= 0)
+                del self.acked[partition][high:]
+        return lost
+
+
+class Committer:
+    """Commits ever higher offsets for a group, one after the other."""
+
+    def __init__(self):
+        self.acked, self.attempted = 0, 0
+        self.writing = threading.Event()
+        self.place = f"{NAME}-plain"
+        threading.Thread(target=self.work, daemon=True).start()
+
+    def client(self):
+        return Consumer(QUICK | {"group.id": f"{NAME}-group", "enable.auto.commit": False})
+
+    def work(self):
+        client = self.client()
+        while True:
+            self.writing.wait()
+            self.attempted += 1
+            wanted = self.attempted
+            try:
+                result = client.commit(offsets=[TopicPartition(self.place, 0, wanted)], asynchronous=False)
+                if result and result[0].error is None:
+                    self.acked = wanted
+            except KafkaException:
+                pass
+            time.sleep(0.01)
+
+    def verify(self, client):
+        promised = self.acked
+        if promised == 0:
+            return
+        found = until("committed offset", lambda: client.committed([TopicPartition(self.place, 0)], timeout=5))[0].offset
+        if not promised <= found <= self.attempted:
+            trouble(f"{self.place}: committed offset {found}, {promised} was acknowledged, {self.attempted} asked for")
+
+
+def until(what, probe, seconds=60):
+    end = time.monotonic() + seconds
+    why = ""
+    while time.monotonic() < end:
+        try:
+            found = probe()
+            if found is not None:
+                return found
+        except Exception as error:
+            why = str(error)
+        time.sleep(0.02)
+    trouble(f"{what}: not within {seconds} s: {why}")
+    raise SystemExit(f"bad {TROUBLE}")
+
+
+def create(writers):
+    admin = AdminClient(QUICK)
+    configs = {"segment.bytes": "1048576", "index.interval.bytes": "1024"}
+    topics = [NewTopic(w.topic, w.partitions, 1, config=configs) for w in writers]
+    for future in admin.create_topics(topics).values():
+        future.result(20)
+
+
+def main():
+    plain = Writer("plain", 3)
+    idempotent = Writer("idempotent", 2, **{"enable.idempotence": True})
+    writers = [plain, idempotent]
+    create(writers)
+    committer = Committer()
+    reader = Consumer(QUICK | {"group.id": f"{NAME}-group", "enable.auto.commit": False, "check.crcs": True, "fetch.wait.max.ms": 20,
+                               "auto.offset.reset": "error", "enable.partition.eof": False})
+    everybody = [*writers, committer]
+    print("ok ready", flush=True)
+    for line in sys.stdin:
+        words = line.split()
+        match words[0]:
+            case "write":
+                for one in everybody:
+                    one.writing.set()
+            case "rest":
+                for one in everybody:
+                    one.writing.clear()
+                until("acknowledgements", lambda: sum(w.under_way for w in writers) == 0 or None)
+            case "verify":
+                for writer in writers:
+                    for partition in range(writer.partitions):
+                        writer.read(reader, partition, "all" in words)
+                committer.verify(reader)
+            case "losses":
+                print(f"ok {sum(w.losses(reader) for w in writers)}", flush=True)
+                continue
+            case "counts":
+                pass
+        if TROUBLE:
+            print("bad " + "; ".join(TROUBLE[:5]).replace("\n", " "), flush=True)
+            TROUBLE.clear()
+        else:
+            print(f"ok {sum(w.acked_count for w in writers)} {committer.acked}", flush=True)
+
+
+main()
+os._exit(0)

@@ -1,0 +1,88 @@
+//! Nothing acknowledged is lost: a real node on a real file system, killed, cut off from power, and filled to the brim while
+//! foreign clients write. `tests/crash/load.py` keeps account of every acknowledgement and holds the broker to it.
+//!
+//! Owns the rounds and what must hold after each. A short run by default; `--full` is the run whose figures the documents give.
+
+mod cuts;
+mod kills;
+mod load;
+mod power;
+
+use super::{Bench, clients};
+use crate::tally::Tally;
+use anyhow::{Result, bail};
+
+/// How often each thing is done.
+struct Rounds {
+    /// Power cuts in each of the modes that may lose nothing.
+    cuts: usize,
+    /// Power cuts without flushing: at least one of them must show a loss.
+    live_cuts: usize,
+    /// `kill -9` in each mode.
+    kills: usize,
+}
+
+const SHORT: Rounds = Rounds { cuts: 10, live_cuts: 3, kills: 25 };
+const FULL: Rounds = Rounds { cuts: 250, live_cuts: 10, kills: 1000 };
+
+/// The modes of `log.flush.ack` in which an acknowledged record of a sole copy survives everything.
+const DURABLE: &[&str] = &["auto", "group"];
+
+/// The stage: kills and power cuts side by side, on nodes of their own.
+pub fn run(bench: &Bench) -> Result<Tally> {
+    let rounds = if bench.full { FULL } else { SHORT };
+    clients::python_environment(bench)?;
+    let (killed, cut) = std::thread::scope(|scope| {
+        let killed = scope.spawn(|| kill_rounds(bench, rounds.kills));
+        let cut = cut_rounds(bench, &rounds);
+        (killed.join().unwrap_or_else(|_| bail!("the thread that kills panicked")), cut)
+    });
+    let mut tally = killed?;
+    let cut = cut?;
+    tally.passed += cut.passed;
+    tally.failed.extend(cut.failed);
+    tally.skipped.extend(cut.skipped);
+    Ok(tally)
+}
+
+fn kill_rounds(bench: &Bench, rounds: usize) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for mode in DURABLE {
+        tally.absorb(&format!("kill -9, log.flush.ack={mode}"), settled(kills::run(bench, mode, rounds)));
+    }
+    Ok(tally)
+}
+
+fn cut_rounds(bench: &Bench, rounds: &Rounds) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let disk = match power::PoweredDisk::make(bench) {
+        Ok(disk) => disk,
+        Err(why) => {
+            tally.skip(format!("power cuts: no ext4 that can be cut off here: {why:#}"));
+            return Ok(tally);
+        }
+    };
+    for mode in DURABLE {
+        let survived = settled(cuts::survive(bench, &disk, mode, rounds.cuts));
+        tally.absorb(&format!("power cuts, log.flush.ack={mode}"), survived);
+    }
+    let live = settled(cuts::prove_live(bench, &disk, rounds.live_cuts));
+    tally.absorb("power cuts, log.flush.ack=none", live);
+    Ok(tally)
+}
+
+/// What broke one mode is told and does not keep the others from being tried.
+fn settled(outcome: Result<Tally>) -> Tally {
+    outcome.unwrap_or_else(|error| Tally { failed: vec![format!("{error:#}")], ..Tally::default() })
+}
+
+/// A small generator for times and choices; the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    /// A number from `from` up to but not including `below`.
+    fn between(&mut self, from: u64, below: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        from + (self.0 >> 33) % (below - from)
+    }
+}
