@@ -230,8 +230,10 @@ impl Producer {
             }
             passing if is_passing(passing) => false,
             // Kafka keeps five batches of a producer in memory and one in a snapshot: after a restart a retry of an older
-            // one is out of order. With one batch in flight that cannot be.
-            ErrorCode::OutOfOrderSequenceNumber if self.idempotent && self.window > 1 => {
+            // one is out of order. With one batch in flight that cannot be, unless flushes were waived and the power went.
+            ErrorCode::OutOfOrderSequenceNumber
+                if self.idempotent && (self.window > 1 || !self.world.shape.flush.is_durable()) =>
+            {
                 self.world.tell(&format!("{} cannot continue its sequence", self.name()));
                 self.begin_anew();
                 false

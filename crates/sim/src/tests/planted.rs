@@ -3,9 +3,12 @@
 use crate::{Options, Plant, run};
 
 fn check(plant: Plant, invariants: &[&str]) {
-    let found = (0..40).find_map(|seed| run(Options { seed, plant, print: false }).violation);
-    let found = found.map(|violation| violation.invariant);
-    assert!(found.is_some_and(|found| invariants.contains(&found)), "{plant:?}: {found:?}");
+    let found: Vec<&str> = (0..40)
+        .filter_map(|seed| run(Options { seed, plant, print: false }).violation)
+        .map(|violation| violation.invariant)
+        .take(5)
+        .collect();
+    assert!(found.iter().any(|found| invariants.contains(found)), "{plant:?}: {found:?}");
 }
 
 #[test]
