@@ -171,7 +171,11 @@ def commit_and_resume():
 
 
 class Member(threading.Thread):
-    """A consumer on its own thread, as kafka-python wants it: a poll takes part in a rebalance only while it runs."""
+    """A consumer on its own thread, as kafka-python wants it: a poll takes part in a rebalance only while it runs.
+
+    A poll whose time runs out between its JoinGroup and its SyncGroup loses the assignment for good (kafka-python 3.0.12:
+    the group is stable, the member owns nothing), so each poll gets more time than a busy machine needs for the two.
+    """
 
     def __init__(self, name, group):
         super().__init__(daemon=True)
@@ -181,7 +185,7 @@ class Member(threading.Thread):
 
     def run(self):
         while not self.leaving.is_set():
-            for batch in self.client.poll(timeout_ms=200).values():
+            for batch in self.client.poll(timeout_ms=5000).values():
                 self.records.extend((m.partition, m.offset) for m in batch)
             self.owned = sorted(p.partition for p in self.client.assignment())
         self.client.close()
