@@ -135,6 +135,11 @@ impl Directory {
         !self.failed.swap(true, Ordering::AcqRel)
     }
 
+    /// An append met the end of the disk: refused from now on, until room is seen.
+    pub fn note_full(&self) {
+        self.full.store(true, Ordering::Release);
+    }
+
     /// Whether `bytes` may be appended: false below the reserve, until room is free again.
     pub fn has_room_for(&self, bytes: usize) -> bool {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);

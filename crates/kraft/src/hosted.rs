@@ -348,7 +348,10 @@ impl MetadataQuorum {
     fn do_chores(&mut self, now_ms: i64) -> Result<(), StorageFault> {
         let (Some(controller), Some(active)) = (&self.controller, &mut self.active) else { return Ok(()) };
         while let Some(decision) = active.due(controller, &self.raft, now_ms) {
-            active.carry_out(&mut self.raft, now_ms, decision, None, &mut self.turn.answers)?;
+            if !active.carry_out(&mut self.raft, now_ms, decision, None, &mut self.turn.answers)? {
+                // A full disk: what is still due is tried again in the next turn.
+                break;
+            }
         }
         Ok(())
     }

@@ -62,7 +62,7 @@ impl Fault {
         matches!(self.cause, Cause::Io { kind: std::io::ErrorKind::NotFound, .. })
     }
 
-    /// No space left: the caller may free some and go on with other logs; this log is poisoned all the same.
+    /// No space left. Whether the log can go on when there is room says `Log::poisoned`.
     pub fn is_disk_full(&self) -> bool {
         matches!(
             self.cause,

@@ -4,7 +4,7 @@
 use crate::config::LogConfig;
 use crate::disk::{Disk, FileHandle};
 use crate::epochs::EpochCache;
-use crate::fault::Fault;
+use crate::fault::{Fault, Operation};
 use crate::flush::{Dirty, FlushOutcome, FlushWork, Flushable};
 use crate::names;
 use crate::producers::Producers;
@@ -239,10 +239,14 @@ impl Log {
         !self.dirty.is_clean()
     }
 
-    /// Takes note of a flush. A failed one poisons the log: nothing is appended or acknowledged after it.
+    /// Takes note of a flush. A failed one poisons the log: nothing is appended or acknowledged after it. Only a disk too full
+    /// for the leader epochs' new file leaves it as it was: nothing is proven, and the next flush tries again.
     pub fn flushed(&mut self, outcome: &FlushOutcome) -> Result<(), Fault> {
         if let Err(fault) = &outcome.result {
-            self.poison(fault);
+            let synced = matches!(fault.operation, Operation::Sync | Operation::SyncDirectory);
+            if synced || !fault.is_disk_full() {
+                self.poison(fault);
+            }
             return Err(fault.clone());
         }
         if let Some(proven) = self.dirty.done(outcome, self.log_end_offset)

@@ -366,11 +366,17 @@ impl Log {
                     if std::mem::take(&mut first) {
                         end.scanned_from = header.base_offset;
                     }
-                    segment.with_indexes(|indexes| {
+                    let noted = segment.with_indexes(|indexes| {
                         let interval = self.config.index_interval_bytes;
                         let (base, last) = (segment.base_offset, header.last_offset());
                         indexes.appended(base, last, &header, position, interval, &*disk)
-                    })?;
+                    });
+                    // On a full disk the entries stay in memory, as when they are made by an append.
+                    if let Err(fault) = noted
+                        && !fault.is_disk_full()
+                    {
+                        return Err(fault);
+                    }
                     self.recover_epoch(header.partition_leader_epoch, header.base_offset);
                     end.next_offset = header.next_offset();
                 }

@@ -158,8 +158,18 @@ impl Node {
     }
 
     fn write_checkpoints(&self, now_ms: i64, round: &CheckpointRound) {
-        for (directory, fault) in round.write(&self.0.directories) {
-            self.directory_failed(now_ms, directory, &fault);
+        for (index, fault) in round.write(&self.0.directories) {
+            if fault.is_disk_full() {
+                // The old files still stand, and are written again when there may be room.
+                tracing::warn!(%fault, "no room for the offset checkpoints");
+                self.0
+                    .directories
+                    .get(index)
+                    .into_iter()
+                    .for_each(crate::directories::Directory::note_change);
+                continue;
+            }
+            self.directory_failed(now_ms, index, &fault);
         }
     }
 

@@ -77,7 +77,11 @@ impl PartitionMetadataLog {
         let batches = validate_internal(batches).map_err(|error| StorageFault::new(OPERATION, error))?;
         let appended = self.log.append_as_leader(&batches, epoch, AppendOrigin::RaftLeader, now_ms);
         self.view = self.log.view();
+        let good = self.log.poisoned().is_none();
         appended.map(|appended| appended.base_offset).map_err(|refused| match refused {
+            AppendRefused::Storage(fault) if fault.is_disk_full() && good => {
+                StorageFault::full(OPERATION, fault)
+            }
             AppendRefused::Storage(fault) => StorageFault::new(OPERATION, fault),
             refused => StorageFault::new(OPERATION, refused),
         })
@@ -214,7 +218,14 @@ impl MetadataLog for PartitionMetadataLog {
             self.disk.release(&file);
             self.disk.sync_directory(&self.directory)
         };
-        write().map_err(fault("write a snapshot"))?;
+        if let Err(fault) = write() {
+            const OPERATION: &str = "write a snapshot";
+            if !fault.is_disk_full() {
+                return Err(StorageFault::new(OPERATION, fault));
+            }
+            self.disk.remove(&file).map_err(|fault| StorageFault::new(OPERATION, fault))?;
+            return Err(StorageFault::full(OPERATION, fault));
+        }
         self.snapshots.insert((id.offset, id.epoch), size);
         Ok(())
     }

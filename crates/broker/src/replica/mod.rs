@@ -146,6 +146,11 @@ impl Replica {
         !self.acks.is_empty() || self.coordinator.as_ref().is_some_and(|coordinator| coordinator.is_waiting())
     }
 
+    /// The last flush round proved nothing: the next one is asked for the same again.
+    pub fn flush_again(&mut self) {
+        self.flush_asked = self.log.recovery_point();
+    }
+
     /// What to flush so that acks can leave; `None` if nothing is dirty or a round is already asked for.
     pub fn take_flush_work(&mut self) -> Option<FlushWork> {
         let log_end_offset = self.log.log_end_offset();

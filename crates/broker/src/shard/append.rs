@@ -1,10 +1,13 @@
 //! Produce on a shard: append, park what acks=all waits for, time out. The log checks sequences and assigns offsets.
 
+use std::sync::Arc;
+
 use log::AppendOrigin;
 use wire::ErrorCode;
 
 use super::{Shard, Timer};
 use crate::command::{Append, AppendEntry, AppendResult};
+use crate::directories::Directory;
 use crate::effect::Effect;
 use crate::replica::pending::{Parked, ProduceId};
 use crate::replica::{Refused, State};
@@ -38,7 +41,7 @@ impl Shard {
         (produce, index): (ProduceId, usize),
         effects: &mut Vec<Effect>,
     ) -> AppendResult {
-        let directories = std::sync::Arc::clone(&self.around.directories);
+        let directories = Arc::clone(&self.around.directories);
         let Some(replica) = self.touch(&entry.cell) else {
             return AppendResult::refused(ErrorCode::NotLeaderOrFollower);
         };
@@ -53,7 +56,7 @@ impl Shard {
             Err(refused) => {
                 let error = refused.error();
                 let log_start_offset = replica.log.log_start_offset();
-                self.refused(&entry.cell, refused, effects);
+                self.refused(now_ms, &entry.cell, refused, effects);
                 match error {
                     ErrorCode::OutOfOrderSequenceNumber
                     | ErrorCode::InvalidProducerEpoch
@@ -75,10 +78,23 @@ impl Shard {
         }
     }
 
-    /// A disk fault takes the directory offline; other refusals concern the client alone.
-    pub(super) fn refused(&mut self, cell: &PartitionCell, refused: Refused, effects: &mut Vec<Effect>) {
+    /// A disk fault takes the directory offline; other refusals concern the client alone. A full disk is no fault as long as
+    /// the log took nothing of what did not fit: it is refused until there is room.
+    pub(super) fn refused(
+        &mut self,
+        now_ms: i64,
+        cell: &Arc<PartitionCell>,
+        refused: Refused,
+        effects: &mut Vec<Effect>,
+    ) {
+        let directories = Arc::clone(&self.around.directories);
         if let (Refused::Fault(fault), Some(replica)) = (refused, self.replica(cell)) {
             let directory = replica.directory;
+            if fault.is_disk_full() && replica.log.poisoned().is_none() {
+                directories.get(directory).into_iter().for_each(Directory::note_full);
+                self.coordinator_without_room(now_ms, cell, effects);
+                return;
+            }
             // Nobody may read what this log holds beyond the platter from here on.
             replica.state = State::Offline;
             replica.show_role();

@@ -8,7 +8,7 @@ use coordinator::group::{DeletedTopic, GroupAnswer, GroupCommand, GroupMachine, 
 use wire::ErrorCode;
 use wire::topic::CONSUMER_OFFSETS;
 
-use super::{Shard, Timer};
+use super::{FULL_DISK_PAUSE_MS, Shard, Timer};
 use crate::command::Group;
 use crate::coordinators::{GroupCoordinator, Load, Step};
 use crate::effect::Effect;
@@ -31,7 +31,7 @@ impl Shard {
         let mut step = Step::default();
         coordinator.handle(now_ms, command, reply, replica, &mut step);
         replica.coordinator = Some(coordinator);
-        self.after_step(&cell, step, effects);
+        self.after_step(now_ms, &cell, step, effects);
     }
 
     /// This broker leads the partition from now on: if it holds groups, their coordinator loads.
@@ -53,7 +53,12 @@ impl Shard {
     }
 
     /// Loads a piece more, or fires the coordinator's own timers.
-    pub(super) fn coordinator_due(&mut self, now_ms: i64, cell: &PartitionCell, effects: &mut Vec<Effect>) {
+    pub(super) fn coordinator_due(
+        &mut self,
+        now_ms: i64,
+        cell: &Arc<PartitionCell>,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(replica) = self.touch(cell) else { return };
         let Some(mut coordinator) = replica.coordinator.take() else { return };
         coordinator.armed = None;
@@ -69,7 +74,7 @@ impl Shard {
             let cell = Arc::clone(&replica.cell);
             self.timers.add(now_ms, Timer::Coordinator(cell));
         }
-        self.after_step(cell, step, effects);
+        self.after_step(now_ms, cell, step, effects);
     }
 
     /// The safe offset may have moved: answers leave.
@@ -90,7 +95,7 @@ impl Shard {
         }
         let cell = Arc::clone(&replica.cell);
         replica.coordinator = Some(coordinator);
-        self.after_step(&cell, step, effects);
+        self.after_step(now_ms, &cell, step, effects);
     }
 
     /// This broker leads the partition no longer, or cannot serve it.
@@ -124,12 +129,47 @@ impl Shard {
         }
     }
 
-    fn after_step(&mut self, cell: &PartitionCell, step: Step, effects: &mut Vec<Effect>) {
+    /// The disk was too full for what the coordinator had decided: it goes, and is read again once there may be room.
+    pub(super) fn coordinator_without_room(
+        &mut self,
+        now_ms: i64,
+        cell: &Arc<PartitionCell>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(slot) = cell.slot() else { return };
+        if self
+            .replicas
+            .get(slot)
+            .and_then(Option::as_ref)
+            .is_none_or(|replica| replica.coordinator.is_none())
+        {
+            return;
+        }
+        self.close_coordinator(slot, ErrorCode::CoordinatorNotAvailable, effects);
+        let due_ms = now_ms.saturating_add(FULL_DISK_PAUSE_MS);
+        self.timers.add(due_ms, Timer::OpenCoordinator(Arc::clone(cell)));
+    }
+
+    /// Still led, and still without a coordinator: it loads again.
+    pub(super) fn reopen_coordinator(
+        &mut self,
+        now_ms: i64,
+        cell: &PartitionCell,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(slot) = cell.slot() else { return };
+        let leads = |replica: &Replica| matches!(replica.state, State::Leader(_));
+        if self.replicas.get(slot).and_then(Option::as_deref).is_some_and(leads) {
+            self.open_coordinator(now_ms, slot, effects);
+        }
+    }
+
+    fn after_step(&mut self, now_ms: i64, cell: &Arc<PartitionCell>, step: Step, effects: &mut Vec<Effect>) {
         if !step.answers.is_empty() {
             effects.push(Effect::Group(step.answers));
         }
         if let Some(fault) = step.fault {
-            self.refused(cell, crate::replica::Refused::Fault(fault), effects);
+            self.refused(now_ms, cell, crate::replica::Refused::Fault(fault), effects);
         }
         if let Some(reason) = step.corrupt {
             tracing::error!(partition = %cell.key, %reason, "the coordinator cannot be loaded; the partition's groups stay unavailable");

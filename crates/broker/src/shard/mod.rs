@@ -75,7 +75,14 @@ enum Timer {
     Remove(Box<Removal>),
     /// Retention looks at the next replicas.
     Janitor,
+    /// A coordinator that found no room on the disk loads again.
+    OpenCoordinator(Arc<PartitionCell>),
+    /// A flush that found no room on the disk is tried again.
+    FlushAgain(Arc<PartitionCell>),
 }
+
+/// Between two attempts on a full disk.
+const FULL_DISK_PAUSE_MS: i64 = 500;
 
 impl Shard {
     pub fn new(around: Surroundings, now_ms: i64) -> Shard {
@@ -118,7 +125,7 @@ impl Shard {
             Command::DeleteRecords(delete) => self.delete_records(now_ms, delete, effects),
             Command::DescribeProducers(describe) => self.describe_producers(describe),
             Command::Image(change) => self.reconcile(now_ms, &change, effects),
-            Command::Flushed(outcomes) => self.flushed(&outcomes, effects),
+            Command::Flushed(outcomes) => self.flushed(now_ms, &outcomes, effects),
             Command::DirectoryFailed { directory } => self.directory_failed(directory, effects),
             Command::Checkpoint(round) => {
                 if round.add(self.replicas.iter().flatten().map(Box::as_ref)) {
@@ -141,6 +148,12 @@ impl Shard {
                 Timer::Coordinator(cell) => self.coordinator_due(now_ms, &cell, effects),
                 Timer::Remove(removal) => effects.push(Effect::Remove(*removal)),
                 Timer::Janitor => self.janitor(now_ms, effects),
+                Timer::OpenCoordinator(cell) => self.reopen_coordinator(now_ms, &cell, effects),
+                Timer::FlushAgain(cell) => {
+                    if let Some(replica) = self.touch(&cell) {
+                        replica.flush_again();
+                    }
+                }
             }
         }
     }
@@ -223,7 +236,7 @@ impl Shard {
                 }
                 Err(refused) => {
                     let error = refused.error();
-                    self.refused(&delete.cell, refused, effects);
+                    self.refused(now_ms, &delete.cell, refused, effects);
                     Err(error)
                 }
             },
@@ -239,12 +252,22 @@ impl Shard {
         describe.reply.send(answer);
     }
 
-    fn flushed(&mut self, outcomes: &[(Arc<PartitionCell>, FlushOutcome)], effects: &mut Vec<Effect>) {
+    fn flushed(
+        &mut self,
+        now_ms: i64,
+        outcomes: &[(Arc<PartitionCell>, FlushOutcome)],
+        effects: &mut Vec<Effect>,
+    ) {
         for (cell, outcome) in outcomes {
             let Some(replica) = self.touch(cell) else { continue };
-            if let Err(fault) = replica.log.flushed(outcome) {
-                let directory = replica.directory;
-                effects.push(Effect::DirectoryFailed { directory, fault });
+            let directory = replica.directory;
+            match replica.log.flushed(outcome) {
+                Ok(()) => {}
+                Err(_) if replica.log.poisoned().is_none() => {
+                    let due_ms = now_ms.saturating_add(FULL_DISK_PAUSE_MS);
+                    self.timers.add(due_ms, Timer::FlushAgain(Arc::clone(cell)));
+                }
+                Err(fault) => effects.push(Effect::DirectoryFailed { directory, fault }),
             }
         }
     }

@@ -159,7 +159,7 @@ impl Shard {
             return;
         }
         if let Err(fault) = replica.log.start_leader_epoch(partition.leader_epoch) {
-            return self.refused(cell, crate::replica::Refused::Fault(fault), effects);
+            return self.refused(now_ms, cell, crate::replica::Refused::Fault(fault), effects);
         }
         replica.state = State::Leader(Leader {
             leader_epoch: partition.leader_epoch,

@@ -86,7 +86,7 @@ impl Shard {
                     replica.watchers.fire_all();
                 }
             }
-            Err(fault) => self.refused(&cell, crate::replica::Refused::Fault(fault), effects),
+            Err(fault) => self.refused(now_ms, &cell, crate::replica::Refused::Fault(fault), effects),
         }
         self.remove_later(removals);
     }

@@ -3,6 +3,7 @@
 
 mod basics;
 mod fetch;
+mod full_disk;
 mod groups;
 mod hostile;
 mod offsets;
@@ -293,6 +294,19 @@ impl Harness {
         let response: CreateTopicsResponse = self.ask(ApiKey::CreateTopics, 7, &request);
         assert_eq!(response.topics[0].error_code, ErrorCode::None.code(), "{:?}", response.topics[0]);
         response.topics[0].topic_id
+    }
+
+    /// Creates a topic of one partition, or answers why not.
+    pub fn try_create(&mut self, name: &str) -> i16 {
+        let topic = CreatableTopic {
+            name: Str::from(name),
+            num_partitions: 1,
+            replication_factor: 1,
+            ..CreatableTopic::default()
+        };
+        let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 1_000, validate_only: false };
+        let response: CreateTopicsResponse = self.ask(ApiKey::CreateTopics, 7, &request);
+        response.topics[0].error_code
     }
 }
 

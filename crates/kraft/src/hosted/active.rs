@@ -24,6 +24,8 @@ pub(super) struct Active {
     /// Appended in this epoch, not committed: applied once more, to the committed image, when it is.
     tail: VecDeque<Appended>,
     parked: VecDeque<Parked>,
+    /// The first records of the epoch are written: from here on a full disk refuses what is asked and ends nothing.
+    has_begun: bool,
 }
 
 /// One batch of this epoch. Control batches have no records.
@@ -46,7 +48,7 @@ impl Active {
     pub(super) fn new(epoch: i32, node_id: i32, pending: Replayed, seed: u64, now_ms: i64) -> Self {
         let mut soft = Soft::activate(pending.replay.latest(), seed, now_ms);
         soft.end_session_of(node_id);
-        Active { epoch, pending, soft, tail: VecDeque::new(), parked: VecDeque::new() }
+        Active { epoch, pending, soft, tail: VecDeque::new(), parked: VecDeque::new(), has_begun: false }
     }
 
     pub(super) fn epoch(&self) -> i32 {
@@ -80,6 +82,7 @@ impl Active {
             }
         }
         controller.start_timers(&mut self.soft, now_ms);
+        self.has_begun = true;
         Ok(())
     }
 
@@ -111,7 +114,8 @@ impl Active {
         controller.next_deadline_ms(&self.soft)
     }
 
-    /// Appends a decision, applies it to the pending image, and parks its answer.
+    /// Appends a decision, applies it to the pending image, and parks its answer. False if the disk was too full for it: the
+    /// decision is dropped, and whoever asked hears so.
     pub(super) fn carry_out(
         &mut self,
         raft: &mut Quorum,
@@ -119,11 +123,12 @@ impl Active {
         decision: Decision,
         asker: Option<(Token, ControllerCommand)>,
         answers: &mut Vec<(Token, ControllerAnswer)>,
-    ) -> Result<(), StorageFault> {
+    ) -> Result<bool, StorageFault> {
         if let Some(FollowUp::UpgradeKRaftVersion(version)) = decision.follow_up {
             let upgraded = raft.upgrade_kraft_version(version, now_ms)?;
             assert!(upgraded.is_ok(), "the controller knows whether kraft.version can be raised");
         }
+        let end_before = raft.log().end_offset();
         let mut records = decision.records.into_iter().peekable();
         while records.peek().is_some() {
             let mut batch = Vec::new();
@@ -138,7 +143,15 @@ impl Active {
                 size += value.len() + RECORD_OVERHEAD;
                 batch.extend(records.next().map(|record| (record.record, value)));
             }
-            self.append(raft, now_ms, batch)?;
+            match self.append(raft, now_ms, batch) {
+                // Nothing of the decision is in the log, so nothing of it is in the pending image.
+                Err(fault) if fault.disk_full && self.has_begun && raft.log().end_offset() == end_before => {
+                    let refusal = Refusal::plain(ErrorCode::KafkaStorageError);
+                    answers.extend(asker.map(|(token, command)| (token, command.refused(&refusal))));
+                    return Ok(false);
+                }
+                appended => appended?,
+            }
         }
         self.note_control_batches(raft, now_ms);
         let last_offset = self.pending.next_offset - 1;
@@ -153,7 +166,7 @@ impl Active {
                 self.parked.push_back(Parked { last_offset, token, command, answer });
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn append(

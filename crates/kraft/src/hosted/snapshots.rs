@@ -44,7 +44,11 @@ impl MetadataQuorum {
         if self.snapshots.bytes >= self.policy.max_bytes_between.max(1)
             || (by_time && self.snapshots.bytes > 0)
         {
-            self.take_snapshot(now_ms)?;
+            match self.take_snapshot(now_ms) {
+                // Tried again after as many bytes or as long a time.
+                Err(fault) if fault.disk_full => self.snapshots.reset(now_ms),
+                taken => taken?,
+            }
         }
         if self.snapshots.next_clean_ms <= now_ms {
             self.snapshots.next_clean_ms = now_ms + CLEAN_INTERVAL_MS;

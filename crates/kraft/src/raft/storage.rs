@@ -6,9 +6,12 @@ use bytes::Bytes;
 use std::error::Error;
 use std::fmt;
 
-/// The disk failed under the quorum. There is no going on: what is durable is unknown, so the node has to stop.
+/// The disk failed under the quorum. There is no going on: what is durable is unknown, so the node has to stop. Unless it was
+/// only full, and what did not fit left no trace.
 #[derive(Debug)]
 pub struct StorageFault {
+    /// The disk is full and the log is as it was before.
+    pub disk_full: bool,
     /// What was tried, e.g. `append to the metadata log`.
     pub operation: &'static str,
     pub cause: Box<dyn Error + Send + Sync>,
@@ -17,7 +20,12 @@ pub struct StorageFault {
 impl StorageFault {
     /// A fault with its cause.
     pub fn new(operation: &'static str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        StorageFault { operation, cause: cause.into() }
+        StorageFault { disk_full: false, operation, cause: cause.into() }
+    }
+
+    /// The disk was full; nothing has changed.
+    pub fn full(operation: &'static str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        StorageFault { disk_full: true, ..StorageFault::new(operation, cause) }
     }
 }
 
