@@ -17,6 +17,7 @@ use kraft::hosted::QuorumStatus;
 use kraft::image::MetadataImage;
 use kraft::raft::{RaftRequest, RaftResponse};
 use wire::Str;
+use wire::messages::create_topics::CreatableTopic;
 use wire::messages::describe_quorum::{DescribeQuorumRequest, DescribeQuorumResponse};
 
 use crate::api::Apis;
@@ -188,6 +189,12 @@ impl Node {
         self.0.quorum.post(QuorumCommand::Propose(Box::new(command), reply));
         self.0.rim.call_quorum();
         answer
+    }
+
+    /// Sends topics that nobody asked an administrator for on their way; whoever needs them asks again, as with Kafka.
+    pub(crate) fn create_unasked(&self, topics: Vec<CreatableTopic>) {
+        self.0.quorum.post(QuorumCommand::CreateUnasked(topics));
+        self.0.rim.call_quorum();
     }
 
     /// Asks the quorum how far each of its members is; `None` if it is gone.

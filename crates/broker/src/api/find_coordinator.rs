@@ -1,8 +1,6 @@
 //! FindCoordinator (KIP-699): which broker coordinates a group. The offsets topic comes into being with the first question.
 
-use kraft::controller::ControllerCommand;
 use kraft::image::MetadataImage;
-use wire::messages::create_topics::CreateTopicsRequest;
 use wire::messages::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
 use wire::topic::CONSUMER_OFFSETS;
 use wire::{ErrorCode, Str};
@@ -66,9 +64,7 @@ fn find(call: &Call, key_type: i8, key: &str) -> Result<BrokerEndpoint, ErrorCod
 
 fn find_group(call: &Call, image: &MetadataImage, group: &str) -> Result<BrokerEndpoint, ErrorCode> {
     let Some(topic) = image.topics.by_name(CONSUMER_OFFSETS) else {
-        let topics = vec![creation_of(CONSUMER_OFFSETS, call.node.config())];
-        let request = CreateTopicsRequest { topics, ..CreateTopicsRequest::default() };
-        drop(call.node.propose(ControllerCommand::CreateTopics { request, describable: None }));
+        call.node.create_unasked(vec![creation_of(CONSUMER_OFFSETS, call.node.config())]);
         return Err(ErrorCode::CoordinatorNotAvailable);
     };
     let partitions = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);

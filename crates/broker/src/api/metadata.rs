@@ -1,9 +1,8 @@
 //! Metadata (KIP-4, KIP-430, KIP-516): brokers, topics, leaders, and topics that come into being by being asked for. Answered
 //! from the image; a creation is sent on its way and not waited for, so the client asks again, as with Kafka.
 
-use kraft::controller::ControllerCommand;
 use kraft::image::{MetadataImage, PartitionImage, TopicImage};
-use wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
+use wire::messages::create_topics::CreatableTopic;
 use wire::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
     MetadataResponsePartition, MetadataResponseTopic,
@@ -196,9 +195,7 @@ impl Topics<'_> {
             });
         }
         if !creations.is_empty() {
-            let request = CreateTopicsRequest { topics: creations, ..CreateTopicsRequest::default() };
-            // Nobody waits: whoever asked will ask again.
-            drop(self.call.node.propose(ControllerCommand::CreateTopics { request, describable: None }));
+            self.call.node.create_unasked(creations);
         }
     }
 }

@@ -15,8 +15,10 @@ use kraft::raft::{RaftRequest, RaftResponse, StorageFault};
 use parking_lot::Mutex;
 use wire::Uuid;
 use wire::hash::StableMap;
+use wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 
 use crate::image_delta::{Publication, Publisher};
+use crate::internal_topics::tell_refusals;
 use crate::lifecycle::{Lifecycle, Phase, Wish};
 use crate::mailbox::{Mailbox, Reply};
 use crate::shard::cell::NEVER;
@@ -28,6 +30,8 @@ pub(crate) use metadata_log::PartitionMetadataLog;
 pub(crate) enum QuorumCommand {
     /// Something for the controller to decide.
     Propose(Box<ControllerCommand>, Reply<ControllerAnswer>),
+    /// Topics that no administrator asked for; nobody waits, so a refusal goes to the log.
+    CreateUnasked(Vec<CreatableTopic>),
     /// A request of the quorum's own protocol.
     Request(Box<RaftRequest>, Reply<RaftResponse>),
     /// These directories are dead.
@@ -61,6 +65,8 @@ enum Waiter {
     Raft(Reply<RaftResponse>),
     /// The node's own registration or heartbeat.
     Lifecycle,
+    /// Nobody: a creation without an administrator.
+    Unasked,
 }
 
 /// Who receives what a turn publishes.
@@ -165,6 +171,15 @@ impl Held {
                 let token = self.token(Waiter::Controller(reply));
                 self.quorum.propose(now_ms, token, *command);
             }
+            QuorumCommand::CreateUnasked(topics) => {
+                let request = CreateTopicsRequest { topics, ..CreateTopicsRequest::default() };
+                let token = self.token(Waiter::Unasked);
+                self.quorum.propose(
+                    now_ms,
+                    token,
+                    ControllerCommand::CreateTopics { request, describable: None },
+                );
+            }
             QuorumCommand::Request(request, reply) => {
                 let token = self.token(Waiter::Raft(reply));
                 self.quorum.request(now_ms, token, *request);
@@ -216,6 +231,7 @@ impl Held {
             match self.waiting.remove(&token) {
                 Some(Waiter::Controller(reply)) => reply.send(answer),
                 Some(Waiter::Lifecycle) => self.lifecycle_answered(now_ms, &answer),
+                Some(Waiter::Unasked) => tell_refusals(&answer),
                 Some(Waiter::Raft(_)) | None => {}
             }
         }
