@@ -18,6 +18,11 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// Batches of 16 KiB over 16 partitions by 4 connections with 5 requests in flight each.
+    pub fn even(record_bytes: usize, megabytes: usize) -> Shape {
+        Shape { record_bytes, batch_bytes: 16_384, partitions: 16, connections: 4, in_flight: 5, megabytes }
+    }
+
     /// Records of one batch.
     pub fn records(&self) -> usize {
         (self.batch_bytes / (self.record_bytes + 8)).max(1)
@@ -60,6 +65,37 @@ fn produce_on(address: &str, frames: &[Vec<u8>], worker: usize, many: usize, in_
         }
     }
     Ok(())
+}
+
+/// Batches of one 1 KiB record, `each` consecutive partitions a request, over all partitions in turn, at least `many` of them;
+/// how many it were and the time they took.
+pub fn small_batches(
+    address: &str,
+    topic: &str,
+    partitions: i32,
+    each: i32,
+    connections: usize,
+    many: usize,
+) -> Result<(usize, Duration)> {
+    let batch = speak::batch(1, 1024);
+    let starts = (0..partitions).step_by(each as usize);
+    let frames: Vec<Vec<u8>> =
+        starts.map(|first| speak::produce_to(topic, first..(first + each).min(partitions), &batch)).collect();
+    let requests = many.div_ceil(each as usize).max(frames.len()).div_ceil(connections);
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..connections)
+            .map(|worker| {
+                let from = worker * frames.len() / connections;
+                let frames = &frames;
+                scope.spawn(move || produce_on(address, frames, from, requests, 5))
+            })
+            .collect();
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().unwrap_or_else(|_| anyhow::bail!("a producer panicked")))
+    })?;
+    Ok((requests * connections * each as usize, started.elapsed()))
 }
 
 /// Reads every partition to its high watermark; the bytes of record batches read and the time it took.

@@ -4,6 +4,7 @@
 
 mod load;
 mod measure;
+mod pressure;
 mod speak;
 
 use crate::broker::{Broker, Kind};
@@ -65,6 +66,11 @@ pub fn command(arguments: &[String]) -> Result<bool> {
     for contender in CONTENDERS {
         rate_cell(&workspace, contender, &options, &mut rows)?;
         topics_cell(&workspace, contender, &options, &mut rows)?;
+        pressure::stalls(&workspace, contender, &options, &mut rows)?;
+        pressure::skew(&workspace, contender, &options, &mut rows)?;
+    }
+    for partitions in [1_000, 10_000] {
+        pressure::many(&workspace, partitions, &options, &mut rows)?;
     }
     print_table(&rows);
     if let Some(file) = &options.json {
@@ -98,8 +104,7 @@ fn shapes(megabytes: usize) -> Vec<(String, Shape)> {
     let mut all = Vec::new();
     for record_bytes in [100, 1024] {
         for (partitions, connections) in [(1, 1), (16, 4)] {
-            let shape =
-                Shape { record_bytes, batch_bytes: 16_384, partitions, connections, in_flight: 5, megabytes };
+            let shape = Shape { partitions, connections, ..Shape::even(record_bytes, megabytes) };
             all.push((format!("{record_bytes} B, {partitions} partitions"), shape));
         }
     }

@@ -1,7 +1,7 @@
 //! Just enough of Kafka's protocol to load a broker, written by hand at fixed old versions: the generator shares no code with
 //! the broker it measures and spends next to nothing of the machine on itself.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -56,8 +56,14 @@ impl Frame {
 
 /// One record batch for one partition, acks=all.
 pub fn produce(topic: &str, partition: i32, batch: &[u8]) -> Vec<u8> {
+    produce_to(topic, partition..partition + 1, batch)
+}
+
+/// The same record batch for each of these partitions, acks=all.
+pub fn produce_to(topic: &str, partitions: std::ops::Range<i32>, batch: &[u8]) -> Vec<u8> {
     let head = Frame::new(PRODUCE).i16(-1).i16(-1).i32(30_000);
-    head.i32(1).text(topic).i32(1).i32(partition).bytes(batch).finish()
+    let head = head.i32(1).text(topic).i32(partitions.len() as i32);
+    partitions.fold(head, |frame, partition| frame.i32(partition).bytes(batch)).finish()
 }
 
 /// A fetch without session: `partitions` of `topic` from `offsets`, up to 1 MiB each, waiting at most 500 ms.
@@ -171,17 +177,18 @@ impl Connection {
     }
 }
 
-/// The error code of a produce answer for one partition.
+/// The first error code of a produce answer for one topic that is not 0.
 pub fn produced(answer: &[u8]) -> Result<()> {
     let mut reader = Reader(answer);
     reader.i32()?;
     reader.text()?;
-    reader.i32()?;
-    reader.i32()?;
-    match reader.i16()? {
-        0 => Ok(()),
-        code => bail!("produce was answered with error {code}"),
+    for _ in 0..reader.i32()? {
+        let partition = reader.i32()?;
+        let code = reader.i16()?;
+        ensure!(code == 0, "produce to partition {partition} was answered with error {code}");
+        reader.take(24)?;
     }
+    Ok(())
 }
 
 /// Per partition: its number, its high watermark, the records' bytes.
