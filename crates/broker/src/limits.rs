@@ -1,6 +1,7 @@
 //! Every bound of the node that no configuration key sets, in one place, with the arithmetic behind it.
 
-/// Handlings a connection may have outstanding. Kafka's producers keep at most 5; the rim reads no further frame beyond.
+/// Handlings a connection may have outstanding; the rim begins no further one beyond. Java producers keep 5 in flight,
+/// librdkafka up to 1,000 (of which more than this few wait in the socket).
 pub const REQUESTS_IN_FLIGHT: usize = 64;
 
 /// Commands that one turn of a shard takes from its mailbox. A produce command costs 2 to 20 µs, so a turn stays near 1 ms.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
+use broker::limits::REQUESTS_IN_FLIGHT;
 use broker::rim::may_overlap;
 use broker::{CloseReason, Handling, Outcome};
 use bytes::Bytes;
@@ -20,10 +21,6 @@ use net::{Budget, FrameLimits, FrameReader, Lease, RopeWriter, Transport};
 
 use crate::clock::Clock;
 use crate::guard::Notes;
-
-/// Requests of one connection that have been received and not answered. Java producers keep 5 in flight, librdkafka up
-/// to 1,000 (of which more than this few wait in the socket).
-const REQUESTS_MAX: usize = 64;
 
 /// Answers not yet taken by the peer: above this nothing new is begun. One large fetch always fits.
 const UNSENT_BYTES_MAX: usize = 1024 * 1024;
@@ -171,7 +168,7 @@ impl<S: Service + Unpin> Gateway<S> {
     }
 
     fn take_frames(&mut self) {
-        while self.queue.len() < REQUESTS_MAX && self.ending.is_none() {
+        while self.queue.len() < REQUESTS_IN_FLIGHT && self.ending.is_none() {
             match self.reader.next_frame() {
                 Ok(Some(frame)) => {
                     self.queued_bytes += frame.len();
@@ -191,7 +188,7 @@ impl<S: Service + Unpin> Gateway<S> {
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.ending.is_some()
             || !self.frames_exhausted
-            || self.queue.len() >= REQUESTS_MAX
+            || self.queue.len() >= REQUESTS_IN_FLIGHT
             || self.writer.queued_bytes() > UNSENT_BYTES_MAX
         {
             return Poll::Pending;
