@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use wire::Uuid;
 
 use crate::flusher::Flusher;
-use crate::limits::{DISK_RESERVE_BYTES, DISK_RESERVE_SHARE, DISK_UNCHECKED_BYTES};
+use crate::limits::{DISK_RESERVE_BYTES, DISK_RESERVE_SHARE, DISK_UNCHECKED_BYTES, DISK_UNCHECKED_MS};
 
 /// All log directories, in the order of `log.dirs`.
 pub(crate) struct Directories {
@@ -32,6 +32,8 @@ pub(crate) struct Directory {
     full: AtomicBool,
     /// Bytes that may be appended before the room is looked at again.
     unchecked_bytes: AtomicI64,
+    /// When the room is looked at again, however little was appended: others write, too.
+    look_again_ms: AtomicI64,
     replicas: AtomicUsize,
     /// Something was appended since the checkpoints were last written.
     changed: AtomicBool,
@@ -118,6 +120,7 @@ impl Directory {
             failed: AtomicBool::new(false),
             full: AtomicBool::new(false),
             unchecked_bytes: AtomicI64::new(0),
+            look_again_ms: AtomicI64::new(i64::MIN),
             replicas: AtomicUsize::new(0),
             changed: AtomicBool::new(false),
             found,
@@ -141,22 +144,25 @@ impl Directory {
     }
 
     /// Whether `bytes` may be appended: false below the reserve, until room is free again.
-    pub fn has_room_for(&self, bytes: usize) -> bool {
+    pub fn has_room_for(&self, bytes: usize, now_ms: i64) -> bool {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         let left = self.unchecked_bytes.fetch_sub(bytes, Ordering::AcqRel).saturating_sub(bytes);
-        if left < 0 || self.full.load(Ordering::Acquire) {
+        let is_old = now_ms >= self.look_again_ms.load(Ordering::Relaxed);
+        if left < 0 || is_old || self.full.load(Ordering::Acquire) {
+            self.look_again_ms.store(now_ms.saturating_add(DISK_UNCHECKED_MS), Ordering::Relaxed);
             self.measure(bytes);
         }
         !self.full.load(Ordering::Acquire)
     }
 
-    /// Looks at the file system: one system call per tenth of the room that is left, or per 64 MiB (others write, too).
+    /// Looks at the file system: one system call per tenth of the room that is left, or per quarter of the reserve; others write,
+    /// too.
     fn measure(&self, wanted: i64) {
         let Ok(space) = self.log.space() else { return };
         let reserve = DISK_RESERVE_BYTES.min(space.total_bytes / DISK_RESERVE_SHARE);
         let room = space.available_bytes.saturating_sub(reserve);
         self.full.store(room < wanted.unsigned_abs(), Ordering::Release);
-        let unchecked = (room / 10).min(DISK_UNCHECKED_BYTES);
+        let unchecked = (room / 10).min(DISK_UNCHECKED_BYTES).min(reserve / 4);
         self.unchecked_bytes.store(i64::try_from(unchecked).unwrap_or(i64::MAX), Ordering::Release);
     }
 

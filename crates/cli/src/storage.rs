@@ -12,6 +12,7 @@ use crate::server::read_properties;
 use ::server::format::{self, FormatOptions, QuorumChoice};
 use ::server::random;
 use ::server::settings::Settings;
+use ::server::takeover;
 use clap::{Args, Subcommand};
 use log::{Disk, RealDisk};
 
@@ -22,6 +23,8 @@ pub enum StorageCommand {
     Format(FormatArgs),
     /// Show what the log directories of this node hold
     Info(ConfigArgs),
+    /// Say whether this node can live on its log directories, whoever wrote them; changes nothing
+    Check(CheckArgs),
     /// Look up the features that belong to a metadata version
     VersionMapping {
         /// A release such as 4.4, or an exact version such as 4.4-IV2
@@ -44,6 +47,17 @@ pub struct ConfigArgs {
     /// Kafka's own configuration file
     #[arg(short = 'c', long, value_name = "FILE")]
     pub config: PathBuf,
+}
+
+/// Arguments of `ottla storage check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Kafka's own configuration file
+    #[arg(short = 'c', long, value_name = "FILE", required_unless_present = "data_dir")]
+    pub config: Option<PathBuf>,
+    /// The data of a node without a configuration file
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub data_dir: Option<PathBuf>,
 }
 
 /// Arguments of `ottla storage format`.
@@ -89,12 +103,35 @@ pub fn run(command: StorageCommand) -> Result<(), Failure> {
             }
             Ok(())
         }
+        StorageCommand::Check(args) => run_check(args, out),
         StorageCommand::VersionMapping { release_version } => {
             print(out, format::version_mapping(release_version.as_deref()))
         }
         StorageCommand::FeatureDependencies { feature } => print(out, format::feature_dependencies(&feature)),
         StorageCommand::RandomUuid => Ok(writeln!(out, "{}", random::uuid()?)?),
     }
+}
+
+fn run_check(args: CheckArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let settings = match (args.config, args.data_dir) {
+        (Some(config), _) => settings(&ConfigArgs { config })?,
+        (None, directory) => {
+            let directory = directory.unwrap_or_else(|| PathBuf::from("./ottla-data"));
+            let embedded =
+                Settings::embedded("127.0.0.1:9092", &directory.to_string_lossy(), Default::default());
+            embedded.map(|(settings, _)| settings).map_err(refused)?
+        }
+    };
+    let report = takeover::check(&settings, &disk());
+    for finding in &report.0 {
+        writeln!(out, "{finding}")?;
+    }
+    let obstacles = report.obstacles().count();
+    if obstacles > 0 {
+        writeln!(out, "The node must not start on these directories.")?;
+        process::exit(1);
+    }
+    Ok(writeln!(out, "The node can start on these directories.")?)
 }
 
 fn run_format(args: FormatArgs, out: &mut dyn Write) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 //! waited for it. Never a thread: the caller brings the time and carries out what a [`Turn`] says.
 
 mod active;
+pub mod inspect;
 mod replayed;
 mod snapshots;
 

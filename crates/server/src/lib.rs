@@ -17,4 +17,5 @@ pub mod properties;
 pub mod random;
 pub mod settings;
 pub mod signals;
+pub mod takeover;
 pub mod threads;

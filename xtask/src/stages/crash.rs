@@ -4,6 +4,7 @@
 //! Owns the rounds and what must hold after each. A short run by default; `--full` is the run whose figures the documents give.
 
 mod cuts;
+mod full_disk;
 mod kills;
 mod load;
 mod power;
@@ -20,10 +21,12 @@ struct Rounds {
     live_cuts: usize,
     /// `kill -9` in each mode.
     kills: usize,
+    /// Times that a small disk is filled and freed.
+    fills: usize,
 }
 
-const SHORT: Rounds = Rounds { cuts: 10, live_cuts: 3, kills: 25 };
-const FULL: Rounds = Rounds { cuts: 250, live_cuts: 10, kills: 1000 };
+const SHORT: Rounds = Rounds { cuts: 10, live_cuts: 3, kills: 25, fills: 10 };
+const FULL: Rounds = Rounds { cuts: 250, live_cuts: 10, kills: 1000, fills: 50 };
 
 /// The modes of `log.flush.ack` in which an acknowledged record of a sole copy survives everything.
 const DURABLE: &[&str] = &["auto", "group"];
@@ -37,11 +40,11 @@ pub fn run(bench: &Bench) -> Result<Tally> {
         let cut = cut_rounds(bench, &rounds);
         (killed.join().unwrap_or_else(|_| bail!("the thread that kills panicked")), cut)
     });
-    let mut tally = killed?;
-    let cut = cut?;
+    let (mut tally, cut) = (killed?, cut?);
     tally.passed += cut.passed;
     tally.failed.extend(cut.failed);
     tally.skipped.extend(cut.skipped);
+    tally.absorb("full disk", settled(full_disk::run_rounds(bench, rounds.fills)));
     Ok(tally)
 }
 

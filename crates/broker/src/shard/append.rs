@@ -46,7 +46,7 @@ impl Shard {
             return AppendResult::refused(ErrorCode::NotLeaderOrFollower);
         };
         let directory = directories.get(replica.directory);
-        if !directory.is_some_and(|directory| directory.has_room_for(entry.batches.size_in_bytes())) {
+        if !directory.is_some_and(|directory| directory.has_room_for(entry.batches.size_in_bytes(), now_ms)) {
             return AppendResult::refused(ErrorCode::KafkaStorageError);
         }
         if all && let Err(error) = replica.ready_for_acks_all() {

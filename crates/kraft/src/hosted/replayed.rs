@@ -34,11 +34,19 @@ impl Replayed {
     ) -> Result<(Replayed, Vec<VersionedRecord>), OpenError> {
         let Some(file) = log.snapshots().pop() else { return Ok((Replayed::default(), Vec::new())) };
         let content = log.read_snapshot(file.id, 0, usize::MAX)?.unwrap_or_default();
+        Replayed::from_snapshot(file.id, content)
+    }
+
+    /// From the content of a snapshot.
+    pub(super) fn from_snapshot(
+        id: OffsetAndEpoch,
+        content: Bytes,
+    ) -> Result<(Replayed, Vec<VersionedRecord>), OpenError> {
         let in_snapshot = |what: OpenError| match what {
-            OpenError::Unreadable(what) => OpenError::Unreadable(format!("snapshot {}: {what}", file.id)),
+            OpenError::Unreadable(what) => OpenError::Unreadable(format!("snapshot {id}: {what}")),
             storage => storage,
         };
-        if file.id == OffsetAndEpoch::BOOTSTRAP {
+        if id == OffsetAndEpoch::BOOTSTRAP {
             let mut records = Vec::new();
             let read = decode_snapshot(content, |value| {
                 records.push(VersionedRecord::decode(value).map_err(|error| unknown(0, &error))?);
@@ -49,7 +57,7 @@ impl Replayed {
         }
         let mut image = MetadataImage::default();
         let head = decode_snapshot(content, |value| {
-            let record = decode(file.id.offset - 1, value)?;
+            let record = decode(id.offset - 1, value)?;
             let is_transaction = matches!(
                 record,
                 MetadataRecord::BeginTransaction(_)
@@ -63,11 +71,11 @@ impl Replayed {
         });
         let head = head.map_err(in_snapshot)?;
         image.provenance = Provenance {
-            last_offset: file.id.offset - 1,
-            last_epoch: file.id.epoch,
+            last_offset: id.offset - 1,
+            last_epoch: id.epoch,
             last_timestamp_ms: head.last_contained_timestamp_ms,
         };
-        Ok((Replayed { replay: Replay::from_image(image), next_offset: file.id.offset }, Vec::new()))
+        Ok((Replayed { replay: Replay::from_image(image), next_offset: id.offset }, Vec::new()))
     }
 
     /// Applies the log up to an offset that is the end of a batch; returns how many bytes that was.
@@ -89,7 +97,7 @@ impl Replayed {
         Ok(bytes)
     }
 
-    fn apply_batch(&mut self, batch: &RecordBatch) -> Result<(), OpenError> {
+    pub(super) fn apply_batch(&mut self, batch: &RecordBatch) -> Result<(), OpenError> {
         let at = |offset: i64, why: &dyn std::fmt::Display| {
             OpenError::Unreadable(format!("at offset {offset}: {why}"))
         };

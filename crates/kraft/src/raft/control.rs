@@ -100,6 +100,20 @@ pub(super) fn control_news(batch: &RecordBatch) -> Result<Vec<(i64, ControlNews)
     Ok(news)
 }
 
+/// The newest kraft.version and voters that a batch of the log announces.
+pub fn quorum_news(batch: &RecordBatch) -> Result<(Option<i16>, Option<VoterSet>), Unreadable> {
+    let (mut version, mut voters) = (None, None);
+    if batch.is_control() {
+        for (_, news) in control_news(batch)? {
+            match news {
+                ControlNews::KRaftVersion(newer) => version = Some(newer),
+                ControlNews::Voters(newer) => voters = Some(newer),
+            }
+        }
+    }
+    Ok((version, voters))
+}
+
 /// The values of a data batch with their offsets; a control batch has none.
 pub fn data_records(batch: &RecordBatch) -> Result<Vec<(i64, Bytes)>, Unreadable> {
     if batch.is_control() {

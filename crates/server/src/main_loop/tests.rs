@@ -151,3 +151,43 @@ fn idle_connections_are_closed_and_caps_refuse_the_one_too_many() {
     assert_eq!(first.read(&mut [0]).unwrap_or(0), 0, "idle for longer than connections.max.idle.ms");
     running.stop();
 }
+
+/// Every file below a directory with its bytes.
+fn contents(directory: &std::path::Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            found.insert(path.clone(), std::fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+/// A record of a newer release: refused with its number, and the clean-shutdown marker, the torn tail, everything is as before.
+#[test]
+fn an_unknown_metadata_record_refuses_the_start_and_touches_nothing() {
+    use wire::record_batch::{BatchAttributes, RecordBatch, RecordBatchBuilder};
+    let scratch = Scratch::new();
+    run(&scratch, &[]).stop();
+    let segment = scratch.0.join("__cluster_metadata-0/00000000000000000000.log");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let batches = RecordBatch::split(Bytes::from(bytes.clone())).unwrap();
+    let base_offset = batches.last().unwrap().next_offset();
+    let at = BatchAttributes { base_offset, leader_epoch: 9, ..BatchAttributes::default() };
+    let mut builder = RecordBatchBuilder::new(at);
+    builder.append(7, None, Some(&[1, 0x8f, 0x4e, 0]), &[]);
+    bytes.extend_from_slice(&builder.build());
+    // And half a batch behind it, which a start would cut.
+    bytes.extend_from_within(..40);
+    std::fs::write(&segment, bytes).unwrap();
+    let before = contents(&scratch.0);
+    let error = start(&settings(&scratch, &[]), None).err().unwrap();
+    assert!(error.why.contains("record type 9999"), "{error}");
+    let after = contents(&scratch.0);
+    let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&after), names(&before));
+    assert!(after == before, "a file was changed");
+}

@@ -1,0 +1,100 @@
+//! What the files of a metadata log amount to, told without a quorum: for whoever has to know before anything is touched. Owns the
+//! reading only; the caller brings the bytes.
+
+use super::OpenError;
+use super::replayed::Replayed;
+use crate::image::{MetadataImage, Replay};
+use crate::raft::control::{decode_snapshot, quorum_news};
+use crate::raft::{OffsetAndEpoch, VoterSet};
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use wire::record_batch::RecordBatch;
+
+/// The files read so far.
+#[derive(Debug, Default)]
+pub struct Inspection {
+    read: Replayed,
+    /// Only with a dynamic quorum.
+    pub voters: Option<VoterSet>,
+    pub kraft_version: i16,
+    /// The newest leader epoch.
+    pub latest_epoch: i32,
+}
+
+impl Inspection {
+    /// Begins with the newest snapshot, if there is one.
+    pub fn new(snapshot: Option<(OffsetAndEpoch, Bytes)>) -> Result<Inspection, OpenError> {
+        let Some((id, content)) = snapshot else { return Ok(Inspection::default()) };
+        let head = decode_snapshot(content.clone(), |_| Ok::<(), OpenError>(()))?;
+        let (mut read, bootstrap) = Replayed::from_snapshot(id, content)?;
+        if id == OffsetAndEpoch::BOOTSTRAP {
+            let mut image = MetadataImage::default();
+            for record in &bootstrap {
+                let applied = image.apply(&record.record);
+                applied.map_err(|contradiction| OpenError::Unreadable(contradiction.to_string()))?;
+            }
+            read.replay = Replay::from_image(image);
+        }
+        let latest_epoch = id.epoch;
+        Ok(Inspection { read, voters: head.voters, kraft_version: head.kraft_version, latest_epoch })
+    }
+
+    /// Adds a segment, in order; false if its bytes end before their end: the tail that a crash leaves. Damage in what was
+    /// flushed before is no tail.
+    pub fn segment(&mut self, mut bytes: Bytes) -> Result<bool, OpenError> {
+        while !bytes.is_empty() {
+            let whole = bytes.clone();
+            let batch = match RecordBatch::take(&mut bytes) {
+                Ok(batch) if batch.verify_crc().is_ok() => batch,
+                Ok(_) | Err(_) => return self.end_at(&whole),
+            };
+            if batch.next_offset() <= self.read.next_offset {
+                continue;
+            }
+            if batch.base_offset != self.read.next_offset {
+                let expected = self.read.next_offset;
+                return Err(OpenError::Unreadable(format!("there is no batch at offset {expected}")));
+            }
+            let (version, voters) = quorum_news(&batch)?;
+            self.kraft_version = version.unwrap_or(self.kraft_version);
+            self.voters = voters.or(self.voters.take());
+            self.latest_epoch = batch.partition_leader_epoch;
+            self.read.apply_batch(&batch)?;
+        }
+        Ok(true)
+    }
+
+    /// Bytes that are no batch. A crash tears what one turn appended, and those batches have one timestamp; good ones of several
+    /// times behind the bad bytes say that the place was flushed, acknowledged, and damaged since.
+    fn end_at(&self, bytes: &Bytes) -> Result<bool, OpenError> {
+        let mut times = BTreeSet::new();
+        let mut at = 1;
+        while at < bytes.len() && times.len() < 2 {
+            let mut rest = bytes.slice(at..);
+            match RecordBatch::take(&mut rest) {
+                Ok(batch) if batch.base_offset >= self.read.next_offset && batch.verify_crc().is_ok() => {
+                    times.insert(batch.max_timestamp);
+                    at += batch.bytes().len();
+                }
+                Ok(_) | Err(_) => at += 1,
+            }
+        }
+        if times.len() < 2 {
+            return Ok(false);
+        }
+        let offset = self.read.next_offset;
+        Err(OpenError::Unreadable(format!(
+            "the batch at offset {offset} is damaged, and good ones follow it: a disk error, not a crash"
+        )))
+    }
+
+    /// Everything below is in the image.
+    pub fn end_offset(&self) -> i64 {
+        self.read.next_offset
+    }
+
+    /// The image that a node would begin with.
+    pub fn image(&self) -> &MetadataImage {
+        self.read.replay.stable()
+    }
+}

@@ -1,0 +1,316 @@
+//! Can this node live on these directories, whoever wrote them? Read before anything is touched: identity, the metadata log with
+//! its snapshots, feature levels, voters, and what the image says against what lies on the disk.
+//!
+//! Owns the questions and the sentences that answer them. Never writes, not even a lock file.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use kraft::features::{Feature, KRAFT_VERSION, METADATA_VERSION};
+use kraft::hosted::inspect::Inspection;
+use kraft::image::MetadataImage;
+use kraft::raft::OffsetAndEpoch;
+use kraft::raft::quorum_state::ElectionState;
+use log::directory::PartitionDirectory;
+use log::{Disk, LogDirectory};
+
+use crate::directories::Ensemble;
+use crate::format::{METADATA_LOG, all_directories};
+use crate::settings::Settings;
+
+/// Something that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// How it is; nothing to do.
+    Fact(String),
+    /// It will work, and somebody should know.
+    Warning(String),
+    /// The node must not start on it.
+    Obstacle(String),
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Finding::Fact(what) => write!(f, "          {what}"),
+            Finding::Warning(what) => write!(f, "warning:  {what}"),
+            Finding::Obstacle(what) => write!(f, "obstacle: {what}"),
+        }
+    }
+}
+
+/// All that was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report(pub Vec<Finding>);
+
+impl Report {
+    /// Why the node must not start, if so.
+    pub fn obstacles(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|finding| match finding {
+            Finding::Obstacle(what) => Some(what.as_str()),
+            Finding::Fact(_) | Finding::Warning(_) => None,
+        })
+    }
+
+    fn fact(&mut self, what: impl Into<String>) {
+        self.0.push(Finding::Fact(what.into()));
+    }
+
+    fn warn(&mut self, what: impl Into<String>) {
+        self.0.push(Finding::Warning(what.into()));
+    }
+
+    fn obstacle(&mut self, what: impl Into<String>) {
+        self.0.push(Finding::Obstacle(what.into()));
+    }
+}
+
+/// Looks at everything.
+pub fn check(settings: &Settings, disk: &Arc<dyn Disk>) -> Report {
+    let mut report = Report::default();
+    let ensemble = Ensemble::load(&**disk, &all_directories(settings));
+    for (path, why) in ensemble.unreadable() {
+        report.obstacle(format!("{} cannot be read: {why}", path.display()));
+    }
+    if ensemble.formatted().next().is_none() {
+        report.obstacle("No readable meta.properties files found.");
+        return report;
+    }
+    for path in ensemble.empty() {
+        report.obstacle(format!("No `meta.properties` found in {}", path.display()));
+    }
+    if let Err(why) = ensemble.verify(None, settings.node_id) {
+        report.obstacle(why);
+    }
+    for (path, meta) in ensemble.formatted() {
+        if meta.version == 0 {
+            report.obstacle(format!("{} is of ZooKeeper times (version=0)", path.display()));
+        }
+    }
+    if let Some(cluster_id) = ensemble.cluster_id() {
+        report.fact(format!("node {} of cluster {cluster_id}", settings.node_id));
+    }
+    if let Some(image) = check_metadata(settings, &**disk, &mut report) {
+        check_partitions(settings, disk, &image, &mut report);
+    }
+    report
+}
+
+/// What stands in the way of a start: the metadata, for its reading is what a start cannot undo.
+pub fn obstacle(settings: &Settings, disk: &dyn Disk) -> Option<String> {
+    let mut report = Report::default();
+    check_metadata(settings, disk, &mut report);
+    report.obstacles().next().map(str::to_owned)
+}
+
+fn check_metadata(settings: &Settings, disk: &dyn Disk, report: &mut Report) -> Option<MetadataImage> {
+    let directory = settings.metadata_directory.join(METADATA_LOG);
+    if settings.voters.len() > 1 {
+        let count = settings.voters.len();
+        report.obstacle(format!("controller.quorum.voters names {count} controllers: {ONE_VOTER}"));
+    }
+    if !disk.exists(&directory) {
+        report.fact(format!("{} does not exist: a new cluster begins", directory.display()));
+        return None;
+    }
+    match read_metadata(disk, &directory, report) {
+        Ok(inspection) => {
+            check_quorum(settings, &inspection, report);
+            check_features(inspection.image(), report);
+            tell_image(settings, inspection.image(), report);
+            Some(inspection.image().clone())
+        }
+        Err(why) => {
+            report.obstacle(format!("{}: {why}", directory.display()));
+            None
+        }
+    }
+}
+
+const ONE_VOTER: &str = "this release runs a quorum of one";
+
+/// Snapshot, log and quorum-state, as a start would read them.
+fn read_metadata(disk: &dyn Disk, directory: &Path, report: &mut Report) -> Result<Inspection, String> {
+    let failed = |fault: log::Fault| fault.to_string();
+    let entries = disk.list(directory).map_err(failed)?;
+    let newest = entries.iter().filter_map(|entry| snapshot_id(&entry.name)).max();
+    let snapshot = match newest {
+        None => None,
+        Some((offset, epoch)) => {
+            let path = directory.join(format!("{offset:020}-{epoch:010}.checkpoint"));
+            Some((OffsetAndEpoch::new(offset, epoch), disk.read_file(&path).map_err(failed)?))
+        }
+    };
+    let mut inspection = Inspection::new(snapshot).map_err(|error| error.to_string())?;
+    let segments: Vec<i64> = entries.iter().filter_map(|entry| segment_offset(&entry.name)).collect();
+    for (at, offset) in segments.iter().enumerate() {
+        // One that ends before the snapshot has nothing to say.
+        if segments.get(at + 1).is_some_and(|next| *next <= inspection.end_offset()) {
+            continue;
+        }
+        let bytes = disk.read_file(&directory.join(format!("{offset:020}.log"))).map_err(failed)?;
+        if !inspection.segment(bytes).map_err(|error| error.to_string())? {
+            let end = inspection.end_offset();
+            if at + 1 < segments.len() {
+                return Err(format!(
+                    "the segment {offset} is damaged at offset {end}, and another one follows it"
+                ));
+            }
+            report.warn(format!(
+                "the metadata log ends at offset {end} with bytes that are no batch: they are cut"
+            ));
+            break;
+        }
+    }
+    let state = directory.join("quorum-state");
+    if disk.exists(&state) {
+        let content = disk.read_file(&state).map_err(failed)?;
+        ElectionState::from_json(&content).map_err(|error| error.to_string())?;
+    }
+    Ok(inspection)
+}
+
+/// `<offset, 20 digits>-<epoch, 10 digits>.checkpoint`
+fn snapshot_id(name: &str) -> Option<(i64, i32)> {
+    let (offset, epoch) = name.strip_suffix(".checkpoint")?.split_once('-')?;
+    (offset.len() == 20 && epoch.len() == 10).then_some(())?;
+    Some((offset.parse().ok()?, epoch.parse().ok()?))
+}
+
+/// `<offset, 20 digits>.log`
+fn segment_offset(name: &str) -> Option<i64> {
+    name.strip_suffix(".log").filter(|digits| digits.len() == 20)?.parse().ok()
+}
+
+fn check_quorum(settings: &Settings, inspection: &Inspection, report: &mut Report) {
+    let highest = Feature::named(KRAFT_VERSION).map_or(0, Feature::latest);
+    if inspection.kraft_version > highest {
+        let level = inspection.kraft_version;
+        report.obstacle(format!("{KRAFT_VERSION} is at level {level}, this release knows up to {highest}"));
+    }
+    if let Some(voters) = &inspection.voters {
+        let ids: Vec<String> = voters.voters.keys().map(i32::to_string).collect();
+        if voters.voters.len() != 1 {
+            report.obstacle(format!("the quorum has the voters {}: {ONE_VOTER}", ids.join(", ")));
+        } else if !voters.voters.contains_key(&settings.node_id) {
+            let me = settings.node_id;
+            report.obstacle(format!("the quorum's only voter is node {}, this is node {me}", ids.join(", ")));
+        }
+    }
+    report.fact(format!(
+        "metadata up to offset {}, leader epoch {}, {KRAFT_VERSION} {}",
+        inspection.end_offset(),
+        inspection.latest_epoch,
+        inspection.kraft_version
+    ));
+}
+
+fn check_features(image: &MetadataImage, report: &mut Report) {
+    for (name, level) in image.features.iter() {
+        // Its levels were checked when its record was read.
+        if name.as_str() == METADATA_VERSION {
+            continue;
+        }
+        match Feature::named(name) {
+            None => report.obstacle(format!("the feature {name} (level {level}) is unknown to this release")),
+            Some(feature) if level > feature.latest() => report.obstacle(format!(
+                "the feature {name} is at level {level}, this release knows up to {}",
+                feature.latest()
+            )),
+            Some(_) => {}
+        }
+    }
+    let levels: Vec<String> = image.features.iter().map(|(name, level)| format!("{name}={level}")).collect();
+    report.fact(format!("features {}", levels.join(", ")));
+}
+
+/// What is in the image and what this release does with it.
+fn tell_image(settings: &Settings, image: &MetadataImage, report: &mut Report) {
+    let (topics, partitions) = (image.topics.len(), image.topics.partition_count());
+    report.fact(format!("{topics} topics with {partitions} partitions"));
+    let others: Vec<String> = image
+        .cluster
+        .brokers()
+        .filter(|broker| broker.id != settings.node_id)
+        .map(|broker| broker.id.to_string())
+        .collect();
+    if !others.is_empty() {
+        report.warn(format!(
+            "other brokers are registered ({}): what only they hold is not served",
+            others.join(", ")
+        ));
+    }
+    let kept: [(usize, &str); 4] = [
+        (image.acls.len(), "ACLs are kept and not enforced: nobody is refused"),
+        (image.scram.iter().count(), "SCRAM credentials are kept; no listener asks for them yet"),
+        (image.client_quotas.iter().count(), "client quotas are kept and not enforced"),
+        (image.delegation_tokens.iter().count(), "delegation tokens are kept and not honoured"),
+    ];
+    for (count, what) in kept.into_iter().filter(|(count, _)| *count > 0) {
+        report.warn(format!("{count} {what}"));
+    }
+}
+
+/// Every log directory: how it was left, and whether its partitions are the image's.
+fn check_partitions(settings: &Settings, disk: &Arc<dyn Disk>, image: &MetadataImage, report: &mut Report) {
+    let mut found = BTreeSet::new();
+    for path in &settings.directories {
+        if !disk.exists(&path.join(".kafka_cleanshutdown")) {
+            let shown = path.display();
+            report.warn(format!(
+                "{shown} was not left cleanly: its newest segments are read through at the start"
+            ));
+        }
+        let listing = match LogDirectory::new(Arc::clone(disk), path).list() {
+            Ok(listing) => listing,
+            Err(fault) => {
+                report.obstacle(format!("{} cannot be listed: {fault}", path.display()));
+                continue;
+            }
+        };
+        for partition in listing.partitions {
+            // The metadata log has its own place.
+            if partition.topic == METADATA_TOPIC {
+                continue;
+            }
+            check_partition(&**disk, image, &partition, report);
+            found.insert((partition.topic, partition.partition));
+        }
+    }
+    let mut missing = 0;
+    for topic in image.topics.iter_by_name() {
+        for (index, partition) in topic.partitions.iter() {
+            let here = partition.replicas.contains(&settings.node_id);
+            missing += usize::from(here && !found.contains(&(topic.name.to_string(), *index)));
+        }
+    }
+    if missing > 0 {
+        report.fact(format!("{missing} partitions have no directory: empty ones, or a disk is missing"));
+    }
+}
+
+const METADATA_TOPIC: &str = "__cluster_metadata";
+
+fn check_partition(
+    disk: &dyn Disk,
+    image: &MetadataImage,
+    partition: &PartitionDirectory,
+    report: &mut Report,
+) {
+    let shown = partition.path.display();
+    let Some(topic) = image.topics.by_name(&partition.topic) else {
+        report.warn(format!("{shown} belongs to no topic: it is left alone"));
+        return;
+    };
+    let text = disk.read_file(&partition.path.join("partition.metadata")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let id = text.lines().find_map(|line| line.strip_prefix("topic_id:"));
+    if let Some(id) = id.map(str::trim).filter(|id| *id != topic.id.to_string()) {
+        report.warn(format!("{shown} belongs to the topic id {id}, which is gone: it is set aside"));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+use super::*;
+use crate::format::{FormatOptions, format};
+use crate::properties::Properties;
+use bytes::Bytes;
+use kraft::image::VersionedRecord;
+use log::{FileHandle, SimDisk};
+use std::io::IoSlice;
+use wire::Uuid;
+use wire::record_batch::{BatchAttributes, RecordBatchBuilder};
+use wire::records::metadata::{AccessControlEntryRecord, FeatureLevelRecord, MetadataRecord, TopicRecord};
+
+fn settings(lines: &str) -> Settings {
+    let text = format!(
+        "process.roles=broker,controller\nnode.id=1\ncontroller.listener.names=CONTROLLER\n\
+         listeners=PLAINTEXT://127.0.0.1:9392,CONTROLLER://127.0.0.1:9393\nlog.dirs=/data\n{lines}"
+    );
+    Settings::new(Properties::parse(text.as_bytes()).unwrap()).unwrap().0
+}
+
+fn alone() -> Settings {
+    settings("controller.quorum.voters=1@127.0.0.1:9393")
+}
+
+/// A formatted directory whose metadata log holds these values.
+fn with_metadata(values: &[Bytes]) -> Arc<dyn Disk> {
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+    let options = FormatOptions { cluster_id: "MkU3OEVBNTcwNTJENDM2Qg".into(), ..FormatOptions::default() };
+    format(&alone(), &options, &disk, 7, &mut Vec::new()).unwrap();
+    let mut builder = RecordBatchBuilder::new(BatchAttributes { leader_epoch: 1, ..Default::default() });
+    for value in values {
+        builder.append(7, None, Some(value), &[]);
+    }
+    let segment = FileHandle::new(format!("/data/{METADATA_LOG}/00000000000000000000.log"));
+    disk.create(&segment).unwrap();
+    disk.write_at(&segment, 0, &mut [IoSlice::new(&builder.build())]).unwrap();
+    disk
+}
+
+fn record(record: impl Into<MetadataRecord>) -> Bytes {
+    VersionedRecord::v0(record.into()).encode()
+}
+
+fn level(name: &str, level: i16) -> Bytes {
+    record(FeatureLevelRecord { name: name.into(), feature_level: level })
+}
+
+/// The one obstacle.
+fn obstacle_of(values: &[Bytes]) -> String {
+    let disk = with_metadata(values);
+    let report = check(&alone(), &disk);
+    let obstacles: Vec<&str> = report.obstacles().collect();
+    assert_eq!(obstacles.len(), 1, "{report:?}");
+    assert_eq!(obstacle(&alone(), &*disk).as_deref(), Some(obstacles[0]));
+    obstacles[0].to_owned()
+}
+
+#[test]
+fn what_this_release_does_not_know_is_an_obstacle_with_its_reason() {
+    let fine = level("metadata.version", 33);
+    let unknown = Bytes::from_static(&[1, 0x8f, 0x4e, 0]);
+    let cases = [
+        (vec![fine.clone(), unknown], "at offset 1: record type 9999 version 0 is unknown to this release"),
+        (
+            vec![level("metadata.version", 99)],
+            "metadata.version 99 is not supported: this node knows 7 to 34",
+        ),
+        (vec![fine.clone(), level("group.version", 9)], "the feature group.version is at level 9"),
+        (vec![fine, level("cloudy.version", 1)], "the feature cloudy.version (level 1) is unknown"),
+    ];
+    for (values, expected) in cases {
+        let found = obstacle_of(&values);
+        assert!(found.contains(expected), "{found}");
+    }
+}
+
+#[test]
+fn several_voters_and_strangers_are_obstacles() {
+    let disk = with_metadata(&[level("metadata.version", 33)]);
+    let three = settings("controller.quorum.voters=1@h:9393,2@h:9394,3@h:9395");
+    assert!(check(&three, &disk).obstacles().any(|what| what.contains("quorum of one")));
+    let stranger = settings("controller.quorum.voters=1@127.0.0.1:9393\nlog.dirs=/data,/other");
+    assert!(check(&stranger, &disk).obstacles().any(|what| what.contains("/other")));
+    let nothing: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+    assert!(check(&alone(), &nothing).obstacles().any(|what| what.contains("meta.properties")));
+}
+
+#[test]
+fn a_good_directory_is_described_and_left_as_it_is() {
+    let topic = TopicRecord { name: "t".into(), topic_id: Uuid([3; 16]) };
+    let acl = AccessControlEntryRecord {
+        id: Uuid([4; 16]),
+        resource_type: 2,
+        resource_name: "t".into(),
+        pattern_type: 3,
+        principal: "User:a".into(),
+        host: "*".into(),
+        operation: 3,
+        permission_type: 3,
+    };
+    let disk = with_metadata(&[level("metadata.version", 33), record(topic), record(acl)]);
+    let stray = "/data/old-0/partition.metadata";
+    disk.create_directory(Path::new("/data/old-0")).unwrap();
+    disk.replace_file(Path::new(stray), b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ").unwrap();
+    let report = check(&alone(), &disk);
+    assert_eq!(report.obstacles().count(), 0, "{report:?}");
+    let text: String = report.0.iter().map(|finding| format!("{finding}\n")).collect();
+    for expected in ["1 topics", "1 ACLs are kept", "was not left cleanly", "/data/old-0 belongs to no topic"]
+    {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+}
+
+/// A metadata log as a node leaves it: one batch per turn, each of its own time.
+fn with_turns(turns: i64) -> Arc<dyn Disk> {
+    let disk = with_metadata(&[level("metadata.version", 33)]);
+    let segment = FileHandle::new(segment_path());
+    for turn in 0..turns {
+        let at = BatchAttributes { base_offset: turn + 1, leader_epoch: 1, ..Default::default() };
+        let mut builder = RecordBatchBuilder::new(at);
+        let topic =
+            TopicRecord { name: format!("topic-{turn}").into(), topic_id: Uuid([turn as u8 + 3; 16]) };
+        builder.append(1_000 + turn, None, Some(&record(topic)), &[]);
+        let end = disk.length(&segment).unwrap();
+        disk.write_at(&segment, end, &mut [IoSlice::new(&builder.build())]).unwrap();
+    }
+    disk
+}
+
+fn segment_path() -> std::path::PathBuf {
+    Path::new("/data").join(METADATA_LOG).join("00000000000000000000.log")
+}
+
+/// Kafka cuts the log at the first bad batch, and with it all that was agreed upon since.
+#[test]
+fn a_flipped_bit_in_acknowledged_metadata_refuses_the_start() {
+    let path = segment_path();
+    let length = with_turns(5).read_file(&path).unwrap().len();
+    // The last two batches may be what a crash tore.
+    let last = with_turns(3).read_file(&path).unwrap().len();
+    let mut refused = 0;
+    for at in 0..length {
+        let disk = with_turns(5);
+        let mut bytes = disk.read_file(&path).unwrap().to_vec();
+        bytes[at] ^= 1 << (at % 8);
+        disk.replace_file(&path, &bytes).unwrap();
+        let obstacle = obstacle(&alone(), &*disk);
+        // Of a batch's bytes only the leader epoch's are not under its checksum, and offsets are checked by their order.
+        let epoch = (12..16).any(|field| {
+            let starts = (0..5).map(|turns| with_turns(turns).read_file(&path).unwrap().len()).chain([0]);
+            starts.into_iter().any(|start| start + field == at)
+        });
+        assert!(obstacle.is_some() || epoch || at >= last, "byte {at} of {length}");
+        refused += usize::from(obstacle.is_some());
+    }
+    assert!(refused * 2 > length, "{refused} of {length}");
+}
+
+#[test]
+fn flipped_bits_of_snapshot_and_quorum_state_are_named_or_harmless() {
+    let values = [level("metadata.version", 33), level("group.version", 1)];
+    let metadata = Path::new("/data").join(METADATA_LOG);
+    let state = "{\"leaderId\":1,\"leaderEpoch\":3,\"votedId\":-1,\"votedDirectoryId\":\"AAAAAAAAAAAAAAAAAAAAAA\",\"data_version\":1}";
+    for name in ["00000000000000000000-0000000000.checkpoint", "quorum-state"] {
+        let path = metadata.join(name);
+        let damaged = |at: Option<usize>| {
+            let disk = with_metadata(&values);
+            disk.replace_file(&metadata.join("quorum-state"), state.as_bytes()).unwrap();
+            let mut bytes = disk.read_file(&path).unwrap().to_vec();
+            if let Some(at) = at {
+                bytes[at] ^= 1 << (at % 8);
+                disk.replace_file(&path, &bytes).unwrap();
+            }
+            (obstacle(&alone(), &*disk), bytes.len())
+        };
+        let (sound, length) = damaged(None);
+        assert_eq!(sound, None);
+        for at in 0..length {
+            assert!(
+                damaged(Some(at)).0.is_none_or(|why| why.contains("__cluster_metadata")),
+                "{name} byte {at}"
+            );
+        }
+    }
+}
