@@ -167,7 +167,7 @@ impl MetadataQuorum {
             (true, true) => bootstrap_records(MetadataVersion::LATEST_PRODUCTION, &BTreeMap::new()),
         };
         if raft.is_only_voter() {
-            // Nobody else has to have it; the flush below makes sure that the disk does.
+            // Nobody else has to have it; the flush of the first turn makes sure that the disk does, before anybody hears of it.
             committed.read_up_to(raft.log(), raft.log().end_offset())?;
         }
         let mut quorum = MetadataQuorum {
@@ -184,8 +184,13 @@ impl MetadataQuorum {
             turn: Turn::default(),
             fault: None,
         };
+        if quorum.raft.is_only_voter() {
+            quorum.raft.log_is_known();
+        }
         quorum.step(now_ms, Event::Tick)?;
-        quorum.flush(now_ms)?;
+        if quorum.active.is_none() {
+            quorum.flush(now_ms)?;
+        }
         Ok(quorum)
     }
 
@@ -210,6 +215,34 @@ impl MetadataQuorum {
                     self.fault.get_or_insert(fault);
                 }
             }
+        }
+    }
+
+    /// Decides a command of the broker in this very process and answers at once, if this is the only voter and it leads: what the
+    /// broker does with the answer reaches nobody before the flush of this turn, and is lost with it. `None`: propose it.
+    pub fn propose_own(&mut self, now_ms: i64, command: &ControllerCommand) -> Option<ControllerAnswer> {
+        let (Some(controller), Some(active)) = (&self.controller, &mut self.active) else { return None };
+        if !self.raft.is_only_voter() {
+            return None;
+        }
+        let mut decision = match active.decide(controller, &self.raft, now_ms, command) {
+            Ok(decision) => decision,
+            Err(refusal) => return Some(command.refused(&refusal)),
+        };
+        let answer = decision.answer.take();
+        let appended = active.carry_out(&mut self.raft, now_ms, decision, None, &mut self.turn.answers);
+        if let Err(fault) = appended {
+            self.fault.get_or_insert(fault);
+        }
+        answer
+    }
+
+    /// The last offset that the broker in this process may call its own: of an only voter what is appended (it hears of nothing
+    /// before the flush), otherwise what is published.
+    pub fn own_offset(&self) -> i64 {
+        match &self.active {
+            Some(active) if self.raft.is_only_voter() => active.last_offset(),
+            Some(_) | None => self.image.provenance.last_offset,
         }
     }
 
@@ -335,9 +368,14 @@ impl MetadataQuorum {
         let Some(controller) = self.controller.as_ref().filter(|_| leads && self.active.is_none()) else {
             return Ok(());
         };
-        // A leader is announced when the start of its epoch is committed, and with it all that came before.
+        // A leader is announced when the start of its epoch is committed, and with it all that came before; an only voter as soon
+        // as it has read all that.
         let pending = self.committed.clone();
-        assert_eq!(pending.next_offset, self.raft.log().end_offset(), "all that is in the log is committed");
+        assert!(
+            pending.next_offset == self.raft.log().end_offset()
+                || Some(pending.next_offset) == self.raft.epoch_start_offset(),
+            "all that came before this epoch is in the image"
+        );
         let node_id = self.registration.controller_id;
         let mut active = Active::new(self.raft.epoch(), node_id, pending, self.rng.next_u64(), now_ms);
         active.begin(controller, &mut self.raft, &self.bootstrap, &self.registration, now_ms)?;

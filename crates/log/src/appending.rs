@@ -254,18 +254,25 @@ impl Log {
             self.dirty.parent();
         }
         if let Some(topic_id) = self.topic_id {
-            let file = FileHandle::new(self.directory.join(names::PARTITION_METADATA));
-            let text = crate::checkpoint::write_partition_metadata(topic_id);
-            self.disk.create(&file)?;
-            self.disk.set_length(&file, 0)?;
-            self.disk.write_at(&file, 0, &mut [IoSlice::new(text.as_bytes())])?;
-            self.dirty.file(&file);
+            self.write_partition_metadata(topic_id)?;
         }
         let segment = self.begin_segment(base_offset, now_ms)?;
         if self.epochs.latest().is_some() {
             self.dirty.epochs();
         }
         Ok(segment)
+    }
+
+    /// The file says what the image knows better; an ack does not wait for it, and a torn one is written again.
+    pub(crate) fn write_partition_metadata(&mut self, topic_id: wire::Uuid) -> Result<(), Fault> {
+        let file = FileHandle::new(self.directory.join(names::PARTITION_METADATA));
+        let text = crate::checkpoint::write_partition_metadata(topic_id);
+        self.disk.create(&file)?;
+        self.disk.set_length(&file, 0)?;
+        self.disk.write_at(&file, 0, &mut [IoSlice::new(text.as_bytes())])?;
+        self.disk.release(&file);
+        self.dirty.cache(&file);
+        Ok(())
     }
 
     fn begin_segment(&mut self, base_offset: i64, now_ms: i64) -> Result<Arc<Segment>, Fault> {

@@ -130,6 +130,12 @@ impl LogDirectory {
     }
 
     pub fn write_meta_properties(&self, meta: &MetaProperties) -> Result<(), Fault> {
+        self.swap_meta_properties(meta)?;
+        self.disk.sync_directory(&self.path)
+    }
+
+    /// As [`LogDirectory::write_meta_properties`], but the name becomes durable with the next sync of the directory.
+    pub fn swap_meta_properties(&self, meta: &MetaProperties) -> Result<(), Fault> {
         let mut properties = meta.others.clone();
         properties.insert("version".into(), "1".into());
         if let Some(cluster_id) = &meta.cluster_id {
@@ -142,7 +148,7 @@ impl LogDirectory {
             properties.insert("directory.id".into(), directory_id.to_string());
         }
         let text = checkpoint::write_properties(&properties);
-        self.disk.replace_file(&self.path.join(META_PROPERTIES), text.as_bytes())
+        self.disk.swap_file(&self.path.join(META_PROPERTIES), text.as_bytes())
     }
 
     /// Partitions, interrupted deletions and the rest.

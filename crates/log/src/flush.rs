@@ -74,7 +74,11 @@ pub(crate) struct Dirty {
     /// Segments with unsynced bytes and where they end; the active one has no end yet.
     segments: Vec<(Arc<Segment>, Option<i64>)>,
     files: Vec<(u64, FileHandle)>,
+    /// Written, and made anew if a crash tears them: synced when the log is closed, and no ack waits for it.
+    caches: Vec<FileHandle>,
     epochs: Option<u64>,
+    /// The epochs' file is such a cache, too.
+    epochs_are_cache: bool,
     directory: Option<u64>,
     parent: Option<u64>,
 }
@@ -100,6 +104,23 @@ impl Dirty {
             Some((generation, _)) => *generation = self.generation,
             None => self.files.push((self.generation, file.clone())),
         }
+    }
+
+    /// A file that a start can make anew was written.
+    pub fn cache(&mut self, file: &FileHandle) {
+        self.caches.push(file.clone());
+    }
+
+    /// The next flush is the last one: it leaves nothing behind.
+    pub fn caches_too(&mut self) {
+        self.epochs_are_cache = false;
+        for file in std::mem::take(&mut self.caches) {
+            self.file(&file);
+        }
+    }
+
+    pub fn epochs_are_found_again(&mut self) {
+        self.epochs_are_cache = true;
     }
 
     pub fn epochs(&mut self) {
@@ -135,9 +156,13 @@ impl Dirty {
     pub fn is_clean(&self) -> bool {
         self.segments.is_empty()
             && self.files.is_empty()
-            && self.epochs.is_none()
+            && !self.epochs_are_due()
             && self.directory.is_none()
             && self.parent.is_none()
+    }
+
+    fn epochs_are_due(&self) -> bool {
+        self.epochs.is_some() && !self.epochs_are_cache
     }
 
     /// Takes the work of now; later changes belong to the next generation.
@@ -149,11 +174,12 @@ impl Dirty {
         files.extend(self.files.iter().map(|(_, file)| file.clone()));
         let mut replacements = Vec::new();
         let mut directories = Vec::new();
-        if self.epochs.is_some() {
+        let epochs = self.epochs_are_due();
+        if epochs {
             let path = from.directory.join(crate::names::LEADER_EPOCHS);
             replacements.push((path, from.epochs.to_text().into_bytes()));
         }
-        if self.directory.is_some() || self.epochs.is_some() {
+        if self.directory.is_some() || epochs {
             directories.push(from.directory.clone());
         }
         if self.parent.is_some()
@@ -172,7 +198,9 @@ impl Dirty {
                 *generation = None;
             }
         };
-        later(&mut self.epochs);
+        if !self.epochs_are_cache {
+            later(&mut self.epochs);
+        }
         later(&mut self.directory);
         later(&mut self.parent);
         self.files.retain(|(generation, _)| *generation > stamp.generation);

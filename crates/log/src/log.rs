@@ -234,6 +234,17 @@ impl Log {
         Some(self.dirty.work(&from))
     }
 
+    /// The owner has this log looked through as a whole after a crash, which finds the epochs again: their file need not be
+    /// synced before the log is closed.
+    pub fn epochs_are_found_again(&mut self) {
+        self.dirty.epochs_are_found_again();
+    }
+
+    /// The owner put a file of its own into the directory: the next flush makes its name durable, too.
+    pub fn names_changed(&mut self) {
+        self.dirty.directory();
+    }
+
     /// Whether anything appended waits for a flush.
     pub fn is_dirty(&self) -> bool {
         !self.dirty.is_clean()
@@ -278,6 +289,7 @@ impl Log {
             if self.active.unsealed {
                 self.seal(&active)?;
             }
+            self.dirty.caches_too();
             self.flush()?;
             for segment in &self.segments.segments {
                 self.disk.release(&segment.log);

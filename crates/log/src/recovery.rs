@@ -159,7 +159,10 @@ impl Log {
         let path = self.directory.join(names::PARTITION_METADATA);
         // A torn file says nothing: it was never flushed, the image knows better.
         let Some(there) = checkpoint::read_partition_metadata(&self.disk.read_file(&path)?) else {
-            return Ok(());
+            return match mode.topic_id {
+                Some(topic_id) => self.write_partition_metadata(topic_id),
+                None => Ok(()),
+            };
         };
         match mode.topic_id {
             Some(expected) if expected != there => {

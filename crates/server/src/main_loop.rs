@@ -289,7 +289,7 @@ fn format_alone(
     };
     let quorum =
         if settings.voters.is_empty() { QuorumChoice::Standalone } else { QuorumChoice::FromConfiguration };
-    let options = FormatOptions { cluster_id, quorum, ..FormatOptions::default() };
+    let options = FormatOptions { cluster_id, quorum, starts_at_once: true, ..FormatOptions::default() };
     format::format(settings, &options, disk, now_ms, &mut io::sink()).map_err(failed)
 }
 

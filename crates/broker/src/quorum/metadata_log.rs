@@ -23,6 +23,8 @@ pub(crate) struct PartitionMetadataLog {
     view: Arc<LogView>,
     /// Finished snapshots with their sizes.
     snapshots: BTreeMap<(i64, i32), u64>,
+    /// quorum-state was replaced, its name is not durable yet.
+    unproven_state: bool,
 }
 
 const QUORUM_STATE: &str = "quorum-state";
@@ -49,8 +51,16 @@ impl PartitionMetadataLog {
         let mode =
             OpenMode { clean_shutdown, topic_id: Some(Uuid::METADATA_TOPIC_ID), ..OpenMode::default() };
         let mut log = Log::open(Arc::clone(&disk), directory.clone(), Arc::new(config), mode, now_ms)?;
+        log.epochs_are_found_again();
         let view = log.view();
-        let mut opened = PartitionMetadataLog { disk, directory, log, view, snapshots: BTreeMap::new() };
+        let mut opened = PartitionMetadataLog {
+            disk,
+            directory,
+            log,
+            view,
+            snapshots: BTreeMap::new(),
+            unproven_state: false,
+        };
         if exists {
             opened.find_snapshots()?;
         }
@@ -171,7 +181,9 @@ impl MetadataLog for PartitionMetadataLog {
     }
 
     fn flush(&mut self) -> Result<(), StorageFault> {
-        self.log.flush().map_err(fault("flush the metadata log"))
+        self.log.flush().map_err(fault("flush the metadata log"))?;
+        self.unproven_state = false;
+        Ok(())
     }
 
     fn snapshots(&self) -> Vec<SnapshotFile> {
@@ -247,6 +259,14 @@ impl MetadataLog for PartitionMetadataLog {
 
     fn write_quorum_state(&mut self, content: &[u8]) -> Result<(), StorageFault> {
         let path = self.directory.join(QUORUM_STATE);
-        self.disk.replace_file(&path, content).map_err(fault("write quorum-state"))
+        self.disk.swap_file(&path, content).map_err(fault("write quorum-state"))?;
+        // One sync of the directory then covers this name and the log's.
+        self.log.names_changed();
+        self.unproven_state = true;
+        Ok(())
+    }
+
+    fn prove_quorum_state(&mut self) -> Result<(), StorageFault> {
+        if self.unproven_state { self.flush() } else { Ok(()) }
     }
 }

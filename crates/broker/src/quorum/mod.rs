@@ -75,6 +75,9 @@ pub(crate) trait Audience {
     fn publish(&self, now_ms: i64, image: &Arc<MetadataImage>, publication: Publication);
 }
 
+/// Requests that the broker may send in one go: to register, and to be unfenced.
+const LIFECYCLE_STEPS: usize = 2;
+
 /// Rounds of one turn: what is committed may let the broker's own life go on at once (register, then heartbeat).
 const ROUNDS: usize = 16;
 
@@ -203,21 +206,29 @@ impl Held {
         due.unwrap_or(NEVER)
     }
 
-    /// True if something was sent.
+    /// True if something was sent. The only voter answers its own broker before the flush of the turn, so registering and being
+    /// unfenced cost one flush and one image together.
     fn step_lifecycle(&mut self, now_ms: i64) -> bool {
-        if !self.knows_controller() {
-            return false;
-        }
-        let image_offset = self.quorum.image().provenance.last_offset;
-        let command = match self.lifecycle.step(now_ms, image_offset) {
-            None => return false,
-            Some(Wish::Register(request)) => {
-                ControllerCommand::RegisterBroker { request: *request, api_version: REGISTRATION_VERSION }
+        for _ in 0..LIFECYCLE_STEPS {
+            if !self.knows_controller() {
+                return false;
             }
-            Some(Wish::Heartbeat(request)) => ControllerCommand::BrokerHeartbeat(request),
-        };
-        let token = self.token(Waiter::Lifecycle);
-        self.quorum.propose(now_ms, token, command);
+            let command = match self.lifecycle.step(now_ms, self.quorum.own_offset()) {
+                None => return false,
+                Some(Wish::Register(request)) => {
+                    ControllerCommand::RegisterBroker { request: *request, api_version: REGISTRATION_VERSION }
+                }
+                Some(Wish::Heartbeat(request)) => ControllerCommand::BrokerHeartbeat(request),
+            };
+            match self.quorum.propose_own(now_ms, &command) {
+                Some(answer) => self.lifecycle_answered(now_ms, &answer),
+                None => {
+                    let token = self.token(Waiter::Lifecycle);
+                    self.quorum.propose(now_ms, token, command);
+                    return true;
+                }
+            }
+        }
         true
     }
 

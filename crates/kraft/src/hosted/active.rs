@@ -55,6 +55,11 @@ impl Active {
         self.epoch
     }
 
+    /// The last offset in the pending image.
+    pub(super) fn last_offset(&self) -> i64 {
+        self.pending.next_offset - 1
+    }
+
     pub(super) fn parked(&self) -> usize {
         self.parked.len()
     }
@@ -179,9 +184,9 @@ impl Active {
         let (records, values): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let bytes = data_batch(values, now_ms);
         let size_bytes = bytes.len() as u64;
-        let Ok(base_offset) = raft.append(now_ms, bytes)? else {
-            unreachable!("the active controller leads")
-        };
+        let idle = records.iter().all(|record| matches!(record, MetadataRecord::NoOp(_)));
+        let appended = if idle { raft.append_idle(now_ms, bytes)? } else { raft.append(now_ms, bytes)? };
+        let Ok(base_offset) = appended else { unreachable!("the active controller leads") };
         assert_eq!(base_offset, self.pending.next_offset, "the pending image reaches to the end of the log");
         for (offset, record) in (base_offset..).zip(&records) {
             if let Err(contradiction) = self.pending.replay.apply(offset, record) {

@@ -62,9 +62,10 @@ fn batches(content: Bytes) -> Vec<String> {
 }
 
 #[test]
-fn first_boot_writes_what_kafka_writes_with_two_flushes() {
+fn first_boot_writes_what_kafka_writes_with_one_flush() {
     let mut one = open(SharedLog::default());
-    assert_eq!(one.quorum.status().high_watermark, 1, "leads when it is open");
+    assert!(one.quorum.status().is_active, "leads when it is open");
+    assert_eq!(one.log.get().flushes, 0, "and nothing of it is durable, so nobody may hear of it");
     let turn = one.turn();
     assert!(turn.image.is_some());
     let disk = one.log.get();
@@ -77,7 +78,7 @@ fn first_boot_writes_what_kafka_writes_with_two_flushes() {
             "10 epoch 1 RegisterControllerRecord/0",
         ]
     );
-    assert_eq!((disk.flushes, disk.quorum_state_writes), (2, 1));
+    assert_eq!((disk.flushes, disk.quorum_state_writes), (1, 1));
 }
 
 /// The same first records, byte for byte, as a Kafka 4.4 formatted with `--standalone` wrote them.
@@ -177,6 +178,22 @@ fn an_idle_controller_writes_a_noop_every_half_second() {
     one.turn();
     let all = batches(one.log.get().content());
     assert_eq!(all.last().map(String::as_str), Some("11 epoch 1 NoOpRecord/0"));
+}
+
+#[test]
+fn a_noop_that_nobody_else_reads_costs_no_flush_and_the_next_record_flushes_it() {
+    let mut one = open(SharedLog::default());
+    one.turn();
+    let flushes = one.log.get().flushes;
+    for _ in 0..10 {
+        one.now_ms += 500;
+        one.turn();
+    }
+    assert_eq!(one.log.get().flushes, flushes);
+    let status = one.quorum.status();
+    assert_eq!((status.high_watermark, status.log_end_offset), (21, 21), "committed all the same");
+    one.add_broker(1, None);
+    assert!(one.log.get().flushes > flushes);
 }
 
 #[test]

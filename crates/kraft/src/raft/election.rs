@@ -588,8 +588,14 @@ impl Quorum {
             RaftRequest::Vote(request) => self.vote_requested(token, request, now_ms),
             RaftRequest::BeginQuorumEpoch(request) => self.begin_requested(token, request, now_ms),
             RaftRequest::EndQuorumEpoch(request) => self.end_requested(token, request, now_ms),
-            RaftRequest::Fetch(request) => self.fetch_requested(token, &request, now_ms)?,
-            RaftRequest::FetchSnapshot(request) => self.snapshot_requested(token, &request, now_ms)?,
+            RaftRequest::Fetch(request) => {
+                self.prove()?;
+                self.fetch_requested(token, &request, now_ms)?;
+            }
+            RaftRequest::FetchSnapshot(request) => {
+                self.prove()?;
+                self.snapshot_requested(token, &request, now_ms)?;
+            }
             RaftRequest::DescribeQuorum(request) => {
                 let response = self.describe(&request, now_ms);
                 self.answer(token, RaftResponse::DescribeQuorum(response));

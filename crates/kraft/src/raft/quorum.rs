@@ -76,6 +76,12 @@ pub struct Quorum {
     persisted: Option<String>,
     /// Appended or truncated, not flushed.
     dirty: bool,
+    /// Appended what nobody misses if it is lost, not committed yet.
+    idle: bool,
+    /// Committed without a flush; any flush, and any reader of the log but this process, ends that.
+    unproven: bool,
+    /// The owner has read the log up to here, and this is the only voter: nothing older can be unknown to it.
+    known_offset: Option<i64>,
     /// The last `LeaderChanged` effect.
     announced: (i32, Option<i32>),
 }
@@ -105,6 +111,9 @@ impl Quorum {
             shutting_down: false,
             persisted: None,
             dirty: false,
+            idle: false,
+            unproven: false,
+            known_offset: None,
             announced: (-1, None),
         };
         quorum.truncate_to_latest_snapshot()?;
@@ -247,8 +256,25 @@ impl Quorum {
         }
         if !(self.is_leader() && self.is_only_voter()) {
             self.persist()?;
+            self.log.prove_quorum_state()?;
         }
         Ok(())
+    }
+
+    /// The owner of an only voter has read all that is in the log. The next epoch that starts right there is announced at once:
+    /// what comes before it needs no majority but the flush that also makes the start of the epoch durable.
+    pub fn log_is_known(&mut self) {
+        if self.is_only_voter() {
+            self.known_offset = Some(self.log.end_offset());
+        }
+    }
+
+    /// Where this leader's epoch began.
+    pub fn epoch_start_offset(&self) -> Option<i64> {
+        match &self.role {
+            Role::Leader(leader) => Some(leader.epoch_start_offset),
+            _ => None,
+        }
     }
 
     /// Makes everything appended so far durable, and commits it if a majority has it.
@@ -262,10 +288,28 @@ impl Quorum {
     /// Votes before anything else: a vote that could be forgotten must never leave.
     fn settle(&mut self, now_ms: i64) -> Result<(), StorageFault> {
         self.persist()?;
+        if !self.dirty {
+            self.log.prove_quorum_state()?;
+        }
         if self.dirty {
             self.log.flush()?;
             self.dirty = false;
+            self.idle = false;
+            self.unproven = false;
             self.local_log_flushed(now_ms)?;
+        } else if std::mem::take(&mut self.idle) {
+            self.unproven = true;
+            self.local_log_flushed(now_ms)?;
+        }
+        Ok(())
+    }
+
+    /// Somebody else is about to read the log: nothing of it may be lost any more.
+    pub(super) fn prove(&mut self) -> Result<(), StorageFault> {
+        if self.idle || self.unproven {
+            self.log.flush()?;
+            self.unproven = false;
+            self.dirty |= std::mem::take(&mut self.idle);
         }
         Ok(())
     }
@@ -294,6 +338,25 @@ impl Quorum {
         let base_offset = self.log.append_as_leader(batch, epoch, now_ms)?;
         self.dirty = true;
         Ok(Ok(base_offset))
+    }
+
+    /// As [`Quorum::append`], for a batch that says nothing but that time passes. Where no other process reads this log, it is
+    /// committed without a flush: whoever saw its offset is gone as soon as the batch can be.
+    pub fn append_idle(&mut self, now_ms: i64, batch: Bytes) -> Result<Result<i64, NotLeader>, StorageFault> {
+        let alone = match &mut self.role {
+            Role::Leader(leader) => {
+                leader.expire_observers(now_ms);
+                leader.observers.is_empty() && leader.voters.len() <= 1 && self.parked_fetches.is_empty()
+            }
+            _ => false,
+        };
+        let was_dirty = self.dirty;
+        let appended = self.append(now_ms, batch)?;
+        if alone && appended.is_ok() {
+            self.dirty = was_dirty;
+            self.idle = true;
+        }
+        Ok(appended)
     }
 
     /// Could kraft.version be set to this?
@@ -434,12 +497,14 @@ impl Quorum {
     }
 
     /// Tells the owner who leads, once per change. A leader counts only when its epoch's start is committed: what an earlier life
-    /// left in the log is committed with it, and a controller that did not know it would decide on half the cluster.
+    /// left in the log is committed with it, and a controller that did not know it would decide on half the cluster. (An only
+    /// voter that has read its whole log knows it.)
     pub(super) fn announce(&mut self) {
         let leader = match &self.role {
             Role::Leader(leader) => {
                 let started = self.high_watermark.is_some_and(|offset| offset > leader.epoch_start_offset);
-                started.then_some(self.options.node_id)
+                let known = self.known_offset == Some(leader.epoch_start_offset) && self.is_only_voter();
+                (started || known).then_some(self.options.node_id)
             }
             Role::Resigned(_) => None,
             _ => self.leader_id(),

@@ -109,6 +109,11 @@ pub trait MetadataLog: Send {
     /// The content of the quorum-state file, if there is one.
     fn read_quorum_state(&self) -> Result<Option<Bytes>, StorageFault>;
 
-    /// Replaces the quorum-state file atomically and durably.
+    /// Replaces the quorum-state file atomically; durable after the next flush.
     fn write_quorum_state(&mut self, content: &[u8]) -> Result<(), StorageFault>;
+
+    /// Makes the quorum-state written last durable where there is nothing else to flush.
+    fn prove_quorum_state(&mut self) -> Result<(), StorageFault> {
+        Ok(())
+    }
 }

@@ -1,3 +1,5 @@
+mod crash;
+
 use super::*;
 use crate::properties::Properties;
 use bytes::Bytes;
