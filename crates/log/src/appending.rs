@@ -217,14 +217,14 @@ impl Log {
             Some(first) if first >= 0 => max_timestamp.saturating_sub(first),
             Some(_) | None => now_ms.saturating_sub(self.active.created_ms),
         };
-        let due = self.config.segment_ms.saturating_sub(self.jitter_ms(active.base_offset));
+        let due = self.config.roll_ms().saturating_sub(self.jitter_ms(active.base_offset));
         (active.size() > 0 && waited > due)
             || active.read_indexes(|indexes| indexes.are_full(self.config.segment_index_bytes))
     }
 
     /// A stable share of `segment.jitter.ms` per segment, so that partitions made together do not roll together.
     fn jitter_ms(&self, base_offset: i64) -> i64 {
-        let most = self.config.segment_jitter_ms.min(self.config.segment_ms);
+        let most = self.config.segment_jitter_ms.min(self.config.roll_ms());
         if most <= 0 {
             return 0;
         }

@@ -49,13 +49,13 @@ pub struct LogConfig {
     pub lz4_level: i32,
     /// `compression.zstd.level`.
     pub zstd_level: i32,
-    /// `delete.retention.ms` (compaction, seam).
+    /// `delete.retention.ms`: tombstones and markers without data stay so long after a cleaning has seen them.
     pub delete_retention_ms: i64,
-    /// `min.compaction.lag.ms` (compaction, seam).
+    /// `min.compaction.lag.ms`: a segment with a record younger than this is not cleaned.
     pub min_compaction_lag_ms: i64,
-    /// `max.compaction.lag.ms` (compaction, seam).
+    /// `max.compaction.lag.ms`: a dirty record older than this has its log cleaned whatever the ratio.
     pub max_compaction_lag_ms: i64,
-    /// `min.cleanable.dirty.ratio` (compaction, seam).
+    /// `min.cleanable.dirty.ratio`: share of dirty bytes above which a cleaning is worth it.
     pub min_cleanable_dirty_ratio: f64,
     /// `producer.id.expiration.ms` (broker scope): idle producers without an open transaction are forgotten after this.
     pub producer_id_expiration_ms: i64,
@@ -104,6 +104,14 @@ impl Default for LogConfig {
 pub const MAX_DECOMPRESSED_BYTES: usize = 64 << 20;
 
 impl LogConfig {
+    /// The age at which a segment rolls: a compacted one early enough to be cleaned within `max.compaction.lag.ms` (KIP-354).
+    pub fn roll_ms(&self) -> i64 {
+        match self.max_compaction_lag_ms {
+            lag @ 1.. if self.compact => self.segment_ms.min(lag),
+            _ => self.segment_ms,
+        }
+    }
+
     /// What a leader demands of produced batches of this topic.
     pub fn produce_rules(&self) -> ProduceRules {
         let max_output = MAX_DECOMPRESSED_BYTES.min(self.max_decompressed_message_bytes as usize);

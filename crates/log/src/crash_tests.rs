@@ -90,6 +90,7 @@ impl Machine {
             log_start_offset: offset(Checkpoint::LogStart)?,
             high_watermark: offset(Checkpoint::Replication)?,
             topic_id: Some(wire::Uuid([1; 16])),
+            cleaned_offset: None,
         };
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         let log = Log::open(disk, PathBuf::from(DIRECTORY), Arc::new(self.config.clone()), mode, 0)?;

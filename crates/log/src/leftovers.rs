@@ -124,23 +124,30 @@ fn settle(disk: &dyn Disk, directory: &Path, entries: &[DirectoryEntry]) -> Resu
         }
     }
     let Some(first) = swaps.iter().map(|(offset, _)| *offset).min() else { return Ok(()) };
+    let is_data = |name: &str| name.ends_with(&format!("{}{}", names::LOG, names::SWAP_SUFFIX));
     let mut end = first;
     for (offset, entry) in &swaps {
-        if entry.name.ends_with(&format!("{}{}", names::LOG, names::SWAP_SUFFIX)) {
+        if is_data(&entry.name) {
             end = end.max(end_of_swap(disk, directory, *offset, entry)?);
         }
     }
+    let bases: Vec<i64> =
+        swaps.iter().filter(|(_, entry)| is_data(&entry.name)).map(|(offset, _)| *offset).collect();
     for entry in entries.iter().filter(|entry| !entry.name.ends_with(names::SWAP_SUFFIX)) {
-        let replaced = offset_of(&entry.name).is_some_and(|offset| (first..end).contains(&offset));
+        // A new segment may be empty; what it replaces goes with all its companions nevertheless.
+        let replaced = offset_of(&entry.name)
+            .is_some_and(|offset| (first..end).contains(&offset) || bases.contains(&offset));
         if replaced && !entry.name.ends_with(names::SNAPSHOT) {
             remove(&entry.name)?;
         }
     }
+    // The old names go before the new ones come: another crash must not leave both.
+    disk.sync_directory(directory)?;
     for (_, entry) in &swaps {
         let target = entry.name.strip_suffix(names::SWAP_SUFFIX).unwrap_or(&entry.name);
         disk.rename(&FileHandle::new(directory.join(&entry.name)), &directory.join(target))?;
     }
-    Ok(())
+    disk.sync_directory(directory)
 }
 
 /// The first offset after a swapped-in segment.

@@ -3,6 +3,7 @@
 pub mod append;
 mod appending;
 mod checkpoint;
+pub mod cleaning;
 pub mod config;
 #[cfg(test)]
 mod crash_tests;
@@ -33,6 +34,7 @@ pub mod transactions;
 pub mod view;
 
 pub use append::{AppendOrigin, AppendRefused, Appended};
+pub use cleaning::{CleanCandidate, CleanFigures, CleanStep, CleanStop, CleanWork, MapBounds};
 pub use config::LogConfig;
 pub use directory::LogDirectory;
 pub use disk::{Disk, DiskSpace, FileHandle, RealDisk};

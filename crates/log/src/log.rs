@@ -1,6 +1,7 @@
 //! `Log`: one partition's log, owned by one shard (or the quorum). This file holds what a log is and what is asked of it; adding
 //! is `appending.rs`, taking away `removing.rs`, opening `recovery.rs`. Never reads a clock, never retries a failed write.
 
+use crate::cleaning::CleanGuard;
 use crate::config::LogConfig;
 use crate::disk::{Disk, FileHandle};
 use crate::epochs::EpochCache;
@@ -50,6 +51,12 @@ pub struct Log {
     pub(crate) poisoned: Option<Box<Fault>>,
     pub(crate) report: Option<Box<RecoveryReport>>,
     pub(crate) removals: Vec<Removal>,
+    /// Everything below was compacted once; `None` if nothing ever was.
+    pub(crate) cleaned_offset: Option<i64>,
+    /// The cleaning under way.
+    pub(crate) cleaning: Option<Arc<CleanGuard>>,
+    /// Exchanges of segments so far: makes the names of what they replace unique.
+    pub(crate) exchanges: u64,
 }
 
 /// What only the segment that takes appends has.
@@ -68,6 +75,8 @@ pub struct Closed {
     pub recovery_point: i64,
     pub log_start_offset: i64,
     pub high_watermark: i64,
+    /// See [`Log::cleaned_offset`].
+    pub cleaned_offset: Option<i64>,
 }
 
 impl Log {
@@ -88,9 +97,14 @@ impl Log {
         &self.config
     }
 
-    /// Takes effect with the next append, roll or retention round.
+    /// Takes effect with the next append, roll, retention round or cleaning; one that is under way ends if there is to be none.
     pub fn set_config(&mut self, config: Arc<LogConfig>) {
         self.config = config;
+        if !self.config.compact
+            && let Err(fault) = self.call_off_cleaning()
+        {
+            self.poison(&fault);
+        }
     }
 
     /// From `partition.metadata` or as opened.
@@ -284,6 +298,7 @@ impl Log {
     /// Clean stop: flush, producer snapshot, trimmed indexes. After it the directory needs no recovery.
     pub fn close(mut self) -> Result<Closed, Fault> {
         self.check_poison()?;
+        self.call_off_cleaning()?;
         if let Some(active) = self.segments.segments.last().cloned() {
             self.take_snapshot()?;
             if self.active.unsealed {
@@ -299,6 +314,7 @@ impl Log {
             recovery_point: self.log_end_offset,
             log_start_offset: self.log_start_offset,
             high_watermark: self.high_watermark,
+            cleaned_offset: self.cleaned_offset,
         })
     }
 

@@ -49,6 +49,12 @@ pub(crate) fn delete_directory(topic_partition: &str, unique: &str) -> String {
     format!("{kept}{suffix}")
 }
 
+/// A name that stays: no file on its way in or out.
+#[cfg(test)]
+pub(crate) fn is_plain(name: &str) -> bool {
+    ![DELETED_SUFFIX, CLEANED_SUFFIX, SWAP_SUFFIX, TEMPORARY_SUFFIX].iter().any(|end| name.ends_with(end))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -33,6 +33,8 @@ pub struct OpenMode {
     pub high_watermark: i64,
     /// Written to (and compared with) `partition.metadata`; `None` takes what is there.
     pub topic_id: Option<Uuid>,
+    /// From `cleaner-offset-checkpoint`, if it names the partition.
+    pub cleaned_offset: Option<i64>,
 }
 
 /// What opening a log found.
@@ -99,7 +101,7 @@ impl Log {
         if !log.disk.exists(&log.directory) {
             return Ok(log);
         }
-        let found = leftovers::tidy(&*log.disk, &log.directory, !log.config.compact)?;
+        let found = leftovers::tidy(&*log.disk, &log.directory, !log.may_have_gaps())?;
         let mut report = RecoveryReport::default();
         log.check_topic_id(&found, &mode)?;
         log.load_epochs(&found, &mut report)?;
@@ -148,6 +150,9 @@ impl Log {
             poisoned: None,
             report: None,
             removals: Vec::new(),
+            cleaned_offset: mode.cleaned_offset,
+            cleaning: None,
+            exchanges: 0,
         }
     }
 
@@ -312,7 +317,7 @@ impl Log {
     ) {
         let must_reach = match next_base {
             // What lies below the log start was deleted; a crash may bring a part of it back.
-            Some(next_base) if !self.config.compact && next_base > mode.log_start_offset => next_base,
+            Some(next_base) if !self.may_have_gaps() && next_base > mode.log_start_offset => next_base,
             Some(_) => return,
             None => mode.recovery_point,
         };
@@ -358,7 +363,7 @@ impl Log {
         let (position, next_offset) = prepare_scan(segment, start, &*disk)?;
         let mut scanner = Scanner::new(&*disk, segment, position, next_offset)
             .up_to(limits.next_base)
-            .dense_end(!self.config.compact);
+            .dense_end(!self.may_have_gaps());
         let base_offset = segment.base_offset;
         let mut end =
             SegmentEnd { next_offset: base_offset, scanned_from: base_offset, cut: false, closed: false };

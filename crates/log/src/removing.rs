@@ -22,6 +22,7 @@ impl Log {
         if offset >= self.log_end_offset {
             return Ok(());
         }
+        self.call_off_cleaning().inspect_err(|fault| self.poison(fault))?;
         let first = self.segments.segments.first().map(|segment| segment.base_offset);
         if first.is_none_or(|first| offset <= first) {
             return self.truncate_fully_and_start_at(offset, None);
@@ -75,6 +76,7 @@ impl Log {
     /// The log's end went back to `offset`: everything that knows more forgets it.
     fn ends_at(&mut self, offset: i64) -> Result<(), Fault> {
         self.log_end_offset = offset;
+        self.cleaned_offset = self.cleaned_offset.map(|cleaned| cleaned.min(offset));
         self.recovery_point = self.recovery_point.min(offset);
         self.high_watermark = self.high_watermark.min(offset);
         self.log_start_offset = self.log_start_offset.min(offset);
@@ -96,6 +98,8 @@ impl Log {
         log_start_offset: Option<i64>,
     ) -> Result<(), Fault> {
         self.check_poison()?;
+        self.call_off_cleaning().inspect_err(|fault| self.poison(fault))?;
+        self.cleaned_offset = None;
         let segments = self.segments.segments.clone();
         for segment in segments.iter().rev() {
             self.remove_now(segment).inspect_err(|fault| self.poison(fault))?;
@@ -254,6 +258,10 @@ impl Log {
     /// Renames the directory to `<topic>-<partition>.<unique>-delete` and answers the job that removes it after the delay;
     /// `None` if there never was a directory.
     pub fn delete(self, unique: Uuid, now_ms: i64) -> Result<Option<Removal>, Fault> {
+        if let Some(cleaning) = &self.cleaning {
+            // Its files go with the directory.
+            cleaning.call_off();
+        }
         if !self.disk.exists(&self.directory) {
             return Ok(None);
         }

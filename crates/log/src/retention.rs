@@ -26,10 +26,14 @@ pub struct LogFacts {
 
 /// How many of the oldest segments may go now. The last one is the active segment; if it may go too, the log rolls first.
 pub fn choose(segments: &[SegmentFacts], log: LogFacts, config: &LogConfig, now_ms: i64) -> usize {
-    // Only what is below the high watermark may go; an empty active segment is kept.
+    // Only what is below the high watermark may go; an empty active segment is kept (one that compaction emptied is not).
+    let last = segments.len().saturating_sub(1);
     let deletable = segments
         .iter()
-        .take_while(|segment| segment.next_offset <= log.high_watermark && segment.bytes > 0)
+        .enumerate()
+        .take_while(|(at, segment)| {
+            segment.next_offset <= log.high_watermark && (segment.bytes > 0 || *at < last)
+        })
         .count();
     let Some(deletable) = segments.get(..deletable) else { return 0 };
     let below_start =
@@ -42,7 +46,12 @@ pub fn choose(segments: &[SegmentFacts], log: LogFacts, config: &LogConfig, now_
     };
     let by_time = match config.retention_ms {
         ..0 => 0,
-        0.. => deletable.iter().take_while(expired).count(),
+        // An empty segment has no age of its own: it goes with the next expired one.
+        0.. => {
+            let goes = deletable.iter().take_while(|segment| segment.bytes == 0 || expired(segment)).count();
+            let last_expired = deletable.iter().take(goes).rposition(|segment| segment.bytes > 0);
+            last_expired.map_or(0, |last| last + 1)
+        }
     };
     below_start.max(by_time).max(by_size(segments, deletable, config.retention_bytes))
 }
@@ -131,6 +140,16 @@ mod tests {
         check(&THREE, (0, 30), |config| config.retention_ms = 0, 3);
         check(&THREE, (0, 19), |config| config.retention_ms = 0, 1);
         check(&[(10, 100, -1)], (0, 30), |config| config.retention_ms = 0, 0);
+    }
+
+    #[test]
+    fn segments_that_compaction_emptied_hold_nothing_back() {
+        let facts = [(10, 0, -1), (20, 100, 500), (30, 0, -1), (40, 50, 900), (40, 0, -1)];
+        check(&facts, (0, 40), |config| config.retention_ms = 400, 2);
+        check(&facts, (0, 40), |config| config.retention_ms = 50, 4);
+        check(&facts, (0, 40), |config| config.retention_ms = 600, 0);
+        check(&facts, (0, 40), |config| config.retention_bytes = 50, 3);
+        check(&facts, (15, 40), |_| {}, 1);
     }
 
     #[test]

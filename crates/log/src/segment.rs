@@ -3,7 +3,7 @@
 
 use crate::disk::{Disk, FileHandle};
 use crate::fault::Fault;
-use crate::index::{OffsetEntry, SparseIndex, TimeEntry};
+use crate::index::{Entry, OffsetEntry, SparseIndex, TimeEntry};
 use crate::names;
 use crate::transactions::TransactionIndex;
 use parking_lot::RwLock;
@@ -51,7 +51,16 @@ pub(crate) struct FoundFiles {
 impl Segment {
     /// A segment without a byte; its data file is made by the caller, the indexes when they are first written.
     pub fn new(directory: &Path, base_offset: i64) -> Segment {
-        let file = |kind| FileHandle::new(names::segment_file(directory, base_offset, kind));
+        Segment::with_suffix(directory, base_offset, "")
+    }
+
+    /// As `new`, all file names ended by a suffix (`.cleaned`).
+    pub fn with_suffix(directory: &Path, base_offset: i64, suffix: &str) -> Segment {
+        let file = |kind| {
+            let mut name = names::segment_file(directory, base_offset, kind).into_os_string();
+            name.push(suffix);
+            FileHandle::new(name)
+        };
         Segment {
             base_offset,
             log: file(names::LOG),
@@ -189,6 +198,11 @@ impl Indexes {
             self.times.push(TimeEntry { timestamp: self.max_timestamp.timestamp, relative }, disk)?;
         }
         Ok(())
+    }
+
+    /// Bytes of both indexes' entries.
+    pub fn bytes(&self) -> (u64, u64) {
+        ((self.offsets.len() * OffsetEntry::BYTES) as u64, (self.times.len() * TimeEntry::BYTES) as u64)
     }
 
     /// Either index would pass its size bound with one more entry.

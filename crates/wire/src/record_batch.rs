@@ -2,11 +2,13 @@
 //! reads the legacy v0 and v1 sets (refused, KIP-896). Records, building, control batches and produce rules are in the folder.
 
 mod builder;
+mod compacted;
 mod control;
 mod record;
 mod validate;
 
 pub use builder::{BatchAttributes, RecordBatchBuilder};
+pub use compacted::{CompactedBatch, empty_batch};
 pub use control::{ControlRecord, ControlType, EndTransactionMarker, control_batch, end_transaction_batch};
 pub use record::{Record, RecordHeader, RecordRef, Records, record_size};
 pub use validate::{

@@ -31,6 +31,7 @@ fn clean(closed: Closed) -> OpenMode {
         log_start_offset: closed.log_start_offset,
         high_watermark: closed.high_watermark,
         topic_id: None,
+        cleaned_offset: closed.cleaned_offset,
     }
 }
 
@@ -42,7 +43,8 @@ fn an_idle_log_has_no_files() {
     log.flush().unwrap();
     assert!(!disk.exists(DIRECTORY.as_ref()));
     let closed = log.close().unwrap();
-    assert_eq!(closed, Closed { recovery_point: 0, log_start_offset: 0, high_watermark: 0 });
+    let expected = Closed { recovery_point: 0, log_start_offset: 0, high_watermark: 0, cleaned_offset: None };
+    assert_eq!(closed, expected);
     assert!(!disk.exists(DIRECTORY.as_ref()));
 }
 

@@ -32,6 +32,8 @@ pub struct RecordRef<'a> {
     pub value: Option<&'a [u8]>,
     pub header_count: i32,
     headers: &'a [u8],
+    /// Key, value and headers as they lie there: all that does not depend on the batch.
+    pub(super) content: &'a [u8],
 }
 
 impl<'a> RecordRef<'a> {
@@ -56,6 +58,7 @@ impl<'a> RecordRef<'a> {
         *body = rest;
         let timestamp_delta = varlong(body)?;
         let offset_delta = varint(body)?;
+        let content = *body;
         let key = nullable(body)?;
         let value = nullable(body)?;
         let header_count = varint(body)?;
@@ -67,7 +70,7 @@ impl<'a> RecordRef<'a> {
         for _ in 0..header_count {
             take_header(body)?;
         }
-        Ok(RecordRef { timestamp_delta, offset_delta, key, value, header_count, headers })
+        Ok(RecordRef { timestamp_delta, offset_delta, key, value, header_count, headers, content })
     }
 
     /// The headers in order.
@@ -254,7 +257,7 @@ fn unsigned(body: &mut &[u8], most: usize) -> Result<u64, BatchError> {
     Err(BatchError::Record("varint without an end"))
 }
 
-fn put_varint(out: &mut Vec<u8>, value: i64) {
+pub(super) fn put_varint(out: &mut Vec<u8>, value: i64) {
     let mut rest = ((value << 1) ^ (value >> 63)) as u64;
     while rest >= 0x80 {
         out.push(rest as u8 | 0x80);
@@ -273,7 +276,7 @@ fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     }
 }
 
-fn varint_size(value: i64) -> usize {
+pub(super) fn varint_size(value: i64) -> usize {
     let zigzag = ((value << 1) ^ (value >> 63)) as u64;
     (64 - (zigzag | 1).leading_zeros() as usize).div_ceil(7)
 }
