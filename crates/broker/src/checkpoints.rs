@@ -1,11 +1,11 @@
-//! The offset checkpoints of a directory (recovery point, log start, high watermark), gathered from all shards and written
+//! The offset checkpoints of a directory (recovery point, log start, high watermark, cleaned offset), gathered from all shards and written
 //! together. Owns one round's offsets; writing is a job for the rim's pool.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use log::Fault;
 use log::directory::{Checkpoint, Offsets};
+use log::{Closed, Fault};
 use parking_lot::Mutex;
 
 use crate::directories::Directories;
@@ -18,17 +18,22 @@ pub(crate) struct CheckpointRound {
     gathered: Mutex<BTreeMap<usize, DirectoryOffsets>>,
 }
 
-/// What the three files of a directory will hold.
+/// What the files of a directory will hold.
 #[derive(Default)]
 pub(crate) struct DirectoryOffsets {
     recovery_points: Offsets,
     log_starts: Offsets,
     high_watermarks: Offsets,
+    cleaned: Offsets,
 }
 
 impl DirectoryOffsets {
     /// One partition's offsets.
-    pub fn add(&mut self, name: (String, i32), recovery_point: i64, log_start: i64, high_watermark: i64) {
+    pub fn add(&mut self, name: (String, i32), log: Closed) {
+        let Closed { recovery_point, log_start_offset: log_start, high_watermark, cleaned_offset } = log;
+        if let Some(cleaned) = cleaned_offset {
+            self.cleaned.insert(name.clone(), cleaned);
+        }
         // Kafka leaves the default out of the log-start file.
         if log_start > 0 {
             self.log_starts.insert(name.clone(), log_start);
@@ -44,6 +49,7 @@ impl DirectoryOffsets {
         self.recovery_points.extend(other.recovery_points);
         self.log_starts.extend(other.log_starts);
         self.high_watermarks.extend(other.high_watermarks);
+        self.cleaned.extend(other.cleaned);
     }
 }
 
@@ -62,9 +68,12 @@ impl CheckpointRound {
                 let log = &replica.log;
                 gathered.entry(replica.directory).or_default().add(
                     (replica.topic.to_string(), replica.cell.key.partition),
-                    log.recovery_point(),
-                    log.log_start_offset(),
-                    log.high_watermark(),
+                    Closed {
+                        recovery_point: log.recovery_point(),
+                        log_start_offset: log.log_start_offset(),
+                        high_watermark: log.high_watermark(),
+                        cleaned_offset: log.cleaned_offset(),
+                    },
                 );
             }
         }
@@ -84,7 +93,7 @@ impl CheckpointRound {
     }
 }
 
-/// Writes the three files of one directory.
+/// Writes the files of one directory.
 pub(crate) fn write(
     directory: &crate::directories::Directory,
     offsets: &DirectoryOffsets,
@@ -94,5 +103,10 @@ pub(crate) fn write(
     }
     directory.log.write_checkpoint(Checkpoint::RecoveryPoint, &offsets.recovery_points)?;
     directory.log.write_checkpoint(Checkpoint::LogStart, &offsets.log_starts)?;
-    directory.log.write_checkpoint(Checkpoint::Replication, &offsets.high_watermarks)
+    directory.log.write_checkpoint(Checkpoint::Replication, &offsets.high_watermarks)?;
+    // Most directories hold nothing that was ever compacted.
+    if directory.note_cleaned(!offsets.cleaned.is_empty()) {
+        directory.log.write_checkpoint(Checkpoint::Cleaner, &offsets.cleaned)?;
+    }
+    Ok(())
 }

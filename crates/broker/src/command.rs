@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use coordinator::group::{GroupAnswer, GroupCommand};
-use log::{Appended, FlushOutcome};
+use log::{Appended, CleanStep, FlushOutcome};
 use wire::ErrorCode;
 use wire::record_batch::ValidBatches;
 
 use crate::checkpoints::CheckpointRound;
 use crate::image_delta::ImageChange;
 use crate::mailbox::Reply;
+use crate::shard::Cleaning;
 use crate::views::PartitionCell;
 use crate::watch::Watch;
 
@@ -32,6 +33,10 @@ pub(crate) enum Command {
     Flushed(Vec<(Arc<PartitionCell>, FlushOutcome)>),
     /// A log directory failed elsewhere.
     DirectoryFailed { directory: usize },
+    /// A slice of a cleaning was worked.
+    Cleaning(Box<Cleaning>, CleanStep),
+    /// A cleaner's place is free.
+    LookForCleaning,
     /// The checkpoint files are due: what are your offsets?
     Checkpoint(Arc<CheckpointRound>),
 }

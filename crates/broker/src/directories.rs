@@ -37,6 +37,8 @@ pub(crate) struct Directory {
     replicas: AtomicUsize,
     /// Something was appended since the checkpoints were last written.
     changed: AtomicBool,
+    /// The cleaner's checkpoint has, or had, something to say.
+    cleaned: AtomicBool,
     /// Partitions found at the start, until the image claims them. Cold: locked at start-up and for new topics only.
     found: Mutex<BTreeMap<(String, i32), OpenMode>>,
     /// Serial number of renamed directories.
@@ -94,6 +96,7 @@ impl Directory {
         let (recovery_points, _) = log.read_checkpoint(Checkpoint::RecoveryPoint)?;
         let (log_starts, _) = log.read_checkpoint(Checkpoint::LogStart)?;
         let (high_watermarks, _) = log.read_checkpoint(Checkpoint::Replication)?;
+        let (cleaned, _) = log.read_checkpoint(Checkpoint::Cleaner)?;
         let of = |offsets: &Offsets, name: &(String, i32)| offsets.get(name).copied().unwrap_or(0);
         let listing = log.list()?;
         let found = listing.partitions.into_iter().map(|partition| {
@@ -104,6 +107,7 @@ impl Directory {
                 log_start_offset: of(&log_starts, &name),
                 high_watermark: of(&high_watermarks, &name),
                 topic_id: None,
+                cleaned_offset: cleaned.get(&name).copied(),
             };
             (name, mode)
         });
@@ -123,6 +127,7 @@ impl Directory {
             look_again_ms: AtomicI64::new(i64::MIN),
             replicas: AtomicUsize::new(0),
             changed: AtomicBool::new(false),
+            cleaned: AtomicBool::new(!cleaned.is_empty()),
             found,
             deletions: AtomicU64::new(0),
         };
@@ -176,6 +181,11 @@ impl Directory {
         if !self.changed.load(Ordering::Relaxed) {
             self.changed.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Whether the cleaner's checkpoint is to be written: once there was something in it, always.
+    pub fn note_cleaned(&self, any: bool) -> bool {
+        self.cleaned.fetch_or(any, Ordering::Relaxed) || any
     }
 
     /// Whether something was appended since the last time this was asked.

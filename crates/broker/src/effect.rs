@@ -9,6 +9,7 @@ use crate::checkpoints::CheckpointRound;
 use crate::command::AppendResults;
 use crate::coordinators::Answers;
 use crate::mailbox::Reply;
+use crate::shard::Cleaning;
 use crate::views::PartitionCell;
 
 /// One wish.
@@ -23,6 +24,10 @@ pub(crate) enum Effect {
     Appended(Reply<AppendResults>, AppendResults),
     /// Answers of a group coordinator.
     Group(Answers),
+    /// The next slice of a cleaning.
+    Clean(Box<Cleaning>),
+    /// A cleaner's place is free for that shard.
+    LookForCleaning { shard: usize },
     /// Every shard has told its offsets: the checkpoint files can be written.
     WriteCheckpoints(Arc<CheckpointRound>),
 }

@@ -10,6 +10,7 @@ use kraft::image::{
 use wire::Str;
 use wire::topic::{TopicIdPartition, is_internal};
 
+use crate::cleaners::{CleanerSettings, Cleaners};
 use crate::config::{BrokerLayers, StaticConfig, Values};
 use crate::topic_settings::TopicSettings;
 use crate::views::{PartitionCell, TopicViews, Views};
@@ -42,6 +43,8 @@ pub(crate) struct Publisher {
     image: Arc<MetadataImage>,
     /// The settings of topics that override nothing.
     plain: Arc<TopicSettings>,
+    /// Hears of the broker's own values.
+    cleaners: Arc<Cleaners>,
 }
 
 /// A change, and the views to publish with it.
@@ -53,10 +56,10 @@ pub(crate) struct Publication {
 
 impl Publisher {
     /// Starts from the empty image.
-    pub fn new(node_id: i32, shards: usize, config: Arc<StaticConfig>) -> Publisher {
+    pub fn new(node_id: i32, shards: usize, config: Arc<StaticConfig>, cleaners: Arc<Cleaners>) -> Publisher {
         let image = Arc::new(MetadataImage::default());
         let mut publisher =
-            Publisher { node_id, shards, config, image: Arc::clone(&image), plain: Arc::default() };
+            Publisher { node_id, shards, config, image: Arc::clone(&image), plain: Arc::default(), cleaners };
         publisher.plain = publisher.resolve(&Values::new(), &image.configs);
         publisher
     }
@@ -67,6 +70,7 @@ impl Publisher {
         let broker_wide = self.broker_configs_changed(&old.configs, &image.configs);
         if broker_wide {
             self.plain = self.resolve(&Values::new(), &image.configs);
+            self.cleaners.configure(self.with_layers(&image.configs, CleanerSettings::resolve));
         }
         let mut publication =
             Step { publisher: self, views, image: &image, topics: vec![], set: vec![], gone: vec![] };
@@ -84,12 +88,15 @@ impl Publisher {
     }
 
     fn resolve(&self, overrides: &Values, configs: &ConfigsImage) -> Arc<TopicSettings> {
-        let layers = BrokerLayers {
+        Arc::new(self.with_layers(configs, |layers| TopicSettings::resolve(overrides, layers)))
+    }
+
+    fn with_layers<T>(&self, configs: &ConfigsImage, read: impl FnOnce(&BrokerLayers<'_>) -> T) -> T {
+        read(&BrokerLayers {
             per_broker: &values(configs.of(&ConfigResource::broker(self.node_id))),
             cluster_wide: &values(configs.of_cluster()),
             file: &self.config.values,
-        };
-        Arc::new(TopicSettings::resolve(overrides, &layers))
+        })
     }
 
     fn settings_of(&self, topic: &str, configs: &ConfigsImage) -> Arc<TopicSettings> {

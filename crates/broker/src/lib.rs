@@ -4,6 +4,7 @@
 
 mod api;
 mod checkpoints;
+mod cleaners;
 mod command;
 pub mod config;
 pub mod connection;

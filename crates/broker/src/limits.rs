@@ -36,6 +36,9 @@ pub(crate) const DISK_UNCHECKED_BYTES: u64 = 64 << 20;
 /// And the longest time between them: a disk that others fill at 1 GB/s loses 100 MB meanwhile, a tenth of the reserve.
 pub(crate) const DISK_UNCHECKED_MS: i64 = 100;
 
+/// Bytes that one slice of a cleaning reads: 10 to 40 ms of work, after which the pool may take up something else.
+pub(crate) const CLEAN_SLICE_BYTES: u64 = 4 << 20;
+
 /// How often the offset checkpoints are written when something changed (Kafka's `log.flush.offset.checkpoint.interval.ms`
-/// and `replica.high.watermark.checkpoint.interval.ms` are 60 s and 5 s; all three files are written together here).
+/// and `replica.high.watermark.checkpoint.interval.ms` are 60 s and 5 s; all files are written together here).
 pub(crate) const CHECKPOINT_INTERVAL_MS: i64 = 5_000;

@@ -142,6 +142,10 @@ impl Shape {
             ("group.min.session.timeout.ms", "100".to_owned()),
             ("log.segment.delete.delay.ms", "300".to_owned()),
             ("log.retention.check.interval.ms", "1000".to_owned()),
+            // Cleanings all the time, with maps that are full after a few keys.
+            ("log.cleaner.backoff.ms", "100".to_owned()),
+            ("log.cleaner.min.cleanable.ratio", "0.01".to_owned()),
+            ("log.cleaner.dedupe.buffer.size", "2000".to_owned()),
             ("auto.create.topics.enable", "false".to_owned()),
         ]
     }

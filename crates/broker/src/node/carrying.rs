@@ -14,8 +14,8 @@ use crate::image_delta::Publication;
 use crate::limits::CHECKPOINT_INTERVAL_MS;
 use crate::quorum::{Audience, QuorumCommand};
 use crate::rim::Job;
-use crate::shard::ClosedShard;
 use crate::shard::cell::{Carrier, NEVER};
+use crate::shard::{Cleaning, ClosedShard};
 
 impl Carrier for Node {
     fn carry(&self, now_ms: i64, effects: Vec<Effect>) {
@@ -33,6 +33,8 @@ impl Carrier for Node {
                 }
                 Effect::Appended(reply, results) => reply.send(results),
                 Effect::Group(answers) => answers.into_iter().for_each(|(reply, answer)| reply.send(answer)),
+                Effect::Clean(cleaning) => self.clean(cleaning),
+                Effect::LookForCleaning { shard } => self.submit_to(now_ms, shard, Command::LookForCleaning),
                 Effect::WriteCheckpoints(round) => {
                     let node = self.clone();
                     self.send_job(Job(Box::new(move |now_ms| node.write_checkpoints(now_ms, &round))));
@@ -82,6 +84,19 @@ impl Node {
             let node = self.clone();
             self.send_job(Job(Box::new(move |now_ms| node.run_flusher(now_ms, index))));
         }
+    }
+
+    /// The next slice of a cleaning, on the pool. A node that goes away leaves it unfinished: the logs clean up when they close.
+    fn clean(&self, mut cleaning: Box<Cleaning>) {
+        let node = self.clone();
+        self.send_job(Job(Box::new(move |now_ms| {
+            if node.may_stop() {
+                return;
+            }
+            let step = cleaning.work.run(cleaning.slice_bytes);
+            let cell = Arc::clone(&cleaning.cell);
+            node.submit(now_ms.max(node.latest_ms()), &cell, Command::Cleaning(cleaning, step));
+        })));
     }
 
     /// Flush rounds of one directory until nothing is dirty.

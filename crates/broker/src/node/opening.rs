@@ -16,7 +16,8 @@ use wire::{Str, Uuid};
 
 use super::{Node, NodeState};
 use crate::api::Apis;
-use crate::config::{BrokerFile, StaticConfig};
+use crate::cleaners::{CleanerSettings, Cleaners};
+use crate::config::{BrokerFile, BrokerLayers, StaticConfig, Values};
 use crate::directories::Directories;
 use crate::image_delta::Publisher;
 use crate::lifecycle::Lifecycle;
@@ -101,7 +102,13 @@ impl Node {
         let config = Arc::new(options.config.clone());
         let shard_count = config.shards.max(1);
         let quorum = open_quorum(&options, &identity, &directories, &disk, random.next_u64(), now_ms)?;
-        let publisher = Publisher::new(options.node_id, shard_count, Arc::clone(&config));
+        let cleaners = Arc::new(Cleaners::new(CleanerSettings::resolve(&BrokerLayers {
+            per_broker: &Values::new(),
+            cluster_wide: &Values::new(),
+            file: &config.values,
+        })));
+        let publisher =
+            Publisher::new(options.node_id, shard_count, Arc::clone(&config), Arc::clone(&cleaners));
         let lifecycle = Lifecycle::new(
             registration(&options, &identity, &directories, &mut random),
             config.broker_heartbeat_interval_ms,
@@ -114,6 +121,7 @@ impl Node {
                 disk: Arc::clone(&disk),
                 directories: Arc::clone(&directories),
                 config: Arc::clone(&config),
+                cleaners: Arc::clone(&cleaners),
                 groups: group_config(&file),
                 retention_check_interval_ms: file.number("log.retention.check.interval.ms"),
                 producer_expiry_interval_ms: file.number("producer.id.expiration.check.interval.ms"),

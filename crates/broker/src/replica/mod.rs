@@ -38,6 +38,10 @@ pub(crate) struct Replica {
     shown: Shown,
     /// True while it stands in the shard's list of replicas to settle at the end of the turn.
     pub unsettled: bool,
+    /// A batch of its log cannot be read: it is not cleaned before the next start.
+    pub uncleanable: bool,
+    /// A cleaning waits for a flush round.
+    pub wants_cleaning: bool,
 }
 
 /// What this broker is for the partition. `Role` is its published shadow.
@@ -92,6 +96,8 @@ impl Replica {
             flush_asked,
             shown: Shown::default(),
             unsettled: false,
+            uncleanable: false,
+            wants_cleaning: false,
         };
         replica.show();
         replica

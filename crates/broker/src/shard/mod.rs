@@ -1,14 +1,16 @@
 //! A shard: the sole owner of its replicas. `turn` carries out a batch of commands and fires what is due, then settles every
 //! replica that was touched: flush, publish, answer. Who runs the turn is `cell.rs`; no handler and no API is known here.
 //!
-//! `append.rs` produce and its acks · `groups.rs` coordinators · `reconcile.rs` a new image · `upkeep.rs` retention, checkpoints, faults.
+//! `append.rs` produce and its acks · `cleaning.rs` compaction · `groups.rs` coordinators · `reconcile.rs` a new image · `upkeep.rs` retention, checkpoints, faults.
 
 mod append;
 pub(crate) mod cell;
+mod cleaning;
 mod groups;
 mod reconcile;
 mod upkeep;
 
+pub(crate) use cleaning::Cleaning;
 pub(crate) use upkeep::ClosedShard;
 
 use std::collections::VecDeque;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use log::{Disk, FlushOutcome, Removal};
 use wire::ErrorCode;
 
+use crate::cleaners::Cleaners;
 use crate::command::{Command, DeleteRecords, DescribeProducers, WatchPartitions};
 use crate::config::{FlushAck, StaticConfig};
 use crate::directories::Directories;
@@ -36,6 +39,7 @@ pub(crate) struct Surroundings {
     pub disk: Arc<dyn Disk>,
     pub directories: Arc<Directories>,
     pub config: Arc<StaticConfig>,
+    pub cleaners: Arc<Cleaners>,
     pub groups: coordinator::group::GroupConfig,
     /// `log.retention.check.interval.ms`.
     pub retention_check_interval_ms: i64,
@@ -60,6 +64,8 @@ pub(crate) struct Shard {
     /// Whether this pass of the janitor also forgets idle producers, and when the next one does.
     expiring: bool,
     next_expiry_ms: i64,
+    /// When the cleaner looks at the logs again.
+    next_cleaner_ms: i64,
     random: coordinator::entropy::Entropy,
 }
 
@@ -79,6 +85,10 @@ enum Timer {
     OpenCoordinator(Arc<PartitionCell>),
     /// A flush that found no room on the disk is tried again.
     FlushAgain(Arc<PartitionCell>),
+    /// Logs may be dirty.
+    Cleaner,
+    /// A throttled cleaning may go on.
+    Clean(Box<Cleaning>),
 }
 
 /// Between two attempts on a full disk.
@@ -88,6 +98,7 @@ impl Shard {
     pub fn new(around: Surroundings, now_ms: i64) -> Shard {
         let mut timers = Timers::default();
         timers.add(now_ms.saturating_add(upkeep::FIRST_JANITOR_MS), Timer::Janitor);
+        timers.add(now_ms.saturating_add(around.cleaners.settings().backoff_ms), Timer::Cleaner);
         let next_expiry_ms = now_ms.saturating_add(around.producer_expiry_interval_ms);
         Shard {
             random: coordinator::entropy::Entropy::new(around.seed),
@@ -100,6 +111,7 @@ impl Shard {
             janitor_at: 0,
             expiring: false,
             next_expiry_ms,
+            next_cleaner_ms: i64::MIN,
         }
     }
 
@@ -127,6 +139,8 @@ impl Shard {
             Command::Image(change) => self.reconcile(now_ms, &change, effects),
             Command::Flushed(outcomes) => self.flushed(now_ms, &outcomes, effects),
             Command::DirectoryFailed { directory } => self.directory_failed(directory, effects),
+            Command::Cleaning(cleaning, step) => self.cleaning_step(now_ms, cleaning, step, effects),
+            Command::LookForCleaning => self.look_for_cleaning(now_ms, effects),
             Command::Checkpoint(round) => {
                 if round.add(self.replicas.iter().flatten().map(Box::as_ref)) {
                     effects.push(Effect::WriteCheckpoints(round));
@@ -154,6 +168,8 @@ impl Shard {
                         replica.flush_again();
                     }
                 }
+                Timer::Cleaner => self.cleaner_due(now_ms, effects),
+                Timer::Clean(cleaning) => effects.push(Effect::Clean(cleaning)),
             }
         }
     }
@@ -258,8 +274,10 @@ impl Shard {
         outcomes: &[(Arc<PartitionCell>, FlushOutcome)],
         effects: &mut Vec<Effect>,
     ) {
+        let mut wanted = false;
         for (cell, outcome) in outcomes {
             let Some(replica) = self.touch(cell) else { continue };
+            wanted |= std::mem::take(&mut replica.wants_cleaning);
             let directory = replica.directory;
             match replica.log.flushed(outcome) {
                 Ok(()) => {}
@@ -269,6 +287,9 @@ impl Shard {
                 }
                 Err(fault) => effects.push(Effect::DirectoryFailed { directory, fault }),
             }
+        }
+        if wanted {
+            self.look_for_cleaning(now_ms, effects);
         }
     }
 

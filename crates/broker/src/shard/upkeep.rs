@@ -121,12 +121,7 @@ impl Shard {
             }
             let name = (replica.topic.to_string(), replica.cell.key.partition);
             match replica.log.close() {
-                Ok(closed) => offsets.entry(replica.directory).or_default().add(
-                    name,
-                    closed.recovery_point,
-                    closed.log_start_offset,
-                    closed.high_watermark,
-                ),
+                Ok(closed) => offsets.entry(replica.directory).or_default().add(name, closed),
                 Err(fault) => faults.push((replica.directory, fault)),
             }
         }

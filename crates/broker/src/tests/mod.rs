@@ -2,6 +2,7 @@
 //! hand. Each file tells of one API or one journey; `check` style: ask, compare the answer.
 
 mod basics;
+mod cleaning;
 mod fetch;
 mod full_disk;
 mod groups;
