@@ -20,6 +20,7 @@ mod internal_topics;
 mod lifecycle;
 pub mod limits;
 mod mailbox;
+pub mod metadata_files;
 pub mod node;
 mod operations;
 mod producer_ids;

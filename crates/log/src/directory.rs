@@ -151,6 +151,33 @@ impl LogDirectory {
         self.disk.swap_file(&self.path.join(META_PROPERTIES), text.as_bytes())
     }
 
+    /// Renames a partition's directory that belongs to another topic of the same name, as Kafka calls strays: its deletion was
+    /// agreed upon and a crash came before the directory went. Answers its new place.
+    pub fn set_stray_aside(
+        &self,
+        topic: &str,
+        partition: i32,
+        topic_id: Uuid,
+        unique: Uuid,
+    ) -> Result<Option<PathBuf>, Fault> {
+        let path = self.partition_path(topic, partition);
+        let metadata = match self.disk.read_file(&path.join(names::PARTITION_METADATA)) {
+            Ok(text) => text,
+            Err(fault) if fault.is_not_found() => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
+        // A torn file says nothing: it was never flushed, and neither was what lies beside it.
+        match checkpoint::read_partition_metadata(&metadata) {
+            Some(found) if found != topic_id => {}
+            Some(_) | None => return Ok(None),
+        }
+        let hex: String = unique.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let target = self.path.join(names::stray_directory(&format!("{topic}-{partition}"), &hex));
+        self.disk.rename_directory(&path, &target)?;
+        self.disk.sync_directory(&self.path)?;
+        Ok(Some(target))
+    }
+
     /// Partitions, interrupted deletions and the rest.
     pub fn list(&self) -> Result<Listing, Fault> {
         let mut listing = Listing::default();

@@ -14,6 +14,7 @@ pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
 pub(crate) const LEADER_EPOCHS: &str = "leader-epoch-checkpoint";
 pub(crate) const PARTITION_METADATA: &str = "partition.metadata";
 pub(crate) const DELETE_DIRECTORY_SUFFIX: &str = "-delete";
+pub(crate) const STRAY_DIRECTORY_SUFFIX: &str = "-stray";
 
 /// `00000000000000001234.<kind>` in a partition's directory.
 pub(crate) fn segment_file(directory: &Path, offset: i64, kind: &str) -> PathBuf {
@@ -43,7 +44,16 @@ const LONGEST_NAME: usize = 255;
 
 /// `<topic>-<partition>.<unique>-delete`, the topic cut if the name would become too long.
 pub(crate) fn delete_directory(topic_partition: &str, unique: &str) -> String {
-    let suffix = format!(".{unique}{DELETE_DIRECTORY_SUFFIX}");
+    renamed_directory(topic_partition, unique, DELETE_DIRECTORY_SUFFIX)
+}
+
+/// `<topic>-<partition>.<unique>-stray`, likewise.
+pub(crate) fn stray_directory(topic_partition: &str, unique: &str) -> String {
+    renamed_directory(topic_partition, unique, STRAY_DIRECTORY_SUFFIX)
+}
+
+fn renamed_directory(topic_partition: &str, unique: &str, kind: &str) -> String {
+    let suffix = format!(".{unique}{kind}");
     let keep = topic_partition.len().min(LONGEST_NAME.saturating_sub(suffix.len()));
     let kept = topic_partition.get(..keep).unwrap_or(topic_partition);
     format!("{kept}{suffix}")

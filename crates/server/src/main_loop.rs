@@ -27,7 +27,7 @@ use crate::lanes::{Door, Lanes, Shared};
 use crate::listeners::Endpoint;
 use crate::settings::Settings;
 use crate::threads::NodeThreads;
-use crate::{format, lanes, machine, random, takeover};
+use crate::{format, lanes, machine, random};
 
 /// Connections waiting to be accepted. Kafka's default of 50 makes a storm of clients wait for their SYN retries; the kernel
 /// caps it by `somaxconn`.
@@ -240,16 +240,7 @@ fn prepare_directories(
         let hint = "the log.dirs and the node.id of the configuration, or `ottla storage info -c FILE`";
         StartError::new("these directories are not this node's", why, hint)
     })?;
-    directories.iter().try_for_each(|path| lock(&**disk, path))?;
-    // Before anything is touched: a directory that is not for this release must be left as it was.
-    match takeover::obstacle(settings, &**disk) {
-        None => Ok(()),
-        Some(why) => Err(StartError::new(
-            format!("the metadata in {} is not for this release", settings.metadata_directory.display()),
-            why,
-            "`ottla storage check -c FILE` for all there is to know; nothing was changed",
-        )),
-    }
+    directories.iter().try_for_each(|path| lock(&**disk, path))
 }
 
 fn lock(disk: &dyn Disk, directory: &Path) -> Result<(), StartError> {
@@ -297,7 +288,9 @@ fn refused_to_open(settings: &Settings, error: &OpenError) -> StartError {
     let hint = match error {
         OpenError::Disk(_) => "the disk and the permissions of that directory",
         OpenError::Identity(_) => "`ottla storage info -c FILE`",
-        OpenError::Metadata(_) => "`ottla dump` on the metadata log; it may be newer than this build",
+        OpenError::Metadata(_) => {
+            "`ottla storage check -c FILE` for all there is to know; nothing was changed"
+        }
     };
     StartError::new(format!("cannot open node {}", settings.node_id), error, hint)
 }

@@ -5,19 +5,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
-use kraft::features::{Feature, KRAFT_VERSION, METADATA_VERSION};
-use kraft::hosted::inspect::Inspection;
+use broker::metadata_files::{self, ONE_VOTER};
+use kraft::features::KRAFT_VERSION;
 use kraft::image::MetadataImage;
-use kraft::raft::OffsetAndEpoch;
-use kraft::raft::quorum_state::ElectionState;
 use log::directory::PartitionDirectory;
 use log::{Disk, LogDirectory};
 
 use crate::directories::Ensemble;
-use crate::format::{METADATA_LOG, all_directories};
+use crate::format::all_directories;
 use crate::settings::Settings;
 
 /// Something that was found.
@@ -98,132 +95,40 @@ pub fn check(settings: &Settings, disk: &Arc<dyn Disk>) -> Report {
     report
 }
 
-/// What stands in the way of a start: the metadata, for its reading is what a start cannot undo.
-pub fn obstacle(settings: &Settings, disk: &dyn Disk) -> Option<String> {
-    let mut report = Report::default();
-    check_metadata(settings, disk, &mut report);
-    report.obstacles().next().map(str::to_owned)
-}
-
 fn check_metadata(settings: &Settings, disk: &dyn Disk, report: &mut Report) -> Option<MetadataImage> {
-    let directory = settings.metadata_directory.join(METADATA_LOG);
     if settings.voters.len() > 1 {
         let count = settings.voters.len();
         report.obstacle(format!("controller.quorum.voters names {count} controllers: {ONE_VOTER}"));
     }
-    if !disk.exists(&directory) {
-        report.fact(format!("{} does not exist: a new cluster begins", directory.display()));
-        return None;
-    }
-    match read_metadata(disk, &directory, report) {
-        Ok(inspection) => {
-            check_quorum(settings, &inspection, report);
-            check_features(inspection.image(), report);
-            tell_image(settings, inspection.image(), report);
-            Some(inspection.image().clone())
+    let inspection = match metadata_files::read(disk, &settings.metadata_directory) {
+        Ok(Some(inspection)) => inspection,
+        Ok(None) => {
+            report.fact("there is no metadata: a new cluster begins");
+            return None;
         }
         Err(why) => {
-            report.obstacle(format!("{}: {why}", directory.display()));
-            None
-        }
-    }
-}
-
-const ONE_VOTER: &str = "this release runs a quorum of one";
-
-/// Snapshot, log and quorum-state, as a start would read them.
-fn read_metadata(disk: &dyn Disk, directory: &Path, report: &mut Report) -> Result<Inspection, String> {
-    let failed = |fault: log::Fault| fault.to_string();
-    let entries = disk.list(directory).map_err(failed)?;
-    let newest = entries.iter().filter_map(|entry| snapshot_id(&entry.name)).max();
-    let snapshot = match newest {
-        None => None,
-        Some((offset, epoch)) => {
-            let path = directory.join(format!("{offset:020}-{epoch:010}.checkpoint"));
-            Some((OffsetAndEpoch::new(offset, epoch), disk.read_file(&path).map_err(failed)?))
+            report.obstacle(why);
+            return None;
         }
     };
-    let mut inspection = Inspection::new(snapshot).map_err(|error| error.to_string())?;
-    let segments: Vec<i64> = entries.iter().filter_map(|entry| segment_offset(&entry.name)).collect();
-    for (at, offset) in segments.iter().enumerate() {
-        // One that ends before the snapshot has nothing to say.
-        if segments.get(at + 1).is_some_and(|next| *next <= inspection.end_offset()) {
-            continue;
-        }
-        let bytes = disk.read_file(&directory.join(format!("{offset:020}.log"))).map_err(failed)?;
-        if !inspection.segment(bytes).map_err(|error| error.to_string())? {
-            let end = inspection.end_offset();
-            if at + 1 < segments.len() {
-                return Err(format!(
-                    "the segment {offset} is damaged at offset {end}, and another one follows it"
-                ));
-            }
-            report.warn(format!(
-                "the metadata log ends at offset {end} with bytes that are no batch: they are cut"
-            ));
-            break;
-        }
+    metadata_files::obstacles(&inspection, settings.node_id).into_iter().for_each(|why| report.obstacle(why));
+    if inspection.is_torn {
+        let end = inspection.end_offset();
+        report.warn(format!(
+            "the metadata log ends at offset {end} with bytes that are no batch: they are cut"
+        ));
     }
-    let state = directory.join("quorum-state");
-    if disk.exists(&state) {
-        let content = disk.read_file(&state).map_err(failed)?;
-        ElectionState::from_json(&content).map_err(|error| error.to_string())?;
-    }
-    Ok(inspection)
-}
-
-/// `<offset, 20 digits>-<epoch, 10 digits>.checkpoint`
-fn snapshot_id(name: &str) -> Option<(i64, i32)> {
-    let (offset, epoch) = name.strip_suffix(".checkpoint")?.split_once('-')?;
-    (offset.len() == 20 && epoch.len() == 10).then_some(())?;
-    Some((offset.parse().ok()?, epoch.parse().ok()?))
-}
-
-/// `<offset, 20 digits>.log`
-fn segment_offset(name: &str) -> Option<i64> {
-    name.strip_suffix(".log").filter(|digits| digits.len() == 20)?.parse().ok()
-}
-
-fn check_quorum(settings: &Settings, inspection: &Inspection, report: &mut Report) {
-    let highest = Feature::named(KRAFT_VERSION).map_or(0, Feature::latest);
-    if inspection.kraft_version > highest {
-        let level = inspection.kraft_version;
-        report.obstacle(format!("{KRAFT_VERSION} is at level {level}, this release knows up to {highest}"));
-    }
-    if let Some(voters) = &inspection.voters {
-        let ids: Vec<String> = voters.voters.keys().map(i32::to_string).collect();
-        if voters.voters.len() != 1 {
-            report.obstacle(format!("the quorum has the voters {}: {ONE_VOTER}", ids.join(", ")));
-        } else if !voters.voters.contains_key(&settings.node_id) {
-            let me = settings.node_id;
-            report.obstacle(format!("the quorum's only voter is node {}, this is node {me}", ids.join(", ")));
-        }
-    }
+    let image = inspection.image().clone();
     report.fact(format!(
         "metadata up to offset {}, leader epoch {}, {KRAFT_VERSION} {}",
         inspection.end_offset(),
         inspection.latest_epoch,
         inspection.kraft_version
     ));
-}
-
-fn check_features(image: &MetadataImage, report: &mut Report) {
-    for (name, level) in image.features.iter() {
-        // Its levels were checked when its record was read.
-        if name.as_str() == METADATA_VERSION {
-            continue;
-        }
-        match Feature::named(name) {
-            None => report.obstacle(format!("the feature {name} (level {level}) is unknown to this release")),
-            Some(feature) if level > feature.latest() => report.obstacle(format!(
-                "the feature {name} is at level {level}, this release knows up to {}",
-                feature.latest()
-            )),
-            Some(_) => {}
-        }
-    }
     let levels: Vec<String> = image.features.iter().map(|(name, level)| format!("{name}={level}")).collect();
     report.fact(format!("features {}", levels.join(", ")));
+    tell_image(settings, &image, report);
+    Some(image)
 }
 
 /// What is in the image and what this release does with it.

@@ -23,6 +23,7 @@ use crate::image_delta::Publisher;
 use crate::lifecycle::Lifecycle;
 use crate::limits::CHECKPOINT_INTERVAL_MS;
 use crate::mailbox::Mailbox;
+use crate::metadata_files;
 use crate::producer_ids::ProducerIds;
 use crate::quorum::{PartitionMetadataLog, QuorumCell};
 use crate::rim::Rim;
@@ -98,6 +99,15 @@ impl Node {
     ) -> Result<Node, OpenError> {
         let mut random = coordinator::entropy::Entropy::new(seed);
         let identity = Identity::read(&options, &disk)?;
+        // Before anything is touched: what is not for this release must be left as it was.
+        if let Some(read) =
+            metadata_files::read(&*disk, &options.metadata_directory).map_err(OpenError::Metadata)?
+        {
+            let obstacles = metadata_files::obstacles(&read, options.node_id);
+            if let Some(why) = obstacles.into_iter().next() {
+                return Err(OpenError::Metadata(why));
+            }
+        }
         let directories = Arc::new(Directories::open(&disk, &options.directories)?);
         let config = Arc::new(options.config.clone());
         let shard_count = config.shards.max(1);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use coordinator::group::DeletedTopic;
 use kraft::image::PartitionImage;
-use log::{Fault, Log};
+use log::fault::Cause;
+use log::{Fault, Log, OpenMode};
 use wire::ErrorCode;
 
 use super::{Shard, upkeep};
@@ -108,16 +109,27 @@ impl Shard {
         let Some((directory, mut mode)) = self.around.directories.place(&views.name, index, wanted) else {
             return Ok(false);
         };
-        let Some(path) =
-            self.around.directories.get(directory).map(|d| d.log.partition_path(&views.name, index))
-        else {
-            return Ok(false);
-        };
+        let Some(place) = self.around.directories.get(directory) else { return Ok(false) };
+        let path = place.log.partition_path(&views.name, index);
         mode.topic_id = Some(views.id);
         let settings = views.settings.load_full();
-        let disk = Arc::clone(&self.around.disk);
-        let log = Log::open(disk, path, Arc::clone(&settings.log), mode, now_ms)
-            .map_err(|fault| (directory, fault))?;
+        let open = |mode| {
+            let (disk, config) = (Arc::clone(&self.around.disk), Arc::clone(&settings.log));
+            Log::open(disk, path.clone(), config, mode, now_ms)
+        };
+        let log = match open(mode) {
+            Err(fault) if matches!(fault.cause, Cause::Corrupt(_)) => {
+                let aside = place.log.set_stray_aside(&views.name, index, views.id, place.deletion_name());
+                let Some(stray) = aside.map_err(|fault| (directory, fault))? else {
+                    return Err((directory, fault));
+                };
+                tracing::warn!(stray = %stray.display(), "a directory of an older topic of this name is set aside");
+                let fresh =
+                    OpenMode { clean_shutdown: true, topic_id: Some(views.id), ..OpenMode::default() };
+                open(fresh).map_err(|fault| (directory, fault))?
+            }
+            opened => opened.map_err(|fault| (directory, fault))?,
+        };
         upkeep::report_recovery(&log);
         let replica = Replica::new(views.name.clone(), Arc::clone(cell), directory, log, settings);
         let replica = Some(Box::new(replica));

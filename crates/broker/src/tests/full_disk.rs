@@ -10,13 +10,13 @@ use super::groups::find_coordinator;
 use super::produce::produce;
 use super::*;
 
-fn commit(node: &mut Harness, offset: i64) -> i16 {
+pub(crate) fn commit_request(offset: i64) -> OffsetCommitRequest {
     let partition = OffsetCommitRequestPartition {
         partition_index: 0,
         committed_offset: offset,
         ..OffsetCommitRequestPartition::default()
     };
-    let request = OffsetCommitRequest {
+    OffsetCommitRequest {
         group_id: Str::from("g"),
         topics: vec![OffsetCommitRequestTopic {
             name: Str::from("t"),
@@ -24,12 +24,15 @@ fn commit(node: &mut Harness, offset: i64) -> i16 {
             ..OffsetCommitRequestTopic::default()
         }],
         ..OffsetCommitRequest::default()
-    };
-    let answer: OffsetCommitResponse = node.ask(ApiKey::OffsetCommit, 8, &request);
+    }
+}
+
+fn commit(node: &mut Harness, offset: i64) -> i16 {
+    let answer: OffsetCommitResponse = node.ask(ApiKey::OffsetCommit, 8, &commit_request(offset));
     answer.topics[0].partitions[0].error_code
 }
 
-fn committed(node: &mut Harness) -> i64 {
+pub(crate) fn committed(node: &mut Harness) -> i64 {
     let topic = OffsetFetchRequestTopic { name: Str::from("t"), partition_indexes: vec![0] };
     let request = OffsetFetchRequest {
         group_id: Str::from("g"),

@@ -24,6 +24,16 @@ pub(crate) fn find_coordinator(node: &mut Harness, group: &str) -> FindCoordinat
     node.ask(ApiKey::FindCoordinator, 3, &request)
 }
 
+/// As `find_coordinator`, on a node that may have lost its power.
+pub(crate) fn find_coordinator_if_up(node: &mut Harness, group: &str) {
+    let request = FindCoordinatorRequest { key: Str::from(group), ..FindCoordinatorRequest::default() };
+    for _ in 0..3 {
+        let mut begun = node.begin(ApiKey::FindCoordinator, 3, &request);
+        let _ = begun.poll();
+        node.settle();
+    }
+}
+
 fn join_request(group: &str, member: &str) -> JoinGroupRequest {
     JoinGroupRequest {
         group_id: Str::from(group),

@@ -8,6 +8,7 @@ mod full_disk;
 mod groups;
 mod hostile;
 mod offsets;
+mod power;
 mod produce;
 mod restart;
 
@@ -128,9 +129,17 @@ impl Harness {
     /// A fresh node under these lines of server.properties.
     pub fn with(settings: &[(&str, &str)]) -> Harness {
         let disk = SimDisk::new(1);
+        Harness::format(&disk);
+        let settings =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Harness::open(disk, settings, START_MS)
+    }
+
+    /// Gives the log directory its identity.
+    pub fn format(disk: &SimDisk) {
         let directory = LogDirectory::new(Arc::new(disk.clone()), DIRECTORY);
-        log::Disk::create_directory(&disk, Path::new(DIRECTORY)).unwrap();
-        log::Disk::sync_directory(&disk, Path::new("/")).unwrap();
+        log::Disk::create_directory(disk, Path::new(DIRECTORY)).unwrap();
+        log::Disk::sync_directory(disk, Path::new("/")).unwrap();
         let meta = MetaProperties {
             cluster_id: Some("cluster-of-one".to_owned()),
             node_id: Some(1),
@@ -138,12 +147,14 @@ impl Harness {
             others: Default::default(),
         };
         directory.write_meta_properties(&meta).unwrap();
-        let settings =
-            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Harness::open(disk, settings, START_MS)
     }
 
     fn open(disk: SimDisk, settings: Vec<(String, String)>, now_ms: i64) -> Harness {
+        Harness::try_open(disk, settings, now_ms).expect("the node becomes ready")
+    }
+
+    /// `None` if the node cannot be opened, gives up, or never becomes ready.
+    pub fn try_open(disk: SimDisk, settings: Vec<(String, String)>, now_ms: i64) -> Option<Harness> {
         let mut values: Values = [
             ("offsets.topic.replication.factor", "1"),
             ("offsets.topic.num.partitions", "2"),
@@ -171,18 +182,24 @@ impl Harness {
             config,
             rim: Arc::clone(&bells) as Arc<dyn Rim>,
         };
-        let node = Node::open(options, Arc::new(disk.clone()), 7, now_ms).unwrap();
+        // Every start is another incarnation.
+        let seed = disk.operations() + 7;
+        let node = Node::open(options, Arc::new(disk.clone()), seed, now_ms);
+        let node = node.inspect_err(|error| eprintln!("the node does not open: {error}")).ok()?;
         let connection = Harness::connect(&node);
         let mut harness = Harness { node, disk, bells, connection, now_ms, settings };
         harness.bells.call_quorum();
         for _ in 0..1_000 {
             harness.settle();
+            if harness.bells.halted.load(Ordering::SeqCst) {
+                return None;
+            }
             if harness.node.is_ready() {
-                return harness;
+                return Some(harness);
             }
             harness.advance(10);
         }
-        panic!("the node does not become ready: {:?}", harness.node.quorum_status());
+        None
     }
 
     fn connect(node: &Node) -> Connection {

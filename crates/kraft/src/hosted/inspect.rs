@@ -19,6 +19,10 @@ pub struct Inspection {
     pub kraft_version: i16,
     /// The newest leader epoch.
     pub latest_epoch: i32,
+    /// Bytes that are no batch were met: what follows cannot count any more.
+    pub is_torn: bool,
+    /// The times of the good batches behind them.
+    times_behind: BTreeSet<i64>,
 }
 
 impl Inspection {
@@ -36,17 +40,22 @@ impl Inspection {
             read.replay = Replay::from_image(image);
         }
         let latest_epoch = id.epoch;
-        Ok(Inspection { read, voters: head.voters, kraft_version: head.kraft_version, latest_epoch })
+        let (voters, kraft_version) = (head.voters, head.kraft_version);
+        Ok(Inspection { read, voters, kraft_version, latest_epoch, ..Inspection::default() })
     }
 
-    /// Adds a segment, in order; false if its bytes end before their end: the tail that a crash leaves. Damage in what was
-    /// flushed before is no tail.
-    pub fn segment(&mut self, mut bytes: Bytes) -> Result<bool, OpenError> {
-        while !bytes.is_empty() {
+    /// Adds a segment, in order. Bytes that are no batch end the log, as the tail that a crash leaves; unless what follows says
+    /// that they were flushed before.
+    pub fn segment(&mut self, mut bytes: Bytes) -> Result<(), OpenError> {
+        while !bytes.is_empty() && !self.is_torn {
             let whole = bytes.clone();
             let batch = match RecordBatch::take(&mut bytes) {
                 Ok(batch) if batch.verify_crc().is_ok() => batch,
-                Ok(_) | Err(_) => return self.end_at(&whole),
+                Ok(_) | Err(_) => {
+                    self.is_torn = true;
+                    bytes = whole.slice(1..);
+                    break;
+                }
             };
             if batch.next_offset() <= self.read.next_offset {
                 continue;
@@ -61,26 +70,25 @@ impl Inspection {
             self.latest_epoch = batch.partition_leader_epoch;
             self.read.apply_batch(&batch)?;
         }
-        Ok(true)
+        self.look_behind(&bytes)
     }
 
-    /// Bytes that are no batch. A crash tears what one turn appended, and those batches have one timestamp; good ones of several
-    /// times behind the bad bytes say that the place was flushed, acknowledged, and damaged since.
-    fn end_at(&self, bytes: &Bytes) -> Result<bool, OpenError> {
-        let mut times = BTreeSet::new();
-        let mut at = 1;
-        while at < bytes.len() && times.len() < 2 {
+    /// A crash tears what one turn appended, and those batches have one timestamp; good ones of several times behind the bad
+    /// bytes say that the place was flushed, acknowledged, and damaged since.
+    fn look_behind(&mut self, bytes: &Bytes) -> Result<(), OpenError> {
+        let mut at = 0;
+        while at < bytes.len() && self.times_behind.len() < 2 {
             let mut rest = bytes.slice(at..);
             match RecordBatch::take(&mut rest) {
                 Ok(batch) if batch.base_offset >= self.read.next_offset && batch.verify_crc().is_ok() => {
-                    times.insert(batch.max_timestamp);
+                    self.times_behind.insert(batch.max_timestamp);
                     at += batch.bytes().len();
                 }
                 Ok(_) | Err(_) => at += 1,
             }
         }
-        if times.len() < 2 {
-            return Ok(false);
+        if self.times_behind.len() < 2 {
+            return Ok(());
         }
         let offset = self.read.next_offset;
         Err(OpenError::Unreadable(format!(

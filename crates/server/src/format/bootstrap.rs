@@ -23,7 +23,7 @@ pub struct Bootstrap {
 pub const CHECKPOINT: &str = "00000000000000000000-0000000000.checkpoint";
 
 /// The metadata log's directory inside the metadata directory.
-pub const METADATA_LOG: &str = "__cluster_metadata-0";
+pub use broker::metadata_files::METADATA_LOG;
 
 impl Bootstrap {
     /// The snapshot's bytes: a batch of control records, a batch of metadata records, the footer.
