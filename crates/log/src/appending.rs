@@ -263,7 +263,8 @@ impl Log {
         Ok(segment)
     }
 
-    /// The file says what the image knows better; an ack does not wait for it, and a torn one is written again.
+    /// It says whose records these are: durable before they are acknowledged, or a topic made again under the name of a deleted one
+    /// would serve the old one's. There is but one metadata log: nobody has to wait for its file, and a torn one is written again.
     pub(crate) fn write_partition_metadata(&mut self, topic_id: wire::Uuid) -> Result<(), Fault> {
         let file = FileHandle::new(self.directory.join(names::PARTITION_METADATA));
         let text = crate::checkpoint::write_partition_metadata(topic_id);
@@ -271,7 +272,10 @@ impl Log {
         self.disk.set_length(&file, 0)?;
         self.disk.write_at(&file, 0, &mut [IoSlice::new(text.as_bytes())])?;
         self.disk.release(&file);
-        self.dirty.cache(&file);
+        match topic_id {
+            wire::Uuid::METADATA_TOPIC_ID => self.dirty.cache(&file),
+            _ => self.dirty.file(&file),
+        }
         Ok(())
     }
 

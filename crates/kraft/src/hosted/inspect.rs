@@ -4,11 +4,11 @@
 use super::OpenError;
 use super::replayed::Replayed;
 use crate::image::{MetadataImage, Replay};
-use crate::raft::control::{decode_snapshot, quorum_news};
+use crate::raft::control::{data_records, decode_snapshot, quorum_news};
 use crate::raft::{OffsetAndEpoch, VoterSet};
 use bytes::Bytes;
-use std::collections::BTreeSet;
 use wire::record_batch::RecordBatch;
+use wire::records::metadata::MetadataRecord;
 
 /// The files read so far.
 #[derive(Debug, Default)]
@@ -21,8 +21,8 @@ pub struct Inspection {
     pub latest_epoch: i32,
     /// Bytes that are no batch were met: what follows cannot count any more.
     pub is_torn: bool,
-    /// The times of the good batches behind them.
-    times_behind: BTreeSet<i64>,
+    /// The time of the first good batch behind them that a turn flushed.
+    flushed_behind_ms: Option<i64>,
 }
 
 impl Inspection {
@@ -73,21 +73,26 @@ impl Inspection {
         self.look_behind(&bytes)
     }
 
-    /// A crash tears what one turn appended, and those batches have one timestamp; good ones of several times behind the bad
-    /// bytes say that the place was flushed, acknowledged, and damaged since.
+    /// A turn that appends anything but NoOpRecords flushes the log before the next turn, and its batches have one timestamp. So a
+    /// crash tears NoOps and the last such turn; a later batch behind one says that all before it was flushed, acknowledged, and
+    /// damaged since.
     fn look_behind(&mut self, bytes: &Bytes) -> Result<(), OpenError> {
         let mut at = 0;
-        while at < bytes.len() && self.times_behind.len() < 2 {
+        let mut was_flushed = false;
+        while at < bytes.len() && !was_flushed {
             let mut rest = bytes.slice(at..);
             match RecordBatch::take(&mut rest) {
                 Ok(batch) if batch.base_offset >= self.read.next_offset && batch.verify_crc().is_ok() => {
-                    self.times_behind.insert(batch.max_timestamp);
+                    was_flushed = self.flushed_behind_ms.is_some_and(|time| batch.max_timestamp > time);
+                    if self.flushed_behind_ms.is_none() && !is_idle(&batch) {
+                        self.flushed_behind_ms = Some(batch.max_timestamp);
+                    }
                     at += batch.bytes().len();
                 }
                 Ok(_) | Err(_) => at += 1,
             }
         }
-        if self.times_behind.len() < 2 {
+        if !was_flushed {
             return Ok(());
         }
         let offset = self.read.next_offset;
@@ -105,4 +110,12 @@ impl Inspection {
     pub fn image(&self) -> &MetadataImage {
         self.read.replay.stable()
     }
+}
+
+/// Nothing but NoOpRecords, which nobody waits for.
+fn is_idle(batch: &RecordBatch) -> bool {
+    let is_noop = |value| matches!(MetadataRecord::decode(value), Ok(MetadataRecord::NoOp(_)));
+    !batch.is_control()
+        && data_records(batch)
+            .is_ok_and(|records| !records.is_empty() && records.into_iter().all(|(_, value)| is_noop(value)))
 }
