@@ -149,6 +149,7 @@ fn run_format(args: FormatArgs, out: &mut dyn Write) -> Result<(), Failure> {
         scram: args.add_scram,
         ignore_formatted: args.ignore_formatted,
         quorum,
+        starts_at_once: false,
     };
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
     format::format(&settings, &options, &disk(), now_ms, out).map_err(refused)
