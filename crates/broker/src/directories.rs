@@ -40,7 +40,7 @@ pub(crate) struct Directory {
     /// The cleaner's checkpoint has, or had, something to say.
     cleaned: AtomicBool,
     /// Partitions found at the start, until the image claims them. Cold: locked at start-up and for new topics only.
-    found: Mutex<BTreeMap<(String, i32), OpenMode>>,
+    found: Mutex<BTreeMap<String, BTreeMap<i32, OpenMode>>>,
     /// Serial number of renamed directories.
     deletions: AtomicU64,
 }
@@ -70,13 +70,19 @@ impl Directories {
         self.list.iter().filter(|directory| directory.is_failed()).map(|directory| directory.id).collect()
     }
 
-    /// Where a replica lives or shall live: where it was found, else where the image wants it, else where fewest are.
-    pub fn place(&self, topic: &str, partition: i32, wanted: Option<Uuid>) -> Option<(usize, OpenMode)> {
-        let name = (topic.to_owned(), partition);
+    /// Where a replica lives or shall live: where it was found (and how to open it), else where the image wants it, else where
+    /// fewest are. What was not found at the start has nothing on disk.
+    pub fn place(
+        &self,
+        topic: &str,
+        partition: i32,
+        wanted: Option<Uuid>,
+    ) -> Option<(usize, Option<OpenMode>)> {
         for (index, directory) in self.list.iter().enumerate() {
-            if let Some(mode) = directory.found.lock().remove(&name) {
+            let found = directory.found.lock().get_mut(topic).and_then(|found| found.remove(&partition));
+            if found.is_some() {
                 directory.replicas.fetch_add(1, Ordering::Relaxed);
-                return Some((index, mode));
+                return Some((index, found));
             }
         }
         let healthy = || self.list.iter().enumerate().filter(|(_, directory)| !directory.is_failed());
@@ -84,7 +90,7 @@ impl Directories {
             .find(|(_, directory)| Some(directory.id) == wanted)
             .or_else(|| healthy().min_by_key(|(_, directory)| directory.replicas.load(Ordering::Relaxed)))?;
         directory.replicas.fetch_add(1, Ordering::Relaxed);
-        Some((index, OpenMode { clean_shutdown: true, ..OpenMode::default() }))
+        Some((index, None))
     }
 }
 
@@ -99,7 +105,8 @@ impl Directory {
         let (cleaned, _) = log.read_checkpoint(Checkpoint::Cleaner)?;
         let of = |offsets: &Offsets, name: &(String, i32)| offsets.get(name).copied().unwrap_or(0);
         let listing = log.list()?;
-        let found = listing.partitions.into_iter().map(|partition| {
+        let mut found: BTreeMap<String, BTreeMap<i32, OpenMode>> = BTreeMap::new();
+        for partition in listing.partitions {
             let name = (partition.topic, partition.partition);
             let mode = OpenMode {
                 clean_shutdown: clean_shutdown.is_some(),
@@ -109,9 +116,9 @@ impl Directory {
                 topic_id: None,
                 cleaned_offset: cleaned.get(&name).copied(),
             };
-            (name, mode)
-        });
-        let found = Mutex::new(found.collect());
+            found.entry(name.0).or_default().insert(name.1, mode);
+        }
+        let found = Mutex::new(found);
         for path in &listing.deleted {
             // What a deletion left behind when the process ended; nobody knows these names any more.
             disk.remove_directory(path)?;

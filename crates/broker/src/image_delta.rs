@@ -151,7 +151,7 @@ impl Step<'_> {
             id: topic.id,
             name: topic.name.clone(),
             internal: is_internal(&topic.name),
-            settings: ArcSwap::new(self.publisher.settings_of(&topic.name, &self.image.configs)),
+            settings: Arc::new(ArcSwap::new(self.publisher.settings_of(&topic.name, &self.image.configs))),
             partitions: self.cells(topic, &[]),
         });
         self.set.push(Arc::clone(&views));
@@ -172,7 +172,7 @@ impl Step<'_> {
             id: views.id,
             name: views.name.clone(),
             internal: views.internal,
-            settings: ArcSwap::new(views.settings.load_full()),
+            settings: Arc::clone(&views.settings),
             partitions: self.cells(topic, &views.partitions),
         });
         self.set.push(Arc::clone(&grown));

@@ -45,6 +45,11 @@ impl<C> Mailbox<C> {
         }
     }
 
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.queue.lock().len()
+    }
+
     /// True if nothing waits.
     pub fn is_empty(&self) -> bool {
         self.queue.lock().is_empty()

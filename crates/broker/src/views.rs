@@ -57,6 +57,8 @@ impl Role {
 
 /// The slot of a partition without a replica here.
 const NO_SLOT: u32 = u32::MAX;
+/// Set in the slot of a partition that sleeps; the rest says where among the sleepers.
+const ASLEEP: u32 = 1 << 31;
 
 /// One partition as readers see it.
 #[derive(Debug)]
@@ -113,12 +115,25 @@ impl PartitionCell {
     /// Where the owning shard keeps the replica.
     pub(crate) fn slot(&self) -> Option<usize> {
         let slot = self.slot.load(Ordering::Relaxed);
-        if slot == NO_SLOT { None } else { Some(slot as usize) }
+        if slot & ASLEEP == 0 { Some(slot as usize) } else { None }
+    }
+
+    /// Where it stands among the owning shard's sleepers.
+    pub(crate) fn asleep(&self) -> Option<usize> {
+        let slot = self.slot.load(Ordering::Relaxed);
+        if slot != NO_SLOT && slot & ASLEEP != 0 { Some((slot & !ASLEEP) as usize) } else { None }
+    }
+
+    /// The owning shard put it there among its sleepers.
+    pub(crate) fn set_asleep(&self, place: usize) {
+        let place = u32::try_from(place).ok().filter(|place| place & ASLEEP == 0);
+        self.slot.store(place.map_or(NO_SLOT, |place| place | ASLEEP), Ordering::Relaxed);
     }
 
     /// The owning shard put the replica there, or dropped it.
     pub(crate) fn set_slot(&self, slot: Option<usize>) {
-        let slot = slot.and_then(|slot| u32::try_from(slot).ok()).unwrap_or(NO_SLOT);
+        let slot = slot.and_then(|slot| u32::try_from(slot).ok()).filter(|slot| slot & ASLEEP == 0);
+        let slot = slot.unwrap_or(NO_SLOT);
         self.slot.store(slot, Ordering::Relaxed);
     }
 
@@ -168,7 +183,8 @@ pub struct TopicViews {
     pub name: Str,
     /// `__consumer_offsets` and its like: producers other than the broker's own may not write there.
     pub internal: bool,
-    pub(crate) settings: ArcSwap<TopicSettings>,
+    /// Shared with the views of the same topic before it grew.
+    pub(crate) settings: Arc<ArcSwap<TopicSettings>>,
     /// By partition number, without gaps.
     pub partitions: Vec<Arc<PartitionCell>>,
 }
@@ -272,7 +288,7 @@ mod tests {
             id: Uuid::from_halves(id, id),
             name: Str::from(name),
             internal: false,
-            settings: ArcSwap::default(),
+            settings: Arc::default(),
             partitions: Vec::new(),
         })
     }

@@ -146,6 +146,8 @@ pub trait Disk: Send + Sync + Debug {
 #[derive(Debug)]
 pub struct RealDisk {
     capacity: usize,
+    /// Who opened a descriptor, oldest first, at most `capacity`. Who let go of his own before keeps his place until it comes to the
+    /// front: looking for it here would cost every small file that is read or written once a walk over all.
     open: Mutex<VecDeque<Weak<FileEntry>>>,
     locks: Mutex<Vec<OwnedFd>>,
 }
@@ -226,9 +228,7 @@ impl RealDisk {
     }
 
     fn close(&self, file: &FileHandle) {
-        if file.0.state.lock().descriptor.take().is_some() {
-            self.open.lock().retain(|weak| !std::ptr::eq(weak.as_ptr(), Arc::as_ptr(&file.0)));
-        }
+        file.0.state.lock().descriptor = None;
     }
 }
 

@@ -9,7 +9,7 @@ use crate::fault::{Fault, Operation};
 use crate::flush::{Dirty, FlushOutcome, FlushWork, Flushable};
 use crate::names;
 use crate::producers::Producers;
-use crate::recovery::RecoveryReport;
+use crate::recovery::{OpenMode, RecoveryReport};
 use crate::retention::Removal;
 use crate::segment::Segment;
 use crate::snapshot;
@@ -80,6 +80,12 @@ pub struct Closed {
 }
 
 impl Log {
+    /// The log of a partition that has nothing on disk.
+    pub fn unwritten(disk: Arc<dyn Disk>, directory: PathBuf, config: Arc<LogConfig>, topic_id: Uuid) -> Log {
+        let mode = OpenMode { topic_id: Some(topic_id), clean_shutdown: true, ..OpenMode::default() };
+        Log::empty(disk, directory, config, &mode, 0)
+    }
+
     /// What opening found and did; `None` if it found nothing to do.
     pub fn recovery_report(&self) -> Option<&RecoveryReport> {
         self.report.as_deref()
@@ -192,8 +198,13 @@ impl Log {
     /// Records that `leader_epoch` begins at the log end (becoming leader, KIP-101).
     pub fn start_leader_epoch(&mut self, leader_epoch: i32) -> Result<(), Fault> {
         self.check_poison()?;
-        self.assign_epoch(leader_epoch, self.log_end_offset);
+        self.begin_epoch(leader_epoch);
         Ok(())
+    }
+
+    /// The same for a log that nothing has happened to yet.
+    pub fn begin_epoch(&mut self, leader_epoch: i32) {
+        self.assign_epoch(leader_epoch, self.log_end_offset);
     }
 
     pub(crate) fn assign_epoch(&mut self, epoch: i32, start_offset: i64) {
@@ -292,6 +303,18 @@ impl Log {
                 self.recovery_point = self.log_end_offset;
                 Ok(())
             }
+        }
+    }
+
+    /// Lets go of the descriptors that reading and appending left open; the next use opens them again.
+    pub fn release_descriptors(&self) {
+        for segment in &self.segments.segments {
+            self.disk.release(&segment.log);
+            segment.read_indexes(|indexes| {
+                self.disk.release(&indexes.offsets.file);
+                self.disk.release(&indexes.times.file);
+                self.disk.release(&indexes.transactions.file);
+            });
         }
     }
 

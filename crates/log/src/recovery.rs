@@ -122,7 +122,7 @@ impl Log {
         Ok(log)
     }
 
-    fn empty(
+    pub(crate) fn empty(
         disk: Arc<dyn Disk>,
         directory: PathBuf,
         config: Arc<LogConfig>,

@@ -148,6 +148,22 @@ impl fmt::Display for ReadRefused {
 impl std::error::Error for ReadRefused {}
 
 impl LogView {
+    /// What readers see of a log that was never written, led in an epoch.
+    pub fn unwritten(disk: Arc<dyn Disk>, leader_epoch: i32) -> LogView {
+        let mut epochs = EpochCache::default();
+        epochs.assign(leader_epoch, 0);
+        LogView {
+            log_start_offset: 0,
+            high_watermark: 0,
+            last_stable_offset: 0,
+            log_end_offset: 0,
+            recovery_point: 0,
+            segments: Arc::new(SegmentList { disk, segments: Vec::new() }),
+            active_bytes: 0,
+            total_bytes: 0,
+            epochs: Arc::new(epochs),
+        }
+    }
     /// The offset readers with `limit` may not reach.
     pub fn upper_bound(&self, limit: ReadLimit) -> i64 {
         match limit {

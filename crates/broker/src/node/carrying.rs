@@ -53,21 +53,20 @@ impl Carrier for Node {
 impl Audience for Node {
     fn publish(&self, now_ms: i64, image: &Arc<MetadataImage>, publication: Publication) {
         let Publication { change, set, gone } = publication;
-        // In this order: cells before the shards hear of them; shards before anybody decides on the new image; the deleted
-        // last, so that who finds a topic finds its shard ready to say what became of it.
+        // In this order: cells before the shards hear of them; every shard has carried the change out before anybody sees the new
+        // image, so that who reads there that this node leads finds a leader; the deleted last, so that who finds a topic finds its
+        // shard ready to say what became of it.
         self.0.views.change(&set, &[]);
         if !change.topics.is_empty() {
             for shard in &self.0.shards {
                 shard.post(Command::Image(Arc::clone(&change)));
             }
+            for shard in &self.0.shards {
+                shard.finish(now_ms, self);
+            }
         }
         self.0.image.store(Arc::clone(image));
         self.0.views.change(&[], &gone);
-        if !change.topics.is_empty() {
-            for shard in &self.0.shards {
-                shard.run(now_ms, self);
-            }
-        }
     }
 }
 

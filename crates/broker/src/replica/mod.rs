@@ -36,6 +36,8 @@ pub(crate) struct Replica {
     flush_asked: i64,
     /// As last published; says what watchers have seen.
     shown: Shown,
+    /// The log's end when the janitor last looked.
+    seen_end_offset: i64,
     /// True while it stands in the shard's list of replicas to settle at the end of the turn.
     pub unsettled: bool,
     /// A batch of its log cannot be read: it is not cleaned before the next start.
@@ -95,6 +97,7 @@ impl Replica {
             coordinator: None,
             flush_asked,
             shown: Shown::default(),
+            seen_end_offset: -1,
             unsettled: false,
             uncleanable: false,
             wants_cleaning: false,
@@ -121,6 +124,12 @@ impl Replica {
         } else {
             self.shown.size_bytes = before.size_bytes.min(now.size_bytes);
         }
+    }
+
+    /// True if nothing was appended since this was asked the last time.
+    pub fn is_idle_since_last_look(&mut self) -> bool {
+        let end = self.log.log_end_offset();
+        std::mem::replace(&mut self.seen_end_offset, end) == end
     }
 
     /// Publishes the role. The view must have been shown before.

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::Shard;
 use crate::command::Command;
@@ -62,20 +62,24 @@ impl ShardCell {
         self.mailbox.push(command);
     }
 
+    fn turn(&self, mut held: MutexGuard<'_, Held>, now_ms: i64, carrier: &impl Carrier) {
+        let mut effects = Vec::new();
+        let guard = AbortOnPanic;
+        let Held { shard, batch } = &mut *held;
+        self.mailbox.drain(batch, COMMANDS_PER_TURN);
+        shard.turn(now_ms, batch, &mut effects);
+        self.deadline_ms.store(shard.next_deadline().unwrap_or(NEVER), Ordering::SeqCst);
+        std::mem::forget(guard);
+        drop(held);
+        carrier.carry(now_ms, effects);
+        carrier.due(self.deadline_ms());
+    }
+
     /// Runs turns until the mailbox is empty or somebody else does, or the caller has done enough for others.
     pub fn run(&self, now_ms: i64, carrier: &impl Carrier) {
         for _ in 0..TURNS_PER_CALLER {
-            let Some(mut held) = self.held.try_lock() else { return };
-            let mut effects = Vec::new();
-            let guard = AbortOnPanic;
-            let Held { shard, batch } = &mut *held;
-            self.mailbox.drain(batch, COMMANDS_PER_TURN);
-            shard.turn(now_ms, batch, &mut effects);
-            self.deadline_ms.store(shard.next_deadline().unwrap_or(NEVER), Ordering::SeqCst);
-            std::mem::forget(guard);
-            drop(held);
-            carrier.carry(now_ms, effects);
-            carrier.due(self.deadline_ms());
+            let Some(held) = self.held.try_lock() else { return };
+            self.turn(held, now_ms, carrier);
             if self.mailbox.is_empty() {
                 return;
             }
@@ -83,6 +87,19 @@ impl ShardCell {
         // There is always more: the timer's thread goes on.
         self.deadline_ms.fetch_min(now_ms, Ordering::SeqCst);
         carrier.due(now_ms);
+    }
+
+    /// As [`ShardCell::run`], but waits for a turn that is under way: when this returns, all that was posted before is carried out.
+    pub fn finish(&self, now_ms: i64, carrier: &impl Carrier) {
+        let mut turns = self.mailbox.len().div_ceil(COMMANDS_PER_TURN);
+        // Whoever had the shard may hold what was posted, and has carried it out when he lets go.
+        drop(self.held.lock());
+        while turns > 0 && !self.mailbox.is_empty() {
+            turns -= 1;
+            let held = self.held.lock();
+            self.turn(held, now_ms, carrier);
+        }
+        self.run(now_ms, carrier);
     }
 
     /// The shard itself, for the end of the node; waits for a turn that is under way.

@@ -1,9 +1,11 @@
 //! A shard: the sole owner of its replicas. `turn` carries out a batch of commands and fires what is due, then settles every
 //! replica that was touched: flush, publish, answer. Who runs the turn is `cell.rs`; no handler and no API is known here.
 //!
-//! `append.rs` produce and its acks · `cleaning.rs` compaction · `groups.rs` coordinators · `reconcile.rs` a new image · `upkeep.rs` retention, checkpoints, faults.
+//! `append.rs` produce and its acks · `asleep.rs` what was never written · `cleaning.rs` compaction · `groups.rs` coordinators ·
+//! `reconcile.rs` a new image · `upkeep.rs` retention, checkpoints, faults.
 
 mod append;
+mod asleep;
 pub(crate) mod cell;
 mod cleaning;
 mod groups;
@@ -55,6 +57,7 @@ pub(crate) struct Shard {
     /// By slot; a cell of `views` says which slot is its.
     replicas: Vec<Option<Box<Replica>>>,
     free: Vec<usize>,
+    sleepers: asleep::Sleepers,
     produces: PendingProduces,
     timers: Timers<Timer>,
     /// Slots touched in this turn.
@@ -105,6 +108,7 @@ impl Shard {
             around,
             replicas: Vec::new(),
             free: Vec::new(),
+            sleepers: asleep::Sleepers::default(),
             produces: PendingProduces::default(),
             timers,
             unsettled: Vec::new(),
@@ -203,11 +207,17 @@ impl Shard {
 
     /// The replica behind a cell.
     fn replica(&mut self, cell: &PartitionCell) -> Option<&mut Box<Replica>> {
+        if cell.asleep().is_some() {
+            self.wake(cell);
+        }
         self.replicas.get_mut(cell.slot()?)?.as_mut()
     }
 
     /// The replica behind a cell, to be settled at the end of the turn.
     fn touch(&mut self, cell: &PartitionCell) -> Option<&mut Box<Replica>> {
+        if cell.asleep().is_some() {
+            self.wake(cell);
+        }
         let slot = cell.slot()?;
         let replica = self.replicas.get_mut(slot)?.as_mut()?;
         if !replica.unsettled {

@@ -16,6 +16,14 @@ use crate::replica::isr::InSyncReplicas;
 use crate::replica::{Leader, Replica, State};
 use crate::views::{PartitionCell, Role, TopicViews};
 
+/// What became of a replica that was to be opened.
+enum Opened {
+    Awake,
+    Asleep,
+    /// No directory can take it.
+    Nowhere,
+}
+
 impl Shard {
     pub(super) fn reconcile(&mut self, now_ms: i64, change: &ImageChange, effects: &mut Vec<Effect>) {
         let mut deleted = Vec::new();
@@ -57,7 +65,8 @@ impl Shard {
 
     fn configure(&mut self, views: &TopicViews) {
         let settings = views.settings.load_full();
-        for cell in self.own(views) {
+        // Those that sleep read the settings when they wake.
+        for cell in self.own(views).into_iter().filter(|cell| cell.asleep().is_none()) {
             if let Some(replica) = self.touch(&cell) {
                 replica.log.set_config(Arc::clone(&settings.log));
                 replica.settings = Arc::clone(&settings);
@@ -68,7 +77,7 @@ impl Shard {
     fn set_partition(
         &mut self,
         now_ms: i64,
-        views: &TopicViews,
+        views: &Arc<TopicViews>,
         cell: &Arc<PartitionCell>,
         partition: &PartitionImage,
         effects: &mut Vec<Effect>,
@@ -78,10 +87,17 @@ impl Shard {
             self.delete_replica(now_ms, cell, effects);
             return;
         }
+        if cell.asleep().is_some() {
+            if self.may_sleep(views, partition) {
+                return self.sleep_on(cell, partition);
+            }
+            self.wake(cell);
+        }
         if cell.slot().is_none() {
             match self.open_replica(now_ms, views, cell, partition) {
-                Ok(true) => {}
-                Ok(false) => return cell.set_role(Role::Offline),
+                Ok(Opened::Awake) => {}
+                Ok(Opened::Asleep) => return,
+                Ok(Opened::Nowhere) => return cell.set_role(Role::Offline),
                 Err((directory, fault)) => {
                     cell.set_role(Role::Offline);
                     effects.push(Effect::DirectoryFailed { directory, fault });
@@ -96,42 +112,52 @@ impl Shard {
         }
     }
 
-    /// Opens the log; `false` if no directory can take it.
+    /// Opens what is on disk; what has nothing there goes to sleep if it may.
     fn open_replica(
         &mut self,
         now_ms: i64,
-        views: &TopicViews,
+        views: &Arc<TopicViews>,
         cell: &Arc<PartitionCell>,
         partition: &PartitionImage,
-    ) -> Result<bool, (usize, Fault)> {
+    ) -> Result<Opened, (usize, Fault)> {
         let wanted = partition.directory(self.around.node_id);
         let index = cell.key.partition;
-        let Some((directory, mut mode)) = self.around.directories.place(&views.name, index, wanted) else {
-            return Ok(false);
+        let Some((directory, found)) = self.around.directories.place(&views.name, index, wanted) else {
+            return Ok(Opened::Nowhere);
         };
-        let Some(place) = self.around.directories.get(directory) else { return Ok(false) };
+        if found.is_none() && self.may_sleep(views, partition) {
+            self.lay_down(views, cell, partition, directory);
+            return Ok(Opened::Asleep);
+        }
+        let Some(place) = self.around.directories.get(directory) else { return Ok(Opened::Nowhere) };
         let path = place.log.partition_path(&views.name, index);
-        mode.topic_id = Some(views.id);
         let settings = views.settings.load_full();
+        let (disk, config) = (Arc::clone(&self.around.disk), Arc::clone(&settings.log));
         let open = |mode| {
-            let (disk, config) = (Arc::clone(&self.around.disk), Arc::clone(&settings.log));
-            Log::open(disk, path.clone(), config, mode, now_ms)
+            let mode = OpenMode { topic_id: Some(views.id), ..mode };
+            Log::open(Arc::clone(&disk), path.clone(), Arc::clone(&config), mode, now_ms)
         };
-        let log = match open(mode) {
-            Err(fault) if matches!(fault.cause, Cause::Corrupt(_)) => {
+        let unwritten = || Log::unwritten(Arc::clone(&disk), path.clone(), Arc::clone(&config), views.id);
+        let log = match found.map(open) {
+            None => unwritten(),
+            Some(Err(fault)) if matches!(fault.cause, Cause::Corrupt(_)) => {
                 let aside = place.log.set_stray_aside(&views.name, index, views.id, place.deletion_name());
                 let Some(stray) = aside.map_err(|fault| (directory, fault))? else {
                     return Err((directory, fault));
                 };
                 tracing::warn!(stray = %stray.display(), "a directory of an older topic of this name is set aside");
-                let fresh =
-                    OpenMode { clean_shutdown: true, topic_id: Some(views.id), ..OpenMode::default() };
-                open(fresh).map_err(|fault| (directory, fault))?
+                unwritten()
             }
-            opened => opened.map_err(|fault| (directory, fault))?,
+            Some(opened) => opened.map_err(|fault| (directory, fault))?,
         };
         upkeep::report_recovery(&log);
         let replica = Replica::new(views.name.clone(), Arc::clone(cell), directory, log, settings);
+        self.put(cell, replica);
+        Ok(Opened::Awake)
+    }
+
+    /// Gives a replica its slot.
+    pub(super) fn put(&mut self, cell: &PartitionCell, replica: Replica) {
         let replica = Some(Box::new(replica));
         let slot = match self.free.pop() {
             Some(slot) => {
@@ -144,7 +170,6 @@ impl Shard {
             }
         };
         cell.set_slot(Some(slot));
-        Ok(true)
     }
 
     fn lead(
@@ -205,6 +230,7 @@ impl Shard {
     }
 
     fn delete_replica(&mut self, now_ms: i64, cell: &PartitionCell, effects: &mut Vec<Effect>) {
+        self.forget_asleep(cell);
         let Some(slot) = cell.slot() else { return cell.set_role(Role::Absent) };
         cell.set_role(Role::Absent);
         self.fail_acks(slot, ErrorCode::UnknownTopicOrPartition, effects);

@@ -75,6 +75,9 @@ impl Shard {
         if self.expiring {
             replica.log.expire_producers(now_ms);
         }
+        if replica.is_idle_since_last_look() {
+            replica.log.release_descriptors();
+        }
         let start = replica.log.log_start_offset();
         let tidied = replica.log.apply_retention(now_ms);
         let removals = replica.log.take_removals();
@@ -94,6 +97,7 @@ impl Shard {
     /// A log directory is dead: its replicas serve nothing and acknowledge nothing (RELIABILITY: no retry, no ack, no
     /// serving of pages that may never have reached the platter).
     pub(super) fn directory_failed(&mut self, directory: usize, effects: &mut Vec<Effect>) {
+        self.wake_all_on(directory);
         for slot in 0..self.replicas.len() {
             let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { continue };
             if replica.directory != directory {
@@ -111,6 +115,7 @@ impl Shard {
     pub fn close(&mut self, directories: &Directories) -> ClosedShard {
         let mut offsets: BTreeMap<usize, DirectoryOffsets> = Default::default();
         let mut faults = Vec::new();
+        self.forget_all_asleep();
         for replica in self.replicas.drain(..).flatten() {
             let replica: Replica = *replica;
             replica.cell.set_role(crate::views::Role::Absent);

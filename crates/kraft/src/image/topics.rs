@@ -157,6 +157,14 @@ impl TopicImage {
     pub fn partition(&self, index: i32) -> Option<&Arc<PartitionImage>> {
         self.partitions.get(&index)
     }
+
+    /// Where the partition before is equal, both are the same object: on a node of its own a topic's partitions differ in nothing.
+    fn shared(&self, index: i32, partition: PartitionImage) -> Arc<PartitionImage> {
+        match self.partition(index.wrapping_sub(1)) {
+            Some(before) if **before == partition => Arc::clone(before),
+            Some(_) | None => Arc::new(partition),
+        }
+    }
 }
 
 /// How a topic differs between two images.
@@ -275,7 +283,8 @@ impl TopicsImage {
     pub(super) fn set_partition(&mut self, record: &PartitionRecord) -> Result<(), Contradiction> {
         let partition = PartitionImage::from_record(record)?;
         let topic = self.topic_of(record.topic_id, record.partition_id)?;
-        if topic.partitions.insert(record.partition_id, Arc::new(partition)).is_none() {
+        let partition = topic.shared(record.partition_id, partition);
+        if topic.partitions.insert(record.partition_id, partition).is_none() {
             self.partition_count += 1;
         }
         Ok(())
@@ -283,13 +292,15 @@ impl TopicsImage {
 
     pub(super) fn change_partition(&mut self, record: &PartitionChangeRecord) -> Result<(), Contradiction> {
         let topic = self.topic_of(record.topic_id, record.partition_id)?;
-        let Some(partition) = topic.partitions.get_mut(&record.partition_id) else {
+        let Some(partition) = topic.partitions.get(&record.partition_id) else {
             return contradiction(format!(
                 "there is no partition {} of topic {} to change",
                 record.partition_id, record.topic_id
             ));
         };
-        *partition = Arc::new(partition.merged(record)?);
+        let merged = partition.merged(record)?;
+        let merged = topic.shared(record.partition_id, merged);
+        topic.partitions.insert(record.partition_id, merged);
         Ok(())
     }
 

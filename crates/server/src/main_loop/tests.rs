@@ -1,4 +1,5 @@
 mod crash;
+mod race;
 
 use super::*;
 use crate::properties::Properties;
