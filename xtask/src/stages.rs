@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod clients;
+mod compaction;
 mod crash;
 mod disk;
 mod golden;
@@ -69,6 +70,11 @@ const STAGES: &[Stage] = &[
     Stage { name: "clients", about: "kcat, Python, JavaScript and Java clients", run: clients::run },
     Stage { name: "golden", about: "Kafka's tools print what they print against Kafka", run: golden::run },
     Stage { name: "disk", about: "each broker serves the other's directory; kafka-dump-log", run: disk::run },
+    Stage {
+        name: "compaction",
+        about: "both brokers' cleaners leave the same batches of one directory",
+        run: compaction::run,
+    },
     Stage { name: "bad-input", about: "malformed frames, half frames, bombs, refusals", run: bad_input::run },
     Stage {
         name: "crash",

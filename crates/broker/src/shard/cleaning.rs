@@ -33,6 +33,15 @@ impl Shard {
             let backoff_ms = self.around.cleaners.settings().backoff_ms.max(1);
             self.next_cleaner_ms = now_ms.saturating_add(backoff_ms);
             self.timers.add(self.next_cleaner_ms, Timer::Cleaner);
+            // As in Kafka, the retention of compacted logs is the cleaner's: more often than that of others, and first.
+            for slot in 0..self.replicas.len() {
+                let replica = self.replicas.get(slot).and_then(Option::as_ref);
+                if replica
+                    .is_some_and(|replica| replica.settings.log.compact && !replica.log.is_being_cleaned())
+                {
+                    self.tidy(now_ms, slot, effects);
+                }
+            }
         }
         self.look_for_cleaning(now_ms, effects);
     }

@@ -67,7 +67,8 @@ impl Shard {
         self.timers.add(next_ms, Timer::Janitor);
     }
 
-    fn tidy(&mut self, now_ms: i64, slot: usize, effects: &mut Vec<Effect>) {
+    /// Retention of one replica, and its idle producers.
+    pub(super) fn tidy(&mut self, now_ms: i64, slot: usize, effects: &mut Vec<Effect>) {
         let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { return };
         if matches!(replica.state, State::Offline) || replica.log.log_end_offset() == 0 {
             return;
