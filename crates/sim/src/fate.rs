@@ -186,7 +186,9 @@ async fn go_down(world: &World) {
         }
         Down::PowerLossAtWork(at) => fall_at_work(world, at, SimFault::Crash).await,
         Down::DiskError(at) => fall_at_work(world, at, SimFault::Io).await,
-        Down::CleanStop => clean_stop(world).await,
+        Down::CleanStop => {
+            clean_stop(world).await;
+        }
     }
 }
 
@@ -245,15 +247,17 @@ pub fn remember_image(world: &World) {
     world.model.borrow_mut().image = Some(image.into_iter().filter(|line| !line.contains("churn")).collect());
 }
 
-async fn clean_stop(world: &World) {
-    let Some(node) = world.machine.borrow().node() else { return };
+/// False if the node fell before it was closed: a power loss that was armed long ago may strike here.
+async fn clean_stop(world: &World) -> bool {
+    let Some(node) = world.machine.borrow().node() else { return false };
     node.begin_shutdown(world.now_ms());
     let until_ms = world.now_ms() + STOP_MS;
     while !node.may_stop() && world.now_ms() < until_ms && world.machine.borrow().is_up() {
         world.sleep(5).await;
     }
     if !world.machine.borrow().is_up() {
-        return fallen(world);
+        fallen(world);
+        return false;
     }
     if !node.may_stop() {
         world.check(invariants::everything_ends_well("the controlled shutdown does not end"));
@@ -261,12 +265,17 @@ async fn clean_stop(world: &World) {
     world.machine.borrow_mut().listen(false);
     remember_image(world);
     node.close(world.now_ms());
+    if world.machine.borrow().has_fallen() {
+        fallen(world);
+        return false;
+    }
     world.machine.borrow_mut().kill();
     world.model.borrow_mut().closed();
     // Whatever a clean stop leaves unsynced, the power may take.
     if world.draw(|random| random.per_mille(300)) {
         power_loss(world);
     }
+    true
 }
 
 /// Everybody gets done; then a last stop, a look at every file, and a last start.
@@ -285,7 +294,11 @@ async fn finish(world: &World) {
     if !pass(world, 3_000).await {
         return;
     }
-    clean_stop(world).await;
+    while !clean_stop(world).await {
+        if world.violation().is_some() || !come_up(world).await {
+            return;
+        }
+    }
     let disk = world.machine.borrow().disk.clone();
     world.check(audit::files(&disk));
     if world.violation().is_none() && come_up(world).await {

@@ -35,3 +35,9 @@ fn a_coordinator_loads_behind_a_lost_tail() {
 fn a_name_left_by_a_kill_becomes_durable() {
     check(516);
 }
+
+/// An armed power loss struck in the last clean stop, and half a batch on the disk was taken for the work of that stop.
+#[test]
+fn seed_100_falls_in_the_last_stop() {
+    check(100);
+}
