@@ -249,10 +249,9 @@ impl Log {
 
     /// The first append brings the directory, the partition's metadata and the first segment into being.
     fn create_files(&mut self, base_offset: i64, now_ms: i64) -> Result<Arc<Segment>, Fault> {
-        if !self.disk.exists(&self.directory) {
-            self.disk.create_directory(&self.directory)?;
-            self.dirty.parent();
-        }
+        // It may be there, left over from a first append that a full disk refused.
+        self.disk.create_directory(&self.directory)?;
+        self.dirty.parent();
         if let Some(topic_id) = self.topic_id {
             self.write_partition_metadata(topic_id)?;
         }
@@ -268,8 +267,7 @@ impl Log {
     pub(crate) fn write_partition_metadata(&mut self, topic_id: wire::Uuid) -> Result<(), Fault> {
         let file = FileHandle::new(self.directory.join(names::PARTITION_METADATA));
         let text = crate::checkpoint::write_partition_metadata(topic_id);
-        self.disk.create(&file)?;
-        self.disk.set_length(&file, 0)?;
+        self.disk.create_empty(&file)?;
         self.disk.write_at(&file, 0, &mut [IoSlice::new(text.as_bytes())])?;
         self.disk.release(&file);
         match topic_id {
@@ -282,8 +280,7 @@ impl Log {
     fn begin_segment(&mut self, base_offset: i64, now_ms: i64) -> Result<Arc<Segment>, Fault> {
         let segment = Arc::new(Segment::new(&self.directory, base_offset));
         // A file of that name may be left over from a crash.
-        let made = self.disk.create(&segment.log).and_then(|()| self.disk.set_length(&segment.log, 0));
-        if let Err(fault) = made {
+        if let Err(fault) = self.disk.create_empty(&segment.log) {
             // On a full disk the active segment goes on: an empty one must not stay behind in its way.
             self.disk.remove(&segment.log).inspect_err(|fault| self.poison(fault))?;
             return Err(fault);

@@ -70,6 +70,11 @@ pub struct DirectoryEntry {
 pub trait Disk: Send + Sync + Debug {
     /// Creates the file if absent (its name is durable only after `sync_directory`).
     fn create(&self, file: &FileHandle) -> Result<(), Fault>;
+    /// Creates the file if absent, and leaves it empty.
+    fn create_empty(&self, file: &FileHandle) -> Result<(), Fault> {
+        self.create(file)?;
+        self.set_length(file, 0)
+    }
     /// Writes all slices one after the other at `position`, growing the file if needed.
     fn write_at(&self, file: &FileHandle, position: u64, slices: &mut [IoSlice<'_>]) -> Result<(), Fault>;
     /// Appends to `into` up to `length` bytes from `position`; fewer only at the end of the file. Answers how many.
@@ -132,8 +137,7 @@ pub trait Disk: Send + Sync + Debug {
         let mut temporary = path.as_os_str().to_os_string();
         temporary.push(".tmp");
         let file = FileHandle::new(temporary);
-        self.create(&file)?;
-        self.set_length(&file, 0)?;
+        self.create_empty(&file)?;
         self.write_at(&file, 0, &mut [IoSlice::new(contents)])?;
         self.sync(&file)?;
         self.rename(&file, path)?;
@@ -249,6 +253,12 @@ fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Resu
 impl Disk for RealDisk {
     fn create(&self, file: &FileHandle) -> Result<(), Fault> {
         self.descriptor_of(file, OFlags::CREATE, Operation::Open).map(drop)
+    }
+
+    fn create_empty(&self, file: &FileHandle) -> Result<(), Fault> {
+        let is_open = file.0.state.lock().descriptor.is_some();
+        self.descriptor_of(file, OFlags::CREATE | OFlags::TRUNC, Operation::Open)?;
+        if is_open { self.set_length(file, 0) } else { Ok(()) }
     }
 
     fn write_at(

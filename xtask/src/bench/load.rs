@@ -198,8 +198,8 @@ fn wait_led(connection: &mut Connection, topic: &str) -> Result<()> {
     Ok(())
 }
 
-/// From now to the first accepted produce on a topic that does not exist yet: connects as soon as somebody listens.
-pub fn first_produce(address: &str, since: Instant) -> Result<Duration> {
+/// Connects as soon as somebody listens and waits for the first ApiVersions answer: when that was.
+pub fn first_answer(address: &str, since: Instant) -> Result<(Connection, Duration)> {
     let limit = Duration::from_secs(60);
     let mut connection = loop {
         if let Ok(connection) = Connection::open(address) {
@@ -208,11 +208,19 @@ pub fn first_produce(address: &str, since: Instant) -> Result<Duration> {
         ensure!(since.elapsed() < limit, "nobody listens on {address} after a minute");
         std::thread::sleep(Duration::from_micros(200));
     };
+    connection.call(&speak::api_versions())?;
+    Ok((connection, since.elapsed()))
+}
+
+/// From the start to the first answer, and to the first accepted produce on a topic that does not exist yet.
+pub fn first_produce(address: &str, since: Instant) -> Result<(Duration, Duration)> {
+    let limit = Duration::from_secs(60);
+    let (mut connection, answered) = first_answer(address, since)?;
     wait_led(&mut connection, "first")?;
     // A refusal right after the creation is one that every client repeats; only the accepted one counts.
     let frame = speak::produce("first", 0, &speak::batch(1, 100));
     while let Err(refused) = speak::produced(connection.call(&frame)?) {
         ensure!(since.elapsed() < limit, "{refused} for a minute");
     }
-    Ok(since.elapsed())
+    Ok((answered, since.elapsed()))
 }

@@ -5,6 +5,7 @@
 mod load;
 mod measure;
 mod pressure;
+mod scale;
 mod speak;
 
 use crate::broker::{Broker, Kind};
@@ -68,6 +69,7 @@ pub fn command(arguments: &[String]) -> Result<bool> {
         topics_cell(&workspace, contender, &options, &mut rows)?;
         pressure::stalls(&workspace, contender, &options, &mut rows)?;
         pressure::skew(&workspace, contender, &options, &mut rows)?;
+        scale::cells(&workspace, contender, &options, &mut rows)?;
     }
     for partitions in [1_000, 10_000] {
         pressure::many(&workspace, partitions, &options, &mut rows)?;
@@ -121,15 +123,18 @@ fn start_cell(
     if !options.wants("start") {
         return Ok(());
     }
-    let (mut first, mut idle) = (Vec::new(), Vec::new());
+    let (mut answered, mut first, mut idle) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..options.runs {
         let mut broker = Broker::prepare(workspace, contender.kind, "bench-start", contender.overrides)?;
         let since = Instant::now();
         broker.launch(workspace)?;
-        first.push(load::first_produce(&broker.address(), since)?.as_secs_f64() * 1e3);
+        let (answer, produce) = load::first_produce(&broker.address(), since)?;
+        answered.push(answer.as_secs_f64() * 1e3);
+        first.push(produce.as_secs_f64() * 1e3);
         std::thread::sleep(Duration::from_secs(3));
         idle.push(usage(broker.id()).resident_mb);
     }
+    push(rows, "start", contender, "ms to first ApiVersions answer", answered);
     push(rows, "start", contender, "ms to first produce", first);
     push(rows, "start", contender, "MB resident idle", idle);
     Ok(())

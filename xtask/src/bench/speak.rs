@@ -10,6 +10,7 @@ const PRODUCE: (i16, i16) = (0, 7);
 const FETCH: (i16, i16) = (1, 11);
 const METADATA: (i16, i16) = (3, 4);
 const CREATE_TOPICS: (i16, i16) = (19, 2);
+const API_VERSIONS: (i16, i16) = (18, 0);
 
 /// A request under construction.
 #[derive(Default)]
@@ -52,6 +53,11 @@ impl Frame {
         self.0[..4].copy_from_slice(&length.to_be_bytes());
         self.0
     }
+}
+
+/// What a client asks first.
+pub fn api_versions() -> Vec<u8> {
+    Frame::new(API_VERSIONS).finish()
 }
 
 /// One record batch for one partition, acks=all.

@@ -10,7 +10,7 @@ use super::Node;
 use crate::checkpoints::{self, CheckpointRound};
 use crate::command::Command;
 use crate::effect::{DirtyLog, Effect};
-use crate::image_delta::Publication;
+use crate::image_delta::{ImageChange, Publication, TopicDelta};
 use crate::limits::CHECKPOINT_INTERVAL_MS;
 use crate::quorum::{Audience, QuorumCommand};
 use crate::rim::Job;
@@ -61,6 +61,17 @@ impl Audience for Node {
             for shard in &self.0.shards {
                 shard.post(Command::Image(Arc::clone(&change)));
             }
+            if partitions_of(&change) > PARTITIONS_AT_ONCE {
+                // Logs are opened on as many cores as there are shards.
+                for index in 1..self.0.shards.len() {
+                    let node = self.clone();
+                    self.send_job(Job(Box::new(move |now_ms| {
+                        if let Some(shard) = node.0.shards.get(index) {
+                            shard.run(now_ms, &node);
+                        }
+                    })));
+                }
+            }
             for shard in &self.0.shards {
                 shard.finish(now_ms, self);
             }
@@ -68,6 +79,19 @@ impl Audience for Node {
         self.0.image.store(Arc::clone(image));
         self.0.views.change(&[], &gone);
     }
+}
+
+/// A change of more partitions than this is carried out by all shards at the same time.
+const PARTITIONS_AT_ONCE: usize = 256;
+
+fn partitions_of(change: &ImageChange) -> usize {
+    let of = |delta: &TopicDelta| match delta {
+        TopicDelta::Set { topic, partitions, .. } => {
+            partitions.as_ref().map_or(topic.partitions.len(), Vec::len)
+        }
+        TopicDelta::Gone { views } => views.partitions.len(),
+    };
+    change.topics.iter().map(of).sum()
 }
 
 impl Node {

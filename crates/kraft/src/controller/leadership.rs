@@ -19,6 +19,13 @@ pub(super) struct BrokerChange {
     pub unclean_shutdown: Option<i32>,
 }
 
+/// What a topic's configurations say about elections.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    min_insync_replicas: usize,
+    unclean_election: bool,
+}
+
 impl Decider<'_> {
     /// Takes the leaving broker out of the ISRs of these partitions and elects leaders where that is needed.
     pub(super) fn update_leaders(
@@ -92,18 +99,29 @@ impl Decider<'_> {
 
     /// `min.insync.replicas` of a topic, but never more than it has replicas.
     fn effective_min_isr(&self, topic: &TopicImage) -> usize {
-        let configs = &self.image().configs;
-        let value = self.rules.topic_value("min.insync.replicas", configs.of_topic(&topic.name), configs);
-        let configured = value.and_then(|value| value.trim().parse().ok()).unwrap_or(1);
         let replicas = topic.partition(0).map_or(usize::MAX, |partition| partition.replicas.len());
-        replicas.min(configured)
+        replicas.min(self.terms(topic).min_insync_replicas)
     }
 
     pub(super) fn unclean_election_enabled(&self, topic: &TopicImage) -> bool {
+        self.terms(topic).unclean_election
+    }
+
+    fn terms(&self, topic: &TopicImage) -> Terms {
         let configs = &self.image().configs;
-        let value =
-            self.rules.topic_value("unclean.leader.election.enable", configs.of_topic(&topic.name), configs);
-        value.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+        let own = configs.of_topic(&topic.name);
+        let resolve = || {
+            let value = |key| self.rules.topic_value(key, own, configs);
+            let unclean = value("unclean.leader.election.enable");
+            let min_insync_replicas = value("min.insync.replicas");
+            Terms {
+                min_insync_replicas: min_insync_replicas
+                    .and_then(|value| value.trim().parse().ok())
+                    .unwrap_or(1),
+                unclean_election: unclean.is_some_and(|value| value.trim().eq_ignore_ascii_case("true")),
+            }
+        };
+        if own.is_empty() { *self.plain_terms.get_or_init(resolve) } else { resolve() }
     }
 
     /// The broker leads some partition.

@@ -191,6 +191,7 @@ impl Controller {
             records: Vec::new(),
             atomic: false,
             follow_up: None,
+            plain_terms: std::cell::OnceCell::new(),
         }
     }
 }
@@ -207,6 +208,8 @@ struct Decider<'a> {
     records: Vec<VersionedRecord>,
     atomic: bool,
     follow_up: Option<FollowUp>,
+    /// What topics without configurations of their own get; found out once for the hundred thousand partitions of a broker.
+    plain_terms: std::cell::OnceCell<leadership::Terms>,
 }
 
 impl<'a> Decider<'a> {
