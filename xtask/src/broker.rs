@@ -108,7 +108,8 @@ impl Broker {
         let listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}");
         settings.push(("listeners".into(), listeners));
         settings.push(("advertised.listeners".into(), format!("PLAINTEXT://127.0.0.1:{port}")));
-        settings.push(("controller.quorum.voters".into(), format!("1@127.0.0.1:{controller}")));
+        let node = overrides.iter().find(|(key, _)| *key == "node.id").map_or("1", |(_, id)| id);
+        settings.push(("controller.quorum.voters".into(), format!("{node}@127.0.0.1:{controller}")));
         settings.push(("log.dirs".into(), directory.join("data").display().to_string()));
         for (key, value) in overrides {
             settings.retain(|(known, _)| known != key);

@@ -10,6 +10,7 @@ mod crash;
 mod disk;
 mod golden;
 mod real_input;
+mod suites;
 
 use crate::broker::Kind;
 use crate::process::{Finished, run};
@@ -31,6 +32,10 @@ pub struct Bench {
     pub kind: Kind,
     /// `--full`: the long run of the stages that have one.
     pub full: bool,
+    /// `--only=NAME`: one suite of the stage that has several.
+    pub part: Option<String>,
+    /// `--write-table`: the page about the suites is written, not only checked.
+    pub write_table: bool,
 }
 
 impl Bench {
@@ -81,6 +86,11 @@ const STAGES: &[Stage] = &[
         about: "kill -9 and power cuts under load; `--full` for the long run",
         run: crash::run,
     },
+    Stage {
+        name: "suites",
+        about: "regression suites of other people's clients; `--only=SUITE`, `--full`, `--write-table`",
+        run: suites::run,
+    },
     Stage { name: "real-input", about: "a million real lines, kills on both sides", run: real_input::run },
 ];
 
@@ -94,6 +104,8 @@ pub fn command(arguments: &[String]) -> Result<bool> {
     }
     let against_kafka = arguments.iter().any(|argument| argument == "--against=kafka");
     let full = arguments.iter().any(|argument| argument == "--full");
+    let write_table = arguments.iter().any(|argument| argument == "--write-table");
+    let part = arguments.iter().find_map(|argument| argument.strip_prefix("--only=")).map(str::to_owned);
     let names: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
     for name in &names {
         if !STAGES.iter().any(|stage| stage.name == **name) {
@@ -103,7 +115,7 @@ pub fn command(arguments: &[String]) -> Result<bool> {
     let workspace = Workspace::load()?;
     let logs = workspace.scratch("test-logs")?;
     let kind = if against_kafka { Kind::Kafka } else { Kind::Ottla };
-    let bench = Bench { workspace, logs, kind, full };
+    let bench = Bench { workspace, logs, kind, full, part, write_table };
     let mut total = Tally::default();
     let started = Instant::now();
     for stage in STAGES {

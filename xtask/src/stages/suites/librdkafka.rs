@@ -1,0 +1,186 @@
+//! librdkafka's own regression suite, compiled from the source inside an npm package.
+//!
+//! Owns the build and which of the suite's tests talk to a broker (by the table in its `test.c`); tests with mock brokers
+//! are left out, for they say nothing about ours.
+
+use super::{BROKER, Case, Outcome};
+use crate::oracle::Oracle;
+use crate::process::Finished;
+use crate::provision;
+use crate::stages::Bench;
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The npm package; it carries librdkafka 2.15.1.
+const PACKAGE: &str = "@confluentinc/kafka-javascript@1.10.1";
+
+/// What compiles it: the program or pkg-config module that shows a Debian package is there, and the package.
+const NEEDS: &[(&str, &str)] = &[
+    ("command -v make", "make"),
+    ("command -v g++", "g++"),
+    ("command -v pkg-config", "pkg-config"),
+    ("pkg-config --exists libzstd", "libzstd-dev"),
+    ("pkg-config --exists zlib", "zlib1g-dev"),
+    ("pkg-config --exists libssl", "libssl-dev"),
+    ("test -e /usr/include/rapidjson/document.h", "rapidjson-dev"),
+];
+
+/// Tests that the suite leaves out of its quick mode, although they take seconds.
+const NOT_QUICK: &[&str] = &["0082"];
+
+/// Every module whose flags say that it wants no broker, or that it is known not to work.
+const LEFT_OUT: &[&str] = &["TEST_F_LOCAL", "TEST_F_MANUAL", "TEST_F_KNOWN_ISSUE"];
+
+/// Builds the suite; one case per number in its table.
+pub fn install(bench: &Bench) -> Result<Vec<Case>> {
+    let home = build(bench)?;
+    let tests = home.join("tests");
+    let tools = tools(bench, &home)?;
+    let text = std::fs::read_to_string(tests.join("test.c")).context("librdkafka's test.c")?;
+    Ok(table(&text).into_iter().map(|name| case(&name, &home, &tests, &tools)).collect())
+}
+
+/// A case writes its own configuration file: where the broker is, and names that no other test has.
+fn case(name: &str, home: &Path, tests: &Path, tools: &Path) -> Case {
+    let number = &name[..4];
+    let quick = if NOT_QUICK.contains(&number) { "" } else { "-Q" };
+    let file = |kind: &str| format!("ottla-{number}.{kind}");
+    let script = format!(
+        "rm -f {report}; printf 'bootstrap.servers=%s\\ntest.topic.prefix=rdk{number}\\n' \"$BROKERS\" >{conf} && \
+         ./test-runner {quick} -p1 -L; code=$?; echo; cat {report}; exit $code",
+        report = file("json"),
+        conf = file("conf"),
+    );
+    let library = format!("{0}/src:{0}/src-cpp", home.display());
+    let environment = [
+        ("TESTS", number),
+        ("BROKERS", BROKER),
+        ("KAFKA_PATH", &tools.display().to_string()),
+        ("RDKAFKA_TEST_CONF", &file("conf")),
+        ("TEST_REPORT", &file("json")),
+        ("TEST_KAFKA_VERSION", "4.3.0"),
+        ("LD_LIBRARY_PATH", &library),
+    ];
+    Case {
+        name: name.to_owned(),
+        program: "sh".into(),
+        arguments: vec!["-c".into(), script],
+        environment: environment
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect(),
+        directory: tests.to_owned(),
+        verdict,
+    }
+}
+
+/// The report is the last line: every test of this number passed, or what did not.
+fn verdict(finished: &Finished) -> Outcome {
+    let report = finished.output.lines().next_back().unwrap_or_default();
+    let Ok(report) = serde_json::from_str::<Value>(report) else {
+        return Outcome::Failed(format!("{}: {}", finished.how, last_words(finished)));
+    };
+    let tests = report["tests"].as_object().into_iter().flatten();
+    let states: Vec<&str> = tests
+        .filter(|(name, _)| name.as_str() != "<MAIN>")
+        .filter_map(|(_, test)| test["state"].as_str())
+        .filter(|state| *state != "SKIPPED" && *state != "DNS")
+        .collect();
+    match states.iter().find(|state| **state != "PASSED") {
+        Some(state) => Outcome::Failed(format!("{state}: {}", last_words(finished))),
+        None if states.is_empty() => Outcome::Skipped,
+        None if finished.success => Outcome::Passed,
+        None => Outcome::Failed(finished.how.clone()),
+    }
+}
+
+/// The first line that tells of a failure.
+fn last_words(finished: &Finished) -> String {
+    let telling = |line: &&str| line.contains("failed") || line.contains("FAIL") || line.contains("assert");
+    let words = finished.output.lines().find(telling).unwrap_or("no word about it");
+    words.chars().take(300).collect()
+}
+
+/// The first name under each number of the table in `test.c` that talks to a broker.
+fn table(text: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let start = text.find("struct test tests[]").unwrap_or(text.len());
+    let end = text[start..].find("{NULL}").map_or(text.len(), |length| start + length);
+    for entry in text[start..end].split("_TEST(").skip(1) {
+        let entry = entry.split_once("),\n").map_or(entry, |(entry, _)| entry);
+        let name = entry.split([',', ')']).next().unwrap_or_default().trim();
+        let numbered = name.len() > 5 && name.bytes().take(4).all(|byte| byte.is_ascii_digit());
+        let mocked = name.ends_with("_mock") || name.ends_with("_local");
+        let wanted = numbered && name < "8" && !mocked && !LEFT_OUT.iter().any(|flag| entry.contains(flag));
+        if wanted && !names.iter().any(|known| known[..4] == name[..4]) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+/// Fetches, configures and compiles; cheap when it is there.
+fn build(bench: &Bench) -> Result<PathBuf> {
+    let home = bench.workspace.scratch("test-tools/suites")?.join("librdkafka");
+    let marker = home.join("built");
+    if std::fs::read_to_string(&marker).is_ok_and(|known| known == PACKAGE) {
+        return Ok(home);
+    }
+    let missing: Vec<&str> =
+        NEEDS.iter().filter(|(probe, _)| !holds(probe)).map(|(_, package)| *package).collect();
+    if !missing.is_empty() {
+        provision::debian_packages(&bench.workspace, &missing)?;
+    }
+    provision::debian(&bench.workspace, "npm", "npm")?;
+    let _ = std::fs::remove_dir_all(&home);
+    std::fs::create_dir_all(&home)?;
+    let script = format!(
+        "npm pack {PACKAGE} && tar xzf confluentinc-*.tgz && mv package/deps/librdkafka/* . && chmod -R u+x . && \
+         bash ./configure --disable-optimization --disable-curl --disable-gssapi && \
+         make -j2 libs && make -C tests -j2 build"
+    );
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).current_dir(&home);
+    let finished = bench.run("suites-librdkafka-build", &mut command, 25)?;
+    ensure!(finished.success, "librdkafka does not compile: {}", finished.tail(5));
+    std::fs::write(&marker, PACKAGE)?;
+    Ok(home)
+}
+
+fn holds(probe: &str) -> bool {
+    let mut command = Command::new("sh");
+    command.args(["-c", probe]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Six tests call Kafka's own tools: `$KAFKA_PATH/bin/kafka-topics.sh` and `kafka-acls.sh`.
+fn tools(bench: &Bench, home: &Path) -> Result<PathBuf> {
+    let jars = Oracle::install(&bench.workspace)?.tool_jars;
+    let folder = home.join("kafka");
+    std::fs::create_dir_all(folder.join("bin"))?;
+    for (name, class) in [("topics", "TopicCommand"), ("acls", "AclCommand")] {
+        let path = folder.join(format!("bin/kafka-{name}.sh"));
+        let options = "-Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1";
+        let class = format!("org.apache.kafka.tools.{class}");
+        let text = format!("#!/bin/sh\nexec java {options} -cp '{}/*' {class} \"$@\"\n", jars.display());
+        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_names_each_number_that_wants_a_broker_once() {
+        let text = "_TEST(0009_before, 0),\nstruct test tests[] = {\n_TEST(0000_unit,\n  TEST_F_LOCAL,\n  _THRES(.ucpu = 1)),\n\
+                    _TEST(0001_one, 0),\n_TEST(0001_two, 0),\n_TEST(0003_mock, 0),\n_TEST(0002_mock, TEST_F_LOCAL),\n_TEST(0002_real, 0, TEST_BRKVER(0, 9, 0, 0)),\n\
+                    _TEST(8000_idle, TEST_F_MANUAL),\n{NULL}};";
+        assert_eq!(table(text), ["0001_one", "0002_real"]);
+    }
+}
