@@ -8,7 +8,7 @@ use log::directory::{Checkpoint, Offsets};
 use log::{Closed, Fault};
 use parking_lot::Mutex;
 
-use crate::directories::Directories;
+use crate::directories::{Directories, Directory};
 use crate::replica::Replica;
 
 /// One round: every shard adds its partitions, the last one sends the round to be written.
@@ -16,6 +16,8 @@ pub(crate) struct CheckpointRound {
     shards_left: AtomicUsize,
     /// By directory. A reply slot for many: locked once by each shard.
     gathered: Mutex<BTreeMap<usize, DirectoryOffsets>>,
+    /// `Directory::lowerings` of each directory when the round began.
+    lowerings: Vec<u64>,
 }
 
 /// What the files of a directory will hold.
@@ -55,8 +57,9 @@ impl DirectoryOffsets {
 
 impl CheckpointRound {
     /// A round that waits for so many shards.
-    pub fn new(shards: usize) -> CheckpointRound {
-        CheckpointRound { shards_left: AtomicUsize::new(shards), gathered: Mutex::default() }
+    pub fn new(shards: usize, directories: &Directories) -> CheckpointRound {
+        let lowerings = directories.iter().map(Directory::lowerings).collect();
+        CheckpointRound { shards_left: AtomicUsize::new(shards), gathered: Mutex::default(), lowerings }
     }
 
     /// A shard's replicas. True for the last shard.
@@ -87,6 +90,11 @@ impl CheckpointRound {
             .into_iter()
             .filter_map(|(index, offsets)| {
                 let directory = directories.get(index)?;
+                if self.lowerings.get(index).is_some_and(|noted| *noted != directory.lowerings()) {
+                    // Some of these offsets may be too high by now; the next round knows better.
+                    directory.note_change();
+                    return None;
+                }
                 write(directory, &offsets).err().map(|fault| (index, fault))
             })
             .collect()
@@ -94,13 +102,11 @@ impl CheckpointRound {
 }
 
 /// Writes the files of one directory.
-pub(crate) fn write(
-    directory: &crate::directories::Directory,
-    offsets: &DirectoryOffsets,
-) -> Result<(), Fault> {
+pub(crate) fn write(directory: &Directory, offsets: &DirectoryOffsets) -> Result<(), Fault> {
     if directory.is_failed() {
         return Ok(());
     }
+    let _writing = directory.writing_checkpoints.lock();
     directory.log.write_checkpoint(Checkpoint::RecoveryPoint, &offsets.recovery_points)?;
     directory.log.write_checkpoint(Checkpoint::LogStart, &offsets.log_starts)?;
     directory.log.write_checkpoint(Checkpoint::Replication, &offsets.high_watermarks)?;

@@ -41,6 +41,9 @@ pub(crate) struct Directory {
     cleaned: AtomicBool,
     /// Partitions found at the start, until the image claims them. Cold: locked at start-up and for new topics only.
     found: Mutex<BTreeMap<String, BTreeMap<i32, OpenMode>>>,
+    /// Held while checkpoint files are written. Cold: every few seconds, and at the start.
+    pub writing_checkpoints: Mutex<()>,
+    lowerings: AtomicU64,
     /// Serial number of renamed directories.
     deletions: AtomicU64,
 }
@@ -136,6 +139,8 @@ impl Directory {
             changed: AtomicBool::new(false),
             cleaned: AtomicBool::new(!cleaned.is_empty()),
             found,
+            writing_checkpoints: Mutex::new(()),
+            lowerings: AtomicU64::new(0),
             deletions: AtomicU64::new(0),
         };
         Ok(directory)
@@ -176,6 +181,21 @@ impl Directory {
         self.full.store(room < wanted.unsigned_abs(), Ordering::Release);
         let unchecked = (room / 10).min(DISK_UNCHECKED_BYTES).min(reserve / 4);
         self.unchecked_bytes.store(i64::try_from(unchecked).unwrap_or(i64::MAX), Ordering::Release);
+    }
+
+    /// A log ends below what its recovery-point checkpoint says (the disk lost it, or it was truncated). The file must say so before
+    /// anything is appended: the next crash would take what it tears for damage below the durable point.
+    pub fn lower_recovery_point(&self, topic: &str, partition: i32, offset: i64) -> Result<(), Fault> {
+        let _writing = self.writing_checkpoints.lock();
+        self.lowerings.fetch_add(1, Ordering::AcqRel);
+        let (mut offsets, _) = self.log.read_checkpoint(Checkpoint::RecoveryPoint)?;
+        offsets.insert((topic.to_owned(), partition), offset);
+        self.log.write_checkpoint(Checkpoint::RecoveryPoint, &offsets)
+    }
+
+    /// How often a recovery point was lowered: offsets gathered before the last time are too high.
+    pub fn lowerings(&self) -> u64 {
+        self.lowerings.load(Ordering::Acquire)
     }
 
     /// A replica left.

@@ -189,7 +189,7 @@ impl Node {
         if changed == 0 {
             return;
         }
-        let round = Arc::new(CheckpointRound::new(self.0.shards.len()));
+        let round = Arc::new(CheckpointRound::new(self.0.shards.len(), &self.0.directories));
         for shard in &self.0.shards {
             shard.submit(now_ms, Command::Checkpoint(Arc::clone(&round)), self);
         }

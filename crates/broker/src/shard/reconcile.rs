@@ -151,6 +151,10 @@ impl Shard {
             Some(opened) => opened.map_err(|fault| (directory, fault))?,
         };
         upkeep::report_recovery(&log);
+        if log.recovery_report().is_some_and(|report| report.ends_before.is_some()) {
+            let lowered = place.lower_recovery_point(&views.name, index, log.recovery_point());
+            lowered.map_err(|fault| (directory, fault))?;
+        }
         let replica = Replica::new(views.name.clone(), Arc::clone(cell), directory, log, settings);
         self.put(cell, replica);
         Ok(Opened::Awake)

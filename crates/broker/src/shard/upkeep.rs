@@ -28,6 +28,9 @@ pub(super) fn report_recovery(log: &Log) {
     if report.cut_bytes > 0 {
         tracing::warn!(%directory, bytes = report.cut_bytes, "cut what a crash left half written at the end of the log");
     }
+    if let Some(durable) = report.ends_before {
+        tracing::error!(%directory, durable, ends = log.log_end_offset(), "the log ends before its durable point: the disk lost acknowledged records");
+    }
     for corruption in &report.corrupt {
         tracing::error!(
             %directory,

@@ -125,3 +125,28 @@ fn the_same_steps_bring_the_same_disk() {
     };
     assert_eq!(run(), run());
 }
+
+/// A disk that lost the end of a log leaves a recovery point beyond it. Were it left standing, the next crash's torn tail would pass
+/// for damage below the durable point: kept, never served, and the offsets after it skipped.
+#[test]
+fn a_log_that_ends_before_its_recovery_point_lowers_it_before_it_appends() {
+    let mut node = Harness::start();
+    node.create("t", 1);
+    for value in ["a", "b", "c", "d", "e"] {
+        assert_eq!(produce(&mut node, "t", 0, -1, batch(&[value])).error_code, 0);
+    }
+    node.advance(6_000);
+    let segment = log::FileHandle::new(format!("{DIRECTORY}/t-0/00000000000000000000.log"));
+    let length = log::Disk::length(&node.disk, &segment).unwrap();
+    let cut_to = |disk: &SimDisk, bytes| {
+        log::Disk::set_length(disk, &segment, bytes).unwrap();
+        log::Disk::sync(disk, &segment).unwrap();
+    };
+    cut_to(&node.disk, length / 5 * 3);
+    let mut node = node.crash(Survival::Nothing);
+    assert_eq!(produce(&mut node, "t", 0, 1, batch(&["torn"])).base_offset, 3);
+    cut_to(&node.disk, length / 5 * 4 - 3);
+    let mut node = node.crash(Survival::Nothing);
+    assert_eq!(values(&mut node, "t", 0, 0), ["a", "b", "c"]);
+    assert_eq!(produce(&mut node, "t", 0, -1, batch(&["next"])).base_offset, 3);
+}
