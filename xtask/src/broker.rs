@@ -258,7 +258,7 @@ impl Drop for Broker {
 }
 
 /// The release build, or what the environment names instead.
-fn binary(workspace: &Workspace) -> PathBuf {
+pub fn binary(workspace: &Workspace) -> PathBuf {
     std::env::var_os("OTTLA_BINARY").map_or_else(|| workspace.target.join("release/ottla"), PathBuf::from)
 }
 

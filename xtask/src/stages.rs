@@ -11,6 +11,7 @@ mod disk;
 mod golden;
 mod real_input;
 mod suites;
+mod takeover;
 
 use crate::broker::Kind;
 use crate::process::{Finished, run};
@@ -79,6 +80,11 @@ const STAGES: &[Stage] = &[
         name: "compaction",
         about: "both brokers' cleaners leave the same batches of one directory",
         run: compaction::run,
+    },
+    Stage {
+        name: "takeover",
+        about: "Kafka's directory with ACLs, SCRAM, quotas: to us and back",
+        run: takeover::run,
     },
     Stage { name: "bad-input", about: "malformed frames, half frames, bombs, refusals", run: bad_input::run },
     Stage {

@@ -1,0 +1,103 @@
+//! Moving in and out again: a directory that Apache Kafka wrote, with ACLs, SCRAM credentials, quotas, committed offsets and
+//! transactions; Ottla serves it and keeps what it does not use; Kafka starts on it again and still has all of it.
+//!
+//! `tests/takeover/Keeper.java` fills and takes inventory. Owns the order of starts and stops.
+
+use super::Bench;
+use crate::broker::{Broker, Kind, binary};
+use crate::oracle::Oracle;
+use crate::process::Finished;
+use crate::provision;
+use crate::tally::Tally;
+use anyhow::{Result, ensure};
+use std::path::Path;
+use std::process::Command;
+
+/// ACLs need an authorizer, and whoever comes without a name may do all.
+const SETTINGS: &[(&str, &str)] = &[
+    ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"),
+    ("super.users", "User:ANONYMOUS"),
+];
+
+/// What `ottla storage check` has to say of such a directory.
+const EXPECTED: &[&str] =
+    &["ACLs are kept", "SCRAM credentials are kept", "client quotas are kept", "The node can start"];
+
+/// The stage.
+pub fn run(bench: &Bench) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let directory = bench.workspace.scratch("brokers")?.join("takeover");
+    let _ = std::fs::remove_dir_all(&directory);
+    let on = |kind: Kind| Broker::start_on(&bench.workspace, kind, directory.clone(), SETTINGS);
+
+    let mut broker = on(Kind::Kafka)?;
+    keep(bench, &broker, &["fill"])?;
+    let data = keep(bench, &broker, &["data"])?;
+    let security = keep(bench, &broker, &["security"])?;
+    tally.check(&format!("Kafka keeps {} lines of security", security.len()), security.len() == 7);
+    broker.stop()?;
+
+    if bench.kind == Kind::Ottla {
+        let said = check(bench, &directory)?;
+        for wanted in EXPECTED {
+            tally.check(
+                &format!("storage check does not say `{wanted}`: {}", said.output),
+                said.output.contains(wanted),
+            );
+        }
+        tally.check(&format!("storage check: {}", said.how), said.success);
+    }
+
+    let mut broker = on(bench.kind)?;
+    same(&mut tally, "served after Kafka stopped", &data, &keep(bench, &broker, &["data"])?);
+    keep(bench, &broker, &["more", "second"])?;
+    let data = keep(bench, &broker, &["data"])?;
+    tally.check(
+        "it stops cleanly",
+        broker.stop()?.is_some_and(|status| status.success() || status.code() == Some(143)),
+    );
+
+    let mut broker = on(Kind::Kafka)?;
+    same(&mut tally, "served by Kafka again", &data, &keep(bench, &broker, &["data"])?);
+    same(&mut tally, "kept for Kafka", &security, &keep(bench, &broker, &["security"])?);
+    broker.stop()?;
+    Ok(tally)
+}
+
+/// One check per line.
+fn same(tally: &mut Tally, what: &str, wanted: &[String], found: &[String]) {
+    for line in wanted {
+        tally.check(&format!("{what}: {line}: not so; found {found:?}"), found.contains(line));
+    }
+    tally.check(
+        &format!("{what}: {} lines, {} wanted", found.len(), wanted.len()),
+        found.len() == wanted.len(),
+    );
+}
+
+fn keep(bench: &Bench, broker: &Broker, arguments: &[&str]) -> Result<Vec<String>> {
+    let oracle = Oracle::install(&bench.workspace)?;
+    let sources = bench.workspace.root.join("tests/takeover");
+    let classes = provision::javac(&bench.workspace, &sources, &oracle.broker_jars)?;
+    let mut command = oracle.java("256m", &[&classes]);
+    command.arg("Keeper").arg(broker.address()).args(arguments);
+    let name = format!("takeover-{}", arguments.join("-"));
+    let finished = bench.run(&name, &mut command, 4)?;
+    let mut lines: Vec<String> = finished.output.lines().map(str::to_owned).collect();
+    let last = lines.pop();
+    ensure!(
+        last.is_some_and(|line| line.starts_with("done - ")),
+        "{name}: {}: {}\nbroker: {}",
+        finished.how,
+        finished.tail(6),
+        broker.log().display()
+    );
+    Ok(lines)
+}
+
+/// `ottla storage check` on the properties that the brokers get.
+fn check(bench: &Bench, directory: &Path) -> Result<Finished> {
+    let mut command = Command::new(binary(&bench.workspace));
+    command.args(["storage", "check", "-c"]).arg(directory.join("server.properties"));
+    bench.run("takeover-check", &mut command, 1)
+}
