@@ -73,11 +73,12 @@ const SUITES: &[Suite] = &[
     },
 ];
 
-/// Settings beyond [`Broker`]'s own that all suites want: short cleaner and heartbeat intervals. Retention is checked as rarely as
-/// by default: some tests write records of long ago.
+/// Settings beyond [`Broker`]'s own that all suites want: short cleaner and heartbeat intervals, and nothing deleted for its
+/// age, since some tests write records of long ago.
 const PROPERTIES: &[(&str, &str)] = &[
     ("default.replication.factor", "1"),
     ("transaction.max.timeout.ms", "900000"),
+    ("log.retention.ms", "-1"),
     ("log.cleaner.backoff.ms", "1000"),
     ("group.consumer.min.heartbeat.interval.ms", "100"),
     ("group.consumer.heartbeat.interval.ms", "200"),
