@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use coordinator::group::{GroupAnswer, GroupCommand};
 use log::{Appended, CleanStep, FlushOutcome};
+use smallvec::SmallVec;
 use wire::ErrorCode;
 use wire::record_batch::ValidBatches;
 
@@ -43,23 +44,30 @@ pub(crate) enum Command {
 
 /// One produce's batches for one shard.
 pub(crate) struct Append {
-    pub entries: Vec<AppendEntry>,
+    pub entries: SmallVec<[AppendEntry; 1]>,
     /// True for acks=all.
     pub all: bool,
     /// When a parked ack gives up; of no use otherwise.
     pub deadline_ms: i64,
-    /// In the order of `entries`.
     pub reply: Reply<AppendResults>,
+}
+
+/// Where a partition stands in its request, and its result in the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub topic: u32,
+    pub partition: u32,
 }
 
 /// One partition's batches.
 pub(crate) struct AppendEntry {
     pub cell: Arc<PartitionCell>,
     pub batches: ValidBatches,
+    pub place: Place,
 }
 
 /// In the order of the entries asked for.
-pub(crate) type AppendResults = Vec<AppendResult>;
+pub(crate) type AppendResults = SmallVec<[(Place, AppendResult); 1]>;
 
 /// What became of one partition's batches, as ProduceResponse tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

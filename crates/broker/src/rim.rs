@@ -1,17 +1,17 @@
 //! What passes between a node and its rim (the server's threads, or the simulator's loop): the answer of a request,
 //! the bells a node may ring, the blocking jobs it hands out. Never a socket, a thread or a clock.
 
-use bytes::Bytes;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use wire::codec::Rope;
 
 /// What the rim does with a handled request.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Write these chunks, in order, in one vectored write; the length prefix and the header are in them.
-    Answer(Vec<Bytes>),
+    /// Write all of it, in one vectored write; the length prefix and the header are in it.
+    Answer(Rope),
     /// Write nothing (produce with acks=0).
     NoAnswer,
     /// Close the connection without an answer, as Kafka does for what it cannot read.

@@ -360,7 +360,6 @@ impl Log {
             self.active.first_timestamp = placed.iter().map(|batch| batch.header.max_timestamp).max();
         }
         self.active.unsealed = true;
-        self.view = None;
         let interval = self.config.index_interval_bytes;
         for batch in placed {
             let header = &batch.header;

@@ -165,9 +165,20 @@ impl<E: Entry> SparseIndex<E> {
                 Some(_) | None => high = middle,
             }
         }
-        let block = self.read_range(disk, low, high - low)?;
-        let before = block.partition_point(|entry| entry.key() <= key);
-        Ok(if before > 0 { block.get(before - 1).copied() } else { found })
+        // Searched as it lies: to decode a whole block costs more than to read it.
+        let block = self.bytes_of(disk, low, high - low)?;
+        let (mut low, mut high) = (0, block.len() / E::BYTES);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match block.get(middle * E::BYTES..).and_then(E::read) {
+                Some(entry) if entry.key() <= key => {
+                    found = Some(entry);
+                    low = middle + 1;
+                }
+                Some(_) | None => high = middle,
+            }
+        }
+        Ok(found)
     }
 
     /// Drops entries from the first that `keep` refuses (keys and positions only grow).
@@ -207,12 +218,16 @@ impl<E: Entry> SparseIndex<E> {
     }
 
     fn read_range(&self, disk: &dyn Disk, at: usize, count: usize) -> Result<Vec<E>, Fault> {
-        if count == 0 {
-            return Ok(Vec::new());
-        }
-        let mut bytes = Vec::new();
-        disk.read_at(&self.file, (at * E::BYTES) as u64, count * E::BYTES, &mut bytes)?;
+        let bytes = self.bytes_of(disk, at, count)?;
         Ok(bytes.chunks_exact(E::BYTES).filter_map(E::read).collect())
+    }
+
+    fn bytes_of(&self, disk: &dyn Disk, at: usize, count: usize) -> Result<Vec<u8>, Fault> {
+        let mut bytes = Vec::new();
+        if count > 0 {
+            disk.read_at(&self.file, (at * E::BYTES) as u64, count * E::BYTES, &mut bytes)?;
+        }
+        Ok(bytes)
     }
 }
 

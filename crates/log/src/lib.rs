@@ -2,6 +2,7 @@
 
 pub mod append;
 mod appending;
+mod buffers;
 mod checkpoint;
 pub mod cleaning;
 pub mod config;

@@ -46,8 +46,6 @@ pub struct Log {
     /// Offsets of the snapshot files in the directory.
     pub(crate) snapshots: BTreeSet<i64>,
     pub(crate) dirty: Dirty,
-    /// The last published view, while it is still true.
-    pub(crate) view: Option<Arc<LogView>>,
     pub(crate) poisoned: Option<Box<Fault>>,
     pub(crate) report: Option<Box<RecoveryReport>>,
     pub(crate) removals: Vec<Removal>,
@@ -160,13 +158,10 @@ impl Log {
         self.poisoned.as_deref()
     }
 
-    /// The current state for readers; call once per turn and publish. One small allocation when something changed, none if not.
-    pub fn view(&mut self) -> Arc<LogView> {
-        if let Some(view) = &self.view {
-            return view.clone();
-        }
+    /// The current state for readers; call once per turn and publish. A few numbers and two references: no allocation.
+    pub fn view(&self) -> LogView {
         let active_bytes = self.segments.segments.last().map_or(0, |active| active.size());
-        let view = Arc::new(LogView {
+        LogView {
             log_start_offset: self.log_start_offset,
             high_watermark: self.high_watermark,
             last_stable_offset: self.last_stable_offset(),
@@ -176,9 +171,7 @@ impl Log {
             active_bytes,
             total_bytes: self.sealed_bytes + u64::from(active_bytes),
             epochs: self.epochs.clone(),
-        });
-        self.view = Some(view.clone());
-        view
+        }
     }
 
     /// Moves the high watermark (clamped to the log); answers whether it moved. Never goes back.
@@ -191,7 +184,6 @@ impl Log {
         if let Some(producers) = &mut self.producers {
             producers.replicated_to(offset);
         }
-        self.view = None;
         true
     }
 
@@ -216,7 +208,6 @@ impl Log {
 
     /// The file follows with the next flush: until then the epochs can be read back from the log itself.
     pub(crate) fn epochs_changed(&mut self) {
-        self.view = None;
         if self.has_files() {
             self.dirty.epochs();
         }
@@ -289,7 +280,6 @@ impl Log {
             && proven > self.recovery_point
         {
             self.recovery_point = proven.min(self.log_end_offset);
-            self.view = None;
         }
         Ok(())
     }
@@ -362,8 +352,7 @@ impl Log {
     pub(crate) fn set_segments(&mut self, segments: Vec<Arc<Segment>>) {
         let sealed = segments.split_last().map_or(&[][..], |(_, sealed)| sealed);
         self.sealed_bytes = sealed.iter().map(|segment| u64::from(segment.size())).sum();
-        self.segments = Arc::new(SegmentList { disk: self.disk.clone(), segments });
-        self.view = None;
+        self.segments = Arc::new(SegmentList::new(self.disk.clone(), segments));
     }
 
     /// Seals a segment; its indexes become durable with the next flush, so that below the recovery point they can be trusted.

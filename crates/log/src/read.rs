@@ -2,13 +2,14 @@
 //! must be a batch that fits, or the chain is walked from the segment's beginning. Base offsets are not under the CRC: each must
 //! fit between its neighbours. Corrupt bytes are reported, never handed out, and damage elsewhere hides nothing.
 
+use crate::buffers;
 use crate::disk::Disk;
 use crate::fault::{Fault, Operation};
 use crate::index::OffsetEntry;
 use crate::scan::{Scanner, Step};
 use crate::segment::Segment;
-use crate::view::{Fetched, ReadRefused};
-use bytes::Bytes;
+use crate::view::{Fetched, ReadRefused, Trails};
+use bytes::{Buf, Bytes};
 use wire::record_batch::{BatchHeader, HEADER_BYTES, batch_crc};
 
 /// Bytes read beyond what was asked, so that an index hint up to an interval early needs no second read.
@@ -18,6 +19,7 @@ const SLACK_BYTES: u32 = 8 << 10;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Readable<'a> {
     pub disk: &'a dyn Disk,
+    pub trails: Option<&'a Trails>,
     pub segment: &'a Segment,
     /// Bytes that belong to the view.
     pub bytes: u32,
@@ -72,10 +74,17 @@ struct Cursor {
 impl Readable<'_> {
     /// Whole batches from the one holding `from` (or the next there is); `None` if this segment has none.
     pub fn read(&self, wanted: Wanted) -> Result<Option<Fetched>, ReadRefused> {
+        if let Some(trail) = self.trail(wanted.from) {
+            match self.read_at(trail, wanted, 0) {
+                Ok(Some(fetched)) => return Ok(Some(fetched)),
+                Err(stop @ Stop::Disk(_)) => return Err(self.refused(stop)),
+                Ok(None) | Err(Stop::Bad { .. }) => {}
+            }
+        }
         let hint = self.hint(wanted.from).map_err(|fault| self.refused(Stop::Disk(fault)))?;
         let first = match hint {
-            Some(hint) => self.read_at(hint, wanted),
-            None => self.read_at(self.beginning(), wanted),
+            Some(hint) => self.read_at(hint, wanted, SLACK_BYTES),
+            None => self.read_at(self.beginning(), wanted, SLACK_BYTES),
         };
         match first {
             Ok(Some(fetched)) => return Ok(Some(fetched)),
@@ -84,7 +93,7 @@ impl Readable<'_> {
             Ok(None) | Err(Stop::Bad { .. }) => {}
         }
         // The hint may be to blame; the chain from the beginning is not.
-        match self.read_at(self.beginning(), wanted) {
+        match self.read_at(self.beginning(), wanted, SLACK_BYTES) {
             Ok(again) => Ok(again),
             Err(stop @ Stop::Disk(_)) => Err(self.refused(stop)),
             Err(bad @ Stop::Bad { .. }) => self.read_past_damage(wanted, bad),
@@ -155,8 +164,14 @@ impl Readable<'_> {
         }))
     }
 
-    fn read_at(&self, mut cursor: Cursor, wanted: Wanted) -> Result<Option<Fetched>, Stop> {
-        let mut ask = wanted.max_bytes.saturating_add(SLACK_BYTES);
+    /// Where a reader stopped that goes on now.
+    fn trail(&self, from: i64) -> Option<Cursor> {
+        let position = self.trails?.position(self.segment, from)?;
+        (position < self.bytes).then_some(Cursor { position, expected: from, entry: None })
+    }
+
+    fn read_at(&self, mut cursor: Cursor, wanted: Wanted, slack: u32) -> Result<Option<Fetched>, Stop> {
+        let mut ask = wanted.max_bytes.saturating_add(slack.max(HEADER_BYTES as u32));
         loop {
             let left = self.bytes.saturating_sub(cursor.position);
             if left == 0 {
@@ -181,7 +196,8 @@ impl Readable<'_> {
                 ask = want;
                 continue;
             }
-            let bytes = Bytes::from(buffer).slice(skipped as usize..);
+            let mut bytes = buffers::share(buffer);
+            bytes.advance(skipped as usize);
             return self.serve(bytes, cursor, wanted).map(Some);
         }
     }
@@ -244,6 +260,9 @@ impl Readable<'_> {
             }
         }
         bytes.truncate((cursor.position - start.position) as usize);
+        if let Some(trails) = self.trails.filter(|_| !bytes.is_empty()) {
+            trails.note(self.segment, next_offset, cursor.position);
+        }
         Ok(Fetched { records: bytes, next_offset })
     }
 
@@ -289,7 +308,7 @@ impl Readable<'_> {
                 Step::Batch { header, .. } if header.last_offset() < wanted.from => {}
                 Step::Batch { position, header, .. } if header.base_offset <= wanted.from => {
                     let cursor = Cursor { position, expected: header.base_offset, entry: None };
-                    return self.read_at(cursor, wanted).map_err(|stop| self.refused(stop));
+                    return self.read_at(cursor, wanted, SLACK_BYTES).map_err(|stop| self.refused(stop));
                 }
                 Step::Batch { .. } | Step::End => return Err(self.refused(broken)),
                 Step::Bad { .. } => {
@@ -312,7 +331,7 @@ impl Readable<'_> {
     }
 
     fn read_exactly(&self, position: u32, length: u32, offset: i64) -> Result<Vec<u8>, Stop> {
-        let mut buffer = Vec::new();
+        let mut buffer = buffers::take(length as usize);
         let read = self.disk.read_at(&self.segment.log, u64::from(position), length as usize, &mut buffer)?;
         if read < length as usize {
             return Err(bad(offset, position, "the file is shorter than the log"));

@@ -131,7 +131,7 @@ impl Log {
     ) -> Log {
         let start = mode.log_start_offset.max(0);
         Log {
-            segments: Arc::new(SegmentList { disk: disk.clone(), segments: Vec::new() }),
+            segments: Arc::new(SegmentList::new(disk.clone(), Vec::new())),
             disk,
             directory,
             config,
@@ -146,7 +146,6 @@ impl Log {
             producers: None,
             snapshots: BTreeSet::new(),
             dirty: Dirty::default(),
-            view: None,
             poisoned: None,
             report: None,
             removals: Vec::new(),
@@ -478,7 +477,6 @@ impl Log {
         if let Some(producers) = &mut self.producers {
             producers.replicated_to(self.high_watermark);
         }
-        self.view = None;
         self.load_first_timestamp()
     }
 

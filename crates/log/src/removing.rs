@@ -57,7 +57,8 @@ impl Log {
     /// hole stays where a batch was cut in its middle.
     fn cut(&mut self, segment: &Arc<Segment>, offset: i64) -> Result<i64, Fault> {
         let end_offset = self.log_end_offset;
-        let readable = Readable { disk: &*self.disk, segment, bytes: segment.size(), end_offset };
+        let readable =
+            Readable { disk: &*self.disk, trails: None, segment, bytes: segment.size(), end_offset };
         let (position, end_offset) = match readable.find(offset) {
             Ok(Some(place)) => (place.position, place.header.base_offset.min(offset)),
             Ok(None) | Err(ReadRefused::OffsetOutOfRange { .. }) => (segment.size(), offset),
@@ -87,7 +88,6 @@ impl Log {
         for stale in self.snapshots.split_off(&(offset + 1)) {
             self.remove_snapshot(stale)?;
         }
-        self.view = None;
         self.reload_producers()
     }
 
@@ -122,7 +122,6 @@ impl Log {
         self.log_start_offset = log_start_offset.unwrap_or(offset).min(offset);
         self.recovery_point = offset;
         self.high_watermark = self.high_watermark.clamp(self.log_start_offset, offset);
-        self.view = None;
         Ok(())
     }
 
@@ -149,7 +148,6 @@ impl Log {
         if let Some(producers) = &mut self.producers {
             producers.replicated_to(offset);
         }
-        self.view = None;
     }
 
     /// Applies retention (time, size, log start) as `retention::choose` decides; answers how many segments left the log.

@@ -8,6 +8,8 @@ use crate::read::{Readable, Wanted};
 use crate::segment::Segment;
 use crate::transactions::AbortedTransaction;
 use bytes::Bytes;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use wire::ErrorCode;
@@ -114,9 +116,48 @@ pub struct LogView {
 pub(crate) struct SegmentList {
     pub disk: Arc<dyn Disk>,
     pub segments: Vec<Arc<Segment>>,
+    /// Dies with the list: what is cut away is forgotten with it.
+    pub trails: Trails,
+}
+
+/// Where readers stopped, and will go on: saves them the index. As good as having walked there, for only checked batches lead
+/// here; a reader that finds another one at work does without.
+#[derive(Debug, Default)]
+pub(crate) struct Trails(Mutex<VecDeque<Trail>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Trail {
+    segment: i64,
+    offset: i64,
+    position: u32,
+}
+
+/// Readers of one partition that go on in turn; a trail is 24 bytes.
+const TRAILS_MAX: usize = 8;
+
+impl Trails {
+    /// Where in the segment the batch after the last one before `offset` begins.
+    pub fn position(&self, segment: &Segment, offset: i64) -> Option<u32> {
+        let trails = self.0.try_lock()?;
+        let found = trails.iter().find(|at| at.offset == offset && at.segment == segment.base_offset);
+        found.map(|trail| trail.position)
+    }
+
+    /// Batches up to `offset` were read and good.
+    pub fn note(&self, segment: &Segment, offset: i64, position: u32) {
+        let Some(mut trails) = self.0.try_lock() else { return };
+        if trails.len() >= TRAILS_MAX {
+            trails.pop_front();
+        }
+        trails.push_back(Trail { segment: segment.base_offset, offset, position });
+    }
 }
 
 impl SegmentList {
+    pub fn new(disk: Arc<dyn Disk>, segments: Vec<Arc<Segment>>) -> SegmentList {
+        SegmentList { disk, segments, trails: Trails::default() }
+    }
+
     /// Index of the segment that holds `offset`, or would.
     pub fn floor(&self, offset: i64) -> Option<usize> {
         self.segments.partition_point(|segment| segment.base_offset <= offset).checked_sub(1)
@@ -309,6 +350,7 @@ impl LogView {
             let next = list.segments.get(at + 1);
             Readable {
                 disk: &*list.disk,
+                trails: Some(&list.trails),
                 segment,
                 bytes: if next.is_some() { segment.size() } else { self.active_bytes },
                 end_offset: next.map_or(self.log_end_offset, |next| next.base_offset),

@@ -1,6 +1,6 @@
 //! Answers on their way out: a queue of `Bytes`, written with as few vectored writes as the socket allows.
 //!
-//! Owns what has been queued and not yet accepted by the socket. Never copies a chunk.
+//! Owns what has been queued and not yet accepted by the socket. Never copies a large chunk.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -17,11 +17,41 @@ const SLICES_PER_WRITE: usize = 64;
 /// After a burst the queue's own memory is given back above this capacity.
 const QUEUE_CAPACITY_KEPT: usize = 64;
 
+/// Small answers in a row are copied together up to this size.
+const TOGETHER_BYTES: usize = 16 * 1024;
+
+/// What is written next.
+#[derive(Debug)]
+enum Chunk {
+    Shared(Bytes),
+    /// Small answers, one after the other; `written` of them have been accepted by the socket.
+    Together {
+        bytes: Vec<u8>,
+        written: usize,
+    },
+}
+
+impl Chunk {
+    fn rest(&self) -> &[u8] {
+        match self {
+            Chunk::Shared(bytes) => bytes,
+            Chunk::Together { bytes, written } => bytes.get(*written..).unwrap_or_default(),
+        }
+    }
+
+    fn advance(&mut self, by: usize) {
+        match self {
+            Chunk::Shared(bytes) => bytes.advance(by),
+            Chunk::Together { written, .. } => *written += by,
+        }
+    }
+}
+
 /// A queue of chunks to be written in order.
 #[derive(Debug, Default)]
 pub struct RopeWriter {
     /// Invariant: no chunk is empty.
-    chunks: VecDeque<Bytes>,
+    chunks: VecDeque<Chunk>,
     /// Invariant: the sum of the lengths of `chunks`.
     queued_bytes: usize,
 }
@@ -31,7 +61,23 @@ impl RopeWriter {
     pub fn push(&mut self, chunk: Bytes) {
         if !chunk.is_empty() {
             self.queued_bytes += chunk.len();
-            self.chunks.push_back(chunk);
+            self.chunks.push_back(Chunk::Shared(chunk));
+        }
+    }
+
+    /// Queues a small answer by copying it: pipelined ones leave as one chunk.
+    pub fn push_small(&mut self, answer: &[u8]) {
+        if answer.is_empty() {
+            return;
+        }
+        self.queued_bytes += answer.len();
+        match self.chunks.back_mut() {
+            Some(Chunk::Together { bytes, .. }) if bytes.len() + answer.len() <= TOGETHER_BYTES => {
+                bytes.extend_from_slice(answer);
+            }
+            Some(_) | None => {
+                self.chunks.push_back(Chunk::Together { bytes: answer.to_vec(), written: 0 });
+            }
         }
     }
 
@@ -77,12 +123,12 @@ impl RopeWriter {
         to: &mut W,
     ) -> Poll<io::Result<usize>> {
         if let (1, Some(only)) = (self.chunks.len(), self.chunks.front()) {
-            return Pin::new(to).poll_write(cx, only);
+            return Pin::new(to).poll_write(cx, only.rest());
         }
         let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
         let mut count = 0;
         for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
-            *slice = IoSlice::new(chunk);
+            *slice = IoSlice::new(chunk.rest());
             count += 1;
         }
         Pin::new(to).poll_write_vectored(cx, slices.get(..count).unwrap_or(&[]))
@@ -91,11 +137,12 @@ impl RopeWriter {
     fn consume(&mut self, mut written: usize) {
         self.queued_bytes = self.queued_bytes.saturating_sub(written);
         while let Some(front) = self.chunks.front_mut() {
-            if written < front.len() {
+            let rest = front.rest().len();
+            if written < rest {
                 front.advance(written);
                 return;
             }
-            written -= front.len();
+            written -= rest;
             self.chunks.pop_front();
         }
     }
@@ -125,6 +172,28 @@ mod tests {
         let (rope, got) = tokio::join!(writer, reader);
         assert!(rope.is_empty() && rope.queued_bytes() == 0);
         assert_eq!(got, whole);
+    }
+
+    #[tokio::test]
+    async fn small_answers_leave_together_and_in_order_with_large_ones() {
+        let mut rope = RopeWriter::default();
+        let mut whole = Vec::new();
+        for number in 0..3000u32 {
+            let answer = number.to_be_bytes().repeat(1 + number as usize % 9);
+            whole.extend_from_slice(&answer);
+            if number % 1000 == 999 { rope.push(Bytes::from(answer)) } else { rope.push_small(&answer) }
+        }
+        assert!(rope.chunks.len() < 12, "{}", rope.chunks.len());
+        let (mut a, mut b) = tokio::io::duplex(100);
+        let writer = async {
+            std::future::poll_fn(|cx| rope.poll_write(cx, &mut a)).await.unwrap();
+            drop(a);
+        };
+        let mut got = Vec::new();
+        let (_, read) = tokio::join!(writer, b.read_to_end(&mut got));
+        read.unwrap();
+        assert_eq!(got, whole);
+        assert_eq!(rope.queued_bytes(), 0);
     }
 
     #[tokio::test]

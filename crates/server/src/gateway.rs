@@ -25,6 +25,9 @@ use crate::guard::Notes;
 /// Answers not yet taken by the peer: above this nothing new is begun. One large fetch always fits.
 const UNSENT_BYTES_MAX: usize = 1024 * 1024;
 
+/// Answers up to this size are copied to stand behind one another, and leave as one chunk.
+const SMALL_ANSWER_MAX: usize = 4 * 1024;
+
 /// What handles frames; the node in production, a stub in tests.
 pub trait Service: Send + 'static {
     /// Begins to handle one frame.
@@ -137,7 +140,10 @@ impl<S: Service + Unpin> Gateway<S> {
         match outcome {
             // Whatever is answered after a close must not reach the peer.
             _ if self.ending.is_some() => {}
-            Outcome::Answer(rope) => self.writer.push_rope(rope),
+            Outcome::Answer(rope) => match rope.contiguous() {
+                Some(answer) if answer.len() <= SMALL_ANSWER_MAX => self.writer.push_small(answer),
+                Some(_) | None => self.writer.push_rope(rope.into_chunks()),
+            },
             Outcome::NoAnswer => {}
             Outcome::Close(reason) => self.ending = Some(End::Refused(reason)),
         }

@@ -10,7 +10,7 @@ mod show;
 mod tests;
 
 pub use decoder::{DecodeError, DecodeLimits, Decoder, Tags};
-pub use encoder::{Encoder, Never};
+pub use encoder::{Encoder, Never, Rope};
 pub use show::{Show, Viewer};
 
 /// How a value is read in place of its default. `version` is the message's; strings and arrays ask the decoder whether

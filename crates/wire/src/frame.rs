@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use crate::codec::{DecodeError, DecodeLimits, Decoder, Encoder, Message};
+use crate::codec::{DecodeError, DecodeLimits, Decoder, Encoder, Message, Rope};
 use crate::{ApiKey, Str};
 
 /// Before every request.
@@ -116,16 +116,11 @@ pub fn encode_request<M: Message>(header: &RequestHeader, body: &M) -> Vec<Bytes
     to.i32(0);
     header.encode(&mut to);
     body.encode(&mut to, header.api_version);
-    seal(to)
+    seal(to).into_chunks()
 }
 
 /// A response with header and length prefix, in pieces for one vectored write. Records are not copied.
-pub fn encode_response<M: Message>(
-    api_key: ApiKey,
-    version: i16,
-    correlation_id: i32,
-    body: &M,
-) -> Vec<Bytes> {
+pub fn encode_response<M: Message>(api_key: ApiKey, version: i16, correlation_id: i32, body: &M) -> Rope {
     let mut to = Encoder::new();
     to.i32(0);
     ResponseHeader { correlation_id }.encode(&mut to, api_key, version);
@@ -157,10 +152,10 @@ pub fn decode_response<M: Message>(
 }
 
 /// Puts the length into the four bytes that were left for it.
-fn seal(mut to: Encoder) -> Vec<Bytes> {
+fn seal(mut to: Encoder) -> Rope {
     let length = to.length().saturating_sub(4);
     to.patch_i32(0, i32::try_from(length).unwrap_or(i32::MAX));
-    to.finish()
+    to.into_rope()
 }
 
 #[cfg(test)]

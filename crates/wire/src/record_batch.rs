@@ -251,7 +251,7 @@ pub fn decrement_sequence(sequence: i32, decrement: i32) -> i32 {
 
 /// CRC-32C over everything from the attributes on, as the header's `crc` field has it.
 pub fn batch_crc(batch: &[u8]) -> u32 {
-    crc_over(batch.get(CRC_START..).unwrap_or_default(), &[])
+    crate::checksum::crc32c(batch.get(CRC_START..).unwrap_or_default())
 }
 
 /// CRC-32C over two pieces, as if they were one.
@@ -301,7 +301,8 @@ impl RecordBatch {
         if size > bytes.len() {
             return Err(BatchError::Truncated { needed: size, available: bytes.len() });
         }
-        Ok(RecordBatch { header, bytes: bytes.split_to(size) })
+        let bytes = if size == bytes.len() { std::mem::take(bytes) } else { bytes.split_to(size) };
+        Ok(RecordBatch { header, bytes })
     }
 
     /// All batches of a record set; anything left over is an error.

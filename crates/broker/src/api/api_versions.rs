@@ -1,24 +1,83 @@
 //! ApiVersions (KIP-35, KIP-511, KIP-584, KIP-1242): what this node speaks. The first request of every connection; readable
 //! in any version, even one of the future.
 
+use parking_lot::Mutex;
+use wire::codec::Rope;
 use wire::messages::api_versions::{
     ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
 };
 use wire::{ApiKey, ErrorCode, Str};
 
 use super::{Call, IntoAnswer};
-use crate::rim::Outcome;
+use crate::rim::{Handling, Outcome};
 
-pub(super) fn handle(call: &Call, request: ApiVersionsRequest) -> ApiVersionsResponse {
+/// Answers without an error: the same bytes for everybody who asks in the same version on the same kind of listener, as long as
+/// the image stands.
+#[derive(Default)]
+pub(crate) struct Greetings(Mutex<Vec<Greeting>>);
+
+struct Greeting {
+    version: i16,
+    controller: bool,
+    image_offset: i64,
+    /// With the length before it; the correlation id is whoever's came first.
+    frame: Vec<u8>,
+}
+
+/// Where the correlation id stands: the header of these answers is always the plain one.
+const CORRELATION_ID: std::ops::Range<usize> = 4..8;
+
+impl Greetings {
+    fn get(&self, call: &Call) -> Option<Outcome> {
+        let (controller, offset) =
+            (call.connection.peer().controller, call.node.image().provenance.last_offset);
+        let greetings = self.0.lock();
+        let fits = |it: &&Greeting| it.version == call.api_version && it.controller == controller;
+        let greeting = greetings.iter().find(fits).filter(|it| it.image_offset == offset)?;
+        let mut frame = greeting.frame.clone();
+        frame.get_mut(CORRELATION_ID)?.copy_from_slice(&call.correlation_id.to_be_bytes());
+        Some(Outcome::Answer(Rope::of(frame)))
+    }
+
+    fn keep(&self, call: &Call, image_offset: i64, frame: &[u8]) {
+        let (version, controller) = (call.api_version, call.connection.peer().controller);
+        let mut greetings = self.0.lock();
+        // At most one per version and listener.
+        greetings.retain(|it| (it.version, it.controller) != (version, controller));
+        greetings.push(Greeting { version, controller, image_offset, frame: frame.to_vec() });
+    }
+}
+
+pub(super) fn handle(call: Call, request: ApiVersionsRequest) -> Handling {
+    let refused = refused(&call, &request);
+    if refused.is_none()
+        && let Some(outcome) = call.node.apis().greetings().get(&call)
+    {
+        return Handling::ready(outcome);
+    }
+    let answer = refused.map_or_else(|| greeting(&call), refusal);
+    let (offset, is_good) = (answer.finalized_features_epoch, answer.error_code == ErrorCode::None.code());
+    let outcome = answer.outcome(call.api_key, call.api_version, call.correlation_id);
+    if is_good
+        && let Outcome::Answer(rope) = &outcome
+        && let Some(frame) = rope.contiguous()
+    {
+        call.node.apis().greetings().keep(&call, offset, frame);
+    }
+    Handling::ready(outcome)
+}
+
+fn refused(call: &Call, request: &ApiVersionsRequest) -> Option<ErrorCode> {
     if call.api_version >= 3
         && !(is_software_name(&request.client_software_name)
             && is_software_name(&request.client_software_version))
     {
-        return refusal(ErrorCode::InvalidRequest);
+        return Some(ErrorCode::InvalidRequest);
     }
-    if let Err(error) = check_identity(call, &request) {
-        return refusal(error);
-    }
+    check_identity(call, request).err()
+}
+
+fn greeting(call: &Call) -> ApiVersionsResponse {
     let node = &call.node;
     let controller = call.connection.peer().controller;
     let image = node.image();

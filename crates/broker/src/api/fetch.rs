@@ -13,17 +13,18 @@ use wire::messages::fetch::{
 };
 use wire::{ErrorCode, Str};
 
-use super::Call;
+use super::{Call, IntoAnswer};
 use crate::command::{Command, WatchPartition, WatchPartitions};
 use crate::endpoints::current_leader;
 use crate::fetch_session::{Answered, Asked, Plan, Wanted};
+use crate::rim::{Handling, Outcome};
 use crate::views::{LeaderView, PartitionCell};
 use crate::watch::watch;
 
 /// Consumers read what is replicated, or only what is also committed (KIP-98).
 const READ_COMMITTED: i8 = 1;
 
-pub(super) async fn handle(call: Call, request: FetchRequest) -> FetchResponse {
+pub(super) fn handle(call: Call, request: FetchRequest) -> Handling {
     let asked = Asked {
         session_id: request.session_id,
         epoch: if call.api_version >= 7 { request.session_epoch } else { -1 },
@@ -33,25 +34,29 @@ pub(super) async fn handle(call: Call, request: FetchRequest) -> FetchResponse {
     let (wanted, forgotten) = flatten(request);
     let wanted = once_each(wanted);
     let plan = call.connection.with_fetch_sessions(|sessions| sessions.plan(asked, wanted, &forgotten));
-    match plan {
-        Plan::Refused(error) => FetchResponse { error_code: error.code(), ..FetchResponse::default() },
-        Plan::Sessionless(wanted) => {
-            let answers = Fetch::resolve(&call, &terms, wanted).serve().await;
-            respond(&call, 0, answers)
+    let (session, wanted) = match plan {
+        Plan::Refused(error) => {
+            let refused = FetchResponse { error_code: error.code(), ..FetchResponse::default() };
+            return Handling::ready(refused.outcome(call.api_key, call.api_version, call.correlation_id));
         }
-        Plan::Full(wanted) => {
-            let answers = Fetch::resolve(&call, &terms, wanted).serve().await;
-            let session_id = begin_session(&call, asked, &answers);
-            respond(&call, session_id, answers)
-        }
-        Plan::Incremental { session_id, wanted } => {
-            let mut answers = Fetch::resolve(&call, &terms, wanted).serve().await;
-            call.connection.with_fetch_sessions(|sessions| {
-                answers.retain(|(wanted, data)| sessions.tells(session_id, wanted, answered(data)));
-            });
-            respond(&call, session_id, answers)
-        }
+        Plan::Sessionless(wanted) => (Session::None, wanted),
+        Plan::Full(wanted) => (Session::Begins(asked), wanted),
+        Plan::Incremental { session_id, wanted } => (Session::GoesOn(session_id), wanted),
+    };
+    let fetch = Fetch::resolve(call, terms, session, wanted);
+    let pass = fetch.read();
+    if fetch.must_wait(&pass) {
+        return Handling::running(fetch.wait(pass));
     }
+    Handling::ready(fetch.outcome(pass))
+}
+
+/// What an answer has to do with a session.
+#[derive(Clone, Copy)]
+enum Session {
+    None,
+    Begins(Asked),
+    GoesOn(i32),
 }
 
 /// What a request says of all its partitions.
@@ -128,9 +133,10 @@ fn once_each(wanted: Vec<Wanted>) -> Vec<Wanted> {
 }
 
 /// A fetch whose partitions were looked up.
-struct Fetch<'a> {
-    call: &'a Call,
-    terms: &'a Terms,
+struct Fetch {
+    call: Call,
+    terms: Terms,
+    session: Session,
     /// In the order of service: what can be read first, what is refused by its name last, as Kafka answers.
     targets: Vec<(Wanted, Arc<PartitionCell>)>,
     refused: Vec<(Wanted, ErrorCode)>,
@@ -148,13 +154,15 @@ struct Pass {
     seen: Vec<(i64, i64)>,
 }
 
-impl<'a> Fetch<'a> {
-    fn resolve(call: &'a Call, terms: &'a Terms, wanted: Vec<Wanted>) -> Fetch<'a> {
-        let views = call.node.views();
-        let mut fetch = Fetch { call, terms, targets: Vec::with_capacity(wanted.len()), refused: Vec::new() };
+impl Fetch {
+    fn resolve(call: Call, terms: Terms, session: Session, wanted: Vec<Wanted>) -> Fetch {
+        let node = call.node.clone();
+        let views = node.views();
+        let by_id = call.api_version >= 13;
+        let targets = Vec::with_capacity(wanted.len());
+        let mut fetch = Fetch { call, terms, session, targets, refused: Vec::new() };
         let mut last: Option<Arc<crate::views::TopicViews>> = None;
         for wanted in wanted {
-            let by_id = call.api_version >= 13;
             let is_last = |topic: &Arc<crate::views::TopicViews>| {
                 if by_id { topic.id == wanted.topic_id } else { topic.name == wanted.topic }
             };
@@ -171,15 +179,37 @@ impl<'a> Fetch<'a> {
         fetch
     }
 
-    /// Reads, and waits for more if that is wanted and of use.
-    async fn serve(self) -> Answers {
-        let mut pass = self.read();
+    /// Waits for more and reads again, until there is enough or the time is over.
+    async fn wait(self, mut pass: Pass) -> Outcome {
         while self.must_wait(&pass) {
             let (watch, waiting) = watch(self.terms.min_bytes.saturating_sub(pass.bytes));
             self.watch(&watch, &pass);
+            // What was read is read again: a fetch that waits keeps no memory.
+            drop(pass);
             waiting.await;
             pass = self.read();
         }
+        self.outcome(pass)
+    }
+
+    fn outcome(self, pass: Pass) -> Outcome {
+        let (call, session) = (self.call.clone(), self.session);
+        let mut answers = self.answers(pass);
+        let session_id = match session {
+            Session::None => 0,
+            Session::Begins(asked) => begin_session(&call, asked, &answers),
+            Session::GoesOn(session_id) => {
+                call.connection.with_fetch_sessions(|sessions| {
+                    answers.retain(|(wanted, data)| sessions.tells(session_id, wanted, answered(data)));
+                });
+                session_id
+            }
+        };
+        let response = respond(&call, session_id, answers);
+        response.outcome(call.api_key, call.api_version, call.correlation_id)
+    }
+
+    fn answers(self, pass: Pass) -> Answers {
         let refused = self.refused.into_iter().map(|(wanted, error)| {
             let data = refusal(wanted.partition, error);
             (wanted, data)

@@ -39,6 +39,7 @@ mod update_features;
 
 use std::future::Future;
 use std::ops::RangeInclusive;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use wire::codec::{DecodeError, DecodeLimits, Decoder, Message};
@@ -82,6 +83,8 @@ pub(crate) struct Api {
 /// All rows, by key.
 pub(crate) struct Apis {
     rows: Vec<Option<Api>>,
+    /// The usual answers of ApiVersions, made once per image.
+    greetings: api_versions::Greetings,
 }
 
 /// The table itself.
@@ -95,15 +98,15 @@ fn rows() -> Vec<Api> {
 /// Records, where they are, who writes them.
 fn data_rows() -> Vec<Api> {
     vec![
-        direct(ApiKey::ApiVersions, api_versions::handle),
+        prompt(ApiKey::ApiVersions, api_versions::handle),
         waiting(ApiKey::DeleteRecords, delete_records::handle),
         waiting(ApiKey::DescribeProducers, describe_producers::handle),
-        waiting(ApiKey::Fetch, fetch::handle),
+        prompt(ApiKey::Fetch, fetch::handle),
         waiting(ApiKey::InitProducerId, init_producer_id::handle),
         direct(ApiKey::ListOffsets, list_offsets::handle),
         direct(ApiKey::Metadata, metadata::handle),
         direct(ApiKey::OffsetForLeaderEpoch, offset_for_leader_epoch::handle),
-        waiting(ApiKey::Produce, produce::handle),
+        prompt(ApiKey::Produce, produce::handle),
     ]
 }
 
@@ -171,6 +174,15 @@ where
     Api { key, versions: key.versions(), advertised: key.advertised_versions(), run: Box::new(run) }
 }
 
+/// A handler that mostly has its answer at once, and else says what it waits for.
+fn prompt<Q: Message + 'static>(key: ApiKey, handler: fn(Call, Q) -> Handling) -> Api {
+    let run = move |call: Call, mut body: Decoder| {
+        let request = Q::decode(&mut body, call.api_version)?;
+        Ok(handler(call, request))
+    };
+    Api { key, versions: key.versions(), advertised: key.advertised_versions(), run: Box::new(run) }
+}
+
 impl Apis {
     pub fn new() -> Apis {
         let mut table: Vec<Option<Api>> = Vec::new();
@@ -179,11 +191,15 @@ impl Apis {
             table.resize_with(table.len().max(index + 1), || None);
             table[index] = Some(row);
         }
-        Apis { rows: table }
+        Apis { rows: table, greetings: api_versions::Greetings::default() }
     }
 
     fn row(&self, key: ApiKey) -> Option<&Api> {
         self.rows.get(usize::from(key.key().unsigned_abs()))?.as_ref()
+    }
+
+    fn greetings(&self) -> &api_versions::Greetings {
+        &self.greetings
     }
 
     /// The APIs of a listener, in the order of their keys.
@@ -222,7 +238,12 @@ impl Apis {
             }
             return close(unsupported);
         }
-        (row.run)(call, body).unwrap_or_else(|error| close(CloseReason::Malformed(error.to_string())))
+        // Handlers hold no state: a panic costs its connection, not the node.
+        match catch_unwind(AssertUnwindSafe(|| (row.run)(call, body))) {
+            Ok(Ok(handling)) => handling,
+            Ok(Err(error)) => close(CloseReason::Malformed(error.to_string())),
+            Err(_) => close(CloseReason::Panicked),
+        }
     }
 }
 

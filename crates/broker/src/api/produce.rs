@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use wire::codec::Message;
 use wire::compress::Compression;
 use wire::messages::produce::{
@@ -12,79 +13,94 @@ use wire::messages::produce::{
 use wire::record_batch::{BatchHeader, InvalidBatch, ValidBatches, validate_produce};
 use wire::{ErrorCode, Str};
 
-use super::{Answer, Call};
-use crate::command::{Append, AppendEntry, AppendResult, AppendResults, Command};
+use super::{Answer as Answered, Call, IntoAnswer};
+use crate::command::{Append, AppendEntry, AppendResults, Command, Place};
 use crate::endpoints::current_leader;
-use crate::mailbox;
-use crate::rim::CloseReason;
+use crate::mailbox::{self, Answer, Dropped};
+use crate::rim::{CloseReason, Handling, Outcome};
 use crate::views::{PartitionCell, TopicViews};
 
 /// The client id under which an administrator may write to internal topics.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
 
-pub(super) async fn handle(call: Call, request: ProduceRequest) -> Answer<ProduceResponse> {
-    let acks = request.acks;
+pub(super) fn handle(call: Call, request: ProduceRequest) -> Handling {
     let records = |topic: &TopicProduceData| topic.partition_data.iter().all(|p| p.records.is_some());
     if !request.topic_data.iter().all(records) {
-        return Answer::Close(CloseReason::Malformed("a partition without records".into()));
+        let malformed = CloseReason::Malformed("a partition without records".into());
+        return Handling::ready(Outcome::Close(malformed));
     }
+    let (acks, timeout_ms) = (request.acks, request.timeout_ms);
     let mut plan = Plan::new(&call, &request);
     for topic in request.topic_data {
         plan.topic(topic);
     }
     // All is dispatched before anything is awaited: the next request of this connection may begin.
-    let Plan { mut response, shares, .. } = plan;
-    let mut pending = Vec::with_capacity(shares.len());
-    for share in shares {
-        let Some(shard) = share.entries.first().map(|entry| entry.cell.shard) else { continue };
+    let Plan { response, shares, .. } = plan;
+    let mut answers = SmallVec::with_capacity(shares.len());
+    for entries in shares {
+        let Some(shard) = entries.first().map(|entry| entry.cell.shard) else { continue };
         let (reply, answer) = mailbox::reply();
-        let deadline_ms = call.now_ms.saturating_add(i64::from(request.timeout_ms.max(0)));
-        let append = Append { entries: share.entries, all: acks == -1, deadline_ms, reply };
+        let deadline_ms = call.now_ms.saturating_add(i64::from(timeout_ms.max(0)));
+        let append = Append { entries, all: acks == -1, deadline_ms, reply };
         call.node.submit_to(call.now_ms, shard, Command::Append(append));
-        pending.push((share.places, answer));
+        answers.push(answer);
     }
-    for (places, answer) in pending {
-        // A shard that goes away has lost its partitions.
-        let results = answer.await.unwrap_or_else(|_| gone(places.len()));
-        for (place, result) in places.into_iter().zip(results) {
-            place.fill(&mut response, result);
+    Dispatched { call, acks, response, answers }.handling()
+}
+
+/// A produce that lies with its shards.
+struct Dispatched {
+    call: Call,
+    acks: i16,
+    /// Says NOT_LEADER_OR_FOLLOWER wherever a shard has not answered: one that goes away has lost its partitions.
+    response: ProduceResponse,
+    answers: SmallVec<[Answer<AppendResults>; 1]>,
+}
+
+impl Dispatched {
+    /// Whoever found its shard free has the answer already.
+    fn handling(mut self) -> Handling {
+        while let Some(answer) = self.answers.last_mut() {
+            let Some(results) = answer.now() else {
+                return Handling::running(self.wait());
+            };
+            self.answers.pop();
+            self.fill(results);
+        }
+        Handling::ready(self.outcome())
+    }
+
+    async fn wait(mut self) -> Outcome {
+        while let Some(answer) = self.answers.pop() {
+            let results = answer.await;
+            self.fill(results);
+        }
+        self.outcome()
+    }
+
+    fn fill(&mut self, results: Result<AppendResults, Dropped>) {
+        for (place, result) in results.into_iter().flatten() {
+            let topic = self.response.responses.get_mut(place.topic as usize);
+            let partition =
+                topic.and_then(|topic| topic.partition_responses.get_mut(place.partition as usize));
+            if let Some(partition) = partition {
+                partition.error_code = result.error.code();
+                partition.base_offset = result.base_offset;
+                partition.log_append_time_ms = result.log_append_time;
+                partition.log_start_offset = result.log_start_offset;
+            }
         }
     }
-    finish(&call, acks, response)
-}
 
-fn gone(count: usize) -> AppendResults {
-    vec![AppendResult::refused(ErrorCode::NotLeaderOrFollower); count]
-}
-
-/// Where a result belongs in the response.
-#[derive(Clone, Copy)]
-struct Place {
-    topic: usize,
-    partition: usize,
-}
-
-impl Place {
-    fn fill(self, response: &mut ProduceResponse, result: AppendResult) {
-        let partition = response
-            .responses
-            .get_mut(self.topic)
-            .and_then(|topic| topic.partition_responses.get_mut(self.partition));
-        if let Some(partition) = partition {
-            partition.error_code = result.error.code();
-            partition.base_offset = result.base_offset;
-            partition.log_append_time_ms = result.log_append_time;
-            partition.log_start_offset = result.log_start_offset;
-        }
+    fn outcome(self) -> Outcome {
+        let Dispatched { call, acks, response, .. } = self;
+        let (key, version, correlation_id) = (call.api_key, call.api_version, call.correlation_id);
+        finish(&call, acks, response).outcome(key, version, correlation_id)
     }
 }
 
 /// What one shard is asked.
-#[derive(Default)]
-struct Share {
-    entries: Vec<AppendEntry>,
-    places: Vec<Place>,
-}
+type Share = SmallVec<[AppendEntry; 1]>;
 
 /// A request taken apart.
 struct Plan<'a> {
@@ -92,7 +108,7 @@ struct Plan<'a> {
     acks: i16,
     may_write_internal: bool,
     response: ProduceResponse,
-    shares: Vec<Share>,
+    shares: SmallVec<[Share; 1]>,
 }
 
 impl<'a> Plan<'a> {
@@ -105,7 +121,7 @@ impl<'a> Plan<'a> {
                 responses: Vec::with_capacity(request.topic_data.len()),
                 ..ProduceResponse::default()
             },
-            shares: Vec::new(),
+            shares: SmallVec::new(),
         }
     }
 
@@ -119,12 +135,13 @@ impl<'a> Plan<'a> {
             topic_id: topic.topic_id,
             partition_responses: Vec::with_capacity(topic.partition_data.len()),
         });
+        let partitions = topic.partition_data.len();
         for partition in topic.partition_data {
             let checked = match &found {
                 Some(views) => self.check(views, partition.index, partition.records),
                 None => Err(Refused::from(unknown)),
             };
-            self.partition(partition.index, checked);
+            self.partition(partition.index, partitions, checked);
         }
     }
 
@@ -164,17 +181,20 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    fn partition(&mut self, index: i32, checked: Result<(Arc<PartitionCell>, ValidBatches), Refused>) {
-        let place = Place {
-            topic: self.response.responses.len().saturating_sub(1),
-            partition: self.response.responses.last().map_or(0, |topic| topic.partition_responses.len()),
-        };
+    fn partition(
+        &mut self,
+        index: i32,
+        partitions: usize,
+        checked: Result<(Arc<PartitionCell>, ValidBatches), Refused>,
+    ) {
+        let Some(topic) = self.response.responses.len().checked_sub(1) else { return };
         let mut response = PartitionProduceResponse { index, base_offset: -1, ..Default::default() };
         match checked {
             Ok((cell, batches)) => {
-                let share = self.share(cell.shard);
-                share.entries.push(AppendEntry { cell, batches });
-                share.places.push(place);
+                response.error_code = ErrorCode::NotLeaderOrFollower.code();
+                let partition = self.response.responses[topic].partition_responses.len();
+                let place = Place { topic: topic as u32, partition: partition as u32 };
+                self.share(cell.shard, partitions).push(AppendEntry { cell, batches, place });
             }
             Err(refused) => {
                 response.error_code = refused.error.code();
@@ -183,18 +203,15 @@ impl<'a> Plan<'a> {
                 response.log_start_offset = refused.log_start_offset;
             }
         }
-        if let Some(topic) = self.response.responses.last_mut() {
-            topic.partition_responses.push(response);
-        }
+        self.response.responses[topic].partition_responses.push(response);
     }
 
-    fn share(&mut self, shard: usize) -> &mut Share {
-        let found = self
-            .shares
-            .iter()
-            .position(|share| share.entries.first().is_some_and(|entry| entry.cell.shard == shard));
-        let at = found.unwrap_or_else(|| {
-            self.shares.push(Share::default());
+    /// What the shard is asked; room for `partitions`, if it is the only one.
+    fn share(&mut self, shard: usize, partitions: usize) -> &mut Share {
+        let of = |share: &Share| share.first().is_some_and(|entry| entry.cell.shard == shard);
+        let at = self.shares.iter().position(of).unwrap_or_else(|| {
+            let room = if self.shares.is_empty() { partitions } else { 1 };
+            self.shares.push(Share::with_capacity(room));
             self.shares.len() - 1
         });
         &mut self.shares[at]
@@ -236,18 +253,18 @@ impl Refused {
 }
 
 /// The last touches: where the real leaders are, and what acks=0 makes of an error.
-fn finish(call: &Call, acks: i16, mut response: ProduceResponse) -> Answer<ProduceResponse> {
+fn finish(call: &Call, acks: i16, mut response: ProduceResponse) -> Answered<ProduceResponse> {
     if acks == 0 {
         let mut partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
         let refused = partitions.any(|partition| partition.error_code != ErrorCode::None.code());
         // Nothing tells such a producer of an error but a connection that closes.
-        return if refused { Answer::Close(CloseReason::ProduceRefused) } else { Answer::Nothing };
+        return if refused { Answered::Close(CloseReason::ProduceRefused) } else { Answered::Nothing };
     }
     if call.api_version >= 10 {
         name_leaders(call, &mut response);
     }
     debug_assert!(call.api_version >= ProduceRequest::MIN_VERSION);
-    Answer::Message(response)
+    Answered::Message(response)
 }
 
 fn name_leaders(call: &Call, response: &mut ProduceResponse) {

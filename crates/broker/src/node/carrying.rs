@@ -18,8 +18,8 @@ use crate::shard::cell::{Carrier, NEVER};
 use crate::shard::{Cleaning, ClosedShard};
 
 impl Carrier for Node {
-    fn carry(&self, now_ms: i64, effects: Vec<Effect>) {
-        for effect in effects {
+    fn carry(&self, now_ms: i64, effects: &mut Vec<Effect>) {
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Flush(dirty) => self.flush(dirty),
                 Effect::Remove(removal) => self.send_job(Job(Box::new(move |_| {

@@ -20,7 +20,7 @@ pub(crate) struct PartitionMetadataLog {
     directory: PathBuf,
     log: Log,
     /// The log as it stands, renewed after every change.
-    view: Arc<LogView>,
+    view: LogView,
     /// Finished snapshots with their sizes.
     snapshots: BTreeMap<(i64, i32), u64>,
     /// quorum-state was replaced, its name is not durable yet.

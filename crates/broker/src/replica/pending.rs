@@ -101,7 +101,7 @@ impl PendingProduces {
     /// One of its batches is settled with this code. A produce already timed out is gone.
     pub fn settle(&mut self, parked: Parked, error: ErrorCode) -> Option<Settled> {
         let produce = self.produces.get_mut(&parked.produce)?;
-        if let Some(result) = produce.results.get_mut(parked.index) {
+        if let Some((_, result)) = produce.results.get_mut(parked.index) {
             result.error = error;
         }
         produce.parked -= 1;

@@ -6,7 +6,7 @@ use log::AppendOrigin;
 use wire::ErrorCode;
 
 use super::{Shard, Timer};
-use crate::command::{Append, AppendEntry, AppendResult};
+use crate::command::{Append, AppendEntry, AppendResult, AppendResults};
 use crate::directories::Directory;
 use crate::effect::Effect;
 use crate::replica::pending::{Parked, ProduceId};
@@ -18,12 +18,12 @@ impl Shard {
     pub(super) fn append(&mut self, now_ms: i64, append: Append, effects: &mut Vec<Effect>) {
         let id = self.produces.next_id();
         let mut parked = 0;
-        let mut results = Vec::with_capacity(append.entries.len());
+        let mut results = AppendResults::with_capacity(append.entries.len());
         for entry in &append.entries {
             let result = self.append_entry(now_ms, entry, append.all, (id, results.len()), effects);
             // REQUEST_TIMED_OUT is what a parked ack hears unless it is released in time.
             parked += usize::from(result.error == ErrorCode::RequestTimedOut);
-            results.push(result);
+            results.push((entry.place, result));
         }
         if parked == 0 {
             effects.push(Effect::Appended(append.reply, results));

@@ -20,6 +20,8 @@ pub(crate) struct ShardCell {
     mailbox: Mailbox<Command>,
     held: Mutex<Held>,
     deadline_ms: AtomicI64,
+    /// The memory of the last turn's effects.
+    spare: Mutex<Vec<Effect>>,
 }
 
 struct Held {
@@ -30,8 +32,8 @@ struct Held {
 
 /// Who carries out what a turn wants.
 pub(crate) trait Carrier {
-    /// The effects of one turn, in order.
-    fn carry(&self, now_ms: i64, effects: Vec<Effect>);
+    /// The effects of one turn, in order; takes them all.
+    fn carry(&self, now_ms: i64, effects: &mut Vec<Effect>);
     /// The shard is due at this time.
     fn due(&self, deadline_ms: i64);
 }
@@ -43,6 +45,7 @@ impl ShardCell {
             mailbox: Mailbox::default(),
             held: Mutex::new(Held { shard, batch: VecDeque::new() }),
             deadline_ms,
+            spare: Mutex::default(),
         }
     }
 
@@ -63,15 +66,19 @@ impl ShardCell {
     }
 
     fn turn(&self, mut held: MutexGuard<'_, Held>, now_ms: i64, carrier: &impl Carrier) {
-        let mut effects = Vec::new();
+        let mut effects = std::mem::take(&mut *self.spare.lock());
         let guard = AbortOnPanic;
         let Held { shard, batch } = &mut *held;
         self.mailbox.drain(batch, COMMANDS_PER_TURN);
         shard.turn(now_ms, batch, &mut effects);
-        self.deadline_ms.store(shard.next_deadline().unwrap_or(NEVER), Ordering::SeqCst);
+        let deadline_ms = shard.next_deadline().unwrap_or(NEVER);
+        if deadline_ms != self.deadline_ms.load(Ordering::SeqCst) {
+            self.deadline_ms.store(deadline_ms, Ordering::SeqCst);
+        }
         std::mem::forget(guard);
         drop(held);
-        carrier.carry(now_ms, effects);
+        carrier.carry(now_ms, &mut effects);
+        *self.spare.lock() = effects;
         carrier.due(self.deadline_ms());
     }
 

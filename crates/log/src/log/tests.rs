@@ -141,7 +141,7 @@ fn epochs_are_kept_and_answered() {
     }
     log.start_leader_epoch(7).unwrap();
     let closed = log.close().unwrap();
-    let mut log = open(&disk, small(), clean(closed));
+    let log = open(&disk, small(), clean(closed));
     let view = log.view();
     assert_eq!(view.end_offset_for_epoch(0), Some((0, 2)));
     assert_eq!(view.end_offset_for_epoch(3), Some((2, 3)));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use wire::codec::Rope;
 
 /// Answers a frame with its own bytes. A frame whose third byte is `w` waits for the test's word.
 #[derive(Clone, Default)]
@@ -16,8 +17,7 @@ struct Echo {
 impl Service for Echo {
     fn handle(&self, frame: Bytes, _now_ms: i64) -> Handling {
         self.begun.fetch_add(1, Ordering::SeqCst);
-        let answer =
-            Outcome::Answer(vec![Bytes::copy_from_slice(&(frame.len() as i32).to_be_bytes()), frame.clone()]);
+        let answer = Outcome::Answer(Rope::of([&(frame.len() as i32).to_be_bytes()[..], &frame].concat()));
         match frame.get(2) {
             Some(b'w') => {
                 let (word, waits) = oneshot::channel();

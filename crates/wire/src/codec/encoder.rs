@@ -24,6 +24,48 @@ pub struct Encoder {
     tag_depth: u32,
 }
 
+/// A whole message: copied bytes, and large pieces among them.
+#[derive(Clone, Debug, Default)]
+pub struct Rope {
+    inline: Vec<u8>,
+    pieces: Vec<(usize, Bytes)>,
+}
+
+impl Rope {
+    /// A message that has been put together elsewhere.
+    pub fn of(bytes: Vec<u8>) -> Rope {
+        Rope { inline: bytes, pieces: Vec::new() }
+    }
+
+    /// All of it, if it has no large pieces: nearly every answer but a fetch's.
+    pub fn contiguous(&self) -> Option<&[u8]> {
+        self.pieces.is_empty().then_some(&self.inline)
+    }
+
+    /// All of it, in order, for a vectored write.
+    pub fn into_chunks(self) -> Vec<Bytes> {
+        let inline = Bytes::from(self.inline);
+        let mut chunks = Vec::with_capacity(self.pieces.len() * 2 + 1);
+        let mut from = 0;
+        for (before, piece) in self.pieces {
+            if before > from {
+                chunks.push(inline.slice(from..before));
+                from = before;
+            }
+            chunks.push(piece);
+        }
+        if from < inline.len() {
+            chunks.push(inline.slice(from..));
+        }
+        chunks
+    }
+
+    /// All of it in one buffer; copies the large pieces.
+    pub fn concat(self) -> Vec<u8> {
+        if self.pieces.is_empty() { self.inline } else { self.into_chunks().concat() }
+    }
+}
+
 /// Where a tagged field's content began.
 #[derive(Debug)]
 pub struct TagStart(usize);
@@ -63,34 +105,19 @@ impl Encoder {
         }
     }
 
+    /// The message as it was collected.
+    pub fn into_rope(self) -> Rope {
+        Rope { inline: self.inline, pieces: self.pieces }
+    }
+
     /// The message in pieces, in order, for a vectored write.
     pub fn finish(self) -> Vec<Bytes> {
-        let inline = Bytes::from(self.inline);
-        let mut chunks = Vec::with_capacity(self.pieces.len() * 2 + 1);
-        let mut from = 0;
-        for (before, piece) in self.pieces {
-            if before > from {
-                chunks.push(inline.slice(from..before));
-                from = before;
-            }
-            chunks.push(piece);
-        }
-        if from < inline.len() {
-            chunks.push(inline.slice(from..));
-        }
-        chunks
+        self.into_rope().into_chunks()
     }
 
     /// The message in one buffer; copies the large pieces.
     pub fn into_bytes(self) -> Bytes {
-        if self.pieces.is_empty() {
-            return Bytes::from(self.inline);
-        }
-        let mut whole = Vec::with_capacity(self.length());
-        for chunk in self.finish() {
-            whole.extend_from_slice(&chunk);
-        }
-        Bytes::from(whole)
+        Bytes::from(self.into_rope().concat())
     }
 
     /// Copies bytes as they are.

@@ -6,6 +6,9 @@ use crate::compress::Compression;
 use crate::compress::{DecompressLimit, decompress};
 use bytes::Bytes;
 
+/// What is wrong with a record. As small as can be: the hot loop of a produce returns it seven times a record.
+type Flaw = &'static str;
+
 /// One record, owning slices of the batch (or of its decompressed records).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -38,23 +41,26 @@ pub struct RecordRef<'a> {
 
 impl<'a> RecordRef<'a> {
     /// Takes the record at the start of `rest` off it; every inner length is checked.
+    #[inline]
     pub fn take(rest: &mut &'a [u8]) -> Result<RecordRef<'a>, BatchError> {
-        let length = varint(rest)?;
-        let length =
-            usize::try_from(length).map_err(|_| BatchError::Record("record with a negative length"))?;
-        let (mut body, after) =
-            rest.split_at_checked(length).ok_or(BatchError::Record("record longer than its batch"))?;
+        RecordRef::parse(rest).map_err(BatchError::Record)
+    }
+
+    #[inline]
+    fn parse(rest: &mut &'a [u8]) -> Result<RecordRef<'a>, Flaw> {
+        let length = usize::try_from(varint(rest)?).map_err(|_| "record with a negative length")?;
+        let (mut body, after) = rest.split_at_checked(length).ok_or("record longer than its batch")?;
         *rest = after;
         let record = RecordRef::body(&mut body)?;
         if !body.is_empty() {
-            return Err(BatchError::Record("record shorter than its length"));
+            return Err("record shorter than its length");
         }
         Ok(record)
     }
 
-    fn body(body: &mut &'a [u8]) -> Result<RecordRef<'a>, BatchError> {
-        let (_attributes, rest) =
-            body.split_first().ok_or(BatchError::Record("record without attributes"))?;
+    #[inline]
+    fn body(body: &mut &'a [u8]) -> Result<RecordRef<'a>, Flaw> {
+        let (_attributes, rest) = body.split_first().ok_or("record without attributes")?;
         *body = rest;
         let timestamp_delta = varlong(body)?;
         let offset_delta = varint(body)?;
@@ -65,7 +71,7 @@ impl<'a> RecordRef<'a> {
         let headers = *body;
         // A header is two bytes at least: the count is checked before anything is looped over.
         if header_count < 0 || header_count as usize > headers.len() {
-            return Err(BatchError::Record("record with an impossible number of headers"));
+            return Err("record with an impossible number of headers");
         }
         for _ in 0..header_count {
             take_header(body)?;
@@ -81,8 +87,8 @@ impl<'a> RecordRef<'a> {
     }
 }
 
-fn take_header<'a>(body: &mut &'a [u8]) -> Result<(&'a [u8], Option<&'a [u8]>), BatchError> {
-    let key = nullable(body)?.ok_or(BatchError::Record("record header with a negative key length"))?;
+fn take_header<'a>(body: &mut &'a [u8]) -> Result<(&'a [u8], Option<&'a [u8]>), Flaw> {
+    let key = nullable(body)?.ok_or("record header with a negative key length")?;
     let value = nullable(body)?;
     Ok((key, value))
 }
@@ -217,36 +223,50 @@ pub(super) fn write_record(
     }
 }
 
-fn nullable<'a>(body: &mut &'a [u8]) -> Result<Option<&'a [u8]>, BatchError> {
-    let length = varint(body)?;
-    if length < 0 {
-        return Ok(None);
-    }
-    let (bytes, rest) = body
-        .split_at_checked(length as usize)
-        .ok_or(BatchError::Record("record field longer than its record"))?;
+#[inline]
+fn nullable<'a>(body: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Flaw> {
+    let Ok(length) = usize::try_from(varint(body)?) else { return Ok(None) };
+    let (bytes, rest) = body.split_at_checked(length).ok_or("record field longer than its record")?;
     *body = rest;
     Ok(Some(bytes))
 }
 
-fn varint(body: &mut &[u8]) -> Result<i32, BatchError> {
-    let raw = unsigned(body, 5)?;
-    let raw = u32::try_from(raw).map_err(|_| BatchError::Record("varint of more than 32 bits"))?;
+#[inline]
+fn varint(body: &mut &[u8]) -> Result<i32, Flaw> {
+    let raw = match **body {
+        [byte @ 0..0x80, ref rest @ ..] => {
+            *body = rest;
+            u32::from(byte)
+        }
+        [first, second @ 0..0x80, ref rest @ ..] => {
+            *body = rest;
+            u32::from(first & 0x7f) | u32::from(second) << 7
+        }
+        _ => u32::try_from(unsigned(body, 5)?).map_err(|_| "varint of more than 32 bits")?,
+    };
     Ok((raw >> 1) as i32 ^ -((raw & 1) as i32))
 }
 
-fn varlong(body: &mut &[u8]) -> Result<i64, BatchError> {
-    let raw = unsigned(body, 10)?;
+#[inline]
+fn varlong(body: &mut &[u8]) -> Result<i64, Flaw> {
+    let raw = match **body {
+        [byte @ 0..0x80, ref rest @ ..] => {
+            *body = rest;
+            u64::from(byte)
+        }
+        _ => unsigned(body, 10)?,
+    };
     Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
 }
 
-fn unsigned(body: &mut &[u8], most: usize) -> Result<u64, BatchError> {
+#[inline(never)]
+fn unsigned(body: &mut &[u8], most: usize) -> Result<u64, Flaw> {
     let mut value = 0u64;
     for (at, &byte) in body.iter().take(most).enumerate() {
         let part = u64::from(byte & 0x7f);
         let shift = 7 * at as u32;
         if shift == 63 && part > 1 {
-            return Err(BatchError::Record("varint of more than 64 bits"));
+            return Err("varint of more than 64 bits");
         }
         value |= part << shift;
         if byte & 0x80 == 0 {
@@ -254,7 +274,7 @@ fn unsigned(body: &mut &[u8], most: usize) -> Result<u64, BatchError> {
             return Ok(value);
         }
     }
-    Err(BatchError::Record("varint without an end"))
+    Err("varint without an end")
 }
 
 pub(super) fn put_varint(out: &mut Vec<u8>, value: i64) {

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::ErrorCode;
 use crate::compress::{Compression, DecompressLimit};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
+use smallvec::{SmallVec, smallvec};
 use std::fmt;
 use std::ops::Deref;
 
@@ -50,6 +51,13 @@ impl ValidBatch {
         ValidBatch { header: *batch.header(), payload: batch.payload() }
     }
 
+    fn from(batch: RecordBatch) -> ValidBatch {
+        let header = *batch.header();
+        let mut payload = batch.into_bytes();
+        payload.advance(HEADER_BYTES.min(payload.len()));
+        ValidBatch { header, payload }
+    }
+
     pub fn header(&self) -> &BatchHeader {
         &self.header
     }
@@ -71,13 +79,16 @@ impl ValidBatch {
 /// Batches that may be appended as they are: sizes, CRC and records were checked. Only this module makes them.
 #[derive(Clone, Debug)]
 pub struct ValidBatches {
-    batches: Vec<ValidBatch>,
+    batches: Batches,
     log_append_time: i64,
     size_in_bytes: usize,
 }
 
+/// A produced partition has one batch.
+type Batches = SmallVec<[ValidBatch; 1]>;
+
 impl ValidBatches {
-    fn new(batches: Vec<ValidBatch>, log_append_time: i64) -> ValidBatches {
+    fn new(batches: Batches, log_append_time: i64) -> ValidBatches {
         let size_in_bytes = batches.iter().map(|batch| batch.size_in_bytes()).sum();
         ValidBatches { batches, log_append_time, size_in_bytes }
     }
@@ -182,7 +193,7 @@ pub fn validate_produce(
 ) -> Result<ValidBatches, InvalidBatch> {
     let batch = RecordBatch::take(&mut records)?;
     // A torn rest is trimmed as the reference does; a second whole batch is refused.
-    if RecordBatch::take(&mut records).is_ok() {
+    if !records.is_empty() && RecordBatch::take(&mut records).is_ok() {
         return Err(InvalidBatch::new(
             Refusal::InvalidRecord,
             "a produce request holds one batch per partition",
@@ -193,23 +204,31 @@ pub fn validate_produce(
 
     let source = batch.compression()?;
     let target = rules.compression.unwrap_or(source);
-    let payload = batch.decompressed(rules.decompress_limit)?;
-    let walked = walk(&batch, &payload, rules, now_ms)?;
+    let inflated = match source {
+        Compression::None => None,
+        _ => Some(batch.decompressed(rules.decompress_limit)?),
+    };
+    let payload: &[u8] = match &inflated {
+        Some(records) => records,
+        None => batch.bytes().get(HEADER_BYTES..).unwrap_or_default(),
+    };
+    let walked = walk(&batch, payload, rules, now_ms)?;
 
     let log_append_time = match rules.timestamp_type {
         TimestampType::CreateTime => NO_TIMESTAMP,
         TimestampType::LogAppendTime => now_ms,
     };
     let mut valid = if source == target && walked.contiguous {
-        ValidBatch::of(&batch)
+        ValidBatch::from(batch)
     } else {
+        let payload = inflated.unwrap_or_else(|| batch.payload());
         rebuild(&batch, &payload, target, rules)?
     };
     restamp(&mut valid, rules.timestamp_type, walked.max_timestamp, log_append_time);
     if valid.size_in_bytes() > rules.max_message_bytes as usize {
         return Err(too_large(valid.size_in_bytes(), rules));
     }
-    Ok(ValidBatches::new(vec![valid], log_append_time))
+    Ok(ValidBatches::new(smallvec![valid], log_append_time))
 }
 
 /// Wraps batches built on this node (coordinators, the quorum): structure and CRC are checked, contents are trusted.
