@@ -62,6 +62,14 @@ const NO_SLOT: u32 = u32::MAX;
 /// Set in the slot of a partition that sleeps; the rest says where among the sleepers.
 const ASLEEP: u32 = 1 << 31;
 
+/// A partition's view: a pointer, for most partitions of a large cluster are never written.
+#[derive(Debug)]
+enum Shown {
+    Nothing,
+    Unwritten(Arc<LogView>),
+    Own(Box<LogView>),
+}
+
 /// One partition as readers see it.
 #[derive(Debug)]
 pub struct PartitionCell {
@@ -72,7 +80,7 @@ pub struct PartitionCell {
     slot: AtomicU32,
     role: AtomicU64,
     /// In place, not behind a swapped pointer: a produce publishes one view a batch, and that swap alone cost 700 instructions.
-    view: Mutex<Option<LogView>>,
+    view: Mutex<Shown>,
 }
 
 impl PartitionCell {
@@ -82,7 +90,7 @@ impl PartitionCell {
             shard: shard_of(&key, shards),
             slot: AtomicU32::new(NO_SLOT),
             role: AtomicU64::new(Role::Absent.to_word()),
-            view: Mutex::new(None),
+            view: Mutex::new(Shown::Nothing),
         }
     }
 
@@ -93,7 +101,11 @@ impl PartitionCell {
 
     /// The newest view, whatever the role.
     pub fn view(&self) -> Option<LogView> {
-        self.view.lock().clone()
+        match &*self.view.lock() {
+            Shown::Nothing => None,
+            Shown::Unwritten(view) => Some(LogView::clone(view)),
+            Shown::Own(view) => Some(LogView::clone(view)),
+        }
     }
 
     /// The newest view, if this node leads and the epoch that the client knows (-1: it says none) is the current one.
@@ -139,9 +151,20 @@ impl PartitionCell {
 
     /// The owning shard shows a new state.
     pub(crate) fn publish(&self, view: LogView) {
-        let old = self.view.lock().replace(view);
-        // Outside of the lock: the last reference to a list of segments may be in it.
-        drop(old);
+        let mut shown = self.view.lock();
+        if let Shown::Own(own) = &mut *shown {
+            let old = std::mem::replace(&mut **own, view);
+            // Outside of the lock: the last reference to a list of segments may be in it.
+            drop(shown);
+            drop(old);
+        } else {
+            *shown = Shown::Own(Box::new(view));
+        }
+    }
+
+    /// The owning shard shows a log that was never written, as many are: they share one view.
+    pub(crate) fn publish_unwritten(&self, view: Arc<LogView>) {
+        *self.view.lock() = Shown::Unwritten(view);
     }
 
     /// The owning shard changes what this node is. The view goes first, so that a leader always has one.

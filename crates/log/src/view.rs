@@ -199,7 +199,7 @@ impl LogView {
             last_stable_offset: 0,
             log_end_offset: 0,
             recovery_point: 0,
-            segments: Arc::new(SegmentList { disk, segments: Vec::new() }),
+            segments: Arc::new(SegmentList::new(disk, Vec::new())),
             active_bytes: 0,
             total_bytes: 0,
             epochs: Arc::new(epochs),

@@ -152,7 +152,7 @@ impl Shard {
                 view
             }
         };
-        cell.publish(view);
+        cell.publish_unwritten(view);
         cell.set_role(Role::Leader { leader_epoch });
     }
 }

@@ -211,7 +211,7 @@ fn a_cleaned_log_comes_back_after_a_clean_stop_and_after_a_crash() {
                 cleaned_offset: cleaned,
                 ..OpenMode::default()
             };
-            let mut log = testing::open(&disk, LogConfig { compact, ..compacting() }, mode);
+            let log = testing::open(&disk, LogConfig { compact, ..compacting() }, mode);
             let report = log.recovery_report().cloned().unwrap_or_default();
             assert!(report.corrupt.is_empty() && report.cut_bytes == 0, "{report:?}");
             assert_eq!((records(&log.view()), log.log_end_offset()), (expected, end));

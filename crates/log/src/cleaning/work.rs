@@ -28,7 +28,7 @@ pub struct CleanWork {
     pub(super) directory: PathBuf,
     pub(super) config: Arc<LogConfig>,
     /// The log when the cleaning began.
-    pub(super) view: Arc<LogView>,
+    pub(super) view: LogView,
     pub(super) candidate: CleanCandidate,
     pub(super) rules: Rules,
     pub(super) map: OffsetMap,
