@@ -169,6 +169,9 @@ impl Log {
             };
         };
         match mode.topic_id {
+            Some(expected) if expected != there && is_nearly(expected, there) => {
+                self.write_partition_metadata(expected)
+            }
             Some(expected) if expected != there => {
                 let what = format!("the directory belongs to topic id {there}, not {expected}");
                 Err(Fault::corrupt(Operation::Open, &path, what))
@@ -490,6 +493,12 @@ impl Log {
         }
         Ok(())
     }
+}
+
+/// Ids are random: two that differ in a few bits are one of them and a bit that turned on the disk (one character of the file holds six).
+fn is_nearly(expected: Uuid, there: Uuid) -> bool {
+    let bits = u128::from_be_bytes(expected.0) ^ u128::from_be_bytes(there.0);
+    bits.count_ones() <= 6
 }
 
 /// What bounds a scan of a segment.

@@ -44,6 +44,14 @@ pub(crate) fn values(node: &mut Harness, topic: &str, partition: i32, offset: i6
     records(&partitions(answer)[0])
 }
 
+/// The error of a fetch at an offset.
+pub(crate) fn error_at(node: &mut Harness, topic: &str, partition: i32, offset: i64) -> i16 {
+    let mut request = request(topic, &[(partition, offset)]);
+    request.max_wait_ms = 0;
+    let answer: FetchResponse = node.ask(ApiKey::Fetch, 12, &request);
+    partitions(answer)[0].error_code
+}
+
 #[test]
 fn what_was_produced_is_read_from_any_offset() {
     let mut node = Harness::start();

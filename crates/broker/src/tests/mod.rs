@@ -11,6 +11,7 @@ mod offsets;
 mod power;
 mod produce;
 mod restart;
+mod rot;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -217,7 +218,14 @@ impl Harness {
     }
 
     /// Stops in order and starts again.
-    pub fn restart(mut self) -> Harness {
+    pub fn restart(self) -> Harness {
+        let (disk, settings, now_ms) = (self.disk.clone(), self.settings.clone(), self.now_ms + 1_000);
+        self.stop();
+        Harness::open(disk, settings, now_ms)
+    }
+
+    /// Stops in order.
+    pub fn stop(mut self) {
         self.node.begin_shutdown(self.now_ms);
         for _ in 0..100 {
             self.settle();
@@ -228,7 +236,6 @@ impl Harness {
         }
         assert!(self.node.may_stop(), "the controller lets the broker go");
         self.node.close(self.now_ms);
-        Harness::open(self.disk, self.settings, self.now_ms)
     }
 
     /// Loses power: what was not synced is gone.

@@ -150,3 +150,34 @@ fn a_log_that_ends_before_its_recovery_point_lowers_it_before_it_appends() {
     assert_eq!(values(&mut node, "t", 0, 0), ["a", "b", "c"]);
     assert_eq!(produce(&mut node, "t", 0, -1, batch(&["next"])).base_offset, 3);
 }
+
+/// RELIABILITY S24: deletion against fetching. A valid offset is never out of range, one below the start always is, and the start
+/// never goes back over a restart.
+#[test]
+fn s24_deleted_records_and_fetches_agree_on_where_the_log_begins() {
+    use wire::messages::delete_records::{
+        DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopic,
+    };
+    let mut node = Harness::start();
+    node.create_with("t", 1, &[("internal.segment.bytes", "300")]);
+    let all: Vec<String> = (0..30).map(|number| format!("{number} {}", "z".repeat(40))).collect();
+    for value in &all {
+        assert_eq!(produce(&mut node, "t", 0, -1, batch(&[value])).error_code, 0);
+    }
+    for start in [1usize, 4, 5, 11, 12, 25, 30] {
+        let partitions = vec![DeleteRecordsPartition { partition_index: 0, offset: start as i64 }];
+        let topics = vec![DeleteRecordsTopic { name: Str::from("t"), partitions }];
+        let request = DeleteRecordsRequest { topics, timeout_ms: 1_000 };
+        let answer: DeleteRecordsResponse = node.ask(ApiKey::DeleteRecords, 2, &request);
+        assert_eq!(answer.topics[0].partitions[0].low_watermark, start as i64);
+        for (round, offset) in (start..=30).enumerate() {
+            let found = values(&mut node, "t", 0, offset as i64);
+            assert_eq!(found.first(), all.get(offset), "round {round}: start {start}, offset {offset}");
+        }
+        let below = super::fetch::error_at(&mut node, "t", 0, start as i64 - 1);
+        assert_eq!(below, ErrorCode::OffsetOutOfRange.code(), "start {start}");
+        node = node.restart();
+        let view = node.node.views().by_name("t").unwrap().partition(0).unwrap().view().unwrap();
+        assert_eq!(view.log_start_offset, start as i64, "over a restart");
+    }
+}

@@ -140,3 +140,45 @@ fn a_directory_of_another_topic_is_refused() {
     assert!(matches!(refused.unwrap_err().cause, crate::fault::Cause::Corrupt(_)));
     assert_eq!(open(&disk, small(), OpenMode::default()).topic_id(), Some(Uuid([1; 16])));
 }
+
+/// RELIABILITY S25: what a power loss or an old bug leaves beside a good log. KAFKA-16541, 19200, 10207, 3968.
+#[test]
+fn s25_zero_filled_indexes_empty_segments_and_lost_epochs_are_made_good() {
+    let name = |file: &str| FileHandle::new(Path::new(DIRECTORY).join(file));
+    let grow = |disk: &SimDisk, file: &str, bytes: u64| {
+        let file = name(file);
+        let length = disk.length(&file).unwrap();
+        disk.set_length(&file, length + bytes).unwrap();
+    };
+    let empty = |disk: &SimDisk, file: &str| {
+        disk.create(&name(file)).unwrap();
+        disk.set_length(&name(file), 0).unwrap();
+    };
+    type Damage<'a> = (&'a str, Box<dyn Fn(&SimDisk) + 'a>);
+    let cases: Vec<Damage<'_>> = vec![
+        ("oversized offset index", Box::new(|disk| grow(disk, "00000000000000000000.index", 10 << 10))),
+        ("oversized time index", Box::new(|disk| grow(disk, "00000000000000000000.timeindex", 12 << 10))),
+        ("half an entry", Box::new(|disk| grow(disk, "00000000000000000000.index", 3))),
+        ("emptied index", Box::new(|disk| empty(disk, "00000000000000000000.index"))),
+        ("empty segment of a roll", Box::new(|disk| empty(disk, "00000000000000000020.log"))),
+        ("emptied epochs", Box::new(|disk| empty(disk, names::LEADER_EPOCHS))),
+        ("lost epochs", Box::new(|disk| disk.remove(&name(names::LEADER_EPOCHS)).unwrap())),
+    ];
+    for (what, damage) in &cases {
+        for clean_shutdown in [true, false] {
+            let disk = twenty();
+            damage(&disk);
+            let mode = OpenMode { clean_shutdown, ..crashed(20) };
+            let mut log = open(&disk, small(), mode);
+            assert_eq!(read_all(&mut log).len(), 20, "{what}, clean {clean_shutdown}");
+            assert!(log.recovery_report().is_none_or(|report| report.corrupt.is_empty()), "{what}");
+            for number in 0..20 {
+                let fetched = log.view().read(number, 1, ReadLimit::LogEnd, true).unwrap();
+                assert!(!fetched.records.is_empty(), "{what}: nothing at {number}");
+            }
+            assert_eq!(append(&mut log, 9_000, &["next"]).base_offset, 20, "{what}");
+            // Of the newest batch's epoch at least; the file is whole again with the next flush.
+            assert_eq!(log.latest_epoch(), Some(0), "{what}, clean {clean_shutdown}");
+        }
+    }
+}
