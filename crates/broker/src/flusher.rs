@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use log::FlushOutcome;
+use log::{FlushOutcome, FlushWork};
 use wire::topic::TopicIdPartition;
 
 use crate::effect::DirtyLog;
@@ -32,7 +32,9 @@ impl Flusher {
         loop {
             let logs = self.take();
             if !logs.is_empty() {
-                return Some(logs.into_values().map(|dirty| (dirty.cell, dirty.work.run())).collect());
+                let (cells, works): (Vec<_>, Vec<_>) =
+                    logs.into_values().map(|dirty| (dirty.cell, dirty.work)).unzip();
+                return Some(cells.into_iter().zip(FlushWork::run_all(&works)).collect());
             }
             self.running.store(false, Ordering::Release);
             // Whoever added in between saw a running job and relies on it.

@@ -4,7 +4,8 @@
 use crate::disk::{Disk, FileHandle};
 use crate::fault::Fault;
 use crate::segment::Segment;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Files and directories to sync, in the right order, for everything below `upto` to be durable.
@@ -42,12 +43,46 @@ impl FlushWork {
         FlushOutcome { upto: self.upto, stamp: self.stamp, result: self.sync_all() }
     }
 
+    /// Runs the works of several logs. A directory that more than one of them names (the one their directories lie in) is synced
+    /// once, after all files; if that fails, all of those have failed.
+    pub fn run_all(works: &[FlushWork]) -> Vec<FlushOutcome> {
+        let mut named: BTreeMap<&Path, usize> = BTreeMap::new();
+        for directory in works.iter().flat_map(|work| &work.directories) {
+            *named.entry(directory).or_default() += 1;
+        }
+        named.retain(|_, works| *works > 1);
+        let own = |work: &FlushWork| {
+            work.sync_files()?;
+            work.sync_directories(|directory| !named.contains_key(directory))
+        };
+        let mut results: Vec<Result<(), Fault>> = works.iter().map(own).collect();
+        for directory in named.keys() {
+            let names_it = |work: &FlushWork| work.directories.iter().any(|named| named == directory);
+            let Some(first) = works.iter().find(|work| names_it(work)) else { continue };
+            if let Err(fault) = first.disk.sync_directory(directory) {
+                for (work, result) in works.iter().zip(&mut results) {
+                    if names_it(work) && result.is_ok() {
+                        *result = Err(fault.clone());
+                    }
+                }
+            }
+        }
+        let outcome =
+            |(work, result): (&FlushWork, _)| FlushOutcome { upto: work.upto, stamp: work.stamp, result };
+        works.iter().zip(results).map(outcome).collect()
+    }
+
     /// Sync calls this work makes, to weigh it.
     pub fn sync_calls(&self) -> usize {
         self.files.len() + self.replacements.len() + self.directories.len()
     }
 
     fn sync_all(&self) -> Result<(), Fault> {
+        self.sync_files()?;
+        self.sync_directories(|_| true)
+    }
+
+    fn sync_files(&self) -> Result<(), Fault> {
         for file in &self.files {
             match self.disk.sync(file) {
                 // Removed by truncation or retention since the work was taken: nobody needs it on the platter.
@@ -58,10 +93,12 @@ impl FlushWork {
         for (path, contents) in &self.replacements {
             self.disk.swap_file(path, contents)?;
         }
-        for directory in &self.directories {
-            self.disk.sync_directory(directory)?;
-        }
         Ok(())
+    }
+
+    fn sync_directories(&self, wanted: impl Fn(&Path) -> bool) -> Result<(), Fault> {
+        let mut directories = self.directories.iter().filter(|directory| wanted(directory));
+        directories.try_for_each(|directory| self.disk.sync_directory(directory))
     }
 }
 
@@ -219,4 +256,37 @@ pub(crate) struct Flushable<'a> {
     pub directory: &'a PathBuf,
     pub epochs: &'a crate::epochs::EpochCache,
     pub upto: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Log;
+    use crate::sim_disk::{SimDisk, SimFault};
+    use crate::testing;
+
+    fn written(disk: &SimDisk, partition: i32) -> Log {
+        let directory = PathBuf::from(format!("/data/topic-{partition}"));
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        let mut log = Log::unwritten(disk, directory, Arc::new(testing::small()), wire::Uuid([7; 16]));
+        testing::append(&mut log, 1, &["a"]);
+        log
+    }
+
+    #[test]
+    fn logs_that_are_flushed_together_sync_the_directory_they_lie_in_once_and_fail_together_with_it() {
+        let disk = SimDisk::new(1);
+        testing::prepare(&disk);
+        let mut logs: Vec<Log> = (0..3).map(|partition| written(&disk, partition)).collect();
+        let works: Vec<FlushWork> = logs.iter_mut().filter_map(Log::dirty).collect();
+        assert!(works.len() == 3 && works.iter().all(|work| work.run().result.is_ok()));
+        let before = disk.operations();
+        assert!(FlushWork::run_all(&works).iter().all(|outcome| outcome.result.is_ok()));
+        let together = disk.operations() - before;
+        let before = disk.operations();
+        works.iter().for_each(|work| drop(work.run()));
+        assert_eq!(disk.operations() - before, together + 2);
+        disk.fail_at(together - 1, SimFault::Io);
+        assert!(FlushWork::run_all(&works).iter().all(|outcome| outcome.result.is_err()));
+    }
 }
