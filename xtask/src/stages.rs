@@ -13,12 +13,12 @@ mod real_input;
 mod suites;
 mod takeover;
 
-use crate::broker::Kind;
+use crate::broker::{Broker, Kind};
 use crate::process::{Finished, run};
 use crate::tally::Tally;
 use crate::workspace::{Workspace, cargo, in_ci};
 use crate::{codegen, tidy};
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -43,6 +43,26 @@ impl Bench {
     /// Runs a program for a stage, its output in `NAME.log`.
     pub fn run(&self, name: &str, command: &mut Command, minutes: u64) -> Result<Finished> {
         run(command, &self.logs.join(format!("{name}.log")), Duration::from_secs(minutes * 60))
+    }
+
+    /// Runs a program that prints lines and, at its end, one that begins with `done - `: the lines before that one.
+    pub fn lines(
+        &self,
+        name: &str,
+        command: &mut Command,
+        minutes: u64,
+        broker: &Broker,
+    ) -> Result<Vec<String>> {
+        let finished = self.run(name, command, minutes)?;
+        let mut lines: Vec<String> = finished.output.lines().map(str::to_owned).collect();
+        ensure!(
+            lines.pop().is_some_and(|line| line.starts_with("done - ")),
+            "{name}: {}: {}\nbroker: {}",
+            finished.how,
+            finished.tail(6),
+            broker.log().display()
+        );
+        Ok(lines)
     }
 
     /// A cargo command at the workspace root.

@@ -92,17 +92,7 @@ fn data(bench: &Bench, broker: &Broker, what: &str, start: &str) -> Result<Vec<S
         .arg(bench.workspace.root.join("tests/compaction/data.py"))
         .arg(broker.address())
         .args([what, start]);
-    let finished = bench.run(&format!("compaction-{what}"), &mut command, 5)?;
-    let mut lines: Vec<String> = finished.output.lines().map(str::to_owned).collect();
-    let last = lines.pop();
-    ensure!(
-        last.is_some_and(|line| line.starts_with("done - ")),
-        "{what}: {}: {}\nbroker: {}",
-        finished.how,
-        finished.tail(6),
-        broker.log().display()
-    );
-    Ok(lines)
+    bench.lines(&format!("compaction-{what}"), &mut command, 5, broker)
 }
 
 /// Waits until the cleaner's checkpoint says of every topic that all before its active segment is clean.

@@ -8,7 +8,7 @@ use crate::broker::{Broker, Kind};
 use crate::oracle::Oracle;
 use crate::process::Finished;
 use crate::tally::Tally;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -90,17 +90,7 @@ fn data(bench: &Bench, broker: &Broker, name: &str, arguments: &[&str]) -> Resul
         .arg(bench.workspace.root.join("tests/disk/data.py"))
         .arg(broker.address())
         .args(arguments);
-    let finished = bench.run(name, &mut command, 5)?;
-    let mut lines: Vec<String> = finished.output.lines().map(str::to_owned).collect();
-    let last = lines.pop();
-    ensure!(
-        last.is_some_and(|line| line.starts_with("done - ")),
-        "{name}: {}: {}\nbroker: {}",
-        finished.how,
-        finished.tail(6),
-        broker.log().display()
-    );
-    Ok(lines)
+    bench.lines(name, &mut command, 5, broker)
 }
 
 /// One check per line of the inventory.

@@ -9,7 +9,7 @@ use crate::oracle::Oracle;
 use crate::process::Finished;
 use crate::provision;
 use crate::tally::Tally;
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use std::path::Path;
 use std::process::Command;
 
@@ -82,17 +82,7 @@ fn keep(bench: &Bench, broker: &Broker, arguments: &[&str]) -> Result<Vec<String
     let mut command = oracle.java("256m", &[&classes]);
     command.arg("Keeper").arg(broker.address()).args(arguments);
     let name = format!("takeover-{}", arguments.join("-"));
-    let finished = bench.run(&name, &mut command, 4)?;
-    let mut lines: Vec<String> = finished.output.lines().map(str::to_owned).collect();
-    let last = lines.pop();
-    ensure!(
-        last.is_some_and(|line| line.starts_with("done - ")),
-        "{name}: {}: {}\nbroker: {}",
-        finished.how,
-        finished.tail(6),
-        broker.log().display()
-    );
-    Ok(lines)
+    bench.lines(&name, &mut command, 4, broker)
 }
 
 /// `ottla storage check` on the properties that the brokers get.
