@@ -103,7 +103,7 @@ fn read(directory: &Path, clean_shutdown: bool) -> Result<(), Failure> {
     let disk = Arc::new(RealDisk::default());
     disk.length(&FileHandle::new(directory))?;
     let mode = OpenMode { clean_shutdown, ..OpenMode::default() };
-    let mut log = Log::open(disk, PathBuf::from(directory), config(), mode, 0)?;
+    let log = Log::open(disk, PathBuf::from(directory), config(), mode, 0)?;
     if let Some(report) = log.recovery_report() {
         eprintln!("{report:?}");
     }
