@@ -122,11 +122,17 @@ impl Node {
         })));
     }
 
-    /// Flush rounds of one directory until nothing is dirty.
+    /// Flush rounds of one job until no log of the directory is left to take.
     fn run_flusher(&self, now_ms: i64, index: usize) {
         self.0.note_time(now_ms);
         let Some(directory) = self.0.directories.get(index) else { return };
-        while let Some(outcomes) = directory.flusher.round() {
+        let mut done = Vec::new();
+        loop {
+            let outcomes = directory.flusher.round(&done);
+            if outcomes.is_empty() {
+                return;
+            }
+            done = outcomes.iter().map(|(cell, _)| cell.key).collect();
             let mut by_shard: Vec<Vec<_>> = self.0.shards.iter().map(|_| Vec::new()).collect();
             for (cell, outcome) in outcomes {
                 if let Some(list) = by_shard.get_mut(cell.shard) {

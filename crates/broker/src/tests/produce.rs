@@ -60,21 +60,43 @@ fn a_produce_with_acks_1_is_answered_at_the_first_poll_and_wakes_nobody() {
 }
 
 #[test]
-fn acks_all_on_the_only_copy_waits_for_the_flush_round_and_one_round_covers_many() {
+fn acks_all_on_the_only_copy_waits_for_a_sync_and_one_sync_covers_all_of_its_log() {
     let mut node = Harness::start();
     node.create("t", 2);
     let mut first = node.begin(ApiKey::Produce, 9, &request("t", 0, -1, batch(&["a"])));
     let mut second = node.begin(ApiKey::Produce, 9, &request("t", 0, -1, batch(&["b"])));
     let mut third = node.begin(ApiKey::Produce, 9, &request("t", 1, -1, batch(&["c"])));
     assert!(first.poll().is_none() && second.poll().is_none() && third.poll().is_none());
-    let job = node.node.work().expect("one flush job");
-    assert!(node.node.work().is_none(), "one for all");
+    let job = node.node.work().expect("a job for the first log");
+    let other = node.node.work().expect("a job for the second");
+    assert!(node.node.work().is_none(), "one sync covers both requests of the first");
+    // A job goes on to whatever log waits; one that finds none left is over.
     job.run(node.now_ms);
+    other.run(node.now_ms);
     for begun in [&mut first, &mut second, &mut third] {
         let answer: ProduceResponse = begun.answer().expect("flushed");
         assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
         assert_eq!(begun.wakes(), 1);
     }
+}
+
+#[test]
+fn many_dirty_logs_share_a_few_jobs() {
+    let mut node = Harness::start();
+    node.create("t", 20);
+    let mut begun: Vec<_> = (0..20)
+        .map(|index| node.begin(ApiKey::Produce, 9, &request("t", index, -1, batch(&["a"]))))
+        .collect();
+    assert!(begun.iter_mut().all(|begun| begun.poll().is_none()));
+    let jobs: Vec<_> = std::iter::from_fn(|| node.node.work()).collect();
+    assert_eq!(jobs.len(), 4);
+    jobs.into_iter().for_each(|job| job.run(node.now_ms));
+    assert!(begun.iter_mut().all(|begun| begun.poll().is_some()));
+    // All jobs are over: the next dirty log sends one again.
+    let mut next = node.begin(ApiKey::Produce, 9, &request("t", 0, -1, batch(&["b"])));
+    assert!(next.poll().is_none());
+    node.node.work().expect("a new job").run(node.now_ms);
+    assert!(next.poll().is_some());
 }
 
 #[test]
