@@ -120,6 +120,9 @@ const STAGES: &[Stage] = &[
     Stage { name: "real-input", about: "a million real lines, kills on both sides", run: real_input::run },
 ];
 
+/// What the test command takes beside names of stages and `--only=SUITE`.
+const FLAGS: &[&str] = &["--list", "--against=kafka", "--full", "--write-table"];
+
 /// The `test` chore.
 pub fn command(arguments: &[String]) -> Result<bool> {
     if arguments.iter().any(|argument| argument == "--list") {
@@ -127,6 +130,10 @@ pub fn command(arguments: &[String]) -> Result<bool> {
             println!("{:<14} {}", stage.name, stage.about);
         }
         return Ok(true);
+    }
+    let known = |flag: &str| FLAGS.contains(&flag) || flag.starts_with("--only=");
+    if let Some(flag) = arguments.iter().find(|flag| flag.starts_with('-') && !known(flag)) {
+        bail!("{flag} is no flag of the test command: {} --only=SUITE, and names of stages", FLAGS.join(" "));
     }
     let against_kafka = arguments.iter().any(|argument| argument == "--against=kafka");
     let full = arguments.iter().any(|argument| argument == "--full");
