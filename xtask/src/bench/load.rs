@@ -183,11 +183,18 @@ pub fn topics(address: &str, many: usize) -> Result<(Duration, Duration)> {
     Ok((created, asked.elapsed() / 10))
 }
 
-/// Creates one topic and waits until all its partitions are led.
+/// Creates one topic and waits until all its partitions are led and readable.
 pub fn create(address: &str, topic: &str, partitions: i32) -> Result<()> {
     let mut connection = Connection::open(address)?;
     speak::created(connection.call(&speak::create_topics(&[topic.to_owned()], partitions))?)?;
-    wait_led(&mut connection, topic)
+    wait_led(&mut connection, topic)?;
+    // Kafka shows a leader a moment before it leads: the load begins when every partition can be read.
+    let frame = speak::fetch(topic, &(0..partitions).map(|partition| (partition, 0)).collect::<Vec<_>>());
+    let started = Instant::now();
+    while let Err(refused) = speak::fetched(connection.call(&frame)?, |_, _, _| {}) {
+        ensure!(started.elapsed() < Duration::from_secs(30), "{topic} cannot be read after 30 s: {refused}");
+    }
+    Ok(())
 }
 
 fn wait_led(connection: &mut Connection, topic: &str) -> Result<()> {
