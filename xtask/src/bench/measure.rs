@@ -39,7 +39,12 @@ impl Spread {
     pub fn of(mut values: Vec<f64>) -> Spread {
         values.sort_by(f64::total_cmp);
         let at = |share: usize| values.get(share).copied().unwrap_or(f64::NAN);
-        Spread { median: at(values.len() / 2), least: at(0), most: at(values.len().saturating_sub(1)) }
+        let (lower, upper) = (values.len().saturating_sub(1) / 2, values.len() / 2);
+        Spread {
+            median: f64::midpoint(at(lower), at(upper)),
+            least: at(0),
+            most: at(values.len().saturating_sub(1)),
+        }
     }
 }
 
