@@ -41,7 +41,8 @@ def reserve_bytes():
 
 def fill(leave):
     """A file of somebody else that leaves so many bytes."""
-    with open(FILLER, "wb") as file:
+    # Unbuffered: what a buffer holds back would find no room when the file is closed.
+    with open(FILLER, "wb", buffering=0) as file:
         room = free_bytes() - leave
         block = b"\0" * 65536
         while room > 0:

@@ -3,15 +3,62 @@
 
 use bytes::Bytes;
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Smaller reads take memory from the allocator, which is good at them: a parked small answer must not pin a large buffer.
 const POOLED_BYTES_MIN: usize = 32 << 10;
 
-/// Spare memory that a thread keeps: two answers of `fetch.max.bytes` per partition's default of a megabyte.
-const SPARE_BYTES_MAX: usize = 2 << 20 | 64 << 10;
+/// Spare memory that a thread keeps: one answer with the default of a megabyte from each of sixteen partitions.
+const SPARE_BYTES_MAX: usize = 17 << 20;
+
+/// What all threads keep together.
+const SPARE_BYTES_IN_ALL_MAX: usize = 2 * SPARE_BYTES_MAX;
+
+static SPARE_BYTES_IN_ALL: AtomicUsize = AtomicUsize::new(0);
+
+/// Spare buffers and what they hold.
+struct Spare {
+    buffers: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Spare {
+    fn keep(&mut self, buffer: Vec<u8>) {
+        let bytes = buffer.capacity();
+        if self.bytes + bytes > SPARE_BYTES_MAX {
+            return;
+        }
+        // No order with other memory is needed: it is a bound, not a lock.
+        if SPARE_BYTES_IN_ALL.fetch_add(bytes, Ordering::Relaxed) + bytes > SPARE_BYTES_IN_ALL_MAX {
+            SPARE_BYTES_IN_ALL.fetch_sub(bytes, Ordering::Relaxed);
+            return;
+        }
+        self.bytes += bytes;
+        self.buffers.push(buffer);
+    }
+
+    fn take(&mut self, length: usize) -> Option<Vec<u8>> {
+        let fits = |buffer: &Vec<u8>| (length..=length.saturating_mul(4)).contains(&buffer.capacity());
+        let at = self.buffers.iter().position(fits)?;
+        let buffer = self.buffers.swap_remove(at);
+        self.forget(buffer.capacity());
+        Some(buffer)
+    }
+
+    fn forget(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        SPARE_BYTES_IN_ALL.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        self.forget(self.bytes);
+    }
+}
 
 thread_local! {
-    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static SPARE: RefCell<Spare> = const { RefCell::new(Spare { buffers: Vec::new(), bytes: 0 }) };
 }
 
 /// An empty buffer with room for so many bytes.
@@ -19,12 +66,7 @@ pub(crate) fn take(length: usize) -> Vec<u8> {
     if length < POOLED_BYTES_MIN {
         return Vec::with_capacity(length);
     }
-    let spare = SPARE.try_with(|spare| {
-        let mut spare = spare.borrow_mut();
-        let fits = |buffer: &Vec<u8>| (length..=length.saturating_mul(4)).contains(&buffer.capacity());
-        let at = spare.iter().position(fits)?;
-        Some(spare.swap_remove(at))
-    });
+    let spare = SPARE.try_with(|spare| spare.borrow_mut().take(length));
     match spare {
         Ok(Some(buffer)) => buffer,
         // A little more, so that the next read of about this size finds it large enough.
@@ -50,13 +92,7 @@ impl Drop for Shared {
         let mut buffer = std::mem::take(&mut self.0);
         buffer.clear();
         // A thread that is ending keeps nothing.
-        let _ = SPARE.try_with(|spare| {
-            let mut spare = spare.borrow_mut();
-            let kept: usize = spare.iter().map(Vec::capacity).sum();
-            if kept + buffer.capacity() <= SPARE_BYTES_MAX {
-                spare.push(buffer);
-            }
-        });
+        let _ = SPARE.try_with(|spare| spare.borrow_mut().keep(buffer));
     }
 }
 
@@ -79,10 +115,12 @@ mod tests {
         let again = take(90_000);
         assert_eq!((again.as_ptr(), again.len()), (address, 0));
         for _ in 0..100 {
-            let many: Vec<_> = (0..8).map(|_| share(take(1 << 20))).collect();
+            let many: Vec<_> = (0..40).map(|_| share(take(1 << 20))).collect();
             drop(many);
         }
-        assert!(SPARE.with_borrow(|spare| spare.iter().map(Vec::capacity).sum::<usize>()) <= SPARE_BYTES_MAX);
+        let kept = SPARE.with_borrow(|spare| (spare.bytes, spare.buffers.iter().map(Vec::capacity).sum()));
+        assert_eq!(kept.0, kept.1);
+        assert!((8 << 20..=SPARE_BYTES_MAX).contains(&kept.0), "{kept:?}");
     }
 
     #[test]
