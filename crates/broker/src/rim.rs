@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use wire::codec::Rope;
 
@@ -89,6 +90,30 @@ pub trait Rim: Send + Sync {
     fn call_workers(&self);
     /// The node cannot go on (its metadata directory is gone, or no log directory is left): end the process.
     fn halt(&self, reason: &str);
+}
+
+/// The bells as flags, for a rim that is a loop in one thread and looks for itself (the simulator, tests).
+#[derive(Default)]
+pub struct Bells {
+    pub turn: AtomicBool,
+    pub quorum: AtomicBool,
+    pub workers: AtomicBool,
+    pub halted: AtomicBool,
+}
+
+impl Rim for Bells {
+    fn call_turn(&self) {
+        self.turn.store(true, Ordering::SeqCst);
+    }
+    fn call_quorum(&self) {
+        self.quorum.store(true, Ordering::SeqCst);
+    }
+    fn call_workers(&self) {
+        self.workers.store(true, Ordering::SeqCst);
+    }
+    fn halt(&self, _reason: &str) {
+        self.halted.store(true, Ordering::SeqCst);
+    }
 }
 
 /// A blocking piece of work for the rim's pool: a flush round, the removal of dead segments. It completes itself by a

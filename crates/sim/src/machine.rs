@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use broker::config::{BrokerFile, StaticConfig, Values};
+use broker::rim::Bells;
 use broker::{Job, Listener, Node, NodeOptions, OpenError, Peer, Rim};
 use log::directory::MetaProperties;
 use log::sim_disk::Survival;
@@ -20,30 +21,6 @@ use crate::world::World;
 
 /// The one log directory.
 pub const DIRECTORY: &str = "/data";
-
-/// The bells of the rim, as flags.
-#[derive(Default)]
-pub struct Bells {
-    turn: AtomicBool,
-    quorum: AtomicBool,
-    workers: AtomicBool,
-    halted: AtomicBool,
-}
-
-impl Rim for Bells {
-    fn call_turn(&self) {
-        self.turn.store(true, Ordering::SeqCst);
-    }
-    fn call_quorum(&self) {
-        self.quorum.store(true, Ordering::SeqCst);
-    }
-    fn call_workers(&self) {
-        self.workers.store(true, Ordering::SeqCst);
-    }
-    fn halt(&self, _reason: &str) {
-        self.halted.store(true, Ordering::SeqCst);
-    }
-}
 
 /// The computer.
 pub struct Machine {

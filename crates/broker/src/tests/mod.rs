@@ -17,7 +17,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
@@ -33,33 +33,10 @@ use wire::record_batch::RecordBatchBuilder;
 use wire::{ApiKey, ErrorCode, Str, Uuid};
 
 use crate::config::{BrokerFile, StaticConfig, Values};
+use crate::rim::Bells;
 use crate::{Connection, Handling, Listener, Node, NodeOptions, Outcome, Peer, Rim};
 
 pub(crate) const DIRECTORY: &str = "/data";
-
-/// The bells, as flags.
-#[derive(Default)]
-pub(crate) struct Bells {
-    turn: AtomicBool,
-    quorum: AtomicBool,
-    workers: AtomicBool,
-    pub halted: AtomicBool,
-}
-
-impl Rim for Bells {
-    fn call_turn(&self) {
-        self.turn.store(true, Ordering::SeqCst);
-    }
-    fn call_quorum(&self) {
-        self.quorum.store(true, Ordering::SeqCst);
-    }
-    fn call_workers(&self) {
-        self.workers.store(true, Ordering::SeqCst);
-    }
-    fn halt(&self, _reason: &str) {
-        self.halted.store(true, Ordering::SeqCst);
-    }
-}
 
 /// Counts the wake-ups of one waiting request.
 #[derive(Default)]
