@@ -98,8 +98,6 @@ pub trait Disk: Send + Sync + Debug {
     fn remove(&self, file: &FileHandle) -> Result<(), Fault>;
     /// Lets go of the descriptor, if one is held.
     fn release(&self, file: &FileHandle);
-    /// The descriptor, for readers that move bytes without a copy (sendfile); `None` where there is no such thing.
-    fn descriptor(&self, file: &FileHandle) -> Result<Option<Arc<OwnedFd>>, Fault>;
 
     /// Creates a directory and its parents.
     fn create_directory(&self, path: &Path) -> Result<(), Fault>;
@@ -355,10 +353,6 @@ impl Disk for RealDisk {
 
     fn release(&self, file: &FileHandle) {
         self.close(file);
-    }
-
-    fn descriptor(&self, file: &FileHandle) -> Result<Option<Arc<OwnedFd>>, Fault> {
-        self.descriptor_of(file, OFlags::empty(), Operation::Read).map(Some)
     }
 
     fn create_directory(&self, path: &Path) -> Result<(), Fault> {

@@ -72,11 +72,6 @@ impl FlushWork {
         works.iter().zip(results).map(outcome).collect()
     }
 
-    /// Sync calls this work makes, to weigh it.
-    pub fn sync_calls(&self) -> usize {
-        self.files.len() + self.replacements.len() + self.directories.len()
-    }
-
     fn sync_all(&self) -> Result<(), Fault> {
         self.sync_files()?;
         self.sync_directories(|_| true)

@@ -7,7 +7,6 @@ use crate::fault::{Fault, Operation};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, IoSlice};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -550,10 +549,6 @@ impl Disk for SimDisk {
     }
 
     fn release(&self, _file: &FileHandle) {}
-
-    fn descriptor(&self, _file: &FileHandle) -> Result<Option<Arc<OwnedFd>>, Fault> {
-        Ok(None)
-    }
 
     fn create_directory(&self, path: &Path) -> Result<(), Fault> {
         let mut state = self.state.lock();

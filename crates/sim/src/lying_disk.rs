@@ -2,9 +2,7 @@
 //! Small files and directories are told the truth, so that the node comes up again. Used by no run but those that plant it.
 
 use std::io::IoSlice;
-use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
 
 use log::disk::DirectoryEntry;
 use log::{Disk, DiskSpace, Fault, FileHandle, SimDisk};
@@ -54,9 +52,6 @@ impl Disk for LyingDisk {
     }
     fn release(&self, file: &FileHandle) {
         self.0.release(file)
-    }
-    fn descriptor(&self, file: &FileHandle) -> Result<Option<Arc<OwnedFd>>, Fault> {
-        self.0.descriptor(file)
     }
     fn create_directory(&self, path: &Path) -> Result<(), Fault> {
         self.0.create_directory(path)
