@@ -1,15 +1,14 @@
 //! Power cuts under a node that clients write to. In the durable modes nothing acknowledged may be missing afterwards; with
 //! `log.flush.ack=none` something must be, else the cuts are none.
 
-use super::kills::WHOLE_EVERY;
 use super::load::Load;
 use super::power::PoweredDisk;
 use super::{Bench, Dice};
 use crate::broker::Broker;
 use crate::process::{pause, signal_group};
 use crate::tally::Tally;
-use anyhow::{Context, Result};
-use std::time::{Duration, Instant};
+use anyhow::Result;
+use std::time::Duration;
 
 /// A node whose data lies on the disk.
 fn start(bench: &Bench, disk: &PoweredDisk, mode: &str, name: &str) -> Result<Broker> {
@@ -38,25 +37,11 @@ pub fn survive(bench: &Bench, disk: &PoweredDisk, mode: &str, rounds: usize) -> 
     let name = format!("cut-{mode}");
     let mut broker = start(bench, disk, mode, &name)?;
     let mut load = Load::start(bench, &broker.address(), &name)?;
-    load.tell("write")?;
-    let (started, mut dice) = (Instant::now(), Dice(2));
-    for round in 0..rounds {
-        let at = || format!("round {round}: the servers' logs are below brokers/{name}-*");
+    let mut dice = Dice(2);
+    let tally = load.endure(&format!("power cuts in mode {mode}"), &name, rounds, || {
         pause(Duration::from_millis(dice.between(30, 800)));
-        cut(bench, disk, &mut broker, &mut dice).with_context(at)?;
-        let whole = if round % WHOLE_EVERY == WHOLE_EVERY - 1 { "verify all" } else { "verify" };
-        load.tell(whole).with_context(at)?;
-    }
-    load.tell("rest")?;
-    let counts = load.tell("verify all")?;
-    println!(
-        "   {rounds} power cuts in mode {mode}: {} records acknowledged, none lost; {:.0} s",
-        counts.first().copied().unwrap_or(0),
-        started.elapsed().as_secs_f64()
-    );
-    let mut tally = Tally { passed: rounds, ..Tally::default() };
-    let worked = counts.first().is_some_and(|acked| *acked > rounds as u64);
-    tally.check(&format!("only {counts:?} records and offsets were acknowledged"), worked);
+        cut(bench, disk, &mut broker, &mut dice)
+    })?;
     broker.kill()?;
     let _ = std::fs::remove_dir_all(disk.path().join(&name));
     Ok(tally)

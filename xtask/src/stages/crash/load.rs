@@ -5,11 +5,16 @@
 use super::Bench;
 use crate::process::signal_group;
 use crate::stages::clients;
+use crate::tally::Tally;
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Instant;
+
+/// After so many rounds everything is read, not only what is new.
+const WHOLE_EVERY: usize = 100;
 
 /// The running writers.
 pub struct Load {
@@ -39,6 +44,36 @@ impl Load {
         writeln!(self.to, "{command}").with_context(|| format!("the writers are gone at `{command}`"))?;
         self.to.flush()?;
         self.answer(command)
+    }
+
+    /// Lets them write while `strike` takes the node away and brings it back `rounds` times; after each round nothing that was
+    /// acknowledged may be missing. `what` names the strikes, `name` the servers' logs.
+    pub fn endure(
+        &mut self,
+        what: &str,
+        name: &str,
+        rounds: usize,
+        mut strike: impl FnMut() -> Result<()>,
+    ) -> Result<Tally> {
+        self.tell("write")?;
+        let started = Instant::now();
+        for round in 0..rounds {
+            let at = || format!("round {round}: the servers' logs are below brokers/{name}-*");
+            strike().with_context(at)?;
+            let whole = if round % WHOLE_EVERY == WHOLE_EVERY - 1 { "verify all" } else { "verify" };
+            self.tell(whole).with_context(at)?;
+        }
+        self.tell("rest")?;
+        let counts = self.tell("verify all")?;
+        println!(
+            "   {rounds} {what}: {} records acknowledged, none lost; {:.0} s",
+            counts.first().copied().unwrap_or(0),
+            started.elapsed().as_secs_f64()
+        );
+        let mut tally = Tally { passed: rounds, ..Tally::default() };
+        let worked = counts.first().is_some_and(|acked| *acked > rounds as u64);
+        tally.check(&format!("only {counts:?} records and offsets were acknowledged"), worked);
+        Ok(tally)
     }
 
     fn answer(&mut self, command: &str) -> Result<Vec<u64>> {
