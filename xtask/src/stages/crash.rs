@@ -31,38 +31,32 @@ const FULL: Rounds = Rounds { cuts: 250, live_cuts: 10, kills: 1000, fills: 50 }
 /// The modes of `log.flush.ack` in which an acknowledged record of a sole copy survives everything.
 const DURABLE: &[&str] = &["auto", "group"];
 
-/// The stage: kills and power cuts side by side, on nodes of their own.
+/// The stage: kills in every mode and power cuts side by side, each on a node of its own; they wait more than they work.
 pub fn run(bench: &Bench) -> Result<Tally> {
     let rounds = if bench.full { FULL } else { SHORT };
     clients::python_environment(bench)?;
-    let (killed, cut) = std::thread::scope(|scope| {
-        let killed = scope.spawn(|| kill_rounds(bench, rounds.kills));
-        let cut = cut_rounds(bench, &rounds);
-        (killed.join().unwrap_or_else(|_| bail!("the thread that kills panicked")), cut)
+    let mut tally = Tally::default();
+    std::thread::scope(|scope| {
+        let killers: Vec<_> = DURABLE
+            .iter()
+            .map(|mode| (mode, scope.spawn(move || kills::run(bench, mode, rounds.kills))))
+            .collect();
+        cut_rounds(bench, &rounds, &mut tally);
+        for (mode, killer) in killers {
+            let killed = killer.join().unwrap_or_else(|_| bail!("the thread that kills panicked"));
+            tally.absorb(&format!("kill -9, log.flush.ack={mode}"), settled(killed));
+        }
     });
-    let (mut tally, cut) = (killed?, cut?);
-    tally.passed += cut.passed;
-    tally.failed.extend(cut.failed);
-    tally.skipped.extend(cut.skipped);
     tally.absorb("full disk", settled(full_disk::run_rounds(bench, rounds.fills)));
     Ok(tally)
 }
 
-fn kill_rounds(bench: &Bench, rounds: usize) -> Result<Tally> {
-    let mut tally = Tally::default();
-    for mode in DURABLE {
-        tally.absorb(&format!("kill -9, log.flush.ack={mode}"), settled(kills::run(bench, mode, rounds)));
-    }
-    Ok(tally)
-}
-
-fn cut_rounds(bench: &Bench, rounds: &Rounds) -> Result<Tally> {
-    let mut tally = Tally::default();
+fn cut_rounds(bench: &Bench, rounds: &Rounds, tally: &mut Tally) {
     let disk = match power::PoweredDisk::make(bench) {
         Ok(disk) => disk,
         Err(why) => {
             tally.skip(format!("power cuts: no ext4 that can be cut off here: {why:#}"));
-            return Ok(tally);
+            return;
         }
     };
     for mode in DURABLE {
@@ -71,7 +65,6 @@ fn cut_rounds(bench: &Bench, rounds: &Rounds) -> Result<Tally> {
     }
     let live = settled(cuts::prove_live(bench, &disk, rounds.live_cuts));
     tally.absorb("power cuts, log.flush.ack=none", live);
-    Ok(tally)
 }
 
 /// What broke one mode is told and does not keep the others from being tried.
