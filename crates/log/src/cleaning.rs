@@ -15,6 +15,8 @@ mod offset_map;
 mod swap;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transaction_tests;
 mod transactions;
 mod work;
 

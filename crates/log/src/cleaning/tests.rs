@@ -54,7 +54,7 @@ fn end_transaction(log: &mut Log, producer_id: i64, commit: bool) {
     log.advance_high_watermark(log.log_end_offset());
 }
 
-fn transactional(producer_id: i64, base_sequence: i32) -> BatchAttributes {
+pub(super) fn transactional(producer_id: i64, base_sequence: i32) -> BatchAttributes {
     BatchAttributes {
         producer_id,
         producer_epoch: 0,
@@ -96,12 +96,12 @@ fn clean(log: &mut Log, now_ms: i64) -> Option<CleanFigures> {
 }
 
 /// Rolls, so that everything so far can be cleaned.
-fn roll(log: &mut Log) {
+pub(super) fn roll(log: &mut Log) {
     log.roll(log.log_end_offset(), 0).unwrap();
     log.flush().unwrap();
 }
 
-fn batches(view: &LogView) -> Vec<RecordBatch> {
+pub(super) fn batches(view: &LogView) -> Vec<RecordBatch> {
     let mut next = view.log_start_offset;
     let mut found = Vec::new();
     while next < view.log_end_offset {
