@@ -12,6 +12,7 @@ mod bench;
 mod broker;
 mod codegen;
 mod differential;
+mod floor;
 mod oracle;
 mod process;
 mod provision;
@@ -33,9 +34,10 @@ struct Chore {
 const CHORES: &[Chore] = &[
     Chore {
         name: "bench",
-        about: "Ottla beside Apache Kafka on this machine; `bench CELL…` picks some cells",
+        about: "the table of figures beside the floor; `--list` names cells, `--against kafka` or HOST:PORT adds a broker",
         run: bench::command,
     },
+    Chore { name: "floor", about: "the least a broker can do, for `bench`", run: floor::command },
     Chore {
         name: "test",
         about: "what CI runs; `--list` names stages, `test STAGE…` picks some, `--against=kafka` proves the tests",
