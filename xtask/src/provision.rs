@@ -1,4 +1,4 @@
-//! Installing what the foreign clients need: Debian packages, a Python environment, Node modules.
+//! Installing what the foreign clients need: Debian packages, a Python environment, Node modules, librdkafka.
 //!
 //! Everything but Debian packages goes below the target directory. Each call is cheap when the thing is there.
 
@@ -120,4 +120,54 @@ pub fn javac(workspace: &Workspace, sources: &Path, jars: &Path) -> Result<PathB
         bail!("javac {name}: {}", finished.output);
     }
     Ok(classes)
+}
+
+/// The npm package whose source librdkafka is compiled from; it carries 2.15.1.
+const LIBRDKAFKA: &str = "@confluentinc/kafka-javascript@1.10.1";
+
+/// What compiles it: the program or pkg-config module that shows a Debian package is there, and the package.
+const LIBRDKAFKA_NEEDS: &[(&str, &str)] = &[
+    ("command -v make", "make"),
+    ("command -v g++", "g++"),
+    ("command -v pkg-config", "pkg-config"),
+    ("pkg-config --exists libzstd", "libzstd-dev"),
+    ("pkg-config --exists zlib", "zlib1g-dev"),
+    ("pkg-config --exists libssl", "libssl-dev"),
+    ("test -e /usr/include/rapidjson/document.h", "rapidjson-dev"),
+];
+
+/// librdkafka's source in `home`, configured with these options, its libraries made, and what the command `also` makes.
+pub fn librdkafka(workspace: &Workspace, home: &Path, options: &str, also: &str) -> Result<()> {
+    let marker = home.join("built");
+    let wanted = format!("{LIBRDKAFKA} {options} {also}");
+    if std::fs::read_to_string(&marker).is_ok_and(|known| known == wanted) {
+        return Ok(());
+    }
+    let missing: Vec<&str> =
+        LIBRDKAFKA_NEEDS.iter().filter(|(probe, _)| !holds(probe)).map(|(_, package)| *package).collect();
+    if !missing.is_empty() {
+        debian_packages(workspace, &missing)?;
+    }
+    debian(workspace, "npm", "npm")?;
+    let _ = std::fs::remove_dir_all(home);
+    std::fs::create_dir_all(home)?;
+    let script = format!(
+        "npm pack {LIBRDKAFKA} && tar xzf confluentinc-*.tgz && mv package/deps/librdkafka/* . && chmod -R u+x . && \
+         bash ./configure {options} && make -j2 libs && {also}"
+    );
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).current_dir(home);
+    let log = workspace.scratch("test-logs")?.join("librdkafka-build.log");
+    let finished = process::run(&mut command, &log, Duration::from_secs(25 * 60)).context("librdkafka")?;
+    if !finished.success {
+        bail!("librdkafka does not compile: {}", finished.tail(5));
+    }
+    std::fs::write(&marker, &wanted)?;
+    Ok(())
+}
+
+fn holds(probe: &str) -> bool {
+    let mut command = Command::new("sh");
+    command.args(["-c", probe]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }

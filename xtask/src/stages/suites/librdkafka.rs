@@ -8,25 +8,10 @@ use crate::oracle::Oracle;
 use crate::process::Finished;
 use crate::provision;
 use crate::stages::Bench;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-
-/// The npm package; it carries librdkafka 2.15.1.
-const PACKAGE: &str = "@confluentinc/kafka-javascript@1.10.1";
-
-/// What compiles it: the program or pkg-config module that shows a Debian package is there, and the package.
-const NEEDS: &[(&str, &str)] = &[
-    ("command -v make", "make"),
-    ("command -v g++", "g++"),
-    ("command -v pkg-config", "pkg-config"),
-    ("pkg-config --exists libzstd", "libzstd-dev"),
-    ("pkg-config --exists zlib", "zlib1g-dev"),
-    ("pkg-config --exists libssl", "libssl-dev"),
-    ("test -e /usr/include/rapidjson/document.h", "rapidjson-dev"),
-];
 
 /// Tests that the suite leaves out of its quick mode, although they take seconds.
 const NOT_QUICK: &[&str] = &["0082"];
@@ -162,38 +147,16 @@ fn table(text: &str) -> Vec<String> {
     names
 }
 
-/// Fetches, configures and compiles; cheap when it is there.
+/// Without optimisation: it compiles in half the time.
 fn build(bench: &Bench) -> Result<PathBuf> {
     let home = bench.workspace.scratch("test-tools/suites")?.join("librdkafka");
-    let marker = home.join("built");
-    if std::fs::read_to_string(&marker).is_ok_and(|known| known == PACKAGE) {
-        return Ok(home);
-    }
-    let missing: Vec<&str> =
-        NEEDS.iter().filter(|(probe, _)| !holds(probe)).map(|(_, package)| *package).collect();
-    if !missing.is_empty() {
-        provision::debian_packages(&bench.workspace, &missing)?;
-    }
-    provision::debian(&bench.workspace, "npm", "npm")?;
-    let _ = std::fs::remove_dir_all(&home);
-    std::fs::create_dir_all(&home)?;
-    let script = format!(
-        "npm pack {PACKAGE} && tar xzf confluentinc-*.tgz && mv package/deps/librdkafka/* . && chmod -R u+x . && \
-         bash ./configure --disable-optimization --disable-curl --disable-gssapi && \
-         make -j2 libs && make -C tests -j2 build"
-    );
-    let mut command = Command::new("sh");
-    command.args(["-c", &script]).current_dir(&home);
-    let finished = bench.run("suites-librdkafka-build", &mut command, 25)?;
-    ensure!(finished.success, "librdkafka does not compile: {}", finished.tail(5));
-    std::fs::write(&marker, PACKAGE)?;
+    provision::librdkafka(
+        &bench.workspace,
+        &home,
+        "--disable-optimization --disable-curl --disable-gssapi",
+        "make -C tests -j2 build",
+    )?;
     Ok(home)
-}
-
-fn holds(probe: &str) -> bool {
-    let mut command = Command::new("sh");
-    command.args(["-c", probe]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-    command.status().is_ok_and(|status| status.success())
 }
 
 /// Six tests call Kafka's own tools: `$KAFKA_PATH/bin/kafka-topics.sh` and `kafka-acls.sh`.
