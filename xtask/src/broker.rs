@@ -133,6 +133,11 @@ impl Broker {
 
     /// Starts the process and does not wait.
     pub fn launch(&mut self, workspace: &Workspace) -> Result<()> {
+        self.launch_below(workspace, &[])
+    }
+
+    /// The same below another program (`valgrind` and its arguments); the process is that program's.
+    pub fn launch_below(&mut self, workspace: &Workspace, program: &[String]) -> Result<()> {
         let properties = self.directory.join("server.properties");
         let mut command = match self.kind {
             Kind::Ottla => {
@@ -146,6 +151,11 @@ impl Broker {
                 command
             }
         };
+        if let [outer, arguments @ ..] = program {
+            let mut below = Command::new(outer);
+            below.args(arguments).arg(command.get_program()).args(command.get_args());
+            command = below;
+        }
         self.starts += 1;
         self.log.set_file_name(format!("server-{}.log", self.starts));
         self.child = Some(spawn(&mut command, &self.log)?);

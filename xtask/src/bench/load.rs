@@ -1,8 +1,8 @@
-//! The loads: produce as fast as the broker answers, consume as fast as it sends, produce at a fixed rate. Each runs for a
-//! bounded volume or time and says how long it took; what it cost the broker is read elsewhere.
+//! Loads as fast as the broker answers: produce, consume, create. Each runs for a bounded volume and says how long it took and how many
+//! requests it were; what that cost the broker is read elsewhere. Loads at a fixed rate are in `paced`.
 
-use super::speak::{self, Connection};
-use anyhow::{Result, ensure};
+use super::speak::{self, Batch, Connection};
+use anyhow::{Result, bail, ensure};
 use std::time::{Duration, Instant};
 
 /// What a produce or consume cell moves.
@@ -15,114 +15,185 @@ pub struct Shape {
     /// Requests a connection keeps open.
     pub in_flight: usize,
     pub megabytes: usize,
+    pub lz4: bool,
+}
+
+/// What a load came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Done {
+    pub took: Duration,
+    pub requests: usize,
+    pub records: usize,
+    /// Values of records.
+    pub payload_bytes: usize,
+    /// Record batches as they travel.
+    pub batch_bytes: usize,
+}
+
+impl Done {
+    pub fn mb_per_second(&self) -> f64 {
+        self.payload_bytes as f64 / 1e6 / self.took.as_secs_f64()
+    }
 }
 
 impl Shape {
-    /// Batches of 16 KiB over 16 partitions by 4 connections with 5 requests in flight each.
-    pub fn even(record_bytes: usize, megabytes: usize) -> Shape {
-        Shape { record_bytes, batch_bytes: 16_384, partitions: 16, connections: 4, in_flight: 5, megabytes }
+    /// Batches of 16 KiB of 1 KB records over 16 partitions by 4 connections with 5 requests in flight each.
+    pub fn sixteen(megabytes: usize) -> Shape {
+        let (record_bytes, batch_bytes) = (1024, 16_384);
+        Shape {
+            record_bytes,
+            batch_bytes,
+            partitions: 16,
+            connections: 4,
+            in_flight: 5,
+            megabytes,
+            lz4: false,
+        }
+    }
+
+    /// The same from one connection to one partition.
+    pub fn single(megabytes: usize) -> Shape {
+        Shape { partitions: 1, connections: 1, ..Shape::sixteen(megabytes) }
     }
 
     /// Records of one batch.
     pub fn records(&self) -> usize {
-        (self.batch_bytes / (self.record_bytes + 8)).max(1)
-    }
-
-    /// Batches over all connections.
-    pub fn batches(&self) -> usize {
-        self.megabytes * 1_000_000 / (self.records() * self.record_bytes)
+        (self.batch_bytes.saturating_sub(61) / (self.record_bytes + 10)).max(1)
     }
 }
 
-/// Produces the whole volume; the time from the first byte sent to the last answer.
-pub fn produce(address: &str, topic: &str, shape: Shape) -> Result<Duration> {
-    let batch = speak::batch(shape.records(), shape.record_bytes);
-    let frames: Vec<Vec<u8>> = (0..shape.partitions).map(|p| speak::produce(topic, p, &batch)).collect();
-    let each = shape.batches() / shape.connections;
-    let started = Instant::now();
+/// Produces the whole volume; each connection has partitions of its own.
+pub fn produce(address: &str, topic: &str, shape: Shape) -> Result<Done> {
+    let records = shape.records();
+    let batch = Batch { lz4: shape.lz4, ..Batch::plain(records, shape.record_bytes) }.bytes()?;
+    let frames: Vec<Vec<Vec<u8>>> = (0..shape.connections)
+        .map(|worker| {
+            // With fewer partitions than connections several share one.
+            let own = (worker as i32 % shape.partitions..shape.partitions).step_by(shape.connections);
+            own.map(|partition| speak::produce(topic, partition, &batch)).collect()
+        })
+        .collect();
+    let requests = (shape.megabytes * 1_000_000 / (records * shape.record_bytes)).div_ceil(shape.connections);
+    let took = from_all(address, &frames, requests, shape.in_flight)?;
+    let requests = requests * shape.connections;
+    Ok(Done {
+        took,
+        requests,
+        records: requests * records,
+        payload_bytes: requests * records * shape.record_bytes,
+        batch_bytes: requests * batch.len(),
+    })
+}
+
+/// Batches over many partitions, `each` consecutive partitions a request, at least `batches` of them in whole rounds.
+pub fn produce_wide(
+    address: &str,
+    topic: &str,
+    partitions: i32,
+    each: i32,
+    batch: &Batch,
+    batches: usize,
+) -> Result<Done> {
+    let connections = 4;
+    let bytes = batch.bytes()?;
+    let starts: Vec<i32> = (0..partitions).step_by(each as usize).collect();
+    let frames: Vec<Vec<Vec<u8>>> = (0..connections)
+        .map(|worker| {
+            let own = starts.iter().skip(worker).step_by(connections);
+            own.map(|first| speak::produce_to(topic, *first..(first + each).min(partitions), &bytes))
+                .collect()
+        })
+        .collect();
+    let longest = frames.iter().map(Vec::len).max().unwrap_or(1);
+    let requests = (batches / each as usize).div_ceil(connections).next_multiple_of(longest);
+    let took = from_all(address, &frames, requests, 5)?;
+    let requests = requests * connections;
+    let records = requests * each as usize * batch.records;
+    Ok(Done {
+        took,
+        requests,
+        records,
+        payload_bytes: records * batch.value_bytes,
+        batch_bytes: requests * each as usize * bytes.len(),
+    })
+}
+
+/// One thread and connection per list of frames, each sending `requests` of them in turn.
+fn from_all(address: &str, frames: &[Vec<Vec<u8>>], requests: usize, in_flight: usize) -> Result<Duration> {
+    let barrier = std::sync::Barrier::new(frames.len() + 1);
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..shape.connections)
-            .map(|worker| {
-                let frames = &frames;
-                scope.spawn(move || produce_on(address, frames, worker, each, shape.in_flight))
+        let workers: Vec<_> = frames
+            .iter()
+            .map(|own| {
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    let connection = Connection::open(address);
+                    barrier.wait();
+                    send_all(connection?, own, requests, in_flight)
+                })
             })
             .collect();
-        workers
-            .into_iter()
-            .try_for_each(|worker| worker.join().unwrap_or_else(|_| anyhow::bail!("a producer panicked")))
-    })?;
-    Ok(started.elapsed())
+        barrier.wait();
+        let started = Instant::now();
+        for worker in workers {
+            worker.join().unwrap_or_else(|_| bail!("a producer panicked"))?;
+        }
+        Ok(started.elapsed())
+    })
 }
 
-fn produce_on(address: &str, frames: &[Vec<u8>], worker: usize, many: usize, in_flight: usize) -> Result<()> {
-    let mut connection = Connection::open(address)?;
-    for n in 0..many + in_flight {
-        if n >= in_flight.min(many) && n - in_flight.min(many) < many {
-            speak::produced(connection.receive()?)?;
+/// Sends as many as may be open, then takes every answer that is there before it sends again.
+pub fn send_all(
+    mut connection: Connection,
+    frames: &[Vec<u8>],
+    requests: usize,
+    in_flight: usize,
+) -> Result<()> {
+    let (mut sent, mut answered) = (0, 0);
+    while answered < requests {
+        while sent < requests && sent - answered < in_flight {
+            connection.send(&frames[sent % frames.len()])?;
+            sent += 1;
         }
-        if n < many {
-            connection.send(&frames[(n + worker) % frames.len()])?;
+        loop {
+            speak::produced(connection.receive()?)?;
+            answered += 1;
+            if answered == sent || !connection.has_answer() {
+                break;
+            }
         }
     }
     Ok(())
 }
 
-/// Batches of one 1 KiB record, `each` consecutive partitions a request, over all partitions in turn, at least `many` of them;
-/// how many it were and the time they took.
-pub fn small_batches(
-    address: &str,
-    topic: &str,
-    partitions: i32,
-    each: i32,
-    connections: usize,
-    many: usize,
-) -> Result<(usize, Duration)> {
-    let batch = speak::batch(1, 1024);
-    let starts = (0..partitions).step_by(each as usize);
-    let frames: Vec<Vec<u8>> =
-        starts.map(|first| speak::produce_to(topic, first..(first + each).min(partitions), &batch)).collect();
-    let requests = many.div_ceil(each as usize).max(frames.len()).div_ceil(connections);
-    let started = Instant::now();
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..connections)
-            .map(|worker| {
-                let from = worker * frames.len() / connections;
-                let frames = &frames;
-                scope.spawn(move || produce_on(address, frames, from, requests, 5))
-            })
-            .collect();
-        workers
-            .into_iter()
-            .try_for_each(|worker| worker.join().unwrap_or_else(|_| anyhow::bail!("a producer panicked")))
-    })?;
-    Ok((requests * connections * each as usize, started.elapsed()))
-}
-
-/// Reads every partition to its high watermark; the bytes of record batches read and the time it took.
-pub fn consume(address: &str, topic: &str, partitions: i32) -> Result<(u64, Duration)> {
+/// Reads every partition to its high watermark over one connection, `most_bytes` per partition and fetch.
+pub fn consume(address: &str, topic: &str, partitions: i32, most_bytes: i32) -> Result<Done> {
     let mut connection = Connection::open(address)?;
-    let mut offsets: Vec<(i32, i64)> = (0..partitions).map(|p| (p, 0)).collect();
-    let mut bytes = 0u64;
+    let mut offsets: Vec<(i32, i64)> = (0..partitions).map(|partition| (partition, 0)).collect();
+    let (mut bytes, mut records_seen, mut requests) = (0, 0, 0);
     let started = Instant::now();
     while !offsets.is_empty() {
         let mut next = Vec::with_capacity(offsets.len());
-        let answer = connection.call(&speak::fetch(topic, &offsets))?;
+        let answer = connection.call(&speak::fetch(topic, &offsets, most_bytes))?;
+        requests += 1;
         speak::fetched(answer, |partition, high_watermark, records| {
-            bytes += records.len() as u64;
-            let from = offsets.iter().find(|(p, _)| *p == partition).map_or(0, |(_, offset)| *offset);
-            let offset = offset_behind(records).unwrap_or(from);
-            if offset < high_watermark {
-                next.push((partition, offset));
+            bytes += records.len();
+            let from = offsets.iter().find(|(known, _)| *known == partition).map_or(0, |(_, offset)| *offset);
+            let behind = offset_behind(records).unwrap_or(from);
+            records_seen += (behind - from) as usize;
+            if behind < high_watermark {
+                next.push((partition, behind));
             }
         })?;
         // Those not reached keep their turn, those just read go to the end, as a fair client does.
         offsets = next;
     }
-    Ok((bytes, started.elapsed()))
+    let took = started.elapsed();
+    Ok(Done { took, requests, records: records_seen, payload_bytes: bytes, batch_bytes: bytes })
 }
 
 /// The offset behind the last whole batch.
-fn offset_behind(mut records: &[u8]) -> Option<i64> {
+pub fn offset_behind(mut records: &[u8]) -> Option<i64> {
     let mut behind = None;
     while records.len() >= 61 {
         let length = 12 + u32::from_be_bytes(records[8..12].try_into().ok()?) as usize;
@@ -136,83 +207,52 @@ fn offset_behind(mut records: &[u8]) -> Option<i64> {
     behind
 }
 
-/// Produces one record a request at `rate` a second for `seconds`; every answer's time since it was due, sorted.
-pub fn at_rate(
-    address: &str,
-    topic: &str,
-    record_bytes: usize,
-    rate: u32,
-    seconds: u32,
-) -> Result<Vec<Duration>> {
-    let mut connection = Connection::open(address)?;
-    let frame = speak::produce(topic, 0, &speak::batch(1, record_bytes));
-    let mut latencies = Vec::with_capacity((rate * seconds) as usize);
-    let started = Instant::now();
-    for n in 0..rate * seconds {
-        let due = started + Duration::from_secs_f64(f64::from(n) / f64::from(rate));
-        if let Some(wait) = due.checked_duration_since(Instant::now()) {
-            std::thread::sleep(wait);
-        }
-        speak::produced(connection.call(&frame)?)?;
-        latencies.push(due.elapsed());
-    }
-    latencies.sort();
-    Ok(latencies)
-}
-
-/// Creates `many` topics, a hundred a request, and waits until Metadata shows all of them led.
-pub fn topics(address: &str, many: usize) -> Result<(Duration, Duration)> {
-    let mut connection = Connection::open(address)?;
-    let names: Vec<String> = (0..many).map(|n| format!("many-{n}")).collect();
-    let started = Instant::now();
-    for some in names.chunks(100) {
-        speak::created(connection.call(&speak::create_topics(some, 1))?)?;
-    }
-    loop {
-        let (seen, led) = speak::described(connection.call(&speak::metadata(None))?)?;
-        if led && seen >= many {
-            break;
-        }
-        ensure!(started.elapsed() < Duration::from_secs(60), "only {seen} topics after a minute");
-    }
-    let created = started.elapsed();
-    let asked = Instant::now();
-    for _ in 0..10 {
-        connection.call(&speak::metadata(None))?;
-    }
-    Ok((created, asked.elapsed() / 10))
-}
-
 /// Creates one topic and waits until all its partitions are led and readable.
-pub fn create(address: &str, topic: &str, partitions: i32) -> Result<()> {
+pub fn create(address: &str, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<()> {
     let mut connection = Connection::open(address)?;
-    speak::created(connection.call(&speak::create_topics(&[topic.to_owned()], partitions))?)?;
-    wait_led(&mut connection, topic)?;
+    create_led(&mut connection, topic, partitions, settings)?;
     // Kafka shows a leader a moment before it leads: the load begins when every partition can be read.
-    let frame = speak::fetch(topic, &(0..partitions).map(|partition| (partition, 0)).collect::<Vec<_>>());
+    let all: Vec<(i32, i64)> = (0..partitions).map(|partition| (partition, 0)).collect();
     let started = Instant::now();
-    while let Err(refused) = speak::fetched(connection.call(&frame)?, |_, _, _| {}) {
-        ensure!(started.elapsed() < Duration::from_secs(30), "{topic} cannot be read after 30 s: {refused}");
+    for some in all.chunks(1000) {
+        let frame = speak::fetch_now(topic, some);
+        while let Err(refused) = speak::fetched(connection.call(&frame)?, |_, _, _| {}) {
+            ensure!(
+                started.elapsed() < Duration::from_secs(30),
+                "{topic} cannot be read after 30 s: {refused}"
+            );
+        }
     }
     Ok(())
+}
+
+/// Creates one topic and waits until Metadata shows all its partitions led.
+pub fn create_led(
+    connection: &mut Connection,
+    topic: &str,
+    partitions: i32,
+    settings: &[(&str, &str)],
+) -> Result<()> {
+    speak::created(connection.call(&speak::create_topics(&[topic.to_owned()], partitions, settings))?)?;
+    wait_led(connection, topic)
 }
 
 fn wait_led(connection: &mut Connection, topic: &str) -> Result<()> {
     let started = Instant::now();
     while !speak::described(connection.call(&speak::metadata(Some(&[topic])))?)?.1 {
-        ensure!(started.elapsed() < Duration::from_secs(30), "{topic} has no leader after 30 s");
+        ensure!(started.elapsed() < Duration::from_secs(60), "{topic} has no leader after a minute");
     }
     Ok(())
 }
 
 /// Connects as soon as somebody listens and waits for the first ApiVersions answer: when that was.
 pub fn first_answer(address: &str, since: Instant) -> Result<(Connection, Duration)> {
-    let limit = Duration::from_secs(60);
+    let limit = Duration::from_secs(120);
     let mut connection = loop {
         if let Ok(connection) = Connection::open(address) {
             break connection;
         }
-        ensure!(since.elapsed() < limit, "nobody listens on {address} after a minute");
+        ensure!(since.elapsed() < limit, "nobody listens on {address} after two minutes");
         std::thread::sleep(Duration::from_micros(200));
     };
     connection.call(&speak::api_versions())?;
@@ -221,13 +261,18 @@ pub fn first_answer(address: &str, since: Instant) -> Result<(Connection, Durati
 
 /// From the start to the first answer, and to the first accepted produce on a topic that does not exist yet.
 pub fn first_produce(address: &str, since: Instant) -> Result<(Duration, Duration)> {
-    let limit = Duration::from_secs(60);
     let (mut connection, answered) = first_answer(address, since)?;
     wait_led(&mut connection, "first")?;
-    // A refusal right after the creation is one that every client repeats; only the accepted one counts.
-    let frame = speak::produce("first", 0, &speak::batch(1, 100));
-    while let Err(refused) = speak::produced(connection.call(&frame)?) {
-        ensure!(since.elapsed() < limit, "{refused} for a minute");
-    }
+    let frame = speak::produce("first", 0, &Batch::plain(1, 100).bytes()?);
+    accepted(&mut connection, &frame)?;
     Ok((answered, since.elapsed()))
+}
+
+/// Repeats a produce until it is accepted: a refusal right after a start or a creation is one that every client repeats.
+pub fn accepted(connection: &mut Connection, frame: &[u8]) -> Result<()> {
+    let since = Instant::now();
+    while let Err(refused) = speak::produced(connection.call(frame)?) {
+        ensure!(since.elapsed() < Duration::from_secs(120), "{refused} for two minutes");
+    }
+    Ok(())
 }

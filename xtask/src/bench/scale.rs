@@ -2,129 +2,169 @@
 //! descriptors and CPU when nothing happens, restart after `kill -9`. Ottla alone: Apache Kafka needs minutes for what is counted
 //! in milliseconds here.
 
+use super::cell::{Cell, Run};
+use super::contender::Running;
 use super::load::{self, first_answer};
-use super::measure::usage;
-use super::speak::{self, Connection};
-use super::{Contender, Options, Row, push};
-use crate::broker::{Broker, Kind};
+use super::measure::{descriptors, resident_mb, scheduled_seconds};
+use super::speak::{self, Batch, Connection};
 use crate::process::pause;
-use crate::workspace::Workspace;
 use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};
 
-/// Partitions that exist before a thousand more are made.
-const EXISTING: [i32; 2] = [0, 50_000];
-/// Partitions of a node that is killed and started again.
-const RESTARTED: [i32; 2] = [5_000, 100_000];
-/// What stands idle, and how long it is watched.
-const IDLE: (i32, usize, Duration) = (10_000, 1_000, Duration::from_secs(20));
+pub const RESIDENT_IDLE: &str = "MB resident idle";
+pub const A_PARTITION: &str = "KB a partition";
+pub const A_CONNECTION: &str = "KB a connection";
+pub const DESCRIPTORS: &str = "descriptors a partition";
 
-/// All of it, for one contender.
-pub fn cells(
-    workspace: &Workspace,
-    contender: &Contender,
-    options: &Options,
-    rows: &mut Vec<Row>,
-) -> Result<()> {
-    if !options.wants("scale") || contender.kind != Kind::Ottla {
-        return Ok(());
-    }
-    for existing in EXISTING {
-        thousand_more(workspace, contender, existing, options, rows)?;
-    }
-    for partitions in RESTARTED {
-        restart(workspace, contender, partitions, options, rows)?;
-    }
-    idle(workspace, contender, rows)
+/// Partitions of one topic while many are made.
+const A_TOPIC: i32 = 5_000;
+
+/// A thousand partitions made and first written, nothing else there.
+pub fn thousand<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
+    thousand_more(cell, 0)
 }
 
-fn fill(address: &str, partitions: i32) -> Result<()> {
-    for part in 0..partitions / 5_000 {
-        load::create(address, &format!("existing-{part}"), 5_000)?;
-    }
-    Ok(())
+/// The same beside fifty thousand.
+pub fn thousand_beside_many<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
+    thousand_more(cell, 50_000)
 }
 
-fn thousand_more(
-    workspace: &Workspace,
-    contender: &Contender,
-    existing: i32,
-    options: &Options,
-    rows: &mut Vec<Row>,
-) -> Result<()> {
-    let broker = Broker::start(workspace, contender.kind, "bench-scale", contender.overrides)?;
-    let before = usage(broker.id()).resident_mb;
-    fill(&broker.address(), existing)?;
-    let cell = format!("scale: 1,000 partitions more, {existing} existing");
-    if existing > 0 {
-        let grown = usage(broker.id()).resident_mb - before;
-        push(rows, &cell, contender, "KB resident per partition", vec![grown * 1024.0 / f64::from(existing)]);
-        push(rows, &cell, contender, "descriptors", vec![descriptors(broker.id())]);
-    }
-    let (mut created, mut written) = (Vec::new(), Vec::new());
-    for run in 0..options.runs {
-        let topic = format!("more-{run}");
-        let since = Instant::now();
-        load::create(&broker.address(), &topic, 1_000)?;
-        created.push(since.elapsed().as_secs_f64() * 1e3);
-        let frame = speak::produce_to(&topic, 0..1_000, &speak::batch(1, 100));
+fn thousand_more<'a>(cell: &Cell<'a>, existing: i32) -> Result<Run<'a>> {
+    let cell = *cell;
+    let broker = cell.start()?;
+    fill(&broker, existing)?;
+    Ok(Box::new(move |run| {
+        let topic = cell.topic("more", run);
         let mut connection = Connection::open(&broker.address())?;
         let since = Instant::now();
-        speak::produced(connection.call(&frame)?)?;
-        written.push(since.elapsed().as_secs_f64() * 1e3);
+        load::create_led(&mut connection, &topic, 1000, &[])?;
+        let created = since.elapsed();
+        let frame = speak::produce_to(&topic, 0..1000, &Batch::plain(1, 100).bytes()?);
+        let since = Instant::now();
+        load::accepted(&mut connection, &frame)?;
+        let written = since.elapsed();
+        Ok(vec![
+            ("ms to create, all led", created.as_secs_f64() * 1e3),
+            ("ms to first write on all", written.as_secs_f64() * 1e3),
+        ])
+    }))
+}
+
+/// That many partitions, of topics called `existing-N`.
+pub fn fill(broker: &Running, partitions: i32) -> Result<()> {
+    let mut connection = Connection::open(&broker.address())?;
+    for part in 0..partitions / A_TOPIC {
+        load::create_led(&mut connection, &format!("existing-{part}"), A_TOPIC, &[])?;
     }
-    push(rows, &cell, contender, "ms to create, all led", created);
-    push(rows, &cell, contender, "ms to first write on all", written);
     Ok(())
 }
 
-fn restart(
-    workspace: &Workspace,
-    contender: &Contender,
-    partitions: i32,
-    options: &Options,
-    rows: &mut Vec<Row>,
-) -> Result<()> {
-    let mut broker = Broker::start(workspace, contender.kind, "bench-restart", contender.overrides)?;
-    fill(&broker.address(), partitions)?;
-    let mut took = Vec::new();
-    for _ in 0..options.runs {
+/// Five thousand partitions, never written.
+pub fn restart_few<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
+    restart(cell, 5_000, false)
+}
+
+/// Five thousand partitions with a record each.
+pub fn restart_written<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
+    restart(cell, 5_000, true)
+}
+
+/// A hundred thousand partitions, never written.
+pub fn restart_many<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
+    restart(cell, 100_000, false)
+}
+
+/// `kill -9`, start, and a produce is accepted.
+fn restart<'a>(cell: &Cell<'a>, partitions: i32, written: bool) -> Result<Run<'a>> {
+    let cell = *cell;
+    let mut broker = cell.start()?;
+    let (memory, open) = (resident_mb(broker.id()), descriptors(broker.id()));
+    let since = Instant::now();
+    fill(&broker, partitions)?;
+    let created = since.elapsed();
+    pause(Duration::from_secs(1));
+    let (grown, held) = (resident_mb(broker.id()) - memory, descriptors(broker.id()) - open);
+    let idle = resident_mb(broker.id());
+    let batch = Batch::plain(1, 100).bytes()?;
+    if written {
+        let mut connection = Connection::open(&broker.address())?;
+        for first in (0..partitions).step_by(500) {
+            load::accepted(&mut connection, &speak::produce_to("existing-0", first..first + 500, &batch))?;
+        }
+    }
+    Ok(Box::new(move |_| {
         broker.kill()?;
         let since = Instant::now();
-        broker.launch(workspace)?;
-        first_answer(&broker.address(), since)?;
-        let frame = speak::produce("existing-0", 7, &speak::batch(1, 100));
-        speak::produced(Connection::open(&broker.address())?.call(&frame)?)?;
-        took.push(since.elapsed().as_secs_f64() * 1e3);
-    }
-    let cell = format!("scale: restart after kill -9, {partitions} partitions");
-    push(rows, &cell, contender, "ms to accepted produce", took);
-    Ok(())
+        broker.launch(cell.workspace)?;
+        let (mut connection, _) = first_answer(&broker.address(), since)?;
+        load::accepted(&mut connection, &speak::produce("existing-0", 7, &batch))?;
+        let took = since.elapsed();
+        let mut figures = vec![("ms to accepted produce", took.as_secs_f64() * 1e3)];
+        if !written {
+            figures.push(("ms to create all", created.as_secs_f64() * 1e3));
+            figures.push((RESIDENT_IDLE, idle));
+            figures.push((A_PARTITION, grown * 1024.0 / f64::from(partitions)));
+            figures.push((DESCRIPTORS, held / f64::from(partitions)));
+        }
+        Ok(figures)
+    }))
 }
 
-fn idle(workspace: &Workspace, contender: &Contender, rows: &mut Vec<Row>) -> Result<()> {
-    let (partitions, connections, time) = IDLE;
-    let broker = Broker::start(workspace, contender.kind, "bench-idle", contender.overrides)?;
-    fill(&broker.address(), partitions)?;
-    let before = usage(broker.id()).resident_mb;
-    let mut held = Vec::with_capacity(connections);
-    for _ in 0..connections {
-        let mut connection = Connection::open(&broker.address())?;
+/// What stands idle, and how long it is watched.
+const IDLE: (i32, usize, Duration) = (10_000, 1_000, Duration::from_secs(15));
+
+pub fn idle<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
+    let cell = *cell;
+    Ok(Box::new(move |_| {
+        let (partitions, connections, time) = IDLE;
+        let broker = cell.start()?;
+        fill(&broker, partitions)?;
+        pause(Duration::from_secs(1));
+        let before = resident_mb(broker.id());
+        let held = idle_connections(&broker.address(), connections)?;
+        pause(Duration::from_secs(2));
+        let grown = resident_mb(broker.id()) - before;
+        let from = scheduled_seconds(broker.id());
+        pause(time);
+        let spent = scheduled_seconds(broker.id()) - from;
+        ensure!(held.len() == connections);
+        Ok(vec![
+            ("CPU %", spent / time.as_secs_f64() * 100.0),
+            (A_CONNECTION, grown * 1024.0 / connections as f64),
+        ])
+    }))
+}
+
+/// What a node at rest holds, alone, by partition and by connection: counts that no other load changes.
+pub fn memory<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
+    let cell = *cell;
+    Ok(Box::new(move |_| {
+        let (partitions, connections, _) = IDLE;
+        let broker = cell.start()?;
+        pause(Duration::from_secs(1));
+        let (alone, open) = (resident_mb(broker.id()), descriptors(broker.id()));
+        fill(&broker, partitions)?;
+        pause(Duration::from_secs(1));
+        let (filled, held) = (resident_mb(broker.id()), descriptors(broker.id()));
+        let all = idle_connections(&broker.address(), connections)?;
+        pause(Duration::from_secs(1));
+        let connected = resident_mb(broker.id());
+        ensure!(all.len() == connections);
+        Ok(vec![
+            (RESIDENT_IDLE, alone),
+            (A_PARTITION, (filled - alone) * 1024.0 / f64::from(partitions)),
+            (A_CONNECTION, (connected - filled) * 1024.0 / connections as f64),
+            (DESCRIPTORS, (held - open).max(0.0) / f64::from(partitions)),
+        ])
+    }))
+}
+
+/// Connections that have asked once and say no more.
+pub fn idle_connections(address: &str, many: usize) -> Result<Vec<Connection>> {
+    let one = || {
+        let mut connection = Connection::open(address)?;
         connection.call(&speak::api_versions())?;
-        held.push(connection);
-    }
-    let grown = usage(broker.id()).resident_mb - before;
-    pause(Duration::from_secs(2));
-    let from = usage(broker.id()).cpu;
-    pause(time);
-    let spent = usage(broker.id()).cpu.saturating_sub(from);
-    ensure!(held.len() == connections);
-    let cell = format!("scale: idle, {partitions} partitions, {connections} connections");
-    push(rows, &cell, contender, "CPU %", vec![spent.as_secs_f64() / time.as_secs_f64() * 100.0]);
-    push(rows, &cell, contender, "KB resident per connection", vec![grown * 1024.0 / connections as f64]);
-    Ok(())
-}
-
-fn descriptors(id: u32) -> f64 {
-    std::fs::read_dir(format!("/proc/{id}/fd")).map_or(f64::NAN, |entries| entries.count() as f64)
+        Ok(connection)
+    };
+    (0..many).map(|_| one()).collect()
 }

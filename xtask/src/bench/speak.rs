@@ -1,16 +1,20 @@
 //! Just enough of Kafka's protocol to load a broker, written by hand at fixed old versions: the generator shares no code with
 //! the broker it measures and spends next to nothing of the machine on itself.
 
+mod batch;
+mod connection;
+
+pub use batch::Batch;
+pub use connection::Connection;
+
 use anyhow::{Result, ensure};
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
 
 const PRODUCE: (i16, i16) = (0, 7);
 const FETCH: (i16, i16) = (1, 11);
 const METADATA: (i16, i16) = (3, 4);
 const CREATE_TOPICS: (i16, i16) = (19, 2);
 const API_VERSIONS: (i16, i16) = (18, 0);
+const ALTER_CONFIGS: (i16, i16) = (44, 0);
 
 /// A request under construction.
 #[derive(Default)]
@@ -72,23 +76,41 @@ pub fn produce_to(topic: &str, partitions: std::ops::Range<i32>, batch: &[u8]) -
     partitions.fold(head, |frame, partition| frame.i32(partition).bytes(batch)).finish()
 }
 
-/// A fetch without session: `partitions` of `topic` from `offsets`, up to 1 MiB each, waiting at most 500 ms.
-pub fn fetch(topic: &str, offsets: &[(i32, i64)]) -> Vec<u8> {
-    let head = Frame::new(FETCH).i32(-1).i32(500).i32(1).i32(50 << 20).i8(0).i32(0).i32(-1);
+/// A fetch without session: `partitions` of `topic` from `offsets`, up to `most_bytes` each, waiting at most 500 ms.
+pub fn fetch(topic: &str, offsets: &[(i32, i64)], most_bytes: i32) -> Vec<u8> {
+    fetch_waiting(500, topic, offsets, most_bytes)
+}
+
+/// A fetch that does not wait: only whether these partitions can be read.
+pub fn fetch_now(topic: &str, offsets: &[(i32, i64)]) -> Vec<u8> {
+    fetch_waiting(0, topic, offsets, 1)
+}
+
+fn fetch_waiting(wait_ms: i32, topic: &str, offsets: &[(i32, i64)], most_bytes: i32) -> Vec<u8> {
+    let head = Frame::new(FETCH).i32(-1).i32(wait_ms).i32(1).i32(50 << 20).i8(0).i32(0).i32(-1);
     let mut frame = head.i32(1).text(topic).i32(offsets.len() as i32);
     for (partition, offset) in offsets {
-        frame = frame.i32(*partition).i32(-1).i64(*offset).i64(-1).i32(1 << 20);
+        frame = frame.i32(*partition).i32(-1).i64(*offset).i64(-1).i32(most_bytes);
     }
     frame.i32(0).text("").finish()
 }
 
-/// Creates `names` with `partitions` partitions each.
-pub fn create_topics(names: &[String], partitions: i32) -> Vec<u8> {
+/// Creates `names` with `partitions` partitions each and these settings.
+pub fn create_topics(names: &[String], partitions: i32, settings: &[(&str, &str)]) -> Vec<u8> {
     let mut frame = Frame::new(CREATE_TOPICS).i32(names.len() as i32);
     for name in names {
-        frame = frame.text(name).i32(partitions).i16(1).i32(0).i32(0);
+        frame = frame.text(name).i32(partitions).i16(1).i32(0).i32(settings.len() as i32);
+        for (key, value) in settings {
+            frame = frame.text(key).text(value);
+        }
     }
     frame.i32(60_000).i8(0).finish()
+}
+
+/// Sets one setting of one topic.
+pub fn alter_topic(topic: &str, key: &str, value: &str) -> Vec<u8> {
+    let head = Frame::new(ALTER_CONFIGS).i32(1).i8(2).text(topic);
+    head.i32(1).text(key).i8(0).text(value).i8(0).finish()
 }
 
 /// Metadata of all topics (`None`) or of these, creating them if the broker does so.
@@ -98,89 +120,6 @@ pub fn metadata(names: Option<&[&str]>) -> Vec<u8> {
         frame = frame.text(name);
     }
     frame.i8(1).finish()
-}
-
-/// A v2 record batch of `count` records with values of `size` bytes.
-pub fn batch(count: usize, size: usize) -> Vec<u8> {
-    let mut records = Vec::new();
-    for delta in 0..count {
-        let mut body = vec![0u8];
-        varint(&mut body, 0);
-        varint(&mut body, delta as i64);
-        varint(&mut body, -1);
-        varint(&mut body, size as i64);
-        // Values look like text: neither all equal nor incompressible.
-        body.extend((0..size).map(|at| b'a' + ((at * 7 + delta * 13) % 26) as u8));
-        varint(&mut body, 0);
-        varint(&mut records, body.len() as i64);
-        records.extend(body);
-    }
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |d| d.as_millis() as i64);
-    let checked = Frame(Vec::new()).i16(0).i32(count as i32 - 1).i64(now).i64(now).i64(-1).i16(-1).i32(-1);
-    let mut checked = checked.i32(count as i32).0;
-    checked.extend(records);
-    let head =
-        Frame(Vec::new()).i64(0).i32(checked.len() as i32 + 9).i32(-1).i8(2).i32(crc32c(&checked) as i32);
-    let mut whole = head.0;
-    whole.extend(checked);
-    whole
-}
-
-fn varint(out: &mut Vec<u8>, n: i64) {
-    let mut zigzag = ((n << 1) ^ (n >> 63)) as u64;
-    while zigzag >= 0x80 {
-        out.push(zigzag as u8 | 0x80);
-        zigzag >>= 7;
-    }
-    out.push(zigzag as u8);
-}
-
-/// Bit by bit: used a few times before the clock starts.
-fn crc32c(bytes: &[u8]) -> u32 {
-    let mut crc = !0u32;
-    for byte in bytes {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 };
-        }
-    }
-    !crc
-}
-
-/// A blocking connection.
-pub struct Connection {
-    stream: TcpStream,
-    answer: Vec<u8>,
-}
-
-impl Connection {
-    pub fn open(address: &str) -> Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        Ok(Self { stream, answer: Vec::new() })
-    }
-
-    pub fn send(&mut self, frame: &[u8]) -> Result<()> {
-        Ok(self.stream.write_all(frame)?)
-    }
-
-    /// The body of the next answer, behind the correlation id.
-    pub fn receive(&mut self) -> Result<&[u8]> {
-        let mut length = [0; 4];
-        self.stream.read_exact(&mut length)?;
-        self.answer.resize(u32::from_be_bytes(length) as usize, 0);
-        self.stream.read_exact(&mut self.answer)?;
-        ensure!(self.answer.len() >= 4, "an answer without a correlation id");
-        Ok(&self.answer[4..])
-    }
-
-    pub fn call(&mut self, frame: &[u8]) -> Result<&[u8]> {
-        self.send(frame)?;
-        self.receive()
-    }
 }
 
 /// The first error code of a produce answer for one topic that is not 0.
@@ -231,6 +170,23 @@ pub fn created(answer: &[u8]) -> Result<()> {
         ensure!(code == 0, "creation of {} was answered with error {code}", String::from_utf8_lossy(&name));
     }
     Ok(())
+}
+
+/// Refuses an answer to [`alter_topic`] with an error code.
+pub fn altered(answer: &[u8]) -> Result<()> {
+    let mut reader = Reader(answer);
+    reader.i32()?;
+    ensure!(reader.i32()? == 1, "one topic was altered");
+    let code = reader.i16()?;
+    ensure!(code == 0, "the setting was answered with error {code}");
+    Ok(())
+}
+
+/// How many brokers a Metadata answer lists.
+pub fn brokers(answer: &[u8]) -> Result<i32> {
+    let mut reader = Reader(answer);
+    reader.i32()?;
+    reader.i32()
 }
 
 /// How many topics a Metadata answer lists, and whether all are led.

@@ -1,0 +1,47 @@
+//! The gate on what does not depend on load: bounds of the `counts` stage, a table to edit. A bound is what was measured last plus some
+//! five percent; lower it when the code gets better, raise it only with the reason in the commit.
+
+use super::cell::{Cell, Figures};
+use super::contender::OTTLA;
+use super::{Options, calls, instructions as ir, scale};
+use crate::workspace::Workspace;
+use anyhow::Result;
+
+/// The most that a figure may be; `goal` is where it should go.
+pub struct Bound {
+    pub figure: &'static str,
+    pub most: f64,
+    pub goal: f64,
+}
+
+const fn at_most(figure: &'static str, most: f64, goal: f64) -> Bound {
+    Bound { figure, most, goal }
+}
+
+/// Figure, bound, goal.
+pub const BOUNDS: &[Bound] = &[
+    at_most(ir::PRODUCE_1K, 12_700.0, 5_000.0),
+    at_most(ir::PRODUCE_16K, 19_000.0, 9_000.0),
+    at_most(ir::PRODUCE_PART, 6_050.0, 1_800.0),
+    at_most(ir::FETCH_64K, 39_500.0, 6_000.0),
+    at_most(ir::API_VERSIONS, 5_800.0, 2_500.0),
+    at_most(ir::ALLOCATIONS_16K, 7.5, 0.0),
+    at_most(ir::ALLOCATIONS_FETCH, 17.8, 0.0),
+    at_most(ir::ALLOCATIONS_API_VERSIONS, 4.3, 0.0),
+    at_most(calls::SYSTEM_CALLS, 2.0, 2.0),
+    at_most(calls::SWITCHES, 0.5, 0.5),
+    at_most(scale::RESIDENT_IDLE, 10.5, 8.0),
+    at_most(scale::A_PARTITION, 0.5, 0.5),
+    at_most(scale::A_CONNECTION, 4.0, 4.0),
+    at_most(scale::DESCRIPTORS, 0.0, 0.0),
+];
+
+/// Measures everything that [`BOUNDS`] names.
+pub fn measure(workspace: &Workspace) -> Result<Figures> {
+    let options = Options { megabytes: 100, ..Options::default() };
+    let cell = |name| Cell { name, workspace, options: &options, contender: OTTLA };
+    let mut figures = ir::count(&cell("counts-instructions"))?(0)?;
+    figures.extend(calls::count(&cell("counts-calls"))?(0)?);
+    figures.extend(scale::memory(&cell("counts-memory"))?(0)?);
+    Ok(figures)
+}
