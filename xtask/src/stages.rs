@@ -6,6 +6,7 @@
 mod bad_input;
 mod clients;
 mod compaction;
+mod counts;
 mod crash;
 mod disk;
 mod golden;
@@ -93,6 +94,11 @@ const STAGES: &[Stage] = &[
         run: crate::differential::stage,
     },
     Stage { name: "build", about: "the release binary", run: build },
+    Stage {
+        name: "counts",
+        about: "instructions, system calls and memory against their bounds",
+        run: counts::run,
+    },
     Stage { name: "clients", about: "kcat, Python, JavaScript and Java clients", run: clients::run },
     Stage { name: "golden", about: "Kafka's tools print what they print against Kafka", run: golden::run },
     Stage { name: "disk", about: "each broker serves the other's directory; kafka-dump-log", run: disk::run },
