@@ -146,8 +146,9 @@ pub fn command(arguments: &[String]) -> Result<bool> {
             println!("{}: not measured: {error:#}", kind.name);
             whole = false;
         }
+        report::print_cell(kind.name, &rows);
     }
-    report::print(&rows);
+    report::print_goals(&rows);
     println!("\n{:.0} s in all", started.elapsed().as_secs_f64());
     if let Some(file) = &options.json {
         std::fs::write(file, report::json(&rows))?;

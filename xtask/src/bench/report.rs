@@ -5,35 +5,24 @@ use super::goals::{Verdict, ratios, verdicts};
 use super::measure::Spread;
 use serde_json::{Value, json};
 
-pub fn print(rows: &[Row]) {
-    print_figures(rows);
+/// Every goal whose figures were measured.
+pub fn print_goals(rows: &[Row]) {
     let verdicts = verdicts(rows);
-    if !verdicts.is_empty() {
-        println!("\n| row | what | goal | value | |\n|---|---|---|---|---|");
-        for verdict in &verdicts {
-            let Verdict { row, text, goal, value, met } = verdict;
-            println!(
-                "| {row} | {text} | {goal} | {} | {} |",
-                shown(value),
-                if *met { "met" } else { "missed" }
-            );
-        }
+    if verdicts.is_empty() {
+        return;
     }
-}
-
-fn print_figures(rows: &[Row]) {
-    let mut cell = "";
-    for row in rows {
-        if row.cell != cell {
-            cell = row.cell;
-            print_cell(cell, rows);
-        }
+    println!("\n| row | what | goal | value | |\n|---|---|---|---|---|");
+    for Verdict { row, text, goal, value, met } in &verdicts {
+        println!("| {row} | {text} | {goal} | {} | {} |", shown(value), if *met { "met" } else { "missed" });
     }
 }
 
 /// A table of its own per cell: the contenders differ.
-fn print_cell(cell: &str, rows: &[Row]) {
+pub fn print_cell(cell: &str, rows: &[Row]) {
     let here: Vec<&Row> = rows.iter().filter(|row| row.cell == cell).collect();
+    if here.is_empty() {
+        return;
+    }
     let mut contenders: Vec<&str> = Vec::new();
     let mut figures: Vec<&str> = Vec::new();
     for row in &here {

@@ -104,7 +104,7 @@ fn restart<'a>(cell: &Cell<'a>, partitions: i32, written: bool) -> Result<Run<'a
             figures.push(("ms to create all", created.as_secs_f64() * 1e3));
             figures.push((RESIDENT_IDLE, idle));
             figures.push((A_PARTITION, grown * 1024.0 / f64::from(partitions)));
-            figures.push((DESCRIPTORS, held / f64::from(partitions)));
+            figures.push((DESCRIPTORS, held.max(0.0) / f64::from(partitions)));
         }
         Ok(figures)
     }))
