@@ -110,10 +110,10 @@ def batch(records, stamp=None, codec=0, compress=lambda data: data, attributes=0
 
 
 class Batch:
-    """A batch as it lies in a file or an answer."""
+    """A batch as it lies in a file or an answer, and where."""
 
-    def __init__(self, data):
-        cursor = Cursor(data)
+    def __init__(self, data, at=0):
+        cursor, self.at = Cursor(data), at
         self.base, self.size = cursor.i64(), cursor.i32() + 12
         self.epoch, _, _ = cursor.i32(), cursor.i8(), cursor.i32()
         attributes = cursor.i16()
@@ -140,13 +140,13 @@ class Batch:
 
 def batches(data):
     """All whole batches; a preallocated or torn rest is left out."""
-    found = []
-    while len(data) >= 61:
-        size = struct.unpack(">i", data[8:12])[0] + 12
-        if size <= 61 or size > len(data):
+    found, at = [], 0
+    while at + 61 <= len(data):
+        size = struct.unpack(">i", data[at + 8:at + 12])[0] + 12
+        if size <= 61 or at + size > len(data):
             break
-        found.append(Batch(data[:size]))
-        data = data[size:]
+        found.append(Batch(data[at:at + size], at))
+        at += size
     return found
 
 
@@ -239,6 +239,18 @@ class Connection:
         answer.i32(), answer.varint(), answer.text(), answer.varint(), answer.i32()
         code, _, offset = answer.i16(), answer.i64(), answer.i64()
         return offset if code == 0 else f"error {code}"
+
+    def topic_id(self, name):
+        topic = bytes(16) + text(name) + TAGS
+        answer = self.ask(3, 12, array(topic) + i8(0) + i8(0))
+        answer.i32()
+
+        def broker():
+            answer.i32(), answer.text(), answer.i32(), answer.text()
+            answer.tags()
+        answer.array(broker)
+        answer.text(), answer.i32(), answer.varint(), answer.i16(), answer.text()
+        return answer.take(16)
 
     def epoch_end(self, name, epoch):
         """OffsetForLeaderEpoch: code, epoch, end offset."""

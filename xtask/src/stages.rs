@@ -13,6 +13,7 @@ mod golden;
 mod real_input;
 mod suites;
 mod takeover;
+mod topic_keys;
 
 use crate::broker::{Broker, Kind};
 use crate::process::{Finished, run};
@@ -106,6 +107,11 @@ const STAGES: &[Stage] = &[
         name: "compaction",
         about: "both brokers' cleaners leave the same batches of one directory",
         run: compaction::run,
+    },
+    Stage {
+        name: "topic-keys",
+        about: "every topic key of the log, changed live: both brokers do the same",
+        run: topic_keys::run,
     },
     Stage {
         name: "takeover",

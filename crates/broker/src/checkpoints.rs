@@ -16,8 +16,8 @@ pub(crate) struct CheckpointRound {
     shards_left: AtomicUsize,
     /// By directory. A reply slot for many: locked once by each shard.
     gathered: Mutex<BTreeMap<usize, DirectoryOffsets>>,
-    /// `Directory::lowerings` of each directory when the round began.
-    lowerings: Vec<u64>,
+    /// `Directory::lowerings` and `Directory::events` of each directory when the round began.
+    known: Vec<(u64, u64)>,
 }
 
 /// What the files of a directory will hold.
@@ -46,6 +46,24 @@ impl DirectoryOffsets {
 }
 
 impl DirectoryOffsets {
+    /// A log that is gone.
+    pub fn remove(&mut self, name: &(String, i32)) {
+        for offsets in [
+            &mut self.recovery_points,
+            &mut self.log_starts,
+            &mut self.high_watermarks,
+            &mut self.cleaned,
+        ] {
+            offsets.remove(name);
+        }
+    }
+
+    /// A log start that was written meanwhile.
+    pub fn raise_log_start(&mut self, name: &(String, i32), offset: i64) {
+        let start = self.log_starts.entry(name.clone()).or_default();
+        *start = offset.max(*start);
+    }
+
     /// Those of another shard.
     pub fn extend(&mut self, other: DirectoryOffsets) {
         self.recovery_points.extend(other.recovery_points);
@@ -58,8 +76,8 @@ impl DirectoryOffsets {
 impl CheckpointRound {
     /// A round that waits for so many shards.
     pub fn new(shards: usize, directories: &Directories) -> CheckpointRound {
-        let lowerings = directories.iter().map(Directory::lowerings).collect();
-        CheckpointRound { shards_left: AtomicUsize::new(shards), gathered: Mutex::default(), lowerings }
+        let known = directories.iter().map(|one| (one.lowerings(), one.events())).collect();
+        CheckpointRound { shards_left: AtomicUsize::new(shards), gathered: Mutex::default(), known }
     }
 
     /// A shard's replicas. True for the last shard.
@@ -90,23 +108,29 @@ impl CheckpointRound {
             .into_iter()
             .filter_map(|(index, offsets)| {
                 let directory = directories.get(index)?;
-                if self.lowerings.get(index).is_some_and(|noted| *noted != directory.lowerings()) {
+                let (lowerings, events) = self.known.get(index).copied().unwrap_or_default();
+                if lowerings != directory.lowerings() {
                     // Some of these offsets may be too high by now; the next round knows better.
                     directory.note_change();
                     return None;
                 }
-                write(directory, &offsets).err().map(|fault| (index, fault))
+                write(directory, offsets, events).err().map(|fault| (index, fault))
             })
             .collect()
     }
 }
 
-/// Writes the files of one directory.
-pub(crate) fn write(directory: &Directory, offsets: &DirectoryOffsets) -> Result<(), Fault> {
+/// Writes the files of one directory: offsets that were gathered when `known` of its events had happened.
+pub(crate) fn write(
+    directory: &Directory,
+    mut offsets: DirectoryOffsets,
+    known: u64,
+) -> Result<(), Fault> {
     if directory.is_failed() {
         return Ok(());
     }
     let _writing = directory.writing_checkpoints.lock();
+    directory.amend(&mut offsets, known);
     directory.log.write_checkpoint(Checkpoint::RecoveryPoint, &offsets.recovery_points)?;
     directory.log.write_checkpoint(Checkpoint::LogStart, &offsets.log_starts)?;
     directory.log.write_checkpoint(Checkpoint::Replication, &offsets.high_watermarks)?;
@@ -114,5 +138,6 @@ pub(crate) fn write(directory: &Directory, offsets: &DirectoryOffsets) -> Result
     if directory.note_cleaned(!offsets.cleaned.is_empty()) {
         directory.log.write_checkpoint(Checkpoint::Cleaner, &offsets.cleaned)?;
     }
+    directory.amended(known);
     Ok(())
 }

@@ -87,9 +87,11 @@ impl Cleaners {
         self.settings.load_full()
     }
 
-    /// New values; cleanings under way go on as they began, but at the new pace.
-    pub fn configure(&self, settings: CleanerSettings) {
+    /// New values; cleanings under way go on as they began, but at the new pace. Answers whether they differ from the old ones.
+    pub fn configure(&self, settings: CleanerSettings) -> bool {
+        let changed = **self.settings.load() != settings;
         self.settings.store(Arc::new(settings));
+        changed
     }
 
     /// A place, if one is free; otherwise the shard is remembered.

@@ -11,6 +11,7 @@ use log::{Disk, Fault, LogDirectory, OpenMode};
 use parking_lot::Mutex;
 use wire::Uuid;
 
+use crate::amendments::Amendments;
 use crate::flusher::Flusher;
 use crate::limits::{DISK_RESERVE_BYTES, DISK_RESERVE_SHARE, DISK_UNCHECKED_BYTES, DISK_UNCHECKED_MS};
 
@@ -43,6 +44,8 @@ pub(crate) struct Directory {
     found: Mutex<BTreeMap<String, BTreeMap<i32, OpenMode>>>,
     /// Held while checkpoint files are written. Cold: every few seconds, and at the start.
     pub writing_checkpoints: Mutex<()>,
+    /// What the checkpoints must say before the next round. Cold: deletions of records and of logs.
+    pub amendments: Mutex<Amendments>,
     lowerings: AtomicU64,
     /// Serial number of renamed directories.
     deletions: AtomicU64,
@@ -121,6 +124,11 @@ impl Directory {
             };
             found.entry(name.0).or_default().insert(name.1, mode);
         }
+        let is_there = |topic: &str, partition| {
+            found.get(topic).is_some_and(|partitions| partitions.contains_key(&partition))
+        };
+        let mut amendments = Amendments::default();
+        amendments.lines_without_log(&[&recovery_points, &log_starts, &high_watermarks, &cleaned], is_there);
         let found = Mutex::new(found);
         for path in &listing.deleted {
             // What a deletion left behind when the process ended; nobody knows these names any more.
@@ -140,6 +148,7 @@ impl Directory {
             cleaned: AtomicBool::new(!cleaned.is_empty()),
             found,
             writing_checkpoints: Mutex::new(()),
+            amendments: Mutex::new(amendments),
             lowerings: AtomicU64::new(0),
             deletions: AtomicU64::new(0),
         };

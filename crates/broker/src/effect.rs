@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use log::{Fault, FlushWork, Removal};
 
+use crate::amendments::MovedStart;
 use crate::checkpoints::CheckpointRound;
 use crate::command::AppendResults;
 use crate::coordinators::Answers;
@@ -16,6 +17,8 @@ use crate::views::PartitionCell;
 pub(crate) enum Effect {
     /// Acks wait for this log to be flushed.
     Flush(DirtyLog),
+    /// A log start that the directory's checkpoint has to say; the answer to DeleteRecords comes with it.
+    StartMoved { directory: usize, moved: MovedStart },
     /// Files to delete when due.
     Remove(Removal),
     /// The disk failed: the directory takes no more writes.

@@ -18,6 +18,8 @@ use crate::views::{PartitionCell, TopicViews, Views};
 /// What a new image means for the replicas of this node.
 pub(crate) struct ImageChange {
     pub topics: Vec<TopicDelta>,
+    /// `log.cleaner.*` changed: every shard looks for something to clean.
+    pub cleaners: bool,
 }
 
 /// What it means for one topic.
@@ -68,9 +70,10 @@ impl Publisher {
     pub fn publish(&mut self, image: Arc<MetadataImage>, views: &Views) -> Publication {
         let old = std::mem::replace(&mut self.image, Arc::clone(&image));
         let broker_wide = self.broker_configs_changed(&old.configs, &image.configs);
+        let mut cleaners = false;
         if broker_wide {
             self.plain = self.resolve(&Values::new(), &image.configs);
-            self.cleaners.configure(self.with_layers(&image.configs, CleanerSettings::resolve));
+            cleaners = self.cleaners.configure(self.with_layers(&image.configs, CleanerSettings::resolve));
         }
         let mut publication =
             Step { publisher: self, views, image: &image, topics: vec![], set: vec![], gone: vec![] };
@@ -79,7 +82,7 @@ impl Publisher {
         }
         publication.settings(&old, broker_wide);
         let Step { topics, set, gone, .. } = publication;
-        Publication { change: Arc::new(ImageChange { topics }), set, gone }
+        Publication { change: Arc::new(ImageChange { topics, cleaners }), set, gone }
     }
 
     fn broker_configs_changed(&self, old: &ConfigsImage, new: &ConfigsImage) -> bool {

@@ -2,6 +2,7 @@
 //!
 //! Read `command.rs`, `effect.rs`, `api/produce.rs`, `shard/mod.rs` in that order; [`node::Node`] is what the rim holds.
 
+mod amendments;
 mod api;
 mod checkpoints;
 mod cleaners;

@@ -38,7 +38,3 @@ pub(crate) const DISK_UNCHECKED_MS: i64 = 100;
 
 /// Bytes that one slice of a cleaning reads: 10 to 40 ms of work, after which the pool may take up something else.
 pub(crate) const CLEAN_SLICE_BYTES: u64 = 4 << 20;
-
-/// How often the offset checkpoints are written when something changed (Kafka's `log.flush.offset.checkpoint.interval.ms`
-/// and `replica.high.watermark.checkpoint.interval.ms` are 60 s and 5 s; all files are written together here).
-pub(crate) const CHECKPOINT_INTERVAL_MS: i64 = 5_000;

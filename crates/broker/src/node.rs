@@ -53,6 +53,7 @@ struct NodeState {
     /// What the rim believes to be the next time to call [`Node::turn`].
     armed_ms: AtomicI64,
     next_checkpoint_ms: AtomicI64,
+    checkpoint_interval_ms: i64,
     /// The latest time that anybody brought: what a job's end is stamped with.
     latest_ms: AtomicI64,
     /// Numbers for fetch sessions; mixed, so that one does not follow from another.

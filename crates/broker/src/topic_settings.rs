@@ -118,12 +118,11 @@ impl Reader<'_> {
     }
 
     fn produce_rules(&self, log: &LogConfig) -> ProduceRules {
-        let most = usize::try_from(log.max_decompressed_message_bytes).unwrap_or(usize::MAX);
-        let sane = DecompressLimit::default();
         ProduceRules {
             max_message_bytes: log.max_message_bytes,
-            // The key's default (2 GiB) is no protection: without an override the house limit stands.
-            decompress_limit: DecompressLimit { max_output: most.min(sane.max_output), ..sane },
+            // `max.decompressed.message.bytes` is a record's bound and, by default, no protection: the house limit is the batch's.
+            decompress_limit: DecompressLimit::default(),
+            max_record_bytes: log.max_decompressed_message_bytes,
             compacted: log.compact,
             timestamp_type: log.timestamp_type,
             timestamp_before_max_ms: log.timestamp_before_max_ms,

@@ -19,7 +19,7 @@ pub struct LogConfig {
     pub index_interval_bytes: u32,
     /// `max.message.bytes`: bound of one batch as stored.
     pub max_message_bytes: u32,
-    /// `max.decompressed.message.bytes` (4.4): bound of one batch after decompression.
+    /// `max.decompressed.message.bytes` (4.4): bound of one record of a compressed batch.
     pub max_decompressed_message_bytes: u32,
     /// `retention.ms`; -1 keeps for ever.
     pub retention_ms: i64,
@@ -114,10 +114,10 @@ impl LogConfig {
 
     /// What a leader demands of produced batches of this topic.
     pub fn produce_rules(&self) -> ProduceRules {
-        let max_output = MAX_DECOMPRESSED_BYTES.min(self.max_decompressed_message_bytes as usize);
         ProduceRules {
             max_message_bytes: self.max_message_bytes,
-            decompress_limit: DecompressLimit::with_max_output(max_output),
+            decompress_limit: DecompressLimit::with_max_output(MAX_DECOMPRESSED_BYTES),
+            max_record_bytes: self.max_decompressed_message_bytes,
             compacted: self.compact,
             timestamp_type: self.timestamp_type,
             timestamp_before_max_ms: self.timestamp_before_max_ms,

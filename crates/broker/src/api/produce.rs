@@ -164,7 +164,7 @@ impl<'a> Plan<'a> {
         let settings = topic.settings.load();
         match validate_produce(records, &settings.rules, self.call.now_ms) {
             Ok(batches) => Ok((Arc::clone(cell), batches)),
-            Err(invalid) => Err(Refused::invalid(invalid, cell)),
+            Err(invalid) => Err(Refused::invalid(&invalid, cell, &topic.name)),
         }
     }
 
@@ -235,18 +235,17 @@ impl From<ErrorCode> for Refused {
 
 impl Refused {
     /// KIP-467: which records are bad, and why; other refusals say no more than their code.
-    fn invalid(invalid: InvalidBatch, cell: &PartitionCell) -> Refused {
-        if invalid.record_errors.is_empty() {
-            return invalid.error_code().into();
-        }
-        let record_error = |error: wire::record_batch::RecordError| BatchIndexAndErrorMessage {
+    fn invalid(invalid: &InvalidBatch, cell: &PartitionCell, topic: &str) -> Refused {
+        let partition = format!("{topic}-{}", cell.key.partition);
+        let Some(message) = invalid.answer(&partition) else { return invalid.error_code().into() };
+        let record_error = |error: &wire::record_batch::RecordError| BatchIndexAndErrorMessage {
             batch_index: error.batch_index,
-            batch_index_error_message: Some(Str::from(error.message)),
+            batch_index_error_message: Some(Str::from(error.answer(&partition))),
         };
         Refused {
             error: invalid.error_code(),
-            message: Some(Str::from(invalid.message)),
-            record_errors: invalid.record_errors.into_iter().map(record_error).collect(),
+            message: Some(Str::from(message)),
+            record_errors: invalid.record_errors.iter().map(record_error).collect(),
             log_start_offset: cell.view().map_or(-1, |view| view.log_start_offset),
         }
     }

@@ -13,8 +13,8 @@ pub static TOPIC_KEYS: &[ConfigKey] = &[
     key("delete.retention.ms", Long, Some("86400000"), AtLeast(0.0), Medium, PerResource, Implemented, "How long tombstones stay readable after cleaning."),
     key("errors.deadletterqueue.group.enable", Boolean, Some("false"), Any, Medium, PerResource, Accepted, "Let share groups use this topic as their dead-letter queue."),
     key("file.delete.delay.ms", Long, Some("60000"), AtLeast(0.0), Medium, PerResource, Implemented, "Delay between removing a segment from the log and deleting its files."),
-    key("flush.messages", Long, Some("9223372036854775807"), AtLeast(1.0), Medium, PerResource, Accepted, "Messages before a flush is forced."),
-    key("flush.ms", Long, Some("9223372036854775807"), AtLeast(0.0), Medium, PerResource, Accepted, "Longest time a message stays unflushed."),
+    key("flush.messages", Long, Some("9223372036854775807"), AtLeast(1.0), Medium, PerResource, Implemented, "Messages before a flush is forced; answers wait for it."),
+    key("flush.ms", Long, Some("9223372036854775807"), AtLeast(0.0), Medium, PerResource, Implemented, "Longest time a message stays unflushed."),
     key("follower.replication.throttled.replicas", List, Some(""), ThrottledReplicas, Medium, PerResource, Accepted, "Replicas throttled on the follower's side."),
     key("index.interval.bytes", Int, Some("4096"), AtLeast(0.0), Medium, PerResource, Implemented, "Bytes of log between two index entries."),
     key("internal.segment.bytes", Int, None, Any, Medium, PerResource, Implemented, "Segment size for tests, below the usual minimum.").internal(),
@@ -22,7 +22,7 @@ pub static TOPIC_KEYS: &[ConfigKey] = &[
     key("local.retention.bytes", Long, Some("-2"), AtLeast(-2.0), Medium, PerResource, Accepted, "Local size limit of a tiered topic; -2 follows retention.bytes."),
     key("local.retention.ms", Long, Some("-2"), AtLeast(-2.0), Medium, PerResource, Accepted, "Local age limit of a tiered topic; -2 follows retention.ms."),
     key("max.compaction.lag.ms", Long, Some("9223372036854775807"), AtLeast(1.0), Medium, PerResource, Implemented, "A dirty record is cleaned at the latest after this time."),
-    key("max.decompressed.message.bytes", Int, Some("2147483639"), Between(1.0, 2147483639.0), Medium, PerResource, Implemented, "Most bytes a batch may decompress to."),
+    key("max.decompressed.message.bytes", Int, Some("2147483639"), Between(1.0, 2147483639.0), Medium, PerResource, Implemented, "Most bytes that one record of a compressed batch may come to."),
     key("max.message.bytes", Int, Some("1048588"), AtLeast(0.0), Medium, PerResource, Implemented, "Largest record batch, compressed."),
     key("message.timestamp.after.max.ms", Long, Some("3600000"), AtLeast(0.0), Medium, PerResource, Implemented, "How far a message's timestamp may lie after the broker's time."),
     key("message.timestamp.before.max.ms", Long, Some("9223372036854775807"), AtLeast(0.0), Medium, PerResource, Implemented, "How far a message's timestamp may lie before the broker's time."),
@@ -42,7 +42,7 @@ pub static TOPIC_KEYS: &[ConfigKey] = &[
     key("segment.index.bytes", Int, Some("10485760"), AtLeast(4.0), Medium, PerResource, Implemented, "Largest offset index; the segment rolls when it is full."),
     key("segment.jitter.ms", Long, Some("0"), AtLeast(0.0), Medium, PerResource, Implemented, "Random part taken off the roll age."),
     key("segment.ms", Long, Some("604800000"), AtLeast(1.0), Medium, PerResource, Implemented, "Age at which the active segment rolls."),
-    key("unclean.leader.election.enable", Boolean, Some("false"), Any, Medium, PerResource, Accepted, "Allow a replica outside the in-sync set to lead, which may lose records."),
+    key("unclean.leader.election.enable", Boolean, Some("false"), Any, Medium, PerResource, Implemented, "Allow a replica outside the in-sync set to lead, which may lose records; the controller obeys it, a partition with one replica has no other."),
 ];
 
 /// Broker keys that give a topic key its cluster-wide value, the strongest first.

@@ -7,11 +7,11 @@ use kraft::image::MetadataImage;
 use log::Fault;
 
 use super::Node;
+use crate::amendments::MovedStart;
 use crate::checkpoints::{self, CheckpointRound};
 use crate::command::Command;
 use crate::effect::{DirtyLog, Effect};
 use crate::image_delta::{ImageChange, Publication, TopicDelta};
-use crate::limits::CHECKPOINT_INTERVAL_MS;
 use crate::quorum::{Audience, QuorumCommand};
 use crate::rim::Job;
 use crate::shard::cell::{Carrier, NEVER};
@@ -22,6 +22,7 @@ impl Carrier for Node {
         for effect in effects.drain(..) {
             match effect {
                 Effect::Flush(dirty) => self.flush(dirty),
+                Effect::StartMoved { directory, moved } => self.start_moved(directory, moved),
                 Effect::Remove(removal) => self.send_job(Job(Box::new(move |_| {
                     if let Err(fault) = removal.run() {
                         // What could not be deleted is found and deleted at the next start.
@@ -57,7 +58,7 @@ impl Audience for Node {
         // image, so that who reads there that this node leads finds a leader; the deleted last, so that who finds a topic finds its
         // shard ready to say what became of it.
         self.0.views.change(&set, &[]);
-        if !change.topics.is_empty() {
+        if !change.topics.is_empty() || change.cleaners {
             for shard in &self.0.shards {
                 shard.post(Command::Image(Arc::clone(&change)));
             }
@@ -106,6 +107,31 @@ impl Node {
         if directory.flusher.add(dirty) {
             let node = self.clone();
             self.send_job(Job(Box::new(move |now_ms| node.run_flusher(now_ms, index))));
+        }
+    }
+
+    fn start_moved(&self, index: usize, moved: MovedStart) {
+        let Some(directory) = self.0.directories.get(index) else { return };
+        if directory.start_moved(moved) {
+            let node = self.clone();
+            self.send_job(Job(Box::new(move |now_ms| node.write_moved_starts(now_ms, index))));
+        }
+    }
+
+    /// Until no log start waits.
+    fn write_moved_starts(&self, now_ms: i64, index: usize) {
+        let Some(directory) = self.0.directories.get(index) else { return };
+        loop {
+            match directory.write_moved_starts() {
+                Ok(true) => {}
+                Ok(false) => return,
+                // Who waited was refused; what waits now has the job after this one.
+                Err(fault) if fault.is_disk_full() => {
+                    tracing::warn!(%fault, "no room for the log starts");
+                    directory.note_change();
+                }
+                Err(fault) => self.directory_failed(now_ms, index, &fault),
+            }
         }
     }
 
@@ -189,7 +215,7 @@ impl Node {
         if now_ms < self.0.next_checkpoint_ms.load(Ordering::SeqCst) {
             return;
         }
-        self.0.next_checkpoint_ms.store(now_ms.saturating_add(CHECKPOINT_INTERVAL_MS), Ordering::SeqCst);
+        self.0.next_checkpoint_ms.store(now_ms.saturating_add(self.0.checkpoint_interval_ms), Ordering::SeqCst);
         // No short cut: `any` would leave the flags of later directories standing.
         let changed = self.0.directories.iter().filter(|directory| directory.take_change()).count();
         if changed == 0 {
@@ -240,7 +266,8 @@ impl Node {
             if directory.is_failed() {
                 continue;
             }
-            let written = checkpoints::write(directory, &offsets.remove(&index).unwrap_or_default())
+            let closed = offsets.remove(&index).unwrap_or_default();
+            let written = checkpoints::write(directory, closed, directory.events())
                 .and_then(|()| directory.log.write_clean_shutdown(broker_epoch));
             if let Err(fault) = written {
                 tracing::error!(%fault, "the directory will be recovered at the next start");

@@ -21,7 +21,6 @@ use crate::config::{BrokerFile, BrokerLayers, StaticConfig, Values};
 use crate::directories::Directories;
 use crate::image_delta::Publisher;
 use crate::lifecycle::Lifecycle;
-use crate::limits::CHECKPOINT_INTERVAL_MS;
 use crate::mailbox::Mailbox;
 use crate::metadata_files;
 use crate::producer_ids::ProducerIds;
@@ -133,6 +132,7 @@ impl Node {
                 config: Arc::clone(&config),
                 cleaners: Arc::clone(&cleaners),
                 groups: group_config(&file),
+                initial_task_delay_ms: file.number("log.initial.task.delay.ms"),
                 retention_check_interval_ms: file.number("log.retention.check.interval.ms"),
                 producer_expiry_interval_ms: file.number("producer.id.expiration.check.interval.ms"),
                 seed: random.next_u64(),
@@ -140,6 +140,7 @@ impl Node {
             ShardCell::new(Shard::new(around, now_ms))
         };
         let shards = (0..shard_count).map(shard).collect();
+        let checkpoint_interval_ms = checkpoint_interval_ms(&file);
         Ok(Node(Arc::new(NodeState {
             node_id: options.node_id,
             cluster_id: identity.cluster_id,
@@ -153,12 +154,24 @@ impl Node {
             producer_ids: ProducerIds::default(),
             jobs: Mailbox::default(),
             armed_ms: AtomicI64::new(i64::MIN),
-            next_checkpoint_ms: AtomicI64::new(now_ms.saturating_add(CHECKPOINT_INTERVAL_MS)),
+            next_checkpoint_ms: AtomicI64::new(now_ms.saturating_add(checkpoint_interval_ms)),
+            checkpoint_interval_ms,
             latest_ms: AtomicI64::new(now_ms),
             session_serial: AtomicU64::new(seed),
             config,
         })))
     }
+}
+
+/// The offset checkpoints of a directory are written together, when something changed, at the shortest interval that any of them
+/// asks for; what an interval of 0 means is "at once", which a fiftieth of a second is for a file that only saves work.
+fn checkpoint_interval_ms(file: &BrokerFile) -> i64 {
+    const KEYS: [&str; 3] = [
+        "log.flush.offset.checkpoint.interval.ms",
+        "log.flush.start.offset.checkpoint.interval.ms",
+        "replica.high.watermark.checkpoint.interval.ms",
+    ];
+    KEYS.iter().map(|key| file.number(key)).fold(i64::MAX, i64::min).max(20)
 }
 
 /// What the metadata directory says this node is.

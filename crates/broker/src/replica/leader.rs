@@ -60,7 +60,9 @@ impl Replica {
         now_ms: i64,
     ) -> Result<Appended, Refused> {
         let leader_epoch = self.leader().map_err(Refused::Answer)?.leader_epoch;
+        let segments = self.log.segment_count();
         let appended = self.log.append_as_leader(batches, leader_epoch, origin, now_ms)?;
+        self.flushing.appended(&self.log, segments > 0 && self.log.segment_count() > segments);
         self.advance_high_watermark();
         Ok(appended)
     }

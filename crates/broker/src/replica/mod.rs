@@ -1,7 +1,9 @@
 //! One replica of one partition on this broker: its log, its role, and whoever waits for it. Owned by one shard; nobody
-//! else touches it. `leader.rs` appends and acknowledges, `isr.rs` computes, `pending.rs` parks acks.
+//! else touches it. `leader.rs` appends and acknowledges, `flushing.rs` says when a flush is due, `isr.rs` computes, `pending.rs`
+//! parks acks.
 
 pub(crate) mod isr;
+mod flushing;
 mod leader;
 pub(crate) use leader::Refused;
 pub(crate) mod pending;
@@ -9,9 +11,13 @@ pub(crate) mod pending;
 use std::sync::Arc;
 
 use log::{FlushWork, Log};
-use wire::Str;
+use wire::{ErrorCode, Str};
 
+use crate::amendments::MovedStart;
 use crate::coordinators::GroupCoordinator;
+use crate::effect::Effect;
+use crate::mailbox::Reply;
+use crate::replica::flushing::Flushing;
 use crate::replica::isr::InSyncReplicas;
 use crate::replica::pending::PendingAcks;
 use crate::topic_settings::TopicSettings;
@@ -29,11 +35,12 @@ pub(crate) struct Replica {
     pub settings: Arc<TopicSettings>,
     pub state: State,
     pub acks: PendingAcks,
+    /// Those of acks 0 and 1 that `flush.messages` holds back.
+    pub early_acks: PendingAcks,
     pub watchers: Watchers,
     /// The coordinator hosted on it, while this broker leads.
     pub coordinator: Option<Box<GroupCoordinator>>,
-    /// Everything below was handed to the flusher (or is flushed).
-    flush_asked: i64,
+    flushing: Flushing,
     /// As last published; says what watchers have seen.
     shown: Shown,
     /// The log's end when the janitor last looked.
@@ -84,7 +91,7 @@ impl Replica {
         log: Log,
         settings: Arc<TopicSettings>,
     ) -> Replica {
-        let flush_asked = log.recovery_point();
+        let flushing = Flushing::new(log.recovery_point());
         let mut replica = Replica {
             topic,
             cell,
@@ -93,9 +100,10 @@ impl Replica {
             settings,
             state: State::Follower { leader_epoch: -1 },
             acks: PendingAcks::default(),
+            early_acks: PendingAcks::default(),
             watchers: Watchers::default(),
             coordinator: None,
-            flush_asked,
+            flushing,
             shown: Shown::default(),
             seen_end_offset: -1,
             unsettled: false,
@@ -149,30 +157,54 @@ impl Replica {
     /// Everything below is safe enough for acks=all: replicated and, where it is asked for, flushed.
     pub fn safe_offset(&self) -> i64 {
         match &self.state {
-            State::Leader(leader) if leader.flush_acks => {
+            State::Leader(leader) if leader.flush_acks || self.flushing.holds_answers(&self.log) => {
                 self.log.high_watermark().min(self.log.recovery_point())
             }
             State::Leader(_) | State::Follower { .. } | State::Offline => self.log.high_watermark(),
         }
     }
 
+    /// Everything below is safe enough for acks=1: appended and, where `flush.messages` asks for it, flushed.
+    pub fn written_offset(&self) -> i64 {
+        if self.flushing.holds_answers(&self.log) {
+            self.log.recovery_point()
+        } else {
+            self.log.log_end_offset()
+        }
+    }
+
     /// True while somebody waits for the safe offset to move.
-    pub fn waits_for_safety(&self) -> bool {
-        !self.acks.is_empty() || self.coordinator.as_ref().is_some_and(|coordinator| coordinator.is_waiting())
+    fn waits_for_safety(&self) -> bool {
+        !self.acks.is_empty()
+            || !self.early_acks.is_empty()
+            || self.coordinator.as_ref().is_some_and(|coordinator| coordinator.is_waiting())
+    }
+
+    /// The log start as it is now, for the directory's checkpoint.
+    pub fn start_moved(&self, reply: Option<Reply<Result<i64, ErrorCode>>>) -> Effect {
+        let (topic, partition) = (self.topic.clone(), self.cell.key.partition);
+        let moved = MovedStart { topic, partition, offset: self.log.log_start_offset(), reply };
+        Effect::StartMoved { directory: self.directory, moved }
     }
 
     /// The last flush round proved nothing: the next one is asked for the same again.
     pub fn flush_again(&mut self) {
-        self.flush_asked = self.log.recovery_point();
+        self.flushing.again(&self.log);
     }
 
-    /// What to flush so that acks can leave; `None` if nothing is dirty or a round is already asked for.
+    /// `flush.ms` may be over.
+    pub fn flush_time_is_up(&mut self, now_ms: i64) {
+        self.flushing.time_is_up(&self.log, now_ms);
+    }
+
+    /// What to flush so that acks can leave, or because it is due; `None` if nothing is dirty or a round is already asked for.
     pub fn take_flush_work(&mut self) -> Option<FlushWork> {
-        let log_end_offset = self.log.log_end_offset();
-        if log_end_offset <= self.flush_asked {
-            return None;
-        }
-        self.flush_asked = log_end_offset;
-        self.log.dirty()
+        let somebody = self.waits_for_safety();
+        if self.flushing.take(&self.log, somebody) { self.log.dirty() } else { None }
+    }
+
+    /// When to look again for `flush.ms`, if that is not arranged.
+    pub fn arm_flush(&mut self, now_ms: i64) -> Option<i64> {
+        self.flushing.arm(&self.log, now_ms)
     }
 }

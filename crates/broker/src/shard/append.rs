@@ -69,10 +69,12 @@ impl Shard {
                     directory.note_change();
                 }
                 let offset = appended.last_offset.saturating_add(1);
-                if !all || replica.safe_offset() >= offset {
+                let safe_offset = if all { replica.safe_offset() } else { replica.written_offset() };
+                if safe_offset >= offset {
                     return AppendResult::appended(&appended, ErrorCode::None);
                 }
-                replica.acks.park(Parked { offset, produce, index });
+                let acks = if all { &mut replica.acks } else { &mut replica.early_acks };
+                acks.park(Parked { offset, produce, index });
                 AppendResult::appended(&appended, ErrorCode::RequestTimedOut)
             }
         }
@@ -111,7 +113,7 @@ impl Shard {
     /// The leader is gone: whoever waits for it hears this error.
     pub(super) fn fail_acks(&mut self, slot: usize, error: ErrorCode, effects: &mut Vec<Effect>) {
         let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { return };
-        while let Some(parked) = replica.acks.pop() {
+        while let Some(parked) = replica.acks.pop().or_else(|| replica.early_acks.pop()) {
             if let Some(settled) = self.produces.settle(parked, error) {
                 self.timers.remove(settled.timer);
                 effects.push(Effect::Appended(settled.reply, settled.results));

@@ -46,6 +46,12 @@ impl Shard {
         self.look_for_cleaning(now_ms, effects);
     }
 
+    /// A shorter `log.cleaner.backoff.ms` holds at once, more threads find work at once.
+    pub(super) fn cleaners_changed(&mut self, now_ms: i64) {
+        self.next_cleaner_ms = self.next_cleaner_ms.min(now_ms);
+        self.timers.add(now_ms, Timer::Cleaner);
+    }
+
     /// Begins cleanings while there are places and dirty logs.
     pub(super) fn look_for_cleaning(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
         while let Some((slot, candidate)) = self.dirtiest(now_ms, effects) {

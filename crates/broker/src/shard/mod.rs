@@ -24,7 +24,7 @@ use wire::ErrorCode;
 use crate::cleaners::Cleaners;
 use crate::command::{Command, DeleteRecords, DescribeProducers, WatchPartitions};
 use crate::config::{FlushAck, StaticConfig};
-use crate::directories::Directories;
+use crate::directories::{Directories, Directory};
 use crate::effect::{DirtyLog, Effect};
 use crate::replica::isr::InSyncReplicas;
 use crate::replica::pending::{PendingProduces, ProduceId};
@@ -43,6 +43,8 @@ pub(crate) struct Surroundings {
     pub config: Arc<StaticConfig>,
     pub cleaners: Arc<Cleaners>,
     pub groups: coordinator::group::GroupConfig,
+    /// `log.initial.task.delay.ms`.
+    pub initial_task_delay_ms: i64,
     /// `log.retention.check.interval.ms`.
     pub retention_check_interval_ms: i64,
     /// `producer.id.expiration.check.interval.ms`.
@@ -88,6 +90,8 @@ enum Timer {
     OpenCoordinator(Arc<PartitionCell>),
     /// A flush that found no room on the disk is tried again.
     FlushAgain(Arc<PartitionCell>),
+    /// `flush.ms` is over for something.
+    FlushDue(Arc<PartitionCell>),
     /// Logs may be dirty.
     Cleaner,
     /// A throttled cleaning may go on.
@@ -100,7 +104,7 @@ const FULL_DISK_PAUSE_MS: i64 = 500;
 impl Shard {
     pub fn new(around: Surroundings, now_ms: i64) -> Shard {
         let mut timers = Timers::default();
-        timers.add(now_ms.saturating_add(upkeep::FIRST_JANITOR_MS), Timer::Janitor);
+        timers.add(now_ms.saturating_add(around.initial_task_delay_ms), Timer::Janitor);
         timers.add(now_ms.saturating_add(around.cleaners.settings().backoff_ms), Timer::Cleaner);
         let next_expiry_ms = now_ms.saturating_add(around.producer_expiry_interval_ms);
         Shard {
@@ -172,6 +176,11 @@ impl Shard {
                         replica.flush_again();
                     }
                 }
+                Timer::FlushDue(cell) => {
+                    if let Some(replica) = self.touch(&cell) {
+                        replica.flush_time_is_up(now_ms);
+                    }
+                }
                 Timer::Cleaner => self.cleaner_due(now_ms, effects),
                 Timer::Clean(cleaning) => effects.push(Effect::Clean(cleaning)),
             }
@@ -187,18 +196,26 @@ impl Shard {
             self.advance_coordinator(now_ms, slot, effects);
             let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { continue };
             replica.unsettled = false;
-            let safe_offset = replica.safe_offset();
-            while let Some(parked) = replica.acks.release(safe_offset) {
-                let error = replica.error_at_release();
+            let (safe_offset, written_offset) = (replica.safe_offset(), replica.written_offset());
+            loop {
+                let (parked, error) = if let Some(parked) = replica.acks.release(safe_offset) {
+                    (parked, replica.error_at_release())
+                } else if let Some(parked) = replica.early_acks.release(written_offset) {
+                    (parked, ErrorCode::None)
+                } else {
+                    break;
+                };
                 if let Some(settled) = self.produces.settle(parked, error) {
                     self.timers.remove(settled.timer);
                     effects.push(Effect::Appended(settled.reply, settled.results));
                 }
             }
-            let waits = replica.waits_for_safety();
-            if waits && let Some(work) = replica.take_flush_work() {
+            if let Some(work) = replica.take_flush_work() {
                 let cell = Arc::clone(&replica.cell);
                 effects.push(Effect::Flush(DirtyLog { directory: replica.directory, cell, work }));
+            }
+            if let Some(due_ms) = replica.arm_flush(now_ms) {
+                self.timers.add(due_ms, Timer::FlushDue(Arc::clone(&replica.cell)));
             }
             replica.show();
         }
@@ -250,24 +267,24 @@ impl Shard {
     }
 
     fn delete_records(&mut self, now_ms: i64, delete: DeleteRecords, effects: &mut Vec<Effect>) {
-        let answer = match self.touch(&delete.cell) {
-            None => Err(ErrorCode::UnknownTopicOrPartition),
-            Some(replica) => match replica.delete_records(delete.offset, now_ms) {
-                Ok(low_watermark) => {
-                    let removals = replica.log.take_removals();
-                    // A fetch below the new start must hear of it.
-                    replica.watchers.fire_all();
-                    self.remove_later(removals);
-                    Ok(low_watermark)
-                }
-                Err(refused) => {
-                    let error = refused.error();
-                    self.refused(now_ms, &delete.cell, refused, effects);
-                    Err(error)
-                }
-            },
+        let DeleteRecords { offset, cell, reply } = delete;
+        let Some(replica) = self.touch(&cell) else {
+            return reply.send(Err(ErrorCode::UnknownTopicOrPartition));
         };
-        delete.reply.send(answer);
+        match replica.delete_records(offset, now_ms) {
+            Ok(low_watermark) => {
+                let removals = replica.log.take_removals();
+                // A fetch below the new start must hear of it.
+                replica.watchers.fire_all();
+                effects.push(replica.start_moved(Some(reply)));
+                debug_assert_eq!(low_watermark, replica.log.log_start_offset());
+                self.remove_later(removals);
+            }
+            Err(refused) => {
+                reply.send(Err(refused.error()));
+                self.refused(now_ms, &cell, refused, effects);
+            }
+        }
     }
 
     fn describe_producers(&mut self, describe: DescribeProducers) {
@@ -285,12 +302,14 @@ impl Shard {
         effects: &mut Vec<Effect>,
     ) {
         let mut wanted = false;
+        let directories = Arc::clone(&self.around.directories);
         for (cell, outcome) in outcomes {
             let Some(replica) = self.touch(cell) else { continue };
             wanted |= std::mem::take(&mut replica.wants_cleaning);
             let directory = replica.directory;
             match replica.log.flushed(outcome) {
-                Ok(()) => {}
+                // The checkpoint has a new recovery point to tell.
+                Ok(()) => directories.get(directory).into_iter().for_each(Directory::note_change),
                 Err(_) if replica.log.poisoned().is_none() => {
                     let due_ms = now_ms.saturating_add(FULL_DISK_PAUSE_MS);
                     self.timers.add(due_ms, Timer::FlushAgain(Arc::clone(cell)));

@@ -26,6 +26,9 @@ enum Opened {
 
 impl Shard {
     pub(super) fn reconcile(&mut self, now_ms: i64, change: &ImageChange, effects: &mut Vec<Effect>) {
+        if change.cleaners {
+            self.cleaners_changed(now_ms);
+        }
         let mut deleted = Vec::new();
         for delta in &change.topics {
             match delta {
@@ -125,11 +128,14 @@ impl Shard {
         let Some((directory, found)) = self.around.directories.place(&views.name, index, wanted) else {
             return Ok(Opened::Nowhere);
         };
+        let Some(place) = self.around.directories.get(directory) else { return Ok(Opened::Nowhere) };
+        if found.is_none() {
+            place.forget_lines(&views.name, index).map_err(|fault| (directory, fault))?;
+        }
         if found.is_none() && self.may_sleep(views, partition) {
             self.lay_down(views, cell, partition, directory);
             return Ok(Opened::Asleep);
         }
-        let Some(place) = self.around.directories.get(directory) else { return Ok(Opened::Nowhere) };
         let path = place.log.partition_path(&views.name, index);
         let settings = views.settings.load_full();
         let (disk, config) = (Arc::clone(&self.around.disk), Arc::clone(&settings.log));
@@ -145,6 +151,8 @@ impl Shard {
                 let Some(stray) = aside.map_err(|fault| (directory, fault))? else {
                     return Err((directory, fault));
                 };
+                place.log_gone(&views.name, index);
+                place.forget_lines(&views.name, index).map_err(|fault| (directory, fault))?;
                 tracing::warn!(stray = %stray.display(), "a directory of an older topic of this name is set aside");
                 unwritten()
             }
@@ -245,6 +253,7 @@ impl Shard {
         replica.watchers.fire_all();
         let Some(directory) = self.around.directories.get(replica.directory) else { return };
         directory.replica_gone();
+        directory.log_gone(&replica.topic, cell.key.partition);
         directory.note_change();
         if directory.is_failed() {
             return;

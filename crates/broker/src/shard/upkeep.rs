@@ -12,9 +12,6 @@ use crate::effect::Effect;
 use crate::limits::REPLICAS_PER_JANITOR_STEP;
 use crate::replica::{Replica, State};
 
-/// Kafka's `log.initial.task.delay.ms`.
-pub(super) const FIRST_JANITOR_MS: i64 = 30_000;
-
 /// What a closed shard leaves, by directory.
 pub(crate) struct ClosedShard {
     pub offsets: BTreeMap<usize, DirectoryOffsets>,
@@ -91,6 +88,7 @@ impl Shard {
             Ok(_) => {
                 if moved && let Some(replica) = self.touch(&cell) {
                     replica.watchers.fire_all();
+                    effects.push(replica.start_moved(None));
                 }
             }
             Err(fault) => self.refused(now_ms, &cell, crate::replica::Refused::Fault(fault), effects),

@@ -29,6 +29,7 @@ fn rules() -> ProduceRules {
     ProduceRules {
         max_message_bytes: 1 << 20,
         decompress_limit: DecompressLimit::default(),
+        max_record_bytes: u32::MAX,
         compacted: false,
         timestamp_type: TimestampType::CreateTime,
         timestamp_before_max_ms: i64::MAX,
@@ -154,6 +155,40 @@ fn keyless_records_and_wild_timestamps_name_the_record() {
         validate_produce(batch(BatchAttributes::default(), 1), &old, NOW + 11).unwrap_err().refusal,
         Refusal::InvalidTimestamp
     );
+}
+
+#[test]
+fn a_record_of_a_compressed_batch_is_bounded_by_what_it_decompresses_to() {
+    let of = |compression, sizes: &[usize]| {
+        let mut builder = RecordBatchBuilder::new(BatchAttributes { compression, ..BatchAttributes::default() });
+        for size in sizes {
+            builder.append(NOW, Some(b"k"), Some(&vec![b'x'; *size]), &[]);
+        }
+        builder.build()
+    };
+    let rules = ProduceRules { max_record_bytes: 10_000, ..rules() };
+    let refused = |bytes| validate_produce(bytes, &rules, NOW).err().map(|error| error.refusal);
+    // Nine bytes of a record are not its value.
+    assert_eq!(refused(of(Compression::Gzip, &[9_991, 100, 9_991])), None);
+    assert_eq!(refused(of(Compression::Gzip, &[100, 9_992])), Some(Refusal::InvalidRecord));
+    assert_eq!(refused(of(Compression::None, &[20_000])), None);
+    // The length field grows from one byte to two at 64.
+    for (most, size) in [(62, 54), (63, 55), (64, 56), (65, 57)] {
+        let rules = ProduceRules { max_record_bytes: most, ..rules.clone() };
+        let refused = |size| validate_produce(of(Compression::Gzip, &[size, 10]), &rules, NOW).is_err();
+        assert!(!refused(size) && refused(size + 1), "{most}");
+    }
+}
+
+#[test]
+fn refused_records_are_told_in_the_words_that_producers_know() {
+    let error = |count, rules| validate_produce(batch(BatchAttributes::default(), count), &rules, NOW).unwrap_err();
+    let keyless = error(5, ProduceRules { compacted: true, ..rules() });
+    let answer = keyless.answer("t-0").unwrap();
+    assert!(answer.contains("2 record errors in total") && answer.contains("batchIndex=3"), "{answer}");
+    assert!(keyless.record_errors[0].answer("t-0").ends_with("without key in topic partition t-0"));
+    let small = error(1, ProduceRules { max_message_bytes: 10, ..rules() });
+    assert_eq!((small.refusal, small.answer("t-0")), (Refusal::TooLarge, None));
 }
 
 #[test]

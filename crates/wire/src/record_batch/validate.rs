@@ -20,6 +20,8 @@ pub struct ProduceRules {
     pub max_message_bytes: u32,
     /// Bound on decompression.
     pub decompress_limit: DecompressLimit,
+    /// `max.decompressed.message.bytes`: what one record of a compressed batch may come to.
+    pub max_record_bytes: u32,
     /// `cleanup.policy` holds `compact`: every record needs a key.
     pub compacted: bool,
     pub timestamp_type: TimestampType,
@@ -129,6 +131,7 @@ pub enum Refusal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidBatch {
     pub refusal: Refusal,
+    /// For people here; [`InvalidBatch::answer`] is for the producer.
     pub message: String,
     /// The offending records, at most [`MAX_RECORD_ERRORS`].
     pub record_errors: Vec<RecordError>,
@@ -138,7 +141,34 @@ pub struct InvalidBatch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordError {
     pub batch_index: i32,
-    pub message: String,
+    pub reason: RecordRefusal,
+}
+
+/// What is wrong with a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordRefusal {
+    /// A compacted topic needs a key on every record.
+    NoKey,
+    /// Outside of what `message.timestamp.before.max.ms` and `message.timestamp.after.max.ms` leave.
+    Timestamp { timestamp: i64, earliest: i64, latest: i64 },
+    /// The producer claims that the broker stamped it.
+    StampedByProducer,
+}
+
+impl RecordError {
+    /// The sentence that producers are used to; `partition` is `topic-0`.
+    pub fn answer(&self, partition: &str) -> String {
+        match self.reason {
+            RecordRefusal::NoKey => {
+                format!("Compacted topic cannot accept message without key in topic partition {partition}")
+            }
+            RecordRefusal::Timestamp { timestamp, earliest, latest } => format!(
+                "Timestamp {timestamp} of message with offset {} is out of range. The timestamp should be within [{earliest}, {latest}]",
+                self.batch_index
+            ),
+            RecordRefusal::StampedByProducer => "Producer should not set timestamp type to LogAppendTime.".to_owned(),
+        }
+    }
 }
 
 /// Bound of the error list, so that a small batch of bad records cannot make a large answer.
@@ -161,6 +191,25 @@ impl InvalidBatch {
             Refusal::InvalidTimestamp => ErrorCode::InvalidTimestamp,
             Refusal::TooLarge => ErrorCode::MessageTooLarge,
         }
+    }
+
+    /// The sentence for the producer, where it is told one (KIP-467): only if records are named.
+    pub fn answer(&self, partition: &str) -> Option<String> {
+        if self.record_errors.is_empty() {
+            return None;
+        }
+        if self.refusal == Refusal::InvalidTimestamp {
+            return Some("One or more records have been rejected due to invalid timestamp".to_owned());
+        }
+        let example = |error: &RecordError| {
+            format!("RecordError(batchIndex={}, message='{}')", error.batch_index, error.answer(partition))
+        };
+        let first: Vec<String> = self.record_errors.iter().take(3).map(example).collect();
+        Some(format!(
+            "One or more records have been rejected due to {} record errors in total, and only showing the first three errors at most: [{}]",
+            self.record_errors.len(),
+            first.join(", ")
+        ))
     }
 
     fn new(refusal: Refusal, message: impl Into<String>) -> InvalidBatch {
@@ -212,6 +261,10 @@ pub fn validate_produce(
         Some(records) => records,
         None => batch.bytes().get(HEADER_BYTES..).unwrap_or_default(),
     };
+    // No record is larger than all of them: one comparison for most batches.
+    if inflated.is_some() && payload.len() > rules.max_record_bytes as usize {
+        check_record_sizes(&batch, payload, rules.max_record_bytes)?;
+    }
     let walked = walk(&batch, payload, rules, now_ms)?;
 
     let log_append_time = match rules.timestamp_type {
@@ -286,6 +339,27 @@ fn check_header(batch: &RecordBatch, rules: &ProduceRules) -> Result<(), Invalid
     Ok(())
 }
 
+/// What Kafka counts of a record is all but its own length field.
+fn check_record_sizes(batch: &RecordBatch, payload: &[u8], most: u32) -> Result<(), InvalidBatch> {
+    let mut rest = payload;
+    for index in 0..batch.record_count {
+        let before = rest.len();
+        RecordRef::take(&mut rest)?;
+        let whole = before - rest.len();
+        let size = whole - length_field(whole);
+        if size > most as usize {
+            let message = format!("record {index} decompresses to {size} bytes, more than {most}");
+            return Err(InvalidBatch::new(Refusal::InvalidRecord, message));
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of the varint that stands before the record and says how long the rest of `whole` is.
+fn length_field(whole: usize) -> usize {
+    (1..=5).find(|bytes| whole.saturating_sub(*bytes) < 1 << (7 * bytes - 1)).unwrap_or(5)
+}
+
 fn too_large(size: usize, rules: &ProduceRules) -> InvalidBatch {
     let message =
         format!("a batch of {size} bytes is larger than max.message.bytes={}", rules.max_message_bytes);
@@ -316,10 +390,10 @@ fn walk(
             TimestampType::LogAppendTime => batch.max_timestamp,
         };
         if rules.compacted && record.key.is_none() {
-            errors.add(index, "a compacted topic needs a key on every record".into());
-        } else if let Some(message) = bad_timestamp(batch.timestamp_type(), timestamp, rules, now_ms) {
+            errors.add(index, RecordRefusal::NoKey);
+        } else if let Some(reason) = bad_timestamp(batch.timestamp_type(), timestamp, rules, now_ms) {
             errors.timestamp = true;
-            errors.add(index, message);
+            errors.add(index, reason);
         }
         walked.max_timestamp = walked.max_timestamp.max(timestamp);
         walked.contiguous &= record.offset_delta == index;
@@ -331,19 +405,22 @@ fn walk(
     Ok(walked)
 }
 
-fn bad_timestamp(kind: TimestampType, timestamp: i64, rules: &ProduceRules, now_ms: i64) -> Option<String> {
+fn bad_timestamp(
+    kind: TimestampType,
+    timestamp: i64,
+    rules: &ProduceRules,
+    now_ms: i64,
+) -> Option<RecordRefusal> {
     if rules.timestamp_type == TimestampType::CreateTime && timestamp != NO_TIMESTAMP {
         let age = now_ms.saturating_sub(timestamp);
         let bad = age > rules.timestamp_before_max_ms || age.saturating_neg() > rules.timestamp_after_max_ms;
-        return bad.then(|| {
-            format!(
-                "timestamp {timestamp} is outside [{}, {}]",
-                now_ms.saturating_sub(rules.timestamp_before_max_ms),
-                now_ms.saturating_add(rules.timestamp_after_max_ms)
-            )
+        return bad.then(|| RecordRefusal::Timestamp {
+            timestamp,
+            earliest: now_ms.saturating_sub(rules.timestamp_before_max_ms),
+            latest: now_ms.saturating_add(rules.timestamp_after_max_ms),
         });
     }
-    (kind == TimestampType::LogAppendTime).then(|| "a producer may not stamp LogAppendTime itself".into())
+    (kind == TimestampType::LogAppendTime).then_some(RecordRefusal::StampedByProducer)
 }
 
 /// Offending records of a batch.
@@ -355,10 +432,10 @@ struct Errors {
 }
 
 impl Errors {
-    fn add(&mut self, batch_index: i32, message: String) {
+    fn add(&mut self, batch_index: i32, reason: RecordRefusal) {
         self.count += 1;
         if self.first.len() < MAX_RECORD_ERRORS {
-            self.first.push(RecordError { batch_index, message });
+            self.first.push(RecordError { batch_index, reason });
         }
     }
 
@@ -366,13 +443,8 @@ impl Errors {
         if self.count == 0 {
             return Ok(());
         }
-        let (refusal, what) = if self.timestamp {
-            (Refusal::InvalidTimestamp, "One or more records have been rejected due to invalid timestamp")
-        } else {
-            (Refusal::InvalidRecord, "One or more records have been rejected")
-        };
-        let example = self.first.first().map(|error| error.message.as_str()).unwrap_or_default();
-        let message = format!("{what} ({} in this batch, the first: {example})", self.count);
+        let refusal = if self.timestamp { Refusal::InvalidTimestamp } else { Refusal::InvalidRecord };
+        let message = format!("{} records of the batch, the first: {:?}", self.count, self.first.first());
         Err(InvalidBatch { refusal, message, record_errors: self.first })
     }
 }

@@ -1,0 +1,179 @@
+//! What the offset checkpoints of a directory must say at once, between two rounds of writing them: log starts that were moved
+//! (DeleteRecords is answered when its start is on the disk), and that logs are gone (their lines must not speak for a log that is made
+//! under the same name). Group commit: one file and one sync for all that wait. Owns no log; `checkpoints.rs` writes the rounds.
+
+use std::collections::BTreeMap;
+
+use log::Fault;
+use log::directory::{Checkpoint, Offsets};
+use wire::{ErrorCode, Str};
+
+use crate::checkpoints::DirectoryOffsets;
+use crate::directories::Directory;
+use crate::mailbox::Reply;
+
+/// Topic and partition, as the files name a log.
+type Name = (String, i32);
+
+/// A log start that was moved.
+pub(crate) struct MovedStart {
+    pub topic: Str,
+    pub partition: i32,
+    pub offset: i64,
+    /// Who waits until that is on the disk; nobody for retention.
+    pub reply: Option<Reply<Result<i64, ErrorCode>>>,
+}
+
+/// One directory's. Each entry has the number of its event; offsets that were gathered before it do not know it.
+#[derive(Default)]
+pub(crate) struct Amendments {
+    /// Events so far.
+    serial: u64,
+    /// Moved, and not yet on the disk.
+    waiting: Vec<MovedStart>,
+    /// A job is on its way for them.
+    job: bool,
+    /// Log starts that were written since the last round began.
+    raised: BTreeMap<Name, (u64, i64)>,
+    gone: BTreeMap<Name, Gone>,
+}
+
+/// A log that is there no longer.
+#[derive(Clone, Copy)]
+struct Gone {
+    serial: u64,
+    /// The files may still have its lines.
+    in_files: bool,
+}
+
+const FILES: [Checkpoint; 4] =
+    [Checkpoint::RecoveryPoint, Checkpoint::LogStart, Checkpoint::Replication, Checkpoint::Cleaner];
+
+impl Amendments {
+    /// At the start: lines of logs that are not there.
+    pub fn lines_without_log(&mut self, files: &[&Offsets], is_there: impl Fn(&str, i32) -> bool) {
+        for (topic, partition) in files.iter().flat_map(|offsets| offsets.keys()) {
+            if !is_there(topic, *partition) {
+                self.gone.insert((topic.clone(), *partition), Gone { serial: 0, in_files: true });
+            }
+        }
+    }
+}
+
+impl Directory {
+    /// A log's start moved. True if the caller has to send a job that calls [`Directory::write_moved_starts`].
+    pub fn start_moved(&self, moved: MovedStart) -> bool {
+        let mut amendments = self.amendments.lock();
+        amendments.waiting.push(moved);
+        !std::mem::replace(&mut amendments.job, true)
+    }
+
+    /// Writes and answers the log starts that wait; false when none was left and the job is over. Blocking.
+    pub fn write_moved_starts(&self) -> Result<bool, Fault> {
+        // Entered before they are taken: a log that goes meanwhile is written before its name can be used again.
+        let _writing = self.writing_checkpoints.lock();
+        let moved = {
+            let mut amendments = self.amendments.lock();
+            amendments.job = !amendments.waiting.is_empty();
+            std::mem::take(&mut amendments.waiting)
+        };
+        let written = if self.is_failed() { Err(None) } else { self.raise(&moved).map_err(Some) };
+        let any = !moved.is_empty();
+        for MovedStart { offset, reply, .. } in moved {
+            let answer = written.as_ref().map(|()| offset).map_err(|_| ErrorCode::KafkaStorageError);
+            reply.into_iter().for_each(|reply| reply.send(answer));
+        }
+        match written {
+            Err(Some(fault)) => Err(fault),
+            Ok(()) | Err(None) => Ok(any),
+        }
+    }
+
+    fn raise(&self, moved: &[MovedStart]) -> Result<(), Fault> {
+        let (mut offsets, _) = self.log.read_checkpoint(Checkpoint::LogStart)?;
+        let mut changed = false;
+        let mut amendments = self.amendments.lock();
+        for MovedStart { topic, partition, offset, .. } in moved {
+            let name = (topic.to_string(), *partition);
+            let there = offsets.get(&name).copied().unwrap_or(0);
+            if *offset > there {
+                amendments.serial += 1;
+                let serial = amendments.serial;
+                amendments.raised.insert(name.clone(), (serial, *offset));
+                offsets.insert(name, *offset);
+                changed = true;
+            }
+        }
+        drop(amendments);
+        if changed { self.log.write_checkpoint(Checkpoint::LogStart, &offsets) } else { Ok(()) }
+    }
+
+    /// A log is gone: whoever waits for its start hears so, and no file will speak of it for long.
+    pub fn log_gone(&self, topic: &str, partition: i32) {
+        let mut amendments = self.amendments.lock();
+        let is_it = |moved: &MovedStart| moved.topic == topic && moved.partition == partition;
+        let (gone, waiting) =
+            std::mem::take(&mut amendments.waiting).into_iter().partition::<Vec<_>, _>(is_it);
+        amendments.waiting = waiting;
+        amendments.serial += 1;
+        let entry = Gone { serial: amendments.serial, in_files: true };
+        amendments.gone.insert((topic.to_owned(), partition), entry);
+        drop(amendments);
+        for reply in gone.into_iter().filter_map(|moved| moved.reply) {
+            reply.send(Err(ErrorCode::UnknownTopicOrPartition));
+        }
+    }
+
+    /// A new log is made: lines of an older one of this name would tell a start that a log start, and records, lie where they do not.
+    /// Blocking, where a log of this name went since the last round; all others that went are taken out with it.
+    pub fn forget_lines(&self, topic: &str, partition: i32) -> Result<(), Fault> {
+        let name = (topic.to_owned(), partition);
+        if !self.amendments.lock().gone.get(&name).is_some_and(|gone| gone.in_files) {
+            return Ok(());
+        }
+        let _writing = self.writing_checkpoints.lock();
+        let mut amendments = self.amendments.lock();
+        let names: std::collections::BTreeSet<Name> =
+            amendments.gone.iter().filter(|(_, gone)| gone.in_files).map(|(name, _)| name.clone()).collect();
+        for which in FILES {
+            let (mut offsets, _) = self.log.read_checkpoint(which)?;
+            let before = offsets.len();
+            offsets.retain(|name, _| !names.contains(name));
+            if offsets.len() < before {
+                self.log.write_checkpoint(which, &offsets)?;
+            }
+        }
+        for name in &names {
+            amendments.raised.remove(name);
+        }
+        amendments.gone.values_mut().for_each(|gone| gone.in_files = false);
+        Ok(())
+    }
+
+    /// A round begins to gather offsets: which events they know of.
+    pub fn events(&self) -> u64 {
+        self.amendments.lock().serial
+    }
+
+    /// Puts right what was gathered when `known` events had happened.
+    pub fn amend(&self, offsets: &mut DirectoryOffsets, known: u64) {
+        let amendments = self.amendments.lock();
+        for (name, gone) in &amendments.gone {
+            if gone.serial > known {
+                offsets.remove(name);
+            }
+        }
+        for (name, (serial, offset)) in &amendments.raised {
+            if *serial > known {
+                offsets.raise_log_start(name, *offset);
+            }
+        }
+    }
+
+    /// The round is on the disk: what it knew of is done.
+    pub fn amended(&self, known: u64) {
+        let mut amendments = self.amendments.lock();
+        amendments.raised.retain(|_, (serial, _)| *serial > known);
+        amendments.gone.retain(|_, gone| gone.serial > known);
+    }
+}
