@@ -48,12 +48,9 @@ impl DirectoryOffsets {
 impl DirectoryOffsets {
     /// A log that is gone.
     pub fn remove(&mut self, name: &(String, i32)) {
-        for offsets in [
-            &mut self.recovery_points,
-            &mut self.log_starts,
-            &mut self.high_watermarks,
-            &mut self.cleaned,
-        ] {
+        for offsets in
+            [&mut self.recovery_points, &mut self.log_starts, &mut self.high_watermarks, &mut self.cleaned]
+        {
             offsets.remove(name);
         }
     }
@@ -121,11 +118,7 @@ impl CheckpointRound {
 }
 
 /// Writes the files of one directory: offsets that were gathered when `known` of its events had happened.
-pub(crate) fn write(
-    directory: &Directory,
-    mut offsets: DirectoryOffsets,
-    known: u64,
-) -> Result<(), Fault> {
+pub(crate) fn write(directory: &Directory, mut offsets: DirectoryOffsets, known: u64) -> Result<(), Fault> {
     if directory.is_failed() {
         return Ok(());
     }

@@ -90,7 +90,12 @@ fn validate_keys(
 }
 
 /// Kafka takes any name that it does not know (a plug-in may), but no known key that needs a restart.
-fn validate_broker(name: &str, configs: &ResourceConfigs, existing: &ResourceConfigs) -> Result<(), Refusal> {
+fn validate_broker(
+    name: &str,
+    configs: &ResourceConfigs,
+    existing: &ResourceConfigs,
+    file: &Values,
+) -> Result<(), Refusal> {
     let invalid = |what: String| Refusal::new(ErrorCode::InvalidRequest, what);
     if !name.is_empty() && name.parse::<i32>().is_err() {
         return Err(invalid("Unable to parse broker name as a base 10 number.".to_owned()));
@@ -108,7 +113,56 @@ fn validate_broker(name: &str, configs: &ResourceConfigs, existing: &ResourceCon
             key.check(value).map_err(invalid)?;
         }
     }
+    let before = |name: &str| existing.get(name).map(|value| value.to_string());
+    let after = |name: &str| configs.get(name).map(|value| value.to_string());
+    let number = |value: Option<String>, name: &str| {
+        let inherited = || file.get(name).cloned().or_else(|| Some(broker_key(name)?.default?.to_owned()));
+        value.or_else(inherited).and_then(|value| value.trim().parse::<i64>().ok())
+    };
+    for name in changed().map(|(name, _)| name.as_str()) {
+        let is = |name: &str| number(after(name), name);
+        check_beside_others(name, number(before(name), name), &is).map_err(invalid)?;
+    }
     Ok(())
+}
+
+/// What Kafka asks of a broker's new value beyond its own bounds: steps of at most double or half, and what it needs beside others.
+/// `is` reads the values to come.
+fn check_beside_others(
+    name: &str,
+    before: Option<i64>,
+    is: &dyn Fn(&str) -> Option<i64>,
+) -> Result<(), String> {
+    const THREADS: &str = "log.cleaner.threads";
+    const MAP_BYTES: &str = "log.cleaner.dedupe.buffer.size";
+    let Some(value) = is(name) else { return Ok(()) };
+    let before = before.unwrap_or(value);
+    let threads = |what: String| {
+        Err(format!(
+            "Invalid value org.apache.kafka.common.config.ConfigException: Log cleaner threads {what} for configuration Invalid \
+             dynamic configuration"
+        ))
+    };
+    match name {
+        THREADS if value < 1 => threads("should be at least 1".to_owned()),
+        THREADS if value < before / 2 => {
+            threads(format!("cannot be reduced to less than half the current value {before}"))
+        }
+        THREADS if value > before.saturating_mul(2) => {
+            threads(format!("cannot be increased to more than double the current value {before}"))
+        }
+        MAP_BYTES if value / is(THREADS).unwrap_or(1).max(1) <= 1 << 20 => {
+            Err(format!("requirement failed: {MAP_BYTES} must be at least 1MB per cleaner thread."))
+        }
+        "log.roll.ms" if value < 1 => {
+            Err("requirement failed: log.roll.ms must be greater than or equal to 1".to_owned())
+        }
+        "log.retention.ms" if value == 0 || value < -1 => {
+            Err("requirement failed: log.retention.ms must be unlimited (-1) or, greater than or equal to 1"
+                .to_owned())
+        }
+        _ => Ok(()),
+    }
 }
 
 impl ConfigRules for Rules {
@@ -120,7 +174,7 @@ impl ConfigRules for Rules {
     ) -> Result<(), Refusal> {
         match resource.resource_type {
             ResourceType::Topic => self.validate_topic(&resource.name, configs),
-            ResourceType::Broker => validate_broker(&resource.name, configs, existing),
+            ResourceType::Broker => validate_broker(&resource.name, configs, existing, &self.file),
             ResourceType::Group => validate_keys("group", &resource.name, configs, group_key),
             ResourceType::ClientMetrics => {
                 validate_keys("client metrics", &resource.name, configs, client_metrics_key)

@@ -12,8 +12,8 @@ pub use compacted::{CompactedBatch, empty_batch};
 pub use control::{ControlRecord, ControlType, EndTransactionMarker, control_batch, end_transaction_batch};
 pub use record::{Record, RecordHeader, RecordRef, Records, record_size};
 pub use validate::{
-    InvalidBatch, MAX_RECORD_ERRORS, ProduceRules, RecordError, RecordRefusal, Refusal, ValidBatch, ValidBatches,
-    stamp_internal, validate_internal, validate_produce,
+    InvalidBatch, MAX_RECORD_ERRORS, ProduceRules, RecordError, RecordRefusal, Refusal, ValidBatch,
+    ValidBatches, stamp_internal, validate_internal, validate_produce,
 };
 
 use crate::compress::{Compression, DecompressError};

@@ -66,7 +66,10 @@ fn steps(bench: &Bench, broker: &Broker, what: &str, name: &str) -> Result<Vec<S
     command.arg(broker.address()).arg(broker.data()).arg(what);
     let lines = bench.lines(&format!("topic-keys-{what}-{name}"), &mut command, 6, broker)?;
     // What it says to people (times, tracebacks) begins otherwise or is indented.
-    Ok(lines.into_iter().filter(|line| line.split_once(": ").is_some_and(|(step, _)| is_step(step))).collect())
+    Ok(lines
+        .into_iter()
+        .filter(|line| line.split_once(": ").is_some_and(|(step, _)| is_step(step)))
+        .collect())
 }
 
 /// A step's or a topic's name.
@@ -87,10 +90,8 @@ fn compare(tally: &mut Tally, wanted: &[String], found: &[String]) {
         let (wanted, found) = (of(wanted), of(found));
         for at in 0..wanted.len().max(found.len()) {
             let (wanted, found) = (wanted.get(at), found.get(at));
-            tally.check(
-                &format!("{name}: wanted {}, found {}", shown(wanted), shown(found)),
-                wanted == found,
-            );
+            tally
+                .check(&format!("{name}: wanted {}, found {}", shown(wanted), shown(found)), wanted == found);
         }
     }
 }

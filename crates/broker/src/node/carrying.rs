@@ -215,7 +215,9 @@ impl Node {
         if now_ms < self.0.next_checkpoint_ms.load(Ordering::SeqCst) {
             return;
         }
-        self.0.next_checkpoint_ms.store(now_ms.saturating_add(self.0.checkpoint_interval_ms), Ordering::SeqCst);
+        self.0
+            .next_checkpoint_ms
+            .store(now_ms.saturating_add(self.0.checkpoint_interval_ms), Ordering::SeqCst);
         // No short cut: `any` would leave the flags of later directories standing.
         let changed = self.0.directories.iter().filter(|directory| directory.take_change()).count();
         if changed == 0 {

@@ -2,8 +2,8 @@
 //! else touches it. `leader.rs` appends and acknowledges, `flushing.rs` says when a flush is due, `isr.rs` computes, `pending.rs`
 //! parks acks.
 
-pub(crate) mod isr;
 mod flushing;
+pub(crate) mod isr;
 mod leader;
 pub(crate) use leader::Refused;
 pub(crate) mod pending;

@@ -4,6 +4,7 @@
 mod basics;
 mod cleaning;
 mod fetch;
+mod flushing;
 mod full_disk;
 mod groups;
 mod hostile;

@@ -160,7 +160,8 @@ fn keyless_records_and_wild_timestamps_name_the_record() {
 #[test]
 fn a_record_of_a_compressed_batch_is_bounded_by_what_it_decompresses_to() {
     let of = |compression, sizes: &[usize]| {
-        let mut builder = RecordBatchBuilder::new(BatchAttributes { compression, ..BatchAttributes::default() });
+        let mut builder =
+            RecordBatchBuilder::new(BatchAttributes { compression, ..BatchAttributes::default() });
         for size in sizes {
             builder.append(NOW, Some(b"k"), Some(&vec![b'x'; *size]), &[]);
         }
@@ -182,7 +183,8 @@ fn a_record_of_a_compressed_batch_is_bounded_by_what_it_decompresses_to() {
 
 #[test]
 fn refused_records_are_told_in_the_words_that_producers_know() {
-    let error = |count, rules| validate_produce(batch(BatchAttributes::default(), count), &rules, NOW).unwrap_err();
+    let error =
+        |count, rules| validate_produce(batch(BatchAttributes::default(), count), &rules, NOW).unwrap_err();
     let keyless = error(5, ProduceRules { compacted: true, ..rules() });
     let answer = keyless.answer("t-0").unwrap();
     assert!(answer.contains("2 record errors in total") && answer.contains("batchIndex=3"), "{answer}");

@@ -166,7 +166,9 @@ impl RecordError {
                 "Timestamp {timestamp} of message with offset {} is out of range. The timestamp should be within [{earliest}, {latest}]",
                 self.batch_index
             ),
-            RecordRefusal::StampedByProducer => "Producer should not set timestamp type to LogAppendTime.".to_owned(),
+            RecordRefusal::StampedByProducer => {
+                "Producer should not set timestamp type to LogAppendTime.".to_owned()
+            }
         }
     }
 }
