@@ -69,6 +69,11 @@ fn malformed(resource: &AlterConfigsResource, node_id: i32) -> Option<String> {
         },
         Some(_) => {}
     }
+    let names: std::collections::BTreeSet<&str> =
+        resource.configs.iter().map(|config| &*config.name).collect();
+    if names.len() < resource.configs.len() {
+        return Some("Error due to duplicate config keys".to_owned());
+    }
     let is_null = |config: &&AlterableConfig| config.value.is_none() && config.config_operation != DELETE;
     let nulls: Vec<&str> = resource.configs.iter().filter(is_null).map(|config| &*config.name).collect();
     (!nulls.is_empty()).then(|| format!("Null value not supported for : {}", nulls.join(",")))

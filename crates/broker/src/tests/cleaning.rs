@@ -58,6 +58,36 @@ fn is_compacted(node: &Harness, topic: &str, partition: i32) -> bool {
     found.len() < 20
 }
 
+#[test]
+fn cleaner_settings_hold_at_once_and_change_in_small_steps() {
+    use super::flushing::alter_of;
+    let mut node = Harness::start();
+    node.create_with("c", 1, COMPACTED);
+    node.advance(15_000);
+    fill(&mut node, "c", 1);
+    let cluster = (4, "");
+    for (name, value, error) in [
+        ("log.cleaner.threads", "3", ErrorCode::InvalidRequest),
+        ("log.cleaner.threads", "0", ErrorCode::InvalidRequest),
+        ("log.cleaner.threads", "2", ErrorCode::None),
+        ("log.cleaner.threads", "4", ErrorCode::None),
+        ("log.cleaner.threads", "1", ErrorCode::InvalidRequest),
+        ("log.cleaner.dedupe.buffer.size", "4194304", ErrorCode::InvalidRequest),
+        ("log.cleaner.dedupe.buffer.size", "8388608", ErrorCode::None),
+        ("log.roll.ms", "0", ErrorCode::InvalidRequest),
+        ("log.retention.ms", "0", ErrorCode::InvalidRequest),
+        ("log.retention.ms", "-1", ErrorCode::None),
+        ("log.cleaner.backoff.ms", "100", ErrorCode::None),
+    ] {
+        assert_eq!(alter_of(&mut node, cluster, name, value), error.code(), "{name}={value}");
+    }
+    // Not after the fifteen seconds that were arranged before.
+    for _ in 0..20 {
+        node.advance(10);
+    }
+    assert!(is_compacted(&node, "c", 0));
+}
+
 fn strays(node: &Harness) -> Vec<String> {
     let partition = Path::new(DIRECTORY).join("c-0");
     let entries = log::Disk::list(&node.disk, &partition).unwrap();

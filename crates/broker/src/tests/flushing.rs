@@ -16,16 +16,18 @@ use wire::messages::produce::ProduceResponse;
 const NONE: &[(&str, &str)] = &[("log.flush.ack", "none")];
 
 fn alter(node: &mut Harness, name: &str, value: &str) {
+    assert_eq!(alter_of(node, (2, "t"), name, value), 0);
+}
+
+/// Sets a key of a topic (2) or of a broker (4; all, if unnamed); the error code.
+pub(super) fn alter_of(node: &mut Harness, (kind, of): (i8, &str), name: &str, value: &str) -> i16 {
     let config =
         AlterableConfig { name: Str::from(name), config_operation: 0, value: Some(Str::from(value)) };
-    let resource = AlterConfigsResource {
-        resource_type: 2,
-        resource_name: Str::from_static("t"),
-        configs: vec![config],
-    };
+    let resource =
+        AlterConfigsResource { resource_type: kind, resource_name: Str::from(of), configs: vec![config] };
     let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
     let answer: IncrementalAlterConfigsResponse = node.ask(ApiKey::IncrementalAlterConfigs, 1, &request);
-    assert_eq!(answer.responses[0].error_code, 0);
+    answer.responses[0].error_code
 }
 
 fn delete_records(node: &mut Harness, offsets: &[i64]) -> Vec<(i16, i64)> {
