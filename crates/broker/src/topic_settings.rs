@@ -70,6 +70,7 @@ impl Reader<'_> {
             segment_jitter_ms: self.number("segment.jitter.ms", default.segment_jitter_ms),
             segment_index_bytes: self.number("segment.index.bytes", default.segment_index_bytes),
             index_interval_bytes: self.number("index.interval.bytes", default.index_interval_bytes),
+            preallocate: self.text("preallocate").is_some_and(|value| value.trim() == "true"),
             max_message_bytes: self.number("max.message.bytes", default.max_message_bytes),
             max_decompressed_message_bytes: self
                 .number("max.decompressed.message.bytes", default.max_decompressed_message_bytes),

@@ -280,7 +280,11 @@ impl Log {
     fn begin_segment(&mut self, base_offset: i64, now_ms: i64) -> Result<Arc<Segment>, Fault> {
         let segment = Arc::new(Segment::new(&self.directory, base_offset));
         // A file of that name may be left over from a crash.
-        if let Err(fault) = self.disk.create_empty(&segment.log) {
+        let made = self.disk.create_empty(&segment.log).and_then(|()| match self.config.preallocate {
+            true => segment.preallocate(self.config.segment_bytes, &*self.disk),
+            false => Ok(()),
+        });
+        if let Err(fault) = made {
             // On a full disk the active segment goes on: an empty one must not stay behind in its way.
             self.disk.remove(&segment.log).inspect_err(|fault| self.poison(fault))?;
             return Err(fault);
@@ -300,38 +304,40 @@ impl Log {
 
     /// One vectored write of all batches, headers patched on the way.
     fn write(&mut self, segment: &Arc<Segment>, placed: &[Placed<'_>], size: u64) -> Result<(), Fault> {
-        let position = u64::from(segment.size());
-        let written = match placed {
-            [batch] => {
-                let mut slices = [IoSlice::new(&batch.head), IoSlice::new(batch.payload)];
-                self.disk.write_at(&segment.log, position, &mut slices)
+        let disk = &*self.disk;
+        let written = segment.append(|position| {
+            match placed {
+                [batch] => {
+                    let mut slices = [IoSlice::new(&batch.head), IoSlice::new(batch.payload)];
+                    disk.write_at(&segment.log, position, &mut slices)?;
+                }
+                several => {
+                    let mut slices: Vec<IoSlice<'_>> = several
+                        .iter()
+                        .flat_map(|batch| [IoSlice::new(&batch.head), IoSlice::new(batch.payload)])
+                        .collect();
+                    // The kernel takes so many slices at once.
+                    let mut at = position;
+                    slices.chunks_mut(512).try_for_each(|chunk| {
+                        let bytes: usize = chunk.iter().map(|slice| slice.len()).sum();
+                        disk.write_at(&segment.log, at, chunk)?;
+                        at += bytes as u64;
+                        Ok(())
+                    })?;
+                }
             }
-            several => {
-                let mut slices: Vec<IoSlice<'_>> = several
-                    .iter()
-                    .flat_map(|batch| [IoSlice::new(&batch.head), IoSlice::new(batch.payload)])
-                    .collect();
-                // The kernel takes so many slices at once.
-                let mut at = position;
-                slices.chunks_mut(512).try_for_each(|chunk| {
-                    let bytes: usize = chunk.iter().map(|slice| slice.len()).sum();
-                    self.disk.write_at(&segment.log, at, chunk)?;
-                    at += bytes as u64;
-                    Ok(())
-                })
-            }
-        };
+            Ok(size)
+        });
         if let Err(fault) = written {
-            return Err(self.undo_write(segment, position, fault));
+            return Err(self.undo_write(segment, fault));
         }
         self.dirty.wrote(segment);
-        segment.set_size(u32::try_from(position + size).unwrap_or(u32::MAX));
         Ok(())
     }
 
     /// A full disk refused: what was written of the batch is cut and the log stays good. Anything else poisons it.
-    fn undo_write(&mut self, segment: &Arc<Segment>, position: u64, fault: Fault) -> Fault {
-        if fault.is_disk_full() && self.disk.set_length(&segment.log, position).is_ok() {
+    fn undo_write(&mut self, segment: &Arc<Segment>, fault: Fault) -> Fault {
+        if fault.is_disk_full() && segment.cut(segment.size(), &*self.disk).is_ok() {
             return fault;
         }
         self.fail(fault)

@@ -17,6 +17,8 @@ pub struct LogConfig {
     pub segment_index_bytes: u32,
     /// `index.interval.bytes`: one sparse index entry per so many bytes of log.
     pub index_interval_bytes: u32,
+    /// `preallocate`: a new segment's file has its whole length at once.
+    pub preallocate: bool,
     /// `max.message.bytes`: bound of one batch as stored.
     pub max_message_bytes: u32,
     /// `max.decompressed.message.bytes` (4.4): bound of one record of a compressed batch.
@@ -73,6 +75,7 @@ impl Default for LogConfig {
             segment_jitter_ms: 0,
             segment_index_bytes: 10 << 20,
             index_interval_bytes: 4096,
+            preallocate: false,
             max_message_bytes: 1_048_588,
             max_decompressed_message_bytes: 2_147_483_639,
             retention_ms: 7 * 24 * 3_600_000,

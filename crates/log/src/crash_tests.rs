@@ -72,7 +72,9 @@ impl Machine {
         let disk = SimDisk::new(seed);
         testing::prepare(&disk);
         let directory = LogDirectory::new(Arc::new(disk.clone()), "/data");
-        let config = LogConfig { segment_bytes: 700, segment_index_bytes: 64, ..testing::small() };
+        let preallocate = seed % 3 == 1;
+        let config =
+            LogConfig { segment_bytes: 700, segment_index_bytes: 64, preallocate, ..testing::small() };
         Machine { truncated: false, disk, directory, log: None, model: Model::default(), config }
     }
 
@@ -161,8 +163,12 @@ impl Machine {
         self.put(&end, 0, AppendOrigin::Coordinator, vec![marker_value()], 0)
     }
 
+    /// As the broker's flusher does it, with zeros ahead of the log.
     fn flush(&mut self) -> Step {
-        self.log().flush()?;
+        match self.log().dirty_and_ahead() {
+            Some(work) => self.log().flushed(&work.run())?,
+            None => self.log().flush()?,
+        }
         self.model.durable = self.log().recovery_point();
         assert_eq!(self.model.durable, self.model.values.len() as i64);
         Ok(())
@@ -211,6 +217,7 @@ impl Machine {
 
     fn clean_restart(&mut self) -> Step {
         let closed = self.log.take().unwrap().close()?;
+        self.check_lengths();
         self.model.durable = closed.recovery_point;
         self.write_checkpoints(closed.recovery_point, closed.log_start_offset, closed.high_watermark)?;
         self.directory.write_clean_shutdown(1)?;
@@ -222,6 +229,19 @@ impl Machine {
         assert_eq!(log.log_end_offset(), closed.recovery_point);
         self.check_contents();
         Ok(())
+    }
+
+    /// After a clean stop no data file is longer than its batches.
+    fn check_lengths(&self) {
+        for entry in self.disk.list(DIRECTORY.as_ref()).unwrap_or_default() {
+            if let Some((base_offset, crate::names::LOG)) = crate::names::parse_segment_file(&entry.name) {
+                let segment = crate::segment::Segment::new(DIRECTORY.as_ref(), base_offset);
+                segment.set_size(entry.length as u32);
+                let mut scanner = crate::scan::Scanner::new(&self.disk, &segment, 0, base_offset);
+                while matches!(scanner.step().unwrap(), crate::scan::Step::Batch { .. }) {}
+                assert_eq!(u64::from(scanner.position()), entry.length, "{}", entry.name);
+            }
+        }
     }
 
     /// The end of the last batch that ends at or below an offset; the high watermark if there is none.
@@ -241,7 +261,7 @@ impl Machine {
 
     fn random_step(&mut self, rng: &mut Rng) -> Step {
         let end = self.model.values.len() as i64;
-        match rng.next(20) {
+        match rng.next(21) {
             0..=8 => self.append(1 + rng.next(4), rng.next(2) == 0),
             9 => self.aborted_transaction(),
             10..=12 => self.flush(),
@@ -258,6 +278,18 @@ impl Machine {
             16 => self.truncate(end - rng.next(8) as i64),
             17 => self.delete_records(self.model.log_start + rng.next(10) as i64),
             18 => self.clean_restart(),
+            19 => {
+                let work = self.log().dirty_and_ahead();
+                self.append(1 + rng.next(4), false)?;
+                self.append(1 + rng.next(4), false)?;
+                self.log().trim()?;
+                match work {
+                    Some(work) => self.log().flushed(&work.run()),
+                    None => Ok(()),
+                }?;
+                self.model.durable = self.log().recovery_point();
+                Ok(())
+            }
             _ => {
                 self.check_contents();
                 Ok(())
@@ -373,7 +405,7 @@ fn run(seed: u64, steps: u64) {
 
 #[test]
 fn random_work_with_crashes_and_faults_loses_nothing_durable() {
-    for seed in 0..60 {
+    for seed in 0..80 {
         run(seed, 150);
     }
 }

@@ -19,7 +19,17 @@ pub struct FlushWork {
     replacements: Vec<(PathBuf, Vec<u8>)>,
     /// Directories with new names in them: synced after the files, innermost first.
     directories: Vec<PathBuf>,
+    ahead: Option<Ahead>,
     stamp: Stamp,
+}
+
+/// Zeros to be written behind a segment's batches.
+#[derive(Clone, Debug)]
+pub(crate) struct Ahead {
+    pub segment: Arc<Segment>,
+    pub bytes: u64,
+    /// The file may not become longer.
+    pub limit: u32,
 }
 
 /// A flush that ran.
@@ -77,7 +87,18 @@ impl FlushWork {
         self.sync_directories(|_| true)
     }
 
+    pub(crate) fn write_ahead(&mut self, ahead: Ahead) {
+        self.ahead = Some(ahead);
+    }
+
     fn sync_files(&self) -> Result<(), Fault> {
+        if let Some(Ahead { segment, bytes, limit }) = &self.ahead {
+            match segment.write_ahead(*bytes, *limit, &*self.disk) {
+                // It goes without: there is no need for them.
+                Err(fault) if fault.is_disk_full() || fault.is_not_found() => {}
+                other => other?,
+            }
+        }
         for file in &self.files {
             match self.disk.sync(file) {
                 // Removed by truncation or retention since the work was taken: nobody needs it on the platter.
@@ -219,7 +240,8 @@ impl Dirty {
         {
             directories.push(parent.to_path_buf());
         }
-        FlushWork { disk: from.disk.clone(), upto: from.upto, files, replacements, directories, stamp }
+        let (disk, upto) = (from.disk.clone(), from.upto);
+        FlushWork { disk, upto, files, replacements, directories, ahead: None, stamp }
     }
 
     /// Takes note of a flush that succeeded; answers the offset it proves, if any.

@@ -252,7 +252,9 @@ impl Log {
         mode: &OpenMode,
         report: &mut RecoveryReport,
     ) -> Result<Scanned, Fault> {
-        let flushed = segments.partition_point(|segment| segment.base_offset <= mode.recovery_point);
+        // A segment that ends right at the recovery point may have been flushed before it was sealed: zeros that were written ahead
+        // may have come back behind it.
+        let flushed = segments.partition_point(|segment| segment.base_offset < mode.recovery_point);
         let first_unflushed = if mode.clean_shutdown { segments.len() } else { flushed }.saturating_sub(1);
         let durable = if mode.clean_shutdown { i64::MAX } else { mode.recovery_point };
         // A clean stop has written down where the log ends.
@@ -391,8 +393,16 @@ impl Log {
                     end.next_offset = header.next_offset();
                 }
                 Step::End => break,
+                // What was written ahead, or preallocated: the file ends here, as if it were no longer.
+                Step::Bad { what }
+                    if scanner.is_at_zeros() && self.may_end(&end, limits, &mut scanner)? =>
+                {
+                    self.cut_tail(segment, (scanner.position(), true), &what, report)?;
+                    break;
+                }
                 Step::Bad { what } if end.next_offset >= limits.durable => {
-                    self.cut_tail(segment, scanner.position(), &what, report)?;
+                    let tail = (scanner.position(), scanner.is_at_zeros());
+                    self.cut_tail(segment, tail, &what, report)?;
                     end.cut = true;
                     break;
                 }
@@ -417,6 +427,13 @@ impl Log {
         Ok(end)
     }
 
+    /// Whether a segment may end where zeros begin: where the next one begins, or, if it is the last, before its durable point, for
+    /// that may be too high after a truncation.
+    fn may_end(&self, end: &SegmentEnd, limits: Limits, scanner: &mut Scanner<'_>) -> Result<bool, Fault> {
+        let is_last = limits.next_base == i64::MAX && end.next_offset < limits.durable;
+        Ok(end.next_offset == limits.next_base || (is_last && scanner.has_only_zeros_left()?))
+    }
+
     fn recover_epoch(&mut self, epoch: i32, base_offset: i64) {
         if self.epochs.latest().is_none_or(|latest| epoch > latest.epoch) {
             self.assign_epoch(epoch, base_offset);
@@ -429,16 +446,18 @@ impl Log {
     fn cut_tail(
         &mut self,
         segment: &Segment,
-        position: u32,
+        scanner: (u32, bool),
         what: &str,
         report: &mut RecoveryReport,
     ) -> Result<(), Fault> {
-        report.cut_bytes += u64::from(segment.size() - position);
-        report.rebuilt.push(format!("{:020}.log: {what}, cut at {position}", segment.base_offset));
-        self.disk.set_length(&segment.log, u64::from(position))?;
-        self.disk.sync(&segment.log)?;
-        segment.set_size(position);
-        Ok(())
+        let (position, zeros) = scanner;
+        // Zeros are what a log with a steady flow has there by right.
+        if !zeros {
+            report.cut_bytes += u64::from(segment.size() - position);
+            report.rebuilt.push(format!("{:020}.log: {what}, cut at {position}", segment.base_offset));
+        }
+        segment.cut(position, &*self.disk)?;
+        self.disk.sync(&segment.log)
     }
 
     /// Segments behind a cut go.

@@ -67,10 +67,9 @@ impl Log {
         // The index first: after a crash it must not point beyond the data.
         segment
             .with_indexes(|indexes| indexes.truncate(segment.base_offset, offset, position, &*self.disk))?;
-        self.disk.set_length(&segment.log, u64::from(position))?;
+        segment.cut(position, &*self.disk)?;
         // Now, not with the next flush: what was cut must not come back behind what is appended next.
         self.disk.sync(&segment.log)?;
-        segment.set_size(position);
         Ok(end_offset)
     }
 
@@ -232,6 +231,7 @@ impl Log {
     /// A truncated segment goes for good: the data file first, so that its companions are orphans rather than lies. Called from
     /// the log's end backwards and synced each time, so that a crash leaves no hole and nothing comes back behind new data.
     fn remove_now(&mut self, segment: &Segment) -> Result<(), Fault> {
+        segment.close_room();
         for file in segment.files() {
             self.dirty.forget_file(&file);
             self.disk.remove(&file)?;

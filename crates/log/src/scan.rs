@@ -75,6 +75,12 @@ impl<'a> Scanner<'a> {
         self.position
     }
 
+    /// Whether a bad step found zeros where a header should be: written ahead, and never overwritten.
+    pub fn is_at_zeros(&self) -> bool {
+        let header = self.ahead.get(..HEADER_BYTES).unwrap_or(&self.ahead);
+        header.iter().all(|&byte| byte == 0)
+    }
+
     /// The next batch, or why there is none. A bad one is not passed over; see `resync`.
     pub fn step(&mut self) -> Result<Step, Fault> {
         let left = (self.end - self.position) as usize;
@@ -127,6 +133,19 @@ impl<'a> Scanner<'a> {
             Ok(next) => next.base_offset >= header.next_offset(),
             Err(_) => !self.dense_end,
         })
+    }
+
+    /// Whether there is nothing but zeros from here to the end.
+    pub fn has_only_zeros_left(&mut self) -> Result<bool, Fault> {
+        let at = self.position;
+        let mut only_zeros = true;
+        while only_zeros && self.position < self.end {
+            self.fill(1)?;
+            only_zeros = !self.ahead.is_empty() && self.ahead.iter().all(|&byte| byte == 0);
+            self.advance(self.ahead.len());
+        }
+        self.seek(at);
+        Ok(only_zeros)
     }
 
     /// Looks for the next good batch behind a bad one: where the bad header says it ends, or else byte by byte. False if there

@@ -6,7 +6,8 @@ use crate::fault::Fault;
 use crate::index::{Entry, OffsetEntry, SparseIndex, TimeEntry};
 use crate::names;
 use crate::transactions::TransactionIndex;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
+use std::io::IoSlice;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use wire::record_batch::{BatchHeader, NO_TIMESTAMP};
@@ -18,6 +19,9 @@ pub(crate) struct MaxTimestamp {
     pub offset: i64,
 }
 
+/// Zeros that are written at once.
+const PIECE_BYTES: usize = 128 << 10;
+
 /// One segment.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -25,7 +29,21 @@ pub(crate) struct Segment {
     pub log: FileHandle,
     /// Bytes of whole batches in the data file.
     size: AtomicU32,
+    room: Mutex<Room>,
     indexes: RwLock<Indexes>,
+}
+
+/// What of the data file lies behind the batches. The log and its flusher both write there, never at once.
+#[derive(Debug, Default)]
+struct Room {
+    /// Zeros are written up to here; below `size` it says nothing.
+    zeroed: u64,
+    /// The file's length, where it may be more than `size` and `zeroed`.
+    length: u64,
+    /// Nothing may be written ahead any more: the segment was sealed or removed, and its name may be another's.
+    closed: bool,
+    /// Something was cut off the file.
+    shortened: bool,
 }
 
 /// A segment's companions.
@@ -65,6 +83,7 @@ impl Segment {
             base_offset,
             log: file(names::LOG),
             size: AtomicU32::new(0),
+            room: Mutex::default(),
             indexes: RwLock::new(Indexes {
                 offsets: SparseIndex::new(file(names::OFFSET_INDEX)),
                 times: SparseIndex::new(file(names::TIME_INDEX)),
@@ -108,6 +127,85 @@ impl Segment {
 
     pub fn set_size(&self, size: u32) {
         self.size.store(size, Ordering::Release);
+    }
+
+    /// Makes the file `bytes` long before anything is in it (`preallocate`).
+    pub fn preallocate(&self, bytes: u32, disk: &dyn Disk) -> Result<(), Fault> {
+        let mut room = self.room.lock();
+        disk.set_length(&self.log, u64::from(bytes))?;
+        room.length = u64::from(bytes);
+        Ok(())
+    }
+
+    /// Writes what follows the batches; nobody writes zeros there meanwhile.
+    pub fn append(&self, write: impl FnOnce(u64) -> Result<u64, Fault>) -> Result<(), Fault> {
+        let _room = self.room.lock();
+        let written = write(u64::from(self.size()))?;
+        let size = u64::from(self.size()).saturating_add(written);
+        self.set_size(u32::try_from(size).unwrap_or(u32::MAX));
+        Ok(())
+    }
+
+    /// Bytes behind the batches that a sync need not find a place for.
+    pub fn room_bytes(&self) -> u64 {
+        self.room.lock().zeroed.saturating_sub(u64::from(self.size()))
+    }
+
+    /// Writes zeros behind the batches and what was zeroed before, up to `limit`. The file system gives the blocks and the length
+    /// now, so that the syncs of what is appended there have nothing but data to bring to the platter.
+    pub fn write_ahead(&self, bytes: u64, limit: u32, disk: &dyn Disk) -> Result<(), Fault> {
+        static ZEROS: [u8; PIECE_BYTES / 8] = [0; PIECE_BYTES / 8];
+        let mut left = bytes;
+        while left > 0 {
+            // An append waits for one piece at most.
+            let mut room = self.room.lock();
+            let from = room.zeroed.max(u64::from(self.size()));
+            let to_boundary = PIECE_BYTES as u64 - from % PIECE_BYTES as u64;
+            let piece = left.min(to_boundary).min(u64::from(limit).saturating_sub(from));
+            if room.closed || piece == 0 {
+                return Ok(());
+            }
+            let mut slices = [IoSlice::new(&[]); 8];
+            let mut missing = piece as usize;
+            for slice in &mut slices {
+                let zeros = ZEROS.get(..missing).unwrap_or(&ZEROS);
+                missing -= zeros.len();
+                *slice = IoSlice::new(zeros);
+            }
+            // A full disk may take a part of them.
+            room.length = room.length.max(from + piece);
+            disk.write_at(&self.log, from, &mut slices)?;
+            room.zeroed = from + piece;
+            left -= piece;
+        }
+        Ok(())
+    }
+
+    /// Cuts the file behind `size` bytes of batches.
+    pub fn cut(&self, size: u32, disk: &dyn Disk) -> Result<(), Fault> {
+        let mut room = self.room.lock();
+        disk.set_length(&self.log, u64::from(size))?;
+        self.set_size(size);
+        *room = Room { shortened: true, ..Room::default() };
+        Ok(())
+    }
+
+    /// Takes away what was written ahead of the batches; answers whether the file was ever made shorter.
+    pub fn trim(&self, disk: &dyn Disk) -> Result<bool, Fault> {
+        let mut room = self.room.lock();
+        let size = u64::from(self.size());
+        let longer = room.zeroed.max(room.length) > size;
+        if longer {
+            disk.set_length(&self.log, size)?;
+        }
+        let shortened = room.shortened || longer;
+        *room = Room { closed: room.closed, shortened, ..Room::default() };
+        Ok(shortened)
+    }
+
+    /// From now on nothing is written ahead.
+    pub fn close_room(&self) {
+        self.room.lock().closed = true;
     }
 
     pub fn max_timestamp(&self) -> MaxTimestamp {

@@ -172,7 +172,7 @@ pub static BROKER_KEYS: &[ConfigKey] = &[
     key("log.message.timestamp.after.max.ms", Long, Some("3600000"), AtLeast(0.0), Medium, ClusterWide, Implemented, "How far a message's timestamp may lie after the broker's time."),
     key("log.message.timestamp.before.max.ms", Long, Some("9223372036854775807"), AtLeast(0.0), Medium, ClusterWide, Implemented, "How far a message's timestamp may lie before the broker's time."),
     key("log.message.timestamp.type", Text, Some("CreateTime"), OneOf(&["CreateTime", "LogAppendTime"]), Medium, ClusterWide, Implemented, "Whether the time of a message is its creation or its append."),
-    key("log.preallocate", Boolean, Some("false"), Any, Medium, ClusterWide, Accepted, "Reserve a new segment's whole size on disk."),
+    key("log.preallocate", Boolean, Some("false"), Any, Medium, ClusterWide, Implemented, "Reserve a new segment's whole size on disk."),
     key("log.remote.copy.lag.bytes", Long, Some("-1"), AtLeast(-1.0), Medium, ClusterWide, Accepted, "Bytes a segment may wait before it is copied to remote storage."),
     key("log.remote.copy.lag.ms", Long, Some("0"), AtLeast(-1.0), Medium, ClusterWide, Accepted, "Time a segment may wait before it is copied to remote storage."),
     key("log.retention.bytes", Long, Some("-1"), Any, High, ClusterWide, Implemented, "Size at which old segments are deleted; -1 is no limit."),

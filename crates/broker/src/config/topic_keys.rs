@@ -30,7 +30,7 @@ pub static TOPIC_KEYS: &[ConfigKey] = &[
     key("min.cleanable.dirty.ratio", Double, Some("0.5"), Between(0.0, 1.0), Medium, PerResource, Implemented, "Share of dirty bytes at which the log is worth cleaning."),
     key("min.compaction.lag.ms", Long, Some("0"), AtLeast(0.0), Medium, PerResource, Implemented, "A record stays uncleaned for at least this time."),
     key("min.insync.replicas", Int, Some("1"), AtLeast(1.0), Medium, PerResource, Implemented, "Replicas that must hold a record before acks=all is answered."),
-    key("preallocate", Boolean, Some("false"), Any, Medium, PerResource, Accepted, "Reserve a new segment's whole size on disk."),
+    key("preallocate", Boolean, Some("false"), Any, Medium, PerResource, Implemented, "Reserve a new segment's whole size on disk."),
     key("remote.copy.lag.bytes", Long, Some("-1"), AtLeast(-1.0), Medium, PerResource, Accepted, "Bytes a segment may wait before it is copied to remote storage."),
     key("remote.copy.lag.ms", Long, Some("0"), AtLeast(-1.0), Medium, PerResource, Accepted, "Time a segment may wait before it is copied to remote storage."),
     key("remote.log.copy.disable", Boolean, Some("false"), Any, Medium, PerResource, Accepted, "Make the tiered part of the log read only."),

@@ -200,7 +200,10 @@ impl Replica {
     /// What to flush so that acks can leave, or because it is due; `None` if nothing is dirty or a round is already asked for.
     pub fn take_flush_work(&mut self) -> Option<FlushWork> {
         let somebody = self.waits_for_safety();
-        if self.flushing.take(&self.log, somebody) { self.log.dirty() } else { None }
+        if !self.flushing.take(&self.log, somebody) {
+            return None;
+        }
+        if somebody { self.log.dirty_and_ahead() } else { self.log.dirty() }
     }
 
     /// When to look again for `flush.ms`, if that is not arranged.

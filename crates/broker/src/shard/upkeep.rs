@@ -76,11 +76,13 @@ impl Shard {
         if self.expiring {
             replica.log.expire_producers(now_ms);
         }
+        let mut tidied = Ok(());
         if replica.is_idle_since_last_look() {
+            tidied = replica.log.trim();
             replica.log.release_descriptors();
         }
         let start = replica.log.log_start_offset();
-        let tidied = replica.log.apply_retention(now_ms);
+        let tidied = tidied.and_then(|()| replica.log.apply_retention(now_ms));
         let removals = replica.log.take_removals();
         let cell = std::sync::Arc::clone(&replica.cell);
         let moved = replica.log.log_start_offset() != start;
