@@ -77,10 +77,17 @@ impl CheckpointRound {
         CheckpointRound { shards_left: AtomicUsize::new(shards), gathered: Mutex::default(), known }
     }
 
-    /// A shard's replicas. True for the last shard.
-    pub fn add<'a>(&self, replicas: impl Iterator<Item = &'a Replica>) -> bool {
+    /// A shard's replicas, and what it knows of logs that are not open. True for the last shard.
+    pub fn add<'a>(
+        &self,
+        replicas: impl Iterator<Item = &'a Replica>,
+        asleep: impl Iterator<Item = (usize, (String, i32), Closed)>,
+    ) -> bool {
         {
             let mut gathered = self.gathered.lock();
+            for (directory, name, offsets) in asleep {
+                gathered.entry(directory).or_default().add(name, offsets);
+            }
             // A log that was never written has no directory, and needs no line.
             for replica in replicas.filter(|replica| replica.log.log_end_offset() > 0) {
                 let log = &replica.log;

@@ -8,6 +8,7 @@ use log::{Appended, CleanStep, FlushOutcome};
 use smallvec::SmallVec;
 use wire::ErrorCode;
 use wire::record_batch::ValidBatches;
+use wire::topic::TopicIdPartition;
 
 use crate::checkpoints::CheckpointRound;
 use crate::image_delta::ImageChange;
@@ -18,6 +19,8 @@ use crate::watch::Watch;
 
 /// What is put into a shard's mailbox.
 pub(crate) enum Command {
+    /// A reader needs the view of a partition that was asleep at `place`.
+    Open { place: usize, key: TopicIdPartition },
     /// Produce: append to partitions of this shard.
     Append(Append),
     /// A fetch waits for bytes.

@@ -38,3 +38,8 @@ pub(crate) const DISK_UNCHECKED_MS: i64 = 100;
 
 /// Bytes that one slice of a cleaning reads: 10 to 40 ms of work, after which the pool may take up something else.
 pub(crate) const CLEAN_SLICE_BYTES: u64 = 4 << 20;
+
+/// When a shard begins to open the logs that were found at the start and that nobody asked for yet: the node gets ready first.
+pub(crate) const FOUND_LOGS_PAUSE_MS: i64 = 250;
+/// Logs it opens in one turn, while commands wait: half a millisecond if there is no tail to check.
+pub(crate) const FOUND_LOGS_PER_STEP: usize = 16;

@@ -16,9 +16,9 @@ use kraft::controller::{ControllerAnswer, ControllerCommand};
 use kraft::hosted::QuorumStatus;
 use kraft::image::MetadataImage;
 use kraft::raft::{RaftRequest, RaftResponse};
-use wire::Str;
 use wire::messages::create_topics::CreatableTopic;
 use wire::messages::describe_quorum::{DescribeQuorumRequest, DescribeQuorumResponse};
+use wire::{ErrorCode, Str};
 
 use crate::api::Apis;
 use crate::command::Command;
@@ -30,7 +30,7 @@ use crate::producer_ids::ProducerIds;
 use crate::quorum::{QuorumCell, QuorumCommand};
 use crate::rim::{CloseReason, Handling, Job, Outcome, Rim};
 use crate::shard::cell::{NEVER, ShardCell};
-use crate::views::{PartitionCell, Views};
+use crate::views::{LeaderView, PartitionCell, Views};
 
 /// A whole Kafka node; cheap to clone.
 #[derive(Clone)]
@@ -181,6 +181,31 @@ impl Node {
     pub(crate) fn submit_to(&self, now_ms: i64, shard: usize, command: Command) {
         if let Some(shard) = self.0.shards.get(shard) {
             shard.submit(now_ms, command, self);
+        }
+    }
+
+    /// Has the log of a partition opened, if it was found on disk and nobody asked for it yet: waits for that. Then there is a view, or
+    /// the partition is offline.
+    pub(crate) fn open_log(&self, now_ms: i64, cell: &PartitionCell) {
+        if let (Some(place), Some(shard)) = (cell.unopened(), self.0.shards.get(cell.shard)) {
+            shard.post(Command::Open { place, key: cell.key });
+            shard.finish(now_ms, self);
+        }
+    }
+
+    /// The newest view of a partition that this node leads.
+    pub(crate) fn leader_view(
+        &self,
+        now_ms: i64,
+        cell: &PartitionCell,
+        current_leader_epoch: i32,
+    ) -> Result<LeaderView, ErrorCode> {
+        match cell.leader_view(current_leader_epoch) {
+            Err(ErrorCode::NotLeaderOrFollower) if cell.unopened().is_some() => {
+                self.open_log(now_ms, cell);
+                cell.leader_view(current_leader_epoch)
+            }
+            known => known,
         }
     }
 

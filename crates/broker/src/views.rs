@@ -130,6 +130,12 @@ impl PartitionCell {
         if slot & ASLEEP == 0 { Some(slot as usize) } else { None }
     }
 
+    /// Where it stands among the owning shard's sleepers, if its log was found on disk and is not open yet.
+    pub(crate) fn unopened(&self) -> Option<usize> {
+        let place = self.asleep()?;
+        matches!(*self.view.lock(), Shown::Nothing).then_some(place)
+    }
+
     /// Where it stands among the owning shard's sleepers.
     pub(crate) fn asleep(&self) -> Option<usize> {
         let slot = self.slot.load(Ordering::Relaxed);

@@ -63,8 +63,9 @@ fn topics_in(
                 id == directory || id == Uuid::UNASSIGNED_DIRECTORY || id == Uuid::MIGRATING_DIRECTORY
             });
             let is_asked = asked.flatten().is_none_or(|indexes| indexes.contains(index));
-            let view = views.partition(*index).and_then(|cell| cell.view()).filter(|_| here && is_asked);
-            if let Some(view) = view {
+            let Some(cell) = views.partition(*index).filter(|_| here && is_asked) else { continue };
+            call.node.open_log(call.now_ms, cell);
+            if let Some(view) = cell.view() {
                 partitions.push(DescribeLogDirsPartition {
                     partition_index: *index,
                     partition_size: i64::try_from(view.size_bytes()).unwrap_or(i64::MAX),

@@ -284,7 +284,7 @@ impl Fetch {
         left: i64,
         at_least_one: bool,
     ) -> Result<PartitionData, ErrorCode> {
-        let view = cell.leader_view(wanted.current_leader_epoch)?;
+        let view = self.call.node.leader_view(self.call.now_ms, cell, wanted.current_leader_epoch)?;
         if self.terms.is_replica {
             return Err(match wanted.current_leader_epoch {
                 -1 => ErrorCode::NotLeaderOrFollower,

@@ -67,7 +67,7 @@ fn find(
     let cell = topic
         .and_then(|topic| topic.partition(partition.partition_index))
         .ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    let view = cell.leader_view(partition.current_leader_epoch)?;
+    let view = call.node.leader_view(call.now_ms, cell, partition.current_leader_epoch)?;
     if spec == OffsetSpec::Latest {
         // The end belongs to the current epoch, whoever wrote the last record.
         let offset = view.upper_bound(limit);

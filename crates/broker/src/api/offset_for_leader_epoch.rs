@@ -19,7 +19,7 @@ pub(super) fn handle(call: &Call, request: OffsetForLeaderEpochRequest) -> Offse
                 end_offset: -1,
                 ..EpochEndOffset::default()
             };
-            match find(views.as_deref(), asked) {
+            match find(call, views.as_deref(), asked) {
                 Ok(Some((leader_epoch, end_offset))) => {
                     answer.leader_epoch = leader_epoch;
                     answer.end_offset = end_offset;
@@ -41,11 +41,12 @@ pub(super) fn handle(call: &Call, request: OffsetForLeaderEpochRequest) -> Offse
 }
 
 fn find(
+    call: &Call,
     topic: Option<&TopicViews>,
     asked: &OffsetForLeaderPartition,
 ) -> Result<Option<(i32, i64)>, ErrorCode> {
     let cell =
         topic.and_then(|topic| topic.partition(asked.partition)).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    let view = cell.leader_view(asked.current_leader_epoch)?;
+    let view = call.node.leader_view(call.now_ms, cell, asked.current_leader_epoch)?;
     Ok(view.end_offset_for_epoch(asked.leader_epoch))
 }

@@ -252,7 +252,7 @@ impl Node {
             Default::default();
         for shard in &self.0.shards {
             let ClosedShard { offsets: closed, faults } =
-                shard.with_shard(|shard| shard.close(&self.0.directories));
+                shard.with_shard(|shard| shard.close(now_ms, &self.0.directories));
             for (directory, closed) in closed {
                 offsets.entry(directory).or_default().extend(closed);
             }

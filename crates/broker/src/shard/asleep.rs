@@ -1,13 +1,18 @@
-//! Partitions that were never written and that this broker leads alone: no replica, no log, no file, a few words of memory. Readers
-//! see a view that all of them share; the first command that asks the shard for one wakes it, and it stays awake.
-//! Never holds a partition with anything on disk, with another replica, or with a coordinator.
+//! Partitions without a replica in memory, of those that this broker leads alone; the first command that asks the shard for one wakes
+//! it, and it stays awake. Those that were never written have no log and no file, a few words of memory, and a view that all of them
+//! share. Those that were found on disk at the start have no view before their log is opened (and after a crash checked): whoever
+//! needs it asks for that, and all are opened in the background soon after the start, so that damage is reported.
+//! Never holds a partition with another replica, or with a coordinator.
 
 use std::sync::Arc;
 
 use kraft::image::PartitionImage;
-use log::{Log, LogView};
+use log::{Closed, Fault, LogView, OpenMode};
+use wire::topic::TopicIdPartition;
 
-use super::Shard;
+use super::{Shard, Timer};
+use crate::checkpoints::DirectoryOffsets;
+use crate::limits::{FOUND_LOGS_PAUSE_MS, FOUND_LOGS_PER_STEP};
 use crate::replica::isr::InSyncReplicas;
 use crate::replica::{Leader, Replica, State};
 use crate::views::{PartitionCell, Role, TopicViews};
@@ -17,8 +22,10 @@ struct Asleep {
     cell: Arc<PartitionCell>,
     topic: Arc<TopicViews>,
     /// Index of the log directory where its log will be.
-    directory: usize,
+    directory: u32,
     partition_epoch: i32,
+    /// How to open what was found on disk; nothing if nothing is there.
+    found: Option<Box<OpenMode>>,
 }
 
 /// All of a shard.
@@ -28,10 +35,14 @@ pub(super) struct Sleepers {
     free: Vec<usize>,
     /// The shared view of the newest epoch; topics that were made together share their epochs.
     view: Option<(i32, Arc<LogView>)>,
+    /// Those before this place were opened; nothing when all were.
+    opening_at: Option<usize>,
+    /// What happened to logs that were opened; carried out at the end of the turn.
+    faults: Vec<(usize, Fault)>,
 }
 
 impl Shard {
-    /// Whether a partition without anything on disk may sleep.
+    /// Whether a partition may sleep.
     pub(super) fn may_sleep(&self, topic: &TopicViews, partition: &PartitionImage) -> bool {
         let alone = [self.around.node_id];
         !topic.internal
@@ -40,19 +51,21 @@ impl Shard {
             && partition.isr == alone
     }
 
-    /// A new partition goes to sleep, led in the image's epoch.
+    /// A new partition, or one that was found on disk, goes to sleep, led in the image's epoch.
     pub(super) fn lay_down(
         &mut self,
         topic: &Arc<TopicViews>,
         cell: &Arc<PartitionCell>,
         partition: &PartitionImage,
-        directory: usize,
+        (directory, found): (usize, Option<OpenMode>),
     ) {
+        let is_found = found.is_some();
         let asleep = Asleep {
             cell: Arc::clone(cell),
             topic: Arc::clone(topic),
-            directory,
+            directory: u32::try_from(directory).unwrap_or(u32::MAX),
             partition_epoch: partition.partition_epoch,
+            found: found.map(Box::new),
         };
         let place = match self.sleepers.free.pop() {
             Some(place) => {
@@ -65,7 +78,14 @@ impl Shard {
             }
         };
         cell.set_asleep(place);
-        self.show_unwritten(cell, partition.leader_epoch);
+        if !is_found {
+            return self.show_unwritten(cell, partition.leader_epoch);
+        }
+        cell.set_role(Role::Leader { leader_epoch: partition.leader_epoch });
+        if self.sleepers.opening_at.is_none() {
+            self.timers.add(self.now_ms.saturating_add(FOUND_LOGS_PAUSE_MS), Timer::OpenFound);
+        }
+        self.sleepers.opening_at = Some(self.sleepers.opening_at.unwrap_or(place).min(place));
     }
 
     /// A new image changed a partition that goes on sleeping.
@@ -73,24 +93,102 @@ impl Shard {
         let place = cell.asleep().and_then(|place| self.sleepers.list.get_mut(place));
         if let Some(asleep) = place.and_then(Option::as_mut) {
             asleep.partition_epoch = partition.partition_epoch;
-            self.show_unwritten(cell, partition.leader_epoch);
+            match asleep.found {
+                None => self.show_unwritten(cell, partition.leader_epoch),
+                Some(_) => cell.set_role(Role::Leader { leader_epoch: partition.leader_epoch }),
+            }
         }
     }
 
-    /// Somebody asks for it: a replica with an empty log, as it would have been from the start.
+    /// The next of those that were found on disk.
+    pub(super) fn open_found(&mut self) {
+        let mut opened = 0;
+        let mut place = self.sleepers.opening_at.unwrap_or(0);
+        while opened < FOUND_LOGS_PER_STEP
+            && let Some(asleep) = self.sleepers.list.get(place)
+        {
+            place += 1;
+            if let Some(Asleep { cell, found: Some(_), .. }) = asleep {
+                let cell = Arc::clone(cell);
+                self.wake(&cell);
+                opened += 1;
+            }
+        }
+        self.sleepers.opening_at = (place < self.sleepers.list.len()).then_some(place);
+        if self.sleepers.opening_at.is_some() {
+            self.timers.add(self.now_ms, Timer::OpenFound);
+        }
+    }
+
+    /// A reader needs the view of one of them.
+    pub(super) fn open_one(&mut self, place: usize, key: &TopicIdPartition) {
+        let asleep = self.sleepers.list.get(place).and_then(Option::as_ref);
+        if let Some(Asleep { cell, .. }) = asleep.filter(|asleep| asleep.cell.key == *key) {
+            let cell = Arc::clone(cell);
+            self.wake(&cell);
+        }
+    }
+
+    /// What the logs that are not open yet give to the checkpoints: what those said at the start.
+    pub(super) fn offsets_asleep(&self) -> impl Iterator<Item = (usize, (String, i32), Closed)> {
+        self.sleepers.list.iter().flatten().filter_map(|asleep| {
+            let mode = asleep.found.as_ref()?;
+            let name = (asleep.topic.name.to_string(), asleep.cell.key.partition);
+            let offsets = Closed {
+                recovery_point: mode.recovery_point,
+                log_start_offset: mode.log_start_offset,
+                high_watermark: mode.high_watermark,
+                cleaned_offset: mode.cleaned_offset,
+            };
+            Some((asleep.directory as usize, name, offsets))
+        })
+    }
+
+    /// The same at the end of the shard. Those that were not closed cleanly the last time are opened: a clean stop vouches for
+    /// all.
+    pub(super) fn close_asleep(
+        &mut self,
+        offsets: &mut std::collections::BTreeMap<usize, DirectoryOffsets>,
+    ) -> Vec<(usize, Fault)> {
+        let unclean = |asleep: &&Asleep| asleep.found.as_ref().is_some_and(|mode| !mode.clean_shutdown);
+        let cells: Vec<_> = self
+            .sleepers
+            .list
+            .iter()
+            .flatten()
+            .filter(unclean)
+            .map(|asleep| Arc::clone(&asleep.cell))
+            .collect();
+        for cell in cells {
+            self.wake(&cell);
+        }
+        for (directory, name, closed) in self.offsets_asleep() {
+            offsets.entry(directory).or_default().add(name, closed);
+        }
+        self.take_opening_faults()
+    }
+
+    pub(super) fn take_opening_faults(&mut self) -> Vec<(usize, Fault)> {
+        std::mem::take(&mut self.sleepers.faults)
+    }
+
+    /// Somebody asks for it: a replica with its log (an empty one if it was never written), as it would have been from the start.
     pub(super) fn wake(&mut self, cell: &PartitionCell) {
-        let Some(Asleep { cell, topic, directory, partition_epoch }) = self.take_asleep(cell) else { return };
-        let Some(path) = self
-            .around
-            .directories
-            .get(directory)
-            .map(|d| d.log.partition_path(&topic.name, cell.key.partition))
-        else {
+        let Some(Asleep { cell, topic, directory, partition_epoch, found }) = self.take_asleep(cell) else {
             return;
         };
+        let directory = directory as usize;
+        let is_found = found.is_some();
+        let opened = self.open_log(&topic, cell.key.partition, directory, found.map(|mode| *mode));
+        let mut log = match opened {
+            Ok(Some(log)) => log,
+            Ok(None) => return cell.set_role(Role::Offline),
+            Err(fault) => {
+                cell.set_role(Role::Offline);
+                return self.sleepers.faults.push((directory, fault));
+            }
+        };
         let settings = topic.settings.load_full();
-        let disk = Arc::clone(&self.around.disk);
-        let mut log = Log::unwritten(disk, path, Arc::clone(&settings.log), topic.id);
         let state = match cell.role() {
             Role::Leader { leader_epoch } => {
                 log.begin_epoch(leader_epoch);
@@ -103,12 +201,18 @@ impl Shard {
         };
         let mut replica = Replica::new(topic.name.clone(), Arc::clone(&cell), directory, log, settings);
         replica.state = state;
+        if is_found {
+            // As with a replica that was opened when the image named it.
+            replica.advance_high_watermark();
+            replica.show();
+            replica.show_role();
+        }
         self.put(&cell, replica);
     }
 
     /// All that sleep on a directory, or everywhere.
     pub(super) fn wake_all_on(&mut self, directory: usize) {
-        let on = |asleep: &&Asleep| asleep.directory == directory;
+        let on = |asleep: &&Asleep| asleep.directory as usize == directory;
         let cells: Vec<_> =
             self.sleepers.list.iter().flatten().filter(on).map(|asleep| Arc::clone(&asleep.cell)).collect();
         for cell in cells {
@@ -116,11 +220,15 @@ impl Shard {
         }
     }
 
-    /// Its topic was deleted, or its replica moved away: there is nothing else to tidy up.
+    /// Its topic was deleted, or its replica moved away: there is nothing else to tidy up if there is nothing on disk.
     pub(super) fn forget_asleep(&mut self, cell: &PartitionCell) {
+        let place = cell.asleep().and_then(|place| self.sleepers.list.get(place));
+        if place.and_then(Option::as_ref).is_some_and(|asleep| asleep.found.is_some()) {
+            return self.wake(cell);
+        }
         if let Some(asleep) = self.take_asleep(cell) {
             cell.set_role(Role::Absent);
-            if let Some(directory) = self.around.directories.get(asleep.directory) {
+            if let Some(directory) = self.around.directories.get(asleep.directory as usize) {
                 directory.replica_gone();
             }
         }

@@ -72,6 +72,8 @@ pub(crate) struct Shard {
     /// When the cleaner looks at the logs again.
     next_cleaner_ms: i64,
     random: coordinator::entropy::Entropy,
+    /// Of the turn.
+    now_ms: i64,
 }
 
 /// What can become due.
@@ -84,6 +86,8 @@ enum Timer {
     Coordinator(Arc<PartitionCell>),
     /// Files can be deleted.
     Remove(Box<Removal>),
+    /// The next logs that were found on disk are opened.
+    OpenFound,
     /// Retention looks at the next replicas.
     Janitor,
     /// A coordinator that found no room on the disk loads again.
@@ -110,6 +114,7 @@ impl Shard {
         Shard {
             random: coordinator::entropy::Entropy::new(around.seed),
             around,
+            now_ms,
             replicas: Vec::new(),
             free: Vec::new(),
             sleepers: asleep::Sleepers::default(),
@@ -130,6 +135,7 @@ impl Shard {
 
     /// Carries out the commands, fires what is due, settles.
     pub fn turn(&mut self, now_ms: i64, commands: &mut VecDeque<Command>, effects: &mut Vec<Effect>) {
+        self.now_ms = now_ms;
         for command in commands.drain(..) {
             self.carry_out(now_ms, command, effects);
         }
@@ -139,6 +145,7 @@ impl Shard {
 
     fn carry_out(&mut self, now_ms: i64, command: Command, effects: &mut Vec<Effect>) {
         match command {
+            Command::Open { place, key } => self.open_one(place, &key),
             Command::Append(append) => self.append(now_ms, append, effects),
             Command::Watch(watch) => self.watch(watch),
             Command::Group(group) => self.group(now_ms, *group, effects),
@@ -150,7 +157,8 @@ impl Shard {
             Command::Cleaning(cleaning, step) => self.cleaning_step(now_ms, cleaning, step, effects),
             Command::LookForCleaning => self.look_for_cleaning(now_ms, effects),
             Command::Checkpoint(round) => {
-                if round.add(self.replicas.iter().flatten().map(Box::as_ref)) {
+                let awake = self.replicas.iter().flatten().map(Box::as_ref);
+                if round.add(awake, self.offsets_asleep()) {
                     effects.push(Effect::WriteCheckpoints(round));
                 }
             }
@@ -169,6 +177,7 @@ impl Shard {
                 Timer::Produce(id) => self.produce_timed_out(id, effects),
                 Timer::Coordinator(cell) => self.coordinator_due(now_ms, &cell, effects),
                 Timer::Remove(removal) => effects.push(Effect::Remove(*removal)),
+                Timer::OpenFound => self.open_found(),
                 Timer::Janitor => self.janitor(now_ms, effects),
                 Timer::OpenCoordinator(cell) => self.reopen_coordinator(now_ms, &cell, effects),
                 Timer::FlushAgain(cell) => {
@@ -220,6 +229,8 @@ impl Shard {
             replica.show();
         }
         self.unsettled.clear();
+        let faults = self.take_opening_faults().into_iter();
+        effects.extend(faults.map(|(directory, fault)| Effect::DirectoryFailed { directory, fault }));
     }
 
     /// The replica behind a cell.

@@ -97,7 +97,7 @@ impl Shard {
             self.wake(cell);
         }
         if cell.slot().is_none() {
-            match self.open_replica(now_ms, views, cell, partition) {
+            match self.open_replica(views, cell, partition) {
                 Ok(Opened::Awake) => {}
                 Ok(Opened::Asleep) => return,
                 Ok(Opened::Nowhere) => return cell.set_role(Role::Offline),
@@ -115,10 +115,9 @@ impl Shard {
         }
     }
 
-    /// Opens what is on disk; what has nothing there goes to sleep if it may.
+    /// Opens what is on disk, or lets it sleep until somebody asks for it.
     fn open_replica(
         &mut self,
-        now_ms: i64,
         views: &Arc<TopicViews>,
         cell: &Arc<PartitionCell>,
         partition: &PartitionImage,
@@ -128,44 +127,60 @@ impl Shard {
         let Some((directory, found)) = self.around.directories.place(&views.name, index, wanted) else {
             return Ok(Opened::Nowhere);
         };
-        let Some(place) = self.around.directories.get(directory) else { return Ok(Opened::Nowhere) };
-        if found.is_none() {
+        if found.is_none()
+            && let Some(place) = self.around.directories.get(directory)
+        {
             place.forget_lines(&views.name, index).map_err(|fault| (directory, fault))?;
         }
-        if found.is_none() && self.may_sleep(views, partition) {
-            self.lay_down(views, cell, partition, directory);
+        if self.may_sleep(views, partition) {
+            self.lay_down(views, cell, partition, (directory, found));
             return Ok(Opened::Asleep);
+        }
+        let opened = self.open_log(views, index, directory, found);
+        let Some(log) = opened.map_err(|fault| (directory, fault))? else { return Ok(Opened::Nowhere) };
+        let settings = views.settings.load_full();
+        let replica = Replica::new(views.name.clone(), Arc::clone(cell), directory, log, settings);
+        self.put(cell, replica);
+        Ok(Opened::Awake)
+    }
+
+    /// The log of a partition, opened as it was found, or one without anything on disk. `None` where there is no such directory.
+    pub(super) fn open_log(
+        &self,
+        views: &TopicViews,
+        index: i32,
+        directory: usize,
+        found: Option<OpenMode>,
+    ) -> Result<Option<Log>, Fault> {
+        let Some(place) = self.around.directories.get(directory) else { return Ok(None) };
+        if found.is_some() && place.is_failed() {
+            return Ok(None);
         }
         let path = place.log.partition_path(&views.name, index);
         let settings = views.settings.load_full();
         let (disk, config) = (Arc::clone(&self.around.disk), Arc::clone(&settings.log));
         let open = |mode| {
             let mode = OpenMode { topic_id: Some(views.id), ..mode };
-            Log::open(Arc::clone(&disk), path.clone(), Arc::clone(&config), mode, now_ms)
+            Log::open(Arc::clone(&disk), path.clone(), Arc::clone(&config), mode, self.now_ms)
         };
         let unwritten = || Log::unwritten(Arc::clone(&disk), path.clone(), Arc::clone(&config), views.id);
         let log = match found.map(open) {
             None => unwritten(),
             Some(Err(fault)) if matches!(fault.cause, Cause::Corrupt(_)) => {
                 let aside = place.log.set_stray_aside(&views.name, index, views.id, place.deletion_name());
-                let Some(stray) = aside.map_err(|fault| (directory, fault))? else {
-                    return Err((directory, fault));
-                };
+                let Some(stray) = aside? else { return Err(fault) };
                 place.log_gone(&views.name, index);
-                place.forget_lines(&views.name, index).map_err(|fault| (directory, fault))?;
+                place.forget_lines(&views.name, index)?;
                 tracing::warn!(stray = %stray.display(), "a directory of an older topic of this name is set aside");
                 unwritten()
             }
-            Some(opened) => opened.map_err(|fault| (directory, fault))?,
+            Some(opened) => opened?,
         };
         upkeep::report_recovery(&log);
         if log.recovery_report().is_some_and(|report| report.ends_before.is_some()) {
-            let lowered = place.lower_recovery_point(&views.name, index, log.recovery_point());
-            lowered.map_err(|fault| (directory, fault))?;
+            place.lower_recovery_point(&views.name, index, log.recovery_point())?;
         }
-        let replica = Replica::new(views.name.clone(), Arc::clone(cell), directory, log, settings);
-        self.put(cell, replica);
-        Ok(Opened::Awake)
+        Ok(Some(log))
     }
 
     /// Gives a replica its slot.

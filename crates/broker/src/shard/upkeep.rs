@@ -116,9 +116,10 @@ impl Shard {
     }
 
     /// The end: closes every log and answers what the checkpoints shall say, by directory.
-    pub fn close(&mut self, directories: &Directories) -> ClosedShard {
+    pub fn close(&mut self, now_ms: i64, directories: &Directories) -> ClosedShard {
         let mut offsets: BTreeMap<usize, DirectoryOffsets> = Default::default();
-        let mut faults = Vec::new();
+        self.now_ms = now_ms;
+        let mut faults = self.close_asleep(&mut offsets);
         self.forget_all_asleep();
         for replica in self.replicas.drain(..).flatten() {
             let replica: Replica = *replica;

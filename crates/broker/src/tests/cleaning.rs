@@ -16,6 +16,7 @@ const COMPACTED: &[(&str, &str)] = &[
 /// (offset, key, value) of all that can be read.
 fn contents(node: &Harness, topic: &str, partition: i32) -> Vec<(i64, String, String)> {
     let views = node.node.views().by_name(topic).unwrap();
+    node.node.open_log(node.now_ms, views.partition(partition).unwrap());
     let view = views.partition(partition).unwrap().view().unwrap();
     let (mut next, mut found) = (view.log_start_offset, Vec::new());
     while next < view.high_watermark {

@@ -5,6 +5,7 @@ mod basics;
 mod cleaning;
 mod fetch;
 mod flushing;
+mod found;
 mod full_disk;
 mod groups;
 mod hostile;

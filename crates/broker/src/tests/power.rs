@@ -209,6 +209,7 @@ fn check(node: &mut Harness, promises: &Promises, what: &str) {
 /// Where partition 0 begins: never beyond what was asked to be deleted, never before what was told.
 fn first_offset(node: &mut Harness, promises: &Promises) -> usize {
     let views = node.node.views().by_name("t").unwrap();
+    node.node.open_log(node.now_ms, views.partition(0).unwrap());
     let start = views.partition(0).unwrap().view().unwrap().log_start_offset as usize;
     let lawful = promises.deleted_acked..=promises.deleted;
     assert!(lawful.contains(&start), "begins at {start}, lawful are {lawful:?}");

@@ -177,6 +177,7 @@ fn s24_deleted_records_and_fetches_agree_on_where_the_log_begins() {
         let below = super::fetch::error_at(&mut node, "t", 0, start as i64 - 1);
         assert_eq!(below, ErrorCode::OffsetOutOfRange.code(), "start {start}");
         node = node.restart();
+        node.advance(1_000);
         let view = node.node.views().by_name("t").unwrap().partition(0).unwrap().view().unwrap();
         assert_eq!(view.log_start_offset, start as i64, "over a restart");
     }
