@@ -263,8 +263,9 @@ impl Log {
             && self.active.unsealed
         {
             let bytes = (u64::from(active.size()) / 4).min(most);
-            if bytes >= (most / 32).max(1) && active.room_bytes() < bytes / 2 {
-                work.write_ahead(Ahead { segment: active.clone(), bytes, limit });
+            let room = active.room_bytes();
+            if bytes >= (most / 32).max(1) && room < bytes / 2 {
+                work.write_ahead(Ahead { segment: active.clone(), bytes: bytes - room, limit });
             }
         }
         Some(work)

@@ -64,7 +64,7 @@ fn a_log_is_opened_by_whoever_asks_first_and_all_others_soon_after() {
 #[test]
 fn sizes_are_told_of_logs_that_are_not_open_yet() {
     let mut node = written().restart();
-    let request = DescribeLogDirsRequest { topics: None, ..DescribeLogDirsRequest::default() };
+    let request = DescribeLogDirsRequest { topics: None };
     let answer: DescribeLogDirsResponse = node.ask(ApiKey::DescribeLogDirs, 4, &request);
     let topic = answer.results[0].topics.iter().find(|topic| topic.name == "t").unwrap();
     let sizes: Vec<i64> = topic.partitions.iter().map(|partition| partition.partition_size).collect();

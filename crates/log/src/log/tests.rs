@@ -1,7 +1,7 @@
 use super::*;
 use crate::append::{AppendOrigin, AppendRefused};
 use crate::recovery::OpenMode;
-use crate::sim_disk::SimFault;
+use crate::sim_disk::{SimDisk, SimFault};
 use crate::testing::*;
 use crate::view::{OffsetSpec, ReadLimit, ReadRefused};
 use wire::record_batch::{
@@ -409,4 +409,62 @@ fn a_deleted_log_moves_aside_and_is_removed_later() {
     assert_eq!(disk.list("/data".as_ref()).unwrap(), []);
     let refused = view.read(0, 100, ReadLimit::LogEnd, true).unwrap_err();
     assert!(matches!(refused, ReadRefused::OffsetOutOfRange { .. }));
+}
+
+fn length_of(disk: &SimDisk, base_offset: i64) -> u64 {
+    let file = FileHandle::new(names::segment_file(DIRECTORY.as_ref(), base_offset, names::LOG));
+    disk.length(&file).unwrap()
+}
+
+#[test]
+fn preallocate_gives_new_segments_their_whole_length_and_a_sealed_or_closed_one_only_what_it_holds() {
+    let (disk, mut log) = fresh(LogConfig { preallocate: true, ..small() });
+    fill(&mut log, 3);
+    assert_eq!(length_of(&disk, 0), 1000);
+    assert_eq!(read_all(&mut log), expected(0..3));
+    while log.segment_count() == 1 {
+        fill(&mut log, 1);
+    }
+    let second = log.log_end_offset() - 1;
+    let sealed = length_of(&disk, 0);
+    assert!(sealed < 1000 && sealed + length_of(&disk, second) > log.size_bytes(), "{sealed}");
+    // The key acts on segments to come.
+    log.set_config(Arc::new(small()));
+    while log.segment_count() == 2 {
+        fill(&mut log, 1);
+    }
+    let (end, bytes) = (log.log_end_offset(), log.size_bytes());
+    assert_eq!(sealed + length_of(&disk, second) + length_of(&disk, end - 1), bytes);
+    let mut log = open(&disk, small(), clean(log.close().unwrap()));
+    assert_eq!(read_all(&mut log), expected(0..end));
+}
+
+#[test]
+fn zeros_are_written_ahead_of_a_steady_flow_only_and_taken_away_where_it_ends() {
+    let config = LogConfig { segment_bytes: 64 << 20, ..small() };
+    let (disk, mut log) = fresh(config.clone());
+    let big = "x".repeat(64 << 10);
+    let flush = |log: &mut Log| {
+        append(log, 1, &[&big]);
+        let work = log.dirty_and_ahead().unwrap();
+        log.flushed(&work.run()).unwrap();
+        length_of(&disk, 0) - log.size_bytes()
+    };
+    // One record, or a few, take no more room than they need.
+    assert_eq!([flush(&mut log), flush(&mut log), flush(&mut log)], [0; 3]);
+    let mut room = 0;
+    for _ in 0..40 {
+        room = flush(&mut log).max(room);
+    }
+    assert!(room > 0 && room <= log.size_bytes() / 4, "{room}");
+    let bytes = log.size_bytes();
+    log.trim().unwrap();
+    assert_eq!(length_of(&disk, 0), bytes);
+    // A kill leaves them; the next start takes them away and finds nothing worth telling.
+    assert!(flush(&mut log) > 0);
+    let end = log.log_end_offset();
+    drop(log);
+    let log = open(&disk, config, OpenMode { recovery_point: end, ..OpenMode::default() });
+    assert_eq!((log.log_end_offset(), length_of(&disk, 0)), (end, log.size_bytes()));
+    assert!(log.recovery_report().is_none_or(|report| report.cut_bytes == 0));
 }
