@@ -42,9 +42,14 @@ fn delete_records(node: &mut Harness, offsets: &[i64]) -> Vec<(i16, i64)> {
     answer.topics[0].partitions.iter().map(|one| (one.error_code, one.low_watermark)).collect()
 }
 
-fn start_of(node: &Harness, partition: i32) -> i64 {
+fn view_of(node: &Harness, partition: i32) -> log::LogView {
     let views = node.node.views().by_name("t").unwrap();
-    views.partition(partition).unwrap().view().unwrap().log_start_offset
+    node.node.open_log(node.now_ms, views.partition(partition).unwrap());
+    views.partition(partition).unwrap().view().unwrap()
+}
+
+fn start_of(node: &Harness, partition: i32) -> i64 {
+    view_of(node, partition).log_start_offset
 }
 
 #[test]
@@ -108,7 +113,7 @@ fn a_finished_segment_is_flushed() {
         node.settle();
     }
     let node = node.crash(Survival::Nothing);
-    let left = node.node.views().by_name("t").unwrap().partition(0).unwrap().view().unwrap().log_end_offset;
+    let left = view_of(&node, 0).log_end_offset;
     assert!((8..=10).contains(&left), "{left}");
 }
 
