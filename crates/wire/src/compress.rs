@@ -142,9 +142,7 @@ pub fn decompress(
             read_bounded(flate2::read::MultiGzDecoder::new(&input[..]), input.len(), allowed)
         }
         Compression::Snappy => unsnappy(input, allowed),
-        Compression::Lz4 => {
-            read_bounded(lz4_flex::frame::FrameDecoder::new(&input[..]), input.len(), allowed)
-        }
+        Compression::Lz4 => unlz4(input, allowed),
         Compression::Zstd => unzstd(input, allowed),
     }
 }
@@ -194,6 +192,59 @@ fn read_bounded(mut reader: impl Read, input: usize, allowed: usize) -> Result<B
     }
     output.truncate(filled);
     Ok(Bytes::from(output))
+}
+
+/// How frames begin that hold independent blocks of 64 KiB and nothing else: those of Java, librdkafka and our own.
+const PLAIN_LZ4_FRAME: [u8; 7] = [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82];
+const LZ4_BLOCK_BYTES: usize = 64 << 10;
+/// Set in the length of a block that did not get smaller.
+const LZ4_STORED: u32 = 1 << 31;
+
+/// Plain frames block by block, straight to where they stay: the general decoder clears and copies 64 KiB for the smallest batch.
+fn unlz4(input: &[u8], allowed: usize) -> Result<Bytes, DecompressError> {
+    let Some(mut rest) = input.strip_prefix(&PLAIN_LZ4_FRAME) else {
+        return read_bounded(lz4_flex::frame::FrameDecoder::new(input), input.len(), allowed);
+    };
+    let cut_short = || DecompressError::Corrupt("lz4 block cut short".into());
+    let mut output = Vec::new();
+    while let Some((size, after)) = rest.split_first_chunk::<4>() {
+        let size = u32::from_le_bytes(*size);
+        if size == 0 {
+            break;
+        }
+        let (block, after) = after.split_at_checked((size & !LZ4_STORED) as usize).ok_or_else(cut_short)?;
+        if block.len() > LZ4_BLOCK_BYTES {
+            return Err(DecompressError::Corrupt("lz4 block of more than 64 KiB".into()));
+        }
+        if size & LZ4_STORED == 0 {
+            unlz4_block(block, &mut output)?
+        } else {
+            output.extend_from_slice(block)
+        }
+        if output.len() > allowed {
+            return Err(DecompressError::TooLarge { limit: allowed });
+        }
+        rest = after;
+    }
+    Ok(Bytes::from(output))
+}
+
+fn unlz4_block(block: &[u8], output: &mut Vec<u8>) -> Result<(), DecompressError> {
+    let start = output.len();
+    // Room must be cleared before it is filled. Few records shrink to less than a quarter: those are begun again.
+    let usual = block.len().saturating_mul(4).min(LZ4_BLOCK_BYTES);
+    for room in [usual, LZ4_BLOCK_BYTES] {
+        output.resize(start + room, 0);
+        match lz4_flex::block::decompress_into(block, output.get_mut(start..).unwrap_or_default()) {
+            Ok(length) => {
+                output.truncate(start + length);
+                return Ok(());
+            }
+            Err(lz4_flex::block::DecompressError::OutputTooSmall { .. }) if room < LZ4_BLOCK_BYTES => {}
+            Err(error) => return Err(DecompressError::Corrupt(error.to_string())),
+        }
+    }
+    Err(DecompressError::Corrupt("lz4 block of more than 64 KiB".into()))
 }
 
 fn unzstd(input: &[u8], allowed: usize) -> Result<Bytes, DecompressError> {

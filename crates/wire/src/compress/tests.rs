@@ -83,3 +83,64 @@ fn damaged_input_is_an_error_and_never_a_panic() {
         }
     }
 }
+
+/// What the general decoder makes of a frame.
+fn unlz4_in_general(input: &[u8]) -> Result<Bytes, DecompressError> {
+    read_bounded(lz4_flex::frame::FrameDecoder::new(input), input.len(), 1 << 20)
+}
+
+#[test]
+fn plain_lz4_frames_are_read_as_the_general_decoder_reads_them_whole_and_damaged() {
+    let mut seed = 7u32;
+    let mut below = |end: usize| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) as usize % end
+    };
+    let noise: Vec<u8> = (0..70_000).map(|_| below(256) as u8).collect();
+    let inputs = [text(100), text(5000), text(200_000), vec![0; 150_000], noise, Vec::new()];
+    let (mut good, mut bad) = (0, 0);
+    for input in inputs {
+        let whole = lz4(&input).unwrap();
+        assert!(whole.starts_with(&PLAIN_LZ4_FRAME));
+        assert_eq!(unlz4(&whole, 1 << 20).unwrap(), input);
+        for _ in 0..300 {
+            let mut frame = whole.clone();
+            if below(3) == 0 {
+                frame.truncate(below(frame.len() + 1));
+            }
+            for _ in 0..below(3) {
+                let (at, byte) = (below(frame.len().clamp(1, 4000)), below(256) as u8);
+                if let Some(place) = frame.get_mut(at) {
+                    *place = byte;
+                }
+            }
+            match (unlz4(&frame, 1 << 20), unlz4_in_general(&frame)) {
+                (Ok(ours), Ok(theirs)) => {
+                    good += 1;
+                    assert_eq!(ours, theirs);
+                }
+                (Err(_), Err(_)) => bad += 1,
+                (ours, theirs) => panic!("{:?} but {:?}", ours.map(|it| it.len()), theirs.map(|it| it.len())),
+            }
+        }
+    }
+    assert!(good > 100 && bad > 100, "{good} {bad}");
+}
+
+#[test]
+fn lz4_frames_with_anything_optional_are_read_too() {
+    let input = text(200_000);
+    for (mode, checksums) in [
+        (lz4_flex::frame::BlockMode::Linked, false),
+        (lz4_flex::frame::BlockMode::Independent, true),
+        (lz4_flex::frame::BlockMode::Linked, true),
+    ] {
+        let info = lz4_flex::frame::FrameInfo::new()
+            .block_mode(mode)
+            .block_checksums(checksums)
+            .content_checksum(checksums);
+        let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
+        encoder.write_all(&input).unwrap();
+        assert_eq!(unlz4(&encoder.finish().unwrap(), 1 << 20).unwrap(), input);
+    }
+}
