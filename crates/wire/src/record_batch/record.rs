@@ -87,6 +87,59 @@ impl<'a> RecordRef<'a> {
     }
 }
 
+/// What a leader looks at in a record that stays as it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Skimmed {
+    pub timestamp_delta: i64,
+    pub offset_delta: i32,
+    pub has_key: bool,
+}
+
+/// Passes over the record at the start of `rest`, with every check of [`RecordRef::take`] and nothing kept: this is what a produce does
+/// to each record.
+#[inline(always)]
+pub(super) fn skim(rest: &mut &[u8]) -> Result<Skimmed, BatchError> {
+    skim_body(rest).map_err(BatchError::Record)
+}
+
+#[inline(always)]
+fn skim_body(rest: &mut &[u8]) -> Result<Skimmed, Flaw> {
+    let length = usize::try_from(varint(rest)?).map_err(|_| "record with a negative length")?;
+    let (mut body, after) = rest.split_at_checked(length).ok_or("record longer than its batch")?;
+    *rest = after;
+    let (_attributes, inner) = body.split_first().ok_or("record without attributes")?;
+    body = inner;
+    let timestamp_delta = varlong(&mut body)?;
+    let offset_delta = varint(&mut body)?;
+    let has_key = pass_over(&mut body)?;
+    let _has_value = pass_over(&mut body)?;
+    // Nearly all records end with this one byte: no headers.
+    if body != [0] {
+        skim_headers(body)?;
+    }
+    Ok(Skimmed { timestamp_delta, offset_delta, has_key })
+}
+
+/// Passes over nullable bytes; answers whether they are there.
+#[inline(always)]
+fn pass_over(body: &mut &[u8]) -> Result<bool, Flaw> {
+    let Ok(length) = usize::try_from(varint(body)?) else { return Ok(false) };
+    *body = body.get(length..).ok_or("record field longer than its record")?;
+    Ok(true)
+}
+
+#[inline(never)]
+fn skim_headers(mut body: &[u8]) -> Result<(), Flaw> {
+    let count = varint(&mut body)?;
+    if count < 0 || count as usize > body.len() {
+        return Err("record with an impossible number of headers");
+    }
+    for _ in 0..count {
+        take_header(&mut body)?;
+    }
+    if body.is_empty() { Ok(()) } else { Err("record shorter than its length") }
+}
+
 fn take_header<'a>(body: &mut &'a [u8]) -> Result<(&'a [u8], Option<&'a [u8]>), Flaw> {
     let key = nullable(body)?.ok_or("record header with a negative key length")?;
     let value = nullable(body)?;

@@ -310,3 +310,52 @@ fn damage_is_an_error_and_never_a_panic() {
         }
     }
 }
+
+/// Passing over all records and taking them say the same, or both refuse.
+#[test]
+fn to_pass_over_a_record_is_to_take_it() {
+    let mut seed = 5u32;
+    let mut below = |end: usize| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) as usize % end
+    };
+    let (mut good, mut bad) = (0, 0);
+    for _ in 0..5000 {
+        let mut payload = Vec::new();
+        for offset in 0..below(4) {
+            let bytes = vec![7; [0, 1, 63, 64, 200, 9000][below(6)]];
+            let (key, value) = ((below(2) == 0).then_some(&bytes[..]), (below(3) > 0).then_some(&bytes[..]));
+            let header =
+                RecordHeader { key: Bytes::from_static(b"h"), value: key.map(Bytes::copy_from_slice) };
+            let delta = [0, -1, 64, 9000, 1 << 40][below(5)];
+            let headers = vec![header; below(3)];
+            record::write_record(&mut payload, delta, offset as i32 * 70, key, value, &headers);
+        }
+        for _ in 0..below(3) {
+            let at = below(payload.len().clamp(1, 40));
+            let byte = [0, 1, 2, 0x7f, 0x80, 0xff, below(256) as u8][below(7)];
+            if let Some(place) = payload.get_mut(at) {
+                *place = byte;
+            }
+        }
+        payload.truncate(payload.len() - if below(4) == 0 { below(payload.len() + 1) } else { 0 });
+        let (mut taken, mut passed) = (&payload[..], &payload[..]);
+        while !taken.is_empty() {
+            match (RecordRef::take(&mut taken), record::skim(&mut passed)) {
+                (Ok(record), Ok(skimmed)) => {
+                    good += 1;
+                    assert_eq!(record.timestamp_delta, skimmed.timestamp_delta);
+                    assert_eq!(record.offset_delta, skimmed.offset_delta);
+                    assert_eq!(record.key.is_some(), skimmed.has_key);
+                    assert_eq!(taken, passed);
+                }
+                (Err(_), Err(_)) => {
+                    bad += 1;
+                    break;
+                }
+                (record, skimmed) => panic!("{record:?} but {skimmed:?} of {payload:?}"),
+            }
+        }
+    }
+    assert!(good > 1000 && bad > 500, "{good} good, {bad} bad");
+}

@@ -2,6 +2,7 @@
 //! and compression (KIP-32, KIP-390, KIP-937). Runs on the connection's thread; assigns no offsets, knows no log.
 
 use super::builder::header_crc;
+use super::record::skim;
 use super::{
     BatchAttributes, BatchError, BatchHeader, HEADER_BYTES, NO_TIMESTAMP, RecordBatch, RecordBatchBuilder,
     RecordHeader, RecordRef, TimestampType,
@@ -11,7 +12,7 @@ use crate::compress::{Compression, DecompressLimit};
 use bytes::{Buf, Bytes};
 use smallvec::{SmallVec, smallvec};
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, RangeInclusive};
 
 /// One topic's rules for produced batches.
 #[derive(Clone, Debug, PartialEq)]
@@ -375,7 +376,7 @@ struct Walked {
     contiguous: bool,
 }
 
-/// The hot loop of a produce: parses each record once, allocates only for errors.
+/// The hot loop of a produce: passes over each record once. Only a batch in which something is wrong is looked at again.
 fn walk(
     batch: &RecordBatch,
     payload: &[u8],
@@ -384,6 +385,52 @@ fn walk(
 ) -> Result<Walked, InvalidBatch> {
     let mut rest = payload;
     let mut walked = Walked { max_timestamp: NO_TIMESTAMP, contiguous: true };
+    let stamped = batch.timestamp_type() == TimestampType::LogAppendTime;
+    let (base_timestamp, count) = (batch.base_timestamp, batch.record_count);
+    let within = allowed_timestamps(rules, now_ms);
+    // A producer's own LogAppendTime is rare, and mostly wrong.
+    let mut suspect = stamped;
+    for index in 0..count {
+        let record = skim(&mut rest)?;
+        let timestamp = base_timestamp.wrapping_add(record.timestamp_delta);
+        suspect |= !record.has_key && rules.compacted;
+        suspect |= !within.contains(&timestamp) && timestamp != NO_TIMESTAMP;
+        walked.max_timestamp = walked.max_timestamp.max(timestamp);
+        walked.contiguous &= record.offset_delta == index;
+    }
+    if !rest.is_empty() {
+        return Err(BatchError::Record("batch holds more records than it counts").into());
+    }
+    if stamped {
+        walked.max_timestamp = batch.max_timestamp.max(NO_TIMESTAMP);
+    }
+    if suspect {
+        offences(batch, payload, rules, now_ms)?.finish()?;
+    }
+    Ok(walked)
+}
+
+/// What a topic that keeps the producers' timestamps takes; one that stamps them itself takes all.
+fn allowed_timestamps(rules: &ProduceRules, now_ms: i64) -> RangeInclusive<i64> {
+    let least = match rules.timestamp_before_max_ms {
+        i64::MAX => i64::MIN,
+        before_max_ms => now_ms.saturating_sub(before_max_ms),
+    };
+    match rules.timestamp_type {
+        TimestampType::CreateTime => least..=now_ms.saturating_add(rules.timestamp_after_max_ms),
+        TimestampType::LogAppendTime => i64::MIN..=i64::MAX,
+    }
+}
+
+/// Which records are wrong, and why.
+#[cold]
+fn offences(
+    batch: &RecordBatch,
+    payload: &[u8],
+    rules: &ProduceRules,
+    now_ms: i64,
+) -> Result<Errors, InvalidBatch> {
+    let mut rest = payload;
     let mut errors = Errors::default();
     for index in 0..batch.record_count {
         let record = RecordRef::take(&mut rest)?;
@@ -397,14 +444,8 @@ fn walk(
             errors.timestamp = true;
             errors.add(index, reason);
         }
-        walked.max_timestamp = walked.max_timestamp.max(timestamp);
-        walked.contiguous &= record.offset_delta == index;
     }
-    if !rest.is_empty() {
-        return Err(BatchError::Record("batch holds more records than it counts").into());
-    }
-    errors.finish()?;
-    Ok(walked)
+    Ok(errors)
 }
 
 fn bad_timestamp(
@@ -414,8 +455,7 @@ fn bad_timestamp(
     now_ms: i64,
 ) -> Option<RecordRefusal> {
     if rules.timestamp_type == TimestampType::CreateTime && timestamp != NO_TIMESTAMP {
-        let age = now_ms.saturating_sub(timestamp);
-        let bad = age > rules.timestamp_before_max_ms || age.saturating_neg() > rules.timestamp_after_max_ms;
+        let bad = !allowed_timestamps(rules, now_ms).contains(&timestamp);
         return bad.then(|| RecordRefusal::Timestamp {
             timestamp,
             earliest: now_ms.saturating_sub(rules.timestamp_before_max_ms),
