@@ -4,15 +4,16 @@
 use std::sync::Arc;
 
 use coordinator::group::{GroupAnswer, GroupCommand};
-use log::{Appended, CleanStep, FlushOutcome};
+use log::{CleanStep, FlushOutcome};
 use smallvec::SmallVec;
 use wire::ErrorCode;
+use wire::produce::{Place, Produced};
 use wire::record_batch::ValidBatches;
 use wire::topic::TopicIdPartition;
 
 use crate::checkpoints::CheckpointRound;
 use crate::image_delta::ImageChange;
-use crate::mailbox::Reply;
+use crate::mailbox::{Answer, Reply};
 use crate::shard::Cleaning;
 use crate::views::PartitionCell;
 use crate::watch::Watch;
@@ -22,7 +23,7 @@ pub(crate) enum Command {
     /// A reader needs the view of a partition that was asleep at `place`.
     Open { place: usize, key: TopicIdPartition },
     /// Produce: append to partitions of this shard.
-    Append(Append),
+    Append(Append, Reply<AppendResults>),
     /// A fetch waits for bytes.
     Watch(WatchPartitions),
     /// A request for the group coordinator on a partition of this shard.
@@ -52,14 +53,14 @@ pub(crate) struct Append {
     pub all: bool,
     /// When a parked ack gives up; of no use otherwise.
     pub deadline_ms: i64,
-    pub reply: Reply<AppendResults>,
 }
 
-/// Where a partition stands in its request, and its result in the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub topic: u32,
-    pub partition: u32,
+/// How far a shard came with an append.
+pub(crate) enum Appending {
+    /// Nothing is left to wait for.
+    Done(AppendResults),
+    /// The results come later: acks=all waits, or the shard was busy.
+    Parked(Answer<AppendResults>),
 }
 
 /// One partition's batches.
@@ -70,38 +71,7 @@ pub(crate) struct AppendEntry {
 }
 
 /// In the order of the entries asked for.
-pub(crate) type AppendResults = SmallVec<[(Place, AppendResult); 1]>;
-
-/// What became of one partition's batches, as ProduceResponse tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct AppendResult {
-    pub error: ErrorCode,
-    pub base_offset: i64,
-    pub log_append_time: i64,
-    pub log_start_offset: i64,
-}
-
-impl AppendResult {
-    /// Nothing was appended.
-    pub fn refused(error: ErrorCode) -> AppendResult {
-        AppendResult { error, base_offset: -1, log_append_time: -1, log_start_offset: -1 }
-    }
-
-    /// Nothing was appended, but the log was looked at (sequences, epochs).
-    pub fn refused_by_log(error: ErrorCode, log_start_offset: i64) -> AppendResult {
-        AppendResult { log_start_offset, ..AppendResult::refused(error) }
-    }
-
-    /// Appended; `error` says what the answer still waits for or did not get.
-    pub fn appended(appended: &Appended, error: ErrorCode) -> AppendResult {
-        AppendResult {
-            error,
-            base_offset: appended.base_offset,
-            log_append_time: appended.log_append_time,
-            log_start_offset: appended.log_start_offset,
-        }
-    }
-}
+pub(crate) type AppendResults = SmallVec<[(Place, Produced); 1]>;
 
 /// The partitions of this shard that a waiting fetch watches.
 pub(crate) struct WatchPartitions {

@@ -1,11 +1,12 @@
-//! What the node knows of one connection: who speaks, through which listener, and its fetch sessions (they live and die
-//! with it). Never a socket.
+//! What the node knows of one connection: who speaks, through which listener, its fetch sessions (they live and die with it), the
+//! topic that it produced to last. Never a socket.
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::fetch_session::FetchSessions;
+use crate::views::LastTopic;
 
 /// Who is at the other end; fixed once authentication is done.
 #[derive(Debug, Clone)]
@@ -28,16 +29,24 @@ struct ConnectionState {
     peer: Peer,
     /// Only one fetch of a connection is handled at a time, so nobody ever waits for this lock.
     fetch_sessions: Mutex<FetchSessions>,
+    /// Nor for this one: the requests of a connection begin one after the other.
+    last_topic: Mutex<LastTopic>,
 }
 
 impl Connection {
     pub(crate) fn new(peer: Peer) -> Connection {
-        Connection(Arc::new(ConnectionState { peer, fetch_sessions: Mutex::default() }))
+        let (fetch_sessions, last_topic) = (Mutex::default(), Mutex::default());
+        Connection(Arc::new(ConnectionState { peer, fetch_sessions, last_topic }))
     }
 
     /// The one at the other end.
     pub fn peer(&self) -> &Peer {
         &self.0.peer
+    }
+
+    /// The topic that it produced to last; must not be held over a wait.
+    pub(crate) fn last_topic(&self) -> MutexGuard<'_, LastTopic> {
+        self.0.last_topic.lock()
     }
 
     /// The sessions; the guard must not be held over a wait.

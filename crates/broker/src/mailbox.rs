@@ -104,21 +104,6 @@ impl<T> Drop for Reply<T> {
     }
 }
 
-impl<T> Answer<T> {
-    /// The answer, if it is there already; nobody is woken for a later one.
-    pub fn now(&mut self) -> Option<Result<T, Dropped>> {
-        let mut slot = self.0.lock();
-        match std::mem::replace(&mut *slot, Slot::Done) {
-            Slot::Full(value) => Some(Ok(value)),
-            Slot::Done => Some(Err(Dropped)),
-            waiting @ Slot::Waiting(_) => {
-                *slot = waiting;
-                None
-            }
-        }
-    }
-}
-
 impl<T> Future for Answer<T> {
     type Output = Result<T, Dropped>;
 
@@ -155,7 +140,6 @@ mod tests {
     #[test]
     fn an_answer_known_before_the_first_poll_wakes_nobody() {
         let (reply, mut answer) = reply();
-        assert_eq!(answer.now(), None);
         reply.send(7);
         assert_eq!(poll(&mut answer, Waker::noop()), Poll::Ready(Ok(7)));
     }

@@ -21,7 +21,7 @@ use wire::messages::describe_quorum::{DescribeQuorumRequest, DescribeQuorumRespo
 use wire::{ErrorCode, Str};
 
 use crate::api::Apis;
-use crate::command::Command;
+use crate::command::{Append, Appending, Command};
 use crate::config::StaticConfig;
 use crate::connection::{Connection, Peer};
 use crate::directories::Directories;
@@ -103,6 +103,14 @@ impl Node {
     /// The next blocking job, if any.
     pub fn work(&self) -> Option<Job> {
         self.0.jobs.pop()
+    }
+
+    /// Leaves a command that changes nothing in every shard's mailbox, as a neighbour does who finds the shard busy: what comes next
+    /// goes through the mailbox, too. For a rim with one thread, whose shards are always free.
+    pub fn crowd(&self) {
+        for shard in &self.0.shards {
+            shard.post(Command::LookForCleaning);
+        }
     }
 
     /// True once the broker is registered, caught up and unfenced.
@@ -209,6 +217,14 @@ impl Node {
         }
     }
 
+    /// Appends in a shard, within the call if it is free.
+    pub(crate) fn append(&self, now_ms: i64, shard: usize, append: Append) -> Appending {
+        match self.0.shards.get(shard) {
+            Some(shard) => shard.append(now_ms, append, self),
+            None => Appending::Parked(reply().1),
+        }
+    }
+
     /// Asks the controller.
     pub(crate) fn propose(&self, command: ControllerCommand) -> Answer<ControllerAnswer> {
         let (reply, answer) = reply();
@@ -257,6 +273,8 @@ impl Node {
 
 impl NodeState {
     fn note_time(&self, now_ms: i64) {
-        self.latest_ms.fetch_max(now_ms, Ordering::Relaxed);
+        if now_ms > self.latest_ms.load(Ordering::Relaxed) {
+            self.latest_ms.fetch_max(now_ms, Ordering::Relaxed);
+        }
     }
 }

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Timers<K> {
     due: BTreeMap<(i64, u64), K>,
     arrivals: u64,
+    /// Of the first in `due`, where every turn finds it without a search.
+    next_ms: Option<i64>,
     /// The next size at which dead entries are looked for.
     sweep_at: usize,
 }
@@ -16,7 +18,7 @@ const SWEEP_FLOOR: usize = 1024;
 
 impl<K> Default for Timers<K> {
     fn default() -> Self {
-        Timers { due: BTreeMap::new(), arrivals: 0, sweep_at: SWEEP_FLOOR }
+        Timers { due: BTreeMap::new(), arrivals: 0, next_ms: None, sweep_at: SWEEP_FLOOR }
     }
 }
 
@@ -29,29 +31,40 @@ impl<K> Timers<K> {
         self.arrivals += 1;
         let id = (deadline_ms, self.arrivals);
         self.due.insert(id, key);
+        self.next_ms = Some(self.next_ms.map_or(deadline_ms, |next_ms| next_ms.min(deadline_ms)));
         id
     }
 
     /// Takes a timer back.
     pub fn remove(&mut self, id: TimerId) {
         self.due.remove(&id);
+        self.look();
     }
 
     /// The next timer that is due.
     pub fn pop(&mut self, now_ms: i64) -> Option<K> {
-        let entry = self.due.first_entry()?;
-        if entry.key().0 > now_ms { None } else { Some(entry.remove()) }
+        if self.next_ms? > now_ms {
+            return None;
+        }
+        let (_, key) = self.due.pop_first()?;
+        self.look();
+        Some(key)
     }
 
     /// When the first one is due.
     pub fn next_deadline(&self) -> Option<i64> {
-        self.due.first_key_value().map(|(&(deadline, _), _)| deadline)
+        self.next_ms
+    }
+
+    fn look(&mut self) {
+        self.next_ms = self.due.first_key_value().map(|(&(deadline, _), _)| deadline);
     }
 
     /// Forgets timers whose purpose is gone, once there are twice as many as after the last sweep: constant cost each.
     pub fn sweep(&mut self, alive: impl Fn(&K) -> bool) {
         if self.due.len() >= self.sweep_at {
             self.due.retain(|_, key| alive(key));
+            self.look();
             self.sweep_at = (2 * self.due.len()).max(SWEEP_FLOOR);
         }
     }

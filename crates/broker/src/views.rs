@@ -4,7 +4,7 @@
 //! under a lock that nobody holds longer than that copy takes.
 
 use arc_swap::ArcSwap;
-use log::LogView;
+use log::{Log, LogView};
 use parking_lot::Mutex;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
@@ -156,15 +156,15 @@ impl PartitionCell {
     }
 
     /// The owning shard shows a new state.
-    pub(crate) fn publish(&self, view: LogView) {
+    pub(crate) fn publish(&self, log: &Log) {
         let mut shown = self.view.lock();
-        if let Shown::Own(own) = &mut *shown {
-            let old = std::mem::replace(&mut **own, view);
-            // Outside of the lock: the last reference to a list of segments may be in it.
+        if let Shown::Own(view) = &mut *shown {
+            let old = log.refresh(view);
             drop(shown);
+            // Outside of the lock: its end may be that of a list of segments.
             drop(old);
         } else {
-            *shown = Shown::Own(Box::new(view));
+            *shown = Shown::Own(Box::new(log.view()));
         }
     }
 
@@ -231,6 +231,8 @@ type Table<K> = StableMap<K, Arc<TopicViews>>;
 /// All topics that this node knows of, by id and by name.
 #[derive(Debug)]
 pub struct Views {
+    /// Counts publications: who remembers a topic asks whether it stands still.
+    publications: AtomicU64,
     by_id: Box<[ArcSwap<Table<Uuid>>]>,
     by_name: Box<[ArcSwap<Table<Str>>]>,
 }
@@ -240,6 +242,7 @@ impl Default for Views {
         // One empty table stands for all until a topic arrives.
         let (ids, names) = (Arc::default(), Arc::default());
         Views {
+            publications: AtomicU64::new(0),
             by_id: (0..BUCKETS).map(|_| ArcSwap::new(Arc::clone(&ids))).collect(),
             by_name: (0..BUCKETS).map(|_| ArcSwap::new(Arc::clone(&names))).collect(),
         }
@@ -267,7 +270,7 @@ impl Views {
         self.by_id.iter().flat_map(|table| table.load().values().cloned().collect::<Vec<_>>()).collect()
     }
 
-    /// Publishes added and grown topics and withdraws deleted ones. Only the publication of an image calls this.
+    /// Publishes added and grown topics and withdraws deleted ones, even if there are none. Only the publication of an image calls this.
     pub(crate) fn change(&self, set: &[Arc<TopicViews>], gone: &[Arc<TopicViews>]) {
         let ids: Vec<_> =
             set.iter().map(|t| (t.id, Some(t))).chain(gone.iter().map(|t| (t.id, None))).collect();
@@ -281,6 +284,40 @@ impl Views {
         change_table(&self.by_name, names, |old, name| {
             old.is_none_or(|old| gone.iter().any(|t| t.id == old.id && t.name == *name))
         });
+        // Settings were exchanged before.
+        self.publications.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// The topic that one connection produced to last: to find it again costs a comparison, and touches nothing that other
+/// connections use.
+#[derive(Debug, Default)]
+pub(crate) struct LastTopic {
+    /// As it stood when the topic was looked up.
+    publications: u64,
+    found: Option<FoundTopic>,
+}
+
+/// A topic and the settings in force.
+#[derive(Debug)]
+pub(crate) struct FoundTopic {
+    pub views: Arc<TopicViews>,
+    pub settings: Arc<TopicSettings>,
+}
+
+impl LastTopic {
+    /// The topic of that id, if one is given, or else of that name.
+    pub fn find(&mut self, views: &Views, id: Option<Uuid>, name: &str) -> Option<&FoundTopic> {
+        // Before the look-up: what is published meanwhile makes it old.
+        let publications = views.publications.load(Ordering::Acquire);
+        let fits =
+            |found: &FoundTopic| id.map_or_else(|| found.views.name == *name, |id| found.views.id == id);
+        if self.publications != publications || !self.found.as_ref().is_some_and(fits) {
+            let topic = id.map_or_else(|| views.by_name(name), |id| views.by_id(id));
+            self.found = topic.map(|views| FoundTopic { settings: views.settings.load_full(), views });
+            self.publications = publications;
+        }
+        self.found.as_ref()
     }
 }
 
@@ -332,6 +369,37 @@ mod tests {
         views.change(&[], &[new]);
         assert!(views.by_name("t").is_none());
         assert!(views.all().is_empty());
+    }
+
+    #[test]
+    fn the_last_topic_is_remembered_until_something_is_published() {
+        let (views, mut last) = (Views::default(), LastTopic::default());
+        let mut find = |name: &str| last.find(&views, None, name).map(|found| found.views.id);
+        assert_eq!(find("t"), None);
+        let (old, new) = (topic("t", 1), topic("t", 2));
+        views.change(&[Arc::clone(&old), topic("u", 3)], &[]);
+        assert_eq!([find("t"), find("t"), find("u"), find("t")].map(|id| id.is_some()), [true; 4]);
+        views.change(&[Arc::clone(&new)], &[old]);
+        assert_eq!(find("t"), Some(new.id));
+        assert_eq!(
+            last.find(&views, Some(Uuid::from_halves(3, 3)), "").map(|it| it.views.name.clone()),
+            Some("u".into())
+        );
+        views.change(&[], &[new]);
+        assert!(last.find(&views, None, "t").is_none());
+    }
+
+    #[test]
+    fn settings_that_change_are_seen_with_the_publication_that_follows() {
+        let (views, mut last) = (Views::default(), LastTopic::default());
+        let topic = topic("t", 1);
+        views.change(&[Arc::clone(&topic)], &[]);
+        let least =
+            |last: &mut LastTopic| last.find(&views, None, "t").map(|it| it.settings.min_insync_replicas);
+        assert_eq!(least(&mut last), Some(1));
+        topic.settings.store(Arc::new(TopicSettings { min_insync_replicas: 2, ..TopicSettings::default() }));
+        views.change(&[], &[]);
+        assert_eq!(least(&mut last), Some(2));
     }
 
     #[test]

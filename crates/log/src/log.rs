@@ -177,6 +177,22 @@ impl Log {
         }
     }
 
+    /// Brings a view of this log up to date. Nearly always only numbers have changed; answers the old view if there was more to it,
+    /// because the last reference to removed segments may be in there.
+    pub fn refresh(&self, view: &mut LogView) -> Option<LogView> {
+        if !Arc::ptr_eq(&view.segments, &self.segments) || !Arc::ptr_eq(&view.epochs, &self.epochs) {
+            return Some(std::mem::replace(view, self.view()));
+        }
+        view.log_start_offset = self.log_start_offset;
+        view.high_watermark = self.high_watermark;
+        view.last_stable_offset = self.last_stable_offset();
+        view.log_end_offset = self.log_end_offset;
+        view.recovery_point = self.recovery_point;
+        view.active_bytes = self.segments.segments.last().map_or(0, |active| active.size());
+        view.total_bytes = self.sealed_bytes + u64::from(view.active_bytes);
+        None
+    }
+
     /// Moves the high watermark (clamped to the log); answers whether it moved. Never goes back.
     pub fn advance_high_watermark(&mut self, offset: i64) -> bool {
         let offset = offset.min(self.log_end_offset);

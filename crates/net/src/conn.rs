@@ -157,6 +157,11 @@ impl FrameReader {
 
     /// The next complete frame, without its length prefix.
     pub fn next_frame(&mut self) -> Result<Option<Bytes>, BadFrame> {
+        self.next_frame_of(|_| false)
+    }
+
+    /// As [`FrameReader::next_frame`]; a small frame that `is_brief` knows to be done with soon is not copied out of the block.
+    pub fn next_frame_of(&mut self, is_brief: impl Fn(&[u8]) -> bool) -> Result<Option<Bytes>, BadFrame> {
         let Some(prefix) = self.pending.first_chunk::<4>() else {
             self.settle();
             return Ok(None);
@@ -171,8 +176,11 @@ impl FrameReader {
         }
         self.pending.advance(4);
         self.large_frame = if length > BLOCK_LEFT_MIN { length + 4 } else { 0 };
-        if length <= COPY_OUT_MAX {
-            let frame = Bytes::copy_from_slice(self.pending.get(..length).unwrap_or(&[]));
+        let small = if length <= COPY_OUT_MAX { self.pending.get(..length) } else { None };
+        if let Some(small) = small
+            && !is_brief(small)
+        {
+            let frame = Bytes::copy_from_slice(small);
             self.pending.advance(length);
             return Ok(Some(frame));
         }

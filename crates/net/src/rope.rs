@@ -65,18 +65,18 @@ impl RopeWriter {
         }
     }
 
-    /// Queues a small answer by copying it: pipelined ones leave as one chunk.
-    pub fn push_small(&mut self, answer: &[u8]) {
+    /// Queues a small answer: alone it leaves as it is, pipelined ones are copied together and leave as one chunk.
+    pub fn push_small(&mut self, answer: Vec<u8>) {
         if answer.is_empty() {
             return;
         }
         self.queued_bytes += answer.len();
         match self.chunks.back_mut() {
             Some(Chunk::Together { bytes, .. }) if bytes.len() + answer.len() <= TOGETHER_BYTES => {
-                bytes.extend_from_slice(answer);
+                bytes.extend_from_slice(&answer);
             }
             Some(_) | None => {
-                self.chunks.push_back(Chunk::Together { bytes: answer.to_vec(), written: 0 });
+                self.chunks.push_back(Chunk::Together { bytes: answer, written: 0 });
             }
         }
     }
@@ -181,7 +181,7 @@ mod tests {
         for number in 0..3000u32 {
             let answer = number.to_be_bytes().repeat(1 + number as usize % 9);
             whole.extend_from_slice(&answer);
-            if number % 1000 == 999 { rope.push(Bytes::from(answer)) } else { rope.push_small(&answer) }
+            if number % 1000 == 999 { rope.push(Bytes::from(answer)) } else { rope.push_small(answer) }
         }
         assert!(rope.chunks.len() < 12, "{}", rope.chunks.len());
         let (mut a, mut b) = tokio::io::duplex(100);

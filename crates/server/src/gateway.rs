@@ -4,7 +4,7 @@
 //! ready with one vectored write. Produce requests overlap (their first poll puts the batches into the mailboxes);
 //! any other request begins when all before it are answered, as Kafka's muted channels have it. Too much in
 //! flight, too many unsent bytes, or no room in the budget: the socket is not read, and back-pressure is TCP.
-//! Holds no Kafka semantics and never looks into a frame beyond `may_overlap`.
+//! Holds no Kafka semantics and never looks into a frame beyond `may_overlap` and `is_brief`.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use broker::limits::REQUESTS_IN_FLIGHT;
-use broker::rim::may_overlap;
+use broker::rim::{is_brief, may_overlap};
 use broker::{CloseReason, Handling, Outcome};
 use bytes::Bytes;
 use net::{Budget, FrameLimits, FrameReader, Lease, RopeWriter, Transport};
@@ -140,9 +140,10 @@ impl<S: Service + Unpin> Gateway<S> {
         match outcome {
             // Whatever is answered after a close must not reach the peer.
             _ if self.ending.is_some() => {}
-            Outcome::Answer(rope) => match rope.contiguous() {
-                Some(answer) if answer.len() <= SMALL_ANSWER_MAX => self.writer.push_small(answer),
-                Some(_) | None => self.writer.push_rope(rope.into_chunks()),
+            Outcome::Answer(rope) => match rope.into_contiguous() {
+                Ok(answer) if answer.len() <= SMALL_ANSWER_MAX => self.writer.push_small(answer),
+                Ok(answer) => self.writer.push(Bytes::from(answer)),
+                Err(rope) => self.writer.push_rope(rope.into_chunks()),
             },
             Outcome::NoAnswer => {}
             Outcome::Close(reason) => self.ending = Some(End::Refused(reason)),
@@ -153,13 +154,13 @@ impl<S: Service + Unpin> Gateway<S> {
     fn begin(&mut self, cx: &mut Context<'_>, now_ms: i64) -> bool {
         self.take_frames();
         while let Some(next) = self.queue.get_mut(self.started) {
-            let State::Waiting(frame) = &next.state else { return false };
+            let State::Waiting(frame) = &mut next.state else { return false };
             let overlaps = may_overlap(frame);
             let allowed = self.started == 0 || (overlaps && self.overlapping);
             if !allowed || self.writer.queued_bytes() > UNSENT_BYTES_MAX {
                 return false;
             }
-            let mut handling = self.service.handle(frame.clone(), now_ms);
+            let mut handling = self.service.handle(std::mem::take(frame), now_ms);
             next.state = match Pin::new(&mut handling).poll(cx) {
                 Poll::Ready(outcome) => State::Done(outcome),
                 Poll::Pending => State::Running(handling),
@@ -175,7 +176,7 @@ impl<S: Service + Unpin> Gateway<S> {
 
     fn take_frames(&mut self) {
         while self.queue.len() < REQUESTS_IN_FLIGHT && self.ending.is_none() {
-            match self.reader.next_frame() {
+            match self.reader.next_frame_of(is_brief) {
                 Ok(Some(frame)) => {
                     self.queued_bytes += frame.len();
                     self.queue.push_back(Request { bytes: frame.len(), state: State::Waiting(frame) });
@@ -227,6 +228,11 @@ impl<S: Service + Unpin> Gateway<S> {
         }
     }
 
+    /// Nothing to begin, to finish, to write or to end.
+    fn is_at_rest(&self) -> bool {
+        self.queue.is_empty() && self.frames_exhausted && self.writer.is_empty() && self.ending.is_none()
+    }
+
     /// The notes for the watch, and the memory that a silent connection need not keep.
     fn settle(&mut self, cx: &Context<'_>, now_ms: i64) {
         self.notes.settle(self.started > 0, self.reader.partial_bytes(), now_ms);
@@ -248,21 +254,25 @@ impl<S: Service + Unpin> Future for Gateway<S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
         let this = &mut *self;
-        let mut now_ms = this.clock.now_ms();
+        // Most wake-ups bring a request and find nothing else to do: then the time is asked for once, when it is there.
+        let mut now_ms = None;
         loop {
-            this.handle(cx, now_ms);
-            this.write(cx, now_ms);
-            let lost = matches!(this.ending, Some(End::Lost(_)));
-            if lost || (this.ending.is_some() && this.writer.is_empty()) {
-                return Poll::Ready(this.ending.take().unwrap_or(End::Closed));
+            if !this.is_at_rest() {
+                let now_ms = *now_ms.get_or_insert_with(|| this.clock.now_ms());
+                this.handle(cx, now_ms);
+                this.write(cx, now_ms);
+                let lost = matches!(this.ending, Some(End::Lost(_)));
+                if lost || (this.ending.is_some() && this.writer.is_empty()) {
+                    return Poll::Ready(this.ending.take().unwrap_or(End::Closed));
+                }
             }
             // A read that did not fill its room has emptied the socket: the next one is refused without a system call.
             if this.read(cx).is_pending() {
+                let now_ms = now_ms.unwrap_or_else(|| this.clock.now_ms());
                 this.settle(cx, now_ms);
                 return Poll::Pending;
             }
-            now_ms = this.clock.now_ms();
-            this.notes.moved(now_ms);
+            this.notes.moved(*now_ms.insert(this.clock.now_ms()));
         }
     }
 }

@@ -154,7 +154,7 @@ pub fn decode_response<M: Message>(
 /// Puts the length into the four bytes that were left for it.
 fn seal(mut to: Encoder) -> Rope {
     let length = to.length().saturating_sub(4);
-    to.patch_i32(0, i32::try_from(length).unwrap_or(i32::MAX));
+    to.overwrite(0, &i32::try_from(length).unwrap_or(i32::MAX).to_be_bytes());
     to.into_rope()
 }
 

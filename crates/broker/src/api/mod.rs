@@ -65,8 +65,6 @@ pub(crate) struct Call {
 /// What a handler gives back: most give a message, few the alternatives.
 pub(crate) enum Answer<M> {
     Message(M),
-    /// Nothing is written (produce with acks=0).
-    Nothing,
     Close(CloseReason),
 }
 
@@ -106,7 +104,7 @@ fn data_rows() -> Vec<Api> {
         direct(ApiKey::ListOffsets, list_offsets::handle),
         direct(ApiKey::Metadata, metadata::handle),
         direct(ApiKey::OffsetForLeaderEpoch, offset_for_leader_epoch::handle),
-        prompt(ApiKey::Produce, produce::handle),
+        in_place(ApiKey::Produce, produce::handle),
     ]
 }
 
@@ -180,6 +178,12 @@ fn prompt<Q: Message + 'static>(key: ApiKey, handler: fn(Call, Q) -> Handling) -
         let request = Q::decode(&mut body, call.api_version)?;
         Ok(handler(call, request))
     };
+    Api { key, versions: key.versions(), advertised: key.advertised_versions(), run: Box::new(run) }
+}
+
+/// A handler that reads its request where it lies.
+fn in_place(key: ApiKey, handler: fn(Call, &Bytes) -> Result<Handling, DecodeError>) -> Api {
+    let run = move |call: Call, body: Decoder| handler(call, &body.rest());
     Api { key, versions: key.versions(), advertised: key.advertised_versions(), run: Box::new(run) }
 }
 
@@ -277,7 +281,6 @@ impl<M: Message> IntoAnswer for Answer<M> {
     fn outcome(self, key: ApiKey, version: i16, correlation_id: i32) -> Outcome {
         match self {
             Answer::Message(message) => message.outcome(key, version, correlation_id),
-            Answer::Nothing => Outcome::NoAnswer,
             Answer::Close(reason) => Outcome::Close(reason),
         }
     }

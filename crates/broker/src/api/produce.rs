@@ -1,101 +1,94 @@
-//! Produce (KIP-98, KIP-467, KIP-516, KIP-951): validate on the connection's thread, append in the shards, join their answers.
+//! Produce (KIP-98, KIP-467, KIP-516, KIP-951): validate on the connection's thread, append in the shards, join their answers. The
+//! request is read in place and its answer written as it is read; a shard that is free appends within the call.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
-use wire::codec::Message;
+use wire::codec::DecodeError;
 use wire::compress::Compression;
 use wire::messages::produce::{
-    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceRequest,
-    ProduceResponse, TopicProduceData, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceResponse,
 };
+use wire::produce::{PartitionView, ProduceAnswer, ProduceView, TopicView};
 use wire::record_batch::{BatchHeader, InvalidBatch, ValidBatches, validate_produce};
 use wire::{ErrorCode, Str};
 
-use super::{Answer as Answered, Call, IntoAnswer};
-use crate::command::{Append, AppendEntry, AppendResults, Command, Place};
+use super::Call;
+use crate::command::{Append, AppendEntry, AppendResults, Appending};
 use crate::endpoints::current_leader;
-use crate::mailbox::{self, Answer, Dropped};
+use crate::mailbox::{Answer, Dropped};
 use crate::rim::{CloseReason, Handling, Outcome};
-use crate::views::{PartitionCell, TopicViews};
+use crate::views::{FoundTopic, PartitionCell};
 
 /// The client id under which an administrator may write to internal topics.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
 
-pub(super) fn handle(call: Call, request: ProduceRequest) -> Handling {
-    let records = |topic: &TopicProduceData| topic.partition_data.iter().all(|p| p.records.is_some());
-    if !request.topic_data.iter().all(records) {
+pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> {
+    let request = ProduceView::parse(body, call.api_version)?;
+    let records = |topic: &TopicView<'_>| topic.partitions.iter().all(|p| p.records.is_some());
+    if !request.topics.iter().all(records) {
         let malformed = CloseReason::Malformed("a partition without records".into());
-        return Handling::ready(Outcome::Close(malformed));
+        return Ok(Handling::ready(Outcome::Close(malformed)));
     }
-    let (acks, timeout_ms) = (request.acks, request.timeout_ms);
-    let mut plan = Plan::new(&call, &request);
-    for topic in request.topic_data {
+    let mut plan = Plan::new(&call, body, &request);
+    for topic in &request.topics {
         plan.topic(topic);
     }
+    plan.response.answer.end();
+    let deadline_ms = call.now_ms.saturating_add(i64::from(request.timeout_ms.max(0)));
     // All is dispatched before anything is awaited: the next request of this connection may begin.
-    let Plan { response, shares, .. } = plan;
-    let mut answers = SmallVec::with_capacity(shares.len());
+    let Plan { mut response, shares, .. } = plan;
+    let mut answers = SmallVec::new();
     for entries in shares {
         let Some(shard) = entries.first().map(|entry| entry.cell.shard) else { continue };
-        let (reply, answer) = mailbox::reply();
-        let deadline_ms = call.now_ms.saturating_add(i64::from(timeout_ms.max(0)));
-        let append = Append { entries, all: acks == -1, deadline_ms, reply };
-        call.node.submit_to(call.now_ms, shard, Command::Append(append));
-        answers.push(answer);
+        let append = Append { entries, all: request.acks == -1, deadline_ms };
+        match call.node.append(call.now_ms, shard, append) {
+            Appending::Done(results) => response.fill(Ok(results)),
+            Appending::Parked(answer) => answers.push(answer),
+        }
     }
-    Dispatched { call, acks, response, answers }.handling()
+    if answers.is_empty() {
+        return Ok(Handling::ready(response.outcome(&call)));
+    }
+    Ok(Handling::running(wait(call, response, answers)))
 }
 
 /// A produce that lies with its shards.
-struct Dispatched {
-    call: Call,
-    acks: i16,
-    /// Says NOT_LEADER_OR_FOLLOWER wherever a shard has not answered: one that goes away has lost its partitions.
-    response: ProduceResponse,
-    answers: SmallVec<[Answer<AppendResults>; 1]>,
+async fn wait(call: Call, mut response: Response, answers: SmallVec<[Answer<AppendResults>; 1]>) -> Outcome {
+    for answer in answers {
+        response.fill(answer.await);
+    }
+    response.outcome(&call)
 }
 
-impl Dispatched {
-    /// Whoever found its shard free has the answer already.
-    fn handling(mut self) -> Handling {
-        while let Some(answer) = self.answers.last_mut() {
-            let Some(results) = answer.now() else {
-                return Handling::running(self.wait());
-            };
-            self.answers.pop();
-            self.fill(results);
-        }
-        Handling::ready(self.outcome())
-    }
+/// What is answered, and what must be known of it at the end.
+struct Response {
+    answer: ProduceAnswer,
+    acks: i16,
+    /// Partitions that have no good result yet.
+    bad: usize,
+}
 
-    async fn wait(mut self) -> Outcome {
-        while let Some(answer) = self.answers.pop() {
-            let results = answer.await;
-            self.fill(results);
-        }
-        self.outcome()
-    }
-
+impl Response {
+    /// A shard that went away has lost its partitions: their lines keep saying NOT_LEADER_OR_FOLLOWER.
     fn fill(&mut self, results: Result<AppendResults, Dropped>) {
-        for (place, result) in results.into_iter().flatten() {
-            let topic = self.response.responses.get_mut(place.topic as usize);
-            let partition =
-                topic.and_then(|topic| topic.partition_responses.get_mut(place.partition as usize));
-            if let Some(partition) = partition {
-                partition.error_code = result.error.code();
-                partition.base_offset = result.base_offset;
-                partition.log_append_time_ms = result.log_append_time;
-                partition.log_start_offset = result.log_start_offset;
-            }
+        for (place, produced) in results.iter().flatten() {
+            self.bad -= usize::from(produced.error == ErrorCode::None);
+            self.answer.fill(*place, produced);
         }
     }
 
-    fn outcome(self) -> Outcome {
-        let Dispatched { call, acks, response, .. } = self;
-        let (key, version, correlation_id) = (call.api_key, call.api_version, call.correlation_id);
-        finish(&call, acks, response).outcome(key, version, correlation_id)
+    fn outcome(self, call: &Call) -> Outcome {
+        match self.acks {
+            // Nothing tells such a producer of an error but a connection that closes.
+            0 if self.bad > 0 => Outcome::Close(CloseReason::ProduceRefused),
+            0 => Outcome::NoAnswer,
+            _ if self.bad > 0 && call.api_version >= 10 => {
+                Outcome::Answer(self.answer.amended(|response| name_leaders(call, response)))
+            }
+            _ => Outcome::Answer(self.answer.finish()),
+        }
     }
 }
 
@@ -105,71 +98,65 @@ type Share = SmallVec<[AppendEntry; 1]>;
 /// A request taken apart.
 struct Plan<'a> {
     call: &'a Call,
+    body: &'a Bytes,
     acks: i16,
     may_write_internal: bool,
-    response: ProduceResponse,
+    response: Response,
     shares: SmallVec<[Share; 1]>,
 }
 
 impl<'a> Plan<'a> {
-    fn new(call: &'a Call, request: &ProduceRequest) -> Plan<'a> {
+    fn new(call: &'a Call, body: &'a Bytes, request: &ProduceView<'_>) -> Plan<'a> {
+        let answer = ProduceAnswer::new(call.api_version, call.correlation_id, request.topics.len());
         Plan {
             call,
+            body,
             acks: request.acks,
             may_write_internal: call.client_id.as_deref() == Some(ADMIN_CLIENT_ID),
-            response: ProduceResponse {
-                responses: Vec::with_capacity(request.topic_data.len()),
-                ..ProduceResponse::default()
-            },
+            response: Response { answer, acks: request.acks, bad: 0 },
             shares: SmallVec::new(),
         }
     }
 
-    fn topic(&mut self, topic: TopicProduceData) {
-        let views = self.call.node.views();
+    fn topic(&mut self, topic: &TopicView<'_>) {
         let by_id = self.call.api_version >= 13;
-        let found = if by_id { views.by_id(topic.topic_id) } else { views.by_name(&topic.name) };
         let unknown = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
-        self.response.responses.push(TopicProduceResponse {
-            name: topic.name,
-            topic_id: topic.topic_id,
-            partition_responses: Vec::with_capacity(topic.partition_data.len()),
-        });
-        let partitions = topic.partition_data.len();
-        for partition in topic.partition_data {
-            let checked = match &found {
-                Some(views) => self.check(views, partition.index, partition.records),
+        let mut last = self.call.connection.last_topic();
+        let found = last.find(self.call.node.views(), by_id.then_some(topic.id), topic.name);
+        self.response.answer.topic(topic);
+        for partition in &topic.partitions {
+            let checked = match found {
+                Some(found) => self.check(found, partition),
                 None => Err(Refused::from(unknown)),
             };
-            self.partition(partition.index, partitions, checked);
+            self.partition(partition.index, topic.partitions.len(), checked);
         }
+        self.response.answer.end_topic();
     }
 
     /// Everything that can be told without the partition's shard.
     fn check(
         &self,
-        topic: &TopicViews,
-        index: i32,
-        records: Option<Bytes>,
+        FoundTopic { views: topic, settings }: &FoundTopic,
+        partition: &PartitionView<'_>,
     ) -> Result<(Arc<PartitionCell>, ValidBatches), Refused> {
-        let cell = topic.partition(index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        let records = records.unwrap_or_default();
-        self.check_format(&records)?;
+        let cell = topic.partition(partition.index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        let records = partition.records.unwrap_or_default();
+        self.check_format(records)?;
         if !matches!(self.acks, -1..=1) {
             return Err(ErrorCode::InvalidRequiredAcks.into());
         }
         if topic.internal && !self.may_write_internal {
             return Err(ErrorCode::InvalidTopicException.into());
         }
-        let settings = topic.settings.load();
-        match validate_produce(records, &settings.rules, self.call.now_ms) {
+        match validate_produce(self.body.slice_ref(records), &settings.rules, self.call.now_ms) {
             Ok(batches) => Ok((Arc::clone(cell), batches)),
             Err(invalid) => Err(Refused::invalid(&invalid, cell, &topic.name)),
         }
     }
 
     /// What the version of the request allows.
-    fn check_format(&self, records: &Bytes) -> Result<(), Refused> {
+    fn check_format(&self, records: &[u8]) -> Result<(), Refused> {
         let version = self.call.api_version;
         if records.is_empty() {
             return Err(ErrorCode::InvalidRecord.into());
@@ -181,29 +168,29 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
+    /// Writes the partition's line; what was not refused goes to its shard, and is led elsewhere until that answers.
     fn partition(
         &mut self,
         index: i32,
         partitions: usize,
         checked: Result<(Arc<PartitionCell>, ValidBatches), Refused>,
     ) {
-        let Some(topic) = self.response.responses.len().checked_sub(1) else { return };
-        let mut response = PartitionProduceResponse { index, base_offset: -1, ..Default::default() };
+        self.response.bad += 1;
+        let mut line = PartitionProduceResponse { index, base_offset: -1, ..Default::default() };
         match checked {
             Ok((cell, batches)) => {
-                response.error_code = ErrorCode::NotLeaderOrFollower.code();
-                let partition = self.response.responses[topic].partition_responses.len();
-                let place = Place { topic: topic as u32, partition: partition as u32 };
+                line.error_code = ErrorCode::NotLeaderOrFollower.code();
+                let place = self.response.answer.partition(&line);
                 self.share(cell.shard, partitions).push(AppendEntry { cell, batches, place });
             }
             Err(refused) => {
-                response.error_code = refused.error.code();
-                response.error_message = refused.message;
-                response.record_errors = refused.record_errors;
-                response.log_start_offset = refused.log_start_offset;
+                line.error_code = refused.error.code();
+                line.error_message = refused.message;
+                line.record_errors = refused.record_errors;
+                line.log_start_offset = refused.log_start_offset;
+                self.response.answer.partition(&line);
             }
         }
-        self.response.responses[topic].partition_responses.push(response);
     }
 
     /// What the shard is asked; room for `partitions`, if it is the only one.
@@ -251,21 +238,7 @@ impl Refused {
     }
 }
 
-/// The last touches: where the real leaders are, and what acks=0 makes of an error.
-fn finish(call: &Call, acks: i16, mut response: ProduceResponse) -> Answered<ProduceResponse> {
-    if acks == 0 {
-        let mut partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
-        let refused = partitions.any(|partition| partition.error_code != ErrorCode::None.code());
-        // Nothing tells such a producer of an error but a connection that closes.
-        return if refused { Answered::Close(CloseReason::ProduceRefused) } else { Answered::Nothing };
-    }
-    if call.api_version >= 10 {
-        name_leaders(call, &mut response);
-    }
-    debug_assert!(call.api_version >= ProduceRequest::MIN_VERSION);
-    Answered::Message(response)
-}
-
+/// KIP-951: where the real leaders are.
 fn name_leaders(call: &Call, response: &mut ProduceResponse) {
     for topic in &mut response.responses {
         for partition in &mut topic.partition_responses {

@@ -18,8 +18,8 @@ use crate::shard::cell::{Carrier, NEVER};
 use crate::shard::{Cleaning, ClosedShard};
 
 impl Carrier for Node {
-    fn carry(&self, now_ms: i64, effects: &mut Vec<Effect>) {
-        for effect in effects.drain(..) {
+    fn carry(&self, now_ms: i64, effects: Vec<Effect>) {
+        for effect in effects {
             match effect {
                 Effect::Flush(dirty) => self.flush(dirty),
                 Effect::StartMoved { directory, moved } => self.start_moved(directory, moved),
@@ -45,7 +45,10 @@ impl Carrier for Node {
     }
 
     fn due(&self, deadline_ms: i64) {
-        if deadline_ms < self.0.armed_ms.fetch_min(deadline_ms, Ordering::SeqCst) {
+        // Nearly always the rim knows of something earlier: then nothing is written.
+        if deadline_ms < self.0.armed_ms.load(Ordering::SeqCst)
+            && deadline_ms < self.0.armed_ms.fetch_min(deadline_ms, Ordering::SeqCst)
+        {
             self.0.rim.call_turn();
         }
     }

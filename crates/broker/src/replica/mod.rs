@@ -116,14 +116,13 @@ impl Replica {
 
     /// Publishes the log's state and wakes those who can read more than before.
     pub fn show(&mut self) {
-        let view = self.log.view();
         let now = Shown {
-            high_watermark: view.high_watermark,
-            last_stable_offset: view.last_stable_offset,
-            size_bytes: view.size_bytes(),
+            high_watermark: self.log.high_watermark(),
+            last_stable_offset: self.log.last_stable_offset(),
+            size_bytes: self.log.size_bytes(),
         };
         let before = std::mem::replace(&mut self.shown, now);
-        self.cell.publish(view);
+        self.cell.publish(&self.log);
         if now.high_watermark > before.high_watermark || now.last_stable_offset > before.last_stable_offset {
             // Bytes that came while the high watermark stood still are counted when it moves; a removed segment must
             // not hide them.

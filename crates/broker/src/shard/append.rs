@@ -2,20 +2,27 @@
 
 use std::sync::Arc;
 
-use log::AppendOrigin;
+use log::{AppendOrigin, Appended};
 use wire::ErrorCode;
+use wire::produce::Produced;
 
 use super::{Shard, Timer};
-use crate::command::{Append, AppendEntry, AppendResult, AppendResults};
+use crate::command::{Append, AppendEntry, AppendResults};
 use crate::directories::Directory;
 use crate::effect::Effect;
+use crate::mailbox::Reply;
 use crate::replica::pending::{Parked, ProduceId};
 use crate::replica::{Refused, State};
 use crate::views::PartitionCell;
 
 impl Shard {
-    /// Appends all entries; answers now, or parks until every one is safe.
-    pub(super) fn append(&mut self, now_ms: i64, append: Append, effects: &mut Vec<Effect>) {
+    /// Appends all entries; answers their results, and how many of them have to be parked until they are safe.
+    pub(super) fn append(
+        &mut self,
+        now_ms: i64,
+        append: &Append,
+        effects: &mut Vec<Effect>,
+    ) -> (AppendResults, usize) {
         let id = self.produces.next_id();
         let mut parked = 0;
         let mut results = AppendResults::with_capacity(append.entries.len());
@@ -25,12 +32,19 @@ impl Shard {
             parked += usize::from(result.error == ErrorCode::RequestTimedOut);
             results.push((entry.place, result));
         }
-        if parked == 0 {
-            effects.push(Effect::Appended(append.reply, results));
-        } else {
-            let timer = self.timers.add(append.deadline_ms, Timer::Produce(id));
-            self.produces.park(results, parked, append.reply, timer);
-        }
+        (results, parked)
+    }
+
+    /// Parks the produce that was just appended until all of it is safe.
+    pub(super) fn park(
+        &mut self,
+        append: &Append,
+        results: AppendResults,
+        parked: usize,
+        reply: Reply<AppendResults>,
+    ) {
+        let timer = self.timers.add(append.deadline_ms, Timer::Produce(self.produces.next_id()));
+        self.produces.park(results, parked, reply, timer);
     }
 
     fn append_entry(
@@ -40,17 +54,17 @@ impl Shard {
         all: bool,
         (produce, index): (ProduceId, usize),
         effects: &mut Vec<Effect>,
-    ) -> AppendResult {
+    ) -> Produced {
         let directories = Arc::clone(&self.around.directories);
         let Some(replica) = self.touch(&entry.cell) else {
-            return AppendResult::refused(ErrorCode::NotLeaderOrFollower);
+            return refusal(ErrorCode::NotLeaderOrFollower);
         };
         let directory = directories.get(replica.directory);
         if !directory.is_some_and(|directory| directory.has_room_for(entry.batches.size_in_bytes(), now_ms)) {
-            return AppendResult::refused(ErrorCode::KafkaStorageError);
+            return refusal(ErrorCode::KafkaStorageError);
         }
         if all && let Err(error) = replica.ready_for_acks_all() {
-            return AppendResult::refused(error);
+            return refusal(error);
         }
         match replica.append(&entry.batches, AppendOrigin::Client, now_ms) {
             Err(refused) => {
@@ -60,8 +74,8 @@ impl Shard {
                 match error {
                     ErrorCode::OutOfOrderSequenceNumber
                     | ErrorCode::InvalidProducerEpoch
-                    | ErrorCode::InvalidTxnState => AppendResult::refused_by_log(error, log_start_offset),
-                    error => AppendResult::refused(error),
+                    | ErrorCode::InvalidTxnState => Produced { log_start_offset, ..refusal(error) },
+                    error => refusal(error),
                 }
             }
             Ok(appended) => {
@@ -71,11 +85,11 @@ impl Shard {
                 let offset = appended.last_offset.saturating_add(1);
                 let safe_offset = if all { replica.safe_offset() } else { replica.written_offset() };
                 if safe_offset >= offset {
-                    return AppendResult::appended(&appended, ErrorCode::None);
+                    return produced(&appended, ErrorCode::None);
                 }
                 let acks = if all { &mut replica.acks } else { &mut replica.early_acks };
                 acks.park(Parked { offset, produce, index });
-                AppendResult::appended(&appended, ErrorCode::RequestTimedOut)
+                produced(&appended, ErrorCode::RequestTimedOut)
             }
         }
     }
@@ -119,5 +133,20 @@ impl Shard {
                 effects.push(Effect::Appended(settled.reply, settled.results));
             }
         }
+    }
+}
+
+/// Nothing was appended.
+fn refusal(error: ErrorCode) -> Produced {
+    Produced { error, base_offset: -1, log_append_time_ms: -1, log_start_offset: -1 }
+}
+
+/// Appended; `error` says what the answer still waits for or did not get.
+fn produced(appended: &Appended, error: ErrorCode) -> Produced {
+    Produced {
+        error,
+        base_offset: appended.base_offset,
+        log_append_time_ms: appended.log_append_time,
+        log_start_offset: appended.log_start_offset,
     }
 }

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::Shard;
-use crate::command::Command;
+use crate::command::{Append, Appending, Command};
 use crate::effect::Effect;
 use crate::limits::{COMMANDS_PER_TURN, TURNS_PER_CALLER};
-use crate::mailbox::Mailbox;
+use crate::mailbox::{self, Mailbox};
 
 /// "Never".
 pub(crate) const NEVER: i64 = i64::MAX;
@@ -20,8 +20,6 @@ pub(crate) struct ShardCell {
     mailbox: Mailbox<Command>,
     held: Mutex<Held>,
     deadline_ms: AtomicI64,
-    /// The memory of the last turn's effects.
-    spare: Mutex<Vec<Effect>>,
 }
 
 struct Held {
@@ -32,8 +30,8 @@ struct Held {
 
 /// Who carries out what a turn wants.
 pub(crate) trait Carrier {
-    /// The effects of one turn, in order; takes them all.
-    fn carry(&self, now_ms: i64, effects: &mut Vec<Effect>);
+    /// The effects of one turn, in order.
+    fn carry(&self, now_ms: i64, effects: Vec<Effect>);
     /// The shard is due at this time.
     fn due(&self, deadline_ms: i64);
 }
@@ -45,7 +43,6 @@ impl ShardCell {
             mailbox: Mailbox::default(),
             held: Mutex::new(Held { shard, batch: VecDeque::new() }),
             deadline_ms,
-            spare: Mutex::default(),
         }
     }
 
@@ -65,21 +62,54 @@ impl ShardCell {
         self.mailbox.push(command);
     }
 
-    fn turn(&self, mut held: MutexGuard<'_, Held>, now_ms: i64, carrier: &impl Carrier) {
-        let mut effects = std::mem::take(&mut *self.spare.lock());
+    /// Appends at once where the shard is free and nothing waits for it; else the append waits in the mailbox like any command.
+    pub fn append(&self, now_ms: i64, append: Append, carrier: &impl Carrier) -> Appending {
+        // In this order: what this caller has put into the mailbox before was carried out by whoever took it from there.
+        if self.mailbox.is_empty()
+            && let Some(held) = self.held.try_lock()
+        {
+            let work =
+                |held: &mut Held, effects: &mut Vec<Effect>| held.shard.append_turn(now_ms, &append, effects);
+            let appending = self.work(held, now_ms, carrier, work);
+            if !self.mailbox.is_empty() {
+                self.run(now_ms, carrier);
+            }
+            return appending;
+        }
+        let (reply, answer) = mailbox::reply();
+        self.submit(now_ms, Command::Append(append, reply), carrier);
+        Appending::Parked(answer)
+    }
+
+    fn turn(&self, held: MutexGuard<'_, Held>, now_ms: i64, carrier: &impl Carrier) {
+        self.work(held, now_ms, carrier, |held, effects| {
+            self.mailbox.drain(&mut held.batch, COMMANDS_PER_TURN);
+            held.shard.turn(now_ms, &mut held.batch, effects);
+        });
+    }
+
+    /// Lets `work` have the shard, then carries out what it wants of others.
+    fn work<T>(
+        &self,
+        mut held: MutexGuard<'_, Held>,
+        now_ms: i64,
+        carrier: &impl Carrier,
+        work: impl FnOnce(&mut Held, &mut Vec<Effect>) -> T,
+    ) -> T {
+        let mut effects = Vec::new();
         let guard = AbortOnPanic;
-        let Held { shard, batch } = &mut *held;
-        self.mailbox.drain(batch, COMMANDS_PER_TURN);
-        shard.turn(now_ms, batch, &mut effects);
-        let deadline_ms = shard.next_deadline().unwrap_or(NEVER);
+        let outcome = work(&mut held, &mut effects);
+        let deadline_ms = held.shard.next_deadline().unwrap_or(NEVER);
         if deadline_ms != self.deadline_ms.load(Ordering::SeqCst) {
             self.deadline_ms.store(deadline_ms, Ordering::SeqCst);
         }
         std::mem::forget(guard);
         drop(held);
-        carrier.carry(now_ms, &mut effects);
-        *self.spare.lock() = effects;
+        if !effects.is_empty() {
+            carrier.carry(now_ms, effects);
+        }
         carrier.due(self.deadline_ms());
+        outcome
     }
 
     /// Runs turns until the mailbox is empty or somebody else does, or the caller has done enough for others.

@@ -22,10 +22,11 @@ use log::{Disk, FlushOutcome, Removal};
 use wire::ErrorCode;
 
 use crate::cleaners::Cleaners;
-use crate::command::{Command, DeleteRecords, DescribeProducers, WatchPartitions};
+use crate::command::{Append, Appending, Command, DeleteRecords, DescribeProducers, WatchPartitions};
 use crate::config::{FlushAck, StaticConfig};
 use crate::directories::{Directories, Directory};
 use crate::effect::{DirtyLog, Effect};
+use crate::mailbox;
 use crate::replica::isr::InSyncReplicas;
 use crate::replica::pending::{PendingProduces, ProduceId};
 use crate::replica::{Replica, State};
@@ -143,10 +144,29 @@ impl Shard {
         self.settle(now_ms, effects);
     }
 
+    /// A turn for one append whose caller waits for it here.
+    pub fn append_turn(&mut self, now_ms: i64, append: &Append, effects: &mut Vec<Effect>) -> Appending {
+        self.now_ms = now_ms;
+        let appending = match self.append(now_ms, append, effects) {
+            (results, 0) => Appending::Done(results),
+            (results, parked) => {
+                let (reply, answer) = mailbox::reply();
+                self.park(append, results, parked, reply);
+                Appending::Parked(answer)
+            }
+        };
+        self.fire(now_ms, effects);
+        self.settle(now_ms, effects);
+        appending
+    }
+
     fn carry_out(&mut self, now_ms: i64, command: Command, effects: &mut Vec<Effect>) {
         match command {
             Command::Open { place, key } => self.open_one(place, &key),
-            Command::Append(append) => self.append(now_ms, append, effects),
+            Command::Append(append, reply) => match self.append(now_ms, &append, effects) {
+                (results, 0) => effects.push(Effect::Appended(reply, results)),
+                (results, parked) => self.park(&append, results, parked, reply),
+            },
             Command::Watch(watch) => self.watch(watch),
             Command::Group(group) => self.group(now_ms, *group, effects),
             Command::DeleteRecords(delete) => self.delete_records(now_ms, delete, effects),

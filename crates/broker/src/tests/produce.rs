@@ -60,6 +60,19 @@ fn a_produce_with_acks_1_is_answered_at_the_first_poll_and_wakes_nobody() {
 }
 
 #[test]
+fn a_produce_that_finds_others_before_it_waits_its_turn_and_is_answered_all_the_same() {
+    let mut node = Harness::start();
+    node.create("t", 4);
+    for base_offset in 0..3 {
+        node.node.crowd();
+        let mut begun = node.begin(ApiKey::Produce, 9, &request("t", 1, 1, batch(&["a"])));
+        let answer: ProduceResponse = begun.answer().expect("ready");
+        assert_eq!(answer.responses[0].partition_responses[0].base_offset, base_offset);
+        assert_eq!(begun.wakes(), 0);
+    }
+}
+
+#[test]
 fn acks_all_on_the_only_copy_waits_for_a_sync_and_one_sync_covers_all_of_its_log() {
     let mut node = Harness::start();
     node.create("t", 2);

@@ -94,3 +94,18 @@ async fn a_small_parked_frame_does_not_pin_the_block() {
     BLOCK.with_borrow_mut(|block| assert!(block.try_reclaim(BLOCK_BYTES)));
     assert_eq!(parked.len(), 100);
 }
+
+#[tokio::test]
+async fn a_small_frame_that_is_brief_stays_in_the_block() {
+    let (mut to, mut from) = duplex(1 << 20);
+    let mut reader = FrameReader::new(LIMITS);
+    to.write_all(&[framed(&[5; 100]), framed(&[6; 100])].concat()).await.unwrap();
+    poll_fn(|cx| reader.poll_fill(cx, &mut from)).await.unwrap();
+    let is_brief = |frame: &[u8]| frame[0] == 5;
+    let (brief, other) = (reader.next_frame_of(is_brief).unwrap(), reader.next_frame_of(is_brief).unwrap());
+    assert_eq!((brief.as_deref(), other.as_deref()), (Some(&[5; 100][..]), Some(&[6; 100][..])));
+    assert_eq!(reader.next_frame(), Ok(None));
+    BLOCK.with_borrow_mut(|block| assert!(!block.try_reclaim(BLOCK_BYTES)));
+    drop(brief);
+    BLOCK.with_borrow_mut(|block| assert!(block.try_reclaim(BLOCK_BYTES)));
+}

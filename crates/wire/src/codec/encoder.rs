@@ -42,6 +42,11 @@ impl Rope {
         self.pieces.is_empty().then_some(&self.inline)
     }
 
+    /// All of it in one piece without a copy, if it has no large pieces.
+    pub fn into_contiguous(self) -> Result<Vec<u8>, Rope> {
+        if self.pieces.is_empty() { Ok(self.inline) } else { Err(self) }
+    }
+
     /// All of it, in order, for a vectored write.
     pub fn into_chunks(self) -> Vec<Bytes> {
         let inline = Bytes::from(self.inline);
@@ -98,10 +103,11 @@ impl Encoder {
         self.inline.len() + self.pieces_length
     }
 
-    /// Overwrites four bytes that were written earlier, counted without the pieces kept by reference.
-    pub(crate) fn patch_i32(&mut self, at: usize, number: i32) {
-        if let Some(place) = self.inline.get_mut(at..at + 4) {
-            place.copy_from_slice(&number.to_be_bytes());
+    /// Overwrites what was written earlier, counted without the pieces kept by reference.
+    #[inline]
+    pub(crate) fn overwrite(&mut self, at: usize, bytes: &[u8]) {
+        if let Some(place) = self.inline.get_mut(at..).and_then(|rest| rest.get_mut(..bytes.len())) {
+            place.copy_from_slice(bytes);
         }
     }
 

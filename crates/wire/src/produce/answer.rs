@@ -1,0 +1,119 @@
+//! A Produce response that is written while its request is read: every partition gets its line at once, and a shard's result goes
+//! into the numbers of that line when it is known. Lists, strings and tags are written by the generated structs.
+
+use crate::codec::{Decoder, Encode, Encoder, Message, Rope};
+use crate::frame::ResponseHeader;
+use crate::messages::produce::{PartitionProduceResponse, ProduceResponse};
+use crate::{ApiKey, ErrorCode};
+
+use super::TopicView;
+
+/// The answer so far.
+#[derive(Debug)]
+pub struct ProduceAnswer {
+    version: i16,
+    correlation_id: i32,
+    to: Encoder,
+    /// Where the body begins, after length and header.
+    body: usize,
+}
+
+/// Where the line of a partition stands in the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(u32);
+
+/// What became of one partition's batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Produced {
+    pub error: ErrorCode,
+    pub base_offset: i64,
+    pub log_append_time_ms: i64,
+    pub log_start_offset: i64,
+}
+
+/// Bytes of a partition's line: its number, then what [`ProduceAnswer::fill`] fills in, then lists and tags.
+const INDEX_BYTES: usize = 4;
+
+/// Enough for one partition, and for some more.
+const ROOM_BYTES: usize = 160;
+
+impl ProduceAnswer {
+    /// Begins an answer that tells of so many topics.
+    pub fn new(version: i16, correlation_id: i32, topics: usize) -> ProduceAnswer {
+        let mut to = Encoder::with_capacity(ROOM_BYTES);
+        to.i32(0);
+        ResponseHeader { correlation_id }.encode(&mut to, ApiKey::Produce, version);
+        let body = to.length();
+        to.set_flexible(version >= ProduceResponse::FLEXIBLE_FROM);
+        to.length_prefix(Some(topics));
+        ProduceAnswer { version, correlation_id, to, body }
+    }
+
+    /// Begins a topic; as many partitions as it has must follow, then [`ProduceAnswer::end_topic`].
+    pub fn topic(&mut self, topic: &TopicView<'_>) {
+        if self.version <= 12 {
+            self.to.nullable_string(Some(topic.name));
+        } else {
+            self.to.raw(&topic.id.0);
+        }
+        self.to.length_prefix(Some(topic.partitions.len()));
+    }
+
+    /// The line of one partition.
+    pub fn partition(&mut self, response: &PartitionProduceResponse) -> Place {
+        let place = Place(u32::try_from(self.to.length()).unwrap_or(u32::MAX));
+        response.encode_to(&mut self.to, self.version, false);
+        place
+    }
+
+    pub fn end_topic(&mut self) {
+        self.no_tags();
+    }
+
+    /// Ends the list of topics; nothing but results is added from here on.
+    pub fn end(&mut self) {
+        let throttle_time_ms = 0;
+        self.to.i32(throttle_time_ms);
+        self.no_tags();
+    }
+
+    fn no_tags(&mut self) {
+        if self.to.flexible() {
+            self.to.unsigned_varint(0);
+        }
+    }
+
+    /// The result of the partition whose line is there.
+    pub fn fill(&mut self, Place(at): Place, produced: &Produced) {
+        let numbers = &mut [0; 26];
+        let (error, rest) = numbers.split_at_mut(2);
+        error.copy_from_slice(&produced.error.code().to_be_bytes());
+        let fields = [produced.base_offset, produced.log_append_time_ms, produced.log_start_offset];
+        for (field, value) in rest.chunks_exact_mut(8).zip(fields) {
+            field.copy_from_slice(&value.to_be_bytes());
+        }
+        // The log start offset came with version 5.
+        let known = if self.version >= 5 { &numbers[..] } else { &numbers[..18] };
+        self.to.overwrite(at as usize + INDEX_BYTES, known);
+    }
+
+    /// The answer as it stands.
+    pub fn finish(mut self) -> Rope {
+        let length = i32::try_from(self.to.length() - 4).unwrap_or(i32::MAX);
+        self.to.overwrite(0, &length.to_be_bytes());
+        self.to.into_rope()
+    }
+
+    /// The answer with something added that has no place in it: leaders, and where they are.
+    pub fn amended(self, amend: impl FnOnce(&mut ProduceResponse)) -> Rope {
+        let (version, correlation_id) = (self.version, self.correlation_id);
+        let body = self.to.into_bytes().slice(self.body..);
+        // We wrote it: it can be read.
+        let mut response = ProduceResponse::decode(&mut Decoder::of(body), version).unwrap_or_default();
+        amend(&mut response);
+        crate::frame::encode_response(ApiKey::Produce, version, correlation_id, &response)
+    }
+}
+
+#[cfg(test)]
+mod tests;
