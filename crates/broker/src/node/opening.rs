@@ -139,7 +139,6 @@ impl Node {
             };
             ShardCell::new(Shard::new(around, now_ms))
         };
-        let shards = (0..shard_count).map(shard).collect();
         let checkpoint_interval_ms = checkpoint_interval_ms(&file);
         Ok(Node(Arc::new(NodeState {
             node_id: options.node_id,
@@ -147,7 +146,7 @@ impl Node {
             rim: options.rim,
             apis: Apis::new(),
             directories,
-            shards,
+            shards: (0..shard_count).map(shard).collect(),
             quorum: QuorumCell::new(quorum, publisher, lifecycle),
             image: ArcSwap::default(),
             views: Views::default(),

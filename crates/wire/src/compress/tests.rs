@@ -37,6 +37,30 @@ fn levels_change_the_size_and_not_the_content() {
 }
 
 #[test]
+fn lz4_above_its_fast_level_searches_longer_the_higher_it_is() {
+    let mut noise = 7u32;
+    let random = std::iter::repeat_with(|| {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (noise >> 24) as u8
+    });
+    let mixed: Vec<u8> = text(70_000).into_iter().chain(random.take(70_000)).chain(text(70_000)).collect();
+    let inputs = [text(200_000), vec![0; 200_000], mixed, b"abcdabcdabcdabcdabcdabcd".to_vec()];
+    let short = (0..40).map(text);
+    for input in inputs.into_iter().chain(short) {
+        let sizes = [1, 3, 6, 12, 17].map(|level| {
+            let packed = compress(Compression::Lz4, Some(level), &input);
+            assert_eq!(decompress(Compression::Lz4, &packed, DecompressLimit::default()).unwrap(), input);
+            packed.len()
+        });
+        assert!(sizes.is_sorted_by(|a, b| a >= b), "{} bytes: {sizes:?}", input.len());
+    }
+    let input = text(200_000);
+    let default = compress(Compression::Lz4, None, &input);
+    assert_eq!(compress(Compression::Lz4, Some(9), &input), default);
+    assert!(compress(Compression::Lz4, Some(12), &input).len() < default.len());
+}
+
+#[test]
 fn output_stops_at_the_limit() {
     let zeros = vec![0u8; 2 << 20];
     for codec in [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {

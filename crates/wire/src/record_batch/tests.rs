@@ -173,8 +173,8 @@ fn a_record_of_a_compressed_batch_is_bounded_by_what_it_decompresses_to() {
     assert_eq!(refused(of(Compression::Gzip, &[9_991, 100, 9_991])), None);
     assert_eq!(refused(of(Compression::Gzip, &[100, 9_992])), Some(Refusal::InvalidRecord));
     assert_eq!(refused(of(Compression::None, &[20_000])), None);
-    // The length field grows from one byte to two at 64.
-    for (most, size) in [(62, 54), (63, 55), (64, 56), (65, 57)] {
+    // The length fields count, the one before the record does not: it grows to two bytes at 64.
+    for (most, size) in [(62, 55), (63, 56), (64, 57), (65, 58)] {
         let rules = ProduceRules { max_record_bytes: most, ..rules.clone() };
         let refused = |size| validate_produce(of(Compression::Gzip, &[size, 10]), &rules, NOW).is_err();
         assert!(!refused(size) && refused(size + 1), "{most}");
