@@ -141,12 +141,12 @@ impl Node {
         };
         let checkpoint_interval_ms = checkpoint_interval_ms(&file);
         Ok(Node(Arc::new(NodeState {
+            shards: (0..shard_count).map(shard).collect(),
             node_id: options.node_id,
             cluster_id: identity.cluster_id,
             rim: options.rim,
             apis: Apis::new(),
             directories,
-            shards: (0..shard_count).map(shard).collect(),
             quorum: QuorumCell::new(quorum, publisher, lifecycle),
             image: ArcSwap::default(),
             views: Views::default(),
