@@ -16,6 +16,10 @@ use wire::record_batch::{
     BatchError, BatchHeader, EndTransactionMarker, HEADER_BYTES, RecordBatch, ValidBatch, ValidBatches,
 };
 
+/// After so long without an append the page that the log ends in may have been written back and have left the cache. Before, not:
+/// it is the newest there is.
+const PAUSE_MS: i64 = 1_000;
+
 /// A batch with its final header, ready to be written.
 #[derive(Debug)]
 struct Placed<'a> {
@@ -132,7 +136,9 @@ impl Log {
         };
         let max_timestamp = placed.iter().map(|batch| batch.header.max_timestamp).max().unwrap_or(-1);
         let segment = self.segment_for(size, base_offset, last_offset, max_timestamp, now_ms)?;
-        self.write(&segment, placed, size)?;
+        let pause = now_ms.saturating_sub(self.active.last_append_ms) > PAUSE_MS;
+        self.active.last_append_ms = now_ms;
+        self.write(&segment, placed, size, pause)?;
         self.account(&segment, placed, prepared).inspect_err(|fault| self.poison(fault))?;
         Ok(self.appended(base_offset, last_offset, log_append_time, false))
     }
@@ -296,16 +302,23 @@ impl Log {
         }
         segments.push(segment.clone());
         self.set_segments(segments);
-        self.active = Active { first_timestamp: None, created_ms: now_ms, unsealed: true };
+        self.active =
+            Active { first_timestamp: None, created_ms: now_ms, last_append_ms: now_ms, unsealed: true };
         self.dirty.wrote(&segment);
         self.dirty.directory();
         Ok(segment)
     }
 
     /// One vectored write of all batches, headers patched on the way.
-    fn write(&mut self, segment: &Arc<Segment>, placed: &[Placed<'_>], size: u64) -> Result<(), Fault> {
+    fn write(
+        &mut self,
+        segment: &Arc<Segment>,
+        placed: &[Placed<'_>],
+        size: u64,
+        pause: bool,
+    ) -> Result<(), Fault> {
         let disk = &*self.disk;
-        let written = segment.append(|position| {
+        let written = segment.append(pause, |position| {
             match placed {
                 [batch] => {
                     let mut slices = [IoSlice::new(&batch.head), IoSlice::new(batch.payload)];

@@ -1,8 +1,12 @@
 //! Read buffers that go round on their thread. A fetch of a megabyte into fresh memory costs more in page faults than in copying;
-//! here the memory of an answer comes back when the socket has taken its bytes. Owns spare memory, never contents.
+//! here the memory of an answer comes back when the socket has taken its bytes. Owns spare memory and the count of what is lent,
+//! never contents.
 
+use crate::disk::{Disk, FileHandle};
+use crate::fault::Fault;
 use bytes::Bytes;
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Smaller reads take memory from the allocator, which is good at them: a parked small answer must not pin a large buffer.
@@ -61,38 +65,115 @@ thread_local! {
     static SPARE: RefCell<Spare> = const { RefCell::new(Spare { buffers: Vec::new(), bytes: 0 }) };
 }
 
-/// An empty buffer with room for so many bytes.
-pub(crate) fn take(length: usize) -> Vec<u8> {
+/// Bytes that were read and that sockets have not taken yet, of all who read for the same purpose.
+#[derive(Debug)]
+pub struct ReadMemory {
+    limit: usize,
+    lent: AtomicUsize,
+}
+
+/// A reader gets at most this part of what is free, so that many who never take their answers cannot have it all.
+const SHARE_OF_FREE: usize = 4;
+
+impl ReadMemory {
+    /// So many bytes, to be lent.
+    pub fn new(limit: usize) -> Arc<ReadMemory> {
+        Arc::new(ReadMemory { limit, lent: AtomicUsize::new(0) })
+    }
+
+    /// Bytes lent now.
+    pub fn lent(&self) -> usize {
+        self.lent.load(Ordering::Relaxed)
+    }
+
+    /// What one reader may take now. Nothing is reserved by asking: it is a bound on the whole, not an account to the byte.
+    pub fn share(&self) -> usize {
+        self.limit.saturating_sub(self.lent()) / SHARE_OF_FREE
+    }
+}
+
+/// Memory to read into: `length` bytes of whatever content.
+pub(crate) struct Buffer {
+    /// At least `length`, all of it written at some time: what goes round is not wiped again.
+    bytes: Vec<u8>,
+    length: usize,
+}
+
+/// A buffer of so many bytes.
+pub(crate) fn take(length: usize) -> Buffer {
     if length < POOLED_BYTES_MIN {
-        return Vec::with_capacity(length);
+        return Buffer { bytes: vec![0; length], length };
     }
     let spare = SPARE.try_with(|spare| spare.borrow_mut().take(length));
-    match spare {
-        Ok(Some(buffer)) => buffer,
+    let bytes = match spare {
+        Ok(Some(mut bytes)) => {
+            if bytes.len() < length {
+                bytes.resize(length, 0);
+            }
+            bytes
+        }
         // A little more, so that the next read of about this size finds it large enough.
-        Ok(None) | Err(_) => Vec::with_capacity(length.next_multiple_of(POOLED_BYTES_MIN)),
+        Ok(None) | Err(_) => vec![0; length.next_multiple_of(POOLED_BYTES_MIN)],
+    };
+    Buffer { bytes, length }
+}
+
+impl Buffer {
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    /// Where to read to.
+    pub fn room(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(..self.length).unwrap_or_default()
+    }
+
+    /// Reads from the file, waiting for the platter if need be. False if the file ends before.
+    pub fn read(&mut self, disk: &dyn Disk, file: &FileHandle, position: u64) -> Result<bool, Fault> {
+        self.bytes.clear();
+        let read = disk.read_at(file, position, self.length, &mut self.bytes)?;
+        let whole = read >= self.length;
+        self.length = read;
+        Ok(whole)
+    }
+
+    /// Shares the contents; the memory comes back to the thread that drops the last reference.
+    pub fn share(self, memory: Option<&Arc<ReadMemory>>) -> Bytes {
+        let Buffer { mut bytes, length } = self;
+        if memory.is_none() && bytes.capacity() < POOLED_BYTES_MIN {
+            bytes.truncate(length);
+            return Bytes::from(bytes);
+        }
+        if let Some(memory) = memory {
+            memory.lent.fetch_add(bytes.capacity(), Ordering::Relaxed);
+        }
+        let mut shared = Bytes::from_owner(Shared { bytes, memory: memory.cloned() });
+        shared.truncate(length);
+        shared
     }
 }
 
-/// Shares a buffer's contents; its memory comes back to the thread that drops the last reference.
-pub(crate) fn share(buffer: Vec<u8>) -> Bytes {
-    if buffer.capacity() < POOLED_BYTES_MIN { Bytes::from(buffer) } else { Bytes::from_owner(Shared(buffer)) }
+struct Shared {
+    bytes: Vec<u8>,
+    memory: Option<Arc<ReadMemory>>,
 }
-
-struct Shared(Vec<u8>);
 
 impl AsRef<[u8]> for Shared {
     fn as_ref(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        let mut buffer = std::mem::take(&mut self.0);
-        buffer.clear();
-        // A thread that is ending keeps nothing.
-        let _ = SPARE.try_with(|spare| spare.borrow_mut().keep(buffer));
+        let bytes = std::mem::take(&mut self.bytes);
+        if let Some(memory) = &self.memory {
+            memory.lent.fetch_sub(bytes.capacity(), Ordering::Relaxed);
+        }
+        if bytes.capacity() >= POOLED_BYTES_MIN {
+            // A thread that is ending keeps nothing.
+            let _ = SPARE.try_with(|spare| spare.borrow_mut().keep(bytes));
+        }
     }
 }
 
@@ -103,19 +184,19 @@ mod tests {
     #[test]
     fn memory_comes_back_when_the_last_reference_goes_and_never_without_bound() {
         let mut buffer = take(100_000);
-        buffer.resize(100_000, 7);
-        let address = buffer.as_ptr();
-        let shared = share(buffer);
+        buffer.room().fill(7);
+        let address = buffer.bytes().as_ptr();
+        let shared = buffer.share(None);
         let part = shared.slice(5..10);
         drop(shared);
         let other = take(100_000);
-        assert_ne!(other.as_ptr(), address);
+        assert_ne!(other.bytes().as_ptr(), address);
         assert_eq!(part[..], [7; 5]);
         drop(part);
         let again = take(90_000);
-        assert_eq!((again.as_ptr(), again.len()), (address, 0));
+        assert_eq!((again.bytes().as_ptr(), again.bytes().len()), (address, 90_000));
         for _ in 0..100 {
-            let many: Vec<_> = (0..40).map(|_| share(take(1 << 20))).collect();
+            let many: Vec<_> = (0..40).map(|_| take(1 << 20).share(None)).collect();
             drop(many);
         }
         let kept = SPARE.with_borrow(|spare| (spare.bytes, spare.buffers.iter().map(Vec::capacity).sum()));
@@ -125,8 +206,23 @@ mod tests {
 
     #[test]
     fn a_small_read_takes_no_large_buffer() {
-        drop(share(take(1 << 20)));
-        assert!(take(40_000).capacity() < 1 << 20);
-        assert!(take(100).capacity() < POOLED_BYTES_MIN);
+        drop(take(1 << 20).share(None));
+        assert!(take(40_000).bytes.capacity() < 1 << 20);
+        assert!(take(100).bytes.capacity() < POOLED_BYTES_MIN);
+    }
+
+    #[test]
+    fn what_is_lent_counts_until_the_last_reference_goes_and_leaves_little_for_the_next() {
+        let memory = ReadMemory::new(1 << 20);
+        assert_eq!(memory.share(), 256 << 10);
+        let small = take(1_000).share(Some(&memory));
+        assert_eq!((small.len(), memory.lent()), (1_000, 1_000));
+        let large = take(256 << 10).share(Some(&memory));
+        assert!(memory.share() < 200 << 10);
+        let part = large.slice(..1);
+        drop((small, large));
+        assert!(memory.lent() >= 256 << 10);
+        drop(part);
+        assert_eq!(memory.lent(), 0);
     }
 }

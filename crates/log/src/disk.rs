@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use std::collections::VecDeque;
 use std::fmt::Debug;
-use std::io::IoSlice;
+use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,6 +66,17 @@ pub struct DirectoryEntry {
     pub length: u64,
 }
 
+/// What a read found that waits for no platter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cached {
+    /// All of it, in the page cache.
+    All,
+    /// Some of it is not there, or the file ends before.
+    Missing,
+    /// The file system does not say what is where, and nothing was read.
+    Unknown,
+}
+
 /// All that the log asks of a file system. Writes reach the page cache; only `sync` and `sync_directory` make them durable.
 pub trait Disk: Send + Sync + Debug {
     /// Creates the file if absent (its name is durable only after `sync_directory`).
@@ -85,6 +96,10 @@ pub trait Disk: Send + Sync + Debug {
         length: usize,
         into: &mut Vec<u8>,
     ) -> Result<usize, Fault>;
+    /// Fills `into` from `position` if all of that is in the page cache, without waiting for a platter. Where it is not, `into` holds
+    /// anything, and the kernel may have begun to fetch what was asked for, but no more than that: what a file's cache holds
+    /// comes from writes, or from reads that said so.
+    fn read_cached(&self, file: &FileHandle, position: u64, into: &mut [u8]) -> Result<Cached, Fault>;
     fn length(&self, file: &FileHandle) -> Result<u64, Fault>;
     fn set_length(&self, file: &FileHandle, length: u64) -> Result<(), Fault>;
     /// fdatasync.
@@ -200,6 +215,9 @@ impl RealDisk {
             other => other,
         };
         let descriptor = Arc::new(opened.map_err(|error| io_fault(operation, &state.path, error))?);
+        // No reading ahead: it would bring bytes from the platter that nobody asked for, behind the back of `read_cached`. Our reads
+        // are as large as they are meant to be. A file system without a page cache refuses, and has nothing to read ahead.
+        let _ = rustix::fs::fadvise(&descriptor, 0, None, rustix::fs::Advice::Random);
         state.descriptor = Some(descriptor.clone());
         drop(state);
         self.open.lock().push_back(Arc::downgrade(entry));
@@ -307,6 +325,23 @@ impl Disk for RealDisk {
         // The allocator may have given more room than was asked for.
         into.truncate(end);
         Ok(into.len() - start)
+    }
+
+    fn read_cached(&self, file: &FileHandle, position: u64, into: &mut [u8]) -> Result<Cached, Fault> {
+        use rustix::io::{Errno, ReadWriteFlags};
+        let descriptor = self.descriptor_of(file, OFlags::empty(), Operation::Read)?;
+        let length = into.len();
+        let read = retry(|| {
+            let mut pieces = [IoSliceMut::new(into)];
+            rustix::io::preadv2(&descriptor, &mut pieces, position, ReadWriteFlags::NOWAIT)
+        });
+        match read {
+            Ok(read) if read == length => Ok(Cached::All),
+            Ok(_) | Err(Errno::AGAIN) => Ok(Cached::Missing),
+            // tmpfs, network file systems, old kernels.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(Cached::Unknown),
+            Err(error) => Err(io_fault(Operation::Read, &file.path(), error)),
+        }
     }
 
     fn length(&self, file: &FileHandle) -> Result<u64, Fault> {

@@ -62,6 +62,16 @@ impl Fault {
         matches!(self.cause, Cause::Io { kind: std::io::ErrorKind::NotFound, .. })
     }
 
+    /// The bytes are on the platter, and the read was not to wait for it.
+    pub fn would_block(path: &Path) -> Fault {
+        Fault::io(Operation::Read, path, &std::io::ErrorKind::WouldBlock.into())
+    }
+
+    /// See [`Fault::would_block`]: who reads is to read again on a thread that may wait.
+    pub fn is_would_block(&self) -> bool {
+        matches!(self.cause, Cause::Io { kind: std::io::ErrorKind::WouldBlock, .. })
+    }
+
     /// No space left. Whether the log can go on when there is room says `Log::poisoned`.
     pub fn is_disk_full(&self) -> bool {
         matches!(

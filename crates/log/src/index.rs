@@ -3,6 +3,7 @@
 
 use crate::disk::{Disk, FileHandle};
 use crate::fault::Fault;
+use crate::source::Source;
 use std::io::IoSlice;
 
 /// Entries kept in memory before they go to the file in one write.
@@ -94,7 +95,7 @@ impl<E: Entry> SparseIndex<E> {
         let on_disk = usize::try_from(bytes).unwrap_or(usize::MAX) / E::BYTES;
         let mut index = SparseIndex { file, on_disk, tail: Vec::new(), last: None, exists: true };
         if on_disk > 0 {
-            index.last = index.read(disk, on_disk - 1)?;
+            index.last = index.read(Source::of(disk), on_disk - 1)?;
         }
         Ok(index)
     }
@@ -146,7 +147,7 @@ impl<E: Entry> SparseIndex<E> {
     }
 
     /// The greatest entry whose key is at most `key`.
-    pub fn floor(&self, key: i64, disk: &dyn Disk) -> Result<Option<E>, Fault> {
+    pub fn floor(&self, key: i64, source: Source<'_>) -> Result<Option<E>, Fault> {
         let in_tail = self.tail.partition_point(|entry| entry.key() <= key);
         if in_tail > 0 {
             return Ok(self.tail.get(in_tail - 1).copied());
@@ -157,7 +158,7 @@ impl<E: Entry> SparseIndex<E> {
         const BLOCK: usize = 512;
         while high - low > BLOCK {
             let middle = low + (high - low) / 2;
-            match self.read(disk, middle)? {
+            match self.read(source, middle)? {
                 Some(entry) if entry.key() <= key => {
                     found = Some(entry);
                     low = middle + 1;
@@ -166,7 +167,7 @@ impl<E: Entry> SparseIndex<E> {
             }
         }
         // Searched as it lies: to decode a whole block costs more than to read it.
-        let block = self.bytes_of(disk, low, high - low)?;
+        let block = self.bytes_of(source, low, high - low)?;
         let (mut low, mut high) = (0, block.len() / E::BYTES);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -213,21 +214,20 @@ impl<E: Entry> SparseIndex<E> {
         self.truncate(|_| false, disk)
     }
 
-    fn read(&self, disk: &dyn Disk, at: usize) -> Result<Option<E>, Fault> {
-        Ok(self.read_range(disk, at, 1)?.first().copied())
+    fn read(&self, source: Source<'_>, at: usize) -> Result<Option<E>, Fault> {
+        Ok(E::read(&self.bytes_of(source, at, 1)?))
     }
 
     fn read_range(&self, disk: &dyn Disk, at: usize, count: usize) -> Result<Vec<E>, Fault> {
-        let bytes = self.bytes_of(disk, at, count)?;
+        let bytes = self.bytes_of(Source::of(disk), at, count)?;
         Ok(bytes.chunks_exact(E::BYTES).filter_map(E::read).collect())
     }
 
-    fn bytes_of(&self, disk: &dyn Disk, at: usize, count: usize) -> Result<Vec<u8>, Fault> {
-        let mut bytes = Vec::new();
-        if count > 0 {
-            disk.read_at(&self.file, (at * E::BYTES) as u64, count * E::BYTES, &mut bytes)?;
+    fn bytes_of(&self, source: Source<'_>, at: usize, count: usize) -> Result<Vec<u8>, Fault> {
+        match count {
+            0 => Ok(Vec::new()),
+            _ => source.read(&self.file, (at * E::BYTES) as u64, count * E::BYTES),
         }
-        Ok(bytes)
     }
 }
 
@@ -252,7 +252,7 @@ mod tests {
             for round in 0..2 {
                 for key in [-1, 0, 4, 5, 14, 15, 5124, 25000, 49995, 60000] {
                     let expected = (0..count).rev().find(|at| i64::from(at * 10 + 5) <= key);
-                    let found = index.floor(key, &disk).unwrap();
+                    let found = index.floor(key, Source::of(&disk)).unwrap();
                     assert_eq!(
                         found.map(|entry| entry.position),
                         expected.map(|at| at * 100),

@@ -28,13 +28,16 @@ mod scan;
 mod segment;
 pub mod sim_disk;
 mod snapshot;
+mod source;
 #[cfg(test)]
 mod testing;
 mod timestamps;
 pub mod transactions;
+mod verified;
 pub mod view;
 
 pub use append::{AppendOrigin, AppendRefused, Appended};
+pub use buffers::ReadMemory;
 pub use cleaning::{CleanCandidate, CleanFigures, CleanStep, CleanStop, CleanWork, MapBounds};
 pub use config::LogConfig;
 pub use directory::LogDirectory;
@@ -45,6 +48,7 @@ pub use log::{Closed, Log};
 pub use recovery::{OpenMode, RecoveryReport};
 pub use retention::Removal;
 pub use sim_disk::SimDisk;
+pub use source::Reach;
 pub use view::{
-    ActiveProducer, Fetched, LogSlice, LogView, OffsetSpec, ReadLimit, ReadRefused, TimestampOffset,
+    ActiveProducer, Fetched, LogView, OffsetSpec, ReadLimit, ReadRefused, ReadTerms, TimestampOffset,
 };

@@ -66,6 +66,8 @@ pub(crate) struct Active {
     /// Largest timestamp of its first append; decides when it rolls by age.
     pub first_timestamp: Option<i64>,
     pub created_ms: i64,
+    /// When it was appended to last; 0 before.
+    pub last_append_ms: i64,
     /// Something was appended since it was last sealed or opened.
     pub unsealed: bool,
 }

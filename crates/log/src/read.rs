@@ -1,16 +1,19 @@
 //! Finding and reading whole batches in a segment: index hint, header chain, CRC. An index is only a hint: what it points to
 //! must be a batch that fits, or the chain is walked from the segment's beginning. Base offsets are not under the CRC: each must
-//! fit between its neighbours. Corrupt bytes are reported, never handed out, and damage elsewhere hides nothing.
+//! fit between its neighbours. Corrupt bytes are reported, never handed out, and damage elsewhere hides nothing. Bytes that passed
+//! once and have not left the page cache since (`verified.rs`) are not checked again.
 
-use crate::buffers;
-use crate::disk::Disk;
+use crate::buffers::{self, Buffer};
+use crate::disk::Cached;
 use crate::fault::{Fault, Operation};
 use crate::index::OffsetEntry;
 use crate::scan::{Scanner, Step};
 use crate::segment::Segment;
+use crate::source::{Reach, Source};
+use crate::verified::Age;
 use crate::view::{Fetched, ReadRefused, Trails};
 use bytes::{Buf, Bytes};
-use wire::record_batch::{BatchHeader, HEADER_BYTES, batch_crc};
+use wire::record_batch::{BatchExtent, BatchHeader, HEADER_BYTES, batch_crc};
 
 /// Bytes read beyond what was asked, so that an index hint up to an interval early needs no second read.
 const SLACK_BYTES: u32 = 8 << 10;
@@ -18,7 +21,7 @@ const SLACK_BYTES: u32 = 8 << 10;
 /// The readable part of a segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Readable<'a> {
-    pub disk: &'a dyn Disk,
+    pub source: Source<'a>,
     pub trails: Option<&'a Trails>,
     pub segment: &'a Segment,
     /// Bytes that belong to the view.
@@ -69,19 +72,37 @@ struct Cursor {
     expected: i64,
     /// The index entry that led here, until it is confirmed.
     entry: Option<OffsetEntry>,
+    /// Since when it is known that a batch begins here: as long as the segment's `verified` is of that age.
+    since: Option<Age>,
+}
+
+impl Cursor {
+    /// Behind a batch.
+    fn behind(position: u32, expected: i64) -> Cursor {
+        Cursor { position, expected, entry: None, since: None }
+    }
+}
+
+/// Bytes of the segment.
+struct Piece {
+    buffer: Buffer,
+    /// Taken before they were read.
+    age: Age,
+    /// They came out of the page cache, so that they are good where the segment says so.
+    cached: bool,
 }
 
 impl Readable<'_> {
     /// Whole batches from the one holding `from` (or the next there is); `None` if this segment has none.
-    pub fn read(&self, wanted: Wanted) -> Result<Option<Fetched>, ReadRefused> {
+    pub fn read(&self, wanted: Wanted) -> Result<Option<Fetched>, Stop> {
         if let Some(trail) = self.trail(wanted.from) {
             match self.read_at(trail, wanted, 0) {
                 Ok(Some(fetched)) => return Ok(Some(fetched)),
-                Err(stop @ Stop::Disk(_)) => return Err(self.refused(stop)),
                 Ok(None) | Err(Stop::Bad { .. }) => {}
+                Err(stop @ Stop::Disk(_)) => return Err(stop),
             }
         }
-        let hint = self.hint(wanted.from).map_err(|fault| self.refused(Stop::Disk(fault)))?;
+        let hint = self.hint(wanted.from)?;
         let first = match hint {
             Some(hint) => self.read_at(hint, wanted, SLACK_BYTES),
             None => self.read_at(self.beginning(), wanted, SLACK_BYTES),
@@ -89,14 +110,17 @@ impl Readable<'_> {
         match first {
             Ok(Some(fetched)) => return Ok(Some(fetched)),
             Ok(None) if hint.is_none() => return Ok(None),
-            Err(stop @ Stop::Disk(_)) => return Err(self.refused(stop)),
             Ok(None) | Err(Stop::Bad { .. }) => {}
+            Err(stop @ Stop::Disk(_)) => return Err(stop),
         }
         // The hint may be to blame; the chain from the beginning is not.
         match self.read_at(self.beginning(), wanted, SLACK_BYTES) {
-            Ok(again) => Ok(again),
-            Err(stop @ Stop::Disk(_)) => Err(self.refused(stop)),
+            // Every batch is looked at, wherever it lies: nothing for a thread that must not wait.
+            Err(Stop::Bad { .. }) if self.source.reach == Reach::Memory => {
+                Err(Fault::would_block(&self.segment.log.path()).into())
+            }
             Err(bad @ Stop::Bad { .. }) => self.read_past_damage(wanted, bad),
+            other => other,
         }
     }
 
@@ -115,10 +139,10 @@ impl Readable<'_> {
 
     /// The whole batch at a place, CRC checked.
     pub fn batch(&self, place: &Place) -> Result<Bytes, ReadRefused> {
-        let mut bytes = Vec::new();
         let size = place.header.size_in_bytes();
-        self.disk
-            .read_at(&self.segment.log, u64::from(place.position), size, &mut bytes)
+        let bytes = self
+            .segment
+            .read(self.source.disk, place.position, size)
             .map_err(|fault| self.refused(Stop::Disk(fault)))?;
         if bytes.len() < size || batch_crc(&bytes) != place.header.crc {
             return Err(self.refused(bad(place.header.base_offset, place.position, "CRC does not match")));
@@ -129,7 +153,7 @@ impl Readable<'_> {
     /// The batch after a place.
     pub fn next(&self, place: &Place) -> Result<Option<Place>, ReadRefused> {
         let position = place.position + place.header.size_in_bytes() as u32;
-        let cursor = Cursor { position, expected: place.header.next_offset(), entry: None };
+        let cursor = Cursor::behind(position, place.header.next_offset());
         self.walk(cursor, cursor.expected).map_err(|stop| self.refused(stop))
     }
 
@@ -150,24 +174,24 @@ impl Readable<'_> {
     }
 
     fn beginning(&self) -> Cursor {
-        Cursor { position: 0, expected: self.segment.base_offset, entry: None }
+        Cursor::behind(0, self.segment.base_offset)
     }
 
     /// Where the offset index says to begin. An index may be ahead of a view, or wrong: the walk confirms it.
     fn hint(&self, from: i64) -> Result<Option<Cursor>, Fault> {
-        let entry = self.segment.position_hint(from, self.disk)?;
+        let entry = self.segment.position_hint(from, self.source)?;
         let within = entry.filter(|entry| entry.position > 0 && entry.position < self.bytes);
         Ok(within.map(|entry| Cursor {
-            position: entry.position,
-            expected: self.segment.base_offset,
             entry: Some(entry),
+            ..Cursor::behind(entry.position, self.segment.base_offset)
         }))
     }
 
     /// Where a reader stopped that goes on now.
     fn trail(&self, from: i64) -> Option<Cursor> {
-        let position = self.trails?.position(self.segment, from)?;
-        (position < self.bytes).then_some(Cursor { position, expected: from, entry: None })
+        let (position, age) = self.trails?.position(self.segment, from)?;
+        let here = Cursor { since: Some(age), ..Cursor::behind(position, from) };
+        (position < self.bytes).then_some(here)
     }
 
     fn read_at(&self, mut cursor: Cursor, wanted: Wanted, slack: u32) -> Result<Option<Fetched>, Stop> {
@@ -177,11 +201,17 @@ impl Readable<'_> {
             if left == 0 {
                 return Ok(None);
             }
-            let buffer = self.read_exactly(cursor.position, ask.min(left), wanted.from)?;
-            let (skipped, first) = self.skip(&buffer, &mut cursor, wanted.from)?;
-            let Some(first) = first else { continue };
+            let piece = self.piece(cursor.position, ask.min(left), wanted.from)?;
+            let start = cursor.position;
+            let first = match self.known_batch(&piece, start, &cursor) {
+                Some(first) if first.last_offset() >= wanted.from => first,
+                Some(_) | None => match self.skip(piece.buffer.bytes(), &mut cursor, wanted.from)? {
+                    Some(header) => header.extent(),
+                    None => continue,
+                },
+            };
             let left = self.bytes.saturating_sub(cursor.position);
-            let size = first.size_in_bytes() as u32;
+            let size = first.size_in_bytes as u32;
             if size > left {
                 return Err(bad(first.base_offset, cursor.position, "a batch is longer than the log"));
             }
@@ -191,25 +221,18 @@ impl Readable<'_> {
             }
             // With the header behind the last batch, which has to fit too.
             let want = size.max(wanted.max_bytes).saturating_add(HEADER_BYTES as u32).min(left);
-            let have = buffer.len() as u32 - skipped;
+            let skipped = cursor.position - start;
+            let have = piece.buffer.bytes().len() as u32 - skipped;
             if have < want {
                 ask = want;
                 continue;
             }
-            let mut bytes = buffers::share(buffer);
-            bytes.advance(skipped as usize);
-            return self.serve(bytes, cursor, wanted).map(Some);
+            return self.serve(piece, start, cursor, wanted).map(Some);
         }
     }
 
-    /// Passes over batches that end before `from`, moving the cursor. Answers the bytes passed and the first batch wanted, if
-    /// its header is in the buffer.
-    fn skip(
-        &self,
-        buffer: &[u8],
-        cursor: &mut Cursor,
-        from: i64,
-    ) -> Result<(u32, Option<BatchHeader>), Stop> {
+    /// Passes over batches that end before `from`, moving the cursor. Answers the first batch wanted, if its header is in the buffer.
+    fn skip(&self, buffer: &[u8], cursor: &mut Cursor, from: i64) -> Result<Option<BatchHeader>, Stop> {
         let start = cursor.position;
         loop {
             let passed = cursor.position - start;
@@ -218,101 +241,132 @@ impl Readable<'_> {
                 if !rest.is_empty() && cursor.position + rest.len() as u32 >= self.bytes {
                     return Err(bad(from, cursor.position, "a batch is cut short"));
                 }
-                return Ok((passed, None));
+                return Ok(None);
             }
             let header = self.header(rest, cursor)?;
             if header.last_offset() >= from {
-                return Ok((passed, Some(header)));
+                return Ok(Some(header));
             }
             let size = header.size_in_bytes();
             if size as u64 > u64::from(self.bytes - cursor.position) {
                 return Err(bad(from, cursor.position, "a batch is longer than the log"));
             }
-            *cursor = Cursor {
-                position: cursor.position + size as u32,
-                expected: header.next_offset(),
-                entry: None,
-            };
+            *cursor = Cursor::behind(cursor.position + size as u32, header.next_offset());
         }
     }
 
-    /// Cuts at the limit, checks CRCs and neighbours.
-    fn serve(&self, mut bytes: Bytes, start: Cursor, wanted: Wanted) -> Result<Fetched, Stop> {
-        let mut cursor = start;
+    /// The extent of the batch at the cursor, if it is known to begin there and to be good. `start` is where the piece begins.
+    fn known_batch(&self, piece: &Piece, start: u32, cursor: &Cursor) -> Option<BatchExtent> {
+        let known = cursor.since == Some(piece.age) && piece.cached;
+        let rest = piece.buffer.bytes().get((cursor.position - start) as usize..).filter(|_| known)?;
+        let extent = BatchExtent::of(rest)?;
+        let end = cursor.position.checked_add(u32::try_from(extent.size_in_bytes).ok()?)?;
+        (end <= self.segment.verified.good_until(cursor.position, piece.age)).then_some(extent)
+    }
+
+    /// Cuts at the limit; what is not known to be good is checked, CRC and neighbours.
+    fn serve(&self, piece: Piece, start: u32, first: Cursor, wanted: Wanted) -> Result<Fetched, Stop> {
+        let bytes = piece.buffer.bytes().get((first.position - start) as usize..).unwrap_or_default();
+        let mut cursor = first;
         let mut next_offset = wanted.from;
+        let mut good_until = if piece.cached { self.good_until(&cursor, piece.age) } else { cursor.position };
+        let mut checked = false;
         loop {
-            let end = (cursor.position - start.position) as usize;
-            match self.good_batch(bytes.get(end..).unwrap_or_default(), &cursor) {
-                Ok(Some(header)) => {
-                    let size = header.size_in_bytes();
-                    let fits = end + size <= wanted.max_bytes as usize || (end == 0 && wanted.at_least_one);
-                    if header.base_offset >= wanted.upto || !fits {
-                        break;
+            let end = (cursor.position - first.position) as usize;
+            let rest = bytes.get(end..).unwrap_or_default();
+            let known = BatchExtent::of(rest).filter(|batch| {
+                cursor.since == Some(piece.age)
+                    && batch.size_in_bytes <= good_until.saturating_sub(cursor.position) as usize
+            });
+            let batch = match known {
+                Some(batch) => batch,
+                None => match self.good_batch(rest, &cursor, wanted.upto) {
+                    Ok(Some(header)) => {
+                        checked = true;
+                        header.extent()
                     }
-                    next_offset = header.next_offset();
-                    let position = cursor.position + size as u32;
-                    cursor = Cursor { position, expected: next_offset, entry: None };
-                }
-                Ok(None) => break,
-                // What comes before is good; the next read meets the bad batch first.
-                Err(Stop::Bad { .. }) if end > 0 => break,
-                Err(stop) => return Err(stop),
+                    Ok(None) => break,
+                    // What comes before is good; the next read meets the bad batch first.
+                    Err(Stop::Bad { .. }) if end > 0 => break,
+                    Err(stop) => return Err(stop),
+                },
+            };
+            let whole = end + batch.size_in_bytes;
+            let fits = whole <= wanted.max_bytes as usize || (end == 0 && wanted.at_least_one);
+            if batch.base_offset >= wanted.upto || !fits || whole > bytes.len() {
+                break;
+            }
+            next_offset = batch.next_offset();
+            let position = cursor.position + batch.size_in_bytes as u32;
+            cursor = Cursor { since: Some(piece.age), ..Cursor::behind(position, next_offset) };
+            if known.is_none() && piece.cached {
+                good_until = self.good_until(&cursor, piece.age);
             }
         }
-        bytes.truncate((cursor.position - start.position) as usize);
-        if let Some(trails) = self.trails.filter(|_| !bytes.is_empty()) {
-            trails.note(self.segment, next_offset, cursor.position);
+        let length = cursor.position - first.position;
+        if checked {
+            self.segment.verified.add(first.position..cursor.position, piece.age);
         }
-        Ok(Fetched { records: bytes, next_offset })
+        if let Some(trails) = self.trails.filter(|_| length > 0) {
+            trails.note(self.segment, next_offset, cursor.position, piece.age);
+        }
+        let mut records = piece.buffer.share(self.source.memory.filter(|_| length > 0));
+        records.advance((first.position - start) as usize);
+        records.truncate(length as usize);
+        Ok(Fetched { records, next_offset })
     }
 
-    /// The batch at the beginning of `rest`, if all of it is there and it is good in itself and beside its neighbours.
-    fn good_batch(&self, rest: &[u8], cursor: &Cursor) -> Result<Option<BatchHeader>, Stop> {
+    fn good_until(&self, cursor: &Cursor, age: Age) -> u32 {
+        self.segment.verified.good_until(cursor.position, age)
+    }
+
+    /// The batch at the beginning of `rest`, if all of it is there and it is good in itself and beside its neighbours. One that
+    /// begins at `upto` or later is not wanted: its header is enough.
+    fn good_batch(&self, rest: &[u8], cursor: &Cursor, upto: i64) -> Result<Option<BatchHeader>, Stop> {
         if rest.len() < HEADER_BYTES {
             return Ok(None);
         }
         let header = self.header(rest, cursor)?;
         let size = header.size_in_bytes();
-        let Some(batch) = rest.get(..size) else { return Ok(None) };
+        let Some(batch) = rest.get(..size).filter(|_| header.base_offset < upto) else { return Ok(None) };
         if batch_crc(batch) != header.crc {
             return Err(bad(header.base_offset, cursor.position, "CRC does not match"));
         }
-        self.check_beside(&header, cursor, rest.get(size..).unwrap_or_default())?;
+        self.check_beside(&header.extent(), cursor, rest.get(size..).unwrap_or_default())?;
         Ok(Some(header))
     }
 
     /// A batch ends before the next one begins; its header is in `behind` or is read.
-    fn check_beside(&self, header: &BatchHeader, cursor: &Cursor, behind: &[u8]) -> Result<(), Stop> {
-        let next_base = match cursor.position + header.size_in_bytes() as u32 {
+    fn check_beside(&self, batch: &BatchExtent, cursor: &Cursor, behind: &[u8]) -> Result<(), Stop> {
+        let next_base = match cursor.position + batch.size_in_bytes as u32 {
             end if end >= self.bytes => self.end_offset,
             end if behind.len() < HEADER_BYTES => {
                 let length = (HEADER_BYTES as u32).min(self.bytes - end);
-                next_base(&self.read_exactly(end, length, cursor.expected)?)
+                next_base(self.piece(end, length, cursor.expected)?.buffer.bytes())
             }
             _ => next_base(behind),
         };
-        if header.next_offset() > next_base {
-            return Err(bad(header.base_offset, cursor.position, "offsets overlap what follows"));
+        if batch.next_offset() > next_base {
+            return Err(bad(batch.base_offset, cursor.position, "offsets overlap what follows"));
         }
         Ok(())
     }
 
     /// The chain is broken somewhere before the wanted offset, or at it. Slow, and only then: every batch is checked until the
     /// wanted one; damage elsewhere in the segment is no reason to refuse it.
-    fn read_past_damage(&self, wanted: Wanted, broken: Stop) -> Result<Option<Fetched>, ReadRefused> {
-        let on_disk = |fault| self.refused(Stop::Disk(fault));
+    fn read_past_damage(&self, wanted: Wanted, broken: Stop) -> Result<Option<Fetched>, Stop> {
         let mut scanner =
-            Scanner::new(self.disk, self.segment, 0, self.segment.base_offset).up_to(self.end_offset);
+            Scanner::new(self.source.disk, self.segment, 0, self.segment.base_offset).up_to(self.end_offset);
         loop {
-            match scanner.step().map_err(on_disk)? {
+            match scanner.step()? {
                 Step::Batch { header, .. } if header.last_offset() < wanted.from => {}
                 Step::Batch { position, header, .. } if header.base_offset <= wanted.from => {
-                    let cursor = Cursor { position, expected: header.base_offset, entry: None };
-                    return self.read_at(cursor, wanted, SLACK_BYTES).map_err(|stop| self.refused(stop));
+                    let cursor = Cursor::behind(position, header.base_offset);
+                    return self.read_at(cursor, wanted, SLACK_BYTES);
                 }
-                Step::Batch { .. } | Step::End => return Err(self.refused(broken)),
+                Step::Batch { .. } | Step::End => return Err(broken),
                 Step::Bad { .. } => {
-                    scanner.resync().map_err(on_disk)?;
+                    scanner.resync()?;
                 }
             }
         }
@@ -321,22 +375,35 @@ impl Readable<'_> {
     /// Walks headers alone, for questions that need no record bytes.
     fn walk(&self, mut cursor: Cursor, from: i64) -> Result<Option<Place>, Stop> {
         while cursor.position < self.bytes {
-            let buffer =
-                self.read_exactly(cursor.position, SLACK_BYTES.min(self.bytes - cursor.position), from)?;
-            if let (_, Some(header)) = self.skip(&buffer, &mut cursor, from)? {
+            let length = SLACK_BYTES.min(self.bytes - cursor.position);
+            let piece = self.piece(cursor.position, length, from)?;
+            if let Some(header) = self.skip(piece.buffer.bytes(), &mut cursor, from)? {
                 return Ok(Some(Place { position: cursor.position, header }));
             }
         }
         Ok(None)
     }
 
-    fn read_exactly(&self, position: u32, length: u32, offset: i64) -> Result<Vec<u8>, Stop> {
+    /// Bytes of the view, from memory if they are there, and only from there if the read reaches no further.
+    fn piece(&self, position: u32, length: u32, offset: i64) -> Result<Piece, Stop> {
+        let (disk, segment) = (self.source.disk, self.segment);
         let mut buffer = buffers::take(length as usize);
-        let read = self.disk.read_at(&self.segment.log, u64::from(position), length as usize, &mut buffer)?;
-        if read < length as usize {
+        let age = segment.verified.age();
+        match disk.read_cached(&segment.log, u64::from(position), buffer.room())? {
+            Cached::All => return Ok(Piece { buffer, age, cached: true }),
+            Cached::Missing => {
+                segment.verified.forget();
+                if self.source.reach == Reach::Memory {
+                    return Err(Fault::would_block(&segment.log.path()).into());
+                }
+            }
+            Cached::Unknown => {}
+        }
+        let age = segment.verified.age();
+        if !buffer.read(disk, &segment.log, u64::from(position))? {
             return Err(bad(offset, position, "the file is shorter than the log"));
         }
-        Ok(buffer)
+        Ok(Piece { buffer, age, cached: false })
     }
 
     /// The header at the cursor, if it fits there.
@@ -362,7 +429,7 @@ impl Readable<'_> {
         if header.last_offset() >= named {
             return Ok(header.last_offset() == named);
         }
-        let before = self.segment.position_hint(named - 1, self.disk)?;
+        let before = self.segment.position_hint(named - 1, self.source)?;
         Ok(before
             .is_none_or(|before| header.base_offset > self.segment.base_offset + i64::from(before.relative)))
     }
@@ -376,3 +443,6 @@ fn bad(offset: i64, position: u32, what: &str) -> Stop {
 fn next_base(behind: &[u8]) -> i64 {
     BatchHeader::parse(behind).map_or(i64::MAX, |header| header.base_offset)
 }
+
+#[cfg(test)]
+mod tests;

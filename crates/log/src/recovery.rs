@@ -14,6 +14,7 @@ use crate::log::{Active, Log};
 use crate::names;
 use crate::scan::{Scanner, Step};
 use crate::segment::{FoundFiles, Segment};
+use crate::source::Source;
 use crate::view::SegmentList;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -137,7 +138,7 @@ impl Log {
             config,
             topic_id: mode.topic_id,
             sealed_bytes: 0,
-            active: Active { first_timestamp: None, created_ms: now_ms, unsealed: false },
+            active: Active { created_ms: now_ms, ..Active::default() },
             log_start_offset: start,
             high_watermark: start,
             log_end_offset: start,
@@ -550,7 +551,7 @@ fn prepare_scan(segment: &Segment, start: Start, disk: &dyn Disk) -> Result<(u32
         Start::Below(offset) => offset.saturating_sub(segment.base_offset),
         Start::LastEntry => i64::MAX,
     };
-    let hint = segment.read_indexes(|indexes| indexes.offsets.floor(limit, disk))?;
+    let hint = segment.read_indexes(|indexes| indexes.offsets.floor(limit, Source::of(disk)))?;
     let confirmed = match hint {
         Some(entry) => first_offset_at(segment, entry, disk)?,
         None => None,

@@ -8,6 +8,7 @@ use crate::names;
 use crate::read::Readable;
 use crate::retention::{LogFacts, Removal, SegmentFacts, choose};
 use crate::segment::Segment;
+use crate::source::Source;
 use crate::view::ReadRefused;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,8 +41,7 @@ impl Log {
         let mut end_offset = offset;
         if let Some(last) = segments.last() {
             end_offset = self.cut(last, offset)?;
-            self.active =
-                Active { first_timestamp: None, created_ms: self.active.created_ms, unsealed: true };
+            self.active = Active { first_timestamp: None, unsealed: true, ..self.active };
         }
         self.dirty.truncated(|dirty| segments.iter().any(|kept| Arc::ptr_eq(kept, dirty)));
         self.dirty.directory();
@@ -57,8 +57,13 @@ impl Log {
     /// hole stays where a batch was cut in its middle.
     fn cut(&mut self, segment: &Arc<Segment>, offset: i64) -> Result<i64, Fault> {
         let end_offset = self.log_end_offset;
-        let readable =
-            Readable { disk: &*self.disk, trails: None, segment, bytes: segment.size(), end_offset };
+        let readable = Readable {
+            source: Source::of(&*self.disk),
+            trails: None,
+            segment,
+            bytes: segment.size(),
+            end_offset,
+        };
         let (position, end_offset) = match readable.find(offset) {
             Ok(Some(place)) => (place.position, place.header.base_offset.min(offset)),
             Ok(None) | Err(ReadRefused::OffsetOutOfRange { .. }) => (segment.size(), offset),

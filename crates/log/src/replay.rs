@@ -10,6 +10,7 @@ use crate::recovery::RecoveryReport;
 use crate::scan::{Scanner, Step};
 use crate::segment::Segment;
 use crate::snapshot;
+use crate::source::Source;
 use bytes::Bytes;
 use std::sync::Arc;
 use wire::record_batch::{BatchHeader, RecordBatch};
@@ -79,7 +80,8 @@ impl Log {
         }
         let list = self.segments.clone();
         for segment in list.segments.iter().skip(list.floor(from).unwrap_or(0)) {
-            let position = segment.position_hint(from, &*self.disk)?.map_or(0, |entry| entry.position);
+            let position =
+                segment.position_hint(from, Source::of(&*self.disk))?.map_or(0, |entry| entry.position);
             let disk = self.disk.clone();
             let mut scanner =
                 Scanner::new(&*disk, segment, position.min(segment.size()), segment.base_offset);

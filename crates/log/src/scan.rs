@@ -206,14 +206,8 @@ impl<'a> Scanner<'a> {
             return Ok(());
         }
         let left = (self.end - self.position) as usize;
-        let mut piece = Vec::new();
-        self.disk.read_at(
-            &self.segment.log,
-            u64::from(self.position),
-            needed.max(PIECE_BYTES).min(left),
-            &mut piece,
-        )?;
-        self.ahead = Bytes::from(piece);
+        let length = needed.max(PIECE_BYTES).min(left);
+        self.ahead = Bytes::from(self.segment.read(self.disk, self.position, length)?);
         Ok(())
     }
 }

@@ -1,11 +1,13 @@
 //! One segment: a data file and its companions. Owns its size, indexes and largest timestamp; knows nothing of offsets beyond its
 //! own, of epochs or of producers. Written by the log alone; readers look positions up under a short read lock.
 
-use crate::disk::{Disk, FileHandle};
+use crate::disk::{Cached, Disk, FileHandle};
 use crate::fault::Fault;
 use crate::index::{Entry, OffsetEntry, SparseIndex, TimeEntry};
 use crate::names;
+use crate::source::Source;
 use crate::transactions::TransactionIndex;
+use crate::verified::Verified;
 use parking_lot::{Mutex, RwLock};
 use std::io::IoSlice;
 use std::path::Path;
@@ -30,6 +32,8 @@ pub(crate) struct Segment {
     /// Bytes of whole batches in the data file.
     size: AtomicU32,
     room: Mutex<Room>,
+    /// What of them needs no second check.
+    pub verified: Verified,
     indexes: RwLock<Indexes>,
 }
 
@@ -84,6 +88,7 @@ impl Segment {
             log: file(names::LOG),
             size: AtomicU32::new(0),
             room: Mutex::default(),
+            verified: Verified::default(),
             indexes: RwLock::new(Indexes {
                 offsets: SparseIndex::new(file(names::OFFSET_INDEX)),
                 times: SparseIndex::new(file(names::TIME_INDEX)),
@@ -126,7 +131,24 @@ impl Segment {
     }
 
     pub fn set_size(&self, size: u32) {
-        self.size.store(size, Ordering::Release);
+        if self.size.swap(size, Ordering::AcqRel) > size {
+            self.verified.forget();
+        }
+    }
+
+    /// Bytes of the data file, wherever they are; fewer only at its end. For walks that check all they see: bytes that come from the
+    /// platter are not the ones that were checked before.
+    pub fn read(&self, disk: &dyn Disk, position: u32, length: usize) -> Result<Vec<u8>, Fault> {
+        let mut bytes = vec![0; length];
+        let position = u64::from(position);
+        match disk.read_cached(&self.log, position, &mut bytes)? {
+            Cached::All => return Ok(bytes),
+            Cached::Missing => self.verified.forget(),
+            Cached::Unknown => {}
+        }
+        bytes.clear();
+        disk.read_at(&self.log, position, length, &mut bytes)?;
+        Ok(bytes)
     }
 
     /// Makes the file `bytes` long before anything is in it (`preallocate`).
@@ -137,12 +159,14 @@ impl Segment {
         Ok(())
     }
 
-    /// Writes what follows the batches; nobody writes zeros there meanwhile.
-    pub fn append(&self, write: impl FnOnce(u64) -> Result<u64, Fault>) -> Result<(), Fault> {
+    /// Writes checked batches behind the others; nobody writes zeros there meanwhile. `pause`: the last append was long ago.
+    pub fn append(&self, pause: bool, write: impl FnOnce(u64) -> Result<u64, Fault>) -> Result<(), Fault> {
         let _room = self.room.lock();
-        let written = write(u64::from(self.size()))?;
-        let size = u64::from(self.size()).saturating_add(written);
-        self.set_size(u32::try_from(size).unwrap_or(u32::MAX));
+        let (start, age) = (self.size(), self.verified.age());
+        let end = u64::from(start).saturating_add(write(u64::from(start))?);
+        let end = u32::try_from(end).unwrap_or(u32::MAX);
+        self.verified.appended(start..end, age, pause);
+        self.set_size(end);
         Ok(())
     }
 
@@ -222,8 +246,8 @@ impl Segment {
     }
 
     /// Where to begin looking for `offset`, and the entry that says so.
-    pub fn position_hint(&self, offset: i64, disk: &dyn Disk) -> Result<Option<OffsetEntry>, Fault> {
-        self.indexes.read().offsets.floor(offset - self.base_offset, disk)
+    pub fn position_hint(&self, offset: i64, source: Source<'_>) -> Result<Option<OffsetEntry>, Fault> {
+        self.indexes.read().offsets.floor(offset - self.base_offset, source)
     }
 
     /// Whether an offset fits the indexes' 32 bits.

@@ -1,17 +1,22 @@
 //! A disk in memory that forgets what was not synced. Per file a durable image and the list of unsynced operations; a crash
-//! keeps any subset of them at sector granularity, names become durable with their directory. Deterministic from its seed.
+//! keeps any subset of them at sector granularity, names become durable with their directory. Pages may leave the page cache: on
+//! request, with a bit that turns on the platter, or as the seed draws it. Deterministic from its seed.
 //! Never used in production; the simulator and the crash tests of this crate are its readers.
 
-use crate::disk::{DirectoryEntry, Disk, DiskSpace, FileHandle};
+use crate::disk::{Cached, DirectoryEntry, Disk, DiskSpace, FileHandle};
 use crate::fault::{Fault, Operation};
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, IoSlice};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a real device writes at once.
 const SECTOR_BYTES: usize = 512;
+
+/// What a page cache keeps or lets go of at once.
+const PAGE_BYTES: usize = 4096;
 
 /// A fault to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +64,8 @@ struct State {
     faults: BTreeMap<u64, SimFault>,
     crashed: bool,
     capacity: u64,
+    /// How many in a thousand reads of the cache find that its pages have just gone.
+    misses_per_mille: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +87,8 @@ struct Inode {
     durable: Vec<u8>,
     current: Vec<u8>,
     pending: Vec<Pending>,
+    /// Pages that are on the platter alone.
+    evicted: BTreeSet<usize>,
 }
 
 #[derive(Debug)]
@@ -120,6 +129,7 @@ impl SimDisk {
                 faults: BTreeMap::new(),
                 crashed: false,
                 capacity: u64::MAX,
+                misses_per_mille: 0,
             })),
         }
     }
@@ -141,10 +151,35 @@ impl SimDisk {
         self.state.lock().capacity = bytes;
     }
 
-    /// Flips one bit of a file, in the page cache and on the platter.
-    pub fn flip_bit(&self, path: &Path, byte: usize, bit: u8) -> bool {
+    /// Lets the page cache lose pages by itself, so often.
+    pub fn set_misses_per_mille(&self, misses: u64) {
+        self.state.lock().misses_per_mille = misses;
+    }
+
+    /// The page cache loses all of a file that it has written back, and the next read finds what is on the platter.
+    pub fn evict(&self, path: &Path) -> bool {
         let mut state = self.state.lock();
         let Some(inode) = state.inode(path) else { return false };
+        inode.evict(0..inode.current.len());
+        true
+    }
+
+    /// Turns one bit of a file on the platter; its page is not in the cache.
+    pub fn flip_bit(&self, path: &Path, byte: usize, bit: u8) -> bool {
+        self.flip(path, byte, bit, true)
+    }
+
+    /// Turns one bit of a file in the page cache, where no check can be expected to find it.
+    pub fn flip_bit_in_memory(&self, path: &Path, byte: usize, bit: u8) -> bool {
+        self.flip(path, byte, bit, false)
+    }
+
+    fn flip(&self, path: &Path, byte: usize, bit: u8, evicts: bool) -> bool {
+        let mut state = self.state.lock();
+        let Some(inode) = state.inode(path) else { return false };
+        if evicts {
+            inode.evict(byte..byte + 1);
+        }
         let flip = |image: &mut Vec<u8>| match image.get_mut(byte) {
             Some(found) => {
                 *found ^= 1 << (bit & 7);
@@ -183,7 +218,8 @@ impl SimDisk {
             .iter()
             .map(|(id, inode)| {
                 let pending = inode.pending.iter().map(Pending::copy).collect();
-                (*id, Inode { durable: inode.durable.clone(), current: inode.current.clone(), pending })
+                let (durable, current) = (inode.durable.clone(), inode.current.clone());
+                (*id, Inode { durable, current, pending, evicted: inode.evicted.clone() })
             })
             .collect();
         SimDisk {
@@ -198,7 +234,28 @@ impl SimDisk {
                 faults: state.faults.clone(),
                 crashed: state.crashed,
                 capacity: state.capacity,
+                misses_per_mille: state.misses_per_mille,
             })),
+        }
+    }
+}
+
+/// The pages of a range of bytes.
+fn pages(bytes: Range<usize>) -> Range<usize> {
+    bytes.start / PAGE_BYTES..bytes.end.div_ceil(PAGE_BYTES)
+}
+
+impl Inode {
+    fn evict(&mut self, bytes: Range<usize>) {
+        self.evicted.extend(pages(bytes));
+    }
+
+    /// The pages of a range are in the cache from now on.
+    fn bring_in(&mut self, bytes: Range<usize>) {
+        if !self.evicted.is_empty() {
+            pages(bytes).for_each(|page| {
+                self.evicted.remove(&page);
+            });
         }
     }
 }
@@ -326,6 +383,7 @@ impl State {
                 }
             }
             inode.current.clone_from(&inode.durable);
+            inode.evict(0..inode.current.len());
         }
         let alive: Vec<u64> = self
             .names
@@ -455,6 +513,8 @@ impl Disk for SimDisk {
         if fault == Some(SimFault::NoSpace) {
             bytes.truncate(cut.min(usize::try_from(capacity.saturating_sub(used)).unwrap_or(usize::MAX)));
         }
+        // A page that is written in part is brought in first.
+        inode.bring_in(position..position + bytes.len());
         let pending = Pending::Write { position, bytes };
         pending.apply(&mut inode.current);
         inode.pending.push(pending);
@@ -475,7 +535,25 @@ impl Disk for SimDisk {
         let start = usize::try_from(position).unwrap_or(usize::MAX).min(inode.current.len());
         let end = start.saturating_add(length).min(inode.current.len());
         into.extend_from_slice(inode.current.get(start..end).unwrap_or_default());
+        inode.bring_in(start..end);
         Ok(end - start)
+    }
+
+    fn read_cached(&self, file: &FileHandle, position: u64, into: &mut [u8]) -> Result<Cached, Fault> {
+        let path = file.path();
+        let mut state = self.state.lock();
+        state.read_allowed(&path, Operation::Read)?;
+        let goes = state.misses_per_mille > 0 && state.rng.next() % 1_000 < state.misses_per_mille;
+        let inode = state.found(&path, Operation::Read)?;
+        let start = usize::try_from(position).unwrap_or(usize::MAX);
+        let range = start..start.saturating_add(into.len());
+        let Some(bytes) = inode.current.get(range.clone()) else { return Ok(Cached::Missing) };
+        into.copy_from_slice(bytes);
+        if goes {
+            inode.evict(range.clone());
+        }
+        let is_there = pages(range).all(|page| !inode.evicted.contains(&page));
+        Ok(if is_there { Cached::All } else { Cached::Missing })
     }
 
     fn length(&self, file: &FileHandle) -> Result<u64, Fault> {
@@ -524,6 +602,7 @@ impl Disk for SimDisk {
         inode.current.clone_from(&inode.durable);
         inode.pending.iter().for_each(|pending| pending.apply(&mut inode.current));
         inode.current.resize(length, 0);
+        inode.evict(0..length);
         Ok(())
     }
 

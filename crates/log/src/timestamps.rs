@@ -60,7 +60,7 @@ impl LogView {
             }
             let before = readable
                 .segment
-                .read_indexes(|indexes| indexes.times.floor(timestamp.saturating_sub(1), readable.disk))
+                .read_indexes(|indexes| indexes.times.floor(timestamp.saturating_sub(1), readable.source))
                 .map_err(ReadRefused::Storage)?;
             // Everything up to that entry is older than what is asked for.
             let start = before.map_or(readable.segment.base_offset, |entry| {

@@ -1,12 +1,15 @@
 //! `LogView`: what readers see of a log, immutable and cheap to publish. Reading never enters the shard and never re-encodes
 //! records; it locates whole batches, checks their CRC and hands out bytes.
 
-use crate::disk::{Disk, FileHandle};
+use crate::buffers::ReadMemory;
+use crate::disk::Disk;
 use crate::epochs::EpochCache;
 use crate::fault::Fault;
-use crate::read::{Readable, Wanted};
+use crate::read::{Readable, Stop, Wanted};
 use crate::segment::Segment;
+use crate::source::{Reach, Source};
 use crate::transactions::AbortedTransaction;
+use crate::verified::Age;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -34,12 +37,16 @@ pub struct Fetched {
     pub next_offset: i64,
 }
 
-/// Where bytes are, for readers that move them without a copy (sendfile).
-#[derive(Clone, Debug)]
-pub struct LogSlice {
-    pub file: FileHandle,
-    pub position: u64,
-    pub length: u32,
+/// How much to read, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadTerms<'a> {
+    pub max_bytes: u32,
+    pub limit: ReadLimit,
+    /// The first batch comes whatever its size.
+    pub at_least_one: bool,
+    pub reach: Reach,
+    /// Who counts the memory until the last reference to the bytes is gone.
+    pub memory: Option<&'a Arc<ReadMemory>>,
 }
 
 /// Why a read has no bytes.
@@ -130,26 +137,28 @@ struct Trail {
     segment: i64,
     offset: i64,
     position: u32,
+    /// Of the segment's `verified` when the batch before was seen to end here.
+    age: Age,
 }
 
 /// Readers of one partition that go on in turn; a trail is 24 bytes.
 const TRAILS_MAX: usize = 8;
 
 impl Trails {
-    /// Where in the segment the batch after the last one before `offset` begins.
-    pub fn position(&self, segment: &Segment, offset: i64) -> Option<u32> {
+    /// Where in the segment the batch after the last one before `offset` begins, and since when that is known.
+    pub fn position(&self, segment: &Segment, offset: i64) -> Option<(u32, Age)> {
         let trails = self.0.try_lock()?;
-        let found = trails.iter().find(|at| at.offset == offset && at.segment == segment.base_offset);
-        found.map(|trail| trail.position)
+        let found = trails.iter().rev().find(|at| at.offset == offset && at.segment == segment.base_offset);
+        found.map(|trail| (trail.position, trail.age))
     }
 
     /// Batches up to `offset` were read and good.
-    pub fn note(&self, segment: &Segment, offset: i64, position: u32) {
+    pub fn note(&self, segment: &Segment, offset: i64, position: u32, age: Age) {
         let Some(mut trails) = self.0.try_lock() else { return };
         if trails.len() >= TRAILS_MAX {
             trails.pop_front();
         }
-        trails.push_back(Trail { segment: segment.base_offset, offset, position });
+        trails.push_back(Trail { segment: segment.base_offset, offset, position, age });
     }
 }
 
@@ -215,7 +224,7 @@ impl LogView {
     }
 
     /// Whole batches from the one holding `from`, at most `max_bytes` of them; with `at_least_one` the first batch comes
-    /// whatever its size. Empty (not refused) from the limit up to the log's end.
+    /// whatever its size. Empty (not refused) from the limit up to the log's end. Waits for the platter if need be.
     pub fn read(
         &self,
         from: i64,
@@ -223,44 +232,28 @@ impl LogView {
         limit: ReadLimit,
         at_least_one: bool,
     ) -> Result<Fetched, ReadRefused> {
+        let terms = ReadTerms { max_bytes, limit, at_least_one, reach: Reach::Platter, memory: None };
+        let fetched = self.read_within(from, &terms)?;
+        Ok(fetched.unwrap_or(Fetched { records: Bytes::new(), next_offset: from }))
+    }
+
+    /// As [`LogView::read`]; `None` if the bytes are there, but out of the read's reach.
+    pub fn read_within(&self, from: i64, terms: &ReadTerms<'_>) -> Result<Option<Fetched>, ReadRefused> {
         self.check_range(from)?;
+        let &ReadTerms { max_bytes, limit, at_least_one, reach, memory } = terms;
         let wanted = Wanted { from, upto: self.upper_bound(limit), max_bytes, at_least_one };
         if from < wanted.upto && (max_bytes > 0 || at_least_one) {
-            for segment in self.readable_from(from) {
-                if let Some(fetched) = segment.read(wanted)? {
-                    return Ok(fetched);
+            let source = Source { disk: &*self.segments.disk, reach, memory };
+            for segment in self.readable_through(source, from) {
+                match segment.read(wanted) {
+                    Ok(Some(fetched)) => return Ok(Some(fetched)),
+                    Ok(None) => {}
+                    Err(Stop::Disk(fault)) if fault.is_would_block() => return Ok(None),
+                    Err(stop) => return Err(segment.refused(stop)),
                 }
             }
         }
-        Ok(Fetched { records: Bytes::new(), next_offset: from })
-    }
-
-    /// The same range as a file slice, for sendfile: whole batches at its beginning, possibly part of one at its end. Batches
-    /// are located by their headers, not CRC-checked.
-    pub fn locate(
-        &self,
-        from: i64,
-        max_bytes: u32,
-        limit: ReadLimit,
-        at_least_one: bool,
-    ) -> Result<Option<LogSlice>, ReadRefused> {
-        self.check_range(from)?;
-        let upto = self.upper_bound(limit);
-        if from >= upto {
-            return Ok(None);
-        }
-        for readable in self.readable_from(from) {
-            let Some(place) = readable.find(from)? else { continue };
-            let first = place.header.size_in_bytes() as u32;
-            if place.header.base_offset >= upto || (first > max_bytes && !at_least_one) {
-                return Ok(None);
-            }
-            let end = readable.find(upto)?.map_or(readable.bytes, |limit| limit.position);
-            let length = (end - place.position).min(max_bytes.max(first));
-            let file = readable.segment.log.clone();
-            return Ok(Some(LogSlice { file, position: u64::from(place.position), length }));
-        }
-        Ok(None)
+        Ok(Some(Fetched { records: Bytes::new(), next_offset: from }))
     }
 
     /// How many bytes a reader at `from` could have now, counted up to `enough`: what fetch.min.bytes is compared with. Reads
@@ -315,7 +308,7 @@ impl LogView {
         for readable in self.readable_from(from) {
             let entries = readable.segment.read_indexes(|indexes| match indexes.transactions.is_empty() {
                 true => Ok(Vec::new()),
-                false => indexes.transactions.entries(readable.disk),
+                false => indexes.transactions.entries(readable.source.disk),
             });
             for entry in entries.map_err(ReadRefused::Storage)? {
                 if entry.last_offset >= from && entry.first_offset < upto {
@@ -344,12 +337,16 @@ impl LogView {
 
     /// The segments from the one that holds `from` on, each with the bytes this view may read.
     pub(crate) fn readable_from(&self, from: i64) -> impl Iterator<Item = Readable<'_>> {
+        self.readable_through(Source::of(&*self.segments.disk), from)
+    }
+
+    fn readable_through<'a>(&'a self, source: Source<'a>, from: i64) -> impl Iterator<Item = Readable<'a>> {
         let list = &self.segments;
         let first = list.floor(from).unwrap_or(0);
         list.segments.iter().enumerate().skip(first).map(move |(at, segment)| {
             let next = list.segments.get(at + 1);
             Readable {
-                disk: &*list.disk,
+                source,
                 trails: Some(&list.trails),
                 segment,
                 bytes: if next.is_some() { segment.size() } else { self.active_bytes },

@@ -4,7 +4,7 @@
 use std::io::IoSlice;
 use std::path::Path;
 
-use log::disk::DirectoryEntry;
+use log::disk::{Cached, DirectoryEntry};
 use log::{Disk, DiskSpace, Fault, FileHandle, SimDisk};
 
 /// Forwards everything but the syncs of segments outside the metadata log.
@@ -26,6 +26,9 @@ impl Disk for LyingDisk {
         into: &mut Vec<u8>,
     ) -> Result<usize, Fault> {
         self.0.read_at(file, position, length, into)
+    }
+    fn read_cached(&self, file: &FileHandle, position: u64, into: &mut [u8]) -> Result<Cached, Fault> {
+        self.0.read_cached(file, position, into)
     }
     fn length(&self, file: &FileHandle) -> Result<u64, Fault> {
         self.0.length(file)

@@ -107,6 +107,38 @@ pub struct BatchHeader {
     pub record_count: i32,
 }
 
+/// Where a batch begins and ends, in offsets and in bytes: all that a walk over good batches asks of a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchExtent {
+    pub base_offset: i64,
+    pub last_offset_delta: i32,
+    /// Length prefix included.
+    pub size_in_bytes: usize,
+}
+
+impl BatchExtent {
+    /// Reads it from the start of a batch that was checked before; `None` where no batch can be.
+    pub fn of(bytes: &[u8]) -> Option<BatchExtent> {
+        let raw = bytes.first_chunk::<HEADER_BYTES>()?;
+        let batch_length = u32::from_be_bytes(field(raw, 8)) as usize;
+        Some(BatchExtent {
+            base_offset: i64::from_be_bytes(field(raw, 0)),
+            last_offset_delta: i32::from_be_bytes(field(raw, 23)),
+            size_in_bytes: batch_length
+                .checked_add(LENGTH_PREFIX_BYTES)
+                .filter(|size| *size >= HEADER_BYTES)?,
+        })
+    }
+
+    pub fn last_offset(&self) -> i64 {
+        self.base_offset.wrapping_add(i64::from(self.last_offset_delta))
+    }
+
+    pub fn next_offset(&self) -> i64 {
+        self.last_offset().wrapping_add(1)
+    }
+}
+
 impl BatchHeader {
     /// Reads the header at the start of `bytes` and checks its length, format and codec; the records need not be there.
     pub fn parse(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
@@ -143,6 +175,11 @@ impl BatchHeader {
             Some(&magic) if magic != 2 => BatchError::Magic(magic as i8),
             Some(_) | None => BatchError::Truncated { needed: HEADER_BYTES, available: bytes.len() },
         }
+    }
+
+    pub fn extent(&self) -> BatchExtent {
+        let (base_offset, last_offset_delta) = (self.base_offset, self.last_offset_delta);
+        BatchExtent { base_offset, last_offset_delta, size_in_bytes: self.size_in_bytes() }
     }
 
     /// Bytes of the whole batch, length prefix included.

@@ -99,8 +99,7 @@ impl Log {
         }
         let until = now_ms.saturating_sub(self.config.max_compaction_lag_ms.max(0));
         for segment in dirty {
-            let mut first = Vec::new();
-            self.disk.read_at(&segment.log, 0, HEADER_BYTES.min(segment.size() as usize), &mut first)?;
+            let first = segment.read(&*self.disk, 0, HEADER_BYTES.min(segment.size() as usize))?;
             if let Ok(header) = BatchHeader::parse(&first)
                 && header.max_timestamp > 0
                 && header.max_timestamp < until

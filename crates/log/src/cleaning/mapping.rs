@@ -7,6 +7,7 @@ use super::transactions::CleanedTransactions;
 use super::work::{CleanStop, CleanWork};
 use crate::scan::{Scanner, Step};
 use crate::segment::Segment;
+use crate::source::Source;
 use crate::view::LogView;
 use std::sync::Arc;
 use wire::compress::DecompressLimit;
@@ -52,7 +53,7 @@ impl CleanWork {
             let (position, next_offset) = match mapping.position {
                 Some(position) => position,
                 None => {
-                    let hint = segment.position_hint(first_dirty, &*disk)?;
+                    let hint = segment.position_hint(first_dirty, Source::of(&*disk))?;
                     (hint.map_or(0, |entry| entry.position).min(segment.size()), segment.base_offset)
                 }
             };

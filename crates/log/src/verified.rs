@@ -1,0 +1,158 @@
+//! What of a segment needs no second CRC: the ranges that this process wrote or checked since it opened the log and that have not
+//! left the page cache since. In memory only. Forgotten as a whole as soon as any byte of the segment has to come from the platter
+//! again, and when the segment is cut: what comes from a disk is checked before it is served, every time.
+
+use parking_lot::Mutex;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Readers at several places of a segment each have their range; more than these merge as they meet, or begin anew.
+const RANGES_MAX: usize = 4;
+
+/// Bytes that the kernel reads again when a write begins within them.
+const PAGE_BYTES: u32 = 4096;
+
+/// The ranges of one segment.
+#[derive(Debug, Default)]
+pub(crate) struct Verified {
+    /// How often everything was forgotten. Who read bytes before may not vouch for them afterwards.
+    age: AtomicU32,
+    /// Disjoint, none touches another, in no order.
+    ranges: Mutex<Vec<Range<u32>>>,
+}
+
+/// A moment in the life of the ranges; taken before the bytes are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Age(u32);
+
+impl Verified {
+    pub fn age(&self) -> Age {
+        Age(self.age.load(Ordering::Acquire))
+    }
+
+    /// Up to where the bytes from `position` on are good, if nothing was forgotten since `age`; `position` itself if they are not.
+    /// Asked after the bytes were read from the cache: asked before, they could have left it and come back in between.
+    pub fn good_until(&self, position: u32, age: Age) -> u32 {
+        let ranges = self.ranges.lock();
+        if self.age() != age {
+            return position;
+        }
+        ranges.iter().find(|range| range.contains(&position)).map_or(position, |range| range.end)
+    }
+
+    /// Bytes that were read (from wherever) after `age` passed every check.
+    pub fn add(&self, range: Range<u32>, age: Age) {
+        let mut ranges = self.ranges.lock();
+        if self.age() == age && !range.is_empty() {
+            unite(&mut ranges, range);
+        }
+    }
+
+    /// Checked bytes were appended. After a `pause` the page that they begin in may have left the cache and come back for
+    /// this write, with what stands in it before them.
+    pub fn appended(&self, range: Range<u32>, age: Age, pause: bool) {
+        let mut ranges = self.ranges.lock();
+        if self.age() != age {
+            return;
+        }
+        if pause {
+            let page = range.start - range.start % PAGE_BYTES;
+            ranges.retain_mut(|good| {
+                good.end = good.end.min(page.max(good.start));
+                good.start < good.end
+            });
+        }
+        unite(&mut ranges, range);
+    }
+
+    /// Bytes come from the platter again, or others take their place.
+    pub fn forget(&self) {
+        let mut ranges = self.ranges.lock();
+        self.age.fetch_add(1, Ordering::AcqRel);
+        *ranges = Vec::new();
+    }
+}
+
+/// Adds a range to others; of too many the smallest goes.
+fn unite(ranges: &mut Vec<Range<u32>>, new: Range<u32>) {
+    let touches = |range: &Range<u32>| range.start <= new.end && new.start <= range.end;
+    let mut touched = ranges.iter_mut().filter(|range| touches(range));
+    if let Some(first) = touched.next() {
+        if touched.next().is_none() {
+            *first = first.start.min(new.start)..first.end.max(new.end);
+            return;
+        }
+    } else if ranges.len() < RANGES_MAX {
+        ranges.push(new);
+        return;
+    }
+    let mut whole = new.clone();
+    ranges.retain(|range| {
+        let apart = !touches(range);
+        if !apart {
+            whole = whole.start.min(range.start)..whole.end.max(range.end);
+        }
+        apart
+    });
+    if ranges.len() >= RANGES_MAX
+        && let Some(smallest) =
+            (0..ranges.len()).min_by_key(|&at| ranges.get(at).map_or(0, |range| range.end - range.start))
+    {
+        ranges.swap_remove(smallest);
+    }
+    ranges.push(whole);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good(verified: &Verified) -> Vec<Range<u32>> {
+        let mut ranges = verified.ranges.lock().clone();
+        ranges.sort_by_key(|range| range.start);
+        ranges
+    }
+
+    #[test]
+    fn ranges_that_meet_become_one_and_of_too_many_the_smallest_goes() {
+        let verified = Verified::default();
+        let age = verified.age();
+        for range in [0..10, 20..30, 10..20, 40..50, 35..60, 100..101, 200..300] {
+            verified.add(range, age);
+        }
+        assert_eq!(good(&verified), [0..30, 35..60, 100..101, 200..300]);
+        verified.add(400..500, age);
+        assert_eq!(good(&verified), [0..30, 35..60, 200..300, 400..500]);
+        verified.add(25..250, age);
+        assert_eq!(good(&verified), [0..300, 400..500]);
+        assert_eq!(verified.good_until(299, age), 300);
+        assert_eq!(verified.good_until(300, age), 300);
+    }
+
+    #[test]
+    fn who_read_before_everything_was_forgotten_vouches_for_nothing() {
+        let verified = Verified::default();
+        let before = verified.age();
+        verified.add(0..100, before);
+        verified.forget();
+        assert_eq!(verified.good_until(0, verified.age()), 0);
+        verified.add(0..100, before);
+        verified.appended(100..200, before, false);
+        assert_eq!(good(&verified), []);
+        verified.add(0..100, verified.age());
+        assert_eq!(verified.good_until(0, verified.age()), 100);
+        assert_eq!(verified.good_until(0, before), 0);
+    }
+
+    #[test]
+    fn a_write_after_a_pause_takes_the_page_it_begins_in_for_unread() {
+        let verified = Verified::default();
+        let age = verified.age();
+        verified.appended(0..5_000, age, false);
+        verified.appended(5_000..9_000, age, false);
+        verified.appended(9_000..10_000, age, true);
+        assert_eq!(good(&verified), [0..8_192, 9_000..10_000]);
+        verified.appended(10_000..11_000, age, true);
+        assert_eq!(good(&verified), [0..8_192, 10_000..11_000]);
+    }
+}
