@@ -6,6 +6,7 @@ mod amendments;
 mod api;
 mod checkpoints;
 mod cleaners;
+mod cold_reads;
 mod command;
 pub mod config;
 pub mod connection;

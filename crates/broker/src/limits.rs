@@ -4,6 +4,18 @@
 /// librdkafka up to 1,000 (of which more than this few wait in the socket).
 pub const REQUESTS_IN_FLIGHT: usize = 64;
 
+/// Reads of cold data that wait for a platter at once. Four keep a solid-state disk busy with reads of a megabyte; the rim's pool has so
+/// many threads more than flushes and deletions need.
+pub const COLD_READS_AT_ONCE: usize = 4;
+
+/// Bytes of records that were read for fetches and that no socket has taken yet. Each fetch gets at most a fourth of what is free, so
+/// a thousand consumers that ask for 16 MB each and never read come to this together, and [`FETCH_BYTES_MIN`] or one batch each
+/// beyond: some 200 MB. A hundred busy ones still get more than a megabyte each.
+pub(crate) const FETCH_MEMORY_BYTES: usize = 128 << 20;
+
+/// What a fetch may have however little memory is free: less would cost more requests than it saves memory.
+pub(crate) const FETCH_BYTES_MIN: usize = 64 << 10;
+
 /// Commands that one turn of a shard takes from its mailbox. A produce command costs 2 to 20 µs, so a turn stays near 1 ms.
 pub(crate) const COMMANDS_PER_TURN: usize = 128;
 

@@ -16,11 +16,13 @@ use kraft::controller::{ControllerAnswer, ControllerCommand};
 use kraft::hosted::QuorumStatus;
 use kraft::image::MetadataImage;
 use kraft::raft::{RaftRequest, RaftResponse};
+use log::ReadMemory;
 use wire::messages::create_topics::CreatableTopic;
 use wire::messages::describe_quorum::{DescribeQuorumRequest, DescribeQuorumResponse};
 use wire::{ErrorCode, Str};
 
 use crate::api::Apis;
+use crate::cold_reads::ColdReads;
 use crate::command::{Append, Appending, Command};
 use crate::config::StaticConfig;
 use crate::connection::{Connection, Peer};
@@ -50,6 +52,9 @@ struct NodeState {
     views: Views,
     producer_ids: ProducerIds,
     jobs: Mailbox<Job>,
+    cold_reads: ColdReads,
+    /// What was read for fetches and is still to be sent.
+    fetch_memory: Arc<ReadMemory>,
     /// What the rim believes to be the next time to call [`Node::turn`].
     armed_ms: AtomicI64,
     next_checkpoint_ms: AtomicI64,
@@ -100,9 +105,9 @@ impl Node {
         }
     }
 
-    /// The next blocking job, if any.
+    /// The next blocking job, if any; flushes before reads.
     pub fn work(&self) -> Option<Job> {
-        self.0.jobs.pop()
+        self.0.jobs.pop().or_else(|| self.0.cold_reads.take())
     }
 
     /// Leaves a command that changes nothing in every shard's mailbox, as a neighbour does who finds the shard busy: what comes next
@@ -256,6 +261,16 @@ impl Node {
         self.0.quorum.post(QuorumCommand::Request(Box::new(request), reply));
         self.0.rim.call_quorum();
         answer
+    }
+
+    /// Has something read on a thread that may wait for the platter.
+    pub(crate) fn read_cold(&self, read: impl FnOnce() + Send + 'static) {
+        self.0.cold_reads.add(read);
+    }
+
+    /// What was read for fetches and is still to be sent.
+    pub(crate) fn fetch_memory(&self) -> &Arc<ReadMemory> {
+        &self.0.fetch_memory
     }
 
     /// The latest time that anybody brought.

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 
 /// Blocking jobs at once: flush rounds of several directories, deletions. One more thread is always spare, so that a job
 /// never waits for a slow disk that is not its own.
-const WORKERS_MAX: usize = 6;
+const WORKERS_MAX: usize = 6 + broker::limits::COLD_READS_AT_ONCE;
 
 /// A turn that asks to be called again at once this often in a row is given a pause.
 const RESTLESS_TURNS: u32 = 1_000;

@@ -94,8 +94,9 @@ impl Machine {
     /// The process is gone from one moment to the next.
     pub fn kill(&mut self) {
         self.reset_connections();
-        if let Some(process) = self.process.take() {
-            // Jobs hold the node that holds them.
+        if let Some(mut process) = self.process.take() {
+            // Jobs hold the node that holds them; those at work hold back others.
+            process.jobs.clear();
             while process.node.work().is_some() {}
         }
     }
@@ -199,6 +200,7 @@ fn with<T>(world: &World, work: impl FnOnce(&mut Process) -> T) -> Option<T> {
 pub fn boot(world: &World) -> Result<(), OpenError> {
     let bells = Arc::new(Bells::default());
     let disk = disk_of(world);
+    world.machine.borrow().disk.set_misses_per_mille(world.shape.misses);
     let seed = world.draw(|random| random.next());
     let node = Node::open(options(&world.shape, &bells), disk, seed, world.now_ms())?;
     world.boots.set(world.boots.get() + 1);

@@ -75,6 +75,8 @@ pub struct Shape {
     pub slow_messages: u32,
     /// Of a thousand flushes, so many take long.
     pub slow_jobs: u32,
+    /// Of a thousand reads, so many find that the page cache has let go of what they want.
+    pub misses: u64,
     pub deletes_records: bool,
     pub churns_topics: bool,
     pub disk_faults: bool,
@@ -110,6 +112,7 @@ impl Shape {
             deletes_records: random.per_mille(400),
             churns_topics: random.per_mille(400),
             disk_faults: random.per_mille(500),
+            misses: random.pick(&[0, 30, 500], 30),
             plant,
         }
         .planted()

@@ -1,11 +1,12 @@
 //! Fetch by consumers (KIP-41, KIP-74, KIP-227, KIP-320, KIP-516): resolve the session, read the views, and if there is too
-//! little, wait once for the shards' call. Record bytes are located and passed on, never decoded. A follower's fetch is
-//! another journey (`Command::FollowerFetch`), not built yet.
+//! little, wait once for the shards' call. What is in the page cache is read on the connection's thread; a pass that meets the
+//! platter goes on in the pool. Record bytes are located and passed on, never decoded. A follower's fetch is another journey
+//! (`Command::FollowerFetch`), not built yet.
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use log::{LogView, ReadLimit, ReadRefused};
+use log::{LogView, Reach, ReadLimit, ReadRefused, ReadTerms};
 use wire::hash::StableMap;
 use wire::messages::fetch::{
     AbortedTransaction, EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse,
@@ -17,7 +18,9 @@ use super::{Call, IntoAnswer};
 use crate::command::{Command, WatchPartition, WatchPartitions};
 use crate::endpoints::current_leader;
 use crate::fetch_session::{Answered, Asked, Plan, Wanted};
-use crate::rim::{Handling, Outcome};
+use crate::limits::FETCH_BYTES_MIN;
+use crate::mailbox::reply;
+use crate::rim::{CloseReason, Handling, Outcome};
 use crate::views::{LeaderView, PartitionCell};
 use crate::watch::watch;
 
@@ -44,9 +47,10 @@ pub(super) fn handle(call: Call, request: FetchRequest) -> Handling {
         Plan::Incremental { session_id, wanted } => (Session::GoesOn(session_id), wanted),
     };
     let fetch = Fetch::resolve(call, terms, session, wanted);
-    let pass = fetch.read();
-    if fetch.must_wait(&pass) {
-        return Handling::running(fetch.wait(pass));
+    let mut pass = fetch.begin();
+    fetch.read(&mut pass, Reach::Memory);
+    if fetch.is_cold(&pass) || fetch.must_wait(&pass) {
+        return Handling::running(fetch.go_on(pass));
     }
     Handling::ready(fetch.outcome(pass))
 }
@@ -144,10 +148,15 @@ struct Fetch {
 
 type Answers = Vec<(Wanted, PartitionData)>;
 
-/// What one pass over the views found.
+/// What one pass over the views found so far.
 struct Pass {
+    /// Of the first targets; where one needs the platter, the pass stands still.
     answers: Vec<PartitionData>,
     bytes: i64,
+    /// What the rest may still have.
+    left: i64,
+    /// Memory is short, and the answer has less than it might.
+    is_cut: bool,
     /// Something that the client has to hear at once.
     is_urgent: bool,
     /// The high watermark and the last stable offset that were seen, for the watch.
@@ -179,17 +188,43 @@ impl Fetch {
         fetch
     }
 
-    /// Waits for more and reads again, until there is enough or the time is over.
-    async fn wait(self, mut pass: Pass) -> Outcome {
-        while self.must_wait(&pass) {
-            let (watch, waiting) = watch(self.terms.min_bytes.saturating_sub(pass.bytes));
-            self.watch(&watch, &pass);
+    /// Ends a pass in the pool if it has to be; waits for more and reads again, until there is enough or the time is over.
+    async fn go_on(self, pass: Pass) -> Outcome {
+        let (mut fetch, mut pass) = (self, pass);
+        loop {
+            if fetch.is_cold(&pass) {
+                match fetch.read_cold(pass).await {
+                    Some(done) => (fetch, pass) = done,
+                    None => return Outcome::Close(CloseReason::Stopping),
+                }
+            }
+            if !fetch.must_wait(&pass) {
+                return fetch.outcome(pass);
+            }
+            let (watch, waiting) = watch(fetch.terms.min_bytes.saturating_sub(pass.bytes));
+            fetch.watch(&watch, &pass);
             // What was read is read again: a fetch that waits keeps no memory.
             drop(pass);
             waiting.await;
-            pass = self.read();
+            pass = fetch.begin();
+            fetch.read(&mut pass, Reach::Memory);
         }
-        self.outcome(pass)
+    }
+
+    /// Goes on with a pass on a thread that may wait for the platter; `None` if the node stops.
+    async fn read_cold(self, mut pass: Pass) -> Option<(Fetch, Pass)> {
+        let (reply, answer) = reply();
+        let node = self.call.node.clone();
+        node.read_cold(move || {
+            self.read(&mut pass, Reach::Platter);
+            reply.send((self, pass));
+        });
+        answer.await.ok()
+    }
+
+    /// The pass stands before bytes that are on the platter alone.
+    fn is_cold(&self, pass: &Pass) -> bool {
+        pass.answers.len() < self.targets.len()
     }
 
     fn outcome(self, pass: Pass) -> Outcome {
@@ -222,6 +257,7 @@ impl Fetch {
             && !self.targets.is_empty()
             && pass.bytes < self.terms.min_bytes
             && !pass.is_urgent
+            && !(pass.is_cut && pass.bytes > 0)
             && self.call.node.latest_ms() < self.terms.deadline_ms
     }
 
@@ -249,41 +285,47 @@ impl Fetch {
         }
     }
 
-    /// One pass in the order of service. The first partition that has anything gives at least one batch, whatever its
-    /// size; after that the limits hold (KIP-74).
-    fn read(&self) -> Pass {
+    /// A pass before its first partition. Where many wait for sockets to take what they read, it may have less.
+    fn begin(&self) -> Pass {
         let count = self.targets.len();
-        let mut pass = Pass {
+        let share = self.call.node.fetch_memory().share().max(FETCH_BYTES_MIN);
+        let share = i64::try_from(share).unwrap_or(i64::MAX);
+        Pass {
             answers: Vec::with_capacity(count),
             bytes: 0,
+            left: self.terms.max_bytes.min(share),
+            is_cut: share < self.terms.max_bytes,
             is_urgent: false,
             seen: Vec::with_capacity(count),
-        };
-        let mut left = self.terms.max_bytes;
-        let mut at_least_one = true;
-        for (wanted, cell) in &self.targets {
-            let data = match self.read_partition(wanted, cell, left, at_least_one) {
-                Ok(data) => data,
+        }
+    }
+
+    /// Goes on in the order of service, to the end or to the first partition that is out of reach. The first one that has
+    /// anything gives at least one batch, whatever its size; after that the limits hold (KIP-74).
+    fn read(&self, pass: &mut Pass, reach: Reach) {
+        for (wanted, cell) in self.targets.iter().skip(pass.answers.len()) {
+            let data = match self.read_partition(wanted, cell, pass, reach) {
+                Ok(Some(data)) => data,
+                Ok(None) => return,
                 Err(error) => self.refused_data(wanted, cell, error),
             };
             let bytes = data.records.as_ref().map_or(0, |records| records.len() as i64);
-            at_least_one &= bytes == 0;
-            left = left.saturating_sub(bytes).max(0);
+            pass.left = pass.left.saturating_sub(bytes).max(0);
             pass.bytes = pass.bytes.saturating_add(bytes);
             pass.is_urgent |= data.error_code != ErrorCode::None.code() || data.diverging_epoch.epoch != -1;
             pass.seen.push((data.high_watermark, data.last_stable_offset));
             pass.answers.push(data);
         }
-        pass
     }
 
+    /// One partition's answer; `None` if it is out of reach.
     fn read_partition(
         &self,
         wanted: &Wanted,
         cell: &PartitionCell,
-        left: i64,
-        at_least_one: bool,
-    ) -> Result<PartitionData, ErrorCode> {
+        pass: &Pass,
+        reach: Reach,
+    ) -> Result<Option<PartitionData>, ErrorCode> {
         let view = self.call.node.leader_view(self.call.now_ms, cell, wanted.current_leader_epoch)?;
         if self.terms.is_replica {
             return Err(match wanted.current_leader_epoch {
@@ -305,7 +347,7 @@ impl Fetch {
             && let Some(diverging) = divergence(wanted, &view)?
         {
             data.diverging_epoch = diverging;
-            return Ok(data);
+            return Ok(Some(data));
         }
         let offset = wanted.fetch_offset;
         if offset < view.log_start_offset || offset > view.log_end_offset {
@@ -313,16 +355,24 @@ impl Fetch {
         }
         // Between the limit and the end of the log there is nothing to see yet.
         if offset < view.upper_bound(self.terms.limit) {
-            let most = i64::from(wanted.max_bytes).min(left).clamp(0, i64::from(u32::MAX));
-            let most = u32::try_from(most).unwrap_or(u32::MAX);
-            let fetched = view.read(offset, most, self.terms.limit, at_least_one).map_err(read_error)?;
+            let most = i64::from(wanted.max_bytes).min(pass.left).clamp(0, i64::from(u32::MAX));
+            let terms = ReadTerms {
+                max_bytes: u32::try_from(most).unwrap_or(u32::MAX),
+                limit: self.terms.limit,
+                at_least_one: pass.bytes == 0,
+                reach,
+                memory: Some(self.call.node.fetch_memory()),
+            };
+            let Some(fetched) = view.read_within(offset, &terms).map_err(read_error)? else {
+                return Ok(None);
+            };
             if self.terms.limit == ReadLimit::LastStable {
                 let aborted = view.aborted_transactions(offset, fetched.next_offset).map_err(read_error)?;
                 data.aborted_transactions = Some(aborted.iter().map(aborted_transaction).collect());
             }
             data.records = Some(fetched.records);
         }
-        Ok(data)
+        Ok(Some(data))
     }
 
     fn refused_data(&self, wanted: &Wanted, cell: &PartitionCell, error: ErrorCode) -> PartitionData {

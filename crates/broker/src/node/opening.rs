@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use kraft::controller::ControllerOptions;
 use kraft::hosted::{MetadataQuorum, QuorumOptions, SnapshotPolicy};
 use kraft::raft::{Endpoints, RaftOptions, VoterSet};
-use log::{Disk, Fault, LogConfig};
+use log::{Disk, Fault, LogConfig, ReadMemory};
 use wire::messages::broker_registration::{
     BrokerRegistrationRequest, Feature, Listener as RegisteredListener,
 };
@@ -17,10 +17,12 @@ use wire::{Str, Uuid};
 use super::{Node, NodeState};
 use crate::api::Apis;
 use crate::cleaners::{CleanerSettings, Cleaners};
+use crate::cold_reads::ColdReads;
 use crate::config::{BrokerFile, BrokerLayers, StaticConfig, Values};
 use crate::directories::Directories;
 use crate::image_delta::Publisher;
 use crate::lifecycle::Lifecycle;
+use crate::limits::FETCH_MEMORY_BYTES;
 use crate::mailbox::Mailbox;
 use crate::metadata_files;
 use crate::producer_ids::ProducerIds;
@@ -144,7 +146,7 @@ impl Node {
             shards: (0..shard_count).map(shard).collect(),
             node_id: options.node_id,
             cluster_id: identity.cluster_id,
-            rim: options.rim,
+            rim: Arc::clone(&options.rim),
             apis: Apis::new(),
             directories,
             quorum: QuorumCell::new(quorum, publisher, lifecycle),
@@ -152,6 +154,8 @@ impl Node {
             views: Views::default(),
             producer_ids: ProducerIds::default(),
             jobs: Mailbox::default(),
+            cold_reads: ColdReads::new(Arc::clone(&options.rim)),
+            fetch_memory: ReadMemory::new(FETCH_MEMORY_BYTES),
             armed_ms: AtomicI64::new(i64::MIN),
             next_checkpoint_ms: AtomicI64::new(now_ms.saturating_add(checkpoint_interval_ms)),
             checkpoint_interval_ms,

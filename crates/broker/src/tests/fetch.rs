@@ -232,3 +232,73 @@ fn record_bytes_come_back_as_they_were_sent() {
         assert_eq!(got[16..], sent[16..], "{codec:?}: all but base offset, length and epoch");
     }
 }
+
+/// Bytes of an answer.
+fn size(outcome: Outcome) -> usize {
+    let Outcome::Answer(pieces) = outcome else { panic!("no answer: {outcome:?}") };
+    pieces.concat().len()
+}
+
+#[test]
+fn cold_bytes_are_read_in_the_pool_and_hot_ones_at_the_first_poll() {
+    let mut node = Harness::start();
+    node.create("t", 3);
+    for partition in 0..3 {
+        produce(&mut node, "t", partition, 1, batch(&["a"]));
+    }
+    let all = request("t", &[(0, 0), (1, 0), (2, 0)]);
+    let values = |answer: FetchResponse| partitions(answer).iter().map(records).collect::<Vec<_>>();
+    let mut hot = node.begin(ApiKey::Fetch, 12, &all);
+    assert_eq!(values(hot.answer().expect("ready")), [["a"], ["a"], ["a"]]);
+    assert!(node.disk.evict(Path::new("/data/t-1/00000000000000000000.log")));
+    let mut cold = node.begin(ApiKey::Fetch, 12, &all);
+    assert!(cold.poll().is_none(), "the connection's thread does not wait for a platter");
+    assert_eq!(cold.wakes(), 0);
+    let mut other = node.begin(ApiKey::Fetch, 12, &request("t", &[(0, 0)]));
+    assert_eq!(values(other.answer().expect("others go on")), [["a"]]);
+    node.settle();
+    assert_eq!(cold.wakes(), 1);
+    assert_eq!(values(cold.answer().expect("read")), [["a"], ["a"], ["a"]]);
+    let mut again = node.begin(ApiKey::Fetch, 12, &all);
+    assert!(again.poll().is_some(), "now it is in the cache");
+}
+
+#[test]
+fn a_cold_fetch_whose_connection_is_gone_is_forgotten() {
+    let mut node = Harness::start();
+    node.create("t", 1);
+    produce(&mut node, "t", 0, 1, batch(&["a"]));
+    assert!(node.disk.evict(Path::new("/data/t-0/00000000000000000000.log")));
+    let mut cold = node.begin(ApiKey::Fetch, 12, &request("t", &[(0, 0)]));
+    assert!(cold.poll().is_none());
+    drop(cold);
+    node.settle();
+    assert_eq!(values(&mut node, "t", 0, 0), ["a"]);
+    assert_eq!(node.node.fetch_memory().lent(), 0);
+}
+
+#[test]
+fn answers_that_nobody_takes_leave_little_for_others_but_never_nothing() {
+    let mut node = Harness::start();
+    node.create("t", 1);
+    const BATCHES: usize = 24;
+    let large = "x".repeat(900_000);
+    for _ in 0..BATCHES {
+        assert_eq!(produce(&mut node, "t", 0, 1, batch(&[&large])).error_code, 0);
+    }
+    let mut request = request("t", &[(0, 0)]);
+    request.max_bytes = 50 << 20;
+    request.topics[0].partitions[0].partition_max_bytes = 50 << 20;
+    let fetch = |node: &mut Harness| node.begin(ApiKey::Fetch, 12, &request).poll().expect("ready");
+    assert!(size(fetch(&mut node)) > BATCHES * large.len());
+    let kept: Vec<Outcome> = (0..40).map(|_| fetch(&mut node)).collect();
+    let most = crate::limits::FETCH_MEMORY_BYTES + kept.len() * (1 << 20);
+    let lent = node.node.fetch_memory().lent();
+    assert!((most / 2..most).contains(&lent), "{lent} of {most}");
+    let sizes: Vec<usize> = kept.into_iter().map(size).collect();
+    assert!(sizes[0] > BATCHES * large.len(), "{sizes:?}");
+    assert!(sizes.iter().all(|&size| size > large.len()), "{sizes:?}");
+    assert!(sizes[39] < 2 * large.len(), "{sizes:?}");
+    assert_eq!(node.node.fetch_memory().lent(), 0);
+    assert!(size(fetch(&mut node)) > BATCHES * large.len());
+}

@@ -4,7 +4,7 @@
 use log::Disk;
 use log::sim_disk::SimFault;
 
-use super::fetch::values;
+use super::fetch::{error_at, values};
 use super::full_disk::{commit_request, committed};
 use super::groups::find_coordinator;
 use super::produce::produce;
@@ -101,5 +101,32 @@ fn look_at(disk: SimDisk, path: &Path, what: &str) {
     assert!(missing == 0 || metadata || (is_data && missing <= 2), "{what}: {missing} records are missing");
     if !shown.contains("__consumer_offsets") && !metadata {
         assert_eq!(committed(&mut node), 5, "{what}");
+    }
+}
+
+#[test]
+fn a_bit_that_turns_under_a_running_node_is_found_although_its_batch_was_served_before() {
+    for number in 0..RECORDS {
+        let mut node = Harness::start();
+        node.create("t", 1);
+        for number in 0..RECORDS {
+            produce(&mut node, "t", 0, 1, batch(&[&value(number)]));
+        }
+        assert_eq!(values(&mut node, "t", 0, 0).len(), RECORDS);
+        assert_eq!(values(&mut node, "t", 0, 2).len(), RECORDS - 2);
+        let path = Path::new("/data/t-0/00000000000000000000.log");
+        let size = log::Disk::length(&node.disk, &log::FileHandle::new(path)).unwrap() as usize / RECORDS;
+        assert!(node.disk.flip_bit(path, (number + 1) * size - 9, 3));
+        for other in 0..RECORDS {
+            let found = values(&mut node, "t", 0, other as i64);
+            if other == number {
+                assert_eq!(found, [""; 0]);
+                let error = ErrorCode::KafkaStorageError.code();
+                assert_eq!(error_at(&mut node, "t", 0, other as i64), error);
+            } else {
+                let good = if other < number { other..number } else { other..RECORDS };
+                assert_eq!(found, good.map(value).collect::<Vec<_>>(), "{number} from {other}");
+            }
+        }
     }
 }
