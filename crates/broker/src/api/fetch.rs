@@ -228,28 +228,32 @@ impl Fetch {
     }
 
     fn outcome(self, pass: Pass) -> Outcome {
-        let (call, session) = (self.call.clone(), self.session);
-        let mut answers = self.answers(pass);
-        let session_id = match session {
-            Session::None => 0,
-            Session::Begins(asked) => begin_session(&call, asked, &answers),
-            Session::GoesOn(session_id) => {
-                call.connection.with_fetch_sessions(|sessions| {
-                    answers.retain(|(wanted, data)| sessions.tells(session_id, wanted, answered(data)));
-                });
-                session_id
-            }
-        };
-        let response = respond(&call, session_id, answers);
-        response.outcome(call.api_key, call.api_version, call.correlation_id)
-    }
-
-    fn answers(self, pass: Pass) -> Answers {
-        let refused = self.refused.into_iter().map(|(wanted, error)| {
+        let Fetch { call, session, targets, refused, .. } = self;
+        let refused = refused.into_iter().map(|(wanted, error)| {
             let data = refusal(wanted.partition, error);
             (wanted, data)
         });
-        self.targets.into_iter().map(|(wanted, _)| wanted).zip(pass.answers).chain(refused).collect()
+        let answers = targets.into_iter().map(|(wanted, _)| wanted).zip(pass.answers).chain(refused);
+        let mut response = FetchResponse::default();
+        match session {
+            Session::None => answers.for_each(|(wanted, data)| add(&call, &mut response, wanted, data)),
+            Session::Begins(asked) => {
+                let answers: Answers = answers.collect();
+                response.session_id = begin_session(&call, asked, &answers);
+                answers.into_iter().for_each(|(wanted, data)| add(&call, &mut response, wanted, data));
+            }
+            Session::GoesOn(session_id) => {
+                response.session_id = session_id;
+                call.connection.with_fetch_sessions(|sessions| {
+                    for (wanted, data) in answers {
+                        if sessions.tells(session_id, &wanted, answered(&data)) {
+                            add(&call, &mut response, wanted, data);
+                        }
+                    }
+                });
+            }
+        }
+        response.outcome(call.api_key, call.api_version, call.correlation_id)
     }
 
     fn must_wait(&self, pass: &Pass) -> bool {
@@ -285,24 +289,29 @@ impl Fetch {
         }
     }
 
-    /// A pass before its first partition. Where many wait for sockets to take what they read, it may have less.
+    /// A pass before its first partition.
     fn begin(&self) -> Pass {
         let count = self.targets.len();
-        let share = self.call.node.fetch_memory().share().max(FETCH_BYTES_MIN);
-        let share = i64::try_from(share).unwrap_or(i64::MAX);
         Pass {
             answers: Vec::with_capacity(count),
             bytes: 0,
-            left: self.terms.max_bytes.min(share),
-            is_cut: share < self.terms.max_bytes,
+            left: self.terms.max_bytes,
+            is_cut: false,
             is_urgent: false,
             seen: Vec::with_capacity(count),
         }
     }
 
     /// Goes on in the order of service, to the end or to the first partition that is out of reach. The first one that has
-    /// anything gives at least one batch, whatever its size; after that the limits hold (KIP-74).
+    /// anything gives at least one batch, whatever its size; after that the limits hold (KIP-74). Where many wait for sockets to
+    /// take what they read, it may have less: as it is now, not as it was when a pass that waited for the pool began.
     fn read(&self, pass: &mut Pass, reach: Reach) {
+        let share = self.call.node.fetch_memory().share().max(FETCH_BYTES_MIN);
+        let share = i64::try_from(share).unwrap_or(i64::MAX);
+        if share < pass.left {
+            pass.left = share;
+            pass.is_cut = true;
+        }
         for (wanted, cell) in self.targets.iter().skip(pass.answers.len()) {
             let data = match self.read_partition(wanted, cell, pass, reach) {
                 Ok(Some(data)) => data,
@@ -462,22 +471,18 @@ fn begin_session(call: &Call, asked: Asked, answers: &Answers) -> i32 {
 }
 
 /// Neighbours of one topic share an entry.
-fn respond(call: &Call, session_id: i32, answers: Answers) -> FetchResponse {
-    let mut response = FetchResponse { session_id, ..FetchResponse::default() };
-    for (wanted, data) in answers {
-        name_leader(call, &mut response, &data);
-        match response.responses.last_mut() {
-            Some(topic) if topic.topic == wanted.topic && topic.topic_id == wanted.topic_id => {
-                topic.partitions.push(data);
-            }
-            Some(_) | None => response.responses.push(FetchableTopicResponse {
-                topic: wanted.topic,
-                topic_id: wanted.topic_id,
-                partitions: vec![data],
-            }),
+fn add(call: &Call, response: &mut FetchResponse, wanted: Wanted, data: PartitionData) {
+    name_leader(call, response, &data);
+    match response.responses.last_mut() {
+        Some(topic) if topic.topic == wanted.topic && topic.topic_id == wanted.topic_id => {
+            topic.partitions.push(data);
         }
+        Some(_) | None => response.responses.push(FetchableTopicResponse {
+            topic: wanted.topic,
+            topic_id: wanted.topic_id,
+            partitions: vec![data],
+        }),
     }
-    response
 }
 
 fn name_leader(call: &Call, response: &mut FetchResponse, data: &PartitionData) {

@@ -302,3 +302,24 @@ fn answers_that_nobody_takes_leave_little_for_others_but_never_nothing() {
     assert_eq!(node.node.fetch_memory().lent(), 0);
     assert!(size(fetch(&mut node)) > BATCHES * large.len());
 }
+
+#[test]
+fn cold_fetches_that_wait_for_each_other_do_not_all_take_what_was_free_when_they_came() {
+    let mut node = Harness::start();
+    node.create("t", 1);
+    const BATCHES: usize = 24;
+    let large = "x".repeat(900_000);
+    for _ in 0..BATCHES {
+        assert_eq!(produce(&mut node, "t", 0, 1, batch(&[&large])).error_code, 0);
+    }
+    assert!(node.disk.evict(Path::new("/data/t-0/00000000000000000000.log")));
+    let mut request = request("t", &[(0, 0)]);
+    request.max_bytes = 50 << 20;
+    request.topics[0].partitions[0].partition_max_bytes = 50 << 20;
+    let mut cold: Vec<Begun> = (0..40).map(|_| node.begin(ApiKey::Fetch, 12, &request)).collect();
+    assert!(cold.iter_mut().all(|begun| begun.poll().is_none()));
+    node.settle();
+    let lent = node.node.fetch_memory().lent();
+    assert!(lent < crate::limits::FETCH_MEMORY_BYTES + cold.len() * (1 << 20), "{lent}");
+    assert!(cold.iter_mut().all(|begun| size(begun.poll().expect("read")) > large.len()));
+}
