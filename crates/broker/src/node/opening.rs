@@ -100,15 +100,7 @@ impl Node {
     ) -> Result<Node, OpenError> {
         let mut random = coordinator::entropy::Entropy::new(seed);
         let identity = Identity::read(&options, &disk)?;
-        // Before anything is touched: what is not for this release must be left as it was.
-        if let Some(read) =
-            metadata_files::read(&*disk, &options.metadata_directory).map_err(OpenError::Metadata)?
-        {
-            let obstacles = metadata_files::obstacles(&read, options.node_id);
-            if let Some(why) = obstacles.into_iter().next() {
-                return Err(OpenError::Metadata(why));
-            }
-        }
+        refuse_a_newer_release(&options, &disk)?;
         let directories = Arc::new(Directories::open(&disk, &options.directories)?);
         let config = Arc::new(options.config.clone());
         let shard_count = config.shards.max(1);
@@ -202,6 +194,13 @@ impl Identity {
         let metadata_directory_id = meta.directory_id.unwrap_or(Uuid::ZERO);
         Ok(Identity { cluster_id: Str::from(cluster_id), metadata_directory_id })
     }
+}
+
+/// Before anything is touched: what is not for this release must be left as it was.
+fn refuse_a_newer_release(options: &NodeOptions, disk: &Arc<dyn Disk>) -> Result<(), OpenError> {
+    let read = metadata_files::read(&**disk, &options.metadata_directory).map_err(OpenError::Metadata)?;
+    let obstacles = read.map(|read| metadata_files::obstacles(&read, options.node_id)).unwrap_or_default();
+    obstacles.into_iter().next().map_or(Ok(()), |why| Err(OpenError::Metadata(why)))
 }
 
 fn open_quorum(
