@@ -56,7 +56,9 @@ pub struct Listing {
     pub partitions: Vec<PartitionDirectory>,
     /// `-delete` directories whose removal a stop interrupted.
     pub deleted: Vec<PathBuf>,
-    /// `-future` (moving between directories) and `-stray` ones.
+    /// `-future` ones: replicas on their way here from another log directory (KIP-113).
+    pub futures: Vec<PartitionDirectory>,
+    /// `-stray` ones and those of others.
     pub other: Vec<PathBuf>,
 }
 
@@ -91,6 +93,33 @@ impl LogDirectory {
     /// Where a partition lives: `<topic>-<partition>`.
     pub fn partition_path(&self, topic: &str, partition: i32) -> PathBuf {
         self.path.join(format!("{topic}-{partition}"))
+    }
+
+    /// Where a replica is copied to on its way here: `<topic>-<partition>.<unique>-future`.
+    pub fn future_path(&self, topic: &str, partition: i32, unique: Uuid) -> PathBuf {
+        self.path.join(names::future_directory(&format!("{topic}-{partition}"), &hex(unique)))
+    }
+
+    /// Renames a directory inside this one so that nothing finds it any more, and makes that durable; answers what removes it.
+    pub fn discard(&self, path: &Path, unique: Uuid) -> Result<crate::Removal, Fault> {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        // A future log's unique part goes; a topic may have dots of its own.
+        let is_future = names::parse_future_directory(name).is_some();
+        let name =
+            name.rsplit_once('.').filter(|_| is_future).map_or(name, |(topic_partition, _)| topic_partition);
+        let target = self.path.join(names::delete_directory(name, &hex(unique)));
+        self.disk.rename_directory(path, &target)?;
+        self.disk.sync_directory(&self.path)?;
+        Ok(crate::Removal::of_directory(Arc::clone(&self.disk), target))
+    }
+
+    /// Renames a partition's directory that nobody knows the right of, as Kafka does with strays: its bytes are kept.
+    pub fn set_aside(&self, topic: &str, partition: i32, unique: Uuid) -> Result<PathBuf, Fault> {
+        let path = self.partition_path(topic, partition);
+        let target = self.path.join(names::stray_directory(&format!("{topic}-{partition}"), &hex(unique)));
+        self.disk.rename_directory(&path, &target)?;
+        self.disk.sync_directory(&self.path)?;
+        Ok(target)
     }
 
     /// Creates the directory if need be and takes its lock for this process; false if another process (Kafka itself, say)
@@ -171,11 +200,7 @@ impl LogDirectory {
             Some(found) if found != topic_id => {}
             Some(_) | None => return Ok(None),
         }
-        let hex: String = unique.0.iter().map(|byte| format!("{byte:02x}")).collect();
-        let target = self.path.join(names::stray_directory(&format!("{topic}-{partition}"), &hex));
-        self.disk.rename_directory(&path, &target)?;
-        self.disk.sync_directory(&self.path)?;
-        Ok(Some(target))
+        self.set_aside(topic, partition, unique).map(Some)
     }
 
     /// Partitions, interrupted deletions and the rest.
@@ -190,6 +215,8 @@ impl LogDirectory {
                 listing.deleted.push(path);
             } else if let Some((topic, partition)) = names::parse_partition_directory(&entry.name) {
                 listing.partitions.push(PartitionDirectory { topic: topic.to_owned(), partition, path });
+            } else if let Some((topic, partition)) = names::parse_future_directory(&entry.name) {
+                listing.futures.push(PartitionDirectory { topic: topic.to_owned(), partition, path });
             } else {
                 listing.other.push(path);
             }
@@ -246,6 +273,11 @@ impl LogDirectory {
     }
 }
 
+/// The unique part of a directory's name: an id without its dashes.
+pub(crate) fn hex(unique: Uuid) -> String {
+    unique.0.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,7 +313,9 @@ mod tests {
         let listing = directory.list().unwrap();
         let names: Vec<_> = listing.partitions.iter().map(|p| (p.topic.as_str(), p.partition)).collect();
         assert_eq!(names, [("a", 0), ("a-b", 11)]);
-        assert_eq!((listing.deleted.len(), listing.other.len()), (1, 1));
+        let futures: Vec<_> = listing.futures.iter().map(|p| (p.topic.as_str(), p.partition)).collect();
+        assert_eq!(futures, [("a", 2)]);
+        assert_eq!((listing.deleted.len(), listing.other.len()), (1, 0));
     }
 
     #[test]

@@ -190,6 +190,23 @@ impl Dirty {
         self.parent = Some(self.generation);
     }
 
+    /// The log's directory was renamed: files that only this list knows follow.
+    pub fn moved_to(&mut self, directory: &Path) {
+        for file in self.files.iter().map(|(_, file)| file).chain(&self.caches) {
+            if let Some(name) = file.path().file_name() {
+                file.moved_to(directory.join(name));
+            }
+        }
+        self.directory();
+        self.parent();
+    }
+
+    /// The log takes another one's place: a flush of that one that is still under way proves nothing about this one.
+    pub fn supersede(&mut self, other: &Dirty) {
+        self.generation = self.generation.max(other.generation) + 1;
+        self.truncations = self.truncations.max(other.truncations) + 1;
+    }
+
     /// Bytes were cut: works under way no longer prove anything.
     pub fn truncated(&mut self, keep: impl Fn(&Arc<Segment>) -> bool) {
         self.truncations += 1;

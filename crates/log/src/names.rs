@@ -15,6 +15,7 @@ pub(crate) const LEADER_EPOCHS: &str = "leader-epoch-checkpoint";
 pub(crate) const PARTITION_METADATA: &str = "partition.metadata";
 pub(crate) const DELETE_DIRECTORY_SUFFIX: &str = "-delete";
 pub(crate) const STRAY_DIRECTORY_SUFFIX: &str = "-stray";
+pub(crate) const FUTURE_DIRECTORY_SUFFIX: &str = "-future";
 
 /// `00000000000000001234.<kind>` in a partition's directory.
 pub(crate) fn segment_file(directory: &Path, offset: i64, kind: &str) -> PathBuf {
@@ -37,6 +38,25 @@ pub(crate) fn parse_partition_directory(name: &str) -> Option<(&str, i32)> {
         return None;
     }
     Some((topic, partition.parse().ok()?))
+}
+
+/// `<topic>-<partition>.<unique>-future`; never cut: the name says whose it is (KIP-113).
+pub(crate) fn future_directory(topic_partition: &str, unique: &str) -> String {
+    format!("{topic_partition}.{unique}{FUTURE_DIRECTORY_SUFFIX}")
+}
+
+/// Topic and partition of a future log's directory.
+pub(crate) fn parse_future_directory(name: &str) -> Option<(&str, i32)> {
+    let (topic_partition, unique) = name.strip_suffix(FUTURE_DIRECTORY_SUFFIX)?.rsplit_once('.')?;
+    if unique.is_empty() || !unique.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    parse_partition_directory(topic_partition)
+}
+
+/// Whether a partition's future log could have a name that a file system takes.
+pub fn may_move(topic: &str, partition: i32) -> bool {
+    future_directory(&format!("{topic}-{partition}"), &"0".repeat(32)).len() <= LONGEST_NAME
 }
 
 /// The longest directory name a file system takes, `.` of the unique part and suffix included (as Kafka shortens it).
@@ -79,5 +99,11 @@ mod tests {
         assert_eq!(parse_partition_directory("a-b.0123-delete"), None);
         assert_eq!(parse_partition_directory("-1"), None);
         assert_eq!(delete_directory(&"x".repeat(250), "0123").len(), 255);
+        let future = future_directory("a.b-12", "0123456789abcdef0123456789abcdef");
+        assert_eq!(future, "a.b-12.0123456789abcdef0123456789abcdef-future");
+        assert_eq!(parse_future_directory(&future), Some(("a.b", 12)));
+        assert_eq!(parse_future_directory("a-12.xyz-future"), None);
+        assert_eq!(parse_future_directory("a-12.01-delete"), None);
+        assert!(may_move(&"x".repeat(213), 1) && !may_move(&"x".repeat(214), 1));
     }
 }

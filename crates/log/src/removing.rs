@@ -144,7 +144,7 @@ impl Log {
         Ok(self.log_start_offset)
     }
 
-    fn starts_at(&mut self, offset: i64) {
+    pub(crate) fn starts_at(&mut self, offset: i64) {
         self.log_start_offset = offset;
         if Arc::make_mut(&mut self.epochs).truncate_start(offset) {
             self.epochs_changed();
@@ -269,8 +269,8 @@ impl Log {
             return Ok(None);
         }
         let name = self.directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let hex: String = unique.0.iter().map(|byte| format!("{byte:02x}")).collect();
-        let target = self.directory.with_file_name(names::delete_directory(name, &hex));
+        let unique = crate::directory::hex(unique);
+        let target = self.directory.with_file_name(names::delete_directory(name, &unique));
         self.disk.rename_directory(&self.directory, &target)?;
         if let Some(parent) = target.parent() {
             self.disk.sync_directory(parent)?;

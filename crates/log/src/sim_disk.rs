@@ -66,6 +66,8 @@ struct State {
     capacity: u64,
     /// How many in a thousand reads of the cache find that its pages have just gone.
     misses_per_mille: u64,
+    /// Directories whose device is broken.
+    broken: Vec<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +132,7 @@ impl SimDisk {
                 crashed: false,
                 capacity: u64::MAX,
                 misses_per_mille: 0,
+                broken: Vec::new(),
             })),
         }
     }
@@ -149,6 +152,16 @@ impl SimDisk {
     /// Bytes all files together may have.
     pub fn set_capacity(&self, bytes: u64) {
         self.state.lock().capacity = bytes;
+    }
+
+    /// The device below a directory breaks: everything there fails with EIO, reads too, until it is [`SimDisk::mend`]ed.
+    pub fn break_below(&self, directory: &Path) {
+        self.state.lock().broken.push(directory.to_path_buf());
+    }
+
+    /// The device works again, with what had reached it.
+    pub fn mend(&self) {
+        self.state.lock().broken.clear();
     }
 
     /// Lets the page cache lose pages by itself, so often.
@@ -235,6 +248,7 @@ impl SimDisk {
                 crashed: state.crashed,
                 capacity: state.capacity,
                 misses_per_mille: state.misses_per_mille,
+                broken: state.broken.clone(),
             })),
         }
     }
@@ -284,7 +298,17 @@ impl State {
     }
 
     fn read_allowed(&self, path: &Path, operation: Operation) -> Result<(), Fault> {
-        if self.crashed { Err(gone(operation, path)) } else { Ok(()) }
+        if self.crashed {
+            return Err(gone(operation, path));
+        }
+        self.working(path, operation)
+    }
+
+    fn working(&self, path: &Path, operation: Operation) -> Result<(), Fault> {
+        if self.broken.iter().any(|directory| path.starts_with(directory)) {
+            return Err(Fault::io(operation, path, &std::io::Error::other("the simulated device is broken")));
+        }
+        Ok(())
     }
 
     /// Counts a mutating operation and meets its fault. `Ok(Some(fault))` asks the caller to do what the fault says.
@@ -292,6 +316,7 @@ impl State {
         if self.crashed {
             return Err(gone(operation, path));
         }
+        self.working(path, operation)?;
         let fault = self.faults.remove(&self.operations);
         self.operations += 1;
         match fault {
@@ -331,16 +356,28 @@ impl State {
         self.name_operations.push(operation);
     }
 
-    /// The directory's own entries become durable (as on ext4, the directory itself must be synced in its parent).
+    /// The directory's own entries become durable (as on ext4, the directory itself must be synced in its parent). What was made in
+    /// it while it had another name is among them.
     fn sync_names(&mut self, directory: &Path) {
-        let (synced, rest) = std::mem::take(&mut self.name_operations)
-            .into_iter()
-            .partition(|operation| operation.touches(directory));
-        self.name_operations = rest;
-        let synced: Vec<NameOperation> = synced;
-        for operation in &synced {
-            apply_name(&mut self.durable_names, operation);
+        let mut known_as = vec![directory.to_path_buf()];
+        for operation in self.name_operations.iter().rev() {
+            let NameOperation::RenameDirectory { from, to } = operation else { continue };
+            let earlier: Vec<PathBuf> = known_as.iter().filter_map(|name| moved(name, to, from)).collect();
+            known_as.extend(earlier);
         }
+        let mut rest: Vec<NameOperation> = Vec::new();
+        for operation in std::mem::take(&mut self.name_operations) {
+            if !known_as.iter().any(|name| operation.touches(name)) {
+                rest.push(operation);
+                continue;
+            }
+            if let NameOperation::RenameDirectory { from, to } = &operation {
+                // What is not durable yet of the directory's own entries goes with it.
+                rest.iter_mut().for_each(|earlier| earlier.follow(from, to));
+            }
+            apply_name(&mut self.durable_names, &operation);
+        }
+        self.name_operations = rest;
     }
 
     fn settle_names(&mut self, survival: Survival) {
@@ -406,7 +443,29 @@ impl Pending {
     }
 }
 
+/// A path below `from`, below `to` instead.
+fn moved(path: &Path, from: &Path, to: &Path) -> Option<PathBuf> {
+    let rest = path.strip_prefix(from).ok()?;
+    Some(if rest.as_os_str().is_empty() { to.to_path_buf() } else { to.join(rest) })
+}
+
 impl NameOperation {
+    /// A directory above was renamed.
+    fn follow(&mut self, old: &Path, new: &Path) {
+        let go = |path: &mut PathBuf| {
+            if let Some(there) = moved(path, old, new) {
+                *path = there;
+            }
+        };
+        match self {
+            NameOperation::Set { path, .. } | NameOperation::Remove { path } => go(path),
+            NameOperation::Rename { from, to, .. } | NameOperation::RenameDirectory { from, to } => {
+                go(from);
+                go(to);
+            }
+        }
+    }
+
     fn touches(&self, directory: &Path) -> bool {
         let within = |path: &Path| path.parent() == Some(directory);
         match self {

@@ -101,7 +101,7 @@ impl Log {
     }
 
     /// Ends a cleaning for good before the log changes under it: its files are gone from the platter when this returns.
-    pub(crate) fn call_off_cleaning(&mut self) -> Result<(), Fault> {
+    pub fn call_off_cleaning(&mut self) -> Result<(), Fault> {
         let Some(guard) = self.cleaning.take() else { return Ok(()) };
         if guard.call_off() {
             guard.remove_files(&*self.disk)?;
