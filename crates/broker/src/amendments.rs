@@ -150,6 +150,30 @@ impl Directory {
         Ok(())
     }
 
+    /// A replica begins to come here: what the checkpoints say of an earlier one of its name does not hold for it.
+    pub fn forget_offsets(&self, topic: &str, partition: i32) -> Result<(), Fault> {
+        self.log_gone(topic, partition);
+        self.forget_lines(topic, partition)
+    }
+
+    /// A replica came here from another directory: its offsets are on the disk before the log that it left goes.
+    pub fn note_offsets(&self, topic: &Str, partition: i32, offsets: log::Closed) -> Result<(), Fault> {
+        let _writing = self.writing_checkpoints.lock();
+        let name = (topic.to_string(), partition);
+        let written = [
+            (Checkpoint::RecoveryPoint, offsets.recovery_point),
+            (Checkpoint::Replication, offsets.high_watermark),
+        ];
+        for (which, offset) in written {
+            let (mut there, _) = self.log.read_checkpoint(which)?;
+            if there.insert(name.clone(), offset) != Some(offset) {
+                self.log.write_checkpoint(which, &there)?;
+            }
+        }
+        let offset = offsets.log_start_offset;
+        self.raise(&[MovedStart { topic: topic.clone(), partition, offset, reply: None }])
+    }
+
     /// A round begins to gather offsets: which events they know of.
     pub fn events(&self) -> u64 {
         self.amendments.lock().serial

@@ -100,6 +100,18 @@ impl CheckpointRound {
                         cleaned_offset: log.cleaned_offset(),
                     },
                 );
+                if let Some(moving) = &replica.moving {
+                    // The copy on its way bears the same name where it goes: a start finds out how much of it is durable.
+                    gathered.entry(moving.target).or_default().add(
+                        (replica.topic.to_string(), replica.cell.key.partition),
+                        Closed {
+                            recovery_point: moving.state.recovery_point,
+                            log_start_offset: moving.state.log_start_offset,
+                            high_watermark: moving.state.log_start_offset,
+                            cleaned_offset: None,
+                        },
+                    );
+                }
             }
         }
         self.shards_left.fetch_sub(1, Ordering::AcqRel) == 1

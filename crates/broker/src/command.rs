@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use coordinator::group::{GroupAnswer, GroupCommand};
-use log::{CleanStep, FlushOutcome};
+use log::{CleanStep, CopyStop, FlushOutcome, Removal};
 use smallvec::SmallVec;
 use wire::ErrorCode;
 use wire::produce::{Place, Produced};
@@ -14,8 +14,8 @@ use wire::topic::TopicIdPartition;
 use crate::checkpoints::CheckpointRound;
 use crate::image_delta::ImageChange;
 use crate::mailbox::{Answer, Reply};
-use crate::shard::Cleaning;
-use crate::views::PartitionCell;
+use crate::shard::{Cleaning, Moving};
+use crate::views::{PartitionCell, TopicViews};
 use crate::watch::Watch;
 
 /// What is put into a shard's mailbox.
@@ -34,12 +34,18 @@ pub(crate) enum Command {
     DescribeProducers(DescribeProducers),
     /// A new image was committed; the shard brings its own replicas in line.
     Image(Arc<ImageChange>),
-    /// A flush round ended.
-    Flushed(Vec<(Arc<PartitionCell>, FlushOutcome)>),
+    /// A flush round of one log directory ended.
+    Flushed { directory: usize, outcomes: Vec<(Arc<PartitionCell>, FlushOutcome)> },
     /// A log directory failed elsewhere.
     DirectoryFailed { directory: usize },
     /// A slice of a cleaning was worked.
     Cleaning(Box<Cleaning>, CleanStep),
+    /// AlterReplicaLogDirs: a replica shall lie in another directory.
+    Move(MoveReplica),
+    /// A slice of a move was copied.
+    Moving(Box<Moving>, MoveStep),
+    /// The log that a replica left has been renamed; what is to be deleted later, if anything.
+    Retired(Option<Removal>),
     /// A cleaner's place is free.
     LookForCleaning,
     /// The checkpoint files are due: what are your offsets?
@@ -103,6 +109,28 @@ pub(crate) struct DeleteRecords {
     pub cell: Arc<PartitionCell>,
     /// The new low watermark.
     pub reply: Reply<Result<i64, ErrorCode>>,
+}
+
+/// Moves a replica to another log directory.
+pub(crate) struct MoveReplica {
+    pub cell: Arc<PartitionCell>,
+    pub topic: Arc<TopicViews>,
+    /// Index of the directory.
+    pub target: usize,
+    pub reply: Reply<ErrorCode>,
+}
+
+/// What became of a slice of a move.
+pub(crate) enum MoveStep {
+    /// So many bytes, and there are more.
+    Copied {
+        bytes: u64,
+    },
+    /// So many bytes, and the copy met the end of the view it was made from.
+    CaughtUp {
+        bytes: u64,
+    },
+    Stopped(CopyStop),
 }
 
 /// Asks for the producers of a partition.

@@ -1,15 +1,22 @@
-//! The log directories of this node: identity, health, room, what they held when the node started, where a new replica
-//! goes (KIP-112, KIP-858). Owns no partition. A directory that failed once stays dead until the process restarts.
+//! The log directories of this node: identity, health, room, what they held when the node started, which of them are cordoned
+//! (KIP-112, KIP-858, KIP-1066). Owns no partition; where a replica goes is decided in `placement.rs`. A directory that failed once
+//! stays dead until the process restarts.
+
+mod placement;
+
+pub(crate) use placement::{Found, FoundReplica, FutureFound, Place};
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use log::directory::{Checkpoint, Offsets};
+use log::future::FutureState;
 use log::{Disk, Fault, LogDirectory, OpenMode};
 use parking_lot::Mutex;
 use wire::Uuid;
+use wire::topic::TopicIdPartition;
 
 use crate::amendments::Amendments;
 use crate::flusher::Flusher;
@@ -18,7 +25,14 @@ use crate::limits::{DISK_RESERVE_BYTES, DISK_RESERVE_SHARE, DISK_UNCHECKED_BYTES
 /// All log directories, in the order of `log.dirs`.
 pub(crate) struct Directories {
     list: Vec<Directory>,
+    /// Where replicas shall be that this node does not have yet (AlterReplicaLogDirs, KIP-113). Cold: administrators, new topics.
+    preferred: Mutex<BTreeMap<(String, i32), usize>>,
+    /// The broker was unfenced once: what the image gains from here on is new, and lies in no directory that cannot be read.
+    is_settled: AtomicBool,
 }
+
+/// Wishes for replicas that do not exist (yet); each is a name and a number.
+const PREFERENCES_MAX: usize = 10_000;
 
 /// One log directory.
 pub(crate) struct Directory {
@@ -28,7 +42,11 @@ pub(crate) struct Directory {
     pub flusher: Flusher,
     /// The last stop was clean, and wrote this broker epoch.
     pub clean_shutdown: Option<i64>,
+    /// The metadata log is here: the node cannot be without this directory.
+    pub holds_metadata: bool,
     failed: AtomicBool,
+    /// Takes no new replicas.
+    cordoned: AtomicBool,
     /// Less than the reserve is left: appends are refused, everything else goes on.
     full: AtomicBool,
     /// Bytes that may be appended before the room is looked at again.
@@ -41,7 +59,9 @@ pub(crate) struct Directory {
     /// The cleaner's checkpoint has, or had, something to say.
     cleaned: AtomicBool,
     /// Partitions found at the start, until the image claims them. Cold: locked at start-up and for new topics only.
-    found: Mutex<BTreeMap<String, BTreeMap<i32, OpenMode>>>,
+    found: Mutex<BTreeMap<String, BTreeMap<i32, Found>>>,
+    /// Replicas on their way here, as last seen. Cold: written by moves, read by DescribeLogDirs.
+    futures: Mutex<BTreeMap<TopicIdPartition, FutureState>>,
     /// Held while checkpoint files are written. Cold: every few seconds, and at the start.
     pub writing_checkpoints: Mutex<()>,
     /// What the checkpoints must say before the next round. Cold: deletions of records and of logs.
@@ -52,10 +72,23 @@ pub(crate) struct Directory {
 }
 
 impl Directories {
-    /// Reads identity, checkpoints and listing of every directory. A directory that cannot be read is dead from the start.
-    pub fn open(disk: &Arc<dyn Disk>, paths: &[PathBuf]) -> Result<Directories, Fault> {
-        let list = paths.iter().map(|path| Directory::open(disk, path)).collect::<Result<_, _>>()?;
-        Ok(Directories { list })
+    /// Reads identity, checkpoints and listing of every directory. One that cannot be read is dead from the start, unless the
+    /// node cannot be without it.
+    pub fn open(disk: &Arc<dyn Disk>, paths: &[PathBuf], metadata: &Path) -> Result<Directories, Fault> {
+        let mut list = Vec::with_capacity(paths.len());
+        for path in paths {
+            let directory = Directory::empty(disk, path, path == metadata);
+            list.push(match Directory::open(disk, path, path == metadata) {
+                Ok(directory) => directory,
+                Err(fault) if directory.holds_metadata => return Err(fault),
+                Err(fault) => {
+                    tracing::error!(%fault, directory = %path.display(), "the log directory cannot be read: its replicas are offline");
+                    directory.fail();
+                    directory
+                }
+            });
+        }
+        Ok(Directories { list, preferred: Mutex::default(), is_settled: AtomicBool::new(false) })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Directory> {
@@ -73,36 +106,58 @@ impl Directories {
 
     /// Ids of the dead ones.
     pub fn offline(&self) -> Vec<Uuid> {
-        self.list.iter().filter(|directory| directory.is_failed()).map(|directory| directory.id).collect()
+        let told = |directory: &&Directory| directory.is_failed() && !directory.id.is_zero();
+        self.list.iter().filter(told).map(|directory| directory.id).collect()
     }
 
-    /// Where a replica lives or shall live: where it was found (and how to open it), else where the image wants it, else where
-    /// fewest are. What was not found at the start has nothing on disk.
-    pub fn place(
-        &self,
-        topic: &str,
-        partition: i32,
-        wanted: Option<Uuid>,
-    ) -> Option<(usize, Option<OpenMode>)> {
-        for (index, directory) in self.list.iter().enumerate() {
-            let found = directory.found.lock().get_mut(topic).and_then(|found| found.remove(&partition));
-            if found.is_some() {
-                directory.replicas.fetch_add(1, Ordering::Relaxed);
-                return Some((index, found));
-            }
+    /// One or more are dead.
+    pub fn any_failed(&self) -> bool {
+        self.list.iter().any(Directory::is_failed)
+    }
+
+    /// The directory of that path, as configured.
+    pub fn by_path(&self, path: &str) -> Option<usize> {
+        self.list.iter().position(|directory| directory.log.path().as_os_str() == path)
+    }
+
+    /// The directory in which a file lies.
+    pub fn of_path(&self, file: &Path) -> Option<usize> {
+        let holds = |(_, directory): &(usize, &Directory)| file.starts_with(directory.log.path());
+        let deepest = |(_, directory): &(usize, &Directory)| directory.log.path().components().count();
+        self.list.iter().enumerate().filter(holds).max_by_key(deepest).map(|(index, _)| index)
+    }
+
+    /// `cordoned.log.dirs`, as it stands now; answers the ids of those that are.
+    pub fn cordon(&self, paths: &[String]) -> Vec<Uuid> {
+        let all = paths.iter().any(|path| path == "*");
+        for directory in &self.list {
+            let named = paths.iter().any(|path| directory.log.path().as_os_str() == path.as_str());
+            directory.cordoned.store(all || named, Ordering::Release);
         }
-        let healthy = || self.list.iter().enumerate().filter(|(_, directory)| !directory.is_failed());
-        let (index, directory) = healthy()
-            .find(|(_, directory)| Some(directory.id) == wanted)
-            .or_else(|| healthy().min_by_key(|(_, directory)| directory.replicas.load(Ordering::Relaxed)))?;
-        directory.replicas.fetch_add(1, Ordering::Relaxed);
-        Some((index, None))
+        let cordoned = |directory: &&Directory| directory.is_cordoned() && !directory.is_failed();
+        self.list.iter().filter(cordoned).map(|directory| directory.id).collect()
+    }
+
+    /// A replica that is not here yet shall be in that directory.
+    pub fn prefer(&self, topic: &str, partition: i32, directory: usize) {
+        let mut preferred = self.preferred.lock();
+        if preferred.len() < PREFERENCES_MAX {
+            preferred.insert((topic.to_owned(), partition), directory);
+        }
+    }
+
+    /// The broker is unfenced: the image holds all that there was before this life of the process.
+    pub fn settled(&self) {
+        if !self.is_settled.load(Ordering::Relaxed) {
+            self.is_settled.store(true, Ordering::Release);
+        }
     }
 }
 
 impl Directory {
-    fn open(disk: &Arc<dyn Disk>, path: &PathBuf) -> Result<Directory, Fault> {
-        let log = LogDirectory::new(Arc::clone(disk), path);
+    fn open(disk: &Arc<dyn Disk>, path: &Path, holds_metadata: bool) -> Result<Directory, Fault> {
+        let directory = Directory::empty(disk, path, holds_metadata);
+        let log = &directory.log;
         let id = log.meta_properties()?.and_then(|meta| meta.directory_id).unwrap_or(Uuid::ZERO);
         let clean_shutdown = log.take_clean_shutdown()?;
         let (recovery_points, _) = log.read_checkpoint(Checkpoint::RecoveryPoint)?;
@@ -111,8 +166,11 @@ impl Directory {
         let (cleaned, _) = log.read_checkpoint(Checkpoint::Cleaner)?;
         let of = |offsets: &Offsets, name: &(String, i32)| offsets.get(name).copied().unwrap_or(0);
         let listing = log.list()?;
-        let mut found: BTreeMap<String, BTreeMap<i32, OpenMode>> = BTreeMap::new();
-        for partition in listing.partitions {
+        let mut found: BTreeMap<String, BTreeMap<i32, Found>> = BTreeMap::new();
+        let futures = listing.futures.into_iter().map(|future| (future, true));
+        for (partition, is_future) in
+            listing.partitions.into_iter().map(|partition| (partition, false)).chain(futures)
+        {
             let name = (partition.topic, partition.partition);
             let mode = OpenMode {
                 clean_shutdown: clean_shutdown.is_some(),
@@ -122,37 +180,69 @@ impl Directory {
                 topic_id: None,
                 cleaned_offset: cleaned.get(&name).copied(),
             };
-            found.entry(name.0).or_default().insert(name.1, mode);
+            let there = found.entry(name.0).or_default().entry(name.1).or_default();
+            if is_future {
+                there.futures.push((partition.path, mode));
+            } else {
+                there.current = Some(mode);
+            }
         }
         let is_there = |topic: &str, partition| {
             found.get(topic).is_some_and(|partitions| partitions.contains_key(&partition))
         };
         let mut amendments = Amendments::default();
         amendments.lines_without_log(&[&recovery_points, &log_starts, &high_watermarks, &cleaned], is_there);
-        let found = Mutex::new(found);
         for path in &listing.deleted {
             // What a deletion left behind when the process ended; nobody knows these names any more.
             disk.remove_directory(path)?;
         }
-        let directory = Directory {
-            log,
-            id,
+        let (found, cleaned) = (Mutex::new(found), AtomicBool::new(!cleaned.is_empty()));
+        let amendments = Mutex::new(amendments);
+        Ok(Directory { id, clean_shutdown, found, cleaned, amendments, ..directory })
+    }
+
+    /// One of which nothing is known.
+    fn empty(disk: &Arc<dyn Disk>, path: &Path, holds_metadata: bool) -> Directory {
+        Directory {
+            log: LogDirectory::new(Arc::clone(disk), path),
+            id: Uuid::ZERO,
             flusher: Flusher::default(),
-            clean_shutdown,
+            clean_shutdown: None,
+            holds_metadata,
             failed: AtomicBool::new(false),
+            cordoned: AtomicBool::new(false),
             full: AtomicBool::new(false),
             unchecked_bytes: AtomicI64::new(0),
             look_again_ms: AtomicI64::new(i64::MIN),
             replicas: AtomicUsize::new(0),
             changed: AtomicBool::new(false),
-            cleaned: AtomicBool::new(!cleaned.is_empty()),
-            found,
+            cleaned: AtomicBool::new(false),
+            found: Mutex::default(),
+            futures: Mutex::default(),
             writing_checkpoints: Mutex::new(()),
-            amendments: Mutex::new(amendments),
+            amendments: Mutex::default(),
             lowerings: AtomicU64::new(0),
             deletions: AtomicU64::new(0),
-        };
-        Ok(directory)
+        }
+    }
+
+    /// Takes no new replicas (KIP-1066).
+    pub fn is_cordoned(&self) -> bool {
+        self.cordoned.load(Ordering::Acquire)
+    }
+
+    /// A replica on its way here, as it stands now; `None` when it arrived or the move was called off.
+    pub fn note_future(&self, key: TopicIdPartition, state: Option<FutureState>) {
+        let mut futures = self.futures.lock();
+        match state {
+            Some(state) => drop(futures.insert(key, state)),
+            None => drop(futures.remove(&key)),
+        }
+    }
+
+    /// Replicas on their way here.
+    pub fn futures(&self) -> BTreeMap<TopicIdPartition, FutureState> {
+        self.futures.lock().clone()
     }
 
     pub fn is_failed(&self) -> bool {
@@ -205,6 +295,11 @@ impl Directory {
     /// How often a recovery point was lowered: offsets gathered before the last time are too high.
     pub fn lowerings(&self) -> u64 {
         self.lowerings.load(Ordering::Acquire)
+    }
+
+    /// A replica came.
+    pub fn replica_here(&self) {
+        self.replicas.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A replica left.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use log::{Fault, FlushWork, Removal};
 
 use crate::amendments::MovedStart;
+use crate::assignments::Assignment;
 use crate::checkpoints::CheckpointRound;
 use crate::command::AppendResults;
 use crate::coordinators::Answers;
 use crate::mailbox::Reply;
-use crate::shard::Cleaning;
+use crate::shard::{Cleaning, Moving, Retirement};
 use crate::views::PartitionCell;
 
 /// One wish.
@@ -29,6 +30,14 @@ pub(crate) enum Effect {
     Group(Answers),
     /// The next slice of a cleaning.
     Clean(Box<Cleaning>),
+    /// The next slice of a move.
+    Move(Box<Moving>),
+    /// A copy that nobody needs any more.
+    DiscardFuture(Box<Moving>),
+    /// The log that a replica left.
+    Retire(Box<Retirement>),
+    /// The controller is to know where a replica lies.
+    Assign(Assignment),
     /// A cleaner's place is free for that shard.
     LookForCleaning { shard: usize },
     /// Every shard has told its offsets: the checkpoint files can be written.

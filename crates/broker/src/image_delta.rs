@@ -7,11 +7,13 @@ use arc_swap::ArcSwap;
 use kraft::image::{
     ConfigResource, ConfigsImage, MetadataImage, ResourceConfigs, ResourceType, TopicChange, TopicImage,
 };
-use wire::Str;
 use wire::topic::{TopicIdPartition, is_internal};
+use wire::{Str, Uuid};
 
 use crate::cleaners::{CleanerSettings, Cleaners};
 use crate::config::{BrokerLayers, StaticConfig, Values};
+use crate::directories::Directories;
+use crate::moves::Moves;
 use crate::topic_settings::TopicSettings;
 use crate::views::{PartitionCell, TopicViews, Views};
 
@@ -45,8 +47,15 @@ pub(crate) struct Publisher {
     image: Arc<MetadataImage>,
     /// The settings of topics that override nothing.
     plain: Arc<TopicSettings>,
-    /// Hears of the broker's own values.
-    cleaners: Arc<Cleaners>,
+    /// Hear of the broker's own values.
+    listeners: Listeners,
+}
+
+/// Who hears of the broker's own values when they change.
+pub(crate) struct Listeners {
+    pub cleaners: Arc<Cleaners>,
+    pub moves: Arc<Moves>,
+    pub directories: Arc<Directories>,
 }
 
 /// A change, and the views to publish with it.
@@ -54,14 +63,22 @@ pub(crate) struct Publication {
     pub change: Arc<ImageChange>,
     pub set: Vec<Arc<TopicViews>>,
     pub gone: Vec<Arc<TopicViews>>,
+    /// The cordoned log directories, if they may be others than before.
+    pub cordoned: Option<Vec<Uuid>>,
 }
 
 impl Publisher {
     /// Starts from the empty image.
-    pub fn new(node_id: i32, shards: usize, config: Arc<StaticConfig>, cleaners: Arc<Cleaners>) -> Publisher {
+    pub fn new(node_id: i32, shards: usize, config: Arc<StaticConfig>, listeners: Listeners) -> Publisher {
         let image = Arc::new(MetadataImage::default());
-        let mut publisher =
-            Publisher { node_id, shards, config, image: Arc::clone(&image), plain: Arc::default(), cleaners };
+        let mut publisher = Publisher {
+            node_id,
+            shards,
+            config,
+            image: Arc::clone(&image),
+            plain: Arc::default(),
+            listeners,
+        };
         publisher.plain = publisher.resolve(&Values::new(), &image.configs);
         publisher
     }
@@ -70,10 +87,15 @@ impl Publisher {
     pub fn publish(&mut self, image: Arc<MetadataImage>, views: &Views) -> Publication {
         let old = std::mem::replace(&mut self.image, Arc::clone(&image));
         let broker_wide = self.broker_configs_changed(&old.configs, &image.configs);
-        let mut cleaners = false;
+        let (mut cleaners, mut cordoned) = (false, None);
         if broker_wide {
             self.plain = self.resolve(&Values::new(), &image.configs);
-            cleaners = self.cleaners.configure(self.with_layers(&image.configs, CleanerSettings::resolve));
+            let listeners = &self.listeners;
+            cleaners =
+                listeners.cleaners.configure(self.with_layers(&image.configs, CleanerSettings::resolve));
+            self.with_layers(&image.configs, |layers| listeners.moves.configure(layers));
+            let paths = self.with_layers(&image.configs, |layers| layers.list("cordoned.log.dirs"));
+            cordoned = Some(listeners.directories.cordon(&paths));
         }
         let mut publication =
             Step { publisher: self, views, image: &image, topics: vec![], set: vec![], gone: vec![] };
@@ -82,7 +104,7 @@ impl Publisher {
         }
         publication.settings(&old, broker_wide);
         let Step { topics, set, gone, .. } = publication;
-        Publication { change: Arc::new(ImageChange { topics, cleaners }), set, gone }
+        Publication { change: Arc::new(ImageChange { topics, cleaners }), set, gone, cordoned }
     }
 
     fn broker_configs_changed(&self, old: &ConfigsImage, new: &ConfigsImage) -> bool {

@@ -4,6 +4,7 @@
 
 mod amendments;
 mod api;
+mod assignments;
 mod checkpoints;
 mod cleaners;
 mod cold_reads;
@@ -23,6 +24,7 @@ mod lifecycle;
 pub mod limits;
 mod mailbox;
 pub mod metadata_files;
+mod moves;
 pub mod node;
 mod operations;
 mod producer_ids;
@@ -42,3 +44,4 @@ mod tests;
 pub use connection::{Connection, Peer};
 pub use node::{Listener, Node, NodeOptions, OpenError};
 pub use rim::{CloseReason, Handling, Job, Outcome, Rim};
+pub use rules::check_cordoned;

@@ -41,6 +41,14 @@ pub(crate) struct Lifecycle {
     /// A request is out; nothing else is sent until it is answered.
     is_waiting: bool,
     offline: Vec<Uuid>,
+    /// Directories that take no new replicas (KIP-1066).
+    cordoned: Vec<Uuid>,
+    /// Since when the controller has not confirmed that it knows of a failed directory.
+    unheard_since_ms: Option<i64>,
+    /// The heartbeat that is out tells of all of them.
+    tells_all: bool,
+    /// `log.dir.failure.timeout.ms`
+    failure_timeout_ms: i64,
 }
 
 /// Time before a refused request is sent again.
@@ -59,7 +67,16 @@ impl Lifecycle {
             next_send_ms: i64::MIN,
             is_waiting: false,
             offline: Vec::new(),
+            cordoned: Vec::new(),
+            unheard_since_ms: None,
+            tells_all: false,
+            failure_timeout_ms: 30_000,
         }
+    }
+
+    /// How long the controller may not hear of a failed directory.
+    pub fn failure_timeout(&mut self, timeout_ms: i64) {
+        self.failure_timeout_ms = timeout_ms;
     }
 
     pub fn phase(&self) -> Phase {
@@ -87,9 +104,25 @@ impl Lifecycle {
     }
 
     /// A log directory died: the controller hears of it at once.
-    pub fn directories_failed(&mut self, offline: Vec<Uuid>) {
+    pub fn directories_failed(&mut self, now_ms: i64, offline: Vec<Uuid>) {
+        self.registration.log_dirs.retain(|id| !offline.contains(id));
         self.offline = offline;
+        self.tells_all = false;
+        self.unheard_since_ms.get_or_insert(now_ms);
         self.next_send_ms = i64::MIN;
+    }
+
+    /// Other directories are cordoned now: the controller hears of it at once.
+    pub fn cordoned(&mut self, cordoned: Vec<Uuid>) {
+        if self.cordoned != cordoned {
+            self.cordoned = cordoned;
+            self.next_send_ms = i64::MIN;
+        }
+    }
+
+    /// When the broker gives up, for the controller takes replicas in a dead directory for living ones.
+    pub fn gives_up_at(&self) -> Option<i64> {
+        self.unheard_since_ms.map(|since_ms| since_ms.saturating_add(self.failure_timeout_ms))
     }
 
     /// Asks to leave.
@@ -121,6 +154,7 @@ impl Lifecycle {
             }
         };
         self.is_waiting = true;
+        self.tells_all = true;
         self.next_send_ms = now_ms.saturating_add(self.interval_ms);
         Some(wish)
     }
@@ -134,7 +168,7 @@ impl Lifecycle {
             want_fence: image_offset < self.epoch,
             want_shut_down: matches!(self.phase, Phase::Leaving { .. }),
             offline_log_dirs: self.offline.clone(),
-            cordoned_log_dirs: Some(Vec::new()),
+            cordoned_log_dirs: Some(self.cordoned.clone()),
         }
     }
 
@@ -142,6 +176,8 @@ impl Lifecycle {
         self.is_waiting = false;
         if response.error_code == ErrorCode::None.code() {
             self.epoch = response.broker_epoch;
+            // It told of those that work, and of no others.
+            self.heard();
             self.phase = Phase::Fenced;
             self.next_send_ms = now_ms;
         } else {
@@ -151,10 +187,16 @@ impl Lifecycle {
         }
     }
 
+    fn heard(&mut self) {
+        if self.tells_all {
+            self.unheard_since_ms = None;
+        }
+    }
+
     pub fn heartbeat_answered(&mut self, now_ms: i64, response: &BrokerHeartbeatResponse) {
         self.is_waiting = false;
         match ErrorCode::from_code(response.error_code) {
-            ErrorCode::None => {}
+            ErrorCode::None => self.heard(),
             ErrorCode::StaleBrokerEpoch | ErrorCode::BrokerIdNotRegistered
                 if !matches!(self.phase, Phase::Leaving { .. }) =>
             {
@@ -232,6 +274,34 @@ mod tests {
         lifecycle.heartbeat_answered(200, &ok(true, true));
         assert_eq!(lifecycle.phase(), Phase::Gone);
         assert_eq!(lifecycle.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_failed_directory_is_told_until_the_controller_has_heard() {
+        let dead = Uuid::from_halves(4, 4);
+        let mut lifecycle = running();
+        lifecycle.failure_timeout(1_000);
+        assert_eq!(lifecycle.gives_up_at(), None);
+        let before = heartbeat(lifecycle.step(5_000, 7));
+        assert!(before.offline_log_dirs.is_empty());
+        lifecycle.directories_failed(5_010, vec![dead]);
+        // The answer to a heartbeat that did not tell proves nothing.
+        lifecycle.heartbeat_answered(5_020, &ok(false, false));
+        assert_eq!(lifecycle.gives_up_at(), Some(6_010));
+        assert_eq!(heartbeat(lifecycle.step(5_020, 7)).offline_log_dirs, [dead]);
+        lifecycle.heartbeat_answered(5_030, &ok(false, false));
+        assert_eq!(lifecycle.gives_up_at(), None);
+    }
+
+    #[test]
+    fn cordoned_directories_are_told_at_once() {
+        let id = Uuid::from_halves(4, 4);
+        let mut lifecycle = running();
+        lifecycle.cordoned(vec![id]);
+        assert_eq!(heartbeat(lifecycle.step(RETRY_MS + 1, 7)).cordoned_log_dirs, Some(vec![id]));
+        lifecycle.heartbeat_answered(RETRY_MS + 2, &ok(false, false));
+        lifecycle.cordoned(vec![id]);
+        assert_eq!(lifecycle.step(RETRY_MS + 3, 7), None);
     }
 
     #[test]

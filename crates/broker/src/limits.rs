@@ -55,3 +55,10 @@ pub(crate) const CLEAN_SLICE_BYTES: u64 = 4 << 20;
 pub(crate) const FOUND_LOGS_PAUSE_MS: i64 = 250;
 /// Logs it opens in one turn, while commands wait: half a millisecond if there is no tail to check.
 pub(crate) const FOUND_LOGS_PER_STEP: usize = 16;
+
+/// Bytes that one slice of a move between log directories copies, and how many are copied before they are flushed: 4 MiB take the
+/// pool 5 to 20 ms, and the flush at the end of a move finds little to do.
+pub(crate) const MOVE_SLICE_BYTES: u64 = 4 << 20;
+pub(crate) const MOVE_FLUSH_BYTES: u64 = 64 << 20;
+/// Bytes that the exchange at the end of a move may still copy within the shard's turn, out of the page cache: less than 1 ms.
+pub(crate) const MOVE_TAIL_BYTES: u32 = 256 << 10;

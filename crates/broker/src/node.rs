@@ -96,8 +96,16 @@ impl Node {
     pub fn quorum_turn(&self, now_ms: i64) -> Option<i64> {
         self.0.note_time(now_ms);
         match self.0.quorum.turn(now_ms, &self.0.views, self) {
-            Ok(NEVER) => None,
-            Ok(deadline_ms) => Some(deadline_ms),
+            Ok(deadline_ms) => {
+                if self.0.quorum.is_running() {
+                    self.0.directories.settled();
+                }
+                if self.0.quorum.is_failure_unheard() {
+                    let what = "the controller did not hear of a failed log directory within log.dir.failure.timeout.ms";
+                    self.0.rim.halt(what);
+                }
+                (deadline_ms != NEVER).then_some(deadline_ms)
+            }
             Err(fault) => {
                 self.0.rim.halt(&format!("the metadata log failed: {fault}"));
                 None

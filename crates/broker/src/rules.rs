@@ -89,6 +89,30 @@ fn validate_keys(
     Ok(())
 }
 
+/// `cordoned.log.dirs` names log directories, or all of them (KIP-1066).
+pub fn check_cordoned(file: &Values, cordoned: &str) -> Result<(), String> {
+    fn entries(text: &str) -> Vec<&str> {
+        text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect()
+    }
+    let directories =
+        file.get("log.dirs").or_else(|| file.get("log.dir")).map_or("/tmp/kafka-logs", String::as_str);
+    let (directories, cordoned) = (entries(directories), entries(cordoned));
+    if cordoned.contains(&"*") {
+        return match cordoned.len() {
+            1 => Ok(()),
+            _ => Err("When cordoned.log.dirs is set to *, it must not contain other values".to_owned()),
+        };
+    }
+    let missing: Vec<&str> = cordoned.into_iter().filter(|entry| !directories.contains(entry)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing entries : {}",
+        missing.join(", ")
+    ))
+}
+
 /// Kafka takes any name that it does not know (a plug-in may), but no known key that needs a restart.
 fn validate_broker(
     name: &str,
@@ -111,6 +135,9 @@ fn validate_broker(
     for (name, value) in changed() {
         if let Some(key) = broker_key(name) {
             key.check(value).map_err(invalid)?;
+        }
+        if name == "cordoned.log.dirs" {
+            check_cordoned(file, value).map_err(|what| invalid(format!("requirement failed: {what}")))?;
         }
     }
     let before = |name: &str| existing.get(name).map(|value| value.to_string());

@@ -36,6 +36,7 @@ pub enum Role {
 }
 
 impl Role {
+    /// Kind and epoch, in the low 34 bits.
     fn to_word(self) -> u64 {
         let (kind, epoch) = match self {
             Role::Absent => (0, 0),
@@ -48,7 +49,7 @@ impl Role {
 
     fn from_word(word: u64) -> Role {
         let leader_epoch = ((word & u64::from(u32::MAX)) as u32).cast_signed();
-        match word >> 32 {
+        match (word >> 32) & 3 {
             1 => Role::Leader { leader_epoch },
             2 => Role::Follower { leader_epoch },
             3 => Role::Offline,
@@ -59,6 +60,8 @@ impl Role {
 
 /// The slot of a partition without a replica here.
 const NO_SLOT: u32 = u32::MAX;
+/// Where the index of the log directory begins in the word of the role; 0 stands for none.
+const DIRECTORY_SHIFT: u32 = 40;
 /// Set in the slot of a partition that sleeps; the rest says where among the sleepers.
 const ASLEEP: u32 = 1 << 31;
 
@@ -78,6 +81,7 @@ pub struct PartitionCell {
     pub(crate) shard: usize,
     /// Where the shard keeps the replica; [`NO_SLOT`] without one. Only the shard reads and writes it.
     slot: AtomicU32,
+    /// The role, and from [`DIRECTORY_SHIFT`] on the log directory, counted from 1.
     role: AtomicU64,
     /// In place, not behind a swapped pointer: a produce publishes one view a batch, and that swap alone cost 700 instructions.
     view: Mutex<Shown>,
@@ -175,7 +179,20 @@ impl PartitionCell {
 
     /// The owning shard changes what this node is. The view goes first, so that a leader always has one.
     pub(crate) fn set_role(&self, role: Role) {
-        self.role.store(role.to_word(), Ordering::Release);
+        let directory = self.role.load(Ordering::Relaxed) >> DIRECTORY_SHIFT << DIRECTORY_SHIFT;
+        self.role.store(role.to_word() | directory, Ordering::Release);
+    }
+
+    /// The log directory in which the replica lies, or will.
+    pub(crate) fn directory(&self) -> Option<usize> {
+        (self.role.load(Ordering::Acquire) >> DIRECTORY_SHIFT).checked_sub(1).map(|index| index as usize)
+    }
+
+    /// The owning shard puts the replica there.
+    pub(crate) fn set_directory(&self, directory: Option<usize>) {
+        let role = self.role.load(Ordering::Relaxed) & ((1 << DIRECTORY_SHIFT) - 1);
+        let counted = directory.map_or(0, |index| (index as u64).saturating_add(1));
+        self.role.store(role | counted << DIRECTORY_SHIFT, Ordering::Release);
     }
 }
 
@@ -412,6 +429,13 @@ mod tests {
             Role::Follower { leader_epoch: 7 },
         ] {
             assert_eq!(Role::from_word(role.to_word()), role);
+            let cell = PartitionCell::new(TopicIdPartition::new(Uuid::from_halves(5, 9), 0), 1);
+            assert_eq!(cell.directory(), None);
+            cell.set_directory(Some(3));
+            cell.set_role(role);
+            assert_eq!((cell.role(), cell.directory()), (role, Some(3)));
+            cell.set_directory(None);
+            assert_eq!((cell.role(), cell.directory()), (role, None));
         }
     }
 

@@ -45,7 +45,7 @@ impl Fault {
         Fault {
             operation,
             path: path.to_path_buf(),
-            cause: Cause::Io { kind: error.kind(), text: error.to_string() },
+            cause: Cause::Io { kind: kind_of(error), text: error.to_string() },
         }
     }
 
@@ -72,12 +72,26 @@ impl Fault {
         matches!(self.cause, Cause::Io { kind: std::io::ErrorKind::WouldBlock, .. })
     }
 
+    /// The process or the machine ran out of descriptors: no fault of the disk.
+    pub fn is_shortage(&self) -> bool {
+        matches!(self.cause, Cause::Io { kind: std::io::ErrorKind::ResourceBusy, .. })
+    }
+
     /// No space left. Whether the log can go on when there is room says `Log::poisoned`.
     pub fn is_disk_full(&self) -> bool {
         matches!(
             self.cause,
             Cause::Io { kind: std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded, .. }
         )
+    }
+}
+
+/// The standard library has no kind for a lack of descriptors.
+fn kind_of(error: &std::io::Error) -> std::io::ErrorKind {
+    let shortages = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(|errno| errno.raw_os_error());
+    match error.raw_os_error() {
+        Some(number) if shortages.contains(&number) => std::io::ErrorKind::ResourceBusy,
+        Some(_) | None => error.kind(),
     }
 }
 

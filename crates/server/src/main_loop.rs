@@ -220,7 +220,10 @@ fn prepare_directories(
         format_alone(settings, disk, cluster_id, now_ms)?;
         ensemble = Ensemble::load(&**disk, &directories);
     }
-    if let Some((path, why)) = ensemble.unreadable().next() {
+    // One of several directories may be broken: the node serves what lies in the others (KIP-112).
+    let metadata = &settings.metadata_directory;
+    let fatal = |path: &Path| path == metadata || ensemble.formatted().next().is_none();
+    if let Some((path, why)) = ensemble.unreadable().find(|(path, _)| fatal(path)) {
         let what = format!("cannot read {}", path.display());
         return Err(StartError::new(what, why, "the permissions and the disk of that directory"));
     }
@@ -240,10 +243,11 @@ fn prepare_directories(
         let hint = "the log.dirs and the node.id of the configuration, or `ottla storage info -c FILE`";
         StartError::new("these directories are not this node's", why, hint)
     })?;
-    directories.iter().try_for_each(|path| lock(&**disk, path))
+    ensemble.formatted().try_for_each(|(path, _)| lock(&**disk, path, path == metadata))
 }
 
-fn lock(disk: &dyn Disk, directory: &Path) -> Result<(), StartError> {
+/// Takes a directory for this process; one that cannot be written is left to the node, which does without it if it can.
+fn lock(disk: &dyn Disk, directory: &Path, is_needed: bool) -> Result<(), StartError> {
     let file = directory.join(".lock");
     match disk.lock(&file) {
         Ok(true) => Ok(()),
@@ -252,6 +256,10 @@ fn lock(disk: &dyn Disk, directory: &Path) -> Result<(), StartError> {
             format!("another process holds {}", file.display()),
             format!("`fuser {}` to see which one", file.display()),
         )),
+        Err(fault) if !is_needed => {
+            tracing::error!(%fault, directory = %directory.display(), "cannot lock a log directory");
+            Ok(())
+        }
         Err(fault) => {
             let what = format!("cannot lock {}", directory.display());
             Err(StartError::new(what, fault, "the permissions and the disk of that directory"))

@@ -126,6 +126,7 @@ impl Settings {
         let voters = listeners::parse_voters(&file.list("controller.quorum.voters"))?;
         let controller_advertised = controller_advertised(&names, &told, &bound, &voters, node_id);
         let directories = directories(&file);
+        broker::check_cordoned(file.values(), file.text("cordoned.log.dirs").unwrap_or_default())?;
         let settings = Self {
             roles,
             node_id,

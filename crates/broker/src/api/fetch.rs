@@ -372,11 +372,13 @@ impl Fetch {
                 reach,
                 memory: Some(self.call.node.fetch_memory()),
             };
-            let Some(fetched) = view.read_within(offset, &terms).map_err(read_error)? else {
+            let Some(fetched) = view.read_within(offset, &terms).map_err(|refused| read_error(&self.call, refused))? else {
                 return Ok(None);
             };
             if self.terms.limit == ReadLimit::LastStable {
-                let aborted = view.aborted_transactions(offset, fetched.next_offset).map_err(read_error)?;
+                let aborted = view
+                    .aborted_transactions(offset, fetched.next_offset)
+                    .map_err(|refused| read_error(&self.call, refused))?;
                 data.aborted_transactions = Some(aborted.iter().map(aborted_transaction).collect());
             }
             data.records = Some(fetched.records);
@@ -407,7 +409,7 @@ impl Fetch {
     }
 }
 
-fn read_error(refused: ReadRefused) -> ErrorCode {
+fn read_error(call: &Call, refused: ReadRefused) -> ErrorCode {
     match refused {
         ReadRefused::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
         ReadRefused::Corrupt { offset, fault } => {
@@ -416,6 +418,7 @@ fn read_error(refused: ReadRefused) -> ErrorCode {
         }
         ReadRefused::Storage(fault) => {
             tracing::error!(%fault, "cannot read");
+            call.node.read_failed(call.now_ms, &fault);
             ErrorCode::KafkaStorageError
         }
     }

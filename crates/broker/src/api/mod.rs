@@ -2,6 +2,7 @@
 //! and nothing else. One file per API; none knows another, none touches a log: views, shards and the quorum answer.
 
 mod alter_configs;
+mod alter_replica_log_dirs;
 mod api_versions;
 mod create_partitions;
 mod create_topics;
@@ -129,6 +130,7 @@ fn group_rows() -> Vec<Api> {
 fn cluster_rows() -> Vec<Api> {
     vec![
         waiting(ApiKey::AlterConfigs, alter_configs::handle),
+        waiting(ApiKey::AlterReplicaLogDirs, alter_replica_log_dirs::handle),
         waiting(ApiKey::CreatePartitions, create_partitions::handle),
         waiting(ApiKey::CreateTopics, create_topics::handle),
         waiting(ApiKey::DeleteTopics, delete_topics::handle),

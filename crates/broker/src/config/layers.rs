@@ -69,6 +69,12 @@ impl BrokerLayers<'_> {
         found
     }
 
+    /// The entries of a broker key that is a list.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let text = broker_key(name).and_then(|key| self.broker(key).value).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+    }
+
     /// The value of a broker key.
     pub fn broker(&self, key: &'static ConfigKey) -> Effective {
         let synonyms = self.synonyms(broker_synonyms(key.name));

@@ -15,7 +15,7 @@ use crate::image_delta::{ImageChange, Publication, TopicDelta};
 use crate::quorum::{Audience, QuorumCommand};
 use crate::rim::Job;
 use crate::shard::cell::{Carrier, NEVER};
-use crate::shard::{Cleaning, ClosedShard};
+use crate::shard::{Cleaning, ClosedShard, Moving, Retirement};
 
 impl Carrier for Node {
     fn carry(&self, now_ms: i64, effects: Vec<Effect>) {
@@ -35,6 +35,13 @@ impl Carrier for Node {
                 Effect::Appended(reply, results) => reply.send(results),
                 Effect::Group(answers) => answers.into_iter().for_each(|(reply, answer)| reply.send(answer)),
                 Effect::Clean(cleaning) => self.clean(cleaning),
+                Effect::Move(moving) => self.copy_replica(moving),
+                Effect::DiscardFuture(moving) => self.discard_future(moving),
+                Effect::Retire(retirement) => self.retire(retirement),
+                Effect::Assign(assignment) => {
+                    self.0.quorum.post(QuorumCommand::Assign(assignment));
+                    self.0.rim.call_quorum();
+                }
                 Effect::LookForCleaning { shard } => self.submit_to(now_ms, shard, Command::LookForCleaning),
                 Effect::WriteCheckpoints(round) => {
                     let node = self.clone();
@@ -56,7 +63,7 @@ impl Carrier for Node {
 
 impl Audience for Node {
     fn publish(&self, now_ms: i64, image: &Arc<MetadataImage>, publication: Publication) {
-        let Publication { change, set, gone } = publication;
+        let Publication { change, set, gone, cordoned: _ } = publication;
         // In this order: cells before the shards hear of them; every shard has carried the change out before anybody sees the new
         // image, so that who reads there that this node leads finds a leader; the deleted last, so that who finds a topic finds its
         // shard ready to say what became of it.
@@ -151,6 +158,42 @@ impl Node {
         })));
     }
 
+    /// The next slice of a move, on the pool. A node that goes away leaves it as it is: the next start goes on.
+    fn copy_replica(&self, mut moving: Box<Moving>) {
+        let node = self.clone();
+        self.send_job(Job(Box::new(move |now_ms| {
+            let Some(place) = node.0.directories.get(moving.target).filter(|_| !node.may_stop()) else {
+                return;
+            };
+            let step = moving.run(place, now_ms);
+            let cell = Arc::clone(&moving.cell);
+            node.submit(now_ms.max(node.latest_ms()), &cell, Command::Moving(moving, step));
+        })));
+    }
+
+    fn discard_future(&self, moving: Box<Moving>) {
+        let node = self.clone();
+        self.send_job(Job(Box::new(move |now_ms| {
+            let target = moving.target;
+            let Some(place) = node.0.directories.get(target) else { return };
+            if let Err(fault) = moving.discard(place) {
+                node.directory_failed(now_ms, target, &fault);
+            }
+        })));
+    }
+
+    fn retire(&self, retirement: Box<Retirement>) {
+        let node = self.clone();
+        self.send_job(Job(Box::new(move |now_ms| {
+            let cell = Arc::clone(&retirement.cell);
+            match retirement.run(&node.0.directories, now_ms) {
+                Ok(None) => {}
+                Ok(removal) => node.submit(now_ms.max(node.latest_ms()), &cell, Command::Retired(removal)),
+                Err((directory, fault)) => node.directory_failed(now_ms, directory, &fault),
+            }
+        })));
+    }
+
     /// Flush rounds of one job until no log of the directory is left to take.
     fn run_flusher(&self, now_ms: i64, index: usize) {
         self.0.note_time(now_ms);
@@ -171,15 +214,23 @@ impl Node {
             let now_ms = self.latest_ms();
             for (shard, outcomes) in by_shard.into_iter().enumerate() {
                 if !outcomes.is_empty() {
-                    self.submit_to(now_ms, shard, Command::Flushed(outcomes));
+                    self.submit_to(now_ms, shard, Command::Flushed { directory: index, outcomes });
                 }
             }
         }
     }
 
+    /// A reader met an error of the disk: as after a failed write, the directory is dead. A lack of descriptors is the process's own.
+    pub(crate) fn read_failed(&self, now_ms: i64, fault: &Fault) {
+        let directory = self.0.directories.of_path(&fault.path);
+        if let Some(directory) = directory.filter(|_| !fault.is_shortage()) {
+            self.directory_failed(now_ms, directory, fault);
+        }
+    }
+
     /// The directory is dead: every shard drops what it had there, the controller hears of it; without any directory, or
     /// without the metadata, the process ends.
-    fn directory_failed(&self, now_ms: i64, index: usize, fault: &Fault) {
+    pub(crate) fn directory_failed(&self, now_ms: i64, index: usize, fault: &Fault) {
         let Some(directory) = self.0.directories.get(index) else { return };
         if !directory.fail() {
             return;
@@ -190,6 +241,8 @@ impl Node {
         }
         if self.0.directories.online().is_empty() {
             self.0.rim.halt(&format!("no log directory is left: {fault}"));
+        } else if directory.holds_metadata {
+            self.0.rim.halt(&format!("the directory of the metadata log failed: {fault}"));
         }
         self.0.quorum.post(QuorumCommand::DirectoriesFailed(self.0.directories.offline()));
         self.0.rim.call_quorum();

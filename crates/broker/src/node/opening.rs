@@ -20,11 +20,12 @@ use crate::cleaners::{CleanerSettings, Cleaners};
 use crate::cold_reads::ColdReads;
 use crate::config::{BrokerFile, BrokerLayers, StaticConfig, Values};
 use crate::directories::Directories;
-use crate::image_delta::Publisher;
+use crate::image_delta::{Listeners, Publisher};
 use crate::lifecycle::Lifecycle;
 use crate::limits::FETCH_MEMORY_BYTES;
 use crate::mailbox::Mailbox;
 use crate::metadata_files;
+use crate::moves::Moves;
 use crate::producer_ids::ProducerIds;
 use crate::quorum::{PartitionMetadataLog, QuorumCell};
 use crate::rim::Rim;
@@ -101,22 +102,31 @@ impl Node {
         let mut random = coordinator::entropy::Entropy::new(seed);
         let identity = Identity::read(&options, &disk)?;
         refuse_a_newer_release(&options, &disk)?;
-        let directories = Arc::new(Directories::open(&disk, &options.directories)?);
+        let directories = Arc::new(Directories::open(&disk, &options.directories, &options.metadata_directory)?);
         let config = Arc::new(options.config.clone());
         let shard_count = config.shards.max(1);
         let quorum = open_quorum(&options, &identity, &directories, &disk, random.next_u64(), now_ms)?;
-        let cleaners = Arc::new(Cleaners::new(CleanerSettings::resolve(&BrokerLayers {
-            per_broker: &Values::new(),
-            cluster_wide: &Values::new(),
-            file: &config.values,
-        })));
-        let publisher =
-            Publisher::new(options.node_id, shard_count, Arc::clone(&config), Arc::clone(&cleaners));
-        let lifecycle = Lifecycle::new(
+        let layers =
+            BrokerLayers { per_broker: &Values::new(), cluster_wide: &Values::new(), file: &config.values };
+        let cleaners = Arc::new(Cleaners::new(CleanerSettings::resolve(&layers)));
+        let moves = Arc::new(Moves::new(&layers, options.directories.len()));
+        let publisher = Publisher::new(
+            options.node_id,
+            shard_count,
+            Arc::clone(&config),
+            Listeners {
+                cleaners: Arc::clone(&cleaners),
+                moves: Arc::clone(&moves),
+                directories: Arc::clone(&directories),
+            },
+        );
+        let mut lifecycle = Lifecycle::new(
             registration(&options, &identity, &directories, &mut random),
             config.broker_heartbeat_interval_ms,
         );
         let file = config.file();
+        lifecycle.failure_timeout(file.number("log.dir.failure.timeout.ms"));
+        lifecycle.cordoned(directories.cordon(&layers.list("cordoned.log.dirs")));
         let shard = |index| {
             let around = Surroundings {
                 index,
@@ -125,6 +135,7 @@ impl Node {
                 directories: Arc::clone(&directories),
                 config: Arc::clone(&config),
                 cleaners: Arc::clone(&cleaners),
+                moves: Arc::clone(&moves),
                 groups: group_config(&file),
                 initial_task_delay_ms: file.number("log.initial.task.delay.ms"),
                 retention_check_interval_ms: file.number("log.retention.check.interval.ms"),
@@ -327,7 +338,8 @@ fn registration(
         max_supported_version: range.max,
     };
     // After an unclean stop the controller must not take this broker for one that kept everything (KIP-966).
-    let clean = directories.iter().map(|directory| directory.clean_shutdown).collect::<Option<Vec<_>>>();
+    let working = directories.iter().filter(|directory| !directory.is_failed());
+    let clean = working.map(|directory| directory.clean_shutdown).collect::<Option<Vec<_>>>();
     BrokerRegistrationRequest {
         broker_id: options.node_id,
         cluster_id: identity.cluster_id.clone(),

@@ -17,6 +17,7 @@ use wire::Uuid;
 use wire::hash::StableMap;
 use wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 
+use crate::assignments::{Assignment, Assignments};
 use crate::image_delta::{Publication, Publisher};
 use crate::internal_topics::tell_refusals;
 use crate::lifecycle::{Lifecycle, Phase, Wish};
@@ -36,6 +37,8 @@ pub(crate) enum QuorumCommand {
     Request(Box<RaftRequest>, Reply<RaftResponse>),
     /// These directories are dead.
     DirectoriesFailed(Vec<Uuid>),
+    /// A replica lies in that log directory.
+    Assign(Assignment),
     /// Begin to leave.
     Leave,
 }
@@ -48,6 +51,8 @@ pub(crate) struct QuorumCell {
     broker_epoch: AtomicI64,
     is_running: AtomicBool,
     is_gone: AtomicBool,
+    /// The controller has not heard of a failed directory for too long.
+    is_failure_unheard: AtomicBool,
     status: Mutex<QuorumStatus>,
 }
 
@@ -55,6 +60,7 @@ struct Held {
     quorum: MetadataQuorum,
     publisher: Publisher,
     lifecycle: Lifecycle,
+    assignments: Assignments,
     waiting: StableMap<Token, Waiter>,
     last_token: Token,
     batch: VecDeque<QuorumCommand>,
@@ -65,6 +71,8 @@ enum Waiter {
     Raft(Reply<RaftResponse>),
     /// The node's own registration or heartbeat.
     Lifecycle,
+    /// The node's own directories.
+    Assignments,
     /// Nobody: a creation without an administrator.
     Unasked,
 }
@@ -87,6 +95,7 @@ impl QuorumCell {
             quorum,
             publisher,
             lifecycle,
+            assignments: Assignments::default(),
             waiting: StableMap::default(),
             last_token: 0,
             batch: VecDeque::new(),
@@ -98,6 +107,7 @@ impl QuorumCell {
             broker_epoch: AtomicI64::new(-1),
             is_running: AtomicBool::new(false),
             is_gone: AtomicBool::new(false),
+            is_failure_unheard: AtomicBool::new(false),
             status: Mutex::default(),
         }
     }
@@ -122,6 +132,11 @@ impl QuorumCell {
         self.is_gone.load(Ordering::Acquire)
     }
 
+    /// The controller has not heard of a failed directory within `log.dir.failure.timeout.ms`.
+    pub fn is_failure_unheard(&self) -> bool {
+        self.is_failure_unheard.load(Ordering::Acquire)
+    }
+
     /// Figures of the last turn.
     pub fn status(&self) -> QuorumStatus {
         *self.status.lock()
@@ -136,7 +151,7 @@ impl QuorumCell {
             self.mailbox.drain(&mut batch, usize::MAX);
             batch.drain(..).for_each(|command| held.take_command(now_ms, command));
             held.batch = batch;
-            let wished = held.step_lifecycle(now_ms);
+            let wished = held.step_lifecycle(now_ms) | held.step_assignments(now_ms);
             let turn = held.quorum.turn(now_ms)?;
             let moved = wished || turn.image.is_some() || !turn.answers.is_empty();
             deadline_ms = turn.next_deadline_ms;
@@ -145,14 +160,16 @@ impl QuorumCell {
                 break;
             }
         }
-        self.show(&held);
-        let own = held.lifecycle_deadline();
+        self.show(now_ms, &held);
+        let own = held.own_deadline();
         let next_ms = deadline_ms.min(own);
         self.deadline_ms.store(next_ms, Ordering::Release);
         Ok(next_ms)
     }
 
-    fn show(&self, held: &Held) {
+    fn show(&self, now_ms: i64, held: &Held) {
+        let gives_up = held.lifecycle.gives_up_at().is_some_and(|at_ms| now_ms >= at_ms);
+        self.is_failure_unheard.store(gives_up, Ordering::Release);
         self.broker_epoch.store(held.lifecycle.broker_epoch(), Ordering::Release);
         let phase = held.lifecycle.phase();
         self.is_running.store(phase == Phase::Running, Ordering::Release);
@@ -187,7 +204,8 @@ impl Held {
                 let token = self.token(Waiter::Raft(reply));
                 self.quorum.request(now_ms, token, *request);
             }
-            QuorumCommand::DirectoriesFailed(offline) => self.lifecycle.directories_failed(offline),
+            QuorumCommand::DirectoriesFailed(offline) => self.lifecycle.directories_failed(now_ms, offline),
+            QuorumCommand::Assign(assignment) => self.assignments.add(assignment),
             QuorumCommand::Leave => {
                 self.lifecycle.leave(now_ms);
                 self.quorum.begin_shutdown(now_ms);
@@ -201,9 +219,24 @@ impl Held {
         status.is_active || status.leader.leader.is_some_and(|leader| leader != self.lifecycle.node_id())
     }
 
-    fn lifecycle_deadline(&self) -> i64 {
-        let due = self.lifecycle.next_deadline().filter(|_| self.knows_controller());
-        due.unwrap_or(NEVER)
+    fn own_deadline(&self) -> i64 {
+        let is_registered = self.lifecycle.broker_epoch() >= 0;
+        let told = self.assignments.next_deadline().filter(|_| is_registered);
+        let sent = self.lifecycle.next_deadline().into_iter().chain(told).min();
+        let due = sent.filter(|_| self.knows_controller());
+        due.into_iter().chain(self.lifecycle.gives_up_at()).min().unwrap_or(NEVER)
+    }
+
+    /// True if something was sent.
+    fn step_assignments(&mut self, now_ms: i64) -> bool {
+        if !self.knows_controller() {
+            return false;
+        }
+        let (node_id, epoch) = (self.lifecycle.node_id(), self.lifecycle.broker_epoch());
+        let Some(request) = self.assignments.step(now_ms, node_id, epoch) else { return false };
+        let token = self.token(Waiter::Assignments);
+        self.quorum.propose(now_ms, token, ControllerCommand::AssignReplicasToDirs(request));
+        true
     }
 
     /// True if something was sent. The only voter answers its own broker before the flush of the turn, so registering and being
@@ -234,7 +267,10 @@ impl Held {
 
     fn carry_out(&mut self, now_ms: i64, turn: Turn, views: &Views, audience: &impl Audience) {
         if let Some(image) = turn.image {
-            let publication = self.publisher.publish(Arc::clone(&image), views);
+            let mut publication = self.publisher.publish(Arc::clone(&image), views);
+            if let Some(cordoned) = publication.cordoned.take() {
+                self.lifecycle.cordoned(cordoned);
+            }
             audience.publish(now_ms, &image, publication);
         }
         // `turn.sends` is empty while the quorum has one voter; the outbound peers of the rim carry them later.
@@ -242,6 +278,11 @@ impl Held {
             match self.waiting.remove(&token) {
                 Some(Waiter::Controller(reply)) => reply.send(answer),
                 Some(Waiter::Lifecycle) => self.lifecycle_answered(now_ms, &answer),
+                Some(Waiter::Assignments) => {
+                    if let ControllerAnswer::AssignReplicasToDirs(response) = &answer {
+                        self.assignments.answered(now_ms, response);
+                    }
+                }
                 Some(Waiter::Unasked) => tell_refusals(&answer),
                 Some(Waiter::Raft(_)) | None => {}
             }

@@ -20,6 +20,7 @@ use crate::mailbox::Reply;
 use crate::replica::flushing::Flushing;
 use crate::replica::isr::InSyncReplicas;
 use crate::replica::pending::PendingAcks;
+use crate::shard::{Move, Retiring};
 use crate::topic_settings::TopicSettings;
 use crate::views::{PartitionCell, Role};
 use crate::watch::Watchers;
@@ -51,6 +52,10 @@ pub(crate) struct Replica {
     pub uncleanable: bool,
     /// A cleaning waits for a flush round.
     pub wants_cleaning: bool,
+    /// The replica is on its way to another log directory.
+    pub moving: Option<Box<Move>>,
+    /// It has just arrived; the log it left is still there.
+    pub retiring: Option<Box<Retiring>>,
 }
 
 /// What this broker is for the partition. `Role` is its published shadow.
@@ -109,6 +114,8 @@ impl Replica {
             unsettled: false,
             uncleanable: false,
             wants_cleaning: false,
+            moving: None,
+            retiring: None,
         };
         replica.show();
         replica

@@ -78,6 +78,7 @@ impl Shard {
             }
         };
         cell.set_asleep(place);
+        cell.set_directory(Some(directory));
         if !is_found {
             return self.show_unwritten(cell, partition.leader_epoch);
         }
@@ -228,6 +229,7 @@ impl Shard {
         }
         if let Some(asleep) = self.take_asleep(cell) {
             cell.set_role(Role::Absent);
+            cell.set_directory(None);
             if let Some(directory) = self.around.directories.get(asleep.directory as usize) {
                 directory.replica_gone();
             }

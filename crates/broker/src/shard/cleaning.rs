@@ -78,7 +78,7 @@ impl Shard {
             let Some(replica) = replica.as_mut().filter(|replica| replica.settings.log.compact) else {
                 continue;
             };
-            if replica.uncleanable || matches!(replica.state, State::Offline) {
+            if replica.uncleanable || replica.moving.is_some() || matches!(replica.state, State::Offline) {
                 continue;
             }
             let candidate = match replica.log.clean_candidate(now_ms) {

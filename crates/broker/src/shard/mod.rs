@@ -2,17 +2,19 @@
 //! replica that was touched: flush, publish, answer. Who runs the turn is `cell.rs`; no handler and no API is known here.
 //!
 //! `append.rs` produce and its acks · `asleep.rs` what was never written · `cleaning.rs` compaction · `groups.rs` coordinators ·
-//! `reconcile.rs` a new image · `upkeep.rs` retention, checkpoints, faults.
+//! `moving.rs` to another log directory · `reconcile.rs` a new image · `upkeep.rs` retention, checkpoints, faults.
 
 mod append;
 mod asleep;
 pub(crate) mod cell;
 mod cleaning;
 mod groups;
+mod moving;
 mod reconcile;
 mod upkeep;
 
 pub(crate) use cleaning::Cleaning;
+pub(crate) use moving::{Move, Moving, Retirement, Retiring};
 pub(crate) use upkeep::ClosedShard;
 
 use std::collections::VecDeque;
@@ -27,6 +29,7 @@ use crate::config::{FlushAck, StaticConfig};
 use crate::directories::{Directories, Directory};
 use crate::effect::{DirtyLog, Effect};
 use crate::mailbox;
+use crate::moves::Moves;
 use crate::replica::isr::InSyncReplicas;
 use crate::replica::pending::{PendingProduces, ProduceId};
 use crate::replica::{Replica, State};
@@ -43,6 +46,7 @@ pub(crate) struct Surroundings {
     pub directories: Arc<Directories>,
     pub config: Arc<StaticConfig>,
     pub cleaners: Arc<Cleaners>,
+    pub moves: Arc<Moves>,
     pub groups: coordinator::group::GroupConfig,
     /// `log.initial.task.delay.ms`.
     pub initial_task_delay_ms: i64,
@@ -101,6 +105,8 @@ enum Timer {
     Cleaner,
     /// A throttled cleaning may go on.
     Clean(Box<Cleaning>),
+    /// A move that waits for a place, for room or for its turn may go on.
+    Move(Box<Moving>),
 }
 
 /// Between two attempts on a full disk.
@@ -172,9 +178,12 @@ impl Shard {
             Command::DeleteRecords(delete) => self.delete_records(now_ms, delete, effects),
             Command::DescribeProducers(describe) => self.describe_producers(describe),
             Command::Image(change) => self.reconcile(now_ms, &change, effects),
-            Command::Flushed(outcomes) => self.flushed(now_ms, &outcomes, effects),
+            Command::Flushed { directory, outcomes } => self.flushed(now_ms, directory, &outcomes, effects),
             Command::DirectoryFailed { directory } => self.directory_failed(directory, effects),
             Command::Cleaning(cleaning, step) => self.cleaning_step(now_ms, cleaning, step, effects),
+            Command::Move(command) => self.move_replica(now_ms, command, effects),
+            Command::Moving(moving, step) => self.move_step(now_ms, moving, step, effects),
+            Command::Retired(removal) => self.retired(removal),
             Command::LookForCleaning => self.look_for_cleaning(now_ms, effects),
             Command::Checkpoint(round) => {
                 let awake = self.replicas.iter().flatten().map(Box::as_ref);
@@ -204,6 +213,7 @@ impl Shard {
                     if let Some(replica) = self.touch(&cell) {
                         replica.flush_again();
                     }
+                    self.flush_arrived(&cell, effects);
                 }
                 Timer::FlushDue(cell) => {
                     if let Some(replica) = self.touch(&cell) {
@@ -212,6 +222,7 @@ impl Shard {
                 }
                 Timer::Cleaner => self.cleaner_due(now_ms, effects),
                 Timer::Clean(cleaning) => effects.push(Effect::Clean(cleaning)),
+                Timer::Move(moving) => effects.push(Effect::Move(moving)),
             }
         }
     }
@@ -329,6 +340,7 @@ impl Shard {
     fn flushed(
         &mut self,
         now_ms: i64,
+        directory: usize,
         outcomes: &[(Arc<PartitionCell>, FlushOutcome)],
         effects: &mut Vec<Effect>,
     ) {
@@ -337,10 +349,19 @@ impl Shard {
         for (cell, outcome) in outcomes {
             let Some(replica) = self.touch(cell) else { continue };
             wanted |= std::mem::take(&mut replica.wants_cleaning);
-            let directory = replica.directory;
+            if replica.directory != directory {
+                // The replica has left the log that was flushed.
+                if let Err(fault) = outcome.result.clone() {
+                    effects.push(Effect::DirectoryFailed { directory, fault });
+                }
+                continue;
+            }
             match replica.log.flushed(outcome) {
-                // The checkpoint has a new recovery point to tell.
-                Ok(()) => directories.get(directory).into_iter().for_each(Directory::note_change),
+                Ok(()) => {
+                    // The checkpoint has a new recovery point to tell.
+                    directories.get(directory).into_iter().for_each(Directory::note_change);
+                    self.retire_if_durable(cell, effects);
+                }
                 Err(_) if replica.log.poisoned().is_none() => {
                     let due_ms = now_ms.saturating_add(FULL_DISK_PAUSE_MS);
                     self.timers.add(due_ms, Timer::FlushAgain(Arc::clone(cell)));

@@ -10,6 +10,7 @@ use log::{Fault, Log, OpenMode};
 use wire::ErrorCode;
 
 use super::{Shard, upkeep};
+use crate::directories::{FoundReplica, FutureFound, Place};
 use crate::effect::Effect;
 use crate::image_delta::{ImageChange, TopicDelta};
 use crate::replica::isr::InSyncReplicas;
@@ -92,14 +93,15 @@ impl Shard {
         }
         if cell.asleep().is_some() {
             if self.may_sleep(views, partition) {
-                return self.sleep_on(cell, partition);
+                self.sleep_on(cell, partition);
+                return self.compare_directory(cell, partition, effects);
             }
             self.wake(cell);
         }
         if cell.slot().is_none() {
-            match self.open_replica(views, cell, partition) {
+            match self.open_replica(now_ms, views, cell, partition, effects) {
                 Ok(Opened::Awake) => {}
-                Ok(Opened::Asleep) => return,
+                Ok(Opened::Asleep) => return self.compare_directory(cell, partition, effects),
                 Ok(Opened::Nowhere) => return cell.set_role(Role::Offline),
                 Err((directory, fault)) => {
                     cell.set_role(Role::Offline);
@@ -113,34 +115,54 @@ impl Shard {
         } else {
             self.follow(cell, partition, effects);
         }
+        self.compare_directory(cell, partition, effects);
     }
 
     /// Opens what is on disk, or lets it sleep until somebody asks for it.
     fn open_replica(
         &mut self,
+        now_ms: i64,
         views: &Arc<TopicViews>,
         cell: &Arc<PartitionCell>,
         partition: &PartitionImage,
+        effects: &mut Vec<Effect>,
     ) -> Result<Opened, (usize, Fault)> {
         let wanted = partition.directory(self.around.node_id);
         let index = cell.key.partition;
-        let Some((directory, found)) = self.around.directories.place(&views.name, index, wanted) else {
-            return Ok(Opened::Nowhere);
+        let (directory, log, futures) = match self.around.directories.place(&views.name, index, wanted) {
+            Place::Nowhere => {
+                tracing::error!(topic = %views.name, partition = index, "a replica is offline: it lies in a log directory that cannot be used");
+                return Ok(Opened::Nowhere);
+            }
+            Place::New { directory } => {
+                if let Some(place) = self.around.directories.get(directory) {
+                    place.forget_lines(&views.name, index).map_err(|fault| (directory, fault))?;
+                }
+                if self.may_sleep(views, partition) {
+                    self.lay_down(views, cell, partition, (directory, None));
+                    return Ok(Opened::Asleep);
+                }
+                (directory, self.open_log_in(views, index, directory, None)?, Vec::new())
+            }
+            Place::Promote(future) => (future.directory, self.promote(views, index, future)?, Vec::new()),
+            Place::Found(found) if found.is_alone() && self.may_sleep(views, partition) => {
+                self.lay_down(views, cell, partition, (found.directory, Some(found.mode)));
+                return Ok(Opened::Asleep);
+            }
+            Place::Found(found) => self.open_found_replica(views, index, *found, effects)?,
         };
-        if found.is_none()
-            && let Some(place) = self.around.directories.get(directory)
-        {
-            place.forget_lines(&views.name, index).map_err(|fault| (directory, fault))?;
-        }
-        if self.may_sleep(views, partition) {
-            self.lay_down(views, cell, partition, (directory, found));
-            return Ok(Opened::Asleep);
-        }
-        let opened = self.open_log(views, index, directory, found);
-        let Some(log) = opened.map_err(|fault| (directory, fault))? else { return Ok(Opened::Nowhere) };
+        let Some(log) = log else { return Ok(Opened::Nowhere) };
         let settings = views.settings.load_full();
         let replica = Replica::new(views.name.clone(), Arc::clone(cell), directory, log, settings);
+        cell.set_directory(Some(directory));
         self.put(cell, replica);
+        let mut futures = futures.into_iter();
+        if let Some(future) = futures.next() {
+            self.resume_move(now_ms, views, cell, future, effects);
+        }
+        for future in futures {
+            self.discard_found(future, effects);
+        }
         Ok(Opened::Awake)
     }
 
@@ -181,6 +203,84 @@ impl Shard {
             place.lower_recovery_point(&views.name, index, log.recovery_point())?;
         }
         Ok(Some(log))
+    }
+
+    /// As [`Shard::open_log`], its fault with the directory it was of.
+    fn open_log_in(
+        &self,
+        views: &TopicViews,
+        index: i32,
+        directory: usize,
+        found: Option<OpenMode>,
+    ) -> Result<Option<Log>, (usize, Fault)> {
+        self.open_log(views, index, directory, found).map_err(|fault| (directory, fault))
+    }
+
+    /// Opens a replica; where two directories hold one, the log that reaches further is right.
+    fn open_found_replica(
+        &self,
+        views: &TopicViews,
+        index: i32,
+        found: FoundReplica,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(usize, Option<Log>, Vec<FutureFound>), (usize, Fault)> {
+        let FoundReplica { mut directory, mut mode, rival, futures } = found;
+        let Some((other, mut other_mode)) = rival else {
+            let log = self.open_log_in(views, index, directory, Some(mode))?;
+            return Ok((directory, log, futures));
+        };
+        // What one of them has deleted, both have.
+        let start = mode.log_start_offset.max(other_mode.log_start_offset);
+        (mode.log_start_offset, other_mode.log_start_offset) = (start, start);
+        let log = self.open_log_in(views, index, directory, Some(mode))?;
+        let loser = self.open_log_in(views, index, other, Some(other_mode))?;
+        let (Some(mut log), Some(mut loser)) = (log, loser) else { return Ok((directory, None, futures)) };
+        let mut loses = other;
+        let directories = &self.around.directories;
+        if loser.reach() > log.reach() {
+            std::mem::swap(&mut log, &mut loser);
+            std::mem::swap(&mut directory, &mut loses);
+            directories.get(directory).into_iter().for_each(|place| place.replica_here());
+            directories.get(loses).into_iter().for_each(|place| place.replica_gone());
+        }
+        let Some(place) = directories.get(loses) else { return Ok((directory, Some(log), futures)) };
+        let on_disk = |fault| (loses, fault);
+        if loser.is_part_of(&log.view()) {
+            tracing::info!(directory = %place.log.path().display(), "a replica had moved before the last stop: what it left goes");
+            let removal = loser.delete(place.deletion_name(), self.now_ms).map_err(on_disk)?;
+            effects.extend(removal.map(Effect::Remove));
+        } else {
+            drop(loser);
+            let aside = place.log.set_aside(&views.name, index, place.deletion_name()).map_err(on_disk)?;
+            tracing::error!(stray = %aside.display(), "two log directories held different logs of one replica: the shorter one is set aside");
+        }
+        place.log_gone(&views.name, index);
+        Ok((directory, Some(log), futures))
+    }
+
+    /// The move had been agreed upon and its old log is nowhere: the copy is the replica.
+    fn promote(
+        &self,
+        views: &TopicViews,
+        index: i32,
+        future: FutureFound,
+    ) -> Result<Option<Log>, (usize, Fault)> {
+        let FutureFound { directory, path, mode } = future;
+        let Some(place) = self.around.directories.get(directory) else { return Ok(None) };
+        tracing::warn!(from = %path.display(), "only a replica's copy on its way is left: it takes the replica's place");
+        let on_disk = |fault| (directory, fault);
+        let target = place.log.partition_path(&views.name, index);
+        self.around.disk.rename_directory(&path, &target).map_err(on_disk)?;
+        self.around.disk.sync_directory(place.log.path()).map_err(on_disk)?;
+        self.open_log_in(views, index, directory, Some(OpenMode { clean_shutdown: false, ..mode }))
+    }
+
+    fn discard_found(&self, future: FutureFound, effects: &mut Vec<Effect>) {
+        let Some(place) = self.around.directories.get(future.directory) else { return };
+        match place.discard_future(&future.path) {
+            Ok(removal) => effects.push(Effect::Remove(removal)),
+            Err(fault) => effects.push(Effect::DirectoryFailed { directory: future.directory, fault }),
+        }
     }
 
     /// Gives a replica its slot.
@@ -256,29 +356,47 @@ impl Shard {
         }
     }
 
-    fn delete_replica(&mut self, now_ms: i64, cell: &PartitionCell, effects: &mut Vec<Effect>) {
+    fn delete_replica(&mut self, now_ms: i64, cell: &Arc<PartitionCell>, effects: &mut Vec<Effect>) {
         self.forget_asleep(cell);
         let Some(slot) = cell.slot() else { return cell.set_role(Role::Absent) };
+        self.call_off_move(cell, effects);
         cell.set_role(Role::Absent);
+        cell.set_directory(None);
         self.fail_acks(slot, ErrorCode::UnknownTopicOrPartition, effects);
         self.close_coordinator(slot, ErrorCode::NotCoordinator, effects);
-        let Some(mut replica) = self.replicas.get_mut(slot).and_then(Option::take) else { return };
+        let Some(mut replica) = self.replicas.get_mut(slot).and_then(Option::take).map(|replica| *replica)
+        else {
+            return;
+        };
         cell.set_slot(None);
         self.free.push(slot);
         replica.watchers.fire_all();
-        let Some(directory) = self.around.directories.get(replica.directory) else { return };
-        directory.replica_gone();
-        directory.log_gone(&replica.topic, cell.key.partition);
+        if let Some(directory) = self.around.directories.get(replica.directory) {
+            directory.replica_gone();
+        }
+        let left = replica.retiring.map(|retiring| retiring.into_parts());
+        for (log, index) in left.into_iter().chain([(replica.log, replica.directory)]) {
+            self.delete_log(now_ms, (&replica.topic, cell.key.partition), (log, index), effects);
+        }
+    }
+
+    fn delete_log(
+        &mut self,
+        now_ms: i64,
+        (topic, partition): (&str, i32),
+        (log, index): (Log, usize),
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(directory) = self.around.directories.get(index) else { return };
+        directory.log_gone(topic, partition);
         directory.note_change();
         if directory.is_failed() {
             return;
         }
-        match replica.log.delete(directory.deletion_name(), now_ms) {
+        match log.delete(directory.deletion_name(), now_ms) {
             Ok(Some(removal)) => self.remove_later(vec![removal]),
             Ok(None) => {}
-            Err(fault) => {
-                effects.push(Effect::DirectoryFailed { directory: replica.directory, fault });
-            }
+            Err(fault) => effects.push(Effect::DirectoryFailed { directory: index, fault }),
         }
     }
 }

@@ -103,6 +103,7 @@ impl Shard {
     pub(super) fn directory_failed(&mut self, directory: usize, effects: &mut Vec<Effect>) {
         self.wake_all_on(directory);
         for slot in 0..self.replicas.len() {
+            self.moves_failed(slot, directory, effects);
             let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { continue };
             if replica.directory != directory {
                 continue;
@@ -132,7 +133,20 @@ impl Shard {
             let name = (replica.topic.to_string(), replica.cell.key.partition);
             match replica.log.close() {
                 Ok(closed) => offsets.entry(replica.directory).or_default().add(name, closed),
-                Err(fault) => faults.push((replica.directory, fault)),
+                Err(fault) => {
+                    faults.push((replica.directory, fault));
+                    continue;
+                }
+            }
+            // The new log is flushed: the one that the replica left goes with the next start.
+            let Some((old, source)) = replica.retiring.map(|retiring| retiring.into_parts()) else {
+                continue;
+            };
+            let Some(source_directory) = directories.get(source).filter(|place| !place.is_failed()) else {
+                continue;
+            };
+            if let Err(fault) = old.delete(source_directory.deletion_name(), 0) {
+                faults.push((source, fault));
             }
         }
         ClosedShard { offsets, faults }

@@ -9,6 +9,8 @@ mod found;
 mod full_disk;
 mod groups;
 mod hostile;
+mod jbod;
+mod jbod_power;
 mod offsets;
 mod power;
 mod produce;
@@ -98,6 +100,12 @@ pub(crate) struct Harness {
     settings: Vec<(String, String)>,
 }
 
+/// `log.dirs` of a node, [`DIRECTORY`] unless its settings say otherwise. The first holds the metadata.
+fn directories_of(settings: &[(String, String)]) -> Vec<PathBuf> {
+    let named = settings.iter().find(|(name, _)| name == "log.dirs").map(|(_, value)| value.as_str());
+    named.unwrap_or(DIRECTORY).split(',').map(PathBuf::from).collect()
+}
+
 pub(crate) const START_MS: i64 = 1_800_000_000_000;
 
 impl Harness {
@@ -109,21 +117,32 @@ impl Harness {
     /// A fresh node under these lines of server.properties.
     pub fn with(settings: &[(&str, &str)]) -> Harness {
         let disk = SimDisk::new(1);
-        Harness::format(&disk);
-        let settings =
+        let settings: Vec<(String, String)> =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Harness::format_all(&disk, &settings);
         Harness::open(disk, settings, START_MS)
     }
 
-    /// Gives the log directory its identity.
+    /// Gives every log directory its identity.
+    pub fn format_all(disk: &SimDisk, settings: &[(String, String)]) {
+        for (number, directory) in directories_of(settings).iter().enumerate() {
+            Harness::format_one(disk, directory, number as u128);
+        }
+    }
+
+    /// Gives the only log directory its identity.
     pub fn format(disk: &SimDisk) {
-        let directory = LogDirectory::new(Arc::new(disk.clone()), DIRECTORY);
-        log::Disk::create_directory(disk, Path::new(DIRECTORY)).unwrap();
+        Harness::format_one(disk, Path::new(DIRECTORY), 0);
+    }
+
+    fn format_one(disk: &SimDisk, path: &Path, number: u128) {
+        let directory = LogDirectory::new(Arc::new(disk.clone()), path);
+        log::Disk::create_directory(disk, path).unwrap();
         log::Disk::sync_directory(disk, Path::new("/")).unwrap();
         let meta = MetaProperties {
             cluster_id: Some("cluster-of-one".to_owned()),
             node_id: Some(1),
-            directory_id: Uuid::from_random(0x1234_5678_9abc_def0_1234_5678_9abc_def0),
+            directory_id: Uuid::from_random(0x1234_5678_9abc_def0_1234_5678_9abc_def0 + number),
             others: Default::default(),
         };
         directory.write_meta_properties(&meta).unwrap();
@@ -157,8 +176,8 @@ impl Harness {
                 security_protocol: "PLAINTEXT".to_owned(),
             }],
             controller_listeners: Vec::new(),
-            directories: vec![PathBuf::from(DIRECTORY)],
-            metadata_directory: PathBuf::from(DIRECTORY),
+            metadata_directory: directories_of(&settings).swap_remove(0),
+            directories: directories_of(&settings),
             config,
             rim: Arc::clone(&bells) as Arc<dyn Rim>,
         };
