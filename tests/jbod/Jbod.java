@@ -14,8 +14,10 @@
 //   settle TOPIC PARTITION DIRECTORY          waits until the replica is there and nothing is on its way
 //   future TOPIC PARTITION                    waits until the move is seen
 //   leader TOPIC PARTITION                    who leads, -1 for nobody
-//   config KEY=VALUE                          a dynamic value of broker 1; KEY= deletes it
-//   ids TOPIC                                 the controller's directory of each replica agrees with the broker (by behaviour: none)
+//   leaderless TOPIC PARTITION                waits until nobody does
+//   config KEY=VALUE                          a dynamic value of broker 1, @NAME for a path; KEY= deletes it
+//   cordons [NAME,...]                        waits until these are cordoned and no others
+//   refused TOPIC                             waits until the topic cannot be made, and why
 // Output: `STEP: ANSWER` lines, at the end `done - N steps`.
 
 import java.nio.charset.StandardCharsets;
@@ -26,7 +28,6 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Properties;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
@@ -124,6 +125,10 @@ public final class Jbod {
                 await(() -> nobodyLeads(where), "somebody still leads");
                 return "nobody leads";
             case "config": return config(words[1]);
+            case "cordons":
+                await(() -> cordoned().equals(topic), String.join(" ", words));
+                return "so it is";
+            case "refused": return refused(topic);
             default: throw new IllegalArgumentException(words[0]);
         }
     }
@@ -136,6 +141,28 @@ public final class Jbod {
         } catch (ExecutionException | InterruptedException error) {
             return false;
         }
+    }
+
+    private String cordoned() {
+        List<String> names = new ArrayList<>();
+        described().forEach((path, description) -> {
+            if (description.isCordoned()) {
+                names.add(plain(path));
+            }
+        });
+        return String.join(",", names);
+    }
+
+    private String refused(String topic) throws Exception {
+        for (int attempt = 0; attempt < 200; attempt++) {
+            try {
+                admin.createTopics(List.of(new NewTopic(topic + "-" + attempt, 1, (short) 1))).all().get();
+            } catch (ExecutionException error) {
+                return error.getCause().getClass().getSimpleName() + ": " + error.getCause().getMessage();
+            }
+            Thread.sleep(50);
+        }
+        return "never";
     }
 
     private String path(String name) {
@@ -163,6 +190,9 @@ public final class Jbod {
             configs.put(pair[0], pair[1]);
         }
         admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1).configs(configs))).all().get();
+        // Both brokers answer before every replica is seen.
+        await(() -> described().values().stream().flatMap(one -> one.replicaInfos().keySet().stream())
+            .filter(where -> where.topic().equals(topic)).distinct().count() == partitions, "no replicas of " + topic);
         return "created";
     }
 
@@ -280,6 +310,6 @@ public final class Jbod {
         AlterConfigOp change = new AlterConfigOp(new ConfigEntry(parts[0], value), operation);
         Map<ConfigResource, Collection<AlterConfigOp>> changes = Map.of(new ConfigResource(ConfigResource.Type.BROKER, "1"), List.of(change));
         admin.incrementalAlterConfigs(changes).all().get();
-        return Optional.of("accepted").get();
+        return "accepted";
     }
 }

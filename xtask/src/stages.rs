@@ -10,6 +10,7 @@ mod counts;
 mod crash;
 mod disk;
 mod golden;
+mod jbod;
 mod real_input;
 mod suites;
 mod takeover;
@@ -103,6 +104,11 @@ const STAGES: &[Stage] = &[
     Stage { name: "clients", about: "kcat, Python, JavaScript and Java clients", run: clients::run },
     Stage { name: "golden", about: "Kafka's tools print what they print against Kafka", run: golden::run },
     Stage { name: "disk", about: "each broker serves the other's directory; kafka-dump-log", run: disk::run },
+    Stage {
+        name: "jbod",
+        about: "several log directories: the same script on both brokers, one fails, kills in moves",
+        run: jbod::run,
+    },
     Stage {
         name: "compaction",
         about: "both brokers' cleaners leave the same batches of one directory",

@@ -108,7 +108,8 @@ impl FutureLog {
                 continue;
             }
             let from = self.log.log_end_offset;
-            let fetched = source.read(from, READ_BYTES, ReadLimit::LogEnd, true).map_err(stop)?;
+            let most = u32::try_from(max_bytes - copied).unwrap_or(READ_BYTES).min(READ_BYTES);
+            let fetched = source.read(from, most, ReadLimit::LogEnd, true).map_err(stop)?;
             if fetched.records.is_empty() {
                 // Compaction took the last batches: the log ends there nevertheless.
                 self.end_at(source.log_end_offset, now_ms).map_err(CopyStop::Target)?;

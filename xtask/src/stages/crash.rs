@@ -7,7 +7,7 @@ mod cuts;
 mod full_disk;
 mod kills;
 mod load;
-mod power;
+pub mod power;
 
 use super::{Bench, clients};
 use crate::tally::Tally;
@@ -52,7 +52,7 @@ pub fn run(bench: &Bench) -> Result<Tally> {
 }
 
 fn cut_rounds(bench: &Bench, rounds: &Rounds, tally: &mut Tally) {
-    let disk = match power::PoweredDisk::make(bench) {
+    let disk = match power::PoweredDisk::make(bench, "crash-disk") {
         Ok(disk) => disk,
         Err(why) => {
             tally.skip(format!("power cuts: no ext4 that can be cut off here: {why:#}"));

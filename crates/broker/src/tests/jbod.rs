@@ -19,7 +19,7 @@ pub(crate) const DIRECTORIES: (&str, &str) = ("log.dirs", "/data,/b,/c");
 
 fn start(more: &[(&str, &str)]) -> Harness {
     let settings: Vec<_> =
-        [DIRECTORIES, ("file.delete.delay.ms", "1000")].iter().chain(more).copied().collect();
+        [DIRECTORIES, ("log.segment.delete.delay.ms", "1000")].iter().chain(more).copied().collect();
     Harness::with(&settings)
 }
 

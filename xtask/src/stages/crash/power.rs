@@ -3,8 +3,8 @@
 //!
 //! Owns the image file, the mount point and the mount. Needs root and a kernel with loop devices.
 
-use super::Bench;
 use crate::process::{pause, run};
+use crate::stages::Bench;
 use anyhow::{Context, Result, ensure};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -24,13 +24,13 @@ pub struct PoweredDisk {
 
 impl PoweredDisk {
     /// Makes and mounts it, and cuts it off once to see whether that works here.
-    pub fn make(bench: &Bench) -> Result<PoweredDisk> {
-        let home = bench.workspace.scratch("crash-disk")?;
+    pub fn make(bench: &Bench, name: &str) -> Result<PoweredDisk> {
+        let home = bench.workspace.scratch(name)?;
         let disk = PoweredDisk {
             image: home.join("image"),
             mount_point: home.join("mounted"),
             shutdown: bench.workspace.root.join("tests/crash/shutdown.py"),
-            log: bench.logs.join("crash-disk.log"),
+            log: bench.logs.join(format!("{name}.log")),
         };
         std::fs::create_dir_all(&disk.mount_point)?;
         let _ = disk.unmount();
