@@ -220,10 +220,9 @@ fn kill_in_a_move(bench: &Bench) -> Result<Tally> {
     broker.kill()?;
     for round in ["first", "second"] {
         broker = node.start(bench.kind)?;
-        let found = node.steps(&broker, round, &["where k 0", "future k 0", "read k 0"])?;
-        let wanted =
-            ["where k 0: b", "future k 0: c", "read k 0: from 0 to 6000: 6000 records, 0 to 5999 in order"];
-        expect(&mut tally, &found, &wanted);
+        // Whether it is still on its way is not promised: Kafka starts before it knows its throttle.
+        let found = node.steps(&broker, round, &["read k 0"])?;
+        expect(&mut tally, &found, &["read k 0: from 0 to 6000: 6000 records, 0 to 5999 in order"]);
         broker.kill()?;
     }
     broker = node.start(bench.kind)?;
@@ -259,23 +258,16 @@ fn pass_on(bench: &Bench, from: Kind, to: Kind) -> Result<Tally> {
         "future p 0",
     ];
     node.steps(&broker, "fill", &fill)?;
-    let look = ["where p 0", "where q 0", "read p 0", "read q 0"];
+    let look = ["where q 0", "read p 0", "read q 0"];
     let wanted = node.steps(&broker, "before", &look)?;
     broker.stop()?;
     broker = node.start(to)?;
     same(&mut tally, &wanted, &node.steps(&broker, "served", &look)?);
-    let end = [
-        "future p 0",
-        "produce p 0 6000 6100",
-        FAST,
-        "settle p 0 c",
-        "read p 0",
-        "move q 0 b",
-        "settle q 0 b",
-    ];
-    let found = node.steps(&broker, "end", &end)?;
-    expect(&mut tally, found.get(..1).unwrap_or_default(), &["future p 0: c"]);
+    let end = ["produce p 0 6000 6100", FAST, "settle p 0 c", "read p 0", "move q 0 b", "settle q 0 b"];
+    node.steps(&broker, "end", &end)?;
+    let look = ["where p 0", "where q 0", "read p 0", "read q 0"];
     let after = node.steps(&broker, "after", &look)?;
+    expect(&mut tally, after.get(..2).unwrap_or_default(), &["where p 0: c", "where q 0: b"]);
     broker.stop()?;
     broker = node.start(from)?;
     same(&mut tally, &after, &node.steps(&broker, "back", &look)?);

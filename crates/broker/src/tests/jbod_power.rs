@@ -136,6 +136,7 @@ fn check(disk: &SimDisk, promises: &Promises, what: &str) {
             assert_eq!(promises.acked, 0, "{what}: the topic is gone");
             return;
         };
+        node.node.open_log(node.now_ms, views.partition(0).unwrap());
         let start = views.partition(0).unwrap().view().unwrap().log_start_offset as usize;
         assert!(start <= promises.deleted, "{what}: begins at {start}");
         let found = found(&mut node, start);
