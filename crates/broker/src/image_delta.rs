@@ -52,6 +52,7 @@ pub(crate) struct Publisher {
 }
 
 /// Who hears of the broker's own values when they change.
+#[derive(Clone)]
 pub(crate) struct Listeners {
     pub cleaners: Arc<Cleaners>,
     pub moves: Arc<Moves>,

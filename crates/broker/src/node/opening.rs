@@ -106,27 +106,15 @@ impl Node {
         let config = Arc::new(options.config.clone());
         let shard_count = config.shards.max(1);
         let quorum = open_quorum(&options, &identity, &directories, &disk, random.next_u64(), now_ms)?;
-        let layers =
-            BrokerLayers { per_broker: &Values::new(), cluster_wide: &Values::new(), file: &config.values };
-        let cleaners = Arc::new(Cleaners::new(CleanerSettings::resolve(&layers)));
-        let moves = Arc::new(Moves::new(&layers, options.directories.len()));
-        let publisher = Publisher::new(
-            options.node_id,
-            shard_count,
-            Arc::clone(&config),
-            Listeners {
-                cleaners: Arc::clone(&cleaners),
-                moves: Arc::clone(&moves),
-                directories: Arc::clone(&directories),
-            },
-        );
+        let (listeners, cordoned) = listeners(&config, &directories);
+        let publisher = Publisher::new(options.node_id, shard_count, Arc::clone(&config), listeners.clone());
         let mut lifecycle = Lifecycle::new(
             registration(&options, &identity, &directories, &mut random),
             config.broker_heartbeat_interval_ms,
         );
         let file = config.file();
         lifecycle.failure_timeout(file.number("log.dir.failure.timeout.ms"));
-        lifecycle.cordoned(directories.cordon(&layers.list("cordoned.log.dirs")));
+        lifecycle.cordoned(cordoned);
         let shard = |index| {
             let around = Surroundings {
                 index,
@@ -134,8 +122,8 @@ impl Node {
                 disk: Arc::clone(&disk),
                 directories: Arc::clone(&directories),
                 config: Arc::clone(&config),
-                cleaners: Arc::clone(&cleaners),
-                moves: Arc::clone(&moves),
+                cleaners: Arc::clone(&listeners.cleaners),
+                moves: Arc::clone(&listeners.moves),
                 groups: group_config(&file),
                 initial_task_delay_ms: file.number("log.initial.task.delay.ms"),
                 retention_check_interval_ms: file.number("log.retention.check.interval.ms"),
@@ -167,6 +155,19 @@ impl Node {
             config,
         })))
     }
+}
+
+/// What obeys the broker's own settings, as the file has them, and the log directories that it cordons.
+fn listeners(config: &StaticConfig, directories: &Arc<Directories>) -> (Listeners, Vec<Uuid>) {
+    let layers =
+        BrokerLayers { per_broker: &Values::new(), cluster_wide: &Values::new(), file: &config.values };
+    let cordoned = directories.cordon(&layers.list("cordoned.log.dirs"));
+    let listeners = Listeners {
+        cleaners: Arc::new(Cleaners::new(CleanerSettings::resolve(&layers))),
+        moves: Arc::new(Moves::new(&layers, directories.iter().count())),
+        directories: Arc::clone(directories),
+    };
+    (listeners, cordoned)
 }
 
 /// The offset checkpoints of a directory are written together, when something changed, at the shortest interval that any of them

@@ -25,6 +25,9 @@ enum Opened {
     Nowhere,
 }
 
+/// A replica's directory, its log, and its copies on their way elsewhere.
+type FoundLog = (usize, Option<Log>, Vec<FutureFound>);
+
 impl Shard {
     pub(super) fn reconcile(&mut self, now_ms: i64, change: &ImageChange, effects: &mut Vec<Effect>) {
         if change.cleaners {
@@ -223,7 +226,7 @@ impl Shard {
         index: i32,
         found: FoundReplica,
         effects: &mut Vec<Effect>,
-    ) -> Result<(usize, Option<Log>, Vec<FutureFound>), (usize, Fault)> {
+    ) -> Result<FoundLog, (usize, Fault)> {
         let FoundReplica { mut directory, mut mode, rival, futures } = found;
         let Some((other, mut other_mode)) = rival else {
             let log = self.open_log_in(views, index, directory, Some(mode))?;
