@@ -372,7 +372,9 @@ impl Fetch {
                 reach,
                 memory: Some(self.call.node.fetch_memory()),
             };
-            let Some(fetched) = view.read_within(offset, &terms).map_err(|refused| read_error(&self.call, refused))? else {
+            let Some(fetched) =
+                view.read_within(offset, &terms).map_err(|refused| read_error(&self.call, refused))?
+            else {
                 return Ok(None);
             };
             if self.terms.limit == ReadLimit::LastStable {

@@ -102,7 +102,8 @@ impl Node {
         let mut random = coordinator::entropy::Entropy::new(seed);
         let identity = Identity::read(&options, &disk)?;
         refuse_a_newer_release(&options, &disk)?;
-        let directories = Arc::new(Directories::open(&disk, &options.directories, &options.metadata_directory)?);
+        let directories =
+            Arc::new(Directories::open(&disk, &options.directories, &options.metadata_directory)?);
         let config = Arc::new(options.config.clone());
         let shard_count = config.shards.max(1);
         let quorum = open_quorum(&options, &identity, &directories, &disk, random.next_u64(), now_ms)?;
