@@ -223,7 +223,7 @@ impl Node {
     /// A reader met an error of the disk: as after a failed write, the directory is dead. A lack of descriptors is the process's own.
     pub(crate) fn read_failed(&self, now_ms: i64, fault: &Fault) {
         let directory = self.0.directories.of_path(&fault.path);
-        if let Some(directory) = directory.filter(|_| !fault.is_shortage()) {
+        if let Some(directory) = directory.filter(|_| !fault.is_shortage() && !fault.is_would_block()) {
             self.directory_failed(now_ms, directory, fault);
         }
     }

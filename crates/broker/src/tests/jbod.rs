@@ -381,8 +381,8 @@ fn a_move_ends_with_either_of_its_directories() {
 }
 
 #[test]
-fn a_controller_that_does_not_hear_of_a_failure_ends_the_broker() {
-    // The only controller is this node's own: it always hears. What counts is that it has, at once.
+fn the_controller_hears_of_a_failure_at_once() {
+    // The only controller is this node's own: the broker is never given up for want of an answer.
     let mut node = start(&[("log.dir.failure.timeout.ms", "1000")]);
     let _ = two_places(&mut node);
     node.disk.break_below(Path::new("/b"));
