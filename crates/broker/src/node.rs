@@ -222,7 +222,8 @@ impl Node {
         current_leader_epoch: i32,
     ) -> Result<LeaderView, ErrorCode> {
         match cell.leader_view(current_leader_epoch) {
-            Err(ErrorCode::NotLeaderOrFollower) if cell.unopened().is_some() => {
+            Err(ErrorCode::NotLeaderOrFollower) => {
+                // It may have been opened between two looks.
                 self.open_log(now_ms, cell);
                 cell.leader_view(current_leader_epoch)
             }

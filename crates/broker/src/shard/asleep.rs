@@ -183,9 +183,9 @@ impl Shard {
         let opened = self.open_log(&topic, cell.key.partition, directory, found.map(|mode| *mode));
         let mut log = match opened {
             Ok(Some(log)) => log,
-            Ok(None) => return cell.set_role(Role::Offline),
+            Ok(None) => return lie_offline(&cell),
             Err(fault) => {
-                cell.set_role(Role::Offline);
+                lie_offline(&cell);
                 return self.sleepers.faults.push((directory, fault));
             }
         };
@@ -229,6 +229,7 @@ impl Shard {
         }
         if let Some(asleep) = self.take_asleep(cell) {
             cell.set_role(Role::Absent);
+            cell.set_slot(None);
             cell.set_directory(None);
             if let Some(directory) = self.around.directories.get(asleep.directory as usize) {
                 directory.replica_gone();
@@ -244,11 +245,12 @@ impl Shard {
         }
     }
 
+    /// Takes it from the list. Its cell says that it sleeps until it has a replica or is nothing any more: a reader who comes while
+    /// its log is being opened waits for that turn.
     fn take_asleep(&mut self, cell: &PartitionCell) -> Option<Asleep> {
         let place = cell.asleep()?;
         let asleep = self.sleepers.list.get_mut(place)?.take()?;
         self.sleepers.free.push(place);
-        cell.set_slot(None);
         Some(asleep)
     }
 
@@ -265,4 +267,10 @@ impl Shard {
         cell.publish_unwritten(view);
         cell.set_role(Role::Leader { leader_epoch });
     }
+}
+
+/// Its log could not be opened.
+fn lie_offline(cell: &PartitionCell) {
+    cell.set_role(Role::Offline);
+    cell.set_slot(None);
 }

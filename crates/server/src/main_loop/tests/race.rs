@@ -101,3 +101,53 @@ fn a_topic_that_was_just_created_is_led_whatever_keeps_its_shards_busy() {
     });
     running.stop();
 }
+
+/// Produce version 3 of one record to every partition.
+fn write(stream: &mut TcpStream, topic: &str) {
+    let mut batch = wire::record_batch::RecordBatchBuilder::new(Default::default());
+    batch.append(1, None, Some(b"x"), &[]);
+    let batch = batch.build();
+    let partition =
+        |index: i32| [&index.to_be_bytes()[..], &(batch.len() as i32).to_be_bytes(), &batch].concat();
+    let partitions: Vec<u8> = (0..PARTITIONS).flat_map(partition).collect();
+    let body = [
+        &(-1i16).to_be_bytes()[..],
+        &1i16.to_be_bytes(),
+        &1000i32.to_be_bytes(),
+        &1i32.to_be_bytes(),
+        &text(topic),
+        &PARTITIONS.to_be_bytes(),
+        &partitions,
+    ];
+    call(stream, 0, 3, &body.concat());
+}
+
+/// Logs found on disk are opened in the background, or by the first who asks. Who comes while that is going on waits for it.
+#[test]
+fn a_partition_whose_log_is_being_opened_is_led() {
+    const TOPICS: i32 = 40;
+    let scratch = Scratch::new();
+    let running = run(&scratch, &[]);
+    let mut stream = connect(address(&running));
+    for number in 0..TOPICS {
+        create(&mut stream, &format!("t{number}"));
+        write(&mut stream, &format!("t{number}"));
+    }
+    drop(stream);
+    running.stop();
+    let running = run(&scratch, &[]);
+    let at = address(&running);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut stream = connect(at);
+                for number in 0..TOPICS {
+                    let topic = format!("t{number}");
+                    let errors = errors_of_list_offsets(&mut stream, &topic);
+                    assert_eq!(errors, [0; PARTITIONS as usize], "{topic}");
+                }
+            });
+        }
+    });
+    running.stop();
+}
