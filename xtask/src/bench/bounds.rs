@@ -20,14 +20,14 @@ const fn at_most(figure: &'static str, most: f64, goal: f64) -> Bound {
 
 /// Figure, bound, goal.
 pub const BOUNDS: &[Bound] = &[
-    at_most(ir::PRODUCE_1K, 12_700.0, 5_000.0),
-    at_most(ir::PRODUCE_16K, 19_000.0, 9_000.0),
-    at_most(ir::PRODUCE_PART, 6_050.0, 1_800.0),
-    at_most(ir::FETCH_64K, 39_500.0, 6_000.0),
-    at_most(ir::API_VERSIONS, 5_800.0, 2_500.0),
-    at_most(ir::ALLOCATIONS_16K, 7.5, 0.0),
-    at_most(ir::ALLOCATIONS_FETCH, 17.8, 0.0),
-    at_most(ir::ALLOCATIONS_API_VERSIONS, 4.3, 0.0),
+    at_most(ir::PRODUCE_1K, 8_700.0, 5_000.0),
+    at_most(ir::PRODUCE_16K, 15_050.0, 9_000.0),
+    at_most(ir::PRODUCE_PART, 5_250.0, 1_800.0),
+    at_most(ir::FETCH_64K, 12_900.0, 6_000.0),
+    at_most(ir::API_VERSIONS, 5_050.0, 2_500.0),
+    at_most(ir::ALLOCATIONS_16K, 1.4, 0.0),
+    at_most(ir::ALLOCATIONS_FETCH, 16.0, 0.0),
+    at_most(ir::ALLOCATIONS_API_VERSIONS, 1.2, 0.0),
     at_most(calls::SYSTEM_CALLS, 2.0, 2.0),
     at_most(calls::SWITCHES, 0.5, 0.5),
     at_most(scale::RESIDENT_IDLE, 10.5, 8.0),
