@@ -79,7 +79,7 @@ pub struct PartitionCell {
     pub key: TopicIdPartition,
     /// Index of the owning shard.
     pub(crate) shard: usize,
-    /// Where the shard keeps the replica; [`NO_SLOT`] without one. Only the shard reads and writes it.
+    /// Where the shard keeps the replica; [`NO_SLOT`] without one. Only the shard writes it.
     slot: AtomicU32,
     /// The role, and from [`DIRECTORY_SHIFT`] on the log directory, counted from 1.
     role: AtomicU64,
