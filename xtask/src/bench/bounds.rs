@@ -25,7 +25,7 @@ pub const BOUNDS: &[Bound] = &[
     at_most(ir::PRODUCE_PART, 5_250.0, 1_800.0),
     at_most(ir::FETCH_64K, 12_900.0, 6_000.0),
     at_most(ir::API_VERSIONS, 5_050.0, 2_500.0),
-    at_most(ir::ALLOCATIONS_16K, 1.4, 0.0),
+    at_most(ir::ALLOCATIONS_16K, 2.0, 0.0),
     at_most(ir::ALLOCATIONS_FETCH, 16.0, 0.0),
     at_most(ir::ALLOCATIONS_API_VERSIONS, 1.2, 0.0),
     at_most(calls::SYSTEM_CALLS, 2.0, 2.0),
