@@ -1,5 +1,5 @@
 //! The gate on what does not depend on load: bounds of the `counts` stage, a table to edit. A bound is what was measured last plus some
-//! five percent; lower it when the code gets better, raise it only with the reason in the commit.
+//! seven percent; lower it when the code gets better, raise it only with the reason in the commit.
 
 use super::cell::{Cell, Figures};
 use super::contender::OTTLA;
@@ -20,14 +20,14 @@ const fn at_most(figure: &'static str, most: f64, goal: f64) -> Bound {
 
 /// Figure, bound, goal.
 pub const BOUNDS: &[Bound] = &[
-    at_most(ir::PRODUCE_1K, 8_700.0, 5_000.0),
-    at_most(ir::PRODUCE_16K, 15_050.0, 9_000.0),
-    at_most(ir::PRODUCE_PART, 5_250.0, 1_800.0),
-    at_most(ir::FETCH_64K, 12_900.0, 6_000.0),
-    at_most(ir::API_VERSIONS, 5_050.0, 2_500.0),
+    at_most(ir::PRODUCE_1K, 9_000.0, 5_000.0),
+    at_most(ir::PRODUCE_16K, 15_700.0, 9_000.0),
+    at_most(ir::PRODUCE_PART, 5_500.0, 1_800.0),
+    at_most(ir::FETCH_64K, 13_500.0, 6_000.0),
+    at_most(ir::API_VERSIONS, 5_250.0, 2_500.0),
     at_most(ir::ALLOCATIONS_16K, 2.0, 0.0),
-    at_most(ir::ALLOCATIONS_FETCH, 16.0, 0.0),
-    at_most(ir::ALLOCATIONS_API_VERSIONS, 1.2, 0.0),
+    at_most(ir::ALLOCATIONS_FETCH, 17.0, 0.0),
+    at_most(ir::ALLOCATIONS_API_VERSIONS, 1.5, 0.0),
     at_most(calls::SYSTEM_CALLS, 2.0, 2.0),
     at_most(calls::SWITCHES, 0.5, 0.5),
     at_most(scale::RESIDENT_IDLE, 10.5, 8.0),
