@@ -12,6 +12,7 @@ mod guard;
 mod key_hash;
 mod mapping;
 mod offset_map;
+mod standings;
 mod swap;
 #[cfg(test)]
 mod tests;

@@ -71,6 +71,16 @@ impl<'a> Scanner<'a> {
         Scanner { limit, ..self }
     }
 
+    /// Goes on with what a walk that stopped here had read already ([`Scanner::into_ahead`]).
+    pub fn with_ahead(self, ahead: Bytes) -> Scanner<'a> {
+        Scanner { ahead, ..self }
+    }
+
+    /// Bytes from the position on that were read and not walked over.
+    pub fn into_ahead(self) -> Bytes {
+        self.ahead
+    }
+
     pub fn position(&self) -> u32 {
         self.position
     }

@@ -2,12 +2,12 @@
 //! on the platter, then `.swap`: from then on a start completes the exchange.
 
 use super::filter::{self, Kept};
-use super::mapping::unreadable;
+use super::mapping::{Place, unreadable};
 use super::work::{CleanStop, CleanWork};
 use crate::disk::FileHandle;
 use crate::fault::Fault;
 use crate::names;
-use crate::scan::{Scanner, Step};
+use crate::scan::Step;
 use crate::segment::Segment;
 use std::io::IoSlice;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub(super) struct Copying {
     group: Vec<Arc<Segment>>,
     /// Index of the source being read, and where in it; `None` at its beginning.
     at: usize,
-    position: Option<(u32, i64)>,
+    place: Option<Place>,
     cleaned: Arc<Segment>,
     out: Vec<u8>,
     /// The batches in `out`.
@@ -65,7 +65,7 @@ impl CleanWork {
             cleaned.files().iter().try_for_each(|file| self.disk.remove(file))?;
             self.disk.create(&cleaned.log)
         })?;
-        Ok(Copying { group, at: 0, position: None, cleaned, out: Vec::new(), headers: Vec::new() })
+        Ok(Copying { group, at: 0, place: None, cleaned, out: Vec::new(), headers: Vec::new() })
     }
 
     /// Copies on until `left` bytes are used up; true when the new segment is whole, durable and named `.swap`.
@@ -73,15 +73,15 @@ impl CleanWork {
         let disk = Arc::clone(&self.disk);
         while let Some(segment) = copying.group.get(copying.at).cloned() {
             let next_base = self.base_after(&segment);
-            let (position, next_offset) = match copying.position {
-                Some(position) => position,
+            let place = match copying.place.take() {
+                Some(place) => place,
                 None => {
                     let aborted = self.view.aborted_transactions(segment.base_offset, next_base)?;
                     self.transactions.add(aborted);
-                    (0, segment.base_offset)
+                    Place::beginning(&segment)
                 }
             };
-            let mut scanner = Scanner::new(&*disk, &segment, position, next_offset).up_to(next_base);
+            let mut scanner = place.scanner(&*disk, &segment).up_to(next_base);
             loop {
                 match scanner.step()? {
                     Step::Batch { header, bytes, .. } => {
@@ -92,12 +92,11 @@ impl CleanWork {
                     Step::Bad { what } => return Err(unreadable(&segment, scanner.position(), &what)),
                 }
                 if *left == 0 {
-                    copying.position = Some((scanner.position(), scanner.next_offset));
+                    copying.place = Some(Place::of(scanner));
                     return Ok(false);
                 }
             }
             copying.at += 1;
-            copying.position = None;
         }
         self.write(copying)?;
         self.finish(&copying.cleaned)?;

@@ -93,9 +93,14 @@ pub(crate) fn decide(
     let keeps_place = is_last_of_producer(batch, rules) || batch.next_offset() == rules.high_watermark;
     let total = u64::try_from(batch.record_count).unwrap_or(0);
     let verdict = |kept, records_read, records_kept| Verdict { kept, records_read, records_kept, aborted };
+    let empty = || if keeps_place { Kept::Header(empty_batch(batch)) } else { Kept::Nothing };
     if goes {
-        let kept = if keeps_place { Kept::Header(empty_batch(batch)) } else { Kept::Nothing };
-        return Ok(verdict(kept, 0, 0));
+        return Ok(verdict(empty(), 0, 0));
+    }
+    // The first pass has read them all: they need not even be decompressed again.
+    if !batch.is_control() && total > 0 && map.supersedes_all(batch.base_offset..=batch.last_offset(), total)
+    {
+        return Ok(verdict(empty(), total, 0));
     }
     let data = batch.decompressed(DecompressLimit::default())?;
     let mut stays = Vec::new();
@@ -107,8 +112,7 @@ pub(crate) fn decide(
     })?;
     let left = stays.len() as u64;
     if stays.is_empty() {
-        let kept = if keeps_place { Kept::Header(empty_batch(batch)) } else { Kept::Nothing };
-        return Ok(verdict(kept, total, 0));
+        return Ok(verdict(empty(), total, 0));
     }
     let tombstones = stays.iter().any(|record| record.value.is_none());
     let sets_horizon = horizon.is_none() && (tombstones || marker_of_nothing);
@@ -143,5 +147,5 @@ fn retained(batch: &RecordBatch, record: &RecordRef<'_>, map: &OffsetMap, rules:
     // A record without a key has no place in a compacted log (older data, from before the topic was compacted).
     let Some(key) = record.key else { return false };
     let expired = || batch.delete_horizon_ms().is_some_and(|horizon| rules.now_ms >= horizon);
-    offset >= map.get(key) && (record.value.is_some() || !expired())
+    !map.is_superseded(key, offset) && (record.value.is_some() || !expired())
 }

@@ -5,13 +5,38 @@ use super::choice::CleanCandidate;
 use super::filter::{control_of, each_record};
 use super::transactions::CleanedTransactions;
 use super::work::{CleanStop, CleanWork};
+use crate::disk::Disk;
 use crate::scan::{Scanner, Step};
 use crate::segment::Segment;
 use crate::source::Source;
 use crate::view::LogView;
+use bytes::Bytes;
 use std::sync::Arc;
 use wire::compress::DecompressLimit;
 use wire::record_batch::RecordBatch;
+
+/// Where in a segment a slice of work ended.
+#[derive(Debug)]
+pub(super) struct Place {
+    position: u32,
+    next_offset: i64,
+    /// What was read from there on: the next slice need not read it again.
+    ahead: Bytes,
+}
+
+impl Place {
+    pub fn beginning(segment: &Segment) -> Place {
+        Place { position: 0, next_offset: segment.base_offset, ahead: Bytes::new() }
+    }
+
+    pub fn of(scanner: Scanner<'_>) -> Place {
+        Place { position: scanner.position(), next_offset: scanner.next_offset, ahead: scanner.into_ahead() }
+    }
+
+    pub fn scanner<'a>(self, disk: &'a dyn Disk, segment: &'a Segment) -> Scanner<'a> {
+        Scanner::new(disk, segment, self.position, self.next_offset).with_ahead(self.ahead)
+    }
+}
 
 /// A walk over the dirty segments.
 #[derive(Debug)]
@@ -19,7 +44,7 @@ pub(super) struct Mapping {
     dirty: Vec<Arc<Segment>>,
     /// Index of the segment being read, and where in it.
     at: usize,
-    position: Option<(u32, i64)>,
+    place: Option<Place>,
     transactions: CleanedTransactions,
     begun: bool,
 }
@@ -33,7 +58,7 @@ impl Mapping {
         Mapping {
             dirty: dirty.cloned().collect(),
             at: 0,
-            position: None,
+            place: None,
             transactions: CleanedTransactions::default(),
             begun: false,
         }
@@ -50,14 +75,15 @@ impl CleanWork {
         let disk = Arc::clone(&self.disk);
         while let Some(segment) = mapping.dirty.get(mapping.at).cloned() {
             let next_base = mapping.dirty.get(mapping.at + 1).map_or(end, |next| next.base_offset);
-            let (position, next_offset) = match mapping.position {
-                Some(position) => position,
+            let place = match mapping.place.take() {
+                Some(place) => place,
                 None => {
                     let hint = segment.position_hint(first_dirty, Source::of(&*disk))?;
-                    (hint.map_or(0, |entry| entry.position).min(segment.size()), segment.base_offset)
+                    let position = hint.map_or(0, |entry| entry.position).min(segment.size());
+                    Place { position, ..Place::beginning(&segment) }
                 }
             };
-            let mut scanner = Scanner::new(&*disk, &segment, position, next_offset).up_to(next_base);
+            let mut scanner = place.scanner(&*disk, &segment).up_to(next_base);
             loop {
                 match scanner.step()? {
                     Step::Batch { header, bytes, .. } => {
@@ -72,13 +98,12 @@ impl CleanWork {
                     Step::Bad { what } => return Err(unreadable(&segment, scanner.position(), &what)),
                 }
                 if *left == 0 {
-                    mapping.position = Some((scanner.position(), scanner.next_offset));
+                    mapping.place = Some(Place::of(scanner));
                     return Ok(false);
                 }
             }
             self.map.latest_offset = next_base - 1;
             mapping.at += 1;
-            mapping.position = None;
         }
         Ok(true)
     }
@@ -100,10 +125,11 @@ impl CleanWork {
                 if let Some(key) = record.key
                     && offset >= first_dirty
                 {
-                    room = self.map.put(key, offset);
+                    room = self.map.note(key, offset);
                 }
                 room
             })?;
+            room = room && self.map.settle();
         }
         if room && batch.last_offset() >= first_dirty {
             self.map.latest_offset = batch.last_offset();

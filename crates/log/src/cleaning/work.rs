@@ -166,8 +166,14 @@ impl Log {
             disk: Arc::clone(&self.disk),
             directory: self.directory.clone(),
             config: Arc::clone(&self.config),
-            // A key per hundred bytes is many: growing is the exception.
-            map: OffsetMap::new(bounds, secret, candidate.cleanable_bytes / 100),
+            // Twice the room for a key per eight hundred bytes, or for one of which every eighth record tells: more is seldom needed, and
+            // memory that is never looked at is slower all the same.
+            map: OffsetMap::new(
+                bounds,
+                secret,
+                candidate.cleanable_bytes / 400,
+                candidate.first_dirty_offset,
+            ),
             view,
             candidate,
             rules,
