@@ -302,6 +302,11 @@ impl Directory {
         self.replicas.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Replicas here.
+    pub fn replicas(&self) -> usize {
+        self.replicas.load(Ordering::Relaxed)
+    }
+
     /// A replica left.
     pub fn replica_gone(&self) {
         self.replicas.fetch_sub(1, Ordering::Relaxed);

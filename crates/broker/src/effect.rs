@@ -40,6 +40,8 @@ pub(crate) enum Effect {
     Assign(Assignment),
     /// A cleaner's place is free for that shard.
     LookForCleaning { shard: usize },
+    /// What the checkpoint files say is worth more than its turn: a cleaning is over.
+    CheckpointSoon,
     /// Every shard has told its offsets: the checkpoint files can be written.
     WriteCheckpoints(Arc<CheckpointRound>),
 }

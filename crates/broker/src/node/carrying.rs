@@ -43,6 +43,7 @@ impl Carrier for Node {
                     self.0.rim.call_quorum();
                 }
                 Effect::LookForCleaning { shard } => self.submit_to(now_ms, shard, Command::LookForCleaning),
+                Effect::CheckpointSoon => self.checkpoint_soon(now_ms),
                 Effect::WriteCheckpoints(round) => {
                     let node = self.clone();
                     self.send_job(Job(Box::new(move |now_ms| node.write_checkpoints(now_ms, &round))));
@@ -91,6 +92,10 @@ impl Audience for Node {
         self.0.views.change(&[], &gone);
     }
 }
+
+/// A round of checkpoints costs about a microsecond for each replica that it names: with a pause of ten for each, rounds that cleanings
+/// ask for take a tenth of a core at most.
+const REPLICAS_PER_MS: usize = 100;
 
 /// A change of more partitions than this is carried out by all shards at the same time.
 const PARTITIONS_AT_ONCE: usize = 256;
@@ -264,6 +269,16 @@ impl Node {
             }
             promised = again;
         }
+    }
+
+    /// A crash before the checkpoints are written would have a cleaning done once more. They name every partition, so that the
+    /// more there are the longer the round waits for others to share it.
+    fn checkpoint_soon(&self, now_ms: i64) {
+        let replicas: usize = self.0.directories.iter().map(|directory| directory.replicas()).sum();
+        let pause_ms = i64::try_from(replicas / REPLICAS_PER_MS).unwrap_or(i64::MAX);
+        let due_ms = now_ms.saturating_add(pause_ms);
+        self.0.next_checkpoint_ms.fetch_min(due_ms, Ordering::SeqCst);
+        self.due(due_ms);
     }
 
     /// Every few seconds, if something was written since: the offset checkpoints.

@@ -132,6 +132,7 @@ impl Shard {
                 if let Some(directory) = self.around.directories.get(directory) {
                     directory.note_change();
                 }
+                effects.push(Effect::CheckpointSoon);
                 return self.cleaning_over(now_ms, cleaning, effects);
             }
             CleanStep::Stopped(stop) => {
