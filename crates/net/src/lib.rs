@@ -11,13 +11,14 @@ pub mod backoff;
 pub mod budget;
 pub mod conn;
 pub mod listener;
+mod memory;
 pub mod peer;
 pub mod rope;
-pub mod transport;
+pub mod stream;
 
 pub use backoff::Backoff;
 pub use budget::{Budget, Lease};
 pub use conn::{BadFrame, FrameLimits, FrameReader};
 pub use peer::{Peer, PeerError, PeerOptions, PeerRequest};
 pub use rope::RopeWriter;
-pub use transport::Transport;
+pub use stream::{Edges, Socket, Stream};

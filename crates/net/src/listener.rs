@@ -5,17 +5,20 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::net::{TcpListener, TcpSocket};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
-/// Binds `addr` with SO_REUSEADDR. Must be called inside a tokio runtime; `into_std` moves the listener to another.
+/// Binds `addr` with SO_REUSEADDR; accepting never blocks.
 pub fn bind(addr: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
-    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_reuseaddr(true)?;
-    socket.bind(addr)?;
-    socket.listen(backlog)
+    let family = if addr.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    rustix::net::bind(&socket, &addr)?;
+    rustix::net::listen(&socket, i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(TcpListener::from(socket))
 }
 
 /// `max.connections`, `max.connections.per.ip` and its overrides.
@@ -130,8 +133,8 @@ mod tests {
         assert!(admission.admit(a).is_ok());
     }
 
-    #[tokio::test]
-    async fn a_taken_port_is_an_error_and_a_freed_one_is_not() {
+    #[test]
+    fn a_taken_port_is_an_error_and_a_freed_one_is_not() {
         let first = bind(([127, 0, 0, 1], 0).into(), 16).unwrap();
         let addr = first.local_addr().unwrap();
         assert_eq!(bind(addr, 16).unwrap_err().kind(), io::ErrorKind::AddrInUse);

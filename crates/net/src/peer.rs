@@ -21,7 +21,6 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use crate::conn::{FrameLimits, FrameReader};
 use crate::rope::RopeWriter;
-use crate::transport::Transport;
 
 /// How to connect and what to allow.
 #[derive(Debug, Clone)]
@@ -160,11 +159,12 @@ impl Peer {
             .map_err(|_| failed(format!("no answer within {} ms", options.connect_timeout.as_millis())))?
             .map_err(|e| failed(e.to_string()))?;
         let remote = stream.peer_addr().map_err(|e| failed(e.to_string()))?;
-        let transport = Transport::plain(stream).map_err(|e| failed(e.to_string()))?;
+        // As Kafka's clients do: what is queued leaves at once.
+        stream.set_nodelay(true).map_err(|e| failed(e.to_string()))?;
         let state = Arc::new(Mutex::new(State::default()));
         let limits = FrameLimits { max_bytes: options.max_answer_bytes };
         tokio::spawn(Driver {
-            transport,
+            stream,
             reader: FrameReader::new(limits),
             writer: RopeWriter::default(),
             state: state.clone(),
@@ -303,7 +303,7 @@ impl Future for Answer {
 
 /// The task: moves queued requests to the socket and answers to their waiters.
 struct Driver {
-    transport: Transport,
+    stream: TcpStream,
     reader: FrameReader,
     writer: RopeWriter,
     state: Arc<Mutex<State>>,
@@ -338,10 +338,10 @@ impl Driver {
                 self.writer.push_rope(rope);
             }
         }
-        if let Poll::Ready(done) = self.writer.poll_write(cx, &mut self.transport) {
+        if let Poll::Ready(done) = self.writer.poll_write(cx, &mut self.stream) {
             done.map_err(|e| lost(&e))?;
         }
-        while let Poll::Ready(read) = self.reader.poll_fill(cx, &mut self.transport) {
+        while let Poll::Ready(read) = self.reader.poll_fill(cx, &mut self.stream) {
             if read.map_err(|e| lost(&e))? == 0 {
                 return Err(PeerError::Disconnected { why: "closed by the other side".into() });
             }

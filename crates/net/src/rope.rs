@@ -4,11 +4,11 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use tokio::io::AsyncWrite;
+
+use crate::stream::Stream;
 
 /// Chunks handed to one system call. Linux takes 1,024; 64 slices fit a cache-friendly stack array and already
 /// make the call's own cost disappear.
@@ -99,11 +99,7 @@ impl RopeWriter {
     }
 
     /// Writes until the queue is empty or the socket is full.
-    pub fn poll_write<W: AsyncWrite + Unpin>(
-        &mut self,
-        cx: &mut Context<'_>,
-        to: &mut W,
-    ) -> Poll<io::Result<()>> {
+    pub fn poll_write<S: Stream>(&mut self, cx: &mut Context<'_>, to: &mut S) -> Poll<io::Result<()>> {
         while !self.chunks.is_empty() {
             let written = ready!(self.poll_write_once(cx, to))?;
             if written == 0 {
@@ -117,13 +113,9 @@ impl RopeWriter {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_write_once<W: AsyncWrite + Unpin>(
-        &self,
-        cx: &mut Context<'_>,
-        to: &mut W,
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write_once<S: Stream>(&self, cx: &mut Context<'_>, to: &mut S) -> Poll<io::Result<usize>> {
         if let (1, Some(only)) = (self.chunks.len(), self.chunks.front()) {
-            return Pin::new(to).poll_write(cx, only.rest());
+            return to.poll_write(cx, &[IoSlice::new(only.rest())]);
         }
         let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
         let mut count = 0;
@@ -131,7 +123,7 @@ impl RopeWriter {
             *slice = IoSlice::new(chunk.rest());
             count += 1;
         }
-        Pin::new(to).poll_write_vectored(cx, slices.get(..count).unwrap_or(&[]))
+        to.poll_write(cx, slices.get(..count).unwrap_or_default())
     }
 
     fn consume(&mut self, mut written: usize) {

@@ -10,14 +10,13 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use broker::limits::REQUESTS_IN_FLIGHT;
 use broker::rim::{is_brief, may_overlap};
 use broker::{CloseReason, Handling, Outcome};
 use bytes::Bytes;
-use net::{Budget, FrameLimits, FrameReader, Lease, RopeWriter, Transport};
+use net::{Budget, FrameLimits, FrameReader, Lease, RopeWriter, Stream};
 
 use crate::clock::Clock;
 use crate::guard::Notes;
@@ -27,6 +26,9 @@ const UNSENT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Answers up to this size are copied to stand behind one another, and leave as one chunk.
 const SMALL_ANSWER_MAX: usize = 4 * 1024;
+
+/// Reads in one poll: a peer that never stops sending has its turns like everybody.
+const READS_PER_POLL: usize = 16;
 
 /// What handles frames; the node in production, a stub in tests.
 pub trait Service: Send + 'static {
@@ -48,11 +50,11 @@ pub enum End {
 }
 
 /// One connection's future; ends with the connection.
-pub struct Gateway<S> {
-    transport: Transport,
+pub struct Gateway<S, C> {
+    carrier: C,
     service: S,
     clock: Arc<Clock>,
-    notes: Arc<Notes>,
+    notes: Notes,
     reader: FrameReader,
     writer: RopeWriter,
     /// Invariant: the first `started` are handlings, the rest frames.
@@ -80,18 +82,12 @@ enum State {
     Done(Outcome),
 }
 
-impl<S: Service + Unpin> Gateway<S> {
+impl<S: Service + Unpin, C: Stream> Gateway<S, C> {
     /// A connection with nothing received.
-    pub fn new(
-        transport: Transport,
-        service: S,
-        limits: FrameLimits,
-        budget: Arc<Budget>,
-        clock: Arc<Clock>,
-        notes: Arc<Notes>,
-    ) -> Self {
+    pub fn new(carrier: C, service: S, limits: FrameLimits, budget: Arc<Budget>, clock: Arc<Clock>) -> Self {
+        let notes = Notes::new(clock.now_ms());
         Self {
-            transport,
+            carrier,
             service,
             clock,
             notes,
@@ -105,6 +101,16 @@ impl<S: Service + Unpin> Gateway<S> {
             lease: Lease::new(budget),
             ending: None,
         }
+    }
+
+    /// What carries it; an event loop tells it what the kernel said.
+    pub fn carrier(&mut self) -> &mut C {
+        &mut self.carrier
+    }
+
+    /// For the watch.
+    pub fn notes(&self) -> &Notes {
+        &self.notes
     }
 
     /// Finishes and begins handlings until nothing moves; leaves the answers with the writer.
@@ -204,7 +210,7 @@ impl<S: Service + Unpin> Gateway<S> {
         if self.lease.poll_cover(cx, held).is_pending() {
             return Poll::Pending;
         }
-        match self.reader.poll_fill(cx, &mut self.transport) {
+        match self.reader.poll_fill(cx, &mut self.carrier) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(0)) => self.ending = Some(End::Closed),
             Poll::Ready(Ok(_)) => {
@@ -220,7 +226,7 @@ impl<S: Service + Unpin> Gateway<S> {
             return;
         }
         let before = self.writer.queued_bytes();
-        if let Poll::Ready(Err(error)) = self.writer.poll_write(cx, &mut self.transport) {
+        if let Poll::Ready(Err(error)) = self.writer.poll_write(cx, &mut self.carrier) {
             self.ending = Some(End::Lost(error));
         }
         if self.writer.queued_bytes() < before {
@@ -233,29 +239,21 @@ impl<S: Service + Unpin> Gateway<S> {
         self.queue.is_empty() && self.frames_exhausted && self.writer.is_empty() && self.ending.is_none()
     }
 
-    /// The notes for the watch, and the memory that a silent connection need not keep.
-    fn settle(&mut self, cx: &Context<'_>, now_ms: i64) {
+    /// The notes for the watch.
+    fn settle(&mut self, now_ms: i64) {
         self.notes.settle(self.started > 0, self.reader.partial_bytes(), now_ms);
-        if self.notes.release.swap(false, Ordering::AcqRel) {
-            self.reader.release();
-        }
-        if self.reader.keeps_memory() {
-            let mut holder = self.notes.holder.lock();
-            if !holder.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
-                *holder = Some(cx.waker().clone());
-            }
-        }
         self.lease.shrink_to(self.reader.own_memory() + self.queued_bytes);
     }
 }
 
-impl<S: Service + Unpin> Future for Gateway<S> {
+impl<S: Service + Unpin, C: Stream + Unpin> Future for Gateway<S, C> {
     type Output = End;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
         let this = &mut *self;
         // Most wake-ups bring a request and find nothing else to do: then the time is asked for once, when it is there.
         let mut now_ms = None;
+        let mut reads = 0;
         loop {
             if !this.is_at_rest() {
                 let now_ms = *now_ms.get_or_insert_with(|| this.clock.now_ms());
@@ -269,7 +267,12 @@ impl<S: Service + Unpin> Future for Gateway<S> {
             // A read that did not fill its room has emptied the socket: the next one is refused without a system call.
             if this.read(cx).is_pending() {
                 let now_ms = now_ms.unwrap_or_else(|| this.clock.now_ms());
-                this.settle(cx, now_ms);
+                this.settle(now_ms);
+                return Poll::Pending;
+            }
+            reads += 1;
+            if reads == READS_PER_POLL {
+                cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             this.notes.moved(*now_ms.insert(this.clock.now_ms()));

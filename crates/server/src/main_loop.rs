@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -23,11 +23,11 @@ use crate::bells::Bells;
 use crate::clock::Clock;
 use crate::directories::Ensemble;
 use crate::format::{FormatOptions, QuorumChoice, all_directories};
-use crate::lanes::{Door, Lanes, Shared};
+use crate::lanes::{Door, RunningLanes, Shared};
 use crate::listeners::Endpoint;
 use crate::settings::Settings;
 use crate::threads::NodeThreads;
-use crate::{format, lanes, machine, random};
+use crate::{format, machine, random};
 
 /// Connections waiting to be accepted. Kafka's default of 50 makes a storm of clients wait for their SYN retries; the kernel
 /// caps it by `somaxconn`.
@@ -68,7 +68,7 @@ impl std::error::Error for StartError {}
 pub struct Running {
     node: Node,
     clock: Arc<Clock>,
-    lanes: Lanes,
+    lanes: RunningLanes,
     threads: NodeThreads,
     bound: BTreeMap<String, SocketAddr>,
     /// Holds the locks of the directories.
@@ -79,12 +79,7 @@ pub struct Running {
 pub fn start(settings: &Settings, cluster_id: Option<&str>) -> Result<Running, StartError> {
     let clock = Arc::new(Clock::start());
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::default());
-    let runtime =
-        lanes::runtime().map_err(|e| StartError::new("no network threads", e, "ulimit -n; ulimit -u"))?;
-    let doors = {
-        let _inside = runtime.enter();
-        bind(settings)?
-    };
+    let doors = bind(settings)?;
     let bound: BTreeMap<String, SocketAddr> =
         doors.iter().filter_map(|door| Some((door.name.clone(), door.socket.local_addr().ok()?))).collect();
     prepare_directories(settings, &disk, cluster_id, clock.now_ms())?;
@@ -103,7 +98,7 @@ pub fn start(settings: &Settings, cluster_id: Option<&str>) -> Result<Running, S
     if !wait(&node, &threads, limit, Node::is_ready) {
         tracing::warn!("the controller has not accepted this broker in time; serving what can be served");
     }
-    let lanes = Lanes::start(runtime, doors, &shared, cores).map_err(no_threads)?;
+    let lanes = RunningLanes::start(doors, &shared, cores).map_err(no_threads)?;
     Ok(Running { node, clock, lanes, threads, bound, _disk: disk })
 }
 
@@ -173,7 +168,7 @@ fn addresses(endpoint: &Endpoint) -> io::Result<Vec<SocketAddr>> {
     }
 }
 
-fn bind_first(addresses: &[SocketAddr], backlog: u32) -> io::Result<tokio::net::TcpListener> {
+fn bind_first(addresses: &[SocketAddr], backlog: u32) -> io::Result<TcpListener> {
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
         match listener::bind(*address, backlog) {

@@ -1,6 +1,6 @@
 use super::*;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -48,19 +48,23 @@ struct Fixture {
     client: TcpStream,
     echo: Echo,
     budget: Arc<Budget>,
-    notes: Arc<Notes>,
     end: tokio::task::JoinHandle<End>,
 }
 
-async fn connect() -> Fixture {
+/// A client, and a gateway that nobody polls yet.
+async fn pair(echo: &Echo, budget: &Arc<Budget>) -> (TcpStream, Gateway<Echo, TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let transport = Transport::plain(listener.accept().await.unwrap().0).unwrap();
-    let (echo, budget, clock) = (Echo::default(), Budget::new(64 << 20), Arc::new(Clock::start()));
-    let notes = Notes::new(clock.now_ms());
+    let carrier = listener.accept().await.unwrap().0;
     let limits = FrameLimits { max_bytes: 100 << 20 };
-    let gateway = Gateway::new(transport, echo.clone(), limits, budget.clone(), clock, notes.clone());
-    Fixture { client, echo, budget, notes, end: tokio::spawn(gateway) }
+    let clock = Arc::new(Clock::start());
+    (client, Gateway::new(carrier, echo.clone(), limits, budget.clone(), clock))
+}
+
+async fn connect() -> Fixture {
+    let (echo, budget) = (Echo::default(), Budget::new(64 << 20));
+    let (client, gateway) = pair(&echo, &budget).await;
+    Fixture { client, echo, budget, end: tokio::spawn(gateway) }
 }
 
 impl Fixture {
@@ -155,14 +159,20 @@ async fn an_absurd_length_closes_the_connection_at_once() {
 
 #[tokio::test]
 async fn a_half_frame_is_noted_with_its_age_and_size() {
-    let mut it = connect().await;
-    it.send(&1000i32.to_be_bytes()).await;
-    it.send(&[0; 10]).await;
+    let (mut client, mut gateway) = pair(&Echo::default(), &Budget::new(64 << 20)).await;
     let patience = crate::guard::Patience::default();
-    it.until(|it| it.notes.judge(&patience, i64::MAX / 2) == crate::guard::Verdict::TooSlow).await;
-    it.send(&[0; 990]).await;
-    it.answer().await;
-    it.until(|it| it.notes.judge(&patience, i64::MAX / 2) == crate::guard::Verdict::TooIdle).await;
+    let mut until = async |wanted| {
+        while gateway.notes().judge(&patience, i64::MAX / 2) != wanted {
+            std::future::poll_fn(|cx| Poll::Ready(assert!(Pin::new(&mut gateway).poll(cx).is_pending())))
+                .await;
+            tokio::task::yield_now().await;
+        }
+    };
+    client.write_all(&1000i32.to_be_bytes()).await.unwrap();
+    client.write_all(&[0; 10]).await.unwrap();
+    until(crate::guard::Verdict::TooSlow).await;
+    client.write_all(&[0; 990]).await.unwrap();
+    until(crate::guard::Verdict::TooIdle).await;
 }
 
 #[tokio::test]

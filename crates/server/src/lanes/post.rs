@@ -1,0 +1,149 @@
+//! How other threads reach a lane: new connections, connections that can go on, and how far the lanes are on their way to the end.
+//!
+//! A delivery costs a lock and, only if the lane sleeps in the kernel, one write that wakes it. Never runs anything itself.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Wake;
+
+use parking_lot::Mutex;
+use rustix::event::{EventfdFlags, eventfd};
+
+use super::{Accepted, Phase};
+
+/// A lane's letter box.
+pub struct Post {
+    mail: Mutex<Mail>,
+    /// There is mail. Written after it was put in.
+    waits: AtomicBool,
+    /// The lane sleeps, or is about to look once more whether it may.
+    asleep: AtomicBool,
+    /// Wakes it; its edge is enough, nobody reads the count.
+    alarm: OwnedFd,
+}
+
+/// What has come since the lane last looked.
+pub struct Mail {
+    /// New connections of this lane.
+    pub arrived: Vec<Accepted>,
+    /// Places of connections that can go on.
+    pub woken: Vec<usize>,
+    /// How far the lanes are.
+    pub phase: Phase,
+}
+
+impl Post {
+    /// An empty one.
+    pub fn new() -> io::Result<Arc<Post>> {
+        let mail = Mail { arrived: Vec::new(), woken: Vec::new(), phase: Phase::Serving };
+        let alarm = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Arc::new(Post { mail: Mutex::new(mail), waits: false.into(), asleep: false.into(), alarm }))
+    }
+
+    /// What becomes readable when a delivery wakes the lane.
+    pub fn alarm(&self) -> &OwnedFd {
+        &self.alarm
+    }
+
+    /// Puts something in.
+    pub fn deliver(&self, put: impl FnOnce(&mut Mail)) {
+        put(&mut self.mail.lock());
+        // In this order, and the lane in the other: either it sees the mail, or it is seen asleep.
+        self.waits.store(true, Ordering::SeqCst);
+        if self.asleep.swap(false, Ordering::SeqCst) {
+            // It fails only where the count is full, and then the edge was there long ago.
+            let _ = rustix::io::write(&self.alarm, &1u64.to_ne_bytes());
+        }
+    }
+
+    /// Hands over what has come. The lane calls it; `woken` keeps its memory.
+    pub fn collect(&self, arrived: &mut Vec<Accepted>, woken: &mut Vec<usize>, phase: &mut Phase) {
+        if self.waits.swap(false, Ordering::SeqCst) {
+            let mut mail = self.mail.lock();
+            arrived.append(&mut mail.arrived);
+            woken.append(&mut mail.woken);
+            *phase = mail.phase;
+        }
+    }
+
+    /// From now on a delivery rings. False: there is mail, sleep would be wrong.
+    pub fn may_sleep(&self) -> bool {
+        self.asleep.store(true, Ordering::SeqCst);
+        !self.waits.load(Ordering::SeqCst)
+    }
+
+    /// The lane is awake and will look.
+    pub fn awake(&self) {
+        self.asleep.store(false, Ordering::SeqCst);
+    }
+}
+
+/// A connection's waker.
+pub struct Bell {
+    post: Arc<Post>,
+    place: usize,
+    /// Rung, and not heard yet: however often it rings, the post holds it once.
+    rung: AtomicBool,
+}
+
+impl Bell {
+    /// The bell of the connection in this place.
+    pub fn new(post: Arc<Post>, place: usize) -> Arc<Bell> {
+        Arc::new(Bell { post, place, rung: false.into() })
+    }
+
+    /// The connection is about to be polled: what rings from here on asks for another poll.
+    pub fn heard(&self) {
+        if self.rung.load(Ordering::Relaxed) {
+            self.rung.swap(false, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            self.post.deliver(|mail| mail.woken.push(self.place));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Waker;
+
+    #[test]
+    fn a_bell_is_heard_once_and_wakes_a_sleeper_only() {
+        let post = Post::new().unwrap();
+        let bell = Bell::new(post.clone(), 7);
+        let waker = Waker::from(bell.clone());
+        let rings = || rustix::io::read(post.alarm(), &mut [0; 8]).is_ok();
+        let mut collected = Vec::new();
+        let mut collect = || {
+            collected.clear();
+            post.collect(&mut Vec::new(), &mut collected, &mut Phase::Serving);
+            collected.clone()
+        };
+        assert!(post.may_sleep());
+        post.awake();
+        waker.wake_by_ref();
+        waker.wake_by_ref();
+        assert!(!rings() && !post.may_sleep());
+        assert_eq!(collect(), [7]);
+        assert!(post.may_sleep());
+        bell.heard();
+        waker.wake_by_ref();
+        assert!(rings());
+        assert_eq!(collect(), [7]);
+        // Not heard: the lane has yet to poll it.
+        waker.wake_by_ref();
+        assert_eq!(collect(), [0; 0]);
+    }
+}
