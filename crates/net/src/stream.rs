@@ -3,16 +3,21 @@
 //! A [`Socket`] belongs to an event loop that tells it what the kernel says; everything of tokio's that reads and writes is a
 //! [`Stream`] as well. TLS becomes one more of them, and nothing above changes.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustix::io::Errno;
+use rustix::net::SendFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A byte stream that is polled.
 pub trait Stream {
+    /// False if a read would wait: it need not be tried, somebody will say when it is worth while.
+    fn may_read(&self) -> bool;
+
     /// Reads once, at most what `into` holds, and says how much; 0 is the end of the stream.
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>>;
 
@@ -21,6 +26,10 @@ pub trait Stream {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {
+    fn may_read(&self) -> bool {
+        true
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut into = ReadBuf::new(into);
         Pin::new(self).poll_read(cx, &mut into).map_ok(|()| into.filled().len())
@@ -78,23 +87,27 @@ impl AsFd for Socket {
 }
 
 impl Stream for Socket {
+    fn may_read(&self) -> bool {
+        self.readable
+    }
+
     fn poll_read(&mut self, _: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         if !self.readable {
             return Poll::Pending;
         }
         loop {
-            match self.stream.read(into) {
+            match rustix::io::read(&self.stream, &mut *into) {
                 Ok(read) => {
                     // What did not fill its room has emptied the socket: the next byte is an edge.
                     self.readable = read == into.len() || self.ended;
                     return Poll::Ready(Ok(read));
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(Errno::AGAIN) => {
                     self.readable = false;
                     return Poll::Pending;
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Poll::Ready(Err(error)),
+                Err(Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
     }
@@ -105,16 +118,18 @@ impl Stream for Socket {
         }
         loop {
             let written = match chunks {
-                [only] => self.stream.write(only),
-                several => self.stream.write_vectored(several),
+                [only] => rustix::net::send(&self.stream, only, SendFlags::NOSIGNAL),
+                // The process ignores SIGPIPE, as every Rust program does.
+                several => rustix::io::writev(&self.stream, several),
             };
             match written {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(Errno::AGAIN) => {
                     self.writable = self.ended;
                     return Poll::Pending;
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                done => return Poll::Ready(done),
+                Err(Errno::INTR) => {}
+                Ok(written) => return Poll::Ready(Ok(written)),
+                Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
     }
@@ -123,6 +138,7 @@ impl Stream for Socket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::task::Waker;
 

@@ -18,7 +18,6 @@ use broker::{CloseReason, Handling, Outcome};
 use bytes::Bytes;
 use net::{Budget, FrameLimits, FrameReader, Lease, RopeWriter, Stream};
 
-use crate::clock::Clock;
 use crate::guard::Notes;
 
 /// Answers not yet taken by the peer: above this nothing new is begun. One large fetch always fits.
@@ -49,11 +48,10 @@ pub enum End {
     Refused(CloseReason),
 }
 
-/// One connection's future; ends with the connection.
+/// One connection, polled by its lane until it ends.
 pub struct Gateway<S, C> {
     carrier: C,
     service: S,
-    clock: Arc<Clock>,
     notes: Notes,
     reader: FrameReader,
     writer: RopeWriter,
@@ -82,15 +80,13 @@ enum State {
     Done(Outcome),
 }
 
-impl<S: Service + Unpin, C: Stream> Gateway<S, C> {
+impl<S: Service, C: Stream> Gateway<S, C> {
     /// A connection with nothing received.
-    pub fn new(carrier: C, service: S, limits: FrameLimits, budget: Arc<Budget>, clock: Arc<Clock>) -> Self {
-        let notes = Notes::new(clock.now_ms());
+    pub fn new(carrier: C, service: S, limits: FrameLimits, budget: Arc<Budget>, now_ms: i64) -> Self {
         Self {
             carrier,
             service,
-            clock,
-            notes,
+            notes: Notes::new(now_ms),
             reader: FrameReader::new(limits),
             writer: RopeWriter::default(),
             queue: VecDeque::new(),
@@ -101,6 +97,28 @@ impl<S: Service + Unpin, C: Stream> Gateway<S, C> {
             lease: Lease::new(budget),
             ending: None,
         }
+    }
+
+    /// Goes on as far as it can at this time; ready when the connection ends. `cx` is woken when it can go on.
+    pub fn poll(&mut self, cx: &mut Context<'_>, now_ms: i64) -> Poll<End> {
+        for _ in 0..READS_PER_POLL {
+            if !self.is_at_rest() {
+                self.handle(cx, now_ms);
+                self.write(cx, now_ms);
+                let lost = matches!(self.ending, Some(End::Lost(_)));
+                if lost || (self.ending.is_some() && self.writer.is_empty()) {
+                    return Poll::Ready(self.ending.take().unwrap_or(End::Closed));
+                }
+            }
+            // A read that did not fill its room has emptied the socket: the next one is refused without a system call.
+            if self.read(cx).is_pending() {
+                self.settle(now_ms);
+                return Poll::Pending;
+            }
+            self.notes.moved(now_ms);
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// What carries it; an event loop tells it what the kernel said.
@@ -203,6 +221,7 @@ impl<S: Service + Unpin, C: Stream> Gateway<S, C> {
             || !self.frames_exhausted
             || self.queue.len() >= REQUESTS_IN_FLIGHT
             || self.writer.queued_bytes() > UNSENT_BYTES_MAX
+            || !self.carrier.may_read()
         {
             return Poll::Pending;
         }
@@ -243,40 +262,6 @@ impl<S: Service + Unpin, C: Stream> Gateway<S, C> {
     fn settle(&mut self, now_ms: i64) {
         self.notes.settle(self.started > 0, self.reader.partial_bytes(), now_ms);
         self.lease.shrink_to(self.reader.own_memory() + self.queued_bytes);
-    }
-}
-
-impl<S: Service + Unpin, C: Stream + Unpin> Future for Gateway<S, C> {
-    type Output = End;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
-        let this = &mut *self;
-        // Most wake-ups bring a request and find nothing else to do: then the time is asked for once, when it is there.
-        let mut now_ms = None;
-        let mut reads = 0;
-        loop {
-            if !this.is_at_rest() {
-                let now_ms = *now_ms.get_or_insert_with(|| this.clock.now_ms());
-                this.handle(cx, now_ms);
-                this.write(cx, now_ms);
-                let lost = matches!(this.ending, Some(End::Lost(_)));
-                if lost || (this.ending.is_some() && this.writer.is_empty()) {
-                    return Poll::Ready(this.ending.take().unwrap_or(End::Closed));
-                }
-            }
-            // A read that did not fill its room has emptied the socket: the next one is refused without a system call.
-            if this.read(cx).is_pending() {
-                let now_ms = now_ms.unwrap_or_else(|| this.clock.now_ms());
-                this.settle(now_ms);
-                return Poll::Pending;
-            }
-            reads += 1;
-            if reads == READS_PER_POLL {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            this.notes.moved(*now_ms.insert(this.clock.now_ms()));
-        }
     }
 }
 

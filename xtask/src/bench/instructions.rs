@@ -4,6 +4,7 @@
 use super::cell::{Cell, Figures, Run};
 use super::contender::Running;
 use super::load;
+use super::speak::group::{self, Member};
 use super::speak::{self, Batch, Connection};
 use crate::process::{Finished, pause, run};
 use crate::provision;
@@ -19,6 +20,10 @@ pub const PRODUCE_1K: &str = "instructions, 1 KiB produce";
 pub const PRODUCE_PART: &str = "instructions, each 1 KiB batch in a request of 16";
 pub const FETCH_64K: &str = "instructions, 64 KB fetch";
 pub const API_VERSIONS: &str = "instructions, ApiVersions";
+pub const HEARTBEAT: &str = "instructions, heartbeat";
+pub const COMMIT: &str = "instructions, offset commit";
+pub const METADATA_ONE: &str = "instructions, Metadata of one topic among 10,000";
+pub const METADATA_ALL: &str = "instructions, each of 10,000 topics in Metadata";
 pub const ALLOCATIONS_16K: &str = "allocations, 16 KiB produce";
 pub const ALLOCATIONS_FETCH: &str = "allocations, 64 KB fetch";
 pub const ALLOCATIONS_API_VERSIONS: &str = "allocations, ApiVersions";
@@ -75,7 +80,45 @@ fn figures(counter: &Counter<'_>, broker: &Running) -> Result<Figures> {
     })?;
     figures.push((API_VERSIONS, instructions / each));
     figures.push((ALLOCATIONS_API_VERSIONS, allocations / each));
+    figures.extend(of_a_group(counter, &mut connection)?);
+    figures.extend(of_many_topics(counter, &mut connection)?);
     Ok(figures)
+}
+
+/// What a consumer group asks all the time.
+fn of_a_group(counter: &Counter<'_>, connection: &mut Connection) -> Result<Figures> {
+    let member = Member::join(connection, "bench")?;
+    let each = REQUESTS as f64;
+    group::committed(connection.call(&member.commit("large", 0))?)?;
+    let heartbeat = member.heartbeat();
+    let (heartbeats, _) =
+        counter.during(|| (0..REQUESTS).try_for_each(|_| group::throttled(connection.call(&heartbeat)?)))?;
+    let (commits, _) = counter.during(|| {
+        (0..REQUESTS).try_for_each(|n| group::committed(connection.call(&member.commit("large", n as i64))?))
+    })?;
+    Ok(vec![(HEARTBEAT, heartbeats / each), (COMMIT, commits / each)])
+}
+
+/// Topics, made a thousand at a time.
+const TOPICS: usize = 10_000;
+
+fn of_many_topics(counter: &Counter<'_>, connection: &mut Connection) -> Result<Figures> {
+    for thousand in 0..TOPICS / 1000 {
+        let names: Vec<String> = (0..1000).map(|n| format!("many-{thousand}-{n}")).collect();
+        speak::created(connection.call(&speak::create_topics(&names, 1, &[]))?)?;
+    }
+    let (one, all) = (speak::metadata(Some(&["many-5-500"])), speak::metadata(None));
+    let (alone, _) = counter.during(|| {
+        (0..REQUESTS).try_for_each(|_| {
+            ensure!(speak::described(connection.call(&one)?)? == (1, true), "one topic, led");
+            Ok(())
+        })
+    })?;
+    let (together, _) = counter.during(|| {
+        ensure!(speak::described(connection.call(&all)?)?.0 >= TOPICS, "all topics");
+        Ok(())
+    })?;
+    Ok(vec![(METADATA_ONE, alone / REQUESTS as f64), (METADATA_ALL, together / TOPICS as f64)])
 }
 
 /// A broker below callgrind.

@@ -3,6 +3,7 @@
 
 mod batch;
 mod connection;
+pub mod group;
 
 pub use batch::Batch;
 pub use connection::Connection;

@@ -34,6 +34,7 @@ impl Service for Echo {
     }
 }
 
+const NOW: i64 = 1;
 const FETCH: [u8; 2] = [0, 1];
 const PRODUCE: [u8; 2] = [0, 0];
 
@@ -57,14 +58,13 @@ async fn pair(echo: &Echo, budget: &Arc<Budget>) -> (TcpStream, Gateway<Echo, Tc
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let carrier = listener.accept().await.unwrap().0;
     let limits = FrameLimits { max_bytes: 100 << 20 };
-    let clock = Arc::new(Clock::start());
-    (client, Gateway::new(carrier, echo.clone(), limits, budget.clone(), clock))
+    (client, Gateway::new(carrier, echo.clone(), limits, budget.clone(), NOW))
 }
 
 async fn connect() -> Fixture {
     let (echo, budget) = (Echo::default(), Budget::new(64 << 20));
-    let (client, gateway) = pair(&echo, &budget).await;
-    Fixture { client, echo, budget, end: tokio::spawn(gateway) }
+    let (client, mut gateway) = pair(&echo, &budget).await;
+    Fixture { client, echo, budget, end: tokio::spawn(std::future::poll_fn(move |cx| gateway.poll(cx, NOW))) }
 }
 
 impl Fixture {
@@ -163,8 +163,8 @@ async fn a_half_frame_is_noted_with_its_age_and_size() {
     let patience = crate::guard::Patience::default();
     let mut until = async |wanted| {
         while gateway.notes().judge(&patience, i64::MAX / 2) != wanted {
-            std::future::poll_fn(|cx| Poll::Ready(assert!(Pin::new(&mut gateway).poll(cx).is_pending())))
-                .await;
+            let lives = std::future::poll_fn(|cx| Poll::Ready(gateway.poll(cx, NOW).is_pending()));
+            assert!(lives.await);
             tokio::task::yield_now().await;
         }
     };

@@ -3,12 +3,10 @@
 //! The kernel tells edges (epoll, edge-triggered); a connection is polled until it waits for the next one. No runtime: a wake-up
 //! asks for events, polls, and sleeps again. Never looks into a frame.
 
-use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
@@ -50,6 +48,8 @@ pub struct Lane {
     free: Vec<usize>,
     /// Who is polled next.
     due: Vec<usize>,
+    /// The time when the kernel last said something: one look at the clock per wake-up.
+    now_ms: i64,
     /// When the connections are looked at again.
     look_at_ms: i64,
     phase: Phase,
@@ -80,6 +80,7 @@ impl Lane {
         let poller = epoll::create(CreateFlags::CLOEXEC)?;
         let post = all.post(index);
         epoll::add(&poller, post.alarm(), EventData::new_u64(ALARM), EventFlags::IN | EventFlags::ET)?;
+        let now_ms = shared.clock.now_ms();
         let mut lane = Lane {
             poller,
             post,
@@ -90,6 +91,7 @@ impl Lane {
             connections: Vec::new(),
             free: Vec::new(),
             due: Vec::new(),
+            now_ms,
             look_at_ms: i64::MAX,
             phase: Phase::Serving,
         };
@@ -130,6 +132,7 @@ impl Lane {
         let timeout = timeout.map(|ms| Timespec { tv_sec: ms / 1000, tv_nsec: ms % 1000 * 1_000_000 });
         let waited = epoll::wait(&self.poller, spare_capacity(events), timeout.as_ref());
         self.post.awake();
+        self.now_ms = self.shared.clock.now_ms();
         match waited {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
@@ -140,7 +143,7 @@ impl Lane {
     fn sleep_ms(&self) -> Option<i64> {
         let doors = self.doors.iter().filter_map(|door| door.rests_until_ms).min().unwrap_or(i64::MAX);
         let until = self.look_at_ms.min(doors);
-        (until < i64::MAX).then(|| (until - self.shared.clock.now_ms()).max(0))
+        (until < i64::MAX).then(|| (until - self.now_ms).max(0))
     }
 
     fn hear(&mut self, event: Event) {
@@ -187,7 +190,8 @@ impl Lane {
         let Connected { gateway, bell, waker, is_due, from, door, .. } = &mut **connection;
         *is_due = false;
         bell.heard();
-        let poll = || Pin::new(gateway).poll(&mut Context::from_waker(waker));
+        let now_ms = self.now_ms;
+        let poll = || gateway.poll(&mut Context::from_waker(waker), now_ms);
         match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(Poll::Pending) => {}
             Ok(Poll::Ready(end)) => {
@@ -211,7 +215,6 @@ impl Lane {
 
     fn take_in(&mut self, accepted: Accepted) {
         let Accepted { stream, from, door, place: admitted } = accepted;
-        let now_ms = self.shared.clock.now_ms();
         let place = self.free.pop().unwrap_or_else(|| {
             self.connections.push(None);
             self.connections.len() - 1
@@ -232,28 +235,23 @@ impl Lane {
         };
         let shared = &self.shared;
         let service = NodeService::new(&shared.node, &door, from);
-        let gateway =
-            Gateway::new(socket, service, shared.limits, shared.budget.clone(), shared.clock.clone());
+        let gateway = Gateway::new(socket, service, shared.limits, shared.budget.clone(), self.now_ms);
         let bell = Bell::new(self.post.clone(), place);
         let waker = Waker::from(bell.clone());
         let connected = Connected { gateway, bell, waker, is_due: false, from, door, _place: admitted };
         if let Some(free) = self.connections.get_mut(place) {
             *free = Some(Box::new(connected));
         }
-        self.look_at_ms = self.look_at_ms.min(now_ms.saturating_add(shared.patience.shortest_ms()));
+        self.look_at_ms = self.look_at_ms.min(self.now_ms.saturating_add(shared.patience.shortest_ms()));
     }
 
     /// Looks at every connection and every resting door when it is time.
     fn watch(&mut self) {
-        if self.look_at_ms == i64::MAX && self.doors.iter().all(|door| door.rests_until_ms.is_none()) {
-            return;
-        }
-        let now_ms = self.shared.clock.now_ms();
-        if now_ms >= self.look_at_ms {
-            self.look(now_ms);
+        if self.now_ms >= self.look_at_ms {
+            self.look();
         }
         for index in 0..self.doors.len() {
-            if self.doors[index].rests_until_ms.is_some_and(|until| now_ms >= until) {
+            if self.doors[index].rests_until_ms.is_some_and(|until| self.now_ms >= until) {
                 self.doors[index].rests_until_ms = None;
                 if let Err(error) = self.listen(index) {
                     self.rest(index, &error);
@@ -262,14 +260,14 @@ impl Lane {
         }
     }
 
-    fn look(&mut self, now_ms: i64) {
+    fn look(&mut self) {
         self.look_at_ms = i64::MAX;
         for place in 0..self.connections.len() {
             let Some(Some(connection)) = self.connections.get(place) else { continue };
-            match connection.gateway.notes().judge(&self.shared.patience, now_ms) {
+            match connection.gateway.notes().judge(&self.shared.patience, self.now_ms) {
                 Verdict::LookAgainAt(due) => {
                     // At most one look a second, however many connections are about to be due.
-                    self.look_at_ms = self.look_at_ms.min(due.max(now_ms + 1_000));
+                    self.look_at_ms = self.look_at_ms.min(due.max(self.now_ms + 1_000));
                 }
                 verdict @ (Verdict::TooIdle | Verdict::TooSlow) => {
                     tracing::debug!("{} {}: closed: {verdict:?}", connection.door.name, connection.from);
@@ -300,11 +298,10 @@ impl Lane {
     }
 
     fn rest(&mut self, index: usize, error: &io::Error) {
-        let now_ms = self.shared.clock.now_ms();
         if let Some(door) = self.doors.get_mut(index) {
             tracing::warn!("{}: cannot accept: {error}", door.plate.name);
             let _ = epoll::delete(&self.poller, &door.socket);
-            door.rests_until_ms = Some(now_ms + DOOR_RESTS_MS);
+            door.rests_until_ms = Some(self.now_ms + DOOR_RESTS_MS);
         }
     }
 
