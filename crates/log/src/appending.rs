@@ -242,7 +242,12 @@ impl Log {
     /// Seals the active segment and begins the next at `base_offset`.
     pub(crate) fn roll(&mut self, base_offset: i64, now_ms: i64) -> Result<Arc<Segment>, Fault> {
         if let Some(active) = self.segments.segments.last().cloned() {
-            self.seal(&active)?;
+            if self.seal(&active)? && !self.config.preallocate {
+                // Zeros that came back in the middle of a log would be damage: Kafka looks at no segment whose successor begins at the
+                // recovery point. So they are gone for good before the next one has a name. Little is left to sync where acks wait
+                // for syncs, and elsewhere nothing is written ahead; Kafka's own preallocation is left as it is there.
+                self.disk.sync(&active.log).inspect_err(|fault| self.poison(fault))?;
+            }
             self.dirty.sealed(self.log_end_offset);
             self.take_snapshot()?;
             if self.recovery_point <= active.base_offset {

@@ -594,6 +594,71 @@ fn a_deletion_kept_in_part_leaves_no_hole() {
     }
 }
 
+/// Kafka does not look at a segment whose successor begins at the recovery point: zeros behind its batches would be served.
+#[test]
+fn no_power_loss_leaves_zeros_in_a_segment_that_has_a_successor() {
+    let roll = |disk: &SimDisk| -> Step {
+        let mut log =
+            testing::open(disk, LogConfig { segment_bytes: 700, ..testing::small() }, OpenMode::default());
+        for timestamp in 0..14 {
+            let batch =
+                testing::valid(testing::records(BatchAttributes::default(), timestamp, &["some value"]));
+            match log.append_as_leader(&batch, 0, AppendOrigin::Client, timestamp) {
+                Ok(_) => {}
+                Err(crate::AppendRefused::Storage(fault)) => return Err(fault),
+                Err(refused) => panic!("{refused}"),
+            }
+            // Now and then something is appended that no flush has seen before the roll.
+            if timestamp % 5 != 4
+                && let Some(work) = log.dirty_and_ahead()
+            {
+                log.flushed(&work.run())?;
+            }
+        }
+        assert!(log.segment_count() > 1);
+        Ok(())
+    };
+    let disk = |seed| {
+        let disk = SimDisk::new(seed);
+        testing::prepare(&disk);
+        disk
+    };
+    let whole = disk(0);
+    let before = whole.operations();
+    roll(&whole).unwrap();
+    let (mut rolled, mut with_zeros) = (0, 0);
+    for nth in 0..whole.operations() - before {
+        for seed in 0..20 {
+            let disk = disk(seed);
+            disk.fail_at(nth, SimFault::Crash);
+            assert!(roll(&disk).is_err());
+            disk.restart(Survival::Random);
+            let files = if disk.exists(DIRECTORY.as_ref()) {
+                disk.list(DIRECTORY.as_ref()).unwrap()
+            } else {
+                Vec::new()
+            };
+            let data = |name: &str| {
+                crate::names::parse_segment_file(name).is_some_and(|(_, kind)| kind == crate::names::LOG)
+            };
+            let mut segments: Vec<_> = files.iter().filter(|file| data(&file.name)).collect();
+            segments.sort_by(|a, b| a.name.cmp(&b.name));
+            let ends_in_zeros =
+                |name: &str| disk.read_file(&PathBuf::from(DIRECTORY).join(name)).unwrap().ends_with(&[0; 8]);
+            with_zeros += segments.last().map_or(0, |last| usize::from(ends_in_zeros(&last.name)));
+            let sealed = segments.split_last().map_or(&[][..], |(_, sealed)| sealed);
+            rolled += sealed.len();
+            for segment in sealed {
+                assert!(!ends_in_zeros(&segment.name), "operation {nth}, seed {seed}: {}", segment.name);
+            }
+        }
+    }
+    assert!(
+        rolled > 50 && with_zeros > 50,
+        "{rolled} sealed segments, {with_zeros} with zeros at the log's end"
+    );
+}
+
 /// Found by simulation: a kill leaves names in the page cache that no later flush made durable.
 #[test]
 fn a_flush_after_a_kill_proves_the_names_too() {

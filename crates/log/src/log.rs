@@ -403,10 +403,11 @@ impl Log {
     }
 
     /// Seals a segment; its indexes become durable with the next flush, so that below the recovery point they can be trusted.
-    /// So does the end of its data file: zeros that came back in the middle of a log would be damage.
-    pub(crate) fn seal(&mut self, segment: &Segment) -> Result<(), Fault> {
+    /// So does the end of its data file. Answers whether that file was ever made shorter, now or before.
+    pub(crate) fn seal(&mut self, segment: &Segment) -> Result<bool, Fault> {
         segment.close_room();
-        if segment.trim(&*self.disk)? {
+        let shortened = segment.trim(&*self.disk)?;
+        if shortened {
             self.dirty.file(&segment.log);
         }
         segment.seal(&*self.disk)?;
@@ -415,7 +416,7 @@ impl Log {
             self.dirty.file(&indexes.times.file);
         });
         self.dirty.directory();
-        Ok(())
+        Ok(shortened)
     }
 
     /// Writes a producer snapshot at the log's end, if there is none there yet. It is a cache: the next flush syncs it.

@@ -253,8 +253,8 @@ impl Log {
         mode: &OpenMode,
         report: &mut RecoveryReport,
     ) -> Result<Scanned, Fault> {
-        // A segment that ends right at the recovery point may have been flushed before it was sealed: zeros that were written ahead
-        // may have come back behind it.
+        // A segment that ends right at the recovery point may have been flushed before it was sealed: the room that was preallocated
+        // for it may have come back behind it.
         let flushed = segments.partition_point(|segment| segment.base_offset < mode.recovery_point);
         let first_unflushed = if mode.clean_shutdown { segments.len() } else { flushed }.saturating_sub(1);
         let durable = if mode.clean_shutdown { i64::MAX } else { mode.recovery_point };
