@@ -2,6 +2,7 @@
 //! and nothing else. One file per API; none knows another, none touches a log: views, shards and the quorum answer.
 
 mod alter_configs;
+mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
 mod api_versions;
 mod create_partitions;
@@ -130,6 +131,7 @@ fn group_rows() -> Vec<Api> {
 fn cluster_rows() -> Vec<Api> {
     vec![
         waiting(ApiKey::AlterConfigs, alter_configs::handle),
+        waiting(ApiKey::AlterPartitionReassignments, alter_partition_reassignments::handle),
         waiting(ApiKey::AlterReplicaLogDirs, alter_replica_log_dirs::handle),
         waiting(ApiKey::CreatePartitions, create_partitions::handle),
         waiting(ApiKey::CreateTopics, create_topics::handle),

@@ -6,6 +6,9 @@ use std::fmt;
 use wire::messages::allocate_producer_ids::{AllocateProducerIdsRequest, AllocateProducerIdsResponse};
 use wire::messages::alter_configs::{AlterConfigsRequest, AlterConfigsResponse};
 use wire::messages::alter_partition::{AlterPartitionRequest, AlterPartitionResponse};
+use wire::messages::alter_partition_reassignments::{
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
+};
 use wire::messages::assign_replicas_to_dirs::{AssignReplicasToDirsRequest, AssignReplicasToDirsResponse};
 use wire::messages::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 use wire::messages::broker_registration::{BrokerRegistrationRequest, BrokerRegistrationResponse};
@@ -58,6 +61,7 @@ pub enum ControllerCommand {
         /// Below version 3 the ISR comes without broker epochs.
         api_version: i16,
     },
+    AlterPartitionReassignments(AlterPartitionReassignmentsRequest),
     ElectLeaders(ElectLeadersRequest),
     AssignReplicasToDirs(AssignReplicasToDirsRequest),
 }
@@ -78,6 +82,7 @@ pub enum ControllerAnswer {
     AllocateProducerIds(AllocateProducerIdsResponse),
     UpdateFeatures(UpdateFeaturesResponse),
     AlterPartition(AlterPartitionResponse),
+    AlterPartitionReassignments(AlterPartitionReassignmentsResponse),
     ElectLeaders(ElectLeadersResponse),
     AssignReplicasToDirs(AssignReplicasToDirsResponse),
 }

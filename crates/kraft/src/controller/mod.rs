@@ -14,6 +14,7 @@ mod partition_change;
 mod partitions;
 mod periodic;
 mod placement;
+mod reassignment;
 mod refuse;
 mod rules;
 mod soft;
@@ -157,6 +158,9 @@ impl Controller {
             }
             ControllerCommand::AlterPartition { request, api_version } => {
                 ControllerAnswer::AlterPartition(decider.alter_partition(request, *api_version)?)
+            }
+            ControllerCommand::AlterPartitionReassignments(request) => {
+                ControllerAnswer::AlterPartitionReassignments(decider.alter_partition_reassignments(request))
             }
             ControllerCommand::ElectLeaders(request) => {
                 ControllerAnswer::ElectLeaders(decider.elect_leaders(request)?)

@@ -2,10 +2,16 @@
 
 use super::command::{ControllerAnswer, ControllerCommand, Refusal};
 use wire::messages::alter_configs::AlterConfigsResponse;
+use wire::messages::alter_partition_reassignments::{
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignablePartition,
+    ReassignablePartitionResponse, ReassignableTopic, ReassignableTopicResponse,
+};
 use wire::messages::create_partitions::{CreatePartitionsResponse, CreatePartitionsTopicResult};
 use wire::messages::create_topics::{CreatableTopicResult, CreateTopicsResponse};
 use wire::messages::delete_topics::{DeletableTopicResult, DeleteTopicsResponse};
-use wire::messages::elect_leaders::{ElectLeadersResponse, PartitionResult, ReplicaElectionResult};
+use wire::messages::elect_leaders::{
+    self, ElectLeadersRequest, ElectLeadersResponse, PartitionResult, ReplicaElectionResult,
+};
 use wire::messages::incremental_alter_configs::IncrementalAlterConfigsResponse;
 use wire::messages::{
     allocate_producer_ids, alter_configs, alter_partition, assign_replicas_to_dirs, broker_heartbeat,
@@ -54,26 +60,13 @@ impl ControllerCommand {
             ControllerCommand::AlterConfigs(request) => {
                 ControllerAnswer::AlterConfigs(refused_configs(request, error_code, &message))
             }
+            ControllerCommand::AlterPartitionReassignments(request) => {
+                ControllerAnswer::AlterPartitionReassignments(refused_reassignments(
+                    request, error_code, &message,
+                ))
+            }
             ControllerCommand::ElectLeaders(request) => {
-                let result = |topic: &wire::messages::elect_leaders::TopicPartitions| ReplicaElectionResult {
-                    topic: topic.topic.clone(),
-                    partition_result: topic
-                        .partitions
-                        .iter()
-                        .map(|id| PartitionResult {
-                            partition_id: *id,
-                            error_code,
-                            error_message: message.clone(),
-                        })
-                        .collect(),
-                };
-                let replica_election_results =
-                    request.topic_partitions.iter().flatten().map(result).collect();
-                ControllerAnswer::ElectLeaders(ElectLeadersResponse {
-                    error_code,
-                    replica_election_results,
-                    ..Default::default()
-                })
+                ControllerAnswer::ElectLeaders(refused_elections(request, error_code, &message))
             }
             ControllerCommand::UpdateFeatures { .. } => {
                 let response = update_features::UpdateFeaturesResponse {
@@ -143,6 +136,7 @@ impl ControllerCommand {
             | ControllerCommand::CreatePartitions(_)
             | ControllerCommand::IncrementalAlterConfigs(_)
             | ControllerCommand::AlterConfigs(_)
+            | ControllerCommand::AlterPartitionReassignments(_)
             | ControllerCommand::ElectLeaders(_)
             | ControllerCommand::UpdateFeatures { .. } => unreachable!("answered by `refused`"),
         }
@@ -161,6 +155,46 @@ fn refused_topics<'a>(
         ..Default::default()
     };
     CreateTopicsResponse { topics: names.map(result).collect(), ..Default::default() }
+}
+
+fn refused_elections(
+    request: &ElectLeadersRequest,
+    error_code: i16,
+    message: &Option<Str>,
+) -> ElectLeadersResponse {
+    let partition = |partition_id: &i32| PartitionResult {
+        partition_id: *partition_id,
+        error_code,
+        error_message: message.clone(),
+    };
+    let topic = |topic: &elect_leaders::TopicPartitions| ReplicaElectionResult {
+        topic: topic.topic.clone(),
+        partition_result: topic.partitions.iter().map(partition).collect(),
+    };
+    let replica_election_results = request.topic_partitions.iter().flatten().map(topic).collect();
+    ElectLeadersResponse { error_code, replica_election_results, ..Default::default() }
+}
+
+fn refused_reassignments(
+    request: &AlterPartitionReassignmentsRequest,
+    error_code: i16,
+    message: &Option<Str>,
+) -> AlterPartitionReassignmentsResponse {
+    let partition = |partition: &ReassignablePartition| ReassignablePartitionResponse {
+        partition_index: partition.partition_index,
+        error_code,
+        error_message: message.clone(),
+    };
+    let topic = |topic: &ReassignableTopic| ReassignableTopicResponse {
+        name: topic.name.clone(),
+        partitions: topic.partitions.iter().map(partition).collect(),
+    };
+    AlterPartitionReassignmentsResponse {
+        error_code,
+        error_message: message.clone(),
+        responses: request.topics.iter().map(topic).collect(),
+        ..Default::default()
+    }
 }
 
 fn refused_incrementally(

@@ -12,6 +12,9 @@ use shown::{shown_answer, shown_batches, shown_partition};
 use wire::messages::allocate_producer_ids::AllocateProducerIdsRequest;
 use wire::messages::alter_configs;
 use wire::messages::alter_partition::{self, AlterPartitionRequest, BrokerState};
+use wire::messages::alter_partition_reassignments::{
+    AlterPartitionReassignmentsRequest, ReassignablePartition, ReassignableTopic,
+};
 use wire::messages::assign_replicas_to_dirs::{self, AssignReplicasToDirsRequest};
 use wire::messages::broker_heartbeat::BrokerHeartbeatRequest;
 use wire::messages::create_partitions::{
@@ -85,6 +88,7 @@ impl Stage {
             "isr" => self.isr(command),
             "elect" => elect(command),
             "assign" => self.assign(command),
+            "reassign" => reassign(command),
             "unregister" => {
                 let broker_id = command.word(0).parse().unwrap_or(0);
                 ControllerCommand::UnregisterBroker(UnregisterBrokerRequest { broker_id })
@@ -346,6 +350,24 @@ fn elect(command: &Command<'_>) -> ControllerCommand {
     })
 }
 
+/// `reassign a-0 to=1,2`, or without a target: cancel.
+fn reassign(command: &Command<'_>) -> ControllerCommand {
+    let wanted = |word: &&str| {
+        let (name, partition_index) = topic_partition(word);
+        let replicas = command.text("to").map(numbers);
+        ReassignableTopic {
+            name: Str::from(name),
+            partitions: vec![ReassignablePartition { partition_index, replicas }],
+        }
+    };
+    let names = command.words.iter().filter(|word| **word != "same-factor");
+    ControllerCommand::AlterPartitionReassignments(AlterPartitionReassignmentsRequest {
+        topics: names.map(wanted).collect(),
+        allow_replication_factor_change: !command.has("same-factor"),
+        ..Default::default()
+    })
+}
+
 fn update_feature(command: &Command<'_>) -> ControllerCommand {
     let upgrade_type = match (command.has("safe"), command.has("unsafe"), command.has("strange")) {
         (true, ..) => 2,
@@ -395,6 +417,11 @@ fn registering_and_losing_brokers() {
 #[test]
 fn leaders_isr_and_eligible_replicas() {
     check("leadership", include_str!("testscripts/leadership.txt"));
+}
+
+#[test]
+fn replacing_replicas() {
+    check("reassignment", include_str!("testscripts/reassignment.txt"));
 }
 
 #[test]

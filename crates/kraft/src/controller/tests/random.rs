@@ -16,7 +16,7 @@ fn line(rng: &mut Rng) -> String {
     let (second, third) = (1 + broker % 4, 1 + (broker + 1) % 4);
     let topic = ["a", "b", "c", "d.e", "f"][rng.below(5) as usize];
     let partition = rng.below(4);
-    match rng.below(20) {
+    match rng.below(22) {
         0 | 1 => format!("register {broker} incarnation={} dirs={broker},{}", 1 + rng.below(3), broker + 10),
         2..=4 => format!("heartbeat {broker}"),
         5 => format!("heartbeat {broker} fence"),
@@ -36,6 +36,8 @@ fn line(rng: &mut Rng) -> String {
         16 => format!("elect unclean {topic}-{partition}"),
         17 => format!("time +{}", rng.below(8000)),
         18 => format!("producer-ids {broker}"),
+        19 => format!("reassign {topic}-{partition} to={broker},{second}"),
+        20 => format!("reassign {topic}-{partition}"),
         _ => format!("assign {topic}-{partition} broker={broker} dir={}", broker + 10),
     }
 }

@@ -4,6 +4,7 @@ use crate::controller::ControllerAnswer;
 use crate::image::{MetadataImage, PartitionImage, VersionedRecord};
 use crate::raft::control::data_records;
 use bytes::Bytes;
+use wire::messages::alter_partition_reassignments::ReassignablePartitionResponse;
 use wire::record_batch::RecordBatch;
 use wire::records::metadata::MetadataRecord;
 use wire::{Str, Uuid};
@@ -105,6 +106,13 @@ pub(super) fn shown_answer(answer: &ControllerAnswer) -> String {
                 code => error(code, None),
             });
             top.into_iter().chain(all).collect()
+        }
+        ControllerAnswer::AlterPartitionReassignments(r) => {
+            let line = |name: &Str, p: &ReassignablePartitionResponse| {
+                format!("{name}-{}: {}", p.partition_index, error(p.error_code, p.error_message.as_ref()))
+            };
+            let all = r.responses.iter().flat_map(|t| t.partitions.iter().map(|p| line(&t.name, p)));
+            all.collect()
         }
         ControllerAnswer::ElectLeaders(r) => {
             let top = (r.error_code != 0).then(|| error(r.error_code, None));
