@@ -62,7 +62,10 @@ impl BrokerLayers<'_> {
             }
         }
         for name in names {
-            if let Some(value) = broker_key(name).and_then(|key| key.default) {
+            // Kafka tells no default of a key that no file may set.
+            if let Some(key) = broker_key(name).filter(|key| !key.dynamic_only)
+                && let Some(value) = key.default
+            {
                 found.push(Synonym { name, value: value.to_owned(), source: Source::Default });
             }
         }

@@ -69,3 +69,13 @@ fn the_strongest_layer_gives_the_value_and_hours_become_milliseconds() {
     let own = values(&[("retention.ms", "1")]);
     assert_eq!(value(&from_cluster, &own), ("1".to_owned(), Source::DynamicTopic));
 }
+
+#[test]
+fn a_key_that_no_file_may_set_has_no_default_to_tell() {
+    let (none, set) = (Values::new(), values(&[("leader.replication.throttled.rate", "7")]));
+    let key = broker_key("leader.replication.throttled.rate").unwrap();
+    let unset = BrokerLayers { per_broker: &none, cluster_wide: &none, file: &none }.broker(key);
+    assert_eq!((unset.value, unset.synonyms.len()), (None, 0));
+    let told = BrokerLayers { per_broker: &set, cluster_wide: &none, file: &none }.broker(key);
+    assert_eq!((told.value.as_deref(), told.synonyms.len()), (Some("7"), 1));
+}
