@@ -8,8 +8,9 @@
 //   @commit GROUP TOPIC PARTITION OFFSET
 //   @file NAME TEXT                     writes SCRATCH/NAME; {scratch} in later steps is that directory
 //   # a comment
-// A step may begin with [shape] (its numbers are not told), [sorted] (whoever compares sorts its lines) or [subset] (one
-// that offers less prints fewer lines). Output: `== STEP`, printed lines, `-- err` and its lines, `-- exit N`; what differs
+// A step may begin with [shape] (its numbers are not told), [sorted] (whoever compares sorts its lines), [subset] (one that
+// offers less prints fewer lines), [json] (whoever compares reads its line of JSON, which is told as it is but for SCRATCH) or
+// [settled] (repeated until it does not say that something is still in progress). Output: `== STEP`, printed lines, `-- err` and its lines, `-- exit N`; what differs
 // from run to run (ids, ports, times, directories, stack traces) is replaced by its name or left out.
 
 import java.io.ByteArrayInputStream;
@@ -50,6 +51,7 @@ public final class ToolBench {
         TOOLS.put("kafka-metadata-quorum", tools + "MetadataQuorumCommand");
         TOOLS.put("kafka-cluster", tools + "ClusterTool");
         TOOLS.put("kafka-features", tools + "FeatureCommand");
+        TOOLS.put("kafka-reassign-partitions", tools + "reassign.ReassignPartitionsCommand");
         TOOLS.put("kafka-producer-perf-test", tools + "ProducerPerformance");
         TOOLS.put("kafka-consumer-perf-test", tools + "ConsumerPerformance");
     }
@@ -120,15 +122,21 @@ public final class ToolBench {
             ByteArrayOutputStream complained = new ByteArrayOutputStream();
             out.to = printed;
             err.to = complained;
-            first = -1;
-            int status = step(line);
-            status = first >= 0 ? first : status;
-            System.out.flush();
-            System.err.flush();
+            int status = 0;
+            long end = System.currentTimeMillis() + 60_000;
+            do {
+                printed.reset();
+                complained.reset();
+                first = -1;
+                status = step(line);
+                status = first >= 0 ? first : status;
+                System.out.flush();
+                System.err.flush();
+            } while (line.startsWith("[settled]") && unsettled(printed) && System.currentTimeMillis() < end);
             report.println("== " + line);
-            section(report, printed, line.startsWith("[shape]"));
+            section(report, printed, line);
             report.println("-- err");
-            section(report, complained, line.startsWith("[shape]"));
+            section(report, complained, line);
             report.println("-- exit " + status);
             report.flush();
         }
@@ -140,12 +148,18 @@ public final class ToolBench {
         Runtime.getRuntime().halt(0);
     }
 
-    private static void section(PrintStream report, ByteArrayOutputStream text, boolean shape) {
+    private static boolean unsettled(ByteArrayOutputStream printed) {
+        return printed.toString(StandardCharsets.UTF_8).contains("still in progress");
+    }
+
+    private static void section(PrintStream report, ByteArrayOutputStream text, String step) {
+        boolean shape = step.startsWith("[shape]");
+        boolean json = step.startsWith("[json]");
         for (String line : text.toString(StandardCharsets.UTF_8).split("\n")) {
             boolean ours = line.matches("exit \\d+|ToolBench.Exited: .*|Error while executing .*: exit \\d+");
             boolean stack = line.startsWith("\tat ") || line.matches("\t\\.\\.\\. \\d+ more");
             if (!ours && !stack && !line.isBlank()) {
-                String told = told(line);
+                String told = json && line.startsWith("{") ? line.replace(scratch.toString(), "<scratch>") : told(line);
                 report.println(shape ? told.replaceAll("\\d+(\\.\\d+)?", "N").replaceAll(" +", " ") : told);
             }
         }
@@ -277,7 +291,8 @@ public final class ToolBench {
 
     private static int write(String[] words) {
         try {
-            Files.writeString(scratch.resolve(words[1]), words[2].replace('|', '\n') + "\n");
+            String text = words[2].replace('|', '\n').replace("{scratch}", scratch.toString());
+            Files.writeString(scratch.resolve(words[1]), text + "\n");
             return 0;
         } catch (java.io.IOException error) {
             error.printStackTrace();

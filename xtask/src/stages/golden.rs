@@ -1,7 +1,7 @@
 //! Kafka's own command-line tools against Ottla and against Apache Kafka: the same script, the same printed output.
 //!
 //! The script is `tests/golden/script.txt`; `tests/golden/ToolBench.java` runs all of its tools in one Java process per
-//! broker and leaves out what differs from run to run. Owns the comparison.
+//! broker and leaves out what differs from run to run. Owns the comparison, for other stages too that run tools.
 
 use super::Bench;
 use crate::broker::{Broker, Kind};
@@ -10,11 +10,13 @@ use crate::process::Finished;
 use crate::provision;
 use crate::tally::Tally;
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// One step's output.
-struct Step {
+pub(super) struct Step {
     /// The line of the script, with its mark.
     line: String,
     /// What was printed.
@@ -23,15 +25,11 @@ struct Step {
 
 /// The stage.
 pub fn run(bench: &Bench) -> Result<Tally> {
-    let oracle = Oracle::install(&bench.workspace)?;
-    let sources = bench.workspace.root.join("tests/golden");
-    let classes = provision::javac(&bench.workspace, &sources, &oracle.tool_jars)?;
-    let drive = |name: &'static str, broker: &Broker| -> Result<Finished> {
+    let script = bench.workspace.root.join("tests/golden/script.txt");
+    let drive = |name: &'static str, broker: &Broker| {
         let scratch = bench.workspace.scratch("golden")?.join(name);
         std::fs::create_dir_all(&scratch)?;
-        let mut command = oracle.tool_java("512m", &[&classes]);
-        command.arg("ToolBench").arg(broker.address()).arg(sources.join("script.txt")).arg(&scratch);
-        bench.run(&format!("golden-{name}"), &mut command, 15)
+        run_tools(bench, &format!("golden-{name}"), broker, &script, &scratch)
     };
     let reference = Broker::start(&bench.workspace, Kind::Kafka, "golden-reference", &[])?;
     let tested = Broker::start(&bench.workspace, bench.kind, "golden", &[])?;
@@ -40,8 +38,23 @@ pub fn run(bench: &Bench) -> Result<Tally> {
         let found = drive("tested", &tested);
         (wanted.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the reference's thread panicked"))), found)
     });
-    let (wanted, found) = (steps(&wanted?)?, steps(&found?)?);
-    compare(bench, &wanted, &found)
+    compare(bench, "golden.diff", &wanted?, &found?)
+}
+
+/// The tools of a script against a broker, all in one Java process.
+pub(super) fn run_tools(
+    bench: &Bench,
+    name: &str,
+    broker: &Broker,
+    script: &Path,
+    scratch: &Path,
+) -> Result<Vec<Step>> {
+    let oracle = Oracle::install(&bench.workspace)?;
+    let sources = bench.workspace.root.join("tests/golden");
+    let classes = provision::javac(&bench.workspace, &sources, &oracle.tool_jars)?;
+    let mut command = oracle.tool_java("512m", &[&classes]);
+    command.arg("ToolBench").arg(broker.address()).arg(script).arg(scratch);
+    steps(&bench.run(name, &mut command, 15)?)
 }
 
 /// Reads what the driver wrote.
@@ -60,8 +73,8 @@ fn steps(finished: &Finished) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-/// One check per step; all differences go into `golden.diff`.
-fn compare(bench: &Bench, wanted: &[Step], found: &[Step]) -> Result<Tally> {
+/// One check per step; all differences go into the file `diff` beside the logs.
+pub(super) fn compare(bench: &Bench, diff: &str, wanted: &[Step], found: &[Step]) -> Result<Tally> {
     ensure!(wanted.len() == found.len(), "{} steps against {}", wanted.len(), found.len());
     let mut tally = Tally::default();
     let mut all = String::new();
@@ -73,16 +86,16 @@ fn compare(bench: &Bench, wanted: &[Step], found: &[Step]) -> Result<Tally> {
         }
         let first = differences.first().context("a difference")?;
         let shown: String = first.chars().take(220).collect();
-        tally.fail(format!("{}: {shown}{}", wanted.line, more(differences.len())));
+        tally.fail(format!("{}: {shown}{}", wanted.line, more(differences.len(), diff)));
         writeln!(all, "== {}\n{}", wanted.line, differences.join("\n"))?;
     }
-    let path = bench.logs.join("golden.diff");
+    let path = bench.logs.join(diff);
     std::fs::write(&path, all).with_context(|| path.display().to_string())?;
     Ok(tally)
 }
 
-fn more(count: usize) -> String {
-    if count > 1 { format!(" (and {} lines more in golden.diff)", count - 1) } else { String::new() }
+fn more(count: usize, diff: &str) -> String {
+    if count > 1 { format!(" (and {} lines more in {diff})", count - 1) } else { String::new() }
 }
 
 /// Lines of one and not of the other, `-` for the reference's, `+` for the tested broker's.
@@ -94,6 +107,9 @@ fn differences(wanted: &Step, found: &Step) -> Vec<String> {
     if wanted.line.starts_with("[sorted]") {
         left.sort();
         right.sort();
+    }
+    if wanted.line.starts_with("[json]") {
+        left.iter_mut().chain(&mut right).for_each(normalize_line);
     }
     if left == right {
         return Vec::new();
@@ -107,6 +123,33 @@ fn differences(wanted: &Step, found: &Step) -> Vec<String> {
         lines.push("the same lines in another order or number".to_owned());
     }
     lines
+}
+
+/// JSON without what may differ; any other line is left as it is.
+fn normalize_line(line: &mut String) {
+    if let Ok(mut value) = serde_json::from_str::<Value>(line) {
+        normalize(&mut value);
+        *line = value.to_string();
+    }
+}
+
+/// Sizes are not told, lists have no order.
+fn normalize(value: &mut Value) {
+    match value {
+        Value::Array(list) => {
+            list.iter_mut().for_each(normalize);
+            list.sort_by_key(|entry| entry.to_string());
+        }
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                if ["size", "totalBytes", "usableBytes"].contains(&name.as_str()) {
+                    *field = Value::Bool(field.as_i64().is_some_and(|bytes| bytes > 0));
+                }
+                normalize(field);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// A broker that offers less prints fewer lines or says UNSUPPORTED; what it does print is what the reference prints.
@@ -130,6 +173,15 @@ mod tests {
         assert_eq!(differences(&one, &two).len(), 1);
         let (one, two) = (step("[sorted] t", &["a", "b"]), step("[sorted] t", &["b", "a"]));
         assert!(differences(&one, &two).is_empty());
+    }
+
+    #[test]
+    fn json_has_no_order_of_lists_and_no_sizes() {
+        let one = step("[json] t", &[r#"{"a":[1,2],"size":7}"#]);
+        let other = |line| step("[json] t", &[line]);
+        assert!(differences(&one, &other(r#"{"size":9,"a":[2,1]}"#)).is_empty());
+        assert_eq!(differences(&one, &other(r#"{"size":0,"a":[2,1]}"#)).len(), 2);
+        assert_eq!(differences(&one, &other(r#"{"size":9,"a":[2,3]}"#)).len(), 2);
     }
 
     #[test]

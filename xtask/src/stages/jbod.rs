@@ -1,17 +1,17 @@
 //! Several log directories: placement, moves, cordons and a directory that fails, the same script on Ottla and on Apache Kafka;
 //! `kill -9` in the middle of a move; each broker starts on what the other left half moved.
 //!
-//! `tests/jbod/Jbod.java` carries the steps out and prints what it saw. Owns the steps, the order of starts and the comparison.
+//! `tests/jbod/Jbod.java` carries the steps out and prints what it saw; `tests/jbod/tools.txt` is what Kafka's tools are asked. Owns the steps, the order of starts and the comparison.
 
 use super::Bench;
 use super::crash::power::PoweredDisk;
+use super::golden::{self, Step};
 use crate::broker::{Broker, Kind};
 use crate::oracle::Oracle;
 use crate::provision;
 use crate::tally::Tally;
-use anyhow::{Context, Result, ensure};
-use serde_json::Value;
-use std::path::{Path, PathBuf};
+use anyhow::{Result, ensure};
+use std::path::PathBuf;
 
 /// Placement, moves, cordons.
 const SCRIPT: &[&str] = &[
@@ -157,50 +157,19 @@ fn expect(tally: &mut Tally, found: &[String], wanted: &[&str]) {
 
 fn script(bench: &Bench) -> Result<Tally> {
     let mut tally = Tally::default();
-    let of = |kind: Kind| -> Result<(Vec<String>, Value)> {
-        let node = Node::fresh(bench, &format!("script-{}", kind.name()))?;
+    let of = |kind: Kind| -> Result<(Vec<String>, Vec<Step>)> {
+        let name = format!("script-{}", kind.name());
+        let node = Node::fresh(bench, &name)?;
         let broker = node.start(kind)?;
         let lines = node.steps(&broker, "script", SCRIPT)?;
-        Ok((lines, log_dirs_tool(bench, &node.base, &broker)?))
+        let tools = bench.workspace.root.join("tests/jbod/tools.txt");
+        Ok((lines, golden::run_tools(bench, &format!("jbod-{name}-tools"), &broker, &tools, &node.base)?))
     };
-    let (wanted, wanted_tool) = of(Kind::Kafka)?;
-    let (found, found_tool) = of(bench.kind)?;
+    let (wanted, wanted_tools) = of(Kind::Kafka)?;
+    let (found, found_tools) = of(bench.kind)?;
     same(&mut tally, &wanted, &found);
-    tally.check(&format!("kafka-log-dirs: {found_tool}, Kafka: {wanted_tool}"), found_tool == wanted_tool);
+    tally.absorb("tools", golden::compare(bench, "jbod-tools.diff", &wanted_tools, &found_tools)?);
     Ok(tally)
-}
-
-/// What Kafka's own tool says about one topic, without what differs from run to run.
-fn log_dirs_tool(bench: &Bench, base: &Path, broker: &Broker) -> Result<Value> {
-    let mut command = Oracle::install(&bench.workspace)?.tool_java("128m", &[]);
-    command.arg("org.apache.kafka.tools.LogDirsCommand");
-    command.args(["--bootstrap-server", &broker.address(), "--describe", "--topic-list", "placed"]);
-    let folder = base.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let finished = bench.run(&format!("{folder}-tool"), &mut command, 3)?;
-    let json = finished.output.lines().find(|line| line.starts_with('{'));
-    let json = json.with_context(|| format!("kafka-log-dirs: {}: {}", finished.how, finished.tail(4)))?;
-    let mut said: Value = serde_json::from_str(&json.replace(&format!("{}/", base.display()), ""))?;
-    normalize(&mut said);
-    Ok(said)
-}
-
-/// Sizes are not told, lists have no order.
-fn normalize(value: &mut Value) {
-    match value {
-        Value::Array(list) => {
-            list.iter_mut().for_each(normalize);
-            list.sort_by_key(|entry| entry.to_string());
-        }
-        Value::Object(fields) => {
-            for (name, field) in fields.iter_mut() {
-                if ["size", "totalBytes", "usableBytes"].contains(&name.as_str()) {
-                    *field = Value::Bool(field.as_i64().is_some_and(|bytes| bytes > 0));
-                }
-                normalize(field);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
 }
 
 fn kill_in_a_move(bench: &Bench) -> Result<Tally> {
