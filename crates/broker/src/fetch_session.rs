@@ -11,7 +11,8 @@ use crate::limits::{FETCH_SESSIONS_PER_CONNECTION, PARTITIONS_PER_FETCH_SESSION}
 /// One partition that a fetch is about.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Wanted {
-    /// Empty for versions that name topics by id; resolved by the handler.
+    /// Versions that name topics by id leave it empty; it is filled in once the id was known. A session remembers it: of a topic that is
+    /// no more Kafka answers by its name.
     pub topic: Str,
     /// Zero for versions that name topics by name.
     pub topic_id: Uuid,
@@ -168,8 +169,11 @@ impl FetchSessions {
         };
         for (wanted, answered) in partitions {
             session.add(Cached {
-                // The request's buffer must not live as long as the session.
-                wanted: Wanted { topic: wanted.topic.detached(), ..wanted },
+                // The request's buffer must not live as long as the session; a name that an id was resolved to is the topic's own.
+                wanted: match uses_topic_ids {
+                    true => wanted,
+                    false => Wanted { topic: wanted.topic.detached(), ..wanted },
+                },
                 high_watermark: answered.high_watermark,
                 log_start_offset: answered.log_start_offset,
             });
@@ -233,6 +237,9 @@ impl Session {
         let key = wanted.key();
         let Some(place) = self.places.get(&key).copied() else { return true };
         let Some(cached) = self.order.get_mut(&place) else { return true };
+        if cached.wanted.topic.is_empty() {
+            cached.wanted.topic = wanted.topic.clone();
+        }
         let tells = answered.has_records
             || answered.is_error
             || answered.must_tell

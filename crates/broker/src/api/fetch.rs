@@ -21,7 +21,7 @@ use crate::fetch_session::{Answered, Asked, Plan, Wanted};
 use crate::limits::FETCH_BYTES_MIN;
 use crate::mailbox::reply;
 use crate::rim::{CloseReason, Handling, Outcome};
-use crate::views::{LeaderView, PartitionCell};
+use crate::views::{LeaderView, PartitionCell, Views};
 use crate::watch::watch;
 
 /// Consumers read what is replicated, or only what is also committed (KIP-98).
@@ -171,15 +171,21 @@ impl Fetch {
         let targets = Vec::with_capacity(wanted.len());
         let mut fetch = Fetch { call, terms, session, targets, refused: Vec::new() };
         let mut last: Option<Arc<crate::views::TopicViews>> = None;
-        for wanted in wanted {
+        for mut wanted in wanted {
             let is_last = |topic: &Arc<crate::views::TopicViews>| {
                 if by_id { topic.id == wanted.topic_id } else { topic.name == wanted.topic }
             };
             if !last.as_ref().is_some_and(is_last) {
                 last = if by_id { views.by_id(wanted.topic_id) } else { views.by_name(&wanted.topic) };
             }
-            match last.as_ref().map(|topic| topic.partition(wanted.partition)) {
-                Some(Some(cell)) => fetch.targets.push((wanted, Arc::clone(cell))),
+            if let Some(topic) = &last
+                && wanted.topic.is_empty()
+            {
+                wanted.topic = topic.name.clone();
+            }
+            let found = last.as_ref().map(|topic| topic.partition(wanted.partition).cloned());
+            match found.or_else(|| namesake(views, &wanted)) {
+                Some(Some(cell)) => fetch.targets.push((wanted, cell)),
                 Some(None) => fetch.refused.push((wanted, ErrorCode::UnknownTopicOrPartition)),
                 None if by_id => fetch.refused.push((wanted, ErrorCode::UnknownTopicId)),
                 None => fetch.refused.push((wanted, ErrorCode::UnknownTopicOrPartition)),
@@ -335,6 +341,9 @@ impl Fetch {
         pass: &Pass,
         reach: Reach,
     ) -> Result<Option<PartitionData>, ErrorCode> {
+        if !wanted.topic_id.is_zero() && wanted.topic_id != cell.key.topic_id {
+            return Err(ErrorCode::InconsistentTopicId);
+        }
         let view = self.call.node.leader_view(self.call.now_ms, cell, wanted.current_leader_epoch)?;
         if self.terms.is_replica {
             return Err(match wanted.current_leader_epoch {
@@ -409,6 +418,14 @@ impl Fetch {
         }
         data
     }
+}
+
+/// The partition that bears the name of one whose topic is no more, `Some(None)` if there is none; `None` where no session knows a name.
+fn namesake(views: &Views, wanted: &Wanted) -> Option<Option<Arc<PartitionCell>>> {
+    if wanted.topic.is_empty() {
+        return None;
+    }
+    Some(views.by_name(&wanted.topic).and_then(|topic| topic.partition(wanted.partition).cloned()))
 }
 
 fn read_error(call: &Call, refused: ReadRefused) -> ErrorCode {

@@ -215,6 +215,53 @@ fn a_session_tells_only_news() {
     assert_eq!(lost.error_code, ErrorCode::FetchSessionIdNotFound.code());
 }
 
+/// The codes of all partitions that a session of topic ids is told of, in their order; as Apache Kafka answers the same steps.
+#[test]
+fn a_session_knows_a_deleted_topic_by_its_name() {
+    use wire::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse};
+    let mut node = Harness::start();
+    node.create("t", 2);
+    let id = |node: &Harness| node.node.views().by_name("t").unwrap().id;
+    let of = |topic_id, session: (i32, i32), indexes: &[i32]| {
+        let offsets: Vec<(i32, i64)> = indexes.iter().map(|index| (*index, 0)).collect();
+        let topics = request("", &offsets).topics.into_iter().map(|topic| FetchTopic { topic_id, ..topic });
+        let (session_id, session_epoch) = session;
+        let topics = if indexes.is_empty() { vec![] } else { topics.collect() };
+        FetchRequest { max_wait_ms: 0, session_id, session_epoch, topics, ..request("", &[]) }
+    };
+    let first = id(&node);
+    let begun: FetchResponse = node.ask(ApiKey::Fetch, 13, &of(first, (0, 0), &[0]));
+    let session_id = begun.session_id;
+    let mut epoch = 0;
+    let mut go_on = |node: &mut Harness, topic_id, indexes: &[i32]| -> Vec<i16> {
+        epoch += 1;
+        let answer = partitions(node.ask(ApiKey::Fetch, 13, &of(topic_id, (session_id, epoch), indexes)));
+        answer.iter().map(|partition| partition.error_code).collect()
+    };
+    let unknown = Uuid([9; 16]);
+    assert_eq!(go_on(&mut node, first, &[1]), [0], "told for the first time");
+    assert_eq!(go_on(&mut node, unknown, &[0]), [100], "an id that was never known");
+    let topic = DeleteTopicState { name: Some(Str::from("t")), ..Default::default() };
+    let delete = DeleteTopicsRequest { topics: vec![topic], timeout_ms: 1_000, ..Default::default() };
+    let _: DeleteTopicsResponse = node.ask(ApiKey::DeleteTopics, 6, &delete);
+    let mut codes = go_on(&mut node, first, &[]);
+    codes.sort_unstable();
+    assert_eq!(codes, [3, 3, 100], "its topic is no more");
+    node.create("t", 1);
+    let second = id(&node);
+    let mut codes = go_on(&mut node, second, &[0]);
+    codes.sort_unstable();
+    assert_eq!(codes, [0, 3, 100, 103], "the name is another topic's, which has one partition");
+    let codes: Vec<i16> = [(0, 0), (0, -1)]
+        .map(|session| of(first, session, &[0]))
+        .into_iter()
+        .flat_map(|fetch| {
+            partitions(node.ask(ApiKey::Fetch, 13, &fetch)).into_iter().map(|partition| partition.error_code)
+        })
+        .collect();
+    assert_eq!(codes, [100, 100], "without a session nobody remembers");
+}
+
 #[test]
 fn record_bytes_come_back_as_they_were_sent() {
     use wire::compress::Compression;
