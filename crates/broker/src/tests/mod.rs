@@ -14,6 +14,7 @@ mod jbod_power;
 mod offsets;
 mod power;
 mod produce;
+mod reassignment;
 mod restart;
 mod rot;
 
