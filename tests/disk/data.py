@@ -1,4 +1,5 @@
-"""Data for the tests of the files on disk: `data.py HOST:PORT fill NAME` writes, `data.py HOST:PORT inventory` reads all of it.
+"""Data for the tests of the files on disk: `data.py HOST:PORT fill NAME` writes, `data.py HOST:PORT steady NAME` writes megabytes
+that are awaited one by one, `data.py HOST:PORT inventory` reads all of it.
 
 The inventory names every topic, partition, record (as a digest), committed offset and changed configuration. Two brokers
 that serve the same directory print the same inventory.
@@ -74,6 +75,17 @@ def fill(prefix):
         client.close()
 
 
+def steady(prefix):
+    dice = random.Random(prefix)
+    create(f"{prefix}-steady", 1)
+    errors = []
+    client = Producer({"bootstrap.servers": BROKER, "acks": "all", "linger.ms": 0})
+    for number in range(40):
+        client.produce(f"{prefix}-steady", value=dice.randbytes(60_000), on_delivery=lambda error, message: error and errors.append(error))
+        if client.flush(20) or errors:
+            raise SystemExit(f"record {number} was not acknowledged: {errors}")
+
+
 def topic_lines(name, partitions):
     client = Consumer({"bootstrap.servers": BROKER, "group.id": "inventory", "enable.auto.commit": False, "check.crcs": True,
                        "enable.partition.eof": True, "isolation.level": "read_uncommitted"})
@@ -118,6 +130,9 @@ def inventory():
 if sys.argv[2] == "fill":
     fill(sys.argv[3])
     print("done - fill")
+elif sys.argv[2] == "steady":
+    steady(sys.argv[3])
+    print("done - steady")
 else:
     inventory()
 sys.stdout.flush()

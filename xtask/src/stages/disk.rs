@@ -69,17 +69,31 @@ fn pass_on(bench: &Bench, from: Kind, to: Kind) -> Result<Tally> {
         &wanted,
         &found,
     );
+    data(bench, &broker, &name("steady"), &["steady", "third"])?;
+    let wanted = data(bench, &broker, &name("inventory-5"), &["inventory"])?;
     broker.kill()?;
+    let steady = broker.data().join("third-steady-0/00000000000000000000.log");
+    if from == Kind::Ottla {
+        // Otherwise the next start would prove nothing about them.
+        tally.check("a kill leaves zeros behind the batches of a steady flow", ends_in_zeros(&steady)?);
+    }
     let mut broker = on(to)?;
-    let found = data(bench, &broker, &name("inventory-5"), &["inventory"])?;
+    let found = data(bench, &broker, &name("inventory-6"), &["inventory"])?;
     compare(
         &mut tally,
         &format!("served by {} after {} was killed", to.name(), from.name()),
         &wanted,
         &found,
     );
+    tally.check(&format!("{} leaves zeros behind the batches", to.name()), !ends_in_zeros(&steady)?);
     broker.stop()?;
     Ok(tally)
+}
+
+/// More of them at a file's end than a batch of random bytes may have.
+fn ends_in_zeros(file: &Path) -> Result<bool> {
+    let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
+    Ok(bytes.ends_with(&[0; 64]))
 }
 
 /// Runs `data.py`; its lines without the last.
