@@ -149,7 +149,8 @@ def main():
         if turn % 10 < 2:
             # Long enough for heartbeats, idle records and checkpoints to find no room.
             time.sleep(6)
-            # An idle log gives the zeros ahead of it back: then there is room again, and it is used.
+            # The janitor's next look gives the zeros ahead of an idle log back, 64 KiB here: where only the reserve was left there is
+            # room again, and it is used.
             has_room = free_bytes() > reserve_bytes()
             error = writer.write(20_000)
             check(f"{when}: after a while: {error}", error == REFUSED or (has_room and error is None))
