@@ -28,11 +28,33 @@ struct FileEntry {
 struct FileState {
     path: PathBuf,
     descriptor: Option<Arc<OwnedFd>>,
+    /// The descriptor has been read from, and the kernel was told how.
+    is_read: bool,
+}
+
+impl FileState {
+    /// Before the first read. No reading ahead: it would bring bytes from the platter that nobody asked for, behind the back of
+    /// `read_cached`. Our reads are as large as they are meant to be. A file system without a page cache refuses, and has nothing to
+    /// read ahead. Not when it is opened: of the files that a first write makes most are never read, and each call counts there.
+    fn tell_kernel(&mut self, operation: Operation) {
+        if operation == Operation::Read
+            && !self.is_read
+            && let Some(descriptor) = &self.descriptor
+        {
+            let _ = rustix::fs::fadvise(descriptor, 0, None, rustix::fs::Advice::Random);
+            self.is_read = true;
+        }
+    }
+
+    fn close(&mut self) {
+        self.descriptor = None;
+        self.is_read = false;
+    }
 }
 
 impl FileHandle {
     pub fn new(path: impl Into<PathBuf>) -> FileHandle {
-        let state = FileState { path: path.into(), descriptor: None };
+        let state = FileState { path: path.into(), descriptor: None, is_read: false };
         FileHandle(Arc::new(FileEntry { state: Mutex::new(state), touched: AtomicBool::new(false) }))
     }
 
@@ -63,6 +85,7 @@ pub struct DiskSpace {
 pub struct DirectoryEntry {
     pub name: String,
     pub is_directory: bool,
+    /// Of a file; a directory has none to speak of.
     pub length: u64,
 }
 
@@ -202,6 +225,7 @@ impl RealDisk {
         let entry = &file.0;
         let mut state = entry.state.lock();
         entry.touched.store(true, Ordering::Relaxed);
+        state.tell_kernel(operation);
         if let Some(descriptor) = &state.descriptor {
             return Ok(descriptor.clone());
         }
@@ -215,10 +239,8 @@ impl RealDisk {
             other => other,
         };
         let descriptor = Arc::new(opened.map_err(|error| io_fault(operation, &state.path, error))?);
-        // No reading ahead: it would bring bytes from the platter that nobody asked for, behind the back of `read_cached`. Our reads
-        // are as large as they are meant to be. A file system without a page cache refuses, and has nothing to read ahead.
-        let _ = rustix::fs::fadvise(&descriptor, 0, None, rustix::fs::Advice::Random);
         state.descriptor = Some(descriptor.clone());
+        state.tell_kernel(operation);
         drop(state);
         self.open.lock().push_back(Arc::downgrade(entry));
         self.evict(self.capacity, Some(entry));
@@ -241,14 +263,14 @@ impl RealDisk {
             }
             // A locked entry is in use by another thread: spare it.
             match entry.state.try_lock() {
-                Some(mut state) => state.descriptor = None,
+                Some(mut state) => state.close(),
                 None => open.push_back(weak),
             }
         }
     }
 
     fn close(&self, file: &FileHandle) {
-        file.0.state.lock().descriptor = None;
+        file.0.state.lock().close();
     }
 }
 
@@ -399,10 +421,15 @@ impl Disk for RealDisk {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(path).map_err(fault)? {
             let entry = entry.map_err(fault)?;
-            // A file that vanishes between listing and looking (a janitor's deletion) is not there.
-            let Ok(status) = entry.metadata() else { continue };
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            names.push(DirectoryEntry { name, is_directory: status.is_dir(), length: status.len() });
+            // The listing itself says what is a directory: a log directory holds one a partition, and to look at each of them was a
+            // third of a start. A file that vanishes between listing and looking (a janitor's deletion) is not there.
+            let Ok(kind) = entry.file_type() else { continue };
+            let length = match kind.is_dir() {
+                true => Ok(0),
+                false => entry.metadata().map(|status| status.len()),
+            };
+            let (Ok(length), Ok(name)) = (length, entry.file_name().into_string()) else { continue };
+            names.push(DirectoryEntry { name, is_directory: kind.is_dir(), length });
         }
         names.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(names)
