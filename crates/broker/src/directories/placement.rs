@@ -79,10 +79,16 @@ impl Directories {
         if home.is_none() && self.any_failed() && !self.is_settled.load(Ordering::Acquire) {
             return Place::Nowhere;
         }
-        let preferred = self.preferred.lock().remove(&(topic.to_owned(), partition));
+        let preferred = self.take_preference(topic, partition);
         let preferred = preferred.filter(|index| self.list.get(*index).is_some_and(|d| !d.is_failed()));
         let chosen = preferred.or(home).or_else(|| self.emptiest());
         chosen.map_or(Place::Nowhere, |directory| self.count(Place::New { directory }))
+    }
+
+    fn take_preference(&self, topic: &str, partition: i32) -> Option<usize> {
+        let mut preferred = self.preferred.lock();
+        // Nearly always: a start places a hundred thousand partitions, and nobody wished anything.
+        if preferred.is_empty() { None } else { preferred.remove(&(topic.to_owned(), partition)) }
     }
 
     /// The working directory with the fewest replicas; a cordoned one only where there is no other, as in Kafka.
