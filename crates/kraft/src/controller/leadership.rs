@@ -9,6 +9,7 @@ use std::sync::Arc;
 use wire::messages::elect_leaders::{
     ElectLeadersRequest, ElectLeadersResponse, PartitionResult, ReplicaElectionResult,
 };
+use wire::records::metadata::PartitionChangeRecord;
 use wire::{ErrorCode, Uuid};
 
 /// Why partitions are looked at: who comes, goes, or went without a clean goodbye.
@@ -35,8 +36,20 @@ impl Decider<'_> {
     ) {
         let image = self.image();
         for topic in image.topics.iter_by_id() {
+            // Equal neighbours are one object in the image: what becomes of one becomes of all, and is found out once.
+            let mut last: Option<(&Arc<PartitionImage>, Option<PartitionChangeRecord>)> = None;
             for (index, partition) in topic.partitions.iter().filter(|(_, partition)| concerns(partition)) {
-                self.update_leader(change, topic, *index, partition);
+                let record = match &last {
+                    Some((same, record)) if Arc::ptr_eq(same, partition) => {
+                        record.clone().map(|record| PartitionChangeRecord { partition_id: *index, ..record })
+                    }
+                    Some(_) | None => {
+                        let record = self.leader_update(change, topic, *index, partition);
+                        last = Some((partition, record.clone()));
+                        record
+                    }
+                };
+                self.write_change(record);
             }
         }
     }
@@ -48,6 +61,18 @@ impl Decider<'_> {
         index: i32,
         partition: &PartitionImage,
     ) {
+        let record = self.leader_update(change, topic, index, partition);
+        self.write_change(record);
+    }
+
+    /// What becomes of a partition. Depends on its number in nothing but the record's.
+    fn leader_update(
+        &self,
+        change: BrokerChange,
+        topic: &TopicImage,
+        index: i32,
+        partition: &PartitionImage,
+    ) -> Option<PartitionChangeRecord> {
         let cluster = &self.image().cluster;
         let leaves = |id: i32| change.removed == Some(id) || change.unclean_shutdown == Some(id);
         let alive = |id: i32| !leaves(id) && (change.added == Some(id) || cluster.is_active(id));
@@ -58,7 +83,7 @@ impl Decider<'_> {
             wish.unclean_shutdown = change.unclean_shutdown;
             wish.isr.retain(|id| !leaves(*id));
         };
-        self.change_partition(topic, index, partition, &alive, change_partition);
+        self.partition_change(topic, index, partition, &alive, change_partition)
     }
 
     /// Writes the record of a change, if it changes anything. True if it did.
@@ -70,6 +95,24 @@ impl Decider<'_> {
         alive: &dyn Fn(i32) -> bool,
         wish: impl FnOnce(&mut PartitionChange<'_>),
     ) -> bool {
+        let record = self.partition_change(topic, index, partition, alive, wish);
+        self.write_change(record)
+    }
+
+    fn write_change(&mut self, record: Option<PartitionChangeRecord>) -> bool {
+        let Some(record) = record else { return false };
+        self.write(record, self.metadata_version.partition_record_version());
+        true
+    }
+
+    fn partition_change(
+        &self,
+        topic: &TopicImage,
+        index: i32,
+        partition: &PartitionImage,
+        alive: &dyn Fn(i32) -> bool,
+        wish: impl FnOnce(&mut PartitionChange<'_>),
+    ) -> Option<PartitionChangeRecord> {
         let cluster = &self.image().cluster;
         let online = |id: i32| {
             let directory = partition.directory(id);
@@ -88,13 +131,7 @@ impl Decider<'_> {
         change.min_isr = self.effective_min_isr(topic);
         change.elr_enabled = self.elr;
         wish(&mut change);
-        match change.into_record() {
-            Some(record) => {
-                self.write(record, self.metadata_version.partition_record_version());
-                true
-            }
-            None => false,
-        }
+        change.into_record()
     }
 
     /// `min.insync.replicas` of a topic, but never more than it has replicas.

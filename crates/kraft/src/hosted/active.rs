@@ -11,6 +11,8 @@ use crate::raft::control::data_batch;
 use crate::raft::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Quorum, StorageFault};
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
 use wire::ErrorCode;
 use wire::messages::controller_registration::ControllerRegistrationRequest;
 use wire::records::metadata::MetadataRecord;
@@ -33,7 +35,24 @@ struct Appended {
     last_offset: i64,
     timestamp_ms: i64,
     size_bytes: u64,
-    records: Vec<MetadataRecord>,
+    records: Piece,
+}
+
+/// Consecutive records of one decision. A broker with very many partitions registers with hundreds of thousands of them: they stay
+/// where they are.
+struct Piece {
+    decision: Arc<Vec<VersionedRecord>>,
+    range: Range<usize>,
+}
+
+impl Piece {
+    fn iter(&self) -> impl Iterator<Item = &MetadataRecord> {
+        self.decision.get(self.range.clone()).unwrap_or_default().iter().map(|record| &record.record)
+    }
+
+    fn len(&self) -> usize {
+        self.range.len()
+    }
 }
 
 /// An answer that waits until everything that was known when it was decided is committed.
@@ -134,11 +153,13 @@ impl Active {
             assert!(upgraded.is_ok(), "the controller knows whether kraft.version can be raised");
         }
         let end_before = raft.log().end_offset();
-        let mut records = decision.records.into_iter().peekable();
-        while records.peek().is_some() {
+        let records = Arc::new(decision.records);
+        let mut range = 0..0;
+        while range.end < records.len() {
+            range.start = range.end;
             let mut batch = Vec::new();
             let mut size = 0;
-            while let Some(next) = records.peek() {
+            for next in records.iter().skip(range.start) {
                 let value = next.encode();
                 let full =
                     batch.len() == MAX_BATCH_RECORDS || size + value.len() > MAX_BATCH_BYTES - BATCH_OVERHEAD;
@@ -146,9 +167,11 @@ impl Active {
                     break;
                 }
                 size += value.len() + RECORD_OVERHEAD;
-                batch.extend(records.next().map(|record| (record.record, value)));
+                batch.push(value);
             }
-            match self.append(raft, now_ms, batch) {
+            range.end += batch.len();
+            let piece = Piece { decision: Arc::clone(&records), range: range.clone() };
+            match self.append(raft, now_ms, piece, batch) {
                 // Nothing of the decision is in the log, so nothing of it is in the pending image.
                 Err(fault) if fault.disk_full && self.has_begun && raft.log().end_offset() == end_before => {
                     let refusal = Refusal::plain(ErrorCode::KafkaStorageError);
@@ -178,17 +201,17 @@ impl Active {
         &mut self,
         raft: &mut Quorum,
         now_ms: i64,
-        batch: Vec<(MetadataRecord, Bytes)>,
+        records: Piece,
+        values: Vec<Bytes>,
     ) -> Result<(), StorageFault> {
         self.note_control_batches(raft, now_ms);
-        let (records, values): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let bytes = data_batch(values, now_ms);
         let size_bytes = bytes.len() as u64;
         let idle = records.iter().all(|record| matches!(record, MetadataRecord::NoOp(_)));
         let appended = if idle { raft.append_idle(now_ms, bytes)? } else { raft.append(now_ms, bytes)? };
         let Ok(base_offset) = appended else { unreachable!("the active controller leads") };
         assert_eq!(base_offset, self.pending.next_offset, "the pending image reaches to the end of the log");
-        for (offset, record) in (base_offset..).zip(&records) {
+        for (offset, record) in (base_offset..).zip(records.iter()) {
             if let Err(contradiction) = self.pending.replay.apply(offset, record) {
                 panic!("a decision contradicts the image it was made on: {contradiction}");
             }
@@ -205,8 +228,8 @@ impl Active {
         let end = raft.log().end_offset();
         if end > self.pending.next_offset {
             self.pending.advance(end - 1, self.epoch, now_ms);
-            let nothing =
-                Appended { last_offset: end - 1, timestamp_ms: now_ms, size_bytes: 0, records: Vec::new() };
+            let records = Piece { decision: Arc::default(), range: 0..0 };
+            let nothing = Appended { last_offset: end - 1, timestamp_ms: now_ms, size_bytes: 0, records };
             self.tail.push_back(nothing);
         }
     }
@@ -228,7 +251,7 @@ impl Active {
         }
         while let Some(batch) = self.tail.pop_front_if(|batch| batch.last_offset < high_watermark) {
             let base_offset = batch.last_offset + 1 - batch.records.len() as i64;
-            for (offset, record) in (base_offset..).zip(&batch.records) {
+            for (offset, record) in (base_offset..).zip(batch.records.iter()) {
                 if let Err(contradiction) = committed.replay.apply(offset, record) {
                     panic!("a committed record contradicts the committed image: {contradiction}");
                 }

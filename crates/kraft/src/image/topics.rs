@@ -184,6 +184,46 @@ pub struct TopicsImage {
     /// Names with a '.' or '_', under the name in which every '.' is a '_': these collide in metric names.
     colliding: CowMap<Str, Arc<BTreeSet<Str>>>,
     partition_count: usize,
+    last_change: LastChange,
+}
+
+/// The last change of a partition: a broker that comes or goes changes long runs of equal ones, and what came of the first comes of
+/// all. No part of what the cluster agreed on, so any two are equal.
+#[derive(Clone, Debug, Default)]
+struct LastChange(Option<Arc<Changed>>);
+
+#[derive(Debug)]
+struct Changed {
+    before: Arc<PartitionImage>,
+    record: PartitionChangeRecord,
+    after: Arc<PartitionImage>,
+}
+
+impl PartialEq for LastChange {
+    fn eq(&self, _: &LastChange) -> bool {
+        true
+    }
+}
+
+impl LastChange {
+    /// What the record makes of the partition, if the last one made it of this very partition.
+    fn repeated(
+        &self,
+        before: &Arc<PartitionImage>,
+        record: &PartitionChangeRecord,
+    ) -> Option<Arc<PartitionImage>> {
+        let last = self.0.as_deref().filter(|last| Arc::ptr_eq(&last.before, before))?;
+        let same = last.record.isr == record.isr
+            && last.record.leader == record.leader
+            && last.record.replicas == record.replicas
+            && last.record.removing_replicas == record.removing_replicas
+            && last.record.adding_replicas == record.adding_replicas
+            && last.record.leader_recovery_state == record.leader_recovery_state
+            && last.record.eligible_leader_replicas == record.eligible_leader_replicas
+            && last.record.last_known_elr == record.last_known_elr
+            && last.record.directories == record.directories;
+        same.then(|| Arc::clone(&last.after))
+    }
 }
 
 impl TopicsImage {
@@ -282,7 +322,7 @@ impl TopicsImage {
 
     pub(super) fn set_partition(&mut self, record: &PartitionRecord) -> Result<(), Contradiction> {
         let partition = PartitionImage::from_record(record)?;
-        let topic = self.topic_of(record.topic_id, record.partition_id)?;
+        let topic = topic_of(&mut self.by_id, record.topic_id, record.partition_id)?;
         let partition = topic.shared(record.partition_id, partition);
         if topic.partitions.insert(record.partition_id, partition).is_none() {
             self.partition_count += 1;
@@ -291,15 +331,24 @@ impl TopicsImage {
     }
 
     pub(super) fn change_partition(&mut self, record: &PartitionChangeRecord) -> Result<(), Contradiction> {
-        let topic = self.topic_of(record.topic_id, record.partition_id)?;
+        let TopicsImage { by_id, last_change, .. } = self;
+        let topic = topic_of(by_id, record.topic_id, record.partition_id)?;
         let Some(partition) = topic.partitions.get(&record.partition_id) else {
             return contradiction(format!(
                 "there is no partition {} of topic {} to change",
                 record.partition_id, record.topic_id
             ));
         };
-        let merged = partition.merged(record)?;
-        let merged = topic.shared(record.partition_id, merged);
+        let merged = match last_change.repeated(partition, record) {
+            Some(repeated) => repeated,
+            None => {
+                let (before, record) = (Arc::clone(partition), record.clone());
+                let after = topic.shared(record.partition_id, before.merged(&record)?);
+                *last_change =
+                    LastChange(Some(Arc::new(Changed { before, record, after: Arc::clone(&after) })));
+                after
+            }
+        };
         topic.partitions.insert(record.partition_id, merged);
         Ok(())
     }
@@ -343,12 +392,16 @@ impl TopicsImage {
         }
         Ok(())
     }
+}
 
-    fn topic_of(&mut self, id: Uuid, partition: i32) -> Result<&mut TopicImage, Contradiction> {
-        match self.by_id.get_mut(&id) {
-            Some(topic) => Ok(Arc::make_mut(topic)),
-            None => contradiction(format!("partition {partition} belongs to unknown topic {id}")),
-        }
+fn topic_of(
+    topics: &mut CowMap<Uuid, Arc<TopicImage>>,
+    id: Uuid,
+    partition: i32,
+) -> Result<&mut TopicImage, Contradiction> {
+    match topics.get_mut(&id) {
+        Some(topic) => Ok(Arc::make_mut(topic)),
+        None => contradiction(format!("partition {partition} belongs to unknown topic {id}")),
     }
 }
 
