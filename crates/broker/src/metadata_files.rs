@@ -69,11 +69,11 @@ fn segment_offset(name: &str) -> Option<i64> {
 pub fn obstacles(inspection: &Inspection, node_id: i32) -> Vec<String> {
     let mut found = Vec::new();
     let highest = Feature::named(KRAFT_VERSION).map_or(0, Feature::latest);
-    if inspection.kraft_version > highest {
-        let level = inspection.kraft_version;
+    if inspection.kraft_version() > highest {
+        let level = inspection.kraft_version();
         found.push(format!("{KRAFT_VERSION} is at level {level}, this release knows up to {highest}"));
     }
-    if let Some(voters) = &inspection.voters {
+    if let Some(voters) = inspection.voters() {
         let ids: Vec<String> = voters.voters.keys().map(i32::to_string).collect();
         if voters.voters.len() != 1 {
             found.push(format!("the quorum has the voters {}: {ONE_VOTER}", ids.join(", ")));

@@ -8,6 +8,7 @@ mod replayed;
 mod snapshots;
 
 use self::active::Active;
+use self::inspect::Inspection;
 use self::replayed::Replayed;
 use crate::controller::{
     ConfigRules, Controller, ControllerAnswer, ControllerCommand, ControllerOptions, Refusal,
@@ -51,6 +52,8 @@ pub struct QuorumOptions {
     /// The records of a `bootstrap.checkpoint` older than Kafka 4.4, used where the log has no bootstrap snapshot.
     /// Empty: the features of the newest production metadata version.
     pub bootstrap: Vec<VersionedRecord>,
+    /// What the files amount to, if the caller has just read them.
+    pub read: Option<Inspection>,
     /// Election jitter, replica placement and topic ids follow from it.
     pub seed: u64,
 }
@@ -159,8 +162,17 @@ impl MetadataQuorum {
     ) -> Result<MetadataQuorum, OpenError> {
         let mut rng = Rng::new(options.seed);
         let registration = registration_of(&options.raft, &mut rng);
-        let raft = Quorum::open(options.raft, log, rng.next_u64(), now_ms)?;
-        let (mut committed, found) = Replayed::from_latest_snapshot(raft.log())?;
+        let known = options.read.as_ref().map(Inspection::known_voters);
+        let raft = Quorum::open(options.raft, log, known, rng.next_u64(), now_ms)?;
+        // Of several voters another one may have cut the log since: only what is committed counts.
+        let read = options.read.filter(|_| raft.is_only_voter());
+        let (mut committed, found, mut bytes) = match read.and_then(|read| read.into_replayed(raft.log())) {
+            Some(read) => read,
+            None => {
+                let (committed, found) = Replayed::from_latest_snapshot(raft.log())?;
+                (committed, found, 0)
+            }
+        };
         let bootstrap = match (found.is_empty(), options.bootstrap.is_empty()) {
             (false, _) => found,
             (true, false) => options.bootstrap,
@@ -168,7 +180,7 @@ impl MetadataQuorum {
         };
         if raft.is_only_voter() {
             // Nobody else has to have it; the flush of the first turn makes sure that the disk does, before anybody hears of it.
-            committed.read_up_to(raft.log(), raft.log().end_offset())?;
+            bytes += committed.read_up_to(raft.log(), raft.log().end_offset())?;
         }
         let mut quorum = MetadataQuorum {
             image: Arc::new(committed.replay.stable().clone()),
@@ -179,7 +191,7 @@ impl MetadataQuorum {
             bootstrap,
             registration,
             policy: options.snapshots,
-            snapshots: snapshots::Schedule::new(now_ms),
+            snapshots: snapshots::Schedule::new(now_ms, bytes),
             rng,
             turn: Turn::default(),
             fault: None,
@@ -408,7 +420,7 @@ impl MetadataQuorum {
             (Some(controller), Some(active)) => active.next_deadline_ms(controller),
             _ => i64::MAX,
         };
-        self.raft.next_deadline_ms().min(chores).min(self.snapshots.next_clean_ms())
+        self.raft.next_deadline_ms().min(chores).min(self.snapshots.next_deadline_ms(&self.policy))
     }
 }
 

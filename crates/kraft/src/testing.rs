@@ -126,6 +126,7 @@ pub(crate) fn quorum_options(node_id: i32, voters: &[i32], seed: u64) -> QuorumO
         controller: Some(controller_options(node_id)),
         snapshots: policy(),
         bootstrap: Vec::new(),
+        read: None,
         seed,
     }
 }

@@ -123,7 +123,7 @@ fn check_metadata(settings: &Settings, disk: &dyn Disk, report: &mut Report) -> 
         "metadata up to offset {}, leader epoch {}, {KRAFT_VERSION} {}",
         inspection.end_offset(),
         inspection.latest_epoch,
-        inspection.kraft_version
+        inspection.kraft_version()
     ));
     let levels: Vec<String> = image.features.iter().map(|(name, level)| format!("{name}={level}")).collect();
     report.fact(format!("features {}", levels.join(", ")));

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use arc_swap::ArcSwap;
 use kraft::controller::ControllerOptions;
+use kraft::hosted::inspect::Inspection;
 use kraft::hosted::{MetadataQuorum, QuorumOptions, SnapshotPolicy};
 use kraft::raft::{Endpoints, RaftOptions, VoterSet};
 use log::{Disk, Fault, LogConfig, ReadMemory};
@@ -101,12 +102,13 @@ impl Node {
     ) -> Result<Node, OpenError> {
         let mut random = coordinator::entropy::Entropy::new(seed);
         let identity = Identity::read(&options, &disk)?;
-        refuse_a_newer_release(&options, &disk)?;
+        let read = refuse_a_newer_release(&options, &disk)?;
         let directories =
             Arc::new(Directories::open(&disk, &options.directories, &options.metadata_directory)?);
         let config = Arc::new(options.config.clone());
         let shard_count = config.shards.max(1);
-        let quorum = open_quorum(&options, &identity, &directories, &disk, random.next_u64(), now_ms)?;
+        let on_disk = OnDisk { identity: &identity, directories: &directories, disk: &disk, read };
+        let quorum = open_quorum(&options, on_disk, random.next_u64(), now_ms)?;
         let (listeners, cordoned) = listeners(&config, &directories);
         let publisher = Publisher::new(options.node_id, shard_count, Arc::clone(&config), listeners.clone());
         let mut lifecycle = Lifecycle::new(
@@ -209,21 +211,31 @@ impl Identity {
     }
 }
 
-/// Before anything is touched: what is not for this release must be left as it was.
-fn refuse_a_newer_release(options: &NodeOptions, disk: &Arc<dyn Disk>) -> Result<(), OpenError> {
+/// Before anything is touched: what is not for this release must be left as it was. Answers what it has read of the metadata.
+fn refuse_a_newer_release(
+    options: &NodeOptions,
+    disk: &Arc<dyn Disk>,
+) -> Result<Option<Inspection>, OpenError> {
     let read = metadata_files::read(&**disk, &options.metadata_directory).map_err(OpenError::Metadata)?;
-    let obstacles = read.map(|read| metadata_files::obstacles(&read, options.node_id)).unwrap_or_default();
-    obstacles.into_iter().next().map_or(Ok(()), |why| Err(OpenError::Metadata(why)))
+    let obstacles = read.as_ref().map(|read| metadata_files::obstacles(read, options.node_id));
+    obstacles.into_iter().flatten().next().map_or(Ok(read), |why| Err(OpenError::Metadata(why)))
+}
+
+/// What the quorum is opened on.
+struct OnDisk<'a> {
+    identity: &'a Identity,
+    directories: &'a Directories,
+    disk: &'a Arc<dyn Disk>,
+    read: Option<Inspection>,
 }
 
 fn open_quorum(
     options: &NodeOptions,
-    identity: &Identity,
-    directories: &Directories,
-    disk: &Arc<dyn Disk>,
+    on_disk: OnDisk<'_>,
     seed: u64,
     now_ms: i64,
 ) -> Result<MetadataQuorum, OpenError> {
+    let OnDisk { identity, directories, disk, read } = on_disk;
     let file = options.config.file();
     let clean_shutdown = directories
         .iter()
@@ -254,6 +266,7 @@ fn open_quorum(
             retention_ms: file.number("metadata.max.retention.ms"),
         },
         bootstrap: Vec::new(),
+        read,
         seed,
     };
     let rules = Arc::new(crate::rules::Rules::new(options.node_id, options.config.values.clone()));

@@ -1,11 +1,11 @@
 //! What the files of a metadata log amount to, told without a quorum: for whoever has to know before anything is touched. Owns the
-//! reading only; the caller brings the bytes.
+//! reading only; the caller brings the bytes. A quorum that opens the same files goes on from there and does not read them again.
 
 use super::OpenError;
 use super::replayed::Replayed;
-use crate::image::{MetadataImage, Replay};
-use crate::raft::control::{data_records, decode_snapshot, quorum_news};
-use crate::raft::{OffsetAndEpoch, VoterSet};
+use crate::image::{MetadataImage, VersionedRecord};
+use crate::raft::control::{data_records, note_voters};
+use crate::raft::{KnownVoters, MetadataLog, OffsetAndEpoch, ReadFiles, VoterHistory, VoterSet};
 use bytes::Bytes;
 use wire::record_batch::RecordBatch;
 use wire::records::metadata::MetadataRecord;
@@ -14,9 +14,14 @@ use wire::records::metadata::MetadataRecord;
 #[derive(Debug, Default)]
 pub struct Inspection {
     read: Replayed,
-    /// Only with a dynamic quorum.
-    pub voters: Option<VoterSet>,
-    pub kraft_version: i16,
+    /// Of the log, behind the snapshot.
+    bytes: u64,
+    /// The snapshot that it began with, as its name tells it.
+    snapshot: Option<OffsetAndEpoch>,
+    /// The records of a bootstrap snapshot, and what they amount to.
+    bootstrap: Vec<VersionedRecord>,
+    bootstrapped: Option<MetadataImage>,
+    voters: VoterHistory,
     /// The newest leader epoch.
     pub latest_epoch: i32,
     /// Bytes that are no batch were met: what follows cannot count any more.
@@ -29,19 +34,19 @@ impl Inspection {
     /// Begins with the newest snapshot, if there is one.
     pub fn new(snapshot: Option<(OffsetAndEpoch, Bytes)>) -> Result<Inspection, OpenError> {
         let Some((id, content)) = snapshot else { return Ok(Inspection::default()) };
-        let head = decode_snapshot(content.clone(), |_| Ok::<(), OpenError>(()))?;
-        let (mut read, bootstrap) = Replayed::from_snapshot(id, content)?;
+        let (read, bootstrap, head) = Replayed::from_snapshot(id, content)?;
+        let mut voters = VoterHistory::default();
+        voters.begin_with(id.offset, head);
+        let mut bootstrapped = None;
         if id == OffsetAndEpoch::BOOTSTRAP {
-            let mut image = MetadataImage::default();
+            let image = bootstrapped.insert(MetadataImage::default());
             for record in &bootstrap {
                 let applied = image.apply(&record.record);
                 applied.map_err(|contradiction| OpenError::Unreadable(contradiction.to_string()))?;
             }
-            read.replay = Replay::from_image(image);
         }
-        let latest_epoch = id.epoch;
-        let (voters, kraft_version) = (head.voters, head.kraft_version);
-        Ok(Inspection { read, voters, kraft_version, latest_epoch, ..Inspection::default() })
+        let more = Inspection { read, bootstrap, bootstrapped, ..Inspection::default() };
+        Ok(Inspection { snapshot: Some(id), voters, latest_epoch: id.epoch, ..more })
     }
 
     /// Adds a segment, in order. Bytes that are no batch end the log, as the tail that a crash leaves; unless what follows says
@@ -64,11 +69,10 @@ impl Inspection {
                 let expected = self.read.next_offset;
                 return Err(OpenError::Unreadable(format!("there is no batch at offset {expected}")));
             }
-            let (version, voters) = quorum_news(&batch)?;
-            self.kraft_version = version.unwrap_or(self.kraft_version);
-            self.voters = voters.or(self.voters.take());
+            note_voters(&batch, &mut self.voters)?;
             self.latest_epoch = batch.partition_leader_epoch;
             self.read.apply_batch(&batch)?;
+            self.bytes += batch.bytes().len() as u64;
         }
         self.look_behind(&bytes)
     }
@@ -108,7 +112,37 @@ impl Inspection {
 
     /// The image that a node would begin with.
     pub fn image(&self) -> &MetadataImage {
-        self.read.replay.stable()
+        let read = self.read.replay.stable();
+        // Before the log itself names a version, the bootstrap records are what it will begin with.
+        self.bootstrapped.as_ref().filter(|_| read.features.metadata_version().is_none()).unwrap_or(read)
+    }
+
+    /// The newest voters; none where the configuration names them.
+    pub fn voters(&self) -> Option<&VoterSet> {
+        self.voters.latest_offset().map(|_| self.voters.latest())
+    }
+
+    /// The newest kraft.version.
+    pub fn kraft_version(&self) -> i16 {
+        self.voters.kraft_version()
+    }
+
+    fn files(&self) -> ReadFiles {
+        ReadFiles { snapshot: self.snapshot, end_offset: self.read.next_offset }
+    }
+
+    /// For a quorum that opens the same files.
+    pub(super) fn known_voters(&self) -> KnownVoters {
+        KnownVoters { read: self.files(), history: self.voters.clone() }
+    }
+
+    /// What was read, for a quorum that opens the same files: the state, the bootstrap records, the bytes behind the snapshot. Nothing
+    /// if the log does not reach as far any more.
+    pub(super) fn into_replayed(
+        self,
+        log: &dyn MetadataLog,
+    ) -> Option<(Replayed, Vec<VersionedRecord>, u64)> {
+        self.files().is_of(log).then_some((self.read, self.bootstrap, self.bytes))
     }
 }
 

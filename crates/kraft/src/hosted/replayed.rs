@@ -3,7 +3,7 @@
 
 use super::OpenError;
 use crate::image::{MetadataImage, Provenance, Replay, VersionedRecord};
-use crate::raft::control::{data_records, decode_snapshot};
+use crate::raft::control::{SnapshotHead, data_records, decode_snapshot};
 use crate::raft::{MetadataLog, OffsetAndEpoch, Unreadable};
 use bytes::Bytes;
 use wire::codec::DecodeError;
@@ -34,14 +34,15 @@ impl Replayed {
     ) -> Result<(Replayed, Vec<VersionedRecord>), OpenError> {
         let Some(file) = log.snapshots().pop() else { return Ok((Replayed::default(), Vec::new())) };
         let content = log.read_snapshot(file.id, 0, usize::MAX)?.unwrap_or_default();
-        Replayed::from_snapshot(file.id, content)
+        let (read, bootstrap, _head) = Replayed::from_snapshot(file.id, content)?;
+        Ok((read, bootstrap))
     }
 
     /// From the content of a snapshot.
     pub(super) fn from_snapshot(
         id: OffsetAndEpoch,
         content: Bytes,
-    ) -> Result<(Replayed, Vec<VersionedRecord>), OpenError> {
+    ) -> Result<(Replayed, Vec<VersionedRecord>, SnapshotHead), OpenError> {
         let in_snapshot = |what: OpenError| match what {
             OpenError::Unreadable(what) => OpenError::Unreadable(format!("snapshot {id}: {what}")),
             storage => storage,
@@ -52,8 +53,8 @@ impl Replayed {
                 records.push(VersionedRecord::decode(value).map_err(|error| unknown(0, &error))?);
                 Ok::<(), OpenError>(())
             });
-            read.map_err(in_snapshot)?;
-            return Ok((Replayed::default(), records));
+            let head = read.map_err(in_snapshot)?;
+            return Ok((Replayed::default(), records, head));
         }
         let mut image = MetadataImage::default();
         let head = decode_snapshot(content, |value| {
@@ -75,7 +76,8 @@ impl Replayed {
             last_epoch: id.epoch,
             last_timestamp_ms: head.last_contained_timestamp_ms,
         };
-        Ok((Replayed { replay: Replay::from_image(image), next_offset: id.offset }, Vec::new()))
+        let replayed = Replayed { replay: Replay::from_image(image), next_offset: id.offset };
+        Ok((replayed, Vec::new(), head))
     }
 
     /// Applies the log up to an offset that is the end of a batch; returns how many bytes that was.

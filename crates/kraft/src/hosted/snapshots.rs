@@ -1,11 +1,14 @@
 //! When a snapshot is taken and when old ones go: by bytes and by time, as Kafka's metadata log is kept. Owns the counters.
 
-use super::MetadataQuorum;
+use super::{MetadataQuorum, SnapshotPolicy};
 use crate::image::VersionedRecord;
 use crate::raft::{OffsetAndEpoch, StorageFault};
 
 /// Between looks at what can be deleted.
 const CLEAN_INTERVAL_MS: i64 = 60_000;
+
+/// A start does not wait for the snapshot that it finds due.
+const START_MS: i64 = 1_000;
 
 /// Counters since the last snapshot.
 #[derive(Debug)]
@@ -13,11 +16,21 @@ pub(super) struct Schedule {
     bytes: u64,
     since_ms: i64,
     next_clean_ms: i64,
+    /// Until then the start goes first.
+    start_ends_ms: Option<i64>,
 }
 
 impl Schedule {
-    pub(super) fn new(now_ms: i64) -> Self {
-        Schedule { bytes: 0, since_ms: now_ms, next_clean_ms: now_ms + CLEAN_INTERVAL_MS }
+    /// `bytes` of the log lie behind the snapshot that it opens with.
+    // DIVERGES: Kafka begins to count anew at every start. A broker that restarts every now and then would read a log that grows for
+    // an hour, and each restart adds records of every partition to it.
+    pub(super) fn new(now_ms: i64, bytes: u64) -> Self {
+        Schedule {
+            bytes,
+            since_ms: now_ms,
+            next_clean_ms: now_ms + CLEAN_INTERVAL_MS,
+            start_ends_ms: Some(now_ms + START_MS),
+        }
     }
 
     /// A snapshot was taken, here or by the leader.
@@ -31,8 +44,14 @@ impl Schedule {
         self.bytes += bytes;
     }
 
-    pub(super) fn next_clean_ms(&self) -> i64 {
-        self.next_clean_ms
+    /// When there may be something to do at the latest.
+    pub(super) fn next_deadline_ms(&self, policy: &SnapshotPolicy) -> i64 {
+        let first = self.start_ends_ms.filter(|_| self.has_grown(policy));
+        first.map_or(self.next_clean_ms, |first_ms| first_ms.min(self.next_clean_ms))
+    }
+
+    fn has_grown(&self, policy: &SnapshotPolicy) -> bool {
+        self.bytes >= policy.max_bytes_between.max(1)
     }
 }
 
@@ -41,9 +60,9 @@ impl MetadataQuorum {
     pub(super) fn keep_snapshots(&mut self, now_ms: i64) -> Result<(), StorageFault> {
         let age_ms = now_ms - self.snapshots.since_ms;
         let by_time = self.policy.max_interval_ms > 0 && age_ms >= self.policy.max_interval_ms;
-        if self.snapshots.bytes >= self.policy.max_bytes_between.max(1)
-            || (by_time && self.snapshots.bytes > 0)
-        {
+        self.snapshots.start_ends_ms.take_if(|end_ms| *end_ms <= now_ms);
+        let by_size = self.snapshots.has_grown(&self.policy) && self.snapshots.start_ends_ms.is_none();
+        if by_size || (by_time && self.snapshots.bytes > 0) {
             match self.take_snapshot(now_ms) {
                 // Tried again after as many bytes or as long a time.
                 Err(fault) if fault.disk_full => self.snapshots.reset(now_ms),

@@ -253,6 +253,7 @@ fn snapshots_are_taken_and_old_ones_go_with_the_log_before_them() {
         One::open_with(SharedLog::default(), NOW, options).unwrap_or_else(|error| panic!("{error}"));
     one.turn();
     one.add_broker(1, None);
+    one.now_ms += 1_000;
     for index in 0..40 {
         one.ask(create(&format!("topic-{index}"), 1));
         if index % 4 == 3 {
@@ -368,4 +369,54 @@ fn refuses_to_start_on_records_of_a_newer_release() {
         Ok(_) => panic!("it started"),
     }
     let _ = id(1);
+}
+
+/// A disk with topics on it, and what an inspection finds there.
+fn inspected() -> (MemoryLog, Inspection) {
+    let mut one = open(SharedLog::default());
+    one.turn();
+    one.add_broker(1, None);
+    one.ask(create("a", 3));
+    one.ask(create("b", 1));
+    let disk = one.log.get().after_power_cut();
+    let mut inspection = Inspection::new(None).unwrap_or_else(|error| panic!("{error}"));
+    inspection.segment(disk.content()).unwrap_or_else(|error| panic!("{error}"));
+    (disk, inspection)
+}
+
+#[test]
+fn a_quorum_goes_on_from_what_was_inspected_unless_the_log_was_cut_meanwhile() {
+    let (disk, _) = inspected();
+    let cut_to = RecordBatch::split(disk.content()).unwrap_or_default().last().map_or(0, |b| b.base_offset);
+    let mut shorter = disk.clone();
+    shorter.truncate_to(cut_to).unwrap_or_else(|fault| panic!("{fault}"));
+    for log in [disk, shorter] {
+        let (_, inspection) = inspected();
+        let mut expected = open(SharedLog::new(log.clone()));
+        expected.turn();
+        let options = QuorumOptions { read: Some(inspection), ..quorum_options(1, &[1], 7) };
+        let again = One::open_with(SharedLog::new(log), NOW, options);
+        let mut again = again.unwrap_or_else(|error| panic!("{error}"));
+        again.turn();
+        assert_eq!(again.image(), expected.image());
+        assert_eq!(again.log.get().content(), expected.log.get().content());
+    }
+}
+
+#[test]
+fn what_was_written_before_a_restart_counts_towards_the_next_snapshot() {
+    let (disk, inspection) = inspected();
+    let less = disk.content().len() as u64 - 100;
+    for read in [None, Some(inspection)] {
+        let mut options = QuorumOptions { read, ..quorum_options(1, &[1], 7) };
+        options.snapshots.max_bytes_between = less;
+        let one = One::open_with(SharedLog::new(disk.clone()), NOW, options);
+        let mut one = one.unwrap_or_else(|error| panic!("{error}"));
+        let deadline_ms = one.turn().next_deadline_ms;
+        assert_eq!(one.quorum.status().latest_snapshot_offset, -1, "the start does not wait for it");
+        assert!(deadline_ms <= NOW + 1_000);
+        one.now_ms += 1_000;
+        one.turn();
+        assert!(one.quorum.status().latest_snapshot_offset > 0);
+    }
 }

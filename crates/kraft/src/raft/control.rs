@@ -1,7 +1,7 @@
 //! The quorum's own records in the log and in snapshots: LeaderChange, KRaftVersion, KRaftVoters, SnapshotHeader and -Footer,
 //! and the frame of a snapshot around values it does not look into. Owns their batches; never the disk.
 
-use super::voters::{OffsetAndEpoch, VoterSet};
+use super::voters::{OffsetAndEpoch, VoterHistory, VoterSet};
 use bytes::Bytes;
 use std::fmt;
 use wire::codec::{Decoder, Message};
@@ -68,13 +68,13 @@ fn voter_records(version: i16, voters: Option<&VoterSet>) -> Vec<(ControlType, B
 }
 
 /// What the quorum itself has to learn from a batch.
-pub(super) enum ControlNews {
+enum ControlNews {
     KRaftVersion(i16),
     Voters(VoterSet),
 }
 
 /// The voters and versions that a batch announces, with their offsets.
-pub(super) fn control_news(batch: &RecordBatch) -> Result<Vec<(i64, ControlNews)>, Unreadable> {
+fn control_news(batch: &RecordBatch) -> Result<Vec<(i64, ControlNews)>, Unreadable> {
     let mut news = Vec::new();
     for record in batch.control_records().map_err(|error| unreadable("control batch", error))? {
         let mut value = Decoder::of(record.value.clone());
@@ -100,18 +100,17 @@ pub(super) fn control_news(batch: &RecordBatch) -> Result<Vec<(i64, ControlNews)
     Ok(news)
 }
 
-/// The newest kraft.version and voters that a batch of the log announces.
-pub fn quorum_news(batch: &RecordBatch) -> Result<(Option<i16>, Option<VoterSet>), Unreadable> {
-    let (mut version, mut voters) = (None, None);
+/// Notes the kraft.versions and voters that a batch of the log announces.
+pub(crate) fn note_voters(batch: &RecordBatch, history: &mut VoterHistory) -> Result<(), Unreadable> {
     if batch.is_control() {
-        for (_, news) in control_news(batch)? {
+        for (offset, news) in control_news(batch)? {
             match news {
-                ControlNews::KRaftVersion(newer) => version = Some(newer),
-                ControlNews::Voters(newer) => voters = Some(newer),
+                ControlNews::KRaftVersion(version) => history.add_kraft_version(offset, version),
+                ControlNews::Voters(voters) => history.add_voters(offset, voters),
             }
         }
     }
-    Ok((version, voters))
+    Ok(())
 }
 
 /// The values of a data batch with their offsets; a control batch has none.

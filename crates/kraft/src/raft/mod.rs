@@ -31,7 +31,7 @@ mod voters;
 
 pub use control::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS, SnapshotHead, Unreadable};
 pub use memory_log::{MemoryLog, SharedLog};
-pub use quorum::{NotLeader, Quorum, QuorumOpenError, UpgradeRefused};
+pub use quorum::{KnownVoters, NotLeader, Quorum, QuorumOpenError, ReadFiles, UpgradeRefused};
 pub use storage::{MetadataLog, SnapshotFile, StorageFault};
 pub use voters::{Endpoints, OffsetAndEpoch, ReplicaKey, VoterHistory, VoterNode, VoterSet};
 

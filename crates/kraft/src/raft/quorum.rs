@@ -2,9 +2,7 @@
 //! and the order inside a step: event, then timers, then what must be durable, then effects.
 
 use super::connections::Connections;
-use super::control::{
-    ControlNews, Unreadable, control_news, decode_snapshot, epoch_start_batch, kraft_version_batch,
-};
+use super::control::{Unreadable, decode_snapshot, epoch_start_batch, kraft_version_batch, note_voters};
 use super::quorum_state::ElectionState;
 use super::replication::ParkedFetch;
 use super::role::{Ballot, Candidate, Follower, Leader, Prospective, Resigned, Role, Unattached};
@@ -55,6 +53,28 @@ pub enum UpgradeRefused {
     UnknownVoters,
 }
 
+/// Which files somebody has read before a quorum opens them, and how far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReadFiles {
+    pub snapshot: Option<OffsetAndEpoch>,
+    pub end_offset: i64,
+}
+
+impl ReadFiles {
+    /// What was read still counts: the recovery of the log, which reads the platter and not the page cache, has not cut it. Behind
+    /// the first byte that differs there is no good batch, so nothing else can have changed.
+    pub fn is_of(&self, log: &dyn MetadataLog) -> bool {
+        let latest = log.snapshots().last().map(|file| file.id);
+        latest == self.snapshot && (log.start_offset()..=log.end_offset()).contains(&self.end_offset)
+    }
+}
+
+/// What was learned there about the voters.
+pub struct KnownVoters {
+    pub read: ReadFiles,
+    pub history: VoterHistory,
+}
+
 /// One replica of the metadata log.
 pub struct Quorum {
     pub(super) options: RaftOptions,
@@ -91,6 +111,7 @@ impl Quorum {
     pub fn open(
         options: RaftOptions,
         log: Box<dyn MetadataLog>,
+        known: Option<KnownVoters>,
         seed: u64,
         now_ms: i64,
     ) -> Result<Quorum, QuorumOpenError> {
@@ -117,6 +138,10 @@ impl Quorum {
             announced: (-1, None),
         };
         quorum.truncate_to_latest_snapshot()?;
+        if let Some(known) = known.filter(|known| known.read.is_of(&*quorum.log)) {
+            quorum.voters.learn(known.history);
+            quorum.control_offset = known.read.end_offset;
+        }
         quorum.learn_voters()?;
         let election = match persisted {
             Some(content) => {
@@ -566,13 +591,9 @@ impl Quorum {
         if self.control_offset < self.log.start_offset()
             && let Some(id) = latest
         {
-            self.voters.clear();
             let content = self.log.read_snapshot(id, 0, usize::MAX)?.unwrap_or_default();
             let head = decode_snapshot(content, |_| Ok::<(), Unreadable>(()))?;
-            self.voters.add_kraft_version(id.offset - 1, head.kraft_version);
-            if let Some(voters) = head.voters {
-                self.voters.add_voters(id.offset - 1, voters);
-            }
+            self.voters.begin_with(id.offset, head);
             self.control_offset = id.offset;
         }
         self.control_offset = self.control_offset.max(self.log.start_offset());
@@ -584,12 +605,7 @@ impl Quorum {
                 return Err(Unreadable(what).into());
             }
             for batch in batches {
-                for (offset, news) in control_news(&batch)? {
-                    match news {
-                        ControlNews::KRaftVersion(version) => self.voters.add_kraft_version(offset, version),
-                        ControlNews::Voters(voters) => self.voters.add_voters(offset, voters),
-                    }
-                }
+                note_voters(&batch, &mut self.voters)?;
                 self.control_offset = batch.next_offset();
             }
         }

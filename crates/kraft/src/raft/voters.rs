@@ -1,6 +1,7 @@
 //! Who votes (KIP-853): replica keys, voter sets, and their history along the log. A voter is an id, and from kraft.version 1 on
 //! also the id of its directory, so that a voter back with an empty disk is a stranger. Owns no disk and no timers.
 
+use super::control::SnapshotHead;
 use crate::features::VersionRange;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -180,7 +181,7 @@ impl VoterSet {
 
 /// Voters and kraft.version as the log tells them: a control record counts from the moment it is appended, not committed, and
 /// is taken back when the log is truncated. Offset -1 stands for the bootstrap snapshot.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct VoterHistory {
     fixed: VoterSet,
     voters: BTreeMap<i64, VoterSet>,
@@ -213,6 +214,21 @@ impl VoterHistory {
         let voters = self.voters.range(..=offset).next_back().map(|(_, voters)| voters);
         let version = self.kraft_versions.range(..=offset).next_back().map_or(0, |(_, version)| *version);
         (voters, version)
+    }
+
+    /// What the snapshot of this end says.
+    pub(crate) fn begin_with(&mut self, end_offset: i64, head: SnapshotHead) {
+        self.clear();
+        self.add_kraft_version(end_offset - 1, head.kraft_version);
+        if let Some(voters) = head.voters {
+            self.add_voters(end_offset - 1, voters);
+        }
+    }
+
+    /// Takes over what another one knows, but for the configured voters.
+    pub(crate) fn learn(&mut self, other: VoterHistory) {
+        let VoterHistory { fixed: _, voters, kraft_versions } = other;
+        (self.voters, self.kraft_versions) = (voters, kraft_versions);
     }
 
     /// A voters record at an offset.
