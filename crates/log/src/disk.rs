@@ -33,9 +33,9 @@ struct FileState {
 }
 
 impl FileState {
-    /// Before the first read. No reading ahead: it would bring bytes from the platter that nobody asked for, behind the back of
-    /// `read_cached`. Our reads are as large as they are meant to be. A file system without a page cache refuses, and has nothing to
-    /// read ahead. Not when it is opened: of the files that a first write makes most are never read, and each call counts there.
+    /// Before the first read. No reading ahead by the kernel: it would bring bytes from the platter that nobody asked for, behind the
+    /// back of `read_cached`. Who wants to read on says so (`will_need`). A file system without a page cache refuses, and has nothing
+    /// to read ahead. Not when it is opened: of the files that a first write makes most are never read, and each call counts there.
     fn tell_kernel(&mut self, operation: Operation) {
         if operation == Operation::Read
             && !self.is_read
@@ -121,8 +121,12 @@ pub trait Disk: Send + Sync + Debug {
     ) -> Result<usize, Fault>;
     /// Fills `into` from `position` if all of that is in the page cache, without waiting for a platter. Where it is not, `into` holds
     /// anything, and the kernel may have begun to fetch what was asked for, but no more than that: what a file's cache holds
-    /// comes from writes, or from reads that said so.
+    /// comes from writes, from reads that said so, or from `will_need`.
     fn read_cached(&self, file: &FileHandle, position: u64, into: &mut [u8]) -> Result<Cached, Fault>;
+    /// Has these bytes brought into the page cache and does not wait for them. When it returns, all that will come is on its way, and
+    /// what is read before it is there waits or is missing; nothing beside it comes. An advice: a disk that cannot take it does
+    /// nothing, and the read that follows tells of faults.
+    fn will_need(&self, file: &FileHandle, position: u64, bytes: u64);
     fn length(&self, file: &FileHandle) -> Result<u64, Fault>;
     fn set_length(&self, file: &FileHandle, length: u64) -> Result<(), Fault>;
     /// fdatasync.
@@ -194,6 +198,9 @@ pub struct RealDisk {
 
 /// Descriptors kept for log files; sockets need the rest (RELIABILITY §6: 100,000 partitions share these).
 pub const DEFAULT_DESCRIPTORS: usize = 8192;
+
+/// Linux takes no more of an advice than the device's read-ahead or its largest request; 128 KiB is the least that is usual.
+const ADVICE_BYTES: usize = 128 << 10;
 
 impl Default for RealDisk {
     fn default() -> RealDisk {
@@ -363,6 +370,18 @@ impl Disk for RealDisk {
             // tmpfs, network file systems, old kernels.
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(Cached::Unknown),
             Err(error) => Err(io_fault(Operation::Read, &file.path(), error)),
+        }
+    }
+
+    fn will_need(&self, file: &FileHandle, position: u64, bytes: u64) {
+        let Ok(descriptor) = self.descriptor_of(file, OFlags::empty(), Operation::Read) else { return };
+        let end = position.saturating_add(bytes);
+        let pieces = (position..end).step_by(ADVICE_BYTES);
+        for piece in pieces {
+            let length = std::num::NonZeroU64::new((end - piece).min(ADVICE_BYTES as u64));
+            if rustix::fs::fadvise(&descriptor, piece, length, rustix::fs::Advice::WillNeed).is_err() {
+                return;
+            }
         }
     }
 

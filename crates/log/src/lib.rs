@@ -1,5 +1,6 @@
 //! One partition's log on disk: append, read, truncate, index, recover. The only crate that touches files, and only in `disk.rs`.
 
+mod ahead;
 pub mod append;
 mod appending;
 mod buffers;
@@ -37,6 +38,7 @@ pub mod transactions;
 mod verified;
 pub mod view;
 
+pub use ahead::ReadAhead;
 pub use append::{AppendOrigin, AppendRefused, Appended};
 pub use buffers::ReadMemory;
 pub use cleaning::{CleanCandidate, CleanFigures, CleanStep, CleanStop, CleanWork, MapBounds};

@@ -3,6 +3,7 @@
 //! fit between its neighbours. Corrupt bytes are reported, never handed out, and damage elsewhere hides nothing. Bytes that passed
 //! once and have not left the page cache since (`verified.rs`) are not checked again.
 
+use crate::ahead::Ahead;
 use crate::buffers::{self, Buffer};
 use crate::disk::Cached;
 use crate::fault::{Fault, Operation};
@@ -11,8 +12,10 @@ use crate::scan::{Scanner, Step};
 use crate::segment::Segment;
 use crate::source::{Reach, Source};
 use crate::verified::Age;
-use crate::view::{Fetched, ReadRefused, Trails};
+use crate::view::{Fetched, ReadRefused, TrailEnd, Trails};
 use bytes::{Buf, Bytes};
+use std::ops::Range;
+use std::sync::Arc;
 use wire::record_batch::{BatchExtent, BatchHeader, HEADER_BYTES, batch_crc};
 
 /// Bytes read beyond what was asked, so that an index hint up to an interval early needs no second read.
@@ -23,7 +26,7 @@ const SLACK_BYTES: u32 = 8 << 10;
 pub(crate) struct Readable<'a> {
     pub source: Source<'a>,
     pub trails: Option<&'a Trails>,
-    pub segment: &'a Segment,
+    pub segment: &'a Arc<Segment>,
     /// Bytes that belong to the view.
     pub bytes: u32,
     /// First offset that is not in them: where the next segment begins, or the log's end.
@@ -38,6 +41,13 @@ pub(crate) struct Wanted {
     pub upto: i64,
     pub max_bytes: u32,
     pub at_least_one: bool,
+}
+
+/// What a read found, and what the platter is to be asked for next.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub fetched: Fetched,
+    pub window: Option<Range<u32>>,
 }
 
 /// A batch's place.
@@ -83,6 +93,13 @@ impl Cursor {
     }
 }
 
+/// A reader as it came: how far ahead of it the platter was asked, and whether it has shown that it goes on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reader {
+    ahead: Ahead,
+    goes_on: bool,
+}
+
 /// Bytes of the segment.
 struct Piece {
     buffer: Buffer,
@@ -94,27 +111,30 @@ struct Piece {
 
 impl Readable<'_> {
     /// Whole batches from the one holding `from` (or the next there is); `None` if this segment has none.
-    pub fn read(&self, wanted: Wanted) -> Result<Option<Fetched>, Stop> {
-        if let Some(trail) = self.trail(wanted.from) {
-            match self.read_at(trail, wanted, 0) {
-                Ok(Some(fetched)) => return Ok(Some(fetched)),
+    pub fn read(&self, wanted: Wanted) -> Result<Option<Served>, Stop> {
+        if let Some((trail, ahead)) = self.trail(wanted.from) {
+            match self.read_at(trail, wanted, 0, Reader { ahead, goes_on: true }) {
+                Ok(Some(served)) => return Ok(Some(served)),
                 Ok(None) | Err(Stop::Bad { .. }) => {}
                 Err(stop @ Stop::Disk(_)) => return Err(stop),
             }
         }
+        // Who begins where the segment begins comes from the one before.
+        let goes_on = wanted.from == self.segment.base_offset;
+        let reader = Reader { goes_on, ..Reader::default() };
         let hint = self.hint(wanted.from)?;
         let first = match hint {
-            Some(hint) => self.read_at(hint, wanted, SLACK_BYTES),
-            None => self.read_at(self.beginning(), wanted, SLACK_BYTES),
+            Some(hint) => self.read_at(hint, wanted, SLACK_BYTES, reader),
+            None => self.read_at(self.beginning(), wanted, SLACK_BYTES, reader),
         };
         match first {
-            Ok(Some(fetched)) => return Ok(Some(fetched)),
+            Ok(Some(served)) => return Ok(Some(served)),
             Ok(None) if hint.is_none() => return Ok(None),
             Ok(None) | Err(Stop::Bad { .. }) => {}
             Err(stop @ Stop::Disk(_)) => return Err(stop),
         }
         // The hint may be to blame; the chain from the beginning is not.
-        match self.read_at(self.beginning(), wanted, SLACK_BYTES) {
+        match self.read_at(self.beginning(), wanted, SLACK_BYTES, Reader::default()) {
             // Every batch is looked at, wherever it lies: nothing for a thread that must not wait.
             Err(Stop::Bad { .. }) if self.source.reach == Reach::Memory => {
                 Err(Fault::would_block(&self.segment.log.path()).into())
@@ -188,20 +208,26 @@ impl Readable<'_> {
     }
 
     /// Where a reader stopped that goes on now.
-    fn trail(&self, from: i64) -> Option<Cursor> {
-        let (position, age) = self.trails?.position(self.segment, from)?;
+    fn trail(&self, from: i64) -> Option<(Cursor, Ahead)> {
+        let TrailEnd { position, age, ahead } = self.trails?.find(self.segment, from)?;
         let here = Cursor { since: Some(age), ..Cursor::behind(position, from) };
-        (position < self.bytes).then_some(here)
+        (position < self.bytes).then_some((here, ahead))
     }
 
-    fn read_at(&self, mut cursor: Cursor, wanted: Wanted, slack: u32) -> Result<Option<Fetched>, Stop> {
+    fn read_at(
+        &self,
+        mut cursor: Cursor,
+        wanted: Wanted,
+        slack: u32,
+        mut reader: Reader,
+    ) -> Result<Option<Served>, Stop> {
         let mut ask = wanted.max_bytes.saturating_add(slack.max(HEADER_BYTES as u32));
         loop {
             let left = self.bytes.saturating_sub(cursor.position);
             if left == 0 {
                 return Ok(None);
             }
-            let piece = self.piece(cursor.position, ask.min(left), wanted.from)?;
+            let piece = self.piece_ahead(cursor.position, ask.min(left), wanted.from, &mut reader)?;
             let start = cursor.position;
             let first = match self.known_batch(&piece, start, &cursor) {
                 Some(first) if first.last_offset() >= wanted.from => first,
@@ -217,7 +243,7 @@ impl Readable<'_> {
             }
             if first.base_offset >= wanted.upto || (size > wanted.max_bytes && !wanted.at_least_one) {
                 self.check_beside(&first, &cursor, &[])?;
-                return Ok(Some(Fetched { records: Bytes::new(), next_offset: wanted.from }));
+                return Ok(Some(Served { fetched: Fetched::nothing(wanted.from), window: None }));
             }
             // With the header behind the last batch, which has to fit too.
             let want = size.max(wanted.max_bytes).saturating_add(HEADER_BYTES as u32).min(left);
@@ -227,7 +253,7 @@ impl Readable<'_> {
                 ask = want;
                 continue;
             }
-            return self.serve(piece, start, cursor, wanted).map(Some);
+            return self.serve(piece, start, cursor, wanted, reader).map(Some);
         }
     }
 
@@ -265,7 +291,14 @@ impl Readable<'_> {
     }
 
     /// Cuts at the limit; what is not known to be good is checked, CRC and neighbours.
-    fn serve(&self, piece: Piece, start: u32, first: Cursor, wanted: Wanted) -> Result<Fetched, Stop> {
+    fn serve(
+        &self,
+        piece: Piece,
+        start: u32,
+        first: Cursor,
+        wanted: Wanted,
+        reader: Reader,
+    ) -> Result<Served, Stop> {
         let bytes = piece.buffer.bytes().get((first.position - start) as usize..).unwrap_or_default();
         let mut cursor = first;
         let mut next_offset = wanted.from;
@@ -307,13 +340,31 @@ impl Readable<'_> {
         if checked {
             self.segment.verified.add(first.position..cursor.position, piece.age);
         }
-        if let Some(trails) = self.trails.filter(|_| length > 0) {
-            trails.note(self.segment, next_offset, cursor.position, piece.age);
-        }
+        let window =
+            self.note_trail(wanted.from, next_offset, first.position..cursor.position, &piece, reader);
         let mut records = piece.buffer.share(self.source.memory.filter(|_| length > 0));
         records.advance((first.position - start) as usize);
         records.truncate(length as usize);
-        Ok(Fetched { records, next_offset })
+        Ok(Served { fetched: Fetched { records, next_offset, ahead: None }, window })
+    }
+
+    /// Notes where the reader goes on; answers what is to be asked for ahead of it by then.
+    fn note_trail(
+        &self,
+        from: i64,
+        next_offset: i64,
+        taken: Range<u32>,
+        piece: &Piece,
+        reader: Reader,
+    ) -> Option<Range<u32>> {
+        let trails = self.trails.filter(|_| !taken.is_empty())?;
+        let (ahead, window) = match piece.cached {
+            true => self.segment.window_behind(self.source.disk, reader.ahead, &taken, self.bytes),
+            // What comes next was asked for together with this.
+            false => (reader.ahead, None),
+        };
+        trails.note(self.segment, from, next_offset, TrailEnd { position: taken.end, age: piece.age, ahead });
+        window
     }
 
     fn good_until(&self, cursor: &Cursor, age: Age) -> u32 {
@@ -354,7 +405,7 @@ impl Readable<'_> {
 
     /// The chain is broken somewhere before the wanted offset, or at it. Slow, and only then: every batch is checked until the
     /// wanted one; damage elsewhere in the segment is no reason to refuse it.
-    fn read_past_damage(&self, wanted: Wanted, broken: Stop) -> Result<Option<Fetched>, Stop> {
+    fn read_past_damage(&self, wanted: Wanted, broken: Stop) -> Result<Option<Served>, Stop> {
         let mut scanner =
             Scanner::new(self.source.disk, self.segment, 0, self.segment.base_offset).up_to(self.end_offset);
         loop {
@@ -362,7 +413,7 @@ impl Readable<'_> {
                 Step::Batch { header, .. } if header.last_offset() < wanted.from => {}
                 Step::Batch { position, header, .. } if header.base_offset <= wanted.from => {
                     let cursor = Cursor::behind(position, header.base_offset);
-                    return self.read_at(cursor, wanted, SLACK_BYTES);
+                    return self.read_at(cursor, wanted, SLACK_BYTES, Reader::default());
                 }
                 Step::Batch { .. } | Step::End => return Err(broken),
                 Step::Bad { .. } => {
@@ -386,6 +437,41 @@ impl Readable<'_> {
 
     /// Bytes of the view, from memory if they are there, and only from there if the read reaches no further.
     fn piece(&self, position: u32, length: u32, offset: i64) -> Result<Piece, Stop> {
+        self.piece_missed(position, length, offset, || {})
+    }
+
+    /// The same for a reader: what is missing is asked for together with what comes behind.
+    fn piece_ahead(
+        &self,
+        position: u32,
+        length: u32,
+        offset: i64,
+        reader: &mut Reader,
+    ) -> Result<Piece, Stop> {
+        self.piece_missed(position, length, offset, || match self.source.reach {
+            Reach::Memory => {
+                if let Some(trails) = self.trails.filter(|_| reader.goes_on) {
+                    trails.missed(self.segment, offset, reader.ahead.noted(position, length));
+                }
+            }
+            Reach::Platter => {
+                reader.ahead = reader.ahead.missed(position, length, reader.goes_on);
+                let until = reader.ahead.until().min(self.bytes);
+                if until > position.saturating_add(length) {
+                    self.segment.bring_in(self.source.disk, position..until);
+                }
+            }
+        })
+    }
+
+    /// `missed` is called before what is not in the page cache is read or refused.
+    fn piece_missed(
+        &self,
+        position: u32,
+        length: u32,
+        offset: i64,
+        missed: impl FnOnce(),
+    ) -> Result<Piece, Stop> {
         let (disk, segment) = (self.source.disk, self.segment);
         let mut buffer = buffers::take(length as usize);
         let age = segment.verified.age();
@@ -393,6 +479,7 @@ impl Readable<'_> {
             Cached::All => return Ok(Piece { buffer, age, cached: true }),
             Cached::Missing => {
                 segment.verified.forget();
+                missed();
                 if self.source.reach == Reach::Memory {
                     return Err(Fault::would_block(&segment.log.path()).into());
                 }
@@ -444,5 +531,7 @@ fn next_base(behind: &[u8]) -> i64 {
     BatchHeader::parse(behind).map_or(i64::MAX, |header| header.base_offset)
 }
 
+#[cfg(test)]
+mod ahead_tests;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
 //! Walking a segment's batches one after the other, CRC and all: what recovery, index rebuilding and producer replay read with.
-//! Reads ahead in large pieces, holds one piece.
+//! Reads in large pieces, holds one, and has the platter asked for the next.
 
 use crate::disk::Disk;
 use crate::fault::Fault;
@@ -217,7 +217,7 @@ impl<'a> Scanner<'a> {
         }
         let left = (self.end - self.position) as usize;
         let length = needed.max(PIECE_BYTES).min(left);
-        self.ahead = Bytes::from(self.segment.read(self.disk, self.position, length)?);
+        self.ahead = Bytes::from(self.segment.walk(self.disk, self.position, length, self.end)?);
         Ok(())
     }
 }

@@ -1,15 +1,17 @@
 //! One segment: a data file and its companions. Owns its size, indexes and largest timestamp; knows nothing of offsets beyond its
 //! own, of epochs or of producers. Written by the log alone; readers look positions up under a short read lock.
 
+use crate::ahead::{Ahead, Walk};
 use crate::disk::{Cached, Disk, FileHandle};
 use crate::fault::Fault;
 use crate::index::{Entry, OffsetEntry, SparseIndex, TimeEntry};
 use crate::names;
 use crate::source::Source;
 use crate::transactions::TransactionIndex;
-use crate::verified::Verified;
+use crate::verified::{PAGE_BYTES_MAX, Verified};
 use parking_lot::{Mutex, RwLock};
 use std::io::IoSlice;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use wire::record_batch::{BatchHeader, NO_TIMESTAMP};
@@ -34,6 +36,8 @@ pub(crate) struct Segment {
     room: Mutex<Room>,
     /// What of them needs no second check.
     pub verified: Verified,
+    /// How far ahead of our own walks the platter was asked.
+    walk: Mutex<Walk>,
     indexes: RwLock<Indexes>,
 }
 
@@ -89,6 +93,7 @@ impl Segment {
             size: AtomicU32::new(0),
             room: Mutex::default(),
             verified: Verified::default(),
+            walk: Mutex::default(),
             indexes: RwLock::new(Indexes {
                 offsets: SparseIndex::new(file(names::OFFSET_INDEX)),
                 times: SparseIndex::new(file(names::TIME_INDEX)),
@@ -149,6 +154,71 @@ impl Segment {
         bytes.clear();
         disk.read_at(&self.log, position, length, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// As `read`, for a walk that goes on piece by piece to `end`: what comes next is asked for while this piece is looked at.
+    pub fn walk(&self, disk: &dyn Disk, position: u32, length: usize, end: u32) -> Result<Vec<u8>, Fault> {
+        let mut bytes = vec![0; length];
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        let piece = position..position.saturating_add(length);
+        let cached = disk.read_cached(&self.log, u64::from(position), &mut bytes)?;
+        let mut walk = self.walk.lock();
+        let goes_on = walk.step(&piece);
+        match cached {
+            Cached::All => {
+                let (ahead, window) = self.window_behind(disk, walk.ahead, &piece, end);
+                walk.ahead = ahead;
+                drop(walk);
+                window.into_iter().for_each(|window| self.bring_in(disk, window));
+                return Ok(bytes);
+            }
+            Cached::Missing => {
+                walk.ahead = walk.ahead.missed(position, length, goes_on);
+                let until = walk.ahead.until().min(end);
+                drop(walk);
+                self.verified.forget();
+                if until > piece.end {
+                    self.bring_in(disk, position..until);
+                }
+            }
+            Cached::Unknown => drop(walk),
+        }
+        bytes.clear();
+        disk.read_at(&self.log, u64::from(position), piece.len(), &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Has bytes brought into the page cache and does not wait for them; each of them will be checked before it is served.
+    pub fn bring_in(&self, disk: &dyn Disk, bytes: Range<u32>) {
+        let (start, end) = (u64::from(bytes.start), u64::from(bytes.end));
+        self.verified.bring_in(bytes, || {
+            disk.will_need(&self.log, start, end.saturating_sub(start));
+            true
+        });
+    }
+
+    /// What to ask for now that a reader found all of `taken` in the page cache. Where the next window is there already, the reader has
+    /// come to where it is hot.
+    pub fn window_behind(
+        &self,
+        disk: &dyn Disk,
+        ahead: Ahead,
+        taken: &Range<u32>,
+        end: u32,
+    ) -> (Ahead, Option<Range<u32>>) {
+        let Some(begins) = ahead.due(taken.end, end) else { return (ahead, None) };
+        // The first page that came with nothing before it; looking has it fetched if it is missing.
+        let look = begins.checked_next_multiple_of(PAGE_BYTES_MAX).filter(|&look| look < end);
+        let is_hot = look.is_some_and(|look| {
+            !self.verified.bring_in(look..look + 1, || {
+                matches!(disk.read_cached(&self.log, u64::from(look), &mut [0]), Ok(Cached::Missing))
+            })
+        });
+        if is_hot {
+            return (Ahead::default(), None);
+        }
+        let next = ahead.next(begins, taken.end.saturating_sub(taken.start));
+        (next, Some(begins..next.until().min(end)))
     }
 
     /// Makes the file `bytes` long before anything is in it (`preallocate`).

@@ -177,6 +177,12 @@ impl SimDisk {
         true
     }
 
+    /// Pages of a file that are in the page cache.
+    pub fn cached_pages(&self, path: &Path) -> usize {
+        let mut state = self.state.lock();
+        state.inode(path).map_or(0, |inode| pages(0..inode.current.len()).len() - inode.evicted.len())
+    }
+
     /// Turns one bit of a file on the platter; its page is not in the cache.
     pub fn flip_bit(&self, path: &Path, byte: usize, bit: u8) -> bool {
         self.flip(path, byte, bit, true)
@@ -613,6 +619,18 @@ impl Disk for SimDisk {
         }
         let is_there = pages(range).all(|page| !inode.evicted.contains(&page));
         Ok(if is_there { Cached::All } else { Cached::Missing })
+    }
+
+    fn will_need(&self, file: &FileHandle, position: u64, bytes: u64) {
+        let mut state = self.state.lock();
+        let path = file.path();
+        if state.read_allowed(&path, Operation::Read).is_err() {
+            return;
+        }
+        let Some(inode) = state.inode(&path) else { return };
+        let start = usize::try_from(position).unwrap_or(usize::MAX).min(inode.current.len());
+        let end = start.saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX)).min(inode.current.len());
+        inode.bring_in(start..end);
     }
 
     fn length(&self, file: &FileHandle) -> Result<u64, Fault> {

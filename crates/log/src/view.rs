@@ -1,6 +1,7 @@
 //! `LogView`: what readers see of a log, immutable and cheap to publish. Reading never enters the shard and never re-encodes
 //! records; it locates whole batches, checks their CRC and hands out bytes.
 
+use crate::ahead::{Ahead, ReadAhead};
 use crate::buffers::ReadMemory;
 use crate::disk::Disk;
 use crate::epochs::EpochCache;
@@ -29,12 +30,14 @@ pub enum ReadLimit {
 }
 
 /// Whole batches read from a log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Fetched {
     /// Zero or more whole batches; the first one holds the asked offset or the next existing one.
     pub records: Bytes,
     /// First offset after the last batch read; the asked offset if nothing was read.
     pub next_offset: i64,
+    /// What the reader will want from the platter if it goes on: for a thread that may wait. A read that reaches there has asked.
+    pub ahead: Option<ReadAhead>,
 }
 
 /// How much to read, and how.
@@ -139,26 +142,54 @@ struct Trail {
     position: u32,
     /// Of the segment's `verified` when the batch before was seen to end here.
     age: Age,
+    /// How far ahead of the reader the platter was asked.
+    ahead: Ahead,
 }
 
-/// Readers of one partition that go on in turn; a trail is 24 bytes.
-const TRAILS_MAX: usize = 8;
+/// Readers of one partition that go on in turn; a trail is 32 bytes.
+const TRAILS_MAX: usize = 64;
+
+/// Where a reader goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TrailEnd {
+    pub position: u32,
+    /// Since when it is known that a batch begins there.
+    pub age: Age,
+    pub ahead: Ahead,
+}
 
 impl Trails {
-    /// Where in the segment the batch after the last one before `offset` begins, and since when that is known.
-    pub fn position(&self, segment: &Segment, offset: i64) -> Option<(u32, Age)> {
+    /// Where in the segment the batch after the last one before `offset` begins.
+    pub fn find(&self, segment: &Segment, offset: i64) -> Option<TrailEnd> {
         let trails = self.0.try_lock()?;
-        let found = trails.iter().rev().find(|at| at.offset == offset && at.segment == segment.base_offset);
-        found.map(|trail| (trail.position, trail.age))
+        let &Trail { position, age, ahead, .. } = trails.iter().rev().find(|at| at.is_at(segment, offset))?;
+        Some(TrailEnd { position, age, ahead })
     }
 
-    /// Batches up to `offset` were read and good.
-    pub fn note(&self, segment: &Segment, offset: i64, position: u32, age: Age) {
+    /// The batches from `from` up to `offset` were read and good; the reader's trail goes on from here.
+    pub fn note(&self, segment: &Segment, from: i64, offset: i64, at: TrailEnd) {
         let Some(mut trails) = self.0.try_lock() else { return };
-        if trails.len() >= TRAILS_MAX {
-            trails.pop_front();
+        match trails.iter().rposition(|trail| trail.is_at(segment, from)) {
+            Some(before) => drop(trails.remove(before)),
+            None if trails.len() >= TRAILS_MAX => drop(trails.pop_front()),
+            None => {}
         }
-        trails.push_back(Trail { segment: segment.base_offset, offset, position, age });
+        let TrailEnd { position, age, ahead } = at;
+        trails.push_back(Trail { segment: segment.base_offset, offset, position, age, ahead });
+    }
+
+    /// The reader that goes on at `offset` needs the platter, from a thread that may wait.
+    pub fn missed(&self, segment: &Segment, offset: i64, ahead: Ahead) {
+        let Some(mut trails) = self.0.try_lock() else { return };
+        if let Some(trail) = trails.iter_mut().rev().find(|trail| trail.is_at(segment, offset)) {
+            trail.ahead = ahead;
+        }
+    }
+}
+
+impl Trail {
+    fn is_at(&self, segment: &Segment, offset: i64) -> bool {
+        self.offset == offset && self.segment == segment.base_offset
     }
 }
 
@@ -170,6 +201,13 @@ impl SegmentList {
     /// Index of the segment that holds `offset`, or would.
     pub fn floor(&self, offset: i64) -> Option<usize> {
         self.segments.partition_point(|segment| segment.base_offset <= offset).checked_sub(1)
+    }
+}
+
+impl Fetched {
+    /// Not a byte.
+    pub(crate) fn nothing(from: i64) -> Fetched {
+        Fetched { records: Bytes::new(), next_offset: from, ahead: None }
     }
 }
 
@@ -234,7 +272,7 @@ impl LogView {
     ) -> Result<Fetched, ReadRefused> {
         let terms = ReadTerms { max_bytes, limit, at_least_one, reach: Reach::Platter, memory: None };
         let fetched = self.read_within(from, &terms)?;
-        Ok(fetched.unwrap_or(Fetched { records: Bytes::new(), next_offset: from }))
+        Ok(fetched.unwrap_or_else(|| Fetched::nothing(from)))
     }
 
     /// As [`LogView::read`]; `None` if the bytes are there, but out of the read's reach.
@@ -246,14 +284,28 @@ impl LogView {
             let source = Source { disk: &*self.segments.disk, reach, memory };
             for segment in self.readable_through(source, from) {
                 match segment.read(wanted) {
-                    Ok(Some(fetched)) => return Ok(Some(fetched)),
+                    Ok(Some(served)) => {
+                        let ahead = served.window.map(|bytes| ReadAhead {
+                            disk: Arc::clone(&self.segments.disk),
+                            segment: Arc::clone(segment.segment),
+                            bytes,
+                        });
+                        let ahead = match reach {
+                            Reach::Memory => ahead,
+                            Reach::Platter => {
+                                ahead.iter().for_each(ReadAhead::ask);
+                                None
+                            }
+                        };
+                        return Ok(Some(Fetched { ahead, ..served.fetched }));
+                    }
                     Ok(None) => {}
                     Err(Stop::Disk(fault)) if fault.is_would_block() => return Ok(None),
                     Err(stop) => return Err(segment.refused(stop)),
                 }
             }
         }
-        Ok(Some(Fetched { records: Bytes::new(), next_offset: from }))
+        Ok(Some(Fetched::nothing(from)))
     }
 
     /// How many bytes a reader at `from` could have now, counted up to `enough`: what fetch.min.bytes is compared with. Reads

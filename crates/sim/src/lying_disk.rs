@@ -30,6 +30,9 @@ impl Disk for LyingDisk {
     fn read_cached(&self, file: &FileHandle, position: u64, into: &mut [u8]) -> Result<Cached, Fault> {
         self.0.read_cached(file, position, into)
     }
+    fn will_need(&self, file: &FileHandle, position: u64, bytes: u64) {
+        self.0.will_need(file, position, bytes);
+    }
     fn length(&self, file: &FileHandle) -> Result<u64, Fault> {
         self.0.length(file)
     }

@@ -6,7 +6,7 @@
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use log::{LogView, Reach, ReadLimit, ReadRefused, ReadTerms};
+use log::{LogView, Reach, ReadAhead, ReadLimit, ReadRefused, ReadTerms};
 use wire::hash::StableMap;
 use wire::messages::fetch::{
     AbortedTransaction, EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse,
@@ -161,6 +161,8 @@ struct Pass {
     is_urgent: bool,
     /// The high watermark and the last stable offset that were seen, for the watch.
     seen: Vec<(i64, i64)>,
+    /// What the platter is to be asked for before the client comes again.
+    ahead: Vec<ReadAhead>,
 }
 
 impl Fetch {
@@ -305,6 +307,7 @@ impl Fetch {
             is_cut: false,
             is_urgent: false,
             seen: Vec::with_capacity(count),
+            ahead: Vec::new(),
         }
     }
 
@@ -312,6 +315,15 @@ impl Fetch {
     /// anything gives at least one batch, whatever its size; after that the limits hold (KIP-74). Where many wait for sockets to
     /// take what they read, it may have less: as it is now, not as it was when a pass that waited for the pool began.
     fn read(&self, pass: &mut Pass, reach: Reach) {
+        self.read_through(pass, reach);
+        let ahead = std::mem::take(&mut pass.ahead);
+        if !ahead.is_empty() {
+            // The platter works while the socket is served.
+            self.call.node.read_cold(move || ahead.iter().for_each(ReadAhead::ask));
+        }
+    }
+
+    fn read_through(&self, pass: &mut Pass, reach: Reach) {
         let share = self.call.node.fetch_memory().share().max(FETCH_BYTES_MIN);
         let share = i64::try_from(share).unwrap_or(i64::MAX);
         if share < pass.left {
@@ -338,7 +350,7 @@ impl Fetch {
         &self,
         wanted: &Wanted,
         cell: &PartitionCell,
-        pass: &Pass,
+        pass: &mut Pass,
         reach: Reach,
     ) -> Result<Option<PartitionData>, ErrorCode> {
         if !wanted.topic_id.is_zero() && wanted.topic_id != cell.key.topic_id {
@@ -386,6 +398,7 @@ impl Fetch {
             else {
                 return Ok(None);
             };
+            pass.ahead.extend(fetched.ahead);
             if self.terms.limit == ReadLimit::LastStable {
                 let aborted = view
                     .aborted_transactions(offset, fetched.next_offset)
