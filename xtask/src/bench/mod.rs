@@ -17,6 +17,7 @@ mod paced;
 mod rates;
 mod report;
 mod scale;
+mod slow;
 mod speak;
 mod start;
 mod storage;
@@ -97,6 +98,13 @@ const CELLS: &[Kind] = &[
         BROKERS,
         Alone,
         storage::cold_read,
+    ),
+    cell(
+        "slow-consumers",
+        "1,000 consumers take 64 KiB a second each from the disk beside 1,000 produces a second",
+        BROKERS,
+        Alone,
+        slow::consumers,
     ),
     cell("segments", "kill -9 with 10,000 segments", BROKERS, Alone, storage::many_segments),
     cell("librdkafka", "rdkafka_performance as load", BROKERS, Paired, clients::librdkafka),

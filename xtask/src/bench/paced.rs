@@ -133,7 +133,7 @@ fn consume(mut connection: Connection, topic: &str, pace: Pace, started: Instant
     Ok(times)
 }
 
-fn sleep_until(due: Instant) {
+pub fn sleep_until(due: Instant) {
     if let Some(wait) = due.checked_duration_since(Instant::now()) {
         std::thread::sleep(wait);
     }

@@ -54,7 +54,7 @@ fn read_cold(broker: &Running, over: &AtomicBool) -> Result<(usize, Duration)> {
 }
 
 /// Takes every segment of a topic out of the page cache; what is not yet on the disk goes there first.
-fn drop_pages(data: &Path, topic: &str) -> Result<()> {
+pub fn drop_pages(data: &Path, topic: &str) -> Result<()> {
     for path in segments(data, topic)? {
         let file = File::open(&path)?;
         file.sync_data()?;
@@ -64,7 +64,7 @@ fn drop_pages(data: &Path, topic: &str) -> Result<()> {
 }
 
 /// Bytes that the broker had to read from the disk itself.
-fn read_bytes(broker: &Running) -> f64 {
+pub fn read_bytes(broker: &Running) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{}/io", broker.id())).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("read_bytes: "));
     line.and_then(|bytes| bytes.parse().ok()).unwrap_or(f64::NAN)
