@@ -311,6 +311,36 @@ fn cold_bytes_are_read_in_the_pool_and_hot_ones_at_the_first_poll() {
 }
 
 #[test]
+fn a_cold_reader_that_goes_on_waits_for_its_first_fetch_and_the_pool_works_ahead_of_the_others() {
+    let mut node = Harness::start();
+    node.create("t", 1);
+    const BATCHES: i64 = 40;
+    let value = "x".repeat(60_000);
+    for _ in 0..BATCHES {
+        assert_eq!(produce(&mut node, "t", 0, 1, batch(&[&value])).error_code, 0);
+    }
+    let path = Path::new("/data/t-0/00000000000000000000.log");
+    assert!(node.disk.evict(path));
+    let mut waits = Vec::new();
+    for offset in 0..BATCHES {
+        let mut request = request("t", &[(0, offset)]);
+        request.topics[0].partitions[0].partition_max_bytes = 64 << 10;
+        let mut fetch = node.begin(ApiKey::Fetch, 12, &request);
+        let outcome = fetch.poll().unwrap_or_else(|| {
+            waits.push(offset);
+            node.settle();
+            fetch.poll().expect("read")
+        });
+        assert!((value.len()..2 * value.len()).contains(&size(outcome)));
+        let ahead = (node.disk.cached_pages(path) as i64 * 4096) - (offset + 1) * 60_000;
+        assert!(ahead < 512 << 10, "{ahead} bytes ahead of {offset}");
+        // The client takes its time, the pool does not.
+        node.settle();
+    }
+    assert_eq!(waits, [0]);
+}
+
+#[test]
 fn a_cold_fetch_whose_connection_is_gone_is_forgotten() {
     let mut node = Harness::start();
     node.create("t", 1);
