@@ -440,8 +440,8 @@ impl Disk for RealDisk {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(path).map_err(fault)? {
             let entry = entry.map_err(fault)?;
-            // The listing itself says what is a directory: a log directory holds one a partition, and to look at each of them was a
-            // third of a start. A file that vanishes between listing and looking (a janitor's deletion) is not there.
+            // The listing itself says what is a directory: a log directory holds one a partition, and to look at each of them was nearly
+            // all that a start asked of the kernel. A file that vanishes between listing and looking (a janitor's deletion) is not there.
             let Ok(kind) = entry.file_type() else { continue };
             let length = match kind.is_dir() {
                 true => Ok(0),
