@@ -698,6 +698,8 @@ def inventory():
         if name.startswith(("__", "settled-", "sentinel-")):
             continue
         topic_id = BROKER.topic_id(name)
+        # A start answers the first requests before it leads every partition.
+        until(f"{name} is led", lambda: isinstance(start(name), int) and isinstance(end(name), int))
         offset, high, digest, count = start(name), end(name), hashlib.sha256(), 0
         if high == 0:
             # Ours makes no directory for it, Kafka does.
