@@ -159,25 +159,18 @@ impl FrameReader {
         }
         self.large_frame = if length > LARGE_MIN { length + 4 } else { 0 };
         self.pending.advance(4);
-        let small = if length <= COPY_OUT_MAX { self.pending.get(..length) } else { None };
-        if let Some(small) = small
-            && !is_brief(small)
-        {
-            let frame = Bytes::copy_from_slice(small);
-            self.pending.advance(length);
-            self.let_go_of_nothing();
-            return Ok(Some(frame));
-        }
-        // The last frame takes the block along: a connection at rest holds none of it.
-        let is_last = self.pending.len() == length;
-        let frame = if is_last { std::mem::take(&mut self.pending) } else { self.pending.split_to(length) };
-        Ok(Some(frame))
+        let frame = self.take(length);
+        // Nobody knows how long a small one is held.
+        let copied = length <= COPY_OUT_MAX && !is_brief(&frame);
+        Ok(Some(if copied { Bytes::copy_from_slice(&frame) } else { frame }))
     }
 
-    /// An empty slice would still hold its block.
-    fn let_go_of_nothing(&mut self) {
-        if self.pending.is_empty() {
-            self.pending = Bytes::new();
+    /// The first bytes of what is pending. The last of them take the block along: a connection at rest holds none of it.
+    fn take(&mut self, length: usize) -> Bytes {
+        if self.pending.len() == length {
+            std::mem::take(&mut self.pending)
+        } else {
+            self.pending.split_to(length)
         }
     }
 }

@@ -208,9 +208,14 @@ impl Lane {
 
     fn close(&mut self, place: usize) {
         if self.connections.get_mut(place).and_then(Option::take).is_some() {
-            self.free.push(place);
-            self.all.connections(self.index).fetch_sub(1, Ordering::Relaxed);
+            self.leave(place);
         }
+    }
+
+    /// Nobody is in that place any more.
+    fn leave(&mut self, place: usize) {
+        self.free.push(place);
+        self.all.connections(self.index).fetch_sub(1, Ordering::Relaxed);
     }
 
     fn take_in(&mut self, accepted: Accepted) {
@@ -228,9 +233,7 @@ impl Lane {
             Ok(socket) => socket,
             Err(error) => {
                 tracing::debug!("{} {from}: lost: {error}", door.name);
-                self.free.push(place);
-                self.all.connections(self.index).fetch_sub(1, Ordering::Relaxed);
-                return;
+                return self.leave(place);
             }
         };
         let shared = &self.shared;
@@ -323,5 +326,15 @@ fn log_end(end: &End, from: SocketAddr, listener: &str) {
         End::Lost(error) => tracing::debug!("{listener} {from}: lost: {error}"),
         End::BadFrame(bad) => tracing::warn!("{listener} {from}: closed: {bad}"),
         End::Refused(reason) => tracing::info!("{listener} {from}: closed: {reason:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(size_of::<Gateway<NodeService, Socket>>() <= 512);
     }
 }
