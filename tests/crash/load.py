@@ -2,7 +2,7 @@
 
 `load.py HOST:PORT NAME` obeys commands on its standard input and answers each with one line:
   write          writers and committer work from now on
-  rest           they pause; what is under way is waited for
+  rest           they pause; what is under way is waited for: a node that came back must take it
   verify         reads what is new since the last time and compares; `verify all` from the beginning
   losses         counts acknowledged records that are not there any more, and forgets them (for a mode that may lose)
   counts         records acknowledged and offsets committed so far
@@ -11,6 +11,7 @@ says who wrote it and its number, and follows from them byte by byte, so that a 
 """
 import array
 import hashlib
+import json
 import os
 import random
 import sys
@@ -50,6 +51,8 @@ class Writer:
         # By partition, by offset: the record's number, -1 where nothing is known.
         self.acked = [array.array("q") for _ in range(partitions)]
         self.seen = [array.array("q") for _ in range(partitions)]
+        # The client's own last word about itself: told when acknowledgements stay away.
+        self.statistics, self.last_error = "{}", "none"
         self.writing = threading.Event()
         self.lock = threading.Lock()
         threading.Thread(target=self.work, daemon=True).start()
@@ -72,7 +75,7 @@ class Writer:
         return answer
 
     def work(self):
-        client = Producer(self.settings | {"error_cb": self.error})
+        client = Producer(self.settings | {"error_cb": self.error, "stats_cb": self.keep_statistics, "statistics.interval.ms": 5000})
         while True:
             if not self.writing.is_set() or self.under_way >= IN_FLIGHT:
                 client.poll(0.01)
@@ -85,7 +88,20 @@ class Writer:
             if number % 8 == 0:
                 time.sleep(0.002)
 
+    def keep_statistics(self, text):
+        self.statistics = text
+
+    def owing(self):
+        """Why acknowledgements may stay away, in the client's words: what is queued, sent and expected of each partition."""
+        told = json.loads(self.statistics)
+        partitions = told.get("topics", {}).get(self.topic, {}).get("partitions", {})
+        keys = ("msgq_cnt", "xmit_msgq_cnt", "msgs_inflight", "next_ack_seq", "next_err_seq", "acked_msgid", "leader")
+        queued = {number: {key: one.get(key) for key in keys} for number, one in partitions.items()}
+        brokers = {name: (one.get("state"), one.get("waitresp_cnt"), one.get("outbuf_cnt")) for name, one in told.get("brokers", {}).items()}
+        return f"{self.name}: {self.under_way} records owed; {queued}; {brokers}; {told.get('eos')}; last error: {self.last_error}"
+
     def error(self, error):
+        self.last_error = str(error)
         if error.fatal():
             trouble(f"{self.name}: the producer gave up: {error}")
 
@@ -197,6 +213,10 @@ class Committer:
             trouble(f"{self.place}: committed offset {found}, {promised} was acknowledged, {self.attempted} asked for")
 
 
+class GaveUp(Exception):
+    """What was waited for did not come; TROUBLE says what."""
+
+
 def until(what, probe, seconds=60):
     end = time.monotonic() + seconds
     why = ""
@@ -209,7 +229,7 @@ def until(what, probe, seconds=60):
             why = str(error)
         time.sleep(0.02)
     trouble(f"{what}: not within {seconds} s: {why}")
-    raise SystemExit(f"bad {TROUBLE}")
+    raise GaveUp
 
 
 def create(writers):
@@ -231,30 +251,44 @@ def main():
     everybody = [*writers, committer]
     print("ok ready", flush=True)
     for line in sys.stdin:
-        words = line.split()
-        match words[0]:
-            case "write":
-                for one in everybody:
-                    one.writing.set()
-            case "rest":
-                for one in everybody:
-                    one.writing.clear()
-                until("acknowledgements", lambda: sum(w.under_way for w in writers) == 0 or None)
-            case "verify":
-                for writer in writers:
-                    for partition in range(writer.partitions):
-                        writer.read(reader, partition, "all" in words)
-                committer.verify(reader)
-            case "losses":
-                print(f"ok {sum(w.losses(reader) for w in writers)}", flush=True)
-                continue
-            case "counts":
-                pass
+        try:
+            told = obey(line.split(), writers, committer, reader, everybody)
+        except GaveUp:
+            told = ""
         if TROUBLE:
             print("bad " + "; ".join(TROUBLE[:5]).replace("\n", " "), flush=True)
             TROUBLE.clear()
         else:
-            print(f"ok {sum(w.acked_count for w in writers)} {committer.acked}", flush=True)
+            print(f"ok {told}", flush=True)
+
+
+def obey(words, writers, committer, reader, everybody):
+    """Does what a command says; the numbers of its answer."""
+    match words[0]:
+        case "write":
+            for one in everybody:
+                one.writing.set()
+        case "rest":
+            for one in everybody:
+                one.writing.clear()
+            until("acknowledgements", lambda: nothing_owed(writers))
+        case "verify":
+            for writer in writers:
+                for partition in range(writer.partitions):
+                    writer.read(reader, partition, "all" in words)
+            committer.verify(reader)
+        case "losses":
+            return str(sum(w.losses(reader) for w in writers))
+        case "counts":
+            pass
+    return f"{sum(w.acked_count for w in writers)} {committer.acked}"
+
+
+def nothing_owed(writers):
+    owing = [w.owing() for w in writers if w.under_way]
+    if owing:
+        raise RuntimeError("; ".join(owing))
+    return True
 
 
 main()

@@ -16,6 +16,10 @@ use std::time::Instant;
 /// After so many rounds everything is read, not only what is new.
 const WHOLE_EVERY: usize = 100;
 
+/// After so many rounds all that is under way must be acknowledged before the next strike: what one start leaves refused must not
+/// be hidden by the next one.
+const SETTLED_EVERY: usize = 5;
+
 /// The running writers.
 pub struct Load {
     child: Child,
@@ -62,6 +66,10 @@ impl Load {
             strike().with_context(at)?;
             let whole = if round % WHOLE_EVERY == WHOLE_EVERY - 1 { "verify all" } else { "verify" };
             self.tell(whole).with_context(at)?;
+            if round % SETTLED_EVERY == SETTLED_EVERY - 1 {
+                self.tell("rest").with_context(at)?;
+                self.tell("write")?;
+            }
         }
         self.tell("rest")?;
         let counts = self.tell("verify all")?;
