@@ -42,7 +42,7 @@ const fn to_floor(
     Goal { row, text, value, bound }
 }
 
-use super::{calls, instructions as ir};
+use super::{calls, flat, instructions as ir};
 use Bound::{AtLeast, AtMost};
 
 const GOALS: &[Goal] = &[
@@ -152,6 +152,20 @@ const GOALS: &[Goal] = &[
         AtMost(0.2),
     ),
     of("22", "lz4 produce: CPU a wire GB to plain", Place("lz4", "ottla", "lz4 to plain"), AtMost(1.05)),
+    of(
+        "flat",
+        "CPU of a produce beside 100,000 partitions to beside none",
+        Place("flat-partitions", "ottla", flat::GROWTH[0]),
+        AtMost(1.1),
+    ),
+    of("flat", "… of a fetch", Place("flat-partitions", "ottla", flat::GROWTH[1]), AtMost(1.1)),
+    of("flat", "… of a Metadata", Place("flat-partitions", "ottla", flat::GROWTH[2]), AtMost(1.1)),
+    of(
+        "flat",
+        "CPU of a produce from 10,000 connections to from 64",
+        Place("flat-connections", "ottla", flat::MORE_CONNECTIONS),
+        AtMost(1.1),
+    ),
     of(
         "log",
         "start after kill -9, 10,000 segments, ms",

@@ -8,6 +8,7 @@ mod cell;
 mod cleaning;
 mod clients;
 mod contender;
+mod flat;
 mod goals;
 mod instructions;
 mod load;
@@ -82,6 +83,9 @@ const CELLS: &[Kind] = &[
     cell("restart-5k", "kill -9 with 5,000 partitions never written", OURS, Alone, scale::restart_few),
     cell("restart-5k-written", "… with a record each", OURS, Alone, scale::restart_written),
     cell("restart-100k", "… 100,000 never written; their memory", OURS, Alone, scale::restart_many),
+    cell("flat-partitions", "CPU a request beside 0 to 100,000 partitions", OURS, Alone, flat::partitions),
+    cell("flat-written", "CPU a produce to 1 to 10,000 partitions in turn", OURS, Alone, flat::written),
+    cell("flat-connections", "CPU a produce from 1 to 10,000 connections", OURS, Alone, flat::connections),
     cell("idle", "10,000 partitions and 1,000 connections at rest", OURS, Once, scale::idle),
     cell("memory", "memory by partition and by connection", OURS, Once, scale::memory),
     cell(

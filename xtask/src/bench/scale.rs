@@ -32,7 +32,7 @@ pub fn thousand_beside_many<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
 fn thousand_more<'a>(cell: &Cell<'a>, existing: i32) -> Result<Run<'a>> {
     let cell = *cell;
     let broker = cell.start()?;
-    fill(&broker, existing)?;
+    fill(&broker, 0, existing)?;
     Ok(Box::new(move |run| {
         let topic = cell.topic("more", run);
         let mut connection = Connection::open(&broker.address())?;
@@ -50,11 +50,12 @@ fn thousand_more<'a>(cell: &Cell<'a>, existing: i32) -> Result<Run<'a>> {
     }))
 }
 
-/// That many partitions, of topics called `existing-N`.
-pub fn fill(broker: &Running, partitions: i32) -> Result<()> {
+/// From as many partitions as there are to that many, of topics called `existing-N`, N the first of their partitions by count.
+pub fn fill(broker: &Running, there: i32, partitions: i32) -> Result<()> {
     let mut connection = Connection::open(&broker.address())?;
-    for part in 0..partitions / A_TOPIC {
-        load::create_led(&mut connection, &format!("existing-{part}"), A_TOPIC, &[])?;
+    for first in (there..partitions).step_by(A_TOPIC as usize) {
+        let many = A_TOPIC.min(partitions - first);
+        load::create_led(&mut connection, &format!("existing-{first}"), many, &[])?;
     }
     Ok(())
 }
@@ -80,7 +81,7 @@ fn restart<'a>(cell: &Cell<'a>, partitions: i32, written: bool) -> Result<Run<'a
     let mut broker = cell.start()?;
     let (memory, open) = (resident_mb(broker.id()), descriptors(broker.id()));
     let since = Instant::now();
-    fill(&broker, partitions)?;
+    fill(&broker, 0, partitions)?;
     let created = since.elapsed();
     pause(Duration::from_secs(1));
     let (grown, held) = (resident_mb(broker.id()) - memory, descriptors(broker.id()) - open);
@@ -121,7 +122,7 @@ pub fn idle<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
     Ok(Box::new(move |_| {
         let (partitions, connections, time) = IDLE;
         let broker = cell.start()?;
-        fill(&broker, partitions)?;
+        fill(&broker, 0, partitions)?;
         pause(Duration::from_secs(1));
         let before = resident_mb(broker.id());
         let held = idle_connections(&broker.address(), connections)?;
@@ -150,7 +151,7 @@ pub fn memory<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
         load::create(&broker.address(), "first", 1, &[])?;
         pause(Duration::from_secs(1));
         let warm = resident_mb(broker.id());
-        fill(&broker, partitions)?;
+        fill(&broker, 0, partitions)?;
         pause(Duration::from_secs(1));
         let (filled, held) = (resident_mb(broker.id()), descriptors(broker.id()));
         let all = idle_connections(&broker.address(), connections)?;
@@ -171,6 +172,7 @@ pub fn idle_connections(address: &str, many: usize) -> Result<Vec<Connection>> {
     let one = || {
         let mut connection = Connection::open(address)?;
         connection.call(&speak::api_versions())?;
+        connection.give_back_buffer();
         Ok(connection)
     };
     (0..many).map(|_| one()).collect()

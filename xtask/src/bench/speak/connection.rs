@@ -55,6 +55,13 @@ impl Connection {
         self.receive()
     }
 
+    /// Keeps no memory until the next answer: for one connection of thousands. What was received must be taken.
+    pub fn give_back_buffer(&mut self) {
+        if self.from == self.to {
+            (self.buffer, self.from, self.to) = (Vec::new(), 0, 0);
+        }
+    }
+
     fn announced(&self) -> Option<usize> {
         let length: [u8; 4] = self.buffer.get(self.from..self.to)?.get(..4)?.try_into().ok()?;
         Some(u32::from_be_bytes(length) as usize + 4)
