@@ -249,7 +249,8 @@ impl Broker {
         bail!("{} does not answer after {} s: {}", self.kind.name(), START_LIMIT.as_secs(), self.last_words())
     }
 
-    fn last_words(&self) -> String {
+    /// Where its log is, and the end of it: for a failure that is seen elsewhere.
+    pub fn last_words(&self) -> String {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         format!("{}\n{}", self.log.display(), lines[lines.len().saturating_sub(15)..].join("\n"))

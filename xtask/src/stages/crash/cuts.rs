@@ -7,7 +7,7 @@ use super::{Bench, Dice};
 use crate::broker::Broker;
 use crate::process::{pause, signal_group};
 use crate::tally::Tally;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::time::Duration;
 
 /// A node whose data lies on the disk.
@@ -38,10 +38,12 @@ pub fn survive(bench: &Bench, disk: &PoweredDisk, mode: &str, rounds: usize) -> 
     let mut broker = start(bench, disk, mode, &name)?;
     let mut load = Load::start(bench, &broker.address(), &name)?;
     let mut dice = Dice(2);
-    let tally = load.endure(&format!("power cuts in mode {mode}"), &name, rounds, || {
+    let survived = load.endure(&format!("power cuts in mode {mode}"), &name, rounds, || {
         pause(Duration::from_millis(dice.between(30, 800)));
         cut(bench, disk, &mut broker, &mut dice)
-    })?;
+    });
+    let tally =
+        survived.with_context(|| format!("the broker runs: {}; {}", broker.alive(), broker.last_words()))?;
     broker.kill()?;
     let _ = std::fs::remove_dir_all(disk.path().join(&name));
     Ok(tally)

@@ -5,7 +5,7 @@ use super::{Bench, Dice};
 use crate::broker::Broker;
 use crate::process::pause;
 use crate::tally::Tally;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::time::Duration;
 
 /// Kills it `rounds` times in a mode of `log.flush.ack`.
@@ -14,7 +14,7 @@ pub fn run(bench: &Bench, mode: &str, rounds: usize) -> Result<Tally> {
     let mut broker = Broker::start(&bench.workspace, bench.kind, &name, &[("log.flush.ack", mode)])?;
     let mut load = Load::start(bench, &broker.address(), &name)?;
     let mut dice = Dice(1);
-    load.endure(&format!("kills in mode {mode}"), &name, rounds, || {
+    let survived = load.endure(&format!("kills in mode {mode}"), &name, rounds, || {
         pause(Duration::from_millis(dice.between(20, 500)));
         broker.kill()?;
         if dice.between(0, 8) == 0 {
@@ -23,5 +23,6 @@ pub fn run(bench: &Bench, mode: &str, rounds: usize) -> Result<Tally> {
             broker.kill()?;
         }
         broker.restart(&bench.workspace)
-    })
+    });
+    survived.with_context(|| format!("the broker runs: {}; {}", broker.alive(), broker.last_words()))
 }
