@@ -29,6 +29,9 @@ pub const BOUNDS: &[Bound] = &[
     at_most(ir::COMMIT, 28_800.0, 15_000.0),
     at_most(ir::METADATA_ONE, 8_700.0, 5_000.0),
     at_most(ir::METADATA_ALL, 2_850.0, 1_000.0),
+    // As if nothing else were there.
+    at_most(ir::PRODUCE_BESIDE, 7_900.0, 5_000.0),
+    at_most(ir::FETCH_BESIDE, 10_700.0, 6_000.0),
     at_most(ir::ALLOCATIONS_16K, 2.0, 0.0),
     at_most(ir::ALLOCATIONS_FETCH, 18.0, 0.0),
     // The answer, and the count of those who hold the receive block.

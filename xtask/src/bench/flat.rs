@@ -1,59 +1,77 @@
 //! Whether a request costs the same however much else the node holds: partitions that exist beside the one that is used, partitions that
-//! are used in turn, connections that ask in turn. CPU is the scheduler's account of the broker's threads, so that a waiting machine
-//! counts as little as a busy one.
+//! are used in turn, connections that ask in turn. CPU is the scheduler's account of the broker's threads; what is compared takes
+//! turns within a run, so that a noisy second hits all of it. Instructions, which know no noise, are in `instructions`.
 
 use super::cell::{Cell, Figures, Run};
 use super::contender::Running;
 use super::load::{self, send_all};
 use super::measure::scheduled_seconds;
-use super::scale::{fill, idle_connections};
+use super::scale::{A_TOPIC, fill, idle_connections};
 use super::speak::{self, Batch, Connection};
-use anyhow::{Result, ensure};
+use crate::process::pause;
+use anyhow::Result;
+use std::time::Duration;
 
-/// Requests of one figure.
-const REQUESTS: usize = 20_000;
+/// Turns of each load within a run, and its requests in a turn.
+const TURNS: usize = 5;
+const REQUESTS: usize = 4_000;
 
-/// Partitions beside the one that is used, and the names of what is measured then.
-const BESIDE: [(i32, [&str; 3]); 4] = [
-    (0, ["µs a produce beside 0", "µs a fetch beside 0", "µs a Metadata beside 0"]),
-    (1_000, ["µs a produce beside 1,000", "µs a fetch beside 1,000", "µs a Metadata beside 1,000"]),
-    (10_000, ["µs a produce beside 10,000", "µs a fetch beside 10,000", "µs a Metadata beside 10,000"]),
-    (100_000, ["µs a produce beside 100,000", "µs a fetch beside 100,000", "µs a Metadata beside 100,000"]),
+/// So long after a creation the quorum is done with the snapshot that follows it.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Partitions beside the one that is used: the node's name and those of what is measured.
+const BESIDE: [(i32, &str, [&str; 3]); 3] = [
+    (0, "flat-0", ["µs a produce beside 0", "µs a fetch beside 0", "µs a Metadata beside 0"]),
+    (
+        10_000,
+        "flat-10k",
+        ["µs a produce beside 10,000", "µs a fetch beside 10,000", "µs a Metadata beside 10,000"],
+    ),
+    (
+        100_000,
+        "flat-100k",
+        ["µs a produce beside 100,000", "µs a fetch beside 100,000", "µs a Metadata beside 100,000"],
+    ),
 ];
 
 /// The last of them to the first.
-pub const GROWTH: [&str; 3] =
+pub const BESIDE_MANY: [&str; 3] =
     ["a produce beside 100,000 to 0", "a fetch beside 100,000 to 0", "a Metadata beside 100,000 to 0"];
 
-/// A 1 KiB produce, a fetch of 64 KB and a Metadata of one topic, beside ever more partitions of other topics.
+/// A 1 KiB produce, a fetch of 64 KB and a Metadata of one topic on three nodes with ever more partitions of other topics.
 pub fn partitions<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
     let cell = *cell;
+    let nodes: Vec<Running> = BESIDE
+        .iter()
+        .map(|(beside, name, _)| {
+            let node = Cell { name, ..cell }.start()?;
+            fill(&node, 0, *beside)?;
+            load::create(&node.address(), "used", 1, &[])?;
+            Ok(node)
+        })
+        .collect::<Result<_>>()?;
+    pause(SETTLED);
+    let kib = one_kib("used", 0)?;
+    for node in &nodes {
+        // Enough for every fetch.
+        produce(node, std::slice::from_ref(&kib), 200)?;
+    }
+    let requests = [kib, speak::fetch("used", &[(0, 0)], 64 << 10), speak::metadata(Some(&["used"]))];
     Ok(Box::new(move |_| {
-        let broker = cell.start()?;
-        let topic = cell.topic("used", 0);
-        load::create(&broker.address(), &topic, 1, &[])?;
-        let kib = speak::produce(&topic, 0, &Batch::plain(1, 950).bytes()?);
-        let mut connection = Connection::open(&broker.address())?;
-        for _ in 0..100 {
-            load::accepted(&mut connection, &kib)?;
-        }
-        let (mut there, mut figures, mut first) = (0, Figures::new(), [0.0; 3]);
-        for (beside, names) in BESIDE {
-            fill(&broker, there, beside)?;
-            there = beside;
-            let found = [
-                cost(&broker, || produce(&broker, std::slice::from_ref(&kib)))?,
-                cost(&broker, || call(&broker, &speak::fetch(&topic, &[(0, 0)], 64 << 10)))?,
-                cost(&broker, || call(&broker, &speak::metadata(Some(&[&topic]))))?,
-            ];
-            figures.extend(names.into_iter().zip(found));
-            if beside == 0 {
-                first = found;
-            } else if beside == BESIDE[BESIDE.len() - 1].0 {
-                let grown = found.iter().zip(first).map(|(last, first)| last / first);
-                figures.extend(GROWTH.into_iter().zip(grown));
+        let mut found = [[0.0; 3]; BESIDE.len()];
+        for _ in 0..TURNS {
+            for (node, found) in nodes.iter().zip(&mut found) {
+                for (request, found) in requests.iter().zip(found) {
+                    *found += cost(node, REQUESTS, || call(node, request))?;
+                }
             }
         }
+        let mut figures = Figures::new();
+        for ((_, _, names), found) in BESIDE.iter().zip(&found) {
+            figures.extend(names.iter().copied().zip(found.map(|total| total / TURNS as f64)));
+        }
+        let (few, many) = (found[0], found[BESIDE.len() - 1]);
+        figures.extend((0..3).map(|at| (BESIDE_MANY[at], many[at] / few[at])));
         Ok(figures)
     }))
 }
@@ -68,24 +86,32 @@ const IN_TURN: [(i32, &str); 4] = [
 
 /// The same produce to ever more partitions in turn; each has its files already.
 pub fn written<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
-    let cell = *cell;
-    Ok(Box::new(move |_| {
-        let broker = cell.start()?;
-        let mut connection = Connection::open(&broker.address())?;
-        let batch = Batch::plain(1, 950).bytes()?;
-        let mut figures = Figures::new();
-        for (many, name) in IN_TURN {
-            let topic = cell.topic("turn", many as usize);
-            load::create_led(&mut connection, &topic, many, &[])?;
-            let frames: Vec<_> =
-                (0..many).map(|partition| speak::produce(&topic, partition, &batch)).collect();
-            for first in (0..many).step_by(500) {
-                let some = speak::produce_to(&topic, first..(first + 500).min(many), &batch);
-                load::accepted(&mut connection, &some)?;
+    let broker = cell.start()?;
+    let mut connection = Connection::open(&broker.address())?;
+    let mut loads = Vec::new();
+    for (many, _) in IN_TURN {
+        let mut frames = Vec::new();
+        for first in (0..many).step_by(A_TOPIC as usize) {
+            let topic = format!("written-{many}-{first}");
+            let partitions = A_TOPIC.min(many - first);
+            load::create_led(&mut connection, &topic, partitions, &[])?;
+            for partition in 0..partitions {
+                frames.push(one_kib(&topic, partition)?);
+                load::accepted(&mut connection, &frames[frames.len() - 1])?;
             }
-            figures.push((name, cost(&broker, || produce(&broker, &frames))?));
         }
-        Ok(figures)
+        loads.push(frames);
+    }
+    pause(SETTLED);
+    Ok(Box::new(move |_| {
+        let mut found = [0.0; IN_TURN.len()];
+        for _ in 0..TURNS {
+            for (frames, found) in loads.iter().zip(&mut found) {
+                let requests = REQUESTS.max(frames.len());
+                *found += cost(&broker, requests, || produce(&broker, frames, requests))?;
+            }
+        }
+        Ok(IN_TURN.iter().zip(found).map(|((_, name), total)| (*name, total / TURNS as f64)).collect())
     }))
 }
 
@@ -100,63 +126,58 @@ const CONNECTED: [(usize, &str); 4] = [
 /// So many of them have a request open at a time.
 const ASKING: usize = 64;
 
-/// Ten thousand connections to sixty-four.
+/// The last of [`CONNECTED`] to the second.
 pub const MORE_CONNECTIONS: &str = "10,000 connections to 64";
 
-/// A 1 KiB produce from ever more connections, of which sixty-four ask at a time.
+/// A 1 KiB produce from the first of ten thousand connections, of which sixty-four ask at a time.
 pub fn connections<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
-    let cell = *cell;
+    let broker = cell.start()?;
+    load::create(&broker.address(), "used", 1, &[])?;
+    let frame = one_kib("used", 0)?;
+    let mut all = idle_connections(&broker.address(), CONNECTED[CONNECTED.len() - 1].0)?;
     Ok(Box::new(move |_| {
-        let broker = cell.start()?;
-        let topic = cell.topic("connected", 0);
-        load::create(&broker.address(), &topic, 1, &[])?;
-        let frame = speak::produce(&topic, 0, &Batch::plain(1, 950).bytes()?);
-        let (mut figures, mut few, mut all) = (Figures::new(), f64::NAN, Vec::new());
-        for (many, name) in CONNECTED {
-            all.extend(idle_connections(&broker.address(), many - all.len())?);
-            let found = cost(&broker, || ask_in_turn(&mut all, &frame))?;
-            figures.push((name, found));
-            if many == ASKING {
-                few = found;
+        let mut found = [0.0; CONNECTED.len()];
+        for _ in 0..TURNS {
+            for ((many, _), found) in CONNECTED.iter().zip(&mut found) {
+                let rounds = REQUESTS.div_ceil(*many);
+                let load = || (0..rounds).try_for_each(|_| ask_all(&mut all[..*many], &frame));
+                *found += cost(&broker, rounds * many, load)?;
             }
         }
-        let last = figures.last().map_or(f64::NAN, |(_, found)| *found);
-        figures.push((MORE_CONNECTIONS, last / few));
+        let mut figures: Figures =
+            CONNECTED.iter().zip(found).map(|((_, name), total)| (*name, total / TURNS as f64)).collect();
+        figures.push((MORE_CONNECTIONS, found[3] / found[1]));
         Ok(figures)
     }))
 }
 
-fn ask_in_turn(connections: &mut [Connection], frame: &[u8]) -> Result<()> {
-    let mut asked = 0;
-    while asked < REQUESTS {
-        for some in connections.chunks_mut(ASKING) {
-            some.iter_mut().try_for_each(|connection| connection.send(frame))?;
-            for connection in &mut *some {
-                speak::produced(connection.receive()?)?;
-                connection.give_back_buffer();
-            }
-            asked += some.len();
+fn ask_all(connections: &mut [Connection], frame: &[u8]) -> Result<()> {
+    for some in connections.chunks_mut(ASKING) {
+        some.iter_mut().try_for_each(|connection| connection.send(frame))?;
+        for connection in some {
+            speak::produced(connection.receive()?)?;
+            connection.give_back_buffer();
         }
     }
-    ensure!(asked < REQUESTS + connections.len(), "{asked} requests");
     Ok(())
 }
 
-/// The broker's CPU a request, in microseconds.
-fn cost(broker: &Running, load: impl FnOnce() -> Result<()>) -> Result<f64> {
-    let before = scheduled_seconds(broker.id());
-    load()?;
-    Ok((scheduled_seconds(broker.id()) - before) * 1e6 / REQUESTS as f64)
+fn one_kib(topic: &str, partition: i32) -> Result<Vec<u8>> {
+    Ok(speak::produce(topic, partition, &Batch::plain(1, 950).bytes()?))
 }
 
-fn produce(broker: &Running, frames: &[Vec<u8>]) -> Result<()> {
-    send_all(Connection::open(&broker.address())?, frames, REQUESTS, 5)
+/// The broker's CPU a request, in microseconds.
+fn cost(broker: &Running, requests: usize, load: impl FnOnce() -> Result<()>) -> Result<f64> {
+    let before = scheduled_seconds(broker.id());
+    load()?;
+    Ok((scheduled_seconds(broker.id()) - before) * 1e6 / requests as f64)
+}
+
+fn produce(broker: &Running, frames: &[Vec<u8>], requests: usize) -> Result<()> {
+    send_all(Connection::open(&broker.address())?, frames, requests, 5)
 }
 
 fn call(broker: &Running, frame: &[u8]) -> Result<()> {
     let mut connection = Connection::open(&broker.address())?;
-    for _ in 0..REQUESTS {
-        connection.call(frame)?;
-    }
-    Ok(())
+    (0..REQUESTS).try_for_each(|_| connection.call(frame).map(drop))
 }

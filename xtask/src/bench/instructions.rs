@@ -4,6 +4,7 @@
 use super::cell::{Cell, Figures, Run};
 use super::contender::Running;
 use super::load;
+use super::scale::idle_connections;
 use super::speak::group::{self, Member};
 use super::speak::{self, Batch, Connection};
 use crate::process::{Finished, pause, run};
@@ -24,6 +25,8 @@ pub const HEARTBEAT: &str = "instructions, heartbeat";
 pub const COMMIT: &str = "instructions, offset commit";
 pub const METADATA_ONE: &str = "instructions, Metadata of one topic among 10,000";
 pub const METADATA_ALL: &str = "instructions, each of 10,000 topics in Metadata";
+pub const PRODUCE_BESIDE: &str = "instructions, 1 KiB produce beside 10,000 topics and 1,000 connections";
+pub const FETCH_BESIDE: &str = "instructions, 64 KB fetch beside them";
 pub const ALLOCATIONS_16K: &str = "allocations, 16 KiB produce";
 pub const ALLOCATIONS_FETCH: &str = "allocations, 64 KB fetch";
 pub const ALLOCATIONS_API_VERSIONS: &str = "allocations, ApiVersions";
@@ -82,6 +85,16 @@ fn figures(counter: &Counter<'_>, broker: &Running) -> Result<Figures> {
     figures.push((ALLOCATIONS_API_VERSIONS, allocations / each));
     figures.extend(of_a_group(counter, &mut connection)?);
     figures.extend(of_many_topics(counter, &mut connection)?);
+    // The same again, beside all that.
+    let connections = idle_connections(&address, CONNECTIONS)?;
+    let (instructions, _) = counter.during(|| send(&one_k, REQUESTS))?;
+    figures.push((PRODUCE_BESIDE, instructions / each));
+    let (instructions, _) = counter.during(|| {
+        fetches = load::consume(&address, "large", 1, 64 << 10)?.requests;
+        Ok(())
+    })?;
+    figures.push((FETCH_BESIDE, instructions / fetches as f64));
+    drop(connections);
     Ok(figures)
 }
 
@@ -101,6 +114,9 @@ fn of_a_group(counter: &Counter<'_>, connection: &mut Connection) -> Result<Figu
 
 /// Topics, made a thousand at a time.
 const TOPICS: usize = 10_000;
+
+/// Connections that ask nothing.
+const CONNECTIONS: usize = 1_000;
 
 fn of_many_topics(counter: &Counter<'_>, connection: &mut Connection) -> Result<Figures> {
     for thousand in 0..TOPICS / 1000 {

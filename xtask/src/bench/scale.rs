@@ -17,7 +17,7 @@ pub const A_CONNECTION: &str = "KB a connection";
 pub const DESCRIPTORS: &str = "descriptors a partition";
 
 /// Partitions of one topic while many are made.
-const A_TOPIC: i32 = 5_000;
+pub const A_TOPIC: i32 = 5_000;
 
 /// A thousand partitions made and first written, nothing else there.
 pub fn thousand<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
