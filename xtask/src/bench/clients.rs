@@ -72,28 +72,7 @@ pub fn java<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
         load::create(&broker.address(), &topic, PARTITIONS, &[])?;
         let (address, many) = (broker.address(), RECORDS.to_string());
         let (produced, cpu_produce) = counted(&broker, || {
-            let mut command = oracle.tool_java("512m", &[]);
-            command.args([
-                "org.apache.kafka.tools.ProducerPerformance",
-                "--topic",
-                &topic,
-                "--num-records",
-                &many,
-            ]);
-            command.args([
-                "--record-size",
-                &RECORD_BYTES.to_string(),
-                "--throughput",
-                "-1",
-                "--command-property",
-            ]);
-            command.args([
-                format!("bootstrap.servers={address}"),
-                "acks=all".to_owned(),
-                "linger.ms=5".to_owned(),
-            ]);
-            let said = finish(cell.workspace, "bench-java-produce", &mut command)?;
-            megabytes(&said, "records/sec (").context(said)
+            java_produces(cell.workspace, oracle.tool_java("512m", &[]), &address, &topic, "none")
         })?;
         let (consumed, cpu_consume) = counted(&broker, || {
             let mut command = oracle.tool_java("512m", &[]);
@@ -110,6 +89,51 @@ pub fn java<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
         })?;
         Ok(figures(produced, cpu_produce, consumed, cpu_consume))
     }))
+}
+
+/// The codecs of `compression.type`, and the figure of each.
+const CODECS: [(&str, &str); 5] = [
+    ("none", "broker's CPU-s/GB, not compressed"),
+    ("gzip", "broker's CPU-s/GB, gzip"),
+    ("snappy", "broker's CPU-s/GB, snappy"),
+    ("lz4", "broker's CPU-s/GB, lz4"),
+    ("zstd", "broker's CPU-s/GB, zstd"),
+];
+
+/// Kafka's producer, idempotent as it is by default, with every codec: random capitals, which shrink to some six tenths. By GB of
+/// record values.
+pub fn codecs<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
+    let cell = *cell;
+    let oracle = Oracle::install(cell.workspace)?;
+    let broker = cell.start()?;
+    Ok(Box::new(move |run| {
+        let gb = (RECORDS * RECORD_BYTES) as f64 / 1e9;
+        let mut figures = Figures::new();
+        for (codec, name) in CODECS {
+            let (topic, address) = (cell.topic(codec, run), broker.address());
+            load::create(&address, &topic, PARTITIONS, &[])?;
+            let java = oracle.tool_java("512m", &[]);
+            let (_, cpu) = counted(&broker, || java_produces(cell.workspace, java, &address, &topic, codec))?;
+            figures.push((name, cpu / gb));
+        }
+        Ok(figures)
+    }))
+}
+
+/// Kafka's producer performance tool; the MB/s that it prints.
+fn java_produces(
+    workspace: &Workspace,
+    mut java: Command,
+    address: &str,
+    topic: &str,
+    codec: &str,
+) -> Result<f64> {
+    java.args(["org.apache.kafka.tools.ProducerPerformance", "--topic", topic, "--throughput", "-1"]);
+    java.args(["--num-records", &RECORDS.to_string(), "--record-size", &RECORD_BYTES.to_string()]);
+    java.arg("--command-property").arg(format!("bootstrap.servers={address}"));
+    java.args(["acks=all", "linger.ms=5"]).arg(format!("compression.type={codec}"));
+    let said = finish(workspace, "bench-java-produce", &mut java)?;
+    megabytes(&said, "records/sec (").context(said)
 }
 
 fn figures(produced: f64, cpu_produce: f64, consumed: f64, cpu_consume: f64) -> Figures {

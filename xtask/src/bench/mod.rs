@@ -113,6 +113,7 @@ const CELLS: &[Kind] = &[
     cell("segments", "kill -9 with 10,000 segments", BROKERS, Alone, storage::many_segments),
     cell("librdkafka", "rdkafka_performance as load", BROKERS, Paired, clients::librdkafka),
     cell("java", "Kafka's performance tools as load", BROKERS, Paired, clients::java),
+    cell("codecs", "Kafka's producer, idempotent, with every codec", BROKERS, Paired, clients::codecs),
 ];
 
 /// What the command line says.
