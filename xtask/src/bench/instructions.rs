@@ -20,6 +20,7 @@ pub const PRODUCE_16K: &str = "instructions, 16 KiB produce";
 pub const PRODUCE_1K: &str = "instructions, 1 KiB produce";
 pub const PRODUCE_PART: &str = "instructions, each 1 KiB batch in a request of 16";
 pub const FETCH_64K: &str = "instructions, 64 KB fetch";
+pub const SESSION: &str = "instructions, each of 1,000 partitions in a fetch session that finds nothing";
 pub const API_VERSIONS: &str = "instructions, ApiVersions";
 pub const HEARTBEAT: &str = "instructions, heartbeat";
 pub const COMMIT: &str = "instructions, offset commit";
@@ -84,6 +85,7 @@ fn figures(counter: &Counter<'_>, broker: &Running) -> Result<Figures> {
     figures.push((API_VERSIONS, instructions / each));
     figures.push((ALLOCATIONS_API_VERSIONS, allocations / each));
     figures.extend(of_a_group(counter, &mut connection)?);
+    figures.push((SESSION, of_a_session(counter, &mut connection)?));
     figures.extend(of_many_topics(counter, &mut connection)?);
     // The same again, beside all that.
     let connections = idle_connections(&address, CONNECTIONS)?;
@@ -110,6 +112,26 @@ fn of_a_group(counter: &Counter<'_>, connection: &mut Connection) -> Result<Figu
         (0..REQUESTS).try_for_each(|n| group::committed(connection.call(&member.commit("large", n as i64))?))
     })?;
     Ok(vec![(HEARTBEAT, heartbeats / each), (COMMIT, commits / each)])
+}
+
+/// Partitions of a fetch session.
+const IN_SESSION: i32 = 1_000;
+
+/// What a fetch that names nothing costs for each partition that its session knows (KIP-227).
+fn of_a_session(counter: &Counter<'_>, connection: &mut Connection) -> Result<f64> {
+    load::create_led(connection, "session", IN_SESSION, &[])?;
+    let all: Vec<(i32, i64)> = (0..IN_SESSION).map(|partition| (partition, 0)).collect();
+    let (id, _) = speak::session(connection.call(&speak::fetch_in_session((0, 0), "session", &all))?)?;
+    ensure!(id > 0, "the broker gave no session");
+    let fetches = REQUESTS as i32 / 20;
+    let (instructions, _) = counter.during(|| {
+        (1..=fetches).try_for_each(|epoch| {
+            let answer = connection.call(&speak::fetch_in_session((id, epoch), "session", &[]))?;
+            ensure!(speak::session(answer)? == (id, 0), "nothing has changed");
+            Ok(())
+        })
+    })?;
+    Ok(instructions / f64::from(fetches * IN_SESSION))
 }
 
 /// Topics, made a thousand at a time.

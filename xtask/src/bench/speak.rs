@@ -87,8 +87,26 @@ pub fn fetch_now(topic: &str, offsets: &[(i32, i64)]) -> Vec<u8> {
     fetch_waiting(0, topic, offsets, 1)
 }
 
+/// A fetch that does not wait in a session (KIP-227): id 0 and epoch 0 begin one with these partitions, later epochs name what changed.
+pub fn fetch_in_session((id, epoch): (i32, i32), topic: &str, offsets: &[(i32, i64)]) -> Vec<u8> {
+    fetch_of((id, epoch), 0, topic, offsets, 1)
+}
+
 fn fetch_waiting(wait_ms: i32, topic: &str, offsets: &[(i32, i64)], most_bytes: i32) -> Vec<u8> {
-    let head = Frame::new(FETCH).i32(-1).i32(wait_ms).i32(1).i32(50 << 20).i8(0).i32(0).i32(-1);
+    fetch_of((0, -1), wait_ms, topic, offsets, most_bytes)
+}
+
+fn fetch_of(
+    (session, epoch): (i32, i32),
+    wait_ms: i32,
+    topic: &str,
+    offsets: &[(i32, i64)],
+    most_bytes: i32,
+) -> Vec<u8> {
+    let head = Frame::new(FETCH).i32(-1).i32(wait_ms).i32(1).i32(50 << 20).i8(0).i32(session).i32(epoch);
+    if offsets.is_empty() {
+        return head.i32(0).i32(0).text("").finish();
+    }
     let mut frame = head.i32(1).text(topic).i32(offsets.len() as i32);
     for (partition, offset) in offsets {
         frame = frame.i32(*partition).i32(-1).i64(*offset).i64(-1).i32(most_bytes);
@@ -158,6 +176,14 @@ pub fn fetched(answer: &[u8], mut each: impl FnMut(i32, i64, &[u8])) -> Result<(
         }
     }
     Ok(())
+}
+
+/// The session of a fetch answer, and of how many topics it tells something.
+pub fn session(answer: &[u8]) -> Result<(i32, i32)> {
+    let mut reader = Reader(answer);
+    reader.i32()?;
+    ensure!(reader.i16()? == 0, "the session was refused");
+    Ok((reader.i32()?, reader.i32()?))
 }
 
 /// The first error code of a CreateTopics answer that is not 0.
