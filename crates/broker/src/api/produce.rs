@@ -11,7 +11,7 @@ use wire::messages::produce::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceResponse,
 };
 use wire::produce::{PartitionView, ProduceAnswer, ProduceView, TopicView};
-use wire::record_batch::{BatchHeader, InvalidBatch, ValidBatches, validate_produce};
+use wire::record_batch::{BatchHeader, InvalidBatch, validate_produce};
 use wire::{ErrorCode, Str};
 
 use super::Call;
@@ -92,6 +92,9 @@ impl Response {
     }
 }
 
+/// Partitions of a topic for which each shard's share has room at once; more are uncommon, and only make it grow.
+const SHARE_ROOM: usize = 64;
+
 /// What one shard is asked.
 type Share = SmallVec<[AppendEntry; 1]>;
 
@@ -107,7 +110,7 @@ struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     fn new(call: &'a Call, body: &'a Bytes, request: &ProduceView<'_>) -> Plan<'a> {
-        let answer = ProduceAnswer::new(call.api_version, call.correlation_id, request.topics.len());
+        let answer = ProduceAnswer::new(call.api_version, call.correlation_id, &request.topics);
         Plan {
             call,
             body,
@@ -119,86 +122,71 @@ impl<'a> Plan<'a> {
     }
 
     fn topic(&mut self, topic: &TopicView<'_>) {
-        let by_id = self.call.api_version >= 13;
+        let call = self.call;
+        let by_id = call.api_version >= 13;
         let unknown = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
-        let mut last = self.call.connection.last_topic();
-        let found = last.find(self.call.node.views(), by_id.then_some(topic.id), topic.name);
+        let mut last = call.connection.last_topic();
+        let found = last.find(call.node.views(), by_id.then_some(topic.id), topic.name);
         self.response.answer.topic(topic);
         for partition in &topic.partitions {
-            let checked = match found {
-                Some(found) => self.check(found, partition),
-                None => Err(Refused::from(unknown)),
-            };
-            self.partition(partition.index, topic.partitions.len(), checked);
+            self.response.bad += 1;
+            let checked = found.ok_or_else(|| Refused::from(unknown)).and_then(|found| {
+                let cell = self.check(found, partition)?;
+                let records = self.body.slice_ref(partition.records.unwrap_or_default());
+                match validate_produce(records, &found.settings.rules, call.now_ms) {
+                    Ok(batches) => {
+                        // Led elsewhere, until the shard answers.
+                        let place =
+                            self.response.answer.numbers(partition.index, ErrorCode::NotLeaderOrFollower);
+                        let share = self.share(cell.shard, topic.partitions.len());
+                        share.push(AppendEntry { cell: Arc::clone(cell), batches, place });
+                        Ok(())
+                    }
+                    Err(invalid) => Err(Refused::invalid(&invalid, cell, &found.views.name)),
+                }
+            });
+            if let Err(refused) = checked {
+                self.response.answer.partition(&refused.line(partition.index));
+            }
         }
         self.response.answer.end_topic();
     }
 
-    /// Everything that can be told without the partition's shard.
-    fn check(
+    /// Everything that can be told without the records and without the partition's shard.
+    fn check<'f>(
         &self,
-        FoundTopic { views: topic, settings }: &FoundTopic,
+        FoundTopic { views: topic, .. }: &'f FoundTopic,
         partition: &PartitionView<'_>,
-    ) -> Result<(Arc<PartitionCell>, ValidBatches), Refused> {
+    ) -> Result<&'f Arc<PartitionCell>, ErrorCode> {
         let cell = topic.partition(partition.index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        let records = partition.records.unwrap_or_default();
-        self.check_format(records)?;
+        self.check_format(partition.records.unwrap_or_default())?;
         if !matches!(self.acks, -1..=1) {
-            return Err(ErrorCode::InvalidRequiredAcks.into());
+            return Err(ErrorCode::InvalidRequiredAcks);
         }
         if topic.internal && !self.may_write_internal {
-            return Err(ErrorCode::InvalidTopicException.into());
+            return Err(ErrorCode::InvalidTopicException);
         }
-        match validate_produce(self.body.slice_ref(records), &settings.rules, self.call.now_ms) {
-            Ok(batches) => Ok((Arc::clone(cell), batches)),
-            Err(invalid) => Err(Refused::invalid(&invalid, cell, &topic.name)),
-        }
+        Ok(cell)
     }
 
     /// What the version of the request allows.
-    fn check_format(&self, records: &[u8]) -> Result<(), Refused> {
+    fn check_format(&self, records: &[u8]) -> Result<(), ErrorCode> {
         let version = self.call.api_version;
         if records.is_empty() {
-            return Err(ErrorCode::InvalidRecord.into());
+            return Err(ErrorCode::InvalidRecord);
         }
         if version < 7 && BatchHeader::parse(records).is_ok_and(|b| b.compression() == Ok(Compression::Zstd))
         {
-            return Err(ErrorCode::UnsupportedCompressionType.into());
+            return Err(ErrorCode::UnsupportedCompressionType);
         }
         Ok(())
     }
 
-    /// Writes the partition's line; what was not refused goes to its shard, and is led elsewhere until that answers.
-    fn partition(
-        &mut self,
-        index: i32,
-        partitions: usize,
-        checked: Result<(Arc<PartitionCell>, ValidBatches), Refused>,
-    ) {
-        self.response.bad += 1;
-        let mut line = PartitionProduceResponse { index, base_offset: -1, ..Default::default() };
-        match checked {
-            Ok((cell, batches)) => {
-                line.error_code = ErrorCode::NotLeaderOrFollower.code();
-                let place = self.response.answer.partition(&line);
-                self.share(cell.shard, partitions).push(AppendEntry { cell, batches, place });
-            }
-            Err(refused) => {
-                line.error_code = refused.error.code();
-                line.error_message = refused.message;
-                line.record_errors = refused.record_errors;
-                line.log_start_offset = refused.log_start_offset;
-                self.response.answer.partition(&line);
-            }
-        }
-    }
-
-    /// What the shard is asked; room for `partitions`, if it is the only one.
+    /// What the shard is asked; at first with room for `partitions`, up to a bound.
     fn share(&mut self, shard: usize, partitions: usize) -> &mut Share {
         let of = |share: &Share| share.first().is_some_and(|entry| entry.cell.shard == shard);
         let at = self.shares.iter().position(of).unwrap_or_else(|| {
-            let room = if self.shares.is_empty() { partitions } else { 1 };
-            self.shares.push(Share::with_capacity(room));
+            self.shares.push(Share::with_capacity(partitions.min(SHARE_ROOM)));
             self.shares.len() - 1
         });
         &mut self.shares[at]
@@ -221,6 +209,19 @@ impl From<ErrorCode> for Refused {
 }
 
 impl Refused {
+    #[cold]
+    fn line(self, index: i32) -> PartitionProduceResponse {
+        PartitionProduceResponse {
+            index,
+            error_code: self.error.code(),
+            error_message: self.message,
+            record_errors: self.record_errors,
+            base_offset: -1,
+            log_start_offset: self.log_start_offset,
+            ..PartitionProduceResponse::default()
+        }
+    }
+
     /// KIP-467: which records are bad, and why; other refusals say no more than their code.
     fn invalid(invalid: &InvalidBatch, cell: &PartitionCell, topic: &str) -> Refused {
         let partition = format!("{topic}-{}", cell.key.partition);

@@ -8,7 +8,7 @@ use wire::produce::Produced;
 
 use super::{Shard, Timer};
 use crate::command::{Append, AppendEntry, AppendResults};
-use crate::directories::Directory;
+use crate::directories::{Directories, Directory};
 use crate::effect::Effect;
 use crate::mailbox::Reply;
 use crate::replica::pending::{Parked, ProduceId};
@@ -25,9 +25,12 @@ impl Shard {
     ) -> (AppendResults, usize) {
         let id = self.produces.next_id();
         let mut parked = 0;
+        let directories = Arc::clone(&self.around.directories);
         let mut results = AppendResults::with_capacity(append.entries.len());
         for entry in &append.entries {
-            let result = self.append_entry(now_ms, entry, append.all, (id, results.len()), effects);
+            let directories = &*directories;
+            let result =
+                self.append_entry(now_ms, entry, append.all, (id, results.len()), directories, effects);
             // REQUEST_TIMED_OUT is what a parked ack hears unless it is released in time.
             parked += usize::from(result.error == ErrorCode::RequestTimedOut);
             results.push((entry.place, result));
@@ -53,9 +56,9 @@ impl Shard {
         entry: &AppendEntry,
         all: bool,
         (produce, index): (ProduceId, usize),
+        directories: &Directories,
         effects: &mut Vec<Effect>,
     ) -> Produced {
-        let directories = Arc::clone(&self.around.directories);
         let Some(replica) = self.touch(&entry.cell) else {
             return refusal(ErrorCode::NotLeaderOrFollower);
         };

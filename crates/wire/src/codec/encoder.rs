@@ -2,6 +2,7 @@
 //! answer of megabytes is written without copying a record.
 
 use bytes::Bytes;
+use std::ops::Range;
 
 /// The type without a value.
 pub type Never = std::convert::Infallible;
@@ -108,6 +109,13 @@ impl Encoder {
     pub(crate) fn overwrite(&mut self, at: usize, bytes: &[u8]) {
         if let Some(place) = self.inline.get_mut(at..).and_then(|rest| rest.get_mut(..bytes.len())) {
             place.copy_from_slice(bytes);
+        }
+    }
+
+    /// Writes once more what was written earlier, counted without the pieces kept by reference.
+    pub(crate) fn repeat(&mut self, written: Range<usize>) {
+        if written.start <= written.end && written.end <= self.inline.len() {
+            self.inline.extend_from_within(written);
         }
     }
 

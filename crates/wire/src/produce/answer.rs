@@ -1,6 +1,8 @@
 //! A Produce response that is written while its request is read: every partition gets its line at once, and a shard's result goes
 //! into the numbers of that line when it is known. Lists, strings and tags are written by the generated structs.
 
+use std::ops::Range;
+
 use crate::codec::{Decoder, Encode, Encoder, Message, Rope};
 use crate::frame::ResponseHeader;
 use crate::messages::produce::{PartitionProduceResponse, ProduceResponse};
@@ -16,6 +18,8 @@ pub struct ProduceAnswer {
     to: Encoder,
     /// Where the body begins, after length and header.
     body: usize,
+    /// Where a line of numbers stands that was written before; all of them have the same length.
+    numbers: Option<Range<usize>>,
 }
 
 /// Where the line of a partition stands in the answer.
@@ -36,17 +40,21 @@ const INDEX_BYTES: usize = 4;
 
 /// Enough for one partition, and for some more.
 const ROOM_BYTES: usize = 160;
+/// A line of numbers, and for how many of them there is room from the beginning.
+const LINE_BYTES: usize = 40;
+const LINES_MAX: usize = 128;
 
 impl ProduceAnswer {
-    /// Begins an answer that tells of so many topics.
-    pub fn new(version: i16, correlation_id: i32, topics: usize) -> ProduceAnswer {
-        let mut to = Encoder::with_capacity(ROOM_BYTES);
+    /// Begins an answer that tells of these topics.
+    pub fn new(version: i16, correlation_id: i32, topics: &[TopicView<'_>]) -> ProduceAnswer {
+        let lines: usize = topics.iter().map(|topic| topic.partitions.len()).sum();
+        let mut to = Encoder::with_capacity(ROOM_BYTES + LINE_BYTES * lines.saturating_sub(1).min(LINES_MAX));
         to.i32(0);
         ResponseHeader { correlation_id }.encode(&mut to, ApiKey::Produce, version);
         let body = to.length();
         to.set_flexible(version >= ProduceResponse::FLEXIBLE_FROM);
-        to.length_prefix(Some(topics));
-        ProduceAnswer { version, correlation_id, to, body }
+        to.length_prefix(Some(topics.len()));
+        ProduceAnswer { version, correlation_id, to, body, numbers: None }
     }
 
     /// Begins a topic; as many partitions as it has must follow, then [`ProduceAnswer::end_topic`].
@@ -59,11 +67,25 @@ impl ProduceAnswer {
         self.to.length_prefix(Some(topic.partitions.len()));
     }
 
-    /// The line of one partition.
-    pub fn partition(&mut self, response: &PartitionProduceResponse) -> Place {
-        let place = Place(u32::try_from(self.to.length()).unwrap_or(u32::MAX));
+    /// The line of one partition that has more to tell than an error.
+    pub fn partition(&mut self, response: &PartitionProduceResponse) {
         response.encode_to(&mut self.to, self.version, false);
-        place
+    }
+
+    /// The line of one partition that nothing is known of but an error, until it is filled. The first such line is written by the
+    /// generated struct, the others are copies of it.
+    pub fn numbers(&mut self, index: i32, error: ErrorCode) -> Place {
+        let start = self.to.length();
+        if let Some(line) = self.numbers.clone() {
+            self.to.repeat(line);
+        } else {
+            let line = PartitionProduceResponse { base_offset: -1, ..Default::default() };
+            self.partition(&line);
+            self.numbers = Some(start..self.to.length());
+        }
+        self.to.overwrite(start, &index.to_be_bytes());
+        self.to.overwrite(start + INDEX_BYTES, &error.code().to_be_bytes());
+        Place(u32::try_from(start).unwrap_or(u32::MAX))
     }
 
     pub fn end_topic(&mut self) {

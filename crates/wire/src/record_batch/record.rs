@@ -309,6 +309,9 @@ fn body_size(
         + fields
 }
 
+/// Of the length that stands before a record.
+const MOST_VARINT_BYTES: usize = 5;
+
 pub(super) fn write_record(
     out: &mut Vec<u8>,
     timestamp_delta: i64,
@@ -317,7 +320,9 @@ pub(super) fn write_record(
     value: Option<&[u8]>,
     headers: &[RecordHeader],
 ) {
-    put_varint(out, body_size(timestamp_delta, offset_delta, key, value, headers) as i64);
+    let body = body_size(timestamp_delta, offset_delta, key, value, headers);
+    out.reserve(body + MOST_VARINT_BYTES);
+    put_varint(out, body as i64);
     out.push(0);
     put_varint(out, timestamp_delta);
     put_varint(out, i64::from(offset_delta));

@@ -5,12 +5,12 @@ use super::builder::header_crc;
 use super::record::skim;
 use super::{
     BatchAttributes, BatchError, BatchHeader, HEADER_BYTES, NO_TIMESTAMP, RecordBatch, RecordBatchBuilder,
-    RecordHeader, RecordRef, TimestampType,
+    RecordHeader, RecordRef, TimestampType, batch_crc,
 };
 use crate::ErrorCode;
-use crate::compress::{Compression, DecompressLimit};
+use crate::compress::{Compression, DecompressLimit, decompress};
 use bytes::{Buf, Bytes};
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 use std::fmt;
 use std::ops::{Deref, RangeInclusive};
 
@@ -52,13 +52,6 @@ impl Deref for ValidBatch {
 impl ValidBatch {
     fn of(batch: &RecordBatch) -> ValidBatch {
         ValidBatch { header: *batch.header(), payload: batch.payload() }
-    }
-
-    fn from(batch: RecordBatch) -> ValidBatch {
-        let header = *batch.header();
-        let mut payload = batch.into_bytes();
-        payload.advance(HEADER_BYTES.min(payload.len()));
-        ValidBatch { header, payload }
     }
 
     pub fn header(&self) -> &BatchHeader {
@@ -243,48 +236,75 @@ pub fn validate_produce(
     rules: &ProduceRules,
     now_ms: i64,
 ) -> Result<ValidBatches, InvalidBatch> {
-    let batch = RecordBatch::take(&mut records)?;
-    // A torn rest is trimmed as the reference does; a second whole batch is refused.
-    if !records.is_empty() && RecordBatch::take(&mut records).is_ok() {
-        return Err(InvalidBatch::new(
-            Refusal::InvalidRecord,
-            "a produce request holds one batch per partition",
-        ));
+    let header = BatchHeader::parse(&records)?;
+    let size = header.size_in_bytes();
+    if size != records.len() {
+        cut_to_one_batch(&mut records, size)?;
     }
-    check_header(&batch, rules)?;
-    batch.verify_crc()?;
+    check_header(&header, rules)?;
+    let computed = batch_crc(&records);
+    if computed != header.crc {
+        return Err(BatchError::Crc { stored: header.crc, computed }.into());
+    }
 
-    let source = batch.compression()?;
+    let source = header.compression()?;
     let target = rules.compression.unwrap_or(source);
     let inflated = match source {
         Compression::None => None,
-        _ => Some(batch.decompressed(rules.decompress_limit)?),
+        _ => Some(inflate(source, &records, &header, rules)?),
     };
-    let payload: &[u8] = match &inflated {
-        Some(records) => records,
-        None => batch.bytes().get(HEADER_BYTES..).unwrap_or_default(),
+    let payload = match &inflated {
+        Some(payload) => payload,
+        None => records.get(HEADER_BYTES..).unwrap_or_default(),
     };
-    // No record is larger than all of them: one comparison for most batches.
-    if inflated.is_some() && payload.len() > rules.max_record_bytes as usize {
-        check_record_sizes(&batch, payload, rules.max_record_bytes)?;
-    }
-    let walked = walk(&batch, payload, rules, now_ms)?;
+    let walked = walk(&header, payload, rules, now_ms)?;
 
     let log_append_time = match rules.timestamp_type {
         TimestampType::CreateTime => NO_TIMESTAMP,
         TimestampType::LogAppendTime => now_ms,
     };
     let mut valid = if source == target && walked.contiguous {
-        ValidBatch::from(batch)
+        records.advance(HEADER_BYTES);
+        ValidBatch { header, payload: records }
     } else {
-        let payload = inflated.unwrap_or_else(|| batch.payload());
-        rebuild(&batch, &payload, target, rules)?
+        let payload = inflated.unwrap_or_else(|| records.slice(HEADER_BYTES..));
+        rebuild(&header, &payload, target, rules)?
     };
     restamp(&mut valid, rules.timestamp_type, walked.max_timestamp, log_append_time);
-    if valid.size_in_bytes() > rules.max_message_bytes as usize {
-        return Err(too_large(valid.size_in_bytes(), rules));
+    let size_in_bytes = valid.size_in_bytes();
+    if size_in_bytes > rules.max_message_bytes as usize {
+        return Err(too_large(size_in_bytes, rules));
     }
-    Ok(ValidBatches::new(smallvec![valid], log_append_time))
+    Ok(ValidBatches { batches: SmallVec::from_buf([valid]), log_append_time, size_in_bytes })
+}
+
+/// A torn rest is trimmed as the reference does; a second whole batch is refused.
+#[cold]
+fn cut_to_one_batch(records: &mut Bytes, size: usize) -> Result<(), InvalidBatch> {
+    if size > records.len() {
+        return Err(BatchError::Truncated { needed: size, available: records.len() }.into());
+    }
+    if RecordBatch::take(&mut records.split_off(size)).is_ok() {
+        let message = "a produce request holds one batch per partition";
+        return Err(InvalidBatch::new(Refusal::InvalidRecord, message));
+    }
+    Ok(())
+}
+
+/// The records of a compressed batch, none of them larger than it may be.
+fn inflate(
+    codec: Compression,
+    records: &Bytes,
+    header: &BatchHeader,
+    rules: &ProduceRules,
+) -> Result<Bytes, InvalidBatch> {
+    let inflated = decompress(codec, &records.slice(HEADER_BYTES..), rules.decompress_limit);
+    let payload = inflated.map_err(BatchError::Compression)?;
+    // No record is larger than all of them: one comparison for most batches.
+    if payload.len() > rules.max_record_bytes as usize {
+        check_record_sizes(header, &payload, rules.max_record_bytes)?;
+    }
+    Ok(payload)
 }
 
 /// Wraps batches built on this node (coordinators, the quorum): structure and CRC are checked, contents are trusted.
@@ -313,7 +333,7 @@ pub fn stamp_internal(mut valid: ValidBatches, timestamp_type: TimestampType, no
     }
 }
 
-fn check_header(batch: &RecordBatch, rules: &ProduceRules) -> Result<(), InvalidBatch> {
+fn check_header(batch: &BatchHeader, rules: &ProduceRules) -> Result<(), InvalidBatch> {
     let refuse = |message: String| Err(InvalidBatch::new(Refusal::InvalidRecord, message));
     if batch.base_offset != 0 {
         return refuse(format!("a produced batch starts at offset 0, not {}", batch.base_offset));
@@ -343,7 +363,7 @@ fn check_header(batch: &RecordBatch, rules: &ProduceRules) -> Result<(), Invalid
 }
 
 /// What Kafka counts of a record is all but its own length field.
-fn check_record_sizes(batch: &RecordBatch, payload: &[u8], most: u32) -> Result<(), InvalidBatch> {
+fn check_record_sizes(batch: &BatchHeader, payload: &[u8], most: u32) -> Result<(), InvalidBatch> {
     let mut rest = payload;
     for index in 0..batch.record_count {
         let before = rest.len();
@@ -378,7 +398,7 @@ struct Walked {
 
 /// The hot loop of a produce: passes over each record once. Only a batch in which something is wrong is looked at again.
 fn walk(
-    batch: &RecordBatch,
+    batch: &BatchHeader,
     payload: &[u8],
     rules: &ProduceRules,
     now_ms: i64,
@@ -425,7 +445,7 @@ fn allowed_timestamps(rules: &ProduceRules, now_ms: i64) -> RangeInclusive<i64> 
 /// Which records are wrong, and why.
 #[cold]
 fn offences(
-    batch: &RecordBatch,
+    batch: &BatchHeader,
     payload: &[u8],
     rules: &ProduceRules,
     now_ms: i64,
@@ -505,7 +525,7 @@ fn restamp(valid: &mut ValidBatch, timestamp_type: TimestampType, max_timestamp:
 
 /// Writes the records anew with another codec (or with their offsets put right).
 fn rebuild(
-    batch: &RecordBatch,
+    batch: &BatchHeader,
     payload: &Bytes,
     target: Compression,
     rules: &ProduceRules,

@@ -44,29 +44,34 @@ fn filled(index: i32) -> PartitionProduceResponse {
     }
 }
 
+fn asked(name: &str, number: i32) -> TopicView<'_> {
+    let partitions = (0..number).map(|index| PartitionView { index, records: None }).collect();
+    TopicView { name, id: Uuid::from_halves(5, number as u64), partitions }
+}
+
 /// Topics of 0, 1, 2, … partitions, every fourth refused; written both ways.
 fn both(version: i16, topics: i32) -> (ProduceAnswer, ProduceResponse) {
-    let mut answer = ProduceAnswer::new(version, 77, topics as usize);
+    let names: Vec<String> = (0..topics).map(|number| format!("topic-{number}")).collect();
+    let asked: Vec<_> = names.iter().zip(0..topics).map(|(name, number)| asked(name, number)).collect();
+    let mut answer = ProduceAnswer::new(version, 77, &asked);
     let mut response = ProduceResponse::default();
     let mut places = Vec::new();
-    for number in 0..topics {
-        let (name, id) = (format!("topic-{number}"), Uuid::from_halves(5, number as u64));
-        let partitions = (0..number).map(|index| PartitionView { index, records: None }).collect();
-        answer.topic(&TopicView { name: &name, id, partitions });
+    for (topic, number) in asked.iter().zip(0..topics) {
+        answer.topic(topic);
         let mut lines = Vec::new();
         for index in 0..number {
             if index % 4 == 3 {
                 answer.partition(&refused(index));
                 lines.push(refused(index));
             } else {
-                places.push((answer.partition(&blank(index)), index));
+                places.push((answer.numbers(index, ErrorCode::LeaderNotAvailable), index));
                 lines.push(filled(index));
             }
         }
         answer.end_topic();
         response.responses.push(TopicProduceResponse {
-            name: Str::from(name),
-            topic_id: id,
+            name: Str::from(topic.name),
+            topic_id: topic.id,
             partition_responses: lines,
         });
     }
