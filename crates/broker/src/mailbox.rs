@@ -72,6 +72,21 @@ pub struct Reply<T>(Arc<Mutex<Slot<T>>>);
 /// The end that waits.
 pub struct Answer<T>(Arc<Mutex<Slot<T>>>);
 
+impl<T> Answer<T> {
+    /// What has been answered by now. After this gave something there is nothing left to wait for.
+    pub fn known(&mut self) -> Option<Result<T, Dropped>> {
+        let mut slot = self.0.lock();
+        match std::mem::replace(&mut *slot, Slot::Done) {
+            Slot::Full(value) => Some(Ok(value)),
+            Slot::Done => Some(Err(Dropped)),
+            waiting @ Slot::Waiting(_) => {
+                *slot = waiting;
+                None
+            }
+        }
+    }
+}
+
 /// A fresh pair.
 pub fn reply<T>() -> (Reply<T>, Answer<T>) {
     let slot = Arc::new(Mutex::new(Slot::Waiting(None)));
@@ -140,7 +155,11 @@ mod tests {
     #[test]
     fn an_answer_known_before_the_first_poll_wakes_nobody() {
         let (reply, mut answer) = reply();
+        assert!(answer.known().is_none());
         reply.send(7);
+        let (known, mut early) = super::reply();
+        known.send(8);
+        assert_eq!((early.known(), early.known()), (Some(Ok(8)), Some(Err(Dropped))));
         assert_eq!(poll(&mut answer, Waker::noop()), Poll::Ready(Ok(7)));
     }
 

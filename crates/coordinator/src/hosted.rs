@@ -167,14 +167,14 @@ impl<M: Machine> Hosted<M> {
         self.options = options;
     }
 
-    /// When [`Hosted::tick`] has something to do.
+    /// When [`Hosted::tick`] is to be called next at the latest; it may find nothing to do.
     pub fn next_deadline(&self) -> Option<i64> {
         if self.phase != Phase::Open {
             return None;
         }
         let parked = self.parked.iter().find(|parked| matches!(parked.what, Waiting::Answer(_)));
         let parked = parked.map(|parked| parked.deadline_ms);
-        self.timers.next_deadline().into_iter().chain(parked).min()
+        self.timers.next_look().into_iter().chain(parked).min()
     }
 
     /// Asks the machine. Answers that are ready go to `replies`; others come with a later call.

@@ -22,12 +22,12 @@ const fn at_most(figure: &'static str, most: f64, goal: f64) -> Bound {
 pub const BOUNDS: &[Bound] = &[
     at_most(ir::PRODUCE_1K, 7_700.0, 5_000.0),
     at_most(ir::PRODUCE_16K, 13_900.0, 9_000.0),
-    at_most(ir::PRODUCE_PART, 4_950.0, 1_800.0),
+    at_most(ir::PRODUCE_PART, 4_550.0, 1_800.0),
     at_most(ir::FETCH_64K, 10_500.0, 6_000.0),
     at_most(ir::SESSION, 1_250.0, 600.0),
     at_most(ir::API_VERSIONS, 2_620.0, 2_500.0),
-    at_most(ir::HEARTBEAT, 12_600.0, 6_000.0),
-    at_most(ir::COMMIT, 28_800.0, 15_000.0),
+    at_most(ir::HEARTBEAT, 9_900.0, 6_000.0),
+    at_most(ir::COMMIT, 21_900.0, 15_000.0),
     at_most(ir::METADATA_ONE, 8_700.0, 5_000.0),
     at_most(ir::METADATA_ALL, 2_850.0, 1_000.0),
     // As if nothing else were there.

@@ -1,19 +1,27 @@
 //! Heartbeat: a member of a classic group is alive.
 
-use coordinator::group::{GroupAnswer, GroupCommand};
+use coordinator::Machine;
+use coordinator::group::{Caller, GroupAnswer, GroupCommand, GroupMachine};
 use wire::ErrorCode;
 use wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
 
 use super::Call;
-use crate::group_routing::{ask, caller};
+use crate::group_routing::{ask_promptly, passing_caller};
+use crate::rim::Handling;
 
-pub(super) async fn handle(call: Call, request: HeartbeatRequest) -> HeartbeatResponse {
+pub(super) fn handle(call: Call, request: HeartbeatRequest) -> Handling {
     let group_id = request.group_id.clone();
-    match ask(&call, &group_id, GroupCommand::Heartbeat { caller: caller(&call), request }).await {
+    let command = GroupCommand::Heartbeat { caller: passing_caller(&call), request };
+    ask_promptly(&call, &group_id, command, |answer| match answer.unwrap_or_else(refused) {
         GroupAnswer::Heartbeat(response) => response,
         _ => HeartbeatResponse {
             error_code: ErrorCode::UnknownServerError.code(),
             ..HeartbeatResponse::default()
         },
-    }
+    })
+}
+
+fn refused(error: ErrorCode) -> GroupAnswer {
+    let command = GroupCommand::Heartbeat { caller: Caller::default(), request: HeartbeatRequest::default() };
+    GroupMachine::refuse(&command, error)
 }

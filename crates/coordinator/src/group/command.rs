@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use wire::messages::delete_groups::DeletableGroupResult;
 use wire::messages::describe_groups::DescribedGroup;
 use wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
@@ -53,7 +54,8 @@ pub enum GroupCommand {
     /// Topics that exist and may be read, each with both its name and its id.
     CommitOffsets {
         caller: Caller,
-        request: OffsetCommitRequest,
+        /// Shared with the handler, which has to tell the same topics if nobody answers.
+        request: Arc<OffsetCommitRequest>,
     },
     /// Topics that exist and may be read, each with its name and, where known, its id.
     CommitTransactionalOffsets {

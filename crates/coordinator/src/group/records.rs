@@ -78,9 +78,17 @@ pub fn size_in_batch(records: &[GroupRecord]) -> usize {
     const BATCH_HEADER: usize = 61;
     /// Lengths, deltas, attributes and the header count, each at its longest.
     const RECORD_OVERHEAD: usize = 5 + 1 + 10 + 5 + 5 + 5 + 1;
-    let sizes = records.iter().map(|record| {
-        let encoded = encode(record);
-        encoded.key.len() + encoded.value.map_or(0, |value| value.len()) + RECORD_OVERHEAD
+    /// All of an offset commit but its texts, in any version.
+    const COMMIT_NUMBERS: usize = 64;
+    let sizes = records.iter().map(|record| match record {
+        GroupRecord::OffsetCommit { group, topic, value, .. } => {
+            let metadata = value.as_ref().map_or(0, |value| value.metadata.len());
+            group.len() + topic.len() + metadata + COMMIT_NUMBERS + RECORD_OVERHEAD
+        }
+        GroupRecord::GroupMetadata { .. } => {
+            let encoded = encode(record);
+            encoded.key.len() + encoded.value.map_or(0, |value| value.len()) + RECORD_OVERHEAD
+        }
     });
     BATCH_HEADER + sizes.sum::<usize>()
 }

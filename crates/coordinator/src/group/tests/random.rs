@@ -200,7 +200,8 @@ impl Walk {
                     }],
                 }],
                 group_id: group,
-            },
+            }
+            .into(),
         }
     }
 

@@ -453,7 +453,8 @@ fn offsets_command(verb: &str, args: &Args<'_>) -> GroupCommand {
                         }],
                     })
                     .collect(),
-            },
+            }
+            .into(),
         },
         "txn-commit" => GroupCommand::CommitTransactionalOffsets {
             caller: args.caller(6),
