@@ -1,6 +1,7 @@
 //! Reading and writing Kafka's message format: the traits behind every generated struct, and the one macro that
 //! turns a generated field list into reading, writing and telling. Knows no message by name.
 
+mod cursor;
 mod decoder;
 mod encoder;
 mod kinds;
@@ -9,6 +10,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cursor::Cursor;
 pub use decoder::{DecodeError, DecodeLimits, Decoder, Tags};
 pub use encoder::{Encoder, Never, Rope};
 pub use show::{Show, Viewer};

@@ -25,7 +25,7 @@
 //!   alive: state that outlives a request takes [`Str::detached`]. Writing gives a rope, in which records are kept by
 //!   reference.
 //! - [`frame`] is what stands around a message on a socket, `records::framing` what stands before a persisted one.
-//! - [`produce`] reads and answers the one request that is made for every record in place.
+//! - [`produce`] and [`fetch`] read and answer in place the two requests that are made for every record.
 //! - [`record_batch`] and [`compress`] are the record format; [`error_code`], [`topic`], [`hash`], [`checksum`] the rest.
 //!
 //! What a caller must know: a decoder reads what Kafka reads, with two exceptions, both refusals: strings that are not
@@ -41,6 +41,7 @@ pub mod checksum;
 pub mod codec;
 pub mod compress;
 pub mod error_code;
+pub mod fetch;
 pub mod frame;
 pub mod hash;
 pub mod messages;

@@ -1,0 +1,145 @@
+//! A Fetch request read where it lies: names are borrowed from the frame, and the usual request, one partition of one topic, needs no
+//! memory of its own. Topics are not kept as lists of lists: each partition names its own. Says what the generated
+//! `FetchRequest` says of it; the tests hold both against each other in every version, whole, cut short and damaged.
+
+use smallvec::SmallVec;
+
+use crate::Uuid;
+use crate::codec::{Cursor, Decode, DecodeError, Message};
+use crate::messages::fetch::{FetchPartition, FetchRequest, FetchTopic, ForgottenTopic};
+
+/// A whole request, but for what a broker does not ask: where the client's logs begin, which cluster and rack it means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchView<'a> {
+    /// -1 for consumers, wherever the version says it.
+    pub replica_id: i32,
+    pub max_wait_ms: i32,
+    pub min_bytes: i32,
+    pub max_bytes: i32,
+    pub isolation_level: i8,
+    pub session_id: i32,
+    pub session_epoch: i32,
+    pub partitions: SmallVec<[PartitionView<'a>; 1]>,
+    pub forgotten: Vec<ForgottenView<'a>>,
+}
+
+/// What is wanted of one partition. The topic's name up to version 12, its id from 13 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionView<'a> {
+    pub topic: &'a str,
+    pub topic_id: Uuid,
+    pub partition: i32,
+    pub current_leader_epoch: i32,
+    pub fetch_offset: i64,
+    pub last_fetched_epoch: i32,
+    pub max_bytes: i32,
+}
+
+/// A partition that leaves the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForgottenView<'a> {
+    pub topic: &'a str,
+    pub topic_id: Uuid,
+    pub partition: i32,
+}
+
+impl<'a> FetchView<'a> {
+    /// Reads a body of this version; bytes after it are ignored, as with every request.
+    pub fn parse(body: &'a [u8], version: i16) -> Result<FetchView<'a>, DecodeError> {
+        if !(FetchRequest::MIN_VERSION..=FetchRequest::MAX_VERSION).contains(&version) {
+            return Err(DecodeError::UnsupportedVersion);
+        }
+        let mut from = Cursor::new(body, version >= FetchRequest::FLEXIBLE_FROM);
+        let mut view = FetchView {
+            replica_id: if version <= 14 { from.i32()? } else { -1 },
+            max_wait_ms: from.i32()?,
+            min_bytes: from.i32()?,
+            max_bytes: from.i32()?,
+            isolation_level: from.i8()?,
+            session_id: if version >= 7 { from.i32()? } else { 0 },
+            session_epoch: if version >= 7 { from.i32()? } else { -1 },
+            partitions: SmallVec::new(),
+            forgotten: Vec::new(),
+        };
+        for _ in 0..from.count(FetchTopic::MIN_SIZE, 0)? {
+            topic(&mut from, version, &mut view.partitions)?;
+        }
+        if version >= 7 {
+            for _ in 0..from.count(ForgottenTopic::MIN_SIZE, 0)? {
+                forgotten(&mut from, version, &mut view.forgotten)?;
+            }
+        }
+        if version >= 11 {
+            let _rack_id = from.string()?;
+        }
+        from.tags(|tag, content| match tag {
+            0 => content.nullable_string().map(|_cluster_id| true),
+            1 if version >= 15 => {
+                view.replica_id = content.i32()?;
+                let _replica_epoch = content.i64()?;
+                content.tags(|_, _| Ok(false))?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        })?;
+        Ok(view)
+    }
+}
+
+/// Name or id, as the version has it.
+#[inline]
+fn named<'a>(from: &mut Cursor<'a>, version: i16) -> Result<(&'a str, Uuid), DecodeError> {
+    if version <= 12 { Ok((from.string()?, Uuid::ZERO)) } else { Ok(("", Uuid(from.array()?))) }
+}
+
+#[inline]
+fn topic<'a>(
+    from: &mut Cursor<'a>,
+    version: i16,
+    partitions: &mut SmallVec<[PartitionView<'a>; 1]>,
+) -> Result<(), DecodeError> {
+    let (topic, topic_id) = named(from, version)?;
+    let count = from.count(FetchPartition::MIN_SIZE, size_of::<PartitionView<'_>>())?;
+    partitions.reserve(count);
+    for _ in 0..count {
+        let partition = from.i32()?;
+        let current_leader_epoch = if version >= 9 { from.i32()? } else { -1 };
+        let fetch_offset = from.i64()?;
+        let last_fetched_epoch = if version >= 12 { from.i32()? } else { -1 };
+        let _log_start_offset = if version >= 5 { from.i64()? } else { -1 };
+        let max_bytes = from.i32()?;
+        from.tags(|tag, content| match tag {
+            // The directory of a replica, and the high watermark that it knows.
+            0 if version >= 17 => content.array::<16>().map(|_| true),
+            1 if version >= 18 => content.i64().map(|_| true),
+            _ => Ok(false),
+        })?;
+        partitions.push(PartitionView {
+            topic,
+            topic_id,
+            partition,
+            current_leader_epoch,
+            fetch_offset,
+            last_fetched_epoch,
+            max_bytes,
+        });
+    }
+    from.tags(|_, _| Ok(false))
+}
+
+fn forgotten<'a>(
+    from: &mut Cursor<'a>,
+    version: i16,
+    partitions: &mut Vec<ForgottenView<'a>>,
+) -> Result<(), DecodeError> {
+    let (topic, topic_id) = named(from, version)?;
+    let count = from.count(size_of::<i32>(), size_of::<ForgottenView<'_>>())?;
+    partitions.reserve(count);
+    for _ in 0..count {
+        partitions.push(ForgottenView { topic, topic_id, partition: from.i32()? });
+    }
+    from.tags(|_, _| Ok(false))
+}
+
+#[cfg(test)]
+mod tests;

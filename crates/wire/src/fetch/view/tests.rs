@@ -1,0 +1,191 @@
+//! The view against the generated decoder.
+
+use super::*;
+use crate::Str;
+use crate::codec::Decoder;
+use crate::messages::fetch::ReplicaState;
+use bytes::Bytes;
+
+/// A small generator of numbers, the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        (self.0 >> 33) % end
+    }
+
+    fn number(&mut self) -> i32 {
+        [-1, 0, 1, self.below(1 << 32) as u32 as i32][self.below(4) as usize]
+    }
+
+    fn text(&mut self) -> Str {
+        let length = [0, 1, 9, 130][self.below(4) as usize];
+        Str::from((0..length).map(|_| ['a', 'Z', '.', 'ä', '€'][self.below(5) as usize]).collect::<String>())
+    }
+
+    fn id(&mut self) -> Uuid {
+        Uuid::from_halves(self.below(9), self.below(9))
+    }
+}
+
+fn partition(numbers: &mut Numbers) -> FetchPartition {
+    FetchPartition {
+        partition: numbers.number(),
+        current_leader_epoch: numbers.number(),
+        fetch_offset: i64::from(numbers.number()) << numbers.below(30),
+        last_fetched_epoch: numbers.number(),
+        log_start_offset: i64::from(numbers.number()),
+        partition_max_bytes: numbers.number(),
+        replica_directory_id: numbers.id(),
+        high_watermark: if numbers.below(2) == 0 { i64::MAX } else { i64::from(numbers.number()) },
+    }
+}
+
+fn request(numbers: &mut Numbers) -> FetchRequest {
+    let mut topics = Vec::new();
+    for _ in 0..numbers.below(4) {
+        let partitions = (0..numbers.below(5)).map(|_| partition(numbers)).collect();
+        topics.push(FetchTopic { topic: numbers.text(), topic_id: numbers.id(), partitions });
+    }
+    let mut forgotten_topics_data = Vec::new();
+    for _ in 0..numbers.below(3) {
+        let partitions = (0..numbers.below(4)).map(|_| numbers.number()).collect();
+        let (topic, topic_id) = (numbers.text(), numbers.id());
+        forgotten_topics_data.push(ForgottenTopic { topic, topic_id, partitions });
+    }
+    let replica = numbers.below(3) == 0;
+    FetchRequest {
+        replica_id: numbers.number(),
+        max_wait_ms: numbers.number(),
+        min_bytes: numbers.number(),
+        max_bytes: numbers.number(),
+        isolation_level: numbers.below(3) as i8 - 1,
+        session_id: numbers.number(),
+        session_epoch: numbers.number(),
+        topics,
+        forgotten_topics_data,
+        rack_id: numbers.text(),
+        cluster_id: (numbers.below(3) == 0).then(|| numbers.text()),
+        replica_state: if replica {
+            ReplicaState { replica_id: numbers.number(), replica_epoch: 7 }
+        } else {
+            ReplicaState::default()
+        },
+    }
+}
+
+/// What of a generated message the view says.
+fn view_of(request: &FetchRequest) -> FetchView<'_> {
+    let mut partitions = SmallVec::new();
+    for topic in &request.topics {
+        partitions.extend(topic.partitions.iter().map(|partition| PartitionView {
+            topic: &topic.topic,
+            topic_id: topic.topic_id,
+            partition: partition.partition,
+            current_leader_epoch: partition.current_leader_epoch,
+            fetch_offset: partition.fetch_offset,
+            last_fetched_epoch: partition.last_fetched_epoch,
+            max_bytes: partition.partition_max_bytes,
+        }));
+    }
+    let mut forgotten = Vec::new();
+    for topic in &request.forgotten_topics_data {
+        forgotten.extend(topic.partitions.iter().map(|&partition| ForgottenView {
+            topic: &topic.topic,
+            topic_id: topic.topic_id,
+            partition,
+        }));
+    }
+    let &FetchRequest { max_wait_ms, min_bytes, max_bytes, isolation_level, session_id, session_epoch, .. } =
+        request;
+    // A version has one of the two.
+    let replica_id = match request.replica_state.replica_id {
+        -1 => request.replica_id,
+        named => named,
+    };
+    FetchView {
+        replica_id,
+        max_wait_ms,
+        min_bytes,
+        max_bytes,
+        isolation_level,
+        session_id,
+        session_epoch,
+        partitions,
+        forgotten,
+    }
+}
+
+/// Both say the same, or both refuse. Answers whether they read it.
+fn check(body: &[u8], version: i16) -> bool {
+    let generated = FetchRequest::decode(&mut Decoder::of(Bytes::copy_from_slice(body)), version);
+    let view = FetchView::parse(body, version);
+    match (&generated, &view) {
+        (Ok(generated), Ok(view)) => assert_eq!(view_of(generated), *view, "version {version}"),
+        (Err(_), Err(_)) => {}
+        _ => panic!("version {version}: {generated:?} but {view:?} of {body:?}"),
+    }
+    view.is_ok()
+}
+
+#[test]
+fn says_what_the_generated_message_says_in_every_version() {
+    let mut numbers = Numbers(1);
+    for _ in 0..300 {
+        let request = request(&mut numbers);
+        for version in FetchRequest::MIN_VERSION..=FetchRequest::MAX_VERSION {
+            assert!(check(&request.to_bytes(version), version));
+        }
+    }
+}
+
+#[test]
+fn refuses_what_the_generated_decoder_refuses() {
+    let mut numbers = Numbers(2);
+    let (mut read, mut refused) = (0, 0);
+    for _ in 0..4000 {
+        let version = FetchRequest::MIN_VERSION + numbers.below(15) as i16;
+        let mut body = request(&mut numbers).to_bytes(version).to_vec();
+        if numbers.below(2) == 0 {
+            body.truncate(numbers.below(body.len() as u64 + 1) as usize);
+        }
+        for _ in 0..numbers.below(4) {
+            let at = numbers.below(body.len().max(1) as u64) as usize;
+            if let Some(byte) = body.get_mut(at) {
+                *byte = [0, 1, 2, 0x7f, 0x80, 0xff, numbers.below(256) as u8][numbers.below(7) as usize];
+            }
+        }
+        if check(&body, version) { read += 1 } else { refused += 1 }
+    }
+    assert!(read > 400 && refused > 400, "{read} read, {refused} refused");
+}
+
+#[test]
+fn random_bytes_are_read_alike() {
+    let mut numbers = Numbers(3);
+    for _ in 0..20_000 {
+        let body: Vec<u8> =
+            (0..numbers.below(90)).map(|_| (numbers.below(256) >> numbers.below(9)) as u8).collect();
+        check(&body, FetchRequest::MIN_VERSION + numbers.below(15) as i16);
+    }
+}
+
+#[test]
+fn a_known_tag_must_be_as_long_as_it_says_and_an_unknown_one_may_be_anything() {
+    let plain = FetchRequest::default().to_bytes(15);
+    let with = |tags: &[u8]| [&plain[..plain.len() - 1], tags].concat();
+    let replica = [0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 9, 0];
+    assert!(check(&with(&[&[1, 1, 13][..], &replica].concat()), 15));
+    assert!(!check(&with(&[&[1, 1, 14][..], &replica, &[0]].concat()), 15));
+    assert!(!check(&with(&[&[1, 1, 12][..], &replica].concat()), 15));
+    assert!(check(&with(&[2, 0, 1, 0, 77, 2, 5, 5]), 15));
+    assert!(!check(&with(&[1, 0, 2, 0, 0]), 15));
+}
+
+#[test]
+fn a_count_is_not_believed() {
+    let head = [0; 25];
+    assert!(!check(&[&head[..25], &[0x7f, 0xff, 0xff, 0xff]].concat(), 7));
+    assert!(!check(&[&head[..25], &[0xff, 0xff, 0xff, 0xff, 0x07]].concat(), 12));
+}
