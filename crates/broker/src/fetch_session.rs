@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use smallvec::SmallVec;
+use wire::fetch::ForgottenView;
 use wire::hash::StableMap;
 use wire::{ErrorCode, Str, Uuid};
 
@@ -12,7 +14,7 @@ use crate::limits::{FETCH_SESSIONS_PER_CONNECTION, PARTITIONS_PER_FETCH_SESSION}
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Wanted {
     /// Versions that name topics by id leave it empty; it is filled in once the id was known. A session remembers it: of a topic that is
-    /// no more Kafka answers by its name.
+    /// no more Kafka answers by its name. Never a slice of the request's buffer, which must not live as long as a session.
     pub topic: Str,
     /// Zero for versions that name topics by name.
     pub topic_id: Uuid,
@@ -24,6 +26,9 @@ pub(crate) struct Wanted {
     pub last_fetched_epoch: i32,
     pub max_bytes: i32,
 }
+
+/// What most fetches are about is one partition.
+pub(crate) type WantedList = SmallVec<[Wanted; 1]>;
 
 /// A partition within a session.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -60,11 +65,11 @@ pub(crate) enum Plan {
     /// The session is not as the client thinks: nothing but this error is answered.
     Refused(ErrorCode),
     /// As it stands in the request; no session results.
-    Sessionless(Vec<Wanted>),
+    Sessionless(WantedList),
     /// As it stands in the request; a session may result.
-    Full(Vec<Wanted>),
+    Full(WantedList),
     /// Everything the session knows.
-    Incremental { session_id: i32, wanted: Vec<Wanted> },
+    Incremental { session_id: i32, wanted: WantedList },
 }
 
 /// What an answer for a partition looks like, as far as sessions care.
@@ -116,8 +121,8 @@ fn next_epoch(epoch: i32) -> i32 {
 }
 
 impl FetchSessions {
-    /// What a request is about. `forgotten` are (topic, topic id, partition).
-    pub fn plan(&mut self, asked: Asked, wanted: Vec<Wanted>, forgotten: &[(Str, Uuid, i32)]) -> Plan {
+    /// What a request is about.
+    pub fn plan(&mut self, asked: Asked, wanted: WantedList, forgotten: &[ForgottenView<'_>]) -> Plan {
         let found =
             self.sessions.iter().position(|session| session.id == asked.session_id && session.id != 0);
         if asked.epoch == INITIAL_EPOCH || asked.epoch == FINAL_EPOCH {
@@ -169,11 +174,7 @@ impl FetchSessions {
         };
         for (wanted, answered) in partitions {
             session.add(Cached {
-                // The request's buffer must not live as long as the session; a name that an id was resolved to is the topic's own.
-                wanted: match uses_topic_ids {
-                    true => wanted,
-                    false => Wanted { topic: wanted.topic.detached(), ..wanted },
-                },
+                wanted,
                 high_watermark: answered.high_watermark,
                 log_start_offset: answered.log_start_offset,
             });
@@ -209,7 +210,7 @@ impl Session {
         self.order.insert(self.last_place, cached);
     }
 
-    fn update(&mut self, wanted: &[Wanted], forgotten: &[(Str, Uuid, i32)]) {
+    fn update(&mut self, wanted: &[Wanted], forgotten: &[ForgottenView<'_>]) {
         for wanted in wanted {
             let place = self.places.get(&wanted.key()).copied();
             let full = self.order.len() >= PARTITIONS_PER_FETCH_SESSION;
@@ -218,16 +219,15 @@ impl Session {
                     let topic = cached.wanted.topic.clone();
                     cached.wanted = Wanted { topic, ..wanted.clone() };
                 }
-                None if !full => self.add(Cached {
-                    wanted: Wanted { topic: wanted.topic.detached(), ..wanted.clone() },
-                    high_watermark: -1,
-                    log_start_offset: -1,
-                }),
+                None if !full => {
+                    self.add(Cached { wanted: wanted.clone(), high_watermark: -1, log_start_offset: -1 })
+                }
                 None => {}
             }
         }
-        for (topic, topic_id, partition) in forgotten {
-            if let Some(place) = self.places.remove(&Key::of(topic, *topic_id, *partition)) {
+        for forgotten in forgotten {
+            let key = Key::of(&Str::from(forgotten.topic), forgotten.topic_id, forgotten.partition);
+            if let Some(place) = self.places.remove(&key) {
                 self.order.remove(&place);
             }
         }

@@ -15,6 +15,7 @@ mod coordinators;
 mod directories;
 mod effect;
 mod endpoints;
+mod fetch_pass;
 mod fetch_session;
 mod flusher;
 mod group_routing;

@@ -94,8 +94,8 @@ pub struct DirectoryEntry {
 pub enum Cached {
     /// All of it, in the page cache.
     All,
-    /// Some of it is not there, or the file ends before.
-    Missing,
+    /// So many bytes of it, from its beginning on, were read; what follows is not there, or the file ends before.
+    Part(usize),
     /// The file system does not say what is where, and nothing was read.
     Unknown,
 }
@@ -119,8 +119,8 @@ pub trait Disk: Send + Sync + Debug {
         length: usize,
         into: &mut Vec<u8>,
     ) -> Result<usize, Fault>;
-    /// Fills `into` from `position` if all of that is in the page cache, without waiting for a platter. Where it is not, `into` holds
-    /// anything, and the kernel may have begun to fetch what was asked for, but no more than that: what a file's cache holds
+    /// Fills `into` from `position` if all of that is in the page cache, without waiting for a platter. Where it is not, `into` may hold
+    /// a beginning of it, and the kernel may have begun to fetch what was asked for, but no more than that: what a file's cache holds
     /// comes from writes, from reads that said so, or from `will_need`.
     fn read_cached(&self, file: &FileHandle, position: u64, into: &mut [u8]) -> Result<Cached, Fault>;
     /// Has these bytes brought into the page cache and does not wait for them. When it returns, all that will come is on its way, and
@@ -366,7 +366,8 @@ impl Disk for RealDisk {
         });
         match read {
             Ok(read) if read == length => Ok(Cached::All),
-            Ok(_) | Err(Errno::AGAIN) => Ok(Cached::Missing),
+            Ok(read) => Ok(Cached::Part(read)),
+            Err(Errno::AGAIN) => Ok(Cached::Part(0)),
             // tmpfs, network file systems, old kernels.
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(Cached::Unknown),
             Err(error) => Err(io_fault(Operation::Read, &file.path(), error)),

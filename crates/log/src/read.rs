@@ -98,13 +98,17 @@ impl Cursor {
 struct Reader {
     ahead: Ahead,
     goes_on: bool,
+    /// Where it goes on, if that is known: to be left again where it gets no further.
+    trail: Option<TrailEnd>,
 }
 
 /// Bytes of the segment.
 struct Piece {
     buffer: Buffer,
-    /// Taken before they were read.
+    /// Taken before they were read, but for the first few.
     age: Age,
+    /// So many were read before `age`: nobody can vouch for them.
+    early: u32,
     /// They came out of the page cache, so that they are good where the segment says so.
     cached: bool,
 }
@@ -112,8 +116,10 @@ struct Piece {
 impl Readable<'_> {
     /// Whole batches from the one holding `from` (or the next there is); `None` if this segment has none.
     pub fn read(&self, wanted: Wanted) -> Result<Option<Served>, Stop> {
-        if let Some((trail, ahead)) = self.trail(wanted.from) {
-            match self.read_at(trail, wanted, 0, Reader { ahead, goes_on: true }) {
+        if let Some(trail) = self.trails.and_then(|trails| trails.take(self.segment, wanted.from)) {
+            let here = Cursor { since: Some(trail.age), ..Cursor::behind(trail.position, wanted.from) };
+            let reader = Reader { ahead: trail.ahead, goes_on: true, trail: Some(trail) };
+            match self.read_at(here, wanted, 0, reader) {
                 Ok(Some(served)) => return Ok(Some(served)),
                 Ok(None) | Err(Stop::Bad { .. }) => {}
                 Err(stop @ Stop::Disk(_)) => return Err(stop),
@@ -167,7 +173,7 @@ impl Readable<'_> {
         if bytes.len() < size || batch_crc(&bytes) != place.header.crc {
             return Err(self.refused(bad(place.header.base_offset, place.position, "CRC does not match")));
         }
-        Ok(Bytes::from(bytes))
+        Ok(bytes)
     }
 
     /// The batch after a place.
@@ -207,11 +213,11 @@ impl Readable<'_> {
         }))
     }
 
-    /// Where a reader stopped that goes on now.
-    fn trail(&self, from: i64) -> Option<(Cursor, Ahead)> {
-        let TrailEnd { position, age, ahead } = self.trails?.find(self.segment, from)?;
-        let here = Cursor { since: Some(age), ..Cursor::behind(position, from) };
-        (position < self.bytes).then_some((here, ahead))
+    /// The reader got no further; where it goes on is remembered.
+    fn stays(&self, from: i64, reader: &Reader) {
+        if let (Some(trails), Some(trail)) = (self.trails, reader.trail) {
+            trails.leave(self.segment, from, TrailEnd { ahead: reader.ahead, ..trail });
+        }
     }
 
     fn read_at(
@@ -225,6 +231,7 @@ impl Readable<'_> {
         loop {
             let left = self.bytes.saturating_sub(cursor.position);
             if left == 0 {
+                self.stays(wanted.from, &reader);
                 return Ok(None);
             }
             let piece = self.piece_ahead(cursor.position, ask.min(left), wanted.from, &mut reader)?;
@@ -243,6 +250,7 @@ impl Readable<'_> {
             }
             if first.base_offset >= wanted.upto || (size > wanted.max_bytes && !wanted.at_least_one) {
                 self.check_beside(&first, &cursor, &[])?;
+                self.stays(wanted.from, &reader);
                 return Ok(Some(Served { fetched: Fetched::nothing(wanted.from), window: None }));
             }
             // With the header behind the last batch, which has to fit too.
@@ -338,18 +346,19 @@ impl Readable<'_> {
         }
         let length = cursor.position - first.position;
         if checked {
-            self.segment.verified.add(first.position..cursor.position, piece.age);
+            let from = first.position.max(start.saturating_add(piece.early));
+            self.segment.verified.add(from..cursor.position.max(from), piece.age);
         }
         let window =
-            self.note_trail(wanted.from, next_offset, first.position..cursor.position, &piece, reader);
+            self.leave_trail(wanted.from, next_offset, first.position..cursor.position, &piece, reader);
         let mut records = piece.buffer.share(self.source.memory.filter(|_| length > 0));
         records.advance((first.position - start) as usize);
         records.truncate(length as usize);
         Ok(Served { fetched: Fetched { records, next_offset, ahead: None }, window })
     }
 
-    /// Notes where the reader goes on; answers what is to be asked for ahead of it by then.
-    fn note_trail(
+    /// Leaves a trail where the reader goes on; answers what is to be asked for ahead of it by then.
+    fn leave_trail(
         &self,
         from: i64,
         next_offset: i64,
@@ -357,13 +366,17 @@ impl Readable<'_> {
         piece: &Piece,
         reader: Reader,
     ) -> Option<Range<u32>> {
-        let trails = self.trails.filter(|_| !taken.is_empty())?;
+        let trails = self.trails?;
+        if taken.is_empty() {
+            self.stays(from, &reader);
+            return None;
+        }
         let (ahead, window) = match piece.cached {
             true => self.segment.window_behind(self.source.disk, reader.ahead, &taken, self.bytes),
             // What comes next was asked for together with this.
             false => (reader.ahead, None),
         };
-        trails.note(self.segment, from, next_offset, TrailEnd { position: taken.end, age: piece.age, ahead });
+        trails.leave(self.segment, next_offset, TrailEnd { position: taken.end, age: piece.age, ahead });
         window
     }
 
@@ -450,9 +463,8 @@ impl Readable<'_> {
     ) -> Result<Piece, Stop> {
         self.piece_missed(position, length, offset, || match self.source.reach {
             Reach::Memory => {
-                if let Some(trails) = self.trails.filter(|_| reader.goes_on) {
-                    trails.missed(self.segment, offset, reader.ahead.noted(position, length));
-                }
+                reader.ahead = reader.ahead.noted(position, length);
+                self.stays(offset, reader);
             }
             Reach::Platter => {
                 reader.ahead = reader.ahead.missed(position, length, reader.goes_on);
@@ -475,22 +487,24 @@ impl Readable<'_> {
         let (disk, segment) = (self.source.disk, self.segment);
         let mut buffer = buffers::take(length as usize);
         let age = segment.verified.age();
-        match disk.read_cached(&segment.log, u64::from(position), buffer.room())? {
-            Cached::All => return Ok(Piece { buffer, age, cached: true }),
-            Cached::Missing => {
+        let read = match disk.read_cached(&segment.log, u64::from(position), buffer.room())? {
+            Cached::All => return Ok(Piece { buffer, age, early: 0, cached: true }),
+            Cached::Part(read) => {
                 segment.verified.forget();
                 missed();
                 if self.source.reach == Reach::Memory {
                     return Err(Fault::would_block(&segment.log.path()).into());
                 }
+                read
             }
-            Cached::Unknown => {}
-        }
+            Cached::Unknown => 0,
+        };
+        // What was read before it was found missing is checked like the rest.
         let age = segment.verified.age();
-        if !buffer.read(disk, &segment.log, u64::from(position))? {
+        if !buffer.read_on(read, disk, &segment.log, u64::from(position))? {
             return Err(bad(offset, position, "the file is shorter than the log"));
         }
-        Ok(Piece { buffer, age, cached: false })
+        Ok(Piece { buffer, age, early: read as u32, cached: false })
     }
 
     /// The header at the cursor, if it fits there.

@@ -217,7 +217,7 @@ impl<'a> Scanner<'a> {
         }
         let left = (self.end - self.position) as usize;
         let length = needed.max(PIECE_BYTES).min(left);
-        self.ahead = Bytes::from(self.segment.walk(self.disk, self.position, length, self.end)?);
+        self.ahead = self.segment.walk(self.disk, self.position, length, self.end)?;
         Ok(())
     }
 }

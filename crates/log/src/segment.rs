@@ -2,6 +2,7 @@
 //! own, of epochs or of producers. Written by the log alone; readers look positions up under a short read lock.
 
 use crate::ahead::{Ahead, Walk};
+use crate::buffers;
 use crate::disk::{Cached, Disk, FileHandle};
 use crate::fault::Fault;
 use crate::index::{Entry, OffsetEntry, SparseIndex, TimeEntry};
@@ -9,6 +10,7 @@ use crate::names;
 use crate::source::Source;
 use crate::transactions::TransactionIndex;
 use crate::verified::{PAGE_BYTES_MAX, Verified};
+use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use std::io::IoSlice;
 use std::ops::Range;
@@ -143,36 +145,38 @@ impl Segment {
 
     /// Bytes of the data file, wherever they are; fewer only at its end. For walks that check all they see: bytes that come from the
     /// platter are not the ones that were checked before.
-    pub fn read(&self, disk: &dyn Disk, position: u32, length: usize) -> Result<Vec<u8>, Fault> {
-        let mut bytes = vec![0; length];
+    pub fn read(&self, disk: &dyn Disk, position: u32, length: usize) -> Result<Bytes, Fault> {
+        let mut buffer = buffers::take(length);
         let position = u64::from(position);
-        match disk.read_cached(&self.log, position, &mut bytes)? {
-            Cached::All => return Ok(bytes),
-            Cached::Missing => self.verified.forget(),
-            Cached::Unknown => {}
-        }
-        bytes.clear();
-        disk.read_at(&self.log, position, length, &mut bytes)?;
-        Ok(bytes)
+        let read = match disk.read_cached(&self.log, position, buffer.room())? {
+            Cached::All => return Ok(buffer.share(None)),
+            Cached::Part(read) => {
+                self.verified.forget();
+                read
+            }
+            Cached::Unknown => 0,
+        };
+        buffer.read_on(read, disk, &self.log, position)?;
+        Ok(buffer.share(None))
     }
 
     /// As `read`, for a walk that goes on piece by piece to `end`: what comes next is asked for while this piece is looked at.
-    pub fn walk(&self, disk: &dyn Disk, position: u32, length: usize, end: u32) -> Result<Vec<u8>, Fault> {
-        let mut bytes = vec![0; length];
+    pub fn walk(&self, disk: &dyn Disk, position: u32, length: usize, end: u32) -> Result<Bytes, Fault> {
+        let mut buffer = buffers::take(length);
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         let piece = position..position.saturating_add(length);
-        let cached = disk.read_cached(&self.log, u64::from(position), &mut bytes)?;
+        let cached = disk.read_cached(&self.log, u64::from(position), buffer.room())?;
         let mut walk = self.walk.lock();
         let goes_on = walk.step(&piece);
-        match cached {
+        let read = match cached {
             Cached::All => {
                 let (ahead, window) = self.window_behind(disk, walk.ahead, &piece, end);
                 walk.ahead = ahead;
                 drop(walk);
                 window.into_iter().for_each(|window| self.bring_in(disk, window));
-                return Ok(bytes);
+                return Ok(buffer.share(None));
             }
-            Cached::Missing => {
+            Cached::Part(read) => {
                 walk.ahead = walk.ahead.missed(position, length, goes_on);
                 let until = walk.ahead.until().min(end);
                 drop(walk);
@@ -180,12 +184,15 @@ impl Segment {
                 if until > piece.end {
                     self.bring_in(disk, position..until);
                 }
+                read
             }
-            Cached::Unknown => drop(walk),
-        }
-        bytes.clear();
-        disk.read_at(&self.log, u64::from(position), piece.len(), &mut bytes)?;
-        Ok(bytes)
+            Cached::Unknown => {
+                drop(walk);
+                0
+            }
+        };
+        buffer.read_on(read, disk, &self.log, u64::from(position))?;
+        Ok(buffer.share(None))
     }
 
     /// Has bytes brought into the page cache and does not wait for them; each of them will be checked before it is served.
@@ -211,7 +218,7 @@ impl Segment {
         let look = begins.checked_next_multiple_of(PAGE_BYTES_MAX).filter(|&look| look < end);
         let is_hot = look.is_some_and(|look| {
             !self.verified.bring_in(look..look + 1, || {
-                matches!(disk.read_cached(&self.log, u64::from(look), &mut [0]), Ok(Cached::Missing))
+                matches!(disk.read_cached(&self.log, u64::from(look), &mut [0]), Ok(Cached::Part(_)))
             })
         });
         if is_hot {

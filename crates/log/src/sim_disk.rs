@@ -612,13 +612,13 @@ impl Disk for SimDisk {
         let inode = state.found(&path, Operation::Read)?;
         let start = usize::try_from(position).unwrap_or(usize::MAX);
         let range = start..start.saturating_add(into.len());
-        let Some(bytes) = inode.current.get(range.clone()) else { return Ok(Cached::Missing) };
+        let Some(bytes) = inode.current.get(range.clone()) else { return Ok(Cached::Part(0)) };
         into.copy_from_slice(bytes);
         if goes {
             inode.evict(range.clone());
         }
-        let is_there = pages(range).all(|page| !inode.evicted.contains(&page));
-        Ok(if is_there { Cached::All } else { Cached::Missing })
+        let missing = pages(range.clone()).find(|page| inode.evicted.contains(page));
+        Ok(missing.map_or(Cached::All, |page| Cached::Part((page * PAGE_BYTES).saturating_sub(range.start))))
     }
 
     fn will_need(&self, file: &FileHandle, position: u64, bytes: u64) {

@@ -36,7 +36,7 @@ impl<'a> Source<'a> {
             bytes.resize(length, 0);
             match self.disk.read_cached(file, position, &mut bytes)? {
                 Cached::All => return Ok(bytes),
-                Cached::Missing => return Err(Fault::would_block(&file.path())),
+                Cached::Part(_) => return Err(Fault::would_block(&file.path())),
                 Cached::Unknown => bytes.clear(),
             }
         }

@@ -139,11 +139,7 @@ pub(crate) struct Trails(Mutex<VecDeque<Trail>>);
 struct Trail {
     segment: i64,
     offset: i64,
-    position: u32,
-    /// Of the segment's `verified` when the batch before was seen to end here.
-    age: Age,
-    /// How far ahead of the reader the platter was asked.
-    ahead: Ahead,
+    end: TrailEnd,
 }
 
 /// Readers of one partition that go on in turn; a trail is 32 bytes.
@@ -153,37 +149,34 @@ const TRAILS_MAX: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TrailEnd {
     pub position: u32,
-    /// Since when it is known that a batch begins there.
+    /// Of the segment's `verified` when the batch before was seen to end here.
     pub age: Age,
+    /// How far ahead of the reader the platter was asked.
     pub ahead: Ahead,
 }
 
 impl Trails {
-    /// Where in the segment the batch after the last one before `offset` begins.
-    pub fn find(&self, segment: &Segment, offset: i64) -> Option<TrailEnd> {
+    /// Takes the trail of the reader that goes on at `offset`: where the batch after the last one before begins. Who takes it leaves
+    /// another one, or the same.
+    pub fn take(&self, segment: &Segment, offset: i64) -> Option<TrailEnd> {
+        let mut trails = self.0.try_lock()?;
+        let at = trails.iter().rposition(|trail| trail.is_at(segment, offset))?;
+        trails.remove(at).map(|trail| trail.end)
+    }
+
+    /// Where such a trail ends; it stays.
+    pub fn position(&self, segment: &Segment, offset: i64) -> Option<u32> {
         let trails = self.0.try_lock()?;
-        let &Trail { position, age, ahead, .. } = trails.iter().rev().find(|at| at.is_at(segment, offset))?;
-        Some(TrailEnd { position, age, ahead })
+        trails.iter().rev().find(|trail| trail.is_at(segment, offset)).map(|trail| trail.end.position)
     }
 
-    /// The batches from `from` up to `offset` were read and good; the reader's trail goes on from here.
-    pub fn note(&self, segment: &Segment, from: i64, offset: i64, at: TrailEnd) {
+    /// The batches up to `offset` were read and good; the reader's trail goes on from here.
+    pub fn leave(&self, segment: &Segment, offset: i64, end: TrailEnd) {
         let Some(mut trails) = self.0.try_lock() else { return };
-        match trails.iter().rposition(|trail| trail.is_at(segment, from)) {
-            Some(before) => drop(trails.remove(before)),
-            None if trails.len() >= TRAILS_MAX => drop(trails.pop_front()),
-            None => {}
+        if trails.len() >= TRAILS_MAX {
+            trails.pop_front();
         }
-        let TrailEnd { position, age, ahead } = at;
-        trails.push_back(Trail { segment: segment.base_offset, offset, position, age, ahead });
-    }
-
-    /// The reader that goes on at `offset` needs the platter, from a thread that may wait.
-    pub fn missed(&self, segment: &Segment, offset: i64, ahead: Ahead) {
-        let Some(mut trails) = self.0.try_lock() else { return };
-        if let Some(trail) = trails.iter_mut().rev().find(|trail| trail.is_at(segment, offset)) {
-            trail.ahead = ahead;
-        }
+        trails.push_back(Trail { segment: segment.base_offset, offset, end });
     }
 }
 
@@ -332,6 +325,15 @@ impl LogView {
             available = available.saturating_add(end.saturating_sub(start));
         }
         Ok(available)
+    }
+
+    /// How many bytes a reader at `from` has before it, if it goes on from where it was and that can be told without a look at the disk.
+    pub fn bytes_before(&self, from: i64, limit: ReadLimit) -> Option<u32> {
+        let last = self.segments.segments.last().filter(|last| from >= last.base_offset)?;
+        if self.upper_bound(limit) < self.log_end_offset {
+            return None;
+        }
+        self.active_bytes.checked_sub(self.segments.trails.position(last, from)?)
     }
 
     /// OffsetForLeaderEpoch (KIP-101, KIP-279): the epoch answered for `epoch` and its end offset.

@@ -114,10 +114,21 @@ impl RopeWriter {
     }
 
     fn poll_write_once<S: Stream>(&self, cx: &mut Context<'_>, to: &mut S) -> Poll<io::Result<usize>> {
-        if let (1, Some(only)) = (self.chunks.len(), self.chunks.front()) {
-            return to.poll_write(cx, &[IoSlice::new(only.rest())]);
+        match self.chunks.len() {
+            1 => self.poll_write_slices::<S, 1>(cx, to),
+            // An answer with one large piece.
+            2..=4 => self.poll_write_slices::<S, 4>(cx, to),
+            _ => self.poll_write_slices::<S, SLICES_PER_WRITE>(cx, to),
         }
-        let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+    }
+
+    #[inline]
+    fn poll_write_slices<S: Stream, const MOST: usize>(
+        &self,
+        cx: &mut Context<'_>,
+        to: &mut S,
+    ) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); MOST];
         let mut count = 0;
         for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
             *slice = IoSlice::new(chunk.rest());

@@ -17,6 +17,7 @@ use broker::rim::{is_brief, may_overlap};
 use broker::{CloseReason, Handling, Outcome};
 use bytes::Bytes;
 use net::{Budget, FrameLimits, FrameReader, Lease, RopeWriter, Stream};
+use wire::codec::Rope;
 
 use crate::guard::Notes;
 
@@ -167,10 +168,21 @@ impl<S: Service, C: Stream> Gateway<S, C> {
             Outcome::Answer(rope) => match rope.into_contiguous() {
                 Ok(answer) if answer.len() <= SMALL_ANSWER_MAX => self.writer.push_small(answer),
                 Ok(answer) => self.writer.push(Bytes::from(answer)),
-                Err(rope) => self.writer.push_rope(rope.into_chunks()),
+                Err(rope) => self.deliver_pieces(rope),
             },
             Outcome::NoAnswer => {}
             Outcome::Close(reason) => self.ending = Some(End::Refused(reason)),
+        }
+    }
+
+    fn deliver_pieces(&mut self, rope: Rope) {
+        match rope.into_single() {
+            Ok((before, piece, behind)) => {
+                self.writer.push_small(before);
+                self.writer.push(piece);
+                self.writer.push_small(behind);
+            }
+            Err(rope) => self.writer.push_rope(rope.into_chunks()),
         }
     }
 
@@ -200,7 +212,12 @@ impl<S: Service, C: Stream> Gateway<S, C> {
 
     fn take_frames(&mut self) {
         while self.queue.len() < REQUESTS_IN_FLIGHT && self.ending.is_none() {
-            match self.reader.next_frame_of(is_brief) {
+            // One that may have to wait for its turn is copied.
+            let (alone, overlapping) = (self.queue.is_empty(), self.overlapping);
+            match self
+                .reader
+                .next_frame_of(|frame| is_brief(frame) && (alone || (overlapping && may_overlap(frame))))
+            {
                 Ok(Some(frame)) => {
                     self.queued_bytes += frame.len();
                     self.queue.push_back(Request { bytes: frame.len(), state: State::Waiting(frame) });

@@ -21,6 +21,7 @@ pub const PRODUCE_1K: &str = "instructions, 1 KiB produce";
 pub const PRODUCE_PART: &str = "instructions, each 1 KiB batch in a request of 16";
 pub const FETCH_64K: &str = "instructions, 64 KB fetch";
 pub const SESSION: &str = "instructions, each of 1,000 partitions in a fetch session that finds nothing";
+pub const LONG_POLL: &str = "instructions, 1 KiB produce and the long poll that it wakes";
 pub const API_VERSIONS: &str = "instructions, ApiVersions";
 pub const HEARTBEAT: &str = "instructions, heartbeat";
 pub const COMMIT: &str = "instructions, offset commit";
@@ -76,6 +77,7 @@ fn figures(counter: &Counter<'_>, broker: &Running) -> Result<Figures> {
     })?;
     figures.push((FETCH_64K, instructions / fetches as f64));
     figures.push((ALLOCATIONS_FETCH, allocations / fetches as f64));
+    figures.push((LONG_POLL, of_a_long_poll(counter, &address, &small)?));
     let (instructions, allocations) = counter.during(|| {
         for _ in 0..REQUESTS {
             connection.call(&speak::api_versions())?;
@@ -100,6 +102,29 @@ fn figures(counter: &Counter<'_>, broker: &Running) -> Result<Figures> {
     Ok(figures)
 }
 
+/// A consumer that has read everything waits for the next batch.
+fn of_a_long_poll(counter: &Counter<'_>, address: &str, batch: &[u8]) -> Result<f64> {
+    const POLLS: usize = 200;
+    let (mut consumer, mut producer) = (Connection::open(address)?, Connection::open(address)?);
+    let mut end = 0;
+    speak::fetched(consumer.call(&speak::fetch_now("small", &[(0, 0)]))?, |_, high_watermark, _| {
+        end = high_watermark;
+    })?;
+    let (woken, _) = counter.during(|| {
+        for _ in 0..POLLS {
+            consumer.send(&speak::fetch("small", &[(0, end)], 1 << 20))?;
+            // Until it waits.
+            pause(Duration::from_millis(5));
+            speak::produced(producer.call(&speak::produce("small", 0, batch))?)?;
+            let mut next = None;
+            speak::fetched(consumer.receive()?, |_, _, records| next = load::offset_behind(records))?;
+            end = next.context("the long poll came back empty")?;
+        }
+        Ok(())
+    })?;
+    Ok(woken / POLLS as f64)
+}
+
 /// What a consumer group asks all the time.
 fn of_a_group(counter: &Counter<'_>, connection: &mut Connection) -> Result<Figures> {
     let member = Member::join(connection, "bench")?;
@@ -121,12 +146,12 @@ const IN_SESSION: i32 = 1_000;
 fn of_a_session(counter: &Counter<'_>, connection: &mut Connection) -> Result<f64> {
     load::create_led(connection, "session", IN_SESSION, &[])?;
     let all: Vec<(i32, i64)> = (0..IN_SESSION).map(|partition| (partition, 0)).collect();
-    let (id, _) = speak::session(connection.call(&speak::fetch_in_session((0, 0), "session", &all))?)?;
+    let (id, _) = speak::session(connection.call(&speak::fetch_session((0, 0), "session", &all))?)?;
     ensure!(id > 0, "the broker gave no session");
     let fetches = REQUESTS as i32 / 20;
     let (instructions, _) = counter.during(|| {
         (1..=fetches).try_for_each(|epoch| {
-            let answer = connection.call(&speak::fetch_in_session((id, epoch), "session", &[]))?;
+            let answer = connection.call(&speak::fetch_session((id, epoch), "session", &[]))?;
             ensure!(speak::session(answer)? == (id, 0), "nothing has changed");
             Ok(())
         })

@@ -79,24 +79,20 @@ pub fn produce_to(topic: &str, partitions: std::ops::Range<i32>, batch: &[u8]) -
 
 /// A fetch without session: `partitions` of `topic` from `offsets`, up to `most_bytes` each, waiting at most 500 ms.
 pub fn fetch(topic: &str, offsets: &[(i32, i64)], most_bytes: i32) -> Vec<u8> {
-    fetch_waiting(500, topic, offsets, most_bytes)
+    fetch_within((0, -1), 500, topic, offsets, most_bytes)
 }
 
 /// A fetch that does not wait: only whether these partitions can be read.
 pub fn fetch_now(topic: &str, offsets: &[(i32, i64)]) -> Vec<u8> {
-    fetch_waiting(0, topic, offsets, 1)
+    fetch_within((0, -1), 0, topic, offsets, 1)
 }
 
-/// A fetch that does not wait in a session (KIP-227): id 0 and epoch 0 begin one with these partitions, later epochs name what changed.
-pub fn fetch_in_session((id, epoch): (i32, i32), topic: &str, offsets: &[(i32, i64)]) -> Vec<u8> {
-    fetch_of((id, epoch), 0, topic, offsets, 1)
+/// A fetch that does not wait, within a session: its id, and the number of the fetch in it.
+pub fn fetch_session(session: (i32, i32), topic: &str, offsets: &[(i32, i64)]) -> Vec<u8> {
+    fetch_within(session, 0, topic, offsets, 1 << 20)
 }
 
-fn fetch_waiting(wait_ms: i32, topic: &str, offsets: &[(i32, i64)], most_bytes: i32) -> Vec<u8> {
-    fetch_of((0, -1), wait_ms, topic, offsets, most_bytes)
-}
-
-fn fetch_of(
+fn fetch_within(
     (session, epoch): (i32, i32),
     wait_ms: i32,
     topic: &str,
@@ -104,10 +100,11 @@ fn fetch_of(
     most_bytes: i32,
 ) -> Vec<u8> {
     let head = Frame::new(FETCH).i32(-1).i32(wait_ms).i32(1).i32(50 << 20).i8(0).i32(session).i32(epoch);
-    if offsets.is_empty() {
-        return head.i32(0).i32(0).text("").finish();
+    let topics = i32::from(!offsets.is_empty());
+    let mut frame = head.i32(topics);
+    if topics > 0 {
+        frame = frame.text(topic).i32(offsets.len() as i32);
     }
-    let mut frame = head.i32(1).text(topic).i32(offsets.len() as i32);
     for (partition, offset) in offsets {
         frame = frame.i32(*partition).i32(-1).i64(*offset).i64(-1).i32(most_bytes);
     }

@@ -1,58 +1,112 @@
-//! Fetch by consumers (KIP-41, KIP-74, KIP-227, KIP-320, KIP-516): resolve the session, read the views, and if there is too
-//! little, wait once for the shards' call. What is in the page cache is read on the connection's thread; a pass that meets the
-//! platter goes on in the pool. Record bytes are located and passed on, never decoded. A follower's fetch is another journey
+//! Fetch by consumers (KIP-41, KIP-227, KIP-516): resolve the session, read what is in memory, and if there is too little, wait once for
+//! the shards' call; then the answer is written partition by partition. The request is read in place, and nothing of it is kept: a
+//! fetch may wait for minutes. How partitions are read is `fetch_pass.rs`'s business. A follower's fetch is another journey
 //! (`Command::FollowerFetch`), not built yet.
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use log::{LogView, Reach, ReadAhead, ReadLimit, ReadRefused, ReadTerms};
+use bytes::Bytes;
+use log::ReadLimit;
+use smallvec::SmallVec;
+use wire::codec::DecodeError;
+use wire::fetch::{FetchAnswer, FetchView, PartitionView};
 use wire::hash::StableMap;
-use wire::messages::fetch::{
-    AbortedTransaction, EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse,
-    LeaderIdAndEpoch, NodeEndpoint, PartitionData,
-};
+use wire::messages::fetch::{NodeEndpoint, PartitionData};
 use wire::{ErrorCode, Str};
 
-use super::{Call, IntoAnswer};
+use super::Call;
 use crate::command::{Command, WatchPartition, WatchPartitions};
-use crate::endpoints::current_leader;
-use crate::fetch_session::{Answered, Asked, Plan, Wanted};
-use crate::limits::FETCH_BYTES_MIN;
+use crate::fetch_pass::{Pass, Reading, Terms, refusal};
+use crate::fetch_session::{Answered, Asked, Plan, Wanted, WantedList};
 use crate::mailbox::reply;
 use crate::rim::{CloseReason, Handling, Outcome};
-use crate::views::{LeaderView, PartitionCell, Views};
-use crate::watch::watch;
+use crate::views::Views;
+use crate::watch::{Watch, watch};
 
 /// Consumers read what is replicated, or only what is also committed (KIP-98).
 const READ_COMMITTED: i8 = 1;
 
-pub(super) fn handle(call: Call, request: FetchRequest) -> Handling {
+pub(super) fn handle(mut call: Call, body: &Bytes) -> Result<Handling, DecodeError> {
+    let request = FetchView::parse(body, call.api_version)?;
+    // It lies in the receive buffer too, and nobody asks for it.
+    call.client_id = None;
     let asked = Asked {
         session_id: request.session_id,
         epoch: if call.api_version >= 7 { request.session_epoch } else { -1 },
         uses_topic_ids: call.api_version >= 13,
     };
-    let terms = Terms::of(&call, &request);
-    let (wanted, forgotten) = flatten(request);
-    let wanted = once_each(wanted);
-    let plan = call.connection.with_fetch_sessions(|sessions| sessions.plan(asked, wanted, &forgotten));
+    let terms = terms(&call, &request);
+    let wanted = once_each(request.partitions).iter().map(|view| wanted(&call, view)).collect();
+    let forgotten = &request.forgotten;
+    let plan = call.connection.with_fetch_sessions(|sessions| sessions.plan(asked, wanted, forgotten));
     let (session, wanted) = match plan {
         Plan::Refused(error) => {
-            let refused = FetchResponse { error_code: error.code(), ..FetchResponse::default() };
-            return Handling::ready(refused.outcome(call.api_key, call.api_version, call.correlation_id));
+            let refused = FetchAnswer::new(call.api_version, call.correlation_id, error, 0, 0);
+            return Ok(Handling::ready(Outcome::Answer(refused.finish(Vec::new()))));
         }
         Plan::Sessionless(wanted) => (Session::None, wanted),
         Plan::Full(wanted) => (Session::Begins(asked), wanted),
         Plan::Incremental { session_id, wanted } => (Session::GoesOn(session_id), wanted),
     };
     let fetch = Fetch::resolve(call, terms, session, wanted);
-    let mut pass = fetch.begin();
-    fetch.read(&mut pass, Reach::Memory);
-    if fetch.is_cold(&pass) || fetch.must_wait(&pass) {
-        return Handling::running(fetch.go_on(pass));
+    let pass = fetch.reading.read_memory();
+    if fetch.reading.is_cold(&pass) || fetch.reading.must_wait(&pass) {
+        return Ok(Handling::running(fetch.go_on(pass)));
     }
-    Handling::ready(fetch.outcome(pass))
+    Ok(Handling::ready(fetch.end.outcome(&fetch.reading, &pass)))
+}
+
+fn terms(call: &Call, request: &FetchView<'_>) -> Terms {
+    let max_bytes = request.max_bytes.min(call.node.config().fetch_max_bytes);
+    let committed = request.isolation_level == READ_COMMITTED;
+    Terms {
+        is_replica: request.replica_id >= 0,
+        limit: if committed { ReadLimit::LastStable } else { ReadLimit::HighWatermark },
+        max_bytes: i64::from(max_bytes.max(0)),
+        min_bytes: i64::from(request.min_bytes.min(max_bytes)),
+        deadline_ms: call.now_ms.saturating_add(i64::from(request.max_wait_ms.max(0))),
+        waits: request.max_wait_ms > 0,
+    }
+}
+
+/// A partition that is named twice is fetched once, as named last.
+fn once_each(partitions: SmallVec<[PartitionView<'_>; 1]>) -> SmallVec<[PartitionView<'_>; 1]> {
+    if partitions.len() < 2 {
+        return partitions;
+    }
+    let mut places = StableMap::with_capacity_and_hasher(partitions.len(), Default::default());
+    let mut once: SmallVec<[PartitionView<'_>; 1]> = SmallVec::with_capacity(partitions.len());
+    for partition in partitions {
+        match places.entry((partition.topic_id, partition.topic, partition.partition)) {
+            Entry::Vacant(place) => {
+                place.insert(once.len());
+                once.push(partition);
+            }
+            Entry::Occupied(place) => once[*place.get()] = partition,
+        }
+    }
+    once
+}
+
+/// What is wanted, without anything of the request's buffer: a topic that there is lends its own name.
+fn wanted(call: &Call, view: &PartitionView<'_>) -> Wanted {
+    let topic = match view.topic {
+        "" => Str::new(),
+        name => match call.connection.last_topic().find(call.node.views(), None, name) {
+            Some(found) => found.views.name.clone(),
+            None => Str::from(name),
+        },
+    };
+    Wanted {
+        topic,
+        topic_id: view.topic_id,
+        partition: view.partition,
+        fetch_offset: view.fetch_offset,
+        current_leader_epoch: view.current_leader_epoch,
+        last_fetched_epoch: view.last_fetched_epoch,
+        max_bytes: view.max_bytes,
+    }
 }
 
 /// What an answer has to do with a session.
@@ -63,427 +117,154 @@ enum Session {
     GoesOn(i32),
 }
 
-/// What a request says of all its partitions.
-#[derive(Debug, Clone, Copy)]
-struct Terms {
-    limit: ReadLimit,
-    /// A replica asks, not a consumer; no other broker has one of ours yet.
-    is_replica: bool,
-    max_bytes: i64,
-    min_bytes: i64,
-    /// When waiting ends.
-    deadline_ms: i64,
-    waits: bool,
-}
-
-impl Terms {
-    fn of(call: &Call, request: &FetchRequest) -> Terms {
-        let max_bytes = request.max_bytes.min(call.node.config().fetch_max_bytes);
-        let committed = request.isolation_level == READ_COMMITTED;
-        Terms {
-            is_replica: request.replica_id.max(request.replica_state.replica_id) >= 0,
-            limit: if committed { ReadLimit::LastStable } else { ReadLimit::HighWatermark },
-            max_bytes: i64::from(max_bytes.max(0)),
-            min_bytes: i64::from(request.min_bytes.min(max_bytes)),
-            deadline_ms: call.now_ms.saturating_add(i64::from(request.max_wait_ms.max(0))),
-            waits: request.max_wait_ms > 0,
-        }
-    }
-}
-
-type Forgotten = Vec<(Str, wire::Uuid, i32)>;
-
-fn flatten(request: FetchRequest) -> (Vec<Wanted>, Forgotten) {
-    let partitions = request.topics.iter().map(|topic| topic.partitions.len()).sum();
-    let mut wanted = Vec::with_capacity(partitions);
-    for topic in request.topics {
-        for partition in topic.partitions {
-            wanted.push(Wanted {
-                topic: topic.topic.clone(),
-                topic_id: topic.topic_id,
-                partition: partition.partition,
-                fetch_offset: partition.fetch_offset,
-                current_leader_epoch: partition.current_leader_epoch,
-                last_fetched_epoch: partition.last_fetched_epoch,
-                max_bytes: partition.partition_max_bytes,
-            });
-        }
-    }
-    let mut forgotten = Vec::new();
-    for topic in request.forgotten_topics_data {
-        forgotten
-            .extend(topic.partitions.into_iter().map(|index| (topic.topic.clone(), topic.topic_id, index)));
-    }
-    (wanted, forgotten)
-}
-
-/// A partition that is named twice is fetched once, as named last.
-fn once_each(wanted: Vec<Wanted>) -> Vec<Wanted> {
-    if wanted.len() < 2 {
-        return wanted;
-    }
-    let mut places = StableMap::with_capacity_and_hasher(wanted.len(), Default::default());
-    let mut once: Vec<Wanted> = Vec::with_capacity(wanted.len());
-    for wanted in wanted {
-        match places.entry((wanted.topic_id, wanted.topic.clone(), wanted.partition)) {
-            Entry::Vacant(place) => {
-                place.insert(once.len());
-                once.push(wanted);
-            }
-            Entry::Occupied(place) => once[*place.get()] = wanted,
-        }
-    }
-    once
-}
-
-/// A fetch whose partitions were looked up.
 struct Fetch {
-    call: Call,
-    terms: Terms,
+    reading: Reading,
+    end: End,
+}
+
+/// What the answer needs beside what was read.
+struct End {
     session: Session,
-    /// In the order of service: what can be read first, what is refused by its name last, as Kafka answers.
-    targets: Vec<(Wanted, Arc<PartitionCell>)>,
-    refused: Vec<(Wanted, ErrorCode)>,
+    /// What is refused by its name: after all that can be read, as Kafka answers.
+    refused: Vec<(Wanted, PartitionData)>,
 }
 
-type Answers = Vec<(Wanted, PartitionData)>;
-
-/// What one pass over the views found so far.
-struct Pass {
-    /// Of the first targets; where one needs the platter, the pass stands still.
-    answers: Vec<PartitionData>,
-    bytes: i64,
-    /// What the rest may still have.
-    left: i64,
-    /// Memory is short, and the answer has less than it might.
-    is_cut: bool,
-    /// Something that the client has to hear at once.
-    is_urgent: bool,
-    /// The high watermark and the last stable offset that were seen, for the watch.
-    seen: Vec<(i64, i64)>,
-    /// What the platter is to be asked for before the client comes again.
-    ahead: Vec<ReadAhead>,
-}
+/// What is answered of one partition.
+type Line<'a> = (&'a Wanted, &'a PartitionData);
 
 impl Fetch {
-    fn resolve(call: Call, terms: Terms, session: Session, wanted: Vec<Wanted>) -> Fetch {
-        let node = call.node.clone();
-        let views = node.views();
+    fn resolve(call: Call, terms: Terms, session: Session, wanted: WantedList) -> Fetch {
         let by_id = call.api_version >= 13;
-        let targets = Vec::with_capacity(wanted.len());
-        let mut fetch = Fetch { call, terms, session, targets, refused: Vec::new() };
-        let mut last: Option<Arc<crate::views::TopicViews>> = None;
+        let unknown = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
+        let mut targets = SmallVec::with_capacity(wanted.len());
+        let mut refused = Vec::new();
+        let mut last = call.connection.last_topic();
+        let views = call.node.views();
         for mut wanted in wanted {
-            let is_last = |topic: &Arc<crate::views::TopicViews>| {
-                if by_id { topic.id == wanted.topic_id } else { topic.name == wanted.topic }
-            };
-            if !last.as_ref().is_some_and(is_last) {
-                last = if by_id { views.by_id(wanted.topic_id) } else { views.by_name(&wanted.topic) };
-            }
-            if let Some(topic) = &last
+            let topic = last.find(views, by_id.then_some(wanted.topic_id), &wanted.topic);
+            if let Some(topic) = topic
                 && wanted.topic.is_empty()
             {
-                wanted.topic = topic.name.clone();
+                wanted.topic = topic.views.name.clone();
             }
-            let found = last.as_ref().map(|topic| topic.partition(wanted.partition).cloned());
+            let found = topic.map(|topic| topic.views.partition(wanted.partition).cloned());
             match found.or_else(|| namesake(views, &wanted)) {
-                Some(Some(cell)) => fetch.targets.push((wanted, cell)),
-                Some(None) => fetch.refused.push((wanted, ErrorCode::UnknownTopicOrPartition)),
-                None if by_id => fetch.refused.push((wanted, ErrorCode::UnknownTopicId)),
-                None => fetch.refused.push((wanted, ErrorCode::UnknownTopicOrPartition)),
+                Some(Some(cell)) => targets.push((wanted, cell)),
+                Some(None) => {
+                    let data = refusal(wanted.partition, ErrorCode::UnknownTopicOrPartition);
+                    refused.push((wanted, data));
+                }
+                None => {
+                    let data = refusal(wanted.partition, unknown);
+                    refused.push((wanted, data));
+                }
             }
         }
-        fetch
+        drop(last);
+        Fetch { reading: Reading { call, terms, targets }, end: End { session, refused } }
     }
 
     /// Ends a pass in the pool if it has to be; waits for more and reads again, until there is enough or the time is over.
     async fn go_on(self, pass: Pass) -> Outcome {
-        let (mut fetch, mut pass) = (self, pass);
+        let Fetch { reading, end } = self;
+        let (reading, mut pass) = (Arc::new(reading), pass);
         loop {
-            if fetch.is_cold(&pass) {
-                match fetch.read_cold(pass).await {
-                    Some(done) => (fetch, pass) = done,
-                    None => return Outcome::Close(CloseReason::Stopping),
+            while reading.is_cold(&pass) {
+                if !read_cold(&reading, &mut pass).await {
+                    return Outcome::Close(CloseReason::Stopping);
                 }
             }
-            if !fetch.must_wait(&pass) {
-                return fetch.outcome(pass);
+            if !reading.must_wait(&pass) {
+                return end.outcome(&reading, &pass);
             }
-            let (watch, waiting) = watch(fetch.terms.min_bytes.saturating_sub(pass.bytes));
-            fetch.watch(&watch, &pass);
-            // What was read is read again: a fetch that waits keeps no memory.
+            let (watch, waiting) = watch(reading.terms.min_bytes.saturating_sub(pass.bytes));
+            set_watch(&reading, &watch, &pass);
+            // A fetch that waits keeps no memory.
             drop(pass);
             waiting.await;
-            pass = fetch.begin();
-            fetch.read(&mut pass, Reach::Memory);
+            pass = reading.read_memory();
         }
     }
+}
 
-    /// Goes on with a pass on a thread that may wait for the platter; `None` if the node stops.
-    async fn read_cold(self, mut pass: Pass) -> Option<(Fetch, Pass)> {
+/// Goes on with a pass that stands still, on threads that may wait for the platter; false if the node stops.
+async fn read_cold(reading: &Arc<Reading>, pass: &mut Pass) -> bool {
+    let mut answers = Vec::new();
+    for part in reading.parts(pass) {
         let (reply, answer) = reply();
-        let node = self.call.node.clone();
-        node.read_cold(move || {
-            self.read(&mut pass, Reach::Platter);
-            reply.send((self, pass));
-        });
-        answer.await.ok()
+        let job = Arc::clone(reading);
+        reading.call.node.read_cold(move || reply.send(job.read_part(&part)));
+        answers.push(answer);
     }
-
-    /// The pass stands before bytes that are on the platter alone.
-    fn is_cold(&self, pass: &Pass) -> bool {
-        pass.answers.len() < self.targets.len()
+    let mut parts = Vec::with_capacity(answers.len());
+    for answer in answers {
+        let Ok(read) = answer.await else { return false };
+        parts.push(read);
     }
+    reading.take_parts(pass, parts);
+    true
+}
 
-    fn outcome(self, pass: Pass) -> Outcome {
-        let Fetch { call, session, targets, refused, .. } = self;
-        let refused = refused.into_iter().map(|(wanted, error)| {
-            let data = refusal(wanted.partition, error);
-            (wanted, data)
+/// One command per shard concerned; the first one also keeps the deadline.
+fn set_watch(reading: &Reading, watch: &Arc<Watch>, pass: &Pass) {
+    let mut shards: SmallVec<[(usize, WatchPartitions); 1]> = SmallVec::new();
+    for ((_, cell), data) in reading.targets.iter().zip(&pass.answers) {
+        let at = shards.iter().position(|(shard, _)| *shard == cell.shard).unwrap_or_else(|| {
+            let deadline_ms = shards.is_empty().then_some(reading.terms.deadline_ms);
+            let asked = WatchPartitions { watch: Arc::clone(watch), partitions: Vec::new(), deadline_ms };
+            shards.push((cell.shard, asked));
+            shards.len() - 1
         });
-        let answers = targets.into_iter().map(|(wanted, _)| wanted).zip(pass.answers).chain(refused);
-        let mut response = FetchResponse::default();
-        match session {
-            Session::None => answers.for_each(|(wanted, data)| add(&call, &mut response, wanted, data)),
-            Session::Begins(asked) => {
-                let answers: Answers = answers.collect();
-                response.session_id = begin_session(&call, asked, &answers);
-                answers.into_iter().for_each(|(wanted, data)| add(&call, &mut response, wanted, data));
-            }
+        shards[at].1.partitions.push(WatchPartition {
+            cell: Arc::clone(cell),
+            high_watermark: data.high_watermark,
+            last_stable_offset: data.last_stable_offset,
+        });
+    }
+    let node = &reading.call.node;
+    let now_ms = node.latest_ms();
+    for (shard, command) in shards {
+        node.submit_to(now_ms, shard, Command::Watch(command));
+    }
+}
+
+impl End {
+    fn outcome(&self, reading: &Reading, pass: &Pass) -> Outcome {
+        let call = &reading.call;
+        let refused = self.refused.iter().map(|(wanted, data)| (wanted, data));
+        let read = reading.targets.iter().map(|(wanted, _)| wanted).zip(&pass.answers);
+        let mut lines: SmallVec<[Line<'_>; 1]> = read.chain(refused).collect();
+        let session_id = match self.session {
+            Session::None => 0,
+            Session::Begins(asked) => begin_session(call, asked, &lines),
             Session::GoesOn(session_id) => {
-                response.session_id = session_id;
                 call.connection.with_fetch_sessions(|sessions| {
-                    for (wanted, data) in answers {
-                        if sessions.tells(session_id, &wanted, answered(&data)) {
-                            add(&call, &mut response, wanted, data);
-                        }
-                    }
+                    lines.retain(|(wanted, data)| sessions.tells(session_id, wanted, answered(data)));
                 });
+                session_id
             }
-        }
-        response.outcome(call.api_key, call.api_version, call.correlation_id)
-    }
-
-    fn must_wait(&self, pass: &Pass) -> bool {
-        self.terms.waits
-            && !self.targets.is_empty()
-            && pass.bytes < self.terms.min_bytes
-            && !pass.is_urgent
-            && !(pass.is_cut && pass.bytes > 0)
-            && self.call.node.latest_ms() < self.terms.deadline_ms
-    }
-
-    /// One command per shard concerned; the first one also keeps the deadline.
-    fn watch(&self, watch: &Arc<crate::watch::Watch>, pass: &Pass) {
-        let mut shards: Vec<WatchPartitions> = Vec::new();
-        let mut owners: Vec<usize> = Vec::new();
-        for ((_, cell), &(high_watermark, last_stable_offset)) in self.targets.iter().zip(&pass.seen) {
-            let at = owners.iter().position(|&shard| shard == cell.shard).unwrap_or_else(|| {
-                owners.push(cell.shard);
-                let deadline_ms = shards.is_empty().then_some(self.terms.deadline_ms);
-                shards.push(WatchPartitions {
-                    watch: Arc::clone(watch),
-                    partitions: Vec::new(),
-                    deadline_ms,
-                });
-                shards.len() - 1
-            });
-            let cell = Arc::clone(cell);
-            shards[at].partitions.push(WatchPartition { cell, high_watermark, last_stable_offset });
-        }
-        let now_ms = self.call.node.latest_ms();
-        for (shard, command) in owners.into_iter().zip(shards) {
-            self.call.node.submit_to(now_ms, shard, Command::Watch(command));
-        }
-    }
-
-    /// A pass before its first partition.
-    fn begin(&self) -> Pass {
-        let count = self.targets.len();
-        Pass {
-            answers: Vec::with_capacity(count),
-            bytes: 0,
-            left: self.terms.max_bytes,
-            is_cut: false,
-            is_urgent: false,
-            seen: Vec::with_capacity(count),
-            ahead: Vec::new(),
-        }
-    }
-
-    /// Goes on in the order of service, to the end or to the first partition that is out of reach. The first one that has
-    /// anything gives at least one batch, whatever its size; after that the limits hold (KIP-74). Where many wait for sockets to
-    /// take what they read, it may have less: as it is now, not as it was when a pass that waited for the pool began.
-    fn read(&self, pass: &mut Pass, reach: Reach) {
-        self.read_through(pass, reach);
-        let ahead = std::mem::take(&mut pass.ahead);
-        if !ahead.is_empty() {
-            // The platter works while the socket is served.
-            self.call.node.read_cold(move || ahead.iter().for_each(ReadAhead::ask));
-        }
-    }
-
-    fn read_through(&self, pass: &mut Pass, reach: Reach) {
-        let share = self.call.node.fetch_memory().share().max(FETCH_BYTES_MIN);
-        let share = i64::try_from(share).unwrap_or(i64::MAX);
-        if share < pass.left {
-            pass.left = share;
-            pass.is_cut = true;
-        }
-        for (wanted, cell) in self.targets.iter().skip(pass.answers.len()) {
-            let data = match self.read_partition(wanted, cell, pass, reach) {
-                Ok(Some(data)) => data,
-                Ok(None) => return,
-                Err(error) => self.refused_data(wanted, cell, error),
-            };
-            let bytes = data.records.as_ref().map_or(0, |records| records.len() as i64);
-            pass.left = pass.left.saturating_sub(bytes).max(0);
-            pass.bytes = pass.bytes.saturating_add(bytes);
-            pass.is_urgent |= data.error_code != ErrorCode::None.code() || data.diverging_epoch.epoch != -1;
-            pass.seen.push((data.high_watermark, data.last_stable_offset));
-            pass.answers.push(data);
-        }
-    }
-
-    /// One partition's answer; `None` if it is out of reach.
-    fn read_partition(
-        &self,
-        wanted: &Wanted,
-        cell: &PartitionCell,
-        pass: &mut Pass,
-        reach: Reach,
-    ) -> Result<Option<PartitionData>, ErrorCode> {
-        if !wanted.topic_id.is_zero() && wanted.topic_id != cell.key.topic_id {
-            return Err(ErrorCode::InconsistentTopicId);
-        }
-        let view = self.call.node.leader_view(self.call.now_ms, cell, wanted.current_leader_epoch)?;
-        if self.terms.is_replica {
-            return Err(match wanted.current_leader_epoch {
-                -1 => ErrorCode::NotLeaderOrFollower,
-                _ => ErrorCode::UnknownLeaderEpoch,
-            });
-        }
-        let mut data = PartitionData {
-            partition_index: wanted.partition,
-            high_watermark: view.high_watermark,
-            last_stable_offset: view.last_stable_offset,
-            log_start_offset: view.log_start_offset,
-            records: Some(bytes::Bytes::new()),
-            // Null says that nobody looked; an empty list, that there are none.
-            aborted_transactions: (self.terms.limit == ReadLimit::LastStable).then(Vec::new),
-            ..PartitionData::default()
         };
-        if wanted.last_fetched_epoch >= 0
-            && let Some(diverging) = divergence(wanted, &view)?
-        {
-            data.diverging_epoch = diverging;
-            return Ok(Some(data));
+        // Neighbours of one topic share an entry.
+        let is_same = |a: &Line<'_>, b: &Line<'_>| a.0.topic_id == b.0.topic_id && a.0.topic == b.0.topic;
+        let topics = lines.chunk_by(is_same).count();
+        let (version, none) = (call.api_version, ErrorCode::None);
+        let mut answer = FetchAnswer::new(version, call.correlation_id, none, session_id, topics);
+        for topic in lines.chunk_by(is_same) {
+            let Some((first, _)) = topic.first() else { continue };
+            answer.topic(&first.topic, first.topic_id, topic.len());
+            topic.iter().for_each(|(_, data)| answer.partition(data));
+            answer.end_topic();
         }
-        let offset = wanted.fetch_offset;
-        if offset < view.log_start_offset || offset > view.log_end_offset {
-            return Err(ErrorCode::OffsetOutOfRange);
-        }
-        // Between the limit and the end of the log there is nothing to see yet.
-        if offset < view.upper_bound(self.terms.limit) {
-            let most = i64::from(wanted.max_bytes).min(pass.left).clamp(0, i64::from(u32::MAX));
-            let terms = ReadTerms {
-                max_bytes: u32::try_from(most).unwrap_or(u32::MAX),
-                limit: self.terms.limit,
-                at_least_one: pass.bytes == 0,
-                reach,
-                memory: Some(self.call.node.fetch_memory()),
-            };
-            let Some(fetched) =
-                view.read_within(offset, &terms).map_err(|refused| read_error(&self.call, refused))?
-            else {
-                return Ok(None);
-            };
-            pass.ahead.extend(fetched.ahead);
-            if self.terms.limit == ReadLimit::LastStable {
-                let aborted = view
-                    .aborted_transactions(offset, fetched.next_offset)
-                    .map_err(|refused| read_error(&self.call, refused))?;
-                data.aborted_transactions = Some(aborted.iter().map(aborted_transaction).collect());
-            }
-            data.records = Some(fetched.records);
-        }
-        Ok(Some(data))
-    }
-
-    fn refused_data(&self, wanted: &Wanted, cell: &PartitionCell, error: ErrorCode) -> PartitionData {
-        // Clients of version 5 and below do not know that this error passes.
-        let told = match error {
-            ErrorCode::KafkaStorageError if self.call.api_version <= 5 => ErrorCode::NotLeaderOrFollower,
-            error => error,
-        };
-        let mut data = PartitionData { aborted_transactions: None, ..refusal(wanted.partition, told) };
-        if self.call.api_version >= 16
-            && matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch)
-            && let Some(leader) = current_leader(
-                &self.call.node.image(),
-                cell.key.topic_id,
-                wanted.partition,
-                &self.call.connection.peer().listener,
-            )
-        {
-            data.current_leader =
-                LeaderIdAndEpoch { leader_id: leader.leader_id, leader_epoch: leader.leader_epoch };
-        }
-        data
+        Outcome::Answer(answer.finish(leaders(call, &lines)))
     }
 }
 
 /// The partition that bears the name of one whose topic is no more, `Some(None)` if there is none; `None` where no session knows a name.
-fn namesake(views: &Views, wanted: &Wanted) -> Option<Option<Arc<PartitionCell>>> {
+fn namesake(views: &Views, wanted: &Wanted) -> Option<Option<Arc<crate::views::PartitionCell>>> {
     if wanted.topic.is_empty() {
         return None;
     }
     Some(views.by_name(&wanted.topic).and_then(|topic| topic.partition(wanted.partition).cloned()))
-}
-
-fn read_error(call: &Call, refused: ReadRefused) -> ErrorCode {
-    match refused {
-        ReadRefused::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-        ReadRefused::Corrupt { offset, fault } => {
-            tracing::error!(offset, %fault, "a batch on disk is damaged and is not served");
-            ErrorCode::KafkaStorageError
-        }
-        ReadRefused::Storage(fault) => {
-            tracing::error!(%fault, "cannot read");
-            call.node.read_failed(call.now_ms, &fault);
-            ErrorCode::KafkaStorageError
-        }
-    }
-}
-
-/// KIP-320, KIP-595: a reader whose last epoch ended earlier here than where it reads has seen what was truncated.
-fn divergence(wanted: &Wanted, view: &LeaderView) -> Result<Option<EpochEndOffset>, ErrorCode> {
-    let known = epoch_end(view, wanted.last_fetched_epoch);
-    let Some((epoch, end_offset)) = known else { return Err(ErrorCode::OffsetOutOfRange) };
-    if wanted.fetch_offset < view.log_start_offset {
-        return Err(ErrorCode::OffsetOutOfRange);
-    }
-    let diverges = epoch < wanted.last_fetched_epoch || end_offset < wanted.fetch_offset;
-    Ok(diverges.then_some(EpochEndOffset { epoch, end_offset }))
-}
-
-fn epoch_end(view: &LogView, epoch: i32) -> Option<(i32, i64)> {
-    view.end_offset_for_epoch(epoch)
-}
-
-fn aborted_transaction(aborted: &log::transactions::AbortedTransaction) -> AbortedTransaction {
-    AbortedTransaction { producer_id: aborted.producer_id, first_offset: aborted.first_offset }
-}
-
-/// An answer without data.
-fn refusal(partition: i32, error: ErrorCode) -> PartitionData {
-    PartitionData {
-        partition_index: partition,
-        error_code: error.code(),
-        high_watermark: -1,
-        records: Some(bytes::Bytes::new()),
-        ..PartitionData::default()
-    }
 }
 
 fn answered(data: &PartitionData) -> Answered {
@@ -496,42 +277,32 @@ fn answered(data: &PartitionData) -> Answered {
     }
 }
 
-fn begin_session(call: &Call, asked: Asked, answers: &Answers) -> i32 {
+fn begin_session(call: &Call, asked: Asked, lines: &[Line<'_>]) -> i32 {
     if call.api_version < 7 {
         return 0;
     }
-    let partitions = answers.iter().map(|(wanted, data)| (wanted.clone(), answered(data)));
+    let partitions = lines.iter().map(|&(wanted, data)| (wanted.clone(), answered(data)));
     let new_id = call.node.new_fetch_session_id();
     call.connection.with_fetch_sessions(|sessions| sessions.begin(new_id, asked.uses_topic_ids, partitions))
 }
 
-/// Neighbours of one topic share an entry.
-fn add(call: &Call, response: &mut FetchResponse, wanted: Wanted, data: PartitionData) {
-    name_leader(call, response, &data);
-    match response.responses.last_mut() {
-        Some(topic) if topic.topic == wanted.topic && topic.topic_id == wanted.topic_id => {
-            topic.partitions.push(data);
+/// Where the leaders are that the lines name (KIP-951).
+fn leaders(call: &Call, lines: &[Line<'_>]) -> Vec<NodeEndpoint> {
+    let mut endpoints: Vec<NodeEndpoint> = Vec::new();
+    for (_, data) in lines {
+        let id = data.current_leader.leader_id;
+        if id == -1 || endpoints.iter().any(|node| node.node_id == id) {
+            continue;
         }
-        Some(_) | None => response.responses.push(FetchableTopicResponse {
-            topic: wanted.topic,
-            topic_id: wanted.topic_id,
-            partitions: vec![data],
-        }),
+        let listener = &call.connection.peer().listener;
+        if let Some(broker) = crate::endpoints::alive_broker(&call.node.image(), id, listener) {
+            endpoints.push(NodeEndpoint {
+                node_id: broker.node_id,
+                host: broker.host,
+                port: broker.port,
+                rack: broker.rack,
+            });
+        }
     }
-}
-
-fn name_leader(call: &Call, response: &mut FetchResponse, data: &PartitionData) {
-    let id = data.current_leader.leader_id;
-    if id == -1 || response.node_endpoints.iter().any(|node| node.node_id == id) {
-        return;
-    }
-    let listener = &call.connection.peer().listener;
-    if let Some(broker) = crate::endpoints::alive_broker(&call.node.image(), id, listener) {
-        response.node_endpoints.push(NodeEndpoint {
-            node_id: broker.node_id,
-            host: broker.host,
-            port: broker.port,
-            rack: broker.rack,
-        });
-    }
+    endpoints
 }

@@ -101,7 +101,7 @@ fn data_rows() -> Vec<Api> {
         prompt(ApiKey::ApiVersions, api_versions::handle),
         waiting(ApiKey::DeleteRecords, delete_records::handle),
         waiting(ApiKey::DescribeProducers, describe_producers::handle),
-        prompt(ApiKey::Fetch, fetch::handle),
+        in_place(ApiKey::Fetch, fetch::handle),
         waiting(ApiKey::InitProducerId, init_producer_id::handle),
         direct(ApiKey::ListOffsets, list_offsets::handle),
         direct(ApiKey::Metadata, metadata::handle),

@@ -1,6 +1,7 @@
 //! Sessions as dialogue: what a client asks, what the plan is, which answers it sees.
 
 use super::*;
+use smallvec::smallvec;
 
 fn wanted(partition: i32, fetch_offset: i64) -> Wanted {
     Wanted {
@@ -12,6 +13,10 @@ fn wanted(partition: i32, fetch_offset: i64) -> Wanted {
         last_fetched_epoch: -1,
         max_bytes: 1000,
     }
+}
+
+fn forgotten(partition: i32) -> ForgottenView<'static> {
+    ForgottenView { topic: "t", topic_id: Uuid::ZERO, partition }
 }
 
 fn answered(high_watermark: i64, has_records: bool) -> Answered {
@@ -26,7 +31,7 @@ fn asked(session_id: i32, epoch: i32) -> Asked {
 fn begun() -> FetchSessions {
     let mut sessions = FetchSessions::default();
     let first = [wanted(0, 0), wanted(1, 0)];
-    assert!(matches!(sessions.plan(asked(0, 0), first.to_vec(), &[]), Plan::Full(_)));
+    assert!(matches!(sessions.plan(asked(0, 0), first.to_vec().into(), &[]), Plan::Full(_)));
     assert_eq!(sessions.begin(77, false, first.into_iter().map(|wanted| (wanted, answered(10, true)))), 77);
     sessions
 }
@@ -41,8 +46,8 @@ fn partitions(plan: Plan) -> Vec<(i32, i64)> {
 #[test]
 fn an_incremental_fetch_is_about_all_that_the_session_knows() {
     let mut sessions = begun();
-    assert_eq!(partitions(sessions.plan(asked(77, 1), vec![wanted(1, 5)], &[])), [(0, 0), (1, 5)]);
-    let added = sessions.plan(asked(77, 2), vec![wanted(7, 0)], &[(Str::from("t"), Uuid::ZERO, 0)]);
+    assert_eq!(partitions(sessions.plan(asked(77, 1), smallvec![wanted(1, 5)], &[])), [(0, 0), (1, 5)]);
+    let added = sessions.plan(asked(77, 2), smallvec![wanted(7, 0)], &[forgotten(0)]);
     assert_eq!(partitions(added), [(1, 5), (7, 0)]);
     assert_eq!(sessions.epoch(77), Some(3));
 }
@@ -50,17 +55,17 @@ fn an_incremental_fetch_is_about_all_that_the_session_knows() {
 #[test]
 fn only_news_is_told_and_who_got_records_goes_to_the_back() {
     let mut sessions = begun();
-    sessions.plan(asked(77, 1), vec![], &[]);
+    sessions.plan(asked(77, 1), smallvec![], &[]);
     assert!(!sessions.tells(77, &wanted(1, 0), answered(10, false)));
     assert!(sessions.tells(77, &wanted(0, 0), answered(12, true)));
-    assert_eq!(partitions(sessions.plan(asked(77, 2), vec![], &[])), [(1, 0), (0, 0)]);
+    assert_eq!(partitions(sessions.plan(asked(77, 2), smallvec![], &[])), [(1, 0), (0, 0)]);
     assert!(sessions.tells(77, &wanted(1, 0), answered(11, false)), "the high watermark moved");
 }
 
 #[test]
 fn an_error_is_told_each_time_and_its_end_too() {
     let mut sessions = begun();
-    sessions.plan(asked(77, 1), vec![], &[]);
+    sessions.plan(asked(77, 1), smallvec![], &[]);
     let error = Answered { is_error: true, ..answered(-1, false) };
     assert!(sessions.tells(77, &wanted(0, 0), error));
     assert!(sessions.tells(77, &wanted(0, 0), error));
@@ -71,19 +76,28 @@ fn an_error_is_told_each_time_and_its_end_too() {
 #[test]
 fn a_session_that_is_not_what_the_client_thinks_is_refused() {
     let mut sessions = begun();
-    assert_eq!(sessions.plan(asked(78, 1), vec![], &[]), Plan::Refused(ErrorCode::FetchSessionIdNotFound));
-    assert_eq!(sessions.plan(asked(77, 2), vec![], &[]), Plan::Refused(ErrorCode::InvalidFetchSessionEpoch));
+    assert_eq!(
+        sessions.plan(asked(78, 1), smallvec![], &[]),
+        Plan::Refused(ErrorCode::FetchSessionIdNotFound)
+    );
+    assert_eq!(
+        sessions.plan(asked(77, 2), smallvec![], &[]),
+        Plan::Refused(ErrorCode::InvalidFetchSessionEpoch)
+    );
     let by_id = Asked { uses_topic_ids: true, ..asked(77, 1) };
-    assert_eq!(sessions.plan(by_id, vec![], &[]), Plan::Refused(ErrorCode::FetchSessionTopicIdError));
-    assert!(matches!(sessions.plan(asked(77, -1), vec![], &[]), Plan::Sessionless(_)));
-    assert_eq!(sessions.plan(asked(77, 1), vec![], &[]), Plan::Refused(ErrorCode::FetchSessionIdNotFound));
+    assert_eq!(sessions.plan(by_id, smallvec![], &[]), Plan::Refused(ErrorCode::FetchSessionTopicIdError));
+    assert!(matches!(sessions.plan(asked(77, -1), smallvec![], &[]), Plan::Sessionless(_)));
+    assert_eq!(
+        sessions.plan(asked(77, 1), smallvec![], &[]),
+        Plan::Refused(ErrorCode::FetchSessionIdNotFound)
+    );
 }
 
 #[test]
 fn a_session_without_partitions_ends() {
     let mut sessions = begun();
-    let all = [(Str::from("t"), Uuid::ZERO, 0), (Str::from("t"), Uuid::ZERO, 1)];
-    assert_eq!(sessions.plan(asked(77, 1), vec![], &all), Plan::Sessionless(vec![]));
+    let all = [forgotten(0), forgotten(1)];
+    assert_eq!(sessions.plan(asked(77, 1), smallvec![], &all), Plan::Sessionless(smallvec![]));
     assert_eq!(sessions.epoch(77), None);
 }
 

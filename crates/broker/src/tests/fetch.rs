@@ -400,3 +400,76 @@ fn cold_fetches_that_wait_for_each_other_do_not_all_take_what_was_free_when_they
     assert!(lent < crate::limits::FETCH_MEMORY_BYTES + cold.len() * (1 << 20), "{lent}");
     assert!(cold.iter_mut().all(|begun| size(begun.poll().expect("read")) > large.len()));
 }
+
+#[test]
+fn partitions_that_are_read_side_by_side_give_what_they_give_one_after_the_other() {
+    let mut node = Harness::start();
+    const PARTITIONS: i32 = 11;
+    node.create("t", PARTITIONS);
+    for partition in (0..PARTITIONS).filter(|partition| partition % 5 != 3) {
+        for size in [100, 5_000, 20_000, 700] {
+            let value = "x".repeat(size * (1 + partition as usize % 3));
+            assert_eq!(produce(&mut node, "t", partition, 1, batch(&[&value])).error_code, 0);
+        }
+    }
+    let mut cold_ones = 0;
+    for (first, offset) in [(0, 0), (3, 0), (2, 2), (10, 3)] {
+        for max_bytes in [0, 3_000, 25_000, 90_000, 10 << 20] {
+            for partition_max_bytes in [0, 1_000, 30_000, 1 << 20] {
+                let order = (0..PARTITIONS).map(|n| ((first + n) % PARTITIONS, offset));
+                let mut request = request("t", &order.collect::<Vec<_>>());
+                // One that does not exist, in between.
+                request.topics[0].partitions[4].partition = 77;
+                request.max_bytes = max_bytes;
+                request.max_wait_ms = 0;
+                request.topics[0]
+                    .partitions
+                    .iter_mut()
+                    .for_each(|p| p.partition_max_bytes = partition_max_bytes);
+                let _warms: FetchResponse = node.ask(ApiKey::Fetch, 12, &request);
+                let hot: Option<FetchResponse> = node.begin(ApiKey::Fetch, 12, &request).answer();
+                for partition in 0..PARTITIONS {
+                    node.disk.evict(Path::new(&format!("/data/t-{partition}/00000000000000000000.log")));
+                }
+                let mut cold = node.begin(ApiKey::Fetch, 12, &request);
+                let mut answer = cold.answer();
+                while answer.is_none() {
+                    cold_ones += 1;
+                    node.settle();
+                    answer = cold.answer();
+                }
+                let case = (first, offset, max_bytes, partition_max_bytes);
+                assert!(hot.is_some() && answer == hot, "{case:?}");
+            }
+        }
+    }
+    assert!(cold_ones >= 80, "{cold_ones}");
+}
+
+#[test]
+fn a_fetch_that_waits_for_more_does_not_read_what_is_there() {
+    let mut node = Harness::start();
+    node.create("t", 1);
+    let one = batch(&["0123456789"]);
+    produce(&mut node, "t", 0, 1, one.clone());
+    assert_eq!(values(&mut node, "t", 0, 0).len(), 1);
+    produce(&mut node, "t", 0, 1, one.clone());
+    let path = Path::new("/data/t-0/00000000000000000000.log");
+    assert!(node.disk.evict(path));
+    let mut request = request("t", &[(0, 1)]);
+    request.min_bytes = 3 * one.len() as i32;
+    let mut waiting = node.begin(ApiKey::Fetch, 12, &request);
+    assert!(waiting.poll().is_none());
+    node.settle();
+    assert_eq!((waiting.wakes(), node.disk.cached_pages(path)), (0, 0));
+    produce(&mut node, "t", 0, 1, one.clone());
+    assert_eq!(waiting.wakes(), 0);
+    produce(&mut node, "t", 0, 1, one);
+    assert_eq!(waiting.wakes(), 1);
+    let mut answer = waiting.answer();
+    if answer.is_none() {
+        node.settle();
+        answer = waiting.answer();
+    }
+    assert_eq!(records(&partitions(answer.expect("enough"))[0]).len(), 3);
+}

@@ -62,7 +62,8 @@ impl<'a> Cursor<'a> {
     /// their memory paid from the budget.
     #[inline]
     pub fn count(&mut self, least_bytes: usize, memory_bytes: usize) -> Result<usize, DecodeError> {
-        let length = if self.flexible { (self.unsigned_varint()? as i32).wrapping_sub(1) } else { self.i32()? };
+        let length =
+            if self.flexible { (self.unsigned_varint()? as i32).wrapping_sub(1) } else { self.i32()? };
         let count = usize::try_from(length).map_err(|_| DecodeError::UnexpectedNull)?;
         if count.saturating_mul(least_bytes) > self.rest.len() {
             return Err(DecodeError::Truncated);

@@ -2,6 +2,7 @@
 //! answer of megabytes is written without copying a record.
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use std::ops::Range;
 
 /// The type without a value.
@@ -11,13 +12,15 @@ pub type Never = std::convert::Infallible;
 /// one more piece for the vectored write.
 const REFERENCE_FROM: usize = 1024;
 
+/// Large pieces, each with the place in the copied bytes that it stands before; places never decrease. A fetch of one partition has one.
+type Pieces = SmallVec<[(usize, Bytes); 1]>;
+
 /// Collects one message.
 #[derive(Debug, Default)]
 pub struct Encoder {
     /// All bytes that were copied.
     inline: Vec<u8>,
-    /// Large pieces, each with the place in `inline` that it stands before; places never decrease.
-    pieces: Vec<(usize, Bytes)>,
+    pieces: Pieces,
     /// Bytes in `pieces`.
     pieces_length: usize,
     flexible: bool,
@@ -29,13 +32,13 @@ pub struct Encoder {
 #[derive(Clone, Debug, Default)]
 pub struct Rope {
     inline: Vec<u8>,
-    pieces: Vec<(usize, Bytes)>,
+    pieces: Pieces,
 }
 
 impl Rope {
     /// A message that has been put together elsewhere.
     pub fn of(bytes: Vec<u8>) -> Rope {
-        Rope { inline: bytes, pieces: Vec::new() }
+        Rope { inline: bytes, pieces: Pieces::new() }
     }
 
     /// All of it, if it has no large pieces: nearly every answer but a fetch's.
@@ -46,6 +49,21 @@ impl Rope {
     /// All of it in one piece without a copy, if it has no large pieces.
     pub fn into_contiguous(self) -> Result<Vec<u8>, Rope> {
         if self.pieces.is_empty() { Ok(self.inline) } else { Err(self) }
+    }
+
+    /// What stands before the only large piece, the piece, and what stands behind it: mostly nothing, or a few tags.
+    pub fn into_single(mut self) -> Result<(Vec<u8>, Bytes, Vec<u8>), Rope> {
+        match self.pieces.pop() {
+            Some((before, piece)) if self.pieces.is_empty() => {
+                let behind = self.inline.get(before..).unwrap_or_default().to_vec();
+                self.inline.truncate(before);
+                Ok((self.inline, piece, behind))
+            }
+            last => {
+                self.pieces.extend(last);
+                Err(self)
+            }
+        }
     }
 
     /// All of it, in order, for a vectored write.

@@ -97,8 +97,9 @@ fn view_of(request: &FetchRequest) -> FetchView<'_> {
             partition,
         }));
     }
-    let &FetchRequest { max_wait_ms, min_bytes, max_bytes, isolation_level, session_id, session_epoch, .. } =
-        request;
+    let &FetchRequest {
+        max_wait_ms, min_bytes, max_bytes, isolation_level, session_id, session_epoch, ..
+    } = request;
     // A version has one of the two.
     let replica_id = match request.replica_state.replica_id {
         -1 => request.replica_id,

@@ -1,0 +1,406 @@
+//! One pass of a fetch over its partitions: copies each [`LogView`] (never waiting for a turn) and reads whole batches as they lie on disk
+//! (KIP-74's limits, KIP-98, KIP-320, KIP-516). What is in the page cache is read on the caller's thread; where a pass meets the platter
+//! it stands still, and what is left is read in the pool, several partitions side by side. Record bytes are located and passed on,
+//! never decoded. Knows nothing of sessions, and never waits.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use log::{LogView, Reach, ReadAhead, ReadLimit, ReadRefused, ReadTerms};
+use smallvec::SmallVec;
+use wire::ErrorCode;
+use wire::messages::fetch::{AbortedTransaction, EpochEndOffset, LeaderIdAndEpoch, PartitionData};
+
+use crate::api::Call;
+use crate::endpoints::current_leader;
+use crate::fetch_session::Wanted;
+use crate::limits::{COLD_READS_AT_ONCE, FETCH_BYTES_MIN};
+use crate::views::{LeaderView, PartitionCell};
+
+/// What a request says of all its partitions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub limit: ReadLimit,
+    /// A replica asks, not a consumer; no other broker has one of ours yet.
+    pub is_replica: bool,
+    pub max_bytes: i64,
+    pub min_bytes: i64,
+    /// When waiting ends.
+    pub deadline_ms: i64,
+    pub waits: bool,
+}
+
+/// A fetch whose partitions were looked up.
+pub(crate) struct Reading {
+    pub call: Call,
+    pub terms: Terms,
+    /// In the order of service.
+    pub targets: SmallVec<[(Wanted, Arc<PartitionCell>); 1]>,
+}
+
+/// What one pass found so far.
+pub(crate) struct Pass {
+    /// Of the first targets; where one needs the platter, the pass stands still.
+    pub answers: SmallVec<[PartitionData; 1]>,
+    /// Read, or counted.
+    pub bytes: i64,
+    /// What the rest may still have.
+    left: i64,
+    /// Memory is short, and the answer has less than it might.
+    is_cut: bool,
+    /// Something that the client has to hear at once.
+    is_urgent: bool,
+    /// Bytes that are there are counted where they can be, not read.
+    counts: bool,
+    /// Some were counted: there is less in the answers than there is.
+    is_counted: bool,
+    /// Enough was counted before: it is answered, whatever part of that whole batches and limits let through.
+    is_last: bool,
+    /// What the platter is to be asked for before the client comes again.
+    ahead: Vec<ReadAhead>,
+}
+
+/// What a partition may give.
+#[derive(Clone, Copy)]
+struct Allowance {
+    bytes: i64,
+    /// The first batch, whatever its size.
+    at_least_one: bool,
+}
+
+/// What a partition gave.
+struct Read {
+    data: PartitionData,
+    ahead: Option<ReadAhead>,
+    /// There were bytes, and none of them fitted.
+    is_starved: bool,
+    /// Bytes that are there and were not read.
+    counted: i64,
+}
+
+/// Neighbours among the targets that are read by one thread of the pool.
+pub(crate) struct Part {
+    targets: Range<usize>,
+    allowance: Allowance,
+    /// Parts that are read at once.
+    beside: usize,
+}
+
+/// What became of a part.
+pub(crate) struct PartRead {
+    reads: Vec<Read>,
+    is_cut: bool,
+}
+
+impl Reading {
+    /// What is within memory. A fetch that may have to wait for several bytes counts first what is there: it would keep no memory while
+    /// it waits, and what was read would be read again.
+    pub fn read_memory(&self) -> Pass {
+        if self.terms.waits && self.terms.min_bytes > 1 {
+            let mut counted = self.begin();
+            counted.counts = true;
+            self.read(&mut counted);
+            let is_cold = self.is_cold(&counted);
+            if !counted.is_counted || (!is_cold && self.must_wait(&counted)) {
+                return counted;
+            }
+            let mut pass = Pass { is_last: !is_cold, ..self.begin() };
+            self.read(&mut pass);
+            return pass;
+        }
+        let mut pass = self.begin();
+        self.read(&mut pass);
+        pass
+    }
+
+    /// The pass stands before bytes that are on the platter alone.
+    pub fn is_cold(&self, pass: &Pass) -> bool {
+        pass.answers.len() < self.targets.len()
+    }
+
+    pub fn must_wait(&self, pass: &Pass) -> bool {
+        self.terms.waits
+            && !self.targets.is_empty()
+            && pass.bytes < self.terms.min_bytes
+            && !pass.is_urgent
+            && !pass.is_last
+            && !(pass.is_cut && pass.bytes > 0)
+            && self.call.node.latest_ms() < self.terms.deadline_ms
+    }
+
+    /// A pass before its first partition.
+    fn begin(&self) -> Pass {
+        Pass {
+            answers: SmallVec::with_capacity(self.targets.len()),
+            bytes: 0,
+            left: self.terms.max_bytes,
+            is_cut: false,
+            is_urgent: false,
+            counts: false,
+            is_counted: false,
+            is_last: false,
+            ahead: Vec::new(),
+        }
+    }
+
+    /// Bytes that a fetch may have now. Where many wait for sockets to take what they read, it is less than it asked for.
+    fn share(&self) -> i64 {
+        let share = self.call.node.fetch_memory().share().max(FETCH_BYTES_MIN);
+        i64::try_from(share).unwrap_or(i64::MAX)
+    }
+
+    /// Goes on in the order of service, to the end or to the first partition that is out of reach. The first one that has
+    /// anything gives at least one batch, whatever its size; after that the limits hold (KIP-74).
+    fn read(&self, pass: &mut Pass) {
+        let share = self.share();
+        if share < pass.left {
+            pass.left = share;
+            pass.is_cut = true;
+        }
+        for target in self.targets.iter().skip(pass.answers.len()) {
+            let Some(read) = self.read_partition(target, pass.allowance(), Reach::Memory, pass.counts) else {
+                break;
+            };
+            pass.take(read);
+        }
+        let ahead = std::mem::take(&mut pass.ahead);
+        if !ahead.is_empty() {
+            // The platter works while the socket is served.
+            self.call.node.read_cold(move || ahead.iter().for_each(ReadAhead::ask));
+        }
+    }
+
+    /// What is left of a pass that stands still, for the pool: as many of the next targets as cannot come into each other's limits, by
+    /// as many threads as may read at once.
+    pub fn parts(&self, pass: &Pass) -> Vec<Part> {
+        let first = pass.answers.len();
+        let (mut room, mut end) = (pass.left, first);
+        for (wanted, _) in self.targets.iter().skip(first) {
+            let most = i64::from(wanted.max_bytes.max(0));
+            if end > first && most > room {
+                break;
+            }
+            room = room.saturating_sub(most);
+            end += 1;
+        }
+        let beside = (end - first).clamp(1, COLD_READS_AT_ONCE);
+        let each = (end - first).div_ceil(beside).max(1);
+        let starts = (first..end).step_by(each);
+        starts
+            .map(|start| Part {
+                targets: start..(start + each).min(end),
+                allowance: Allowance { at_least_one: pass.bytes == 0 && start == first, ..pass.allowance() },
+                beside,
+            })
+            .collect()
+    }
+
+    /// Reads a part on a thread that may wait for the platter: with the memory that is free now, not when it was asked for.
+    pub fn read_part(&self, part: &Part) -> PartRead {
+        let share = (self.share() / part.beside as i64).max(FETCH_BYTES_MIN as i64);
+        let is_cut = share < part.allowance.bytes;
+        let mut allowance = Allowance { bytes: share.min(part.allowance.bytes), ..part.allowance };
+        let targets = self.targets.get(part.targets.clone()).unwrap_or_default();
+        let mut reads = Vec::with_capacity(targets.len());
+        for target in targets {
+            let Some(read) = self.read_partition(target, allowance, Reach::Platter, false) else { break };
+            allowance.at_least_one &= read.bytes() == 0;
+            allowance.bytes = allowance.bytes.saturating_sub(read.bytes()).max(0);
+            reads.push(read);
+        }
+        PartRead { reads, is_cut }
+    }
+
+    /// Adds what was read side by side, up to the first partition that would have given something else in its turn: that one is
+    /// read again.
+    pub fn take_parts(&self, pass: &mut Pass, parts: Vec<PartRead>) {
+        for part in parts {
+            pass.is_cut |= part.is_cut;
+            for read in part.reads {
+                let too_much = pass.bytes > 0 && read.bytes() > pass.left;
+                if too_much || (read.is_starved && pass.bytes == 0) {
+                    return;
+                }
+                pass.take(read);
+            }
+        }
+    }
+
+    /// One partition's part of the answer; `None` if it is out of reach.
+    fn read_partition(
+        &self,
+        (wanted, cell): &(Wanted, Arc<PartitionCell>),
+        allowance: Allowance,
+        reach: Reach,
+        counts: bool,
+    ) -> Option<Read> {
+        let mut read = Read { data: blank(wanted.partition), ahead: None, is_starved: false, counted: 0 };
+        match self.read_leader(wanted, cell, allowance, reach, counts, &mut read) {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(error) => read = Read { data: self.refused_data(wanted, cell, error), ..read },
+        }
+        Some(read)
+    }
+
+    /// Puts what the leader's log has into `read`; false if it is out of reach.
+    fn read_leader(
+        &self,
+        wanted: &Wanted,
+        cell: &PartitionCell,
+        allowance: Allowance,
+        reach: Reach,
+        counts: bool,
+        read: &mut Read,
+    ) -> Result<bool, ErrorCode> {
+        if !wanted.topic_id.is_zero() && wanted.topic_id != cell.key.topic_id {
+            return Err(ErrorCode::InconsistentTopicId);
+        }
+        let view = self.call.node.leader_view(self.call.now_ms, cell, wanted.current_leader_epoch)?;
+        if self.terms.is_replica {
+            return Err(match wanted.current_leader_epoch {
+                -1 => ErrorCode::NotLeaderOrFollower,
+                _ => ErrorCode::UnknownLeaderEpoch,
+            });
+        }
+        let limit = self.terms.limit;
+        let data = &mut read.data;
+        data.high_watermark = view.high_watermark;
+        data.last_stable_offset = view.last_stable_offset;
+        data.log_start_offset = view.log_start_offset;
+        // Null says that nobody looked; an empty list, that there are none.
+        data.aborted_transactions = (limit == ReadLimit::LastStable).then(Vec::new);
+        if wanted.last_fetched_epoch >= 0
+            && let Some(diverging) = divergence(wanted, &view)?
+        {
+            data.diverging_epoch = diverging;
+            return Ok(true);
+        }
+        let offset = wanted.fetch_offset;
+        if offset < view.log_start_offset || offset > view.log_end_offset {
+            return Err(ErrorCode::OffsetOutOfRange);
+        }
+        // Between the limit and the end of the log there is nothing to see yet.
+        if offset >= view.upper_bound(limit) {
+            return Ok(true);
+        }
+        let most = i64::from(wanted.max_bytes).min(allowance.bytes).clamp(0, i64::from(u32::MAX));
+        if counts && let Some(bytes) = view.bytes_before(offset, limit) {
+            read.counted = i64::from(bytes).min(most);
+            return Ok(true);
+        }
+        let terms = ReadTerms {
+            max_bytes: u32::try_from(most).unwrap_or(u32::MAX),
+            limit,
+            at_least_one: allowance.at_least_one,
+            reach,
+            memory: Some(self.call.node.fetch_memory()),
+        };
+        let fetched = view.read_within(offset, &terms).map_err(|refused| read_error(&self.call, refused))?;
+        let Some(fetched) = fetched else { return Ok(false) };
+        if limit == ReadLimit::LastStable {
+            let aborted = view
+                .aborted_transactions(offset, fetched.next_offset)
+                .map_err(|refused| read_error(&self.call, refused))?;
+            data.aborted_transactions = Some(aborted.iter().map(aborted_transaction).collect());
+        }
+        read.is_starved = fetched.records.is_empty() && !allowance.at_least_one;
+        read.ahead = fetched.ahead;
+        data.records = Some(fetched.records);
+        Ok(true)
+    }
+
+    fn refused_data(&self, wanted: &Wanted, cell: &PartitionCell, error: ErrorCode) -> PartitionData {
+        // Clients of version 5 and below do not know that this error passes.
+        let told = match error {
+            ErrorCode::KafkaStorageError if self.call.api_version <= 5 => ErrorCode::NotLeaderOrFollower,
+            error => error,
+        };
+        let mut data = PartitionData { aborted_transactions: None, ..refusal(wanted.partition, told) };
+        if self.call.api_version >= 16
+            && matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch)
+            && let Some(leader) = current_leader(
+                &self.call.node.image(),
+                cell.key.topic_id,
+                wanted.partition,
+                &self.call.connection.peer().listener,
+            )
+        {
+            data.current_leader =
+                LeaderIdAndEpoch { leader_id: leader.leader_id, leader_epoch: leader.leader_epoch };
+        }
+        data
+    }
+}
+
+impl Pass {
+    fn allowance(&self) -> Allowance {
+        Allowance { bytes: self.left, at_least_one: self.bytes == 0 }
+    }
+
+    fn take(&mut self, read: Read) {
+        let bytes = read.bytes().saturating_add(read.counted);
+        self.left = self.left.saturating_sub(bytes).max(0);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.is_counted |= read.counted > 0;
+        self.is_urgent |=
+            read.data.error_code != ErrorCode::None.code() || read.data.diverging_epoch.epoch != -1;
+        self.ahead.extend(read.ahead);
+        self.answers.push(read.data);
+    }
+}
+
+impl Read {
+    fn bytes(&self) -> i64 {
+        self.data.records.as_ref().map_or(0, |records| records.len() as i64)
+    }
+}
+
+/// An answer of which nothing is known yet.
+fn blank(partition: i32) -> PartitionData {
+    PartitionData {
+        partition_index: partition,
+        high_watermark: -1,
+        records: Some(bytes::Bytes::new()),
+        ..PartitionData::default()
+    }
+}
+
+/// An answer without data.
+pub(crate) fn refusal(partition: i32, error: ErrorCode) -> PartitionData {
+    PartitionData { error_code: error.code(), ..blank(partition) }
+}
+
+fn read_error(call: &Call, refused: ReadRefused) -> ErrorCode {
+    match refused {
+        ReadRefused::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        ReadRefused::Corrupt { offset, fault } => {
+            tracing::error!(offset, %fault, "a batch on disk is damaged and is not served");
+            ErrorCode::KafkaStorageError
+        }
+        ReadRefused::Storage(fault) => {
+            tracing::error!(%fault, "cannot read");
+            call.node.read_failed(call.now_ms, &fault);
+            ErrorCode::KafkaStorageError
+        }
+    }
+}
+
+/// KIP-320, KIP-595: a reader whose last epoch ended earlier here than where it reads has seen what was truncated.
+fn divergence(wanted: &Wanted, view: &LeaderView) -> Result<Option<EpochEndOffset>, ErrorCode> {
+    let known = epoch_end(view, wanted.last_fetched_epoch);
+    let Some((epoch, end_offset)) = known else { return Err(ErrorCode::OffsetOutOfRange) };
+    if wanted.fetch_offset < view.log_start_offset {
+        return Err(ErrorCode::OffsetOutOfRange);
+    }
+    let diverges = epoch < wanted.last_fetched_epoch || end_offset < wanted.fetch_offset;
+    Ok(diverges.then_some(EpochEndOffset { epoch, end_offset }))
+}
+
+fn epoch_end(view: &LogView, epoch: i32) -> Option<(i32, i64)> {
+    view.end_offset_for_epoch(epoch)
+}
+
+fn aborted_transaction(aborted: &log::transactions::AbortedTransaction) -> AbortedTransaction {
+    AbortedTransaction { producer_id: aborted.producer_id, first_offset: aborted.first_offset }
+}
