@@ -14,7 +14,7 @@ use wire::messages::fetch::{AbortedTransaction, EpochEndOffset, LeaderIdAndEpoch
 use crate::api::Call;
 use crate::endpoints::current_leader;
 use crate::fetch_session::Wanted;
-use crate::limits::{COLD_READS_AT_ONCE, FETCH_BYTES_MIN};
+use crate::limits::{CHECKED_BYTES_AT_ONCE, COLD_READS_AT_ONCE, FETCH_BYTES_MIN};
 use crate::views::{LeaderView, PartitionCell};
 
 /// What a request says of all its partitions.
@@ -40,7 +40,7 @@ pub(crate) struct Reading {
 
 /// What one pass found so far.
 pub(crate) struct Pass {
-    /// Of the first targets; where one needs the platter, the pass stands still.
+    /// Of the first targets; where one needs the platter, or more work than a connection's thread should do, the pass stands still.
     pub answers: SmallVec<[PartitionData; 1]>,
     /// Read, or counted.
     pub bytes: i64,
@@ -56,6 +56,8 @@ pub(crate) struct Pass {
     is_counted: bool,
     /// Enough was counted before: it is answered, whatever part of that whole batches and limits let through.
     is_last: bool,
+    /// Bytes that were read and had to be checked.
+    checked_bytes: i64,
     /// What the platter is to be asked for before the client comes again.
     ahead: Vec<ReadAhead>,
 }
@@ -68,12 +70,14 @@ struct Allowance {
     at_least_one: bool,
 }
 
-/// What a partition gave.
-struct Read {
-    data: PartitionData,
+/// What a partition gave, beside its line of the answer.
+#[derive(Default)]
+struct Found {
     ahead: Option<ReadAhead>,
     /// There were bytes, and none of them fitted.
     is_starved: bool,
+    /// They had to be checked.
+    is_checked: bool,
     /// Bytes that are there and were not read.
     counted: i64,
 }
@@ -88,7 +92,7 @@ pub(crate) struct Part {
 
 /// What became of a part.
 pub(crate) struct PartRead {
-    reads: Vec<Read>,
+    lines: Vec<(PartitionData, Found)>,
     is_cut: bool,
 }
 
@@ -113,7 +117,7 @@ impl Reading {
         pass
     }
 
-    /// The pass stands before bytes that are on the platter alone.
+    /// The pass stands still: what is left is for the pool.
     pub fn is_cold(&self, pass: &Pass) -> bool {
         pass.answers.len() < self.targets.len()
     }
@@ -139,6 +143,7 @@ impl Reading {
             counts: false,
             is_counted: false,
             is_last: false,
+            checked_bytes: 0,
             ahead: Vec::new(),
         }
     }
@@ -149,7 +154,8 @@ impl Reading {
         i64::try_from(share).unwrap_or(i64::MAX)
     }
 
-    /// Goes on in the order of service, to the end or to the first partition that is out of reach. The first one that has
+    /// Goes on in the order of service, to the end, to the first partition that is out of reach, or until much had to be checked: what
+    /// else a reader of cold data wants is the pool's work as well. The first one that has
     /// anything gives at least one batch, whatever its size; after that the limits hold (KIP-74).
     fn read(&self, pass: &mut Pass) {
         let share = self.share();
@@ -158,10 +164,20 @@ impl Reading {
             pass.is_cut = true;
         }
         for target in self.targets.iter().skip(pass.answers.len()) {
-            let Some(read) = self.read_partition(target, pass.allowance(), Reach::Memory, pass.counts) else {
+            if pass.checked_bytes >= CHECKED_BYTES_AT_ONCE {
                 break;
-            };
-            pass.take(read);
+            }
+            let (allowance, counts) = (pass.allowance(), pass.counts);
+            // Filled where it stays.
+            pass.answers.push(blank(target.0.partition));
+            let Some(data) = pass.answers.last_mut() else { break };
+            match self.read_partition(target, allowance, Reach::Memory, counts, data) {
+                Some(found) => pass.note(found),
+                None => {
+                    pass.answers.pop();
+                    break;
+                }
+            }
         }
         let ahead = std::mem::take(&mut pass.ahead);
         if !ahead.is_empty() {
@@ -201,14 +217,17 @@ impl Reading {
         let is_cut = share < part.allowance.bytes;
         let mut allowance = Allowance { bytes: share.min(part.allowance.bytes), ..part.allowance };
         let targets = self.targets.get(part.targets.clone()).unwrap_or_default();
-        let mut reads = Vec::with_capacity(targets.len());
+        let mut lines = Vec::with_capacity(targets.len());
         for target in targets {
-            let Some(read) = self.read_partition(target, allowance, Reach::Platter, false) else { break };
-            allowance.at_least_one &= read.bytes() == 0;
-            allowance.bytes = allowance.bytes.saturating_sub(read.bytes()).max(0);
-            reads.push(read);
+            let mut data = blank(target.0.partition);
+            let read = self.read_partition(target, allowance, Reach::Platter, false, &mut data);
+            let Some(found) = read else { break };
+            let bytes = record_bytes(&data);
+            allowance.at_least_one &= bytes == 0;
+            allowance.bytes = allowance.bytes.saturating_sub(bytes).max(0);
+            lines.push((data, found));
         }
-        PartRead { reads, is_cut }
+        PartRead { lines, is_cut }
     }
 
     /// Adds what was read side by side, up to the first partition that would have given something else in its turn: that one is
@@ -216,34 +235,36 @@ impl Reading {
     pub fn take_parts(&self, pass: &mut Pass, parts: Vec<PartRead>) {
         for part in parts {
             pass.is_cut |= part.is_cut;
-            for read in part.reads {
-                let too_much = pass.bytes > 0 && read.bytes() > pass.left;
-                if too_much || (read.is_starved && pass.bytes == 0) {
+            for (data, found) in part.lines {
+                let too_much = pass.bytes > 0 && record_bytes(&data) > pass.left;
+                if too_much || (found.is_starved && pass.bytes == 0) {
                     return;
                 }
-                pass.take(read);
+                pass.answers.push(data);
+                pass.note(found);
             }
         }
     }
 
-    /// One partition's part of the answer; `None` if it is out of reach.
+    /// One partition's part of the answer, put into its blank line; `None` if it is out of reach.
     fn read_partition(
         &self,
         (wanted, cell): &(Wanted, Arc<PartitionCell>),
         allowance: Allowance,
         reach: Reach,
         counts: bool,
-    ) -> Option<Read> {
-        let mut read = Read { data: blank(wanted.partition), ahead: None, is_starved: false, counted: 0 };
-        match self.read_leader(wanted, cell, allowance, reach, counts, &mut read) {
-            Ok(true) => {}
-            Ok(false) => return None,
-            Err(error) => read = Read { data: self.refused_data(wanted, cell, error), ..read },
+        data: &mut PartitionData,
+    ) -> Option<Found> {
+        match self.read_leader(wanted, cell, allowance, reach, counts, data) {
+            Ok(found) => found,
+            Err(error) => {
+                *data = self.refused_data(wanted, cell, error);
+                Some(Found::default())
+            }
         }
-        Some(read)
     }
 
-    /// Puts what the leader's log has into `read`; false if it is out of reach.
+    /// Puts what the leader's log has into `data`; `None` if it is out of reach.
     fn read_leader(
         &self,
         wanted: &Wanted,
@@ -251,8 +272,8 @@ impl Reading {
         allowance: Allowance,
         reach: Reach,
         counts: bool,
-        read: &mut Read,
-    ) -> Result<bool, ErrorCode> {
+        data: &mut PartitionData,
+    ) -> Result<Option<Found>, ErrorCode> {
         if !wanted.topic_id.is_zero() && wanted.topic_id != cell.key.topic_id {
             return Err(ErrorCode::InconsistentTopicId);
         }
@@ -264,7 +285,6 @@ impl Reading {
             });
         }
         let limit = self.terms.limit;
-        let data = &mut read.data;
         data.high_watermark = view.high_watermark;
         data.last_stable_offset = view.last_stable_offset;
         data.log_start_offset = view.log_start_offset;
@@ -274,7 +294,7 @@ impl Reading {
             && let Some(diverging) = divergence(wanted, &view)?
         {
             data.diverging_epoch = diverging;
-            return Ok(true);
+            return Ok(Some(Found::default()));
         }
         let offset = wanted.fetch_offset;
         if offset < view.log_start_offset || offset > view.log_end_offset {
@@ -282,12 +302,11 @@ impl Reading {
         }
         // Between the limit and the end of the log there is nothing to see yet.
         if offset >= view.upper_bound(limit) {
-            return Ok(true);
+            return Ok(Some(Found::default()));
         }
         let most = i64::from(wanted.max_bytes).min(allowance.bytes).clamp(0, i64::from(u32::MAX));
         if counts && let Some(bytes) = view.bytes_before(offset, limit) {
-            read.counted = i64::from(bytes).min(most);
-            return Ok(true);
+            return Ok(Some(Found { counted: i64::from(bytes).min(most), ..Found::default() }));
         }
         let terms = ReadTerms {
             max_bytes: u32::try_from(most).unwrap_or(u32::MAX),
@@ -297,17 +316,16 @@ impl Reading {
             memory: Some(self.call.node.fetch_memory()),
         };
         let fetched = view.read_within(offset, &terms).map_err(|refused| read_error(&self.call, refused))?;
-        let Some(fetched) = fetched else { return Ok(false) };
+        let Some(fetched) = fetched else { return Ok(None) };
         if limit == ReadLimit::LastStable {
             let aborted = view
                 .aborted_transactions(offset, fetched.next_offset)
                 .map_err(|refused| read_error(&self.call, refused))?;
             data.aborted_transactions = Some(aborted.iter().map(aborted_transaction).collect());
         }
-        read.is_starved = fetched.records.is_empty() && !allowance.at_least_one;
-        read.ahead = fetched.ahead;
+        let is_starved = fetched.records.is_empty() && !allowance.at_least_one;
         data.records = Some(fetched.records);
-        Ok(true)
+        Ok(Some(Found { ahead: fetched.ahead, is_starved, is_checked: fetched.checked, counted: 0 }))
     }
 
     fn refused_data(&self, wanted: &Wanted, cell: &PartitionCell, error: ErrorCode) -> PartitionData {
@@ -338,22 +356,25 @@ impl Pass {
         Allowance { bytes: self.left, at_least_one: self.bytes == 0 }
     }
 
-    fn take(&mut self, read: Read) {
-        let bytes = read.bytes().saturating_add(read.counted);
+    /// The last line is whole.
+    fn note(&mut self, found: Found) {
+        let Some(data) = self.answers.last() else { return };
+        let bytes = record_bytes(data).saturating_add(found.counted);
         self.left = self.left.saturating_sub(bytes).max(0);
         self.bytes = self.bytes.saturating_add(bytes);
-        self.is_counted |= read.counted > 0;
-        self.is_urgent |=
-            read.data.error_code != ErrorCode::None.code() || read.data.diverging_epoch.epoch != -1;
-        self.ahead.extend(read.ahead);
-        self.answers.push(read.data);
+        self.is_counted |= found.counted > 0;
+        if found.is_checked {
+            self.checked_bytes = self.checked_bytes.saturating_add(bytes);
+        }
+        self.is_urgent |= data.error_code != ErrorCode::None.code() || data.diverging_epoch.epoch != -1;
+        if let Some(ahead) = found.ahead {
+            self.ahead.push(ahead);
+        }
     }
 }
 
-impl Read {
-    fn bytes(&self) -> i64 {
-        self.data.records.as_ref().map_or(0, |records| records.len() as i64)
-    }
+fn record_bytes(data: &PartitionData) -> i64 {
+    data.records.as_ref().map_or(0, |records| records.len() as i64)
 }
 
 /// An answer of which nothing is known yet.

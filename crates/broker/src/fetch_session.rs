@@ -25,6 +25,8 @@ pub(crate) struct Wanted {
     /// -1: the client does not say (KIP-595 divergence, v12).
     pub last_fetched_epoch: i32,
     pub max_bytes: i32,
+    /// Where its session keeps it; 0 outside of one.
+    pub place: u64,
 }
 
 /// What most fetches are about is one partition.
@@ -183,7 +185,7 @@ impl FetchSessions {
         new_id
     }
 
-    /// After an incremental fetch: whether the client has to be told of this partition's answer.
+    /// After an incremental fetch: whether the client has to be told of this partition's answer. `wanted` is the plan's.
     pub fn tells(&mut self, session_id: i32, wanted: &Wanted, answered: Answered) -> bool {
         let Some(session) = self.sessions.iter_mut().find(|session| session.id == session_id) else {
             return true;
@@ -200,14 +202,22 @@ impl FetchSessions {
 impl Session {
     fn add(&mut self, cached: Cached) {
         let key = cached.wanted.key();
-        if let Some(place) = self.places.get(&key) {
+        match self.places.get(&key) {
             // Named twice in one request: the later one counts, in the earlier one's place.
-            self.order.insert(*place, cached);
-            return;
+            Some(&place) => self.put(place, cached),
+            None => self.put_last(key, cached),
         }
+    }
+
+    fn put_last(&mut self, key: Key, cached: Cached) {
         self.last_place += 1;
         self.places.insert(key, self.last_place);
-        self.order.insert(self.last_place, cached);
+        self.put(self.last_place, cached);
+    }
+
+    fn put(&mut self, place: u64, mut cached: Cached) {
+        cached.wanted.place = place;
+        self.order.insert(place, cached);
     }
 
     fn update(&mut self, wanted: &[Wanted], forgotten: &[ForgottenView<'_>]) {
@@ -217,7 +227,7 @@ impl Session {
             match place.and_then(|place| self.order.get_mut(&place)) {
                 Some(cached) => {
                     let topic = cached.wanted.topic.clone();
-                    cached.wanted = Wanted { topic, ..wanted.clone() };
+                    cached.wanted = Wanted { topic, place: cached.wanted.place, ..wanted.clone() };
                 }
                 None if !full => {
                     self.add(Cached { wanted: wanted.clone(), high_watermark: -1, log_start_offset: -1 })
@@ -234,9 +244,7 @@ impl Session {
     }
 
     fn tells(&mut self, wanted: &Wanted, answered: Answered) -> bool {
-        let key = wanted.key();
-        let Some(place) = self.places.get(&key).copied() else { return true };
-        let Some(cached) = self.order.get_mut(&place) else { return true };
+        let Some(cached) = self.order.get_mut(&wanted.place) else { return true };
         if cached.wanted.topic.is_empty() {
             cached.wanted.topic = wanted.topic.clone();
         }
@@ -249,11 +257,9 @@ impl Session {
         // After an error the high watermark counts as untold, so that the partition comes again when the error is gone.
         cached.high_watermark = if answered.is_error { -1 } else { answered.high_watermark };
         if answered.has_records
-            && let Some(cached) = self.order.remove(&place)
+            && let Some(cached) = self.order.remove(&wanted.place)
         {
-            self.last_place += 1;
-            self.places.insert(key, self.last_place);
-            self.order.insert(self.last_place, cached);
+            self.put_last(wanted.key(), cached);
         }
         tells
     }

@@ -13,6 +13,10 @@ pub const COLD_READS_AT_ONCE: usize = 4;
 /// beyond: some 200 MB. A hundred busy ones still get more than a megabyte each.
 pub(crate) const FETCH_MEMORY_BYTES: usize = 128 << 20;
 
+/// Bytes that a fetch checks on its connection's thread, some 50 µs of it: a reader of cold data, for whom more is done in the pool,
+/// several partitions side by side.
+pub(crate) const CHECKED_BYTES_AT_ONCE: i64 = 512 << 10;
+
 /// What a fetch may have however little memory is free: less would cost more requests than it saves memory.
 pub(crate) const FETCH_BYTES_MIN: usize = 64 << 10;
 

@@ -354,7 +354,7 @@ impl Readable<'_> {
         let mut records = piece.buffer.share(self.source.memory.filter(|_| length > 0));
         records.advance((first.position - start) as usize);
         records.truncate(length as usize);
-        Ok(Served { fetched: Fetched { records, next_offset, ahead: None }, window })
+        Ok(Served { fetched: Fetched { records, next_offset, ahead: None, checked }, window })
     }
 
     /// Leaves a trail where the reader goes on; answers what is to be asked for ahead of it by then.

@@ -106,6 +106,7 @@ fn wanted(call: &Call, view: &PartitionView<'_>) -> Wanted {
         current_leader_epoch: view.current_leader_epoch,
         last_fetched_epoch: view.last_fetched_epoch,
         max_bytes: view.max_bytes,
+        place: 0,
     }
 }
 

@@ -473,3 +473,23 @@ fn a_fetch_that_waits_for_more_does_not_read_what_is_there() {
     }
     assert_eq!(records(&partitions(answer.expect("enough"))[0]).len(), 3);
 }
+
+#[test]
+fn a_reader_of_much_that_has_to_be_checked_leaves_most_of_it_to_the_pool() {
+    let mut node = Harness::start();
+    node.create("t", 4);
+    let value = "x".repeat(600_000);
+    for partition in 0..4 {
+        produce(&mut node, "t", partition, 1, batch(&[&value]));
+    }
+    let all = request("t", &[(0, 0), (1, 0), (2, 0), (3, 0)]);
+    assert!(node.begin(ApiKey::Fetch, 12, &all).poll().is_some(), "written by this process");
+    // Another one knows nothing of what is in the cache.
+    let mut node = node.restart();
+    let mut first = node.begin(ApiKey::Fetch, 12, &all);
+    assert!(first.poll().is_none());
+    node.settle();
+    assert!(size(first.poll().expect("read")) > 4 * value.len());
+    let mut again = node.begin(ApiKey::Fetch, 12, &all);
+    assert!(again.poll().is_some(), "now all of it is known");
+}
