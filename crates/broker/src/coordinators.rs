@@ -19,9 +19,14 @@ pub(crate) struct GroupCoordinator {
     hosted: Hosted<GroupMachine>,
     waiting: StableMap<ReplyToken, Reply<GroupAnswer>>,
     last_token: u64,
+    /// Room for the answers of one step; empty between them.
+    replies: Vec<coordinator::Reply<GroupAnswer>>,
     /// The shard's timer for [`Hosted::next_deadline`].
     pub armed: Option<TimerId>,
 }
+
+/// For how many answers of a step the room is kept: most have one, a rebalance of a large group thousands.
+const REPLIES_KEPT: usize = 4;
 
 /// Answers on their way out.
 pub(crate) type Answers = Vec<(Reply<GroupAnswer>, GroupAnswer)>;
@@ -50,6 +55,7 @@ impl GroupCoordinator {
             hosted: Hosted::loading(GroupMachine::default(), soft, options, log_start_offset),
             waiting: StableMap::default(),
             last_token: 0,
+            replies: Vec::new(),
             armed: None,
         }
     }
@@ -80,7 +86,8 @@ impl GroupCoordinator {
         self.last_token += 1;
         let token = ReplyToken(self.last_token);
         self.waiting.insert(token, reply);
-        let (mut journal, mut replies) = (ReplicaJournal::new(replica, now_ms), Vec::new());
+        let (mut journal, mut replies) =
+            (ReplicaJournal::new(replica, now_ms), std::mem::take(&mut self.replies));
         self.hosted.handle(now_ms, command, token, &mut journal, &mut replies);
         step.fault = step.fault.take().or(journal.fault);
         self.collect(replies, step);
@@ -88,7 +95,8 @@ impl GroupCoordinator {
 
     /// The partition's safe offset may have moved.
     pub fn advance(&mut self, now_ms: i64, replica: &mut Replica, step: &mut Step) {
-        let (mut journal, mut replies) = (ReplicaJournal::new(replica, now_ms), Vec::new());
+        let (mut journal, mut replies) =
+            (ReplicaJournal::new(replica, now_ms), std::mem::take(&mut self.replies));
         // An answer that leaves may bring a command that appends again, which may be safe at once.
         let mut safe_offset = i64::MIN;
         while safe_offset < journal.replica.safe_offset() {
@@ -101,7 +109,8 @@ impl GroupCoordinator {
 
     /// Fires what is due.
     pub fn tick(&mut self, now_ms: i64, replica: &mut Replica, step: &mut Step) {
-        let (mut journal, mut replies) = (ReplicaJournal::new(replica, now_ms), Vec::new());
+        let (mut journal, mut replies) =
+            (ReplicaJournal::new(replica, now_ms), std::mem::take(&mut self.replies));
         self.hosted.tick(now_ms, &mut journal, &mut replies);
         step.fault = step.fault.take().or(journal.fault);
         self.collect(replies, step);
@@ -136,7 +145,8 @@ impl GroupCoordinator {
             }
         }
         let (end, safe_offset) = (view.log_end_offset, replica.safe_offset());
-        let (mut journal, mut replies) = (ReplicaJournal::new(replica, now_ms), Vec::new());
+        let (mut journal, mut replies) =
+            (ReplicaJournal::new(replica, now_ms), std::mem::take(&mut self.replies));
         self.hosted.loaded(now_ms, end, safe_offset, &mut journal, &mut replies);
         step.fault = step.fault.take().or(journal.fault);
         self.collect(replies, step);
@@ -150,12 +160,14 @@ impl GroupCoordinator {
         self.collect(replies, step);
     }
 
-    fn collect(&mut self, replies: Vec<coordinator::Reply<GroupAnswer>>, step: &mut Step) {
-        for reply in replies {
+    fn collect(&mut self, mut replies: Vec<coordinator::Reply<GroupAnswer>>, step: &mut Step) {
+        for reply in replies.drain(..) {
             if let Some(waiting) = self.waiting.remove(&reply.token) {
                 step.answers.push((waiting, reply.answer));
             }
         }
+        replies.shrink_to(REPLIES_KEPT);
+        self.replies = replies;
     }
 }
 

@@ -11,7 +11,7 @@ use wire::frame::encode_response;
 use wire::topic::CONSUMER_OFFSETS;
 
 use crate::api::Call;
-use crate::command::{Command, Group};
+use crate::command::Group;
 use crate::mailbox::{Answer, Dropped, reply};
 use crate::rim::{Handling, Outcome};
 use crate::views::{PartitionCell, Role};
@@ -80,8 +80,7 @@ pub(crate) fn ask_promptly<M: Message + 'static>(
 
 fn dispatch(call: &Call, cell: Arc<PartitionCell>, command: GroupCommand) -> Answer<GroupAnswer> {
     let (reply, answer) = reply();
-    let shard = cell.shard;
-    call.node.submit_to(call.now_ms, shard, Command::Group(Box::new(Group { cell, command, reply })));
+    call.node.ask_group(call.now_ms, Group { cell, command, reply });
     answer
 }
 

@@ -23,7 +23,7 @@ use wire::{ErrorCode, Str};
 
 use crate::api::Apis;
 use crate::cold_reads::ColdReads;
-use crate::command::{Append, Appending, Command};
+use crate::command::{Append, Appending, Command, Group};
 use crate::config::StaticConfig;
 use crate::connection::{Connection, Peer};
 use crate::directories::Directories;
@@ -236,6 +236,13 @@ impl Node {
         match self.0.shards.get(shard) {
             Some(shard) => shard.append(now_ms, append, self),
             None => Appending::Parked(reply().1),
+        }
+    }
+
+    /// Asks a group coordinator in the shard of its partition, within the call if that is free.
+    pub(crate) fn ask_group(&self, now_ms: i64, group: Group) {
+        if let Some(shard) = self.0.shards.get(group.cell.shard) {
+            shard.ask(now_ms, group, self);
         }
     }
 

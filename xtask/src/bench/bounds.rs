@@ -26,8 +26,8 @@ pub const BOUNDS: &[Bound] = &[
     at_most(ir::FETCH_64K, 10_500.0, 6_000.0),
     at_most(ir::SESSION, 1_250.0, 600.0),
     at_most(ir::API_VERSIONS, 2_620.0, 2_500.0),
-    at_most(ir::HEARTBEAT, 9_900.0, 6_000.0),
-    at_most(ir::COMMIT, 21_900.0, 15_000.0),
+    at_most(ir::HEARTBEAT, 9_250.0, 6_000.0),
+    at_most(ir::COMMIT, 21_300.0, 15_000.0),
     at_most(ir::METADATA_ONE, 8_700.0, 5_000.0),
     at_most(ir::METADATA_ALL, 2_850.0, 1_000.0),
     // As if nothing else were there.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::Shard;
-use crate::command::{Append, Appending, Command};
+use crate::command::{Append, Appending, Command, Group};
 use crate::effect::Effect;
 use crate::limits::{COMMANDS_PER_TURN, TURNS_PER_CALLER};
 use crate::mailbox::{self, Mailbox};
@@ -79,6 +79,20 @@ impl ShardCell {
         let (reply, answer) = mailbox::reply();
         self.submit(now_ms, Command::Append(append, reply), carrier);
         Appending::Parked(answer)
+    }
+
+    /// As [`ShardCell::append`], for a question to a group coordinator; the answer comes through its reply.
+    pub fn ask(&self, now_ms: i64, group: Group, carrier: &impl Carrier) {
+        if self.mailbox.is_empty()
+            && let Some(held) = self.held.try_lock()
+        {
+            self.work(held, now_ms, carrier, |held, effects| held.shard.group_turn(now_ms, group, effects));
+            if !self.mailbox.is_empty() {
+                self.run(now_ms, carrier);
+            }
+            return;
+        }
+        self.submit(now_ms, Command::Group(Box::new(group)), carrier);
     }
 
     fn turn(&self, held: MutexGuard<'_, Held>, now_ms: i64, carrier: &impl Carrier) {

@@ -24,7 +24,7 @@ use log::{Disk, FlushOutcome, Removal};
 use wire::ErrorCode;
 
 use crate::cleaners::Cleaners;
-use crate::command::{Append, Appending, Command, DeleteRecords, DescribeProducers, WatchPartitions};
+use crate::command::{Append, Appending, Command, DeleteRecords, DescribeProducers, Group, WatchPartitions};
 use crate::config::{FlushAck, StaticConfig};
 use crate::directories::{Directories, Directory};
 use crate::effect::{DirtyLog, Effect};
@@ -164,6 +164,14 @@ impl Shard {
         self.fire(now_ms, effects);
         self.settle(now_ms, effects);
         appending
+    }
+
+    /// A turn for one question to a group coordinator.
+    pub fn group_turn(&mut self, now_ms: i64, group: Group, effects: &mut Vec<Effect>) {
+        self.now_ms = now_ms;
+        self.group(now_ms, group, effects);
+        self.fire(now_ms, effects);
+        self.settle(now_ms, effects);
     }
 
     fn carry_out(&mut self, now_ms: i64, command: Command, effects: &mut Vec<Effect>) {
