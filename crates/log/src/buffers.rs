@@ -200,7 +200,8 @@ mod tests {
         assert_eq!((freed, spare.bytes), (66, SPARE_BYTES_MAX));
         assert_eq!(spare.take(100_000), None, "much too large for it");
         let last = spare.buffers.last().unwrap().as_ptr();
-        assert_eq!(spare.take(1 << 20).unwrap().as_ptr(), last);
+        let taken = spare.take(1 << 20).unwrap();
+        assert_eq!(taken.as_ptr(), last);
         assert_eq!(spare.bytes, SPARE_BYTES_MAX - (1 << 20));
     }
 

@@ -23,8 +23,8 @@ pub const BOUNDS: &[Bound] = &[
     at_most(ir::PRODUCE_1K, 7_700.0, 5_000.0),
     at_most(ir::PRODUCE_16K, 13_900.0, 9_000.0),
     at_most(ir::PRODUCE_PART, 4_550.0, 1_800.0),
-    at_most(ir::FETCH_64K, 10_500.0, 6_000.0),
-    at_most(ir::SESSION, 1_250.0, 600.0),
+    at_most(ir::FETCH_64K, 7_700.0, 6_000.0),
+    at_most(ir::SESSION, 1_050.0, 600.0),
     at_most(ir::API_VERSIONS, 2_620.0, 2_500.0),
     at_most(ir::HEARTBEAT, 9_250.0, 6_000.0),
     at_most(ir::COMMIT, 21_300.0, 15_000.0),
@@ -34,7 +34,8 @@ pub const BOUNDS: &[Bound] = &[
     at_most(ir::PRODUCE_BESIDE, 7_900.0, 5_000.0),
     at_most(ir::FETCH_BESIDE, 10_700.0, 6_000.0),
     at_most(ir::ALLOCATIONS_16K, 2.0, 0.0),
-    at_most(ir::ALLOCATIONS_FETCH, 18.0, 0.0),
+    // The answer's head, its records, the count of those who hold the receive block; and what timers do meanwhile.
+    at_most(ir::ALLOCATIONS_FETCH, 3.7, 0.0),
     // The answer, and the count of those who hold the receive block.
     at_most(ir::ALLOCATIONS_API_VERSIONS, 2.2, 0.0),
     // Three of them are per wake-up: a machine on which a wake-up finds fewer requests counts more (1.6 to 2.2 seen).
