@@ -76,8 +76,8 @@ struct Found {
     ahead: Option<ReadAhead>,
     /// There were bytes, and none of them fitted.
     is_starved: bool,
-    /// They had to be checked.
-    is_checked: bool,
+    /// Bytes that had to be checked.
+    checked_bytes: u32,
     /// Bytes that are there and were not read.
     counted: i64,
 }
@@ -123,12 +123,11 @@ impl Reading {
     }
 
     pub fn must_wait(&self, pass: &Pass) -> bool {
+        let is_enough = pass.bytes >= self.terms.min_bytes || (pass.is_cut && pass.bytes > 0);
+        let answers_now = is_enough || pass.is_urgent || pass.is_last;
         self.terms.waits
+            && !answers_now
             && !self.targets.is_empty()
-            && pass.bytes < self.terms.min_bytes
-            && !pass.is_urgent
-            && !pass.is_last
-            && !(pass.is_cut && pass.bytes > 0)
             && self.call.node.latest_ms() < self.terms.deadline_ms
     }
 
@@ -305,7 +304,12 @@ impl Reading {
             return Ok(Some(Found::default()));
         }
         let most = i64::from(wanted.max_bytes).min(allowance.bytes).clamp(0, i64::from(u32::MAX));
-        if counts && let Some(bytes) = view.bytes_before(offset, limit) {
+        // The first batch comes whatever the limit: below `min_bytes` only reading tells how much that is.
+        let tells = !allowance.at_least_one || most >= self.terms.min_bytes;
+        if counts
+            && tells
+            && let Some(bytes) = view.bytes_before(offset, limit)
+        {
             return Ok(Some(Found { counted: i64::from(bytes).min(most), ..Found::default() }));
         }
         let terms = ReadTerms {
@@ -325,7 +329,7 @@ impl Reading {
         }
         let is_starved = fetched.records.is_empty() && !allowance.at_least_one;
         data.records = Some(fetched.records);
-        Ok(Some(Found { ahead: fetched.ahead, is_starved, is_checked: fetched.checked, counted: 0 }))
+        Ok(Some(Found { ahead: fetched.ahead, is_starved, checked_bytes: fetched.checked_bytes, counted: 0 }))
     }
 
     fn refused_data(&self, wanted: &Wanted, cell: &PartitionCell, error: ErrorCode) -> PartitionData {
@@ -363,9 +367,7 @@ impl Pass {
         self.left = self.left.saturating_sub(bytes).max(0);
         self.bytes = self.bytes.saturating_add(bytes);
         self.is_counted |= found.counted > 0;
-        if found.is_checked {
-            self.checked_bytes = self.checked_bytes.saturating_add(bytes);
-        }
+        self.checked_bytes = self.checked_bytes.saturating_add(i64::from(found.checked_bytes));
         self.is_urgent |= data.error_code != ErrorCode::None.code() || data.diverging_epoch.epoch != -1;
         if let Some(ahead) = found.ahead {
             self.ahead.push(ahead);

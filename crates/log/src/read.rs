@@ -311,7 +311,7 @@ impl Readable<'_> {
         let mut cursor = first;
         let mut next_offset = wanted.from;
         let mut good_until = if piece.cached { self.good_until(&cursor, piece.age) } else { cursor.position };
-        let mut checked = false;
+        let mut checked_bytes = 0u32;
         loop {
             let end = (cursor.position - first.position) as usize;
             let rest = bytes.get(end..).unwrap_or_default();
@@ -323,7 +323,7 @@ impl Readable<'_> {
                 Some(batch) => batch,
                 None => match self.good_batch(rest, &cursor, wanted.upto) {
                     Ok(Some(header)) => {
-                        checked = true;
+                        checked_bytes = checked_bytes.saturating_add(header.size_in_bytes() as u32);
                         header.extent()
                     }
                     Ok(None) => break,
@@ -345,7 +345,7 @@ impl Readable<'_> {
             }
         }
         let length = cursor.position - first.position;
-        if checked {
+        if checked_bytes > 0 {
             let from = first.position.max(start.saturating_add(piece.early));
             self.segment.verified.add(from..cursor.position.max(from), piece.age);
         }
@@ -354,7 +354,7 @@ impl Readable<'_> {
         let mut records = piece.buffer.share(self.source.memory.filter(|_| length > 0));
         records.advance((first.position - start) as usize);
         records.truncate(length as usize);
-        Ok(Served { fetched: Fetched { records, next_offset, ahead: None, checked }, window })
+        Ok(Served { fetched: Fetched { records, next_offset, ahead: None, checked_bytes }, window })
     }
 
     /// Leaves a trail where the reader goes on; answers what is to be asked for ahead of it by then.

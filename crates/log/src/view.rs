@@ -38,8 +38,8 @@ pub struct Fetched {
     pub next_offset: i64,
     /// What the reader will want from the platter if it goes on: for a thread that may wait. A read that reaches there has asked.
     pub ahead: Option<ReadAhead>,
-    /// Some of it was not known to be good and had to be checked: a reader of cold data, wherever its bytes were by now.
-    pub checked: bool,
+    /// So many of them were not known to be good and had to be checked.
+    pub checked_bytes: u32,
 }
 
 /// How much to read, and how.
@@ -202,7 +202,7 @@ impl SegmentList {
 impl Fetched {
     /// Not a byte.
     pub(crate) fn nothing(from: i64) -> Fetched {
-        Fetched { records: Bytes::new(), next_offset: from, ahead: None, checked: false }
+        Fetched { records: Bytes::new(), next_offset: from, ahead: None, checked_bytes: 0 }
     }
 }
 

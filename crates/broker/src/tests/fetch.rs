@@ -478,9 +478,11 @@ fn a_fetch_that_waits_for_more_does_not_read_what_is_there() {
 fn a_reader_of_much_that_has_to_be_checked_leaves_most_of_it_to_the_pool() {
     let mut node = Harness::start();
     node.create("t", 4);
-    let value = "x".repeat(600_000);
+    let value = "x".repeat(60_000);
     for partition in 0..4 {
-        produce(&mut node, "t", partition, 1, batch(&[&value]));
+        for _ in 0..10 {
+            produce(&mut node, "t", partition, 1, batch(&[&value]));
+        }
     }
     let all = request("t", &[(0, 0), (1, 0), (2, 0), (3, 0)]);
     assert!(node.begin(ApiKey::Fetch, 12, &all).poll().is_some(), "written by this process");
@@ -489,7 +491,25 @@ fn a_reader_of_much_that_has_to_be_checked_leaves_most_of_it_to_the_pool() {
     let mut first = node.begin(ApiKey::Fetch, 12, &all);
     assert!(first.poll().is_none());
     node.settle();
-    assert!(size(first.poll().expect("read")) > 4 * value.len());
+    assert!(size(first.poll().expect("read")) > 40 * value.len());
     let mut again = node.begin(ApiKey::Fetch, 12, &all);
     assert!(again.poll().is_some(), "now all of it is known");
+}
+
+#[test]
+fn a_first_batch_beyond_its_limit_is_enough_at_once() {
+    let mut node = Harness::start();
+    node.create("t", 3);
+    let large = "x".repeat(1000);
+    for (partition, limit) in [(0, 0), (1, 1), (2, 999)] {
+        produce(&mut node, "t", partition, 1, batch(&["small"]));
+        // So that it is known where the reader goes on.
+        assert_eq!(values(&mut node, "t", partition, 0).len(), 1);
+        produce(&mut node, "t", partition, 1, batch(&[&large]));
+        let mut request = request("t", &[(partition, 1)]);
+        request.min_bytes = 1000;
+        request.topics[0].partitions[0].partition_max_bytes = limit;
+        let answer = node.begin(ApiKey::Fetch, 12, &request).answer().expect("at once");
+        assert_eq!(records(&partitions(answer)[0]).len(), 1, "{limit}");
+    }
 }
