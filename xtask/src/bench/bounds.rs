@@ -26,13 +26,13 @@ pub const BOUNDS: &[Bound] = &[
     at_most(ir::FETCH_64K, 7_700.0, 6_000.0),
     at_most(ir::SESSION, 1_050.0, 600.0),
     at_most(ir::API_VERSIONS, 2_620.0, 2_500.0),
-    at_most(ir::HEARTBEAT, 9_250.0, 6_000.0),
-    at_most(ir::COMMIT, 21_300.0, 15_000.0),
-    at_most(ir::METADATA_ONE, 8_700.0, 5_000.0),
+    at_most(ir::HEARTBEAT, 8_800.0, 6_000.0),
+    at_most(ir::COMMIT, 20_400.0, 15_000.0),
+    at_most(ir::METADATA_ONE, 8_900.0, 5_000.0),
     at_most(ir::METADATA_ALL, 2_850.0, 1_000.0),
     // As if nothing else were there.
     at_most(ir::PRODUCE_BESIDE, 7_900.0, 5_000.0),
-    at_most(ir::FETCH_BESIDE, 10_700.0, 6_000.0),
+    at_most(ir::FETCH_BESIDE, 7_700.0, 6_000.0),
     at_most(ir::ALLOCATIONS_16K, 2.0, 0.0),
     // The answer's head, its records, the count of those who hold the receive block; and what timers do meanwhile.
     at_most(ir::ALLOCATIONS_FETCH, 3.7, 0.0),

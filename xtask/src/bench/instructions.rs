@@ -87,8 +87,8 @@ fn figures(counter: &Counter<'_>, broker: &Running) -> Result<Figures> {
     figures.push((API_VERSIONS, instructions / each));
     figures.push((ALLOCATIONS_API_VERSIONS, allocations / each));
     figures.extend(of_a_group(counter, &mut connection)?);
-    figures.push((SESSION, of_a_session(counter, &mut connection)?));
     figures.extend(of_many_topics(counter, &mut connection)?);
+    figures.push((SESSION, of_a_session(counter, &mut connection)?));
     // The same again, beside all that.
     let connections = idle_connections(&address, CONNECTIONS)?;
     let (instructions, _) = counter.during(|| send(&one_k, REQUESTS))?;
