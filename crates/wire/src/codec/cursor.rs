@@ -2,6 +2,7 @@
 //! Takes and refuses what the [`Decoder`](super::Decoder) takes and refuses; what it hands out is borrowed.
 
 use super::{DecodeError, DecodeLimits};
+use crate::Uuid;
 
 /// What has not been read yet.
 pub(crate) struct Cursor<'a> {
@@ -35,6 +36,11 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
+    pub fn i16(&mut self) -> Result<i16, DecodeError> {
+        Ok(i16::from_be_bytes(self.array()?))
+    }
+
+    #[inline]
     pub fn i32(&mut self) -> Result<i32, DecodeError> {
         Ok(i32::from_be_bytes(self.array()?))
     }
@@ -58,13 +64,26 @@ impl<'a> Cursor<'a> {
         Err(DecodeError::InvalidVarint)
     }
 
+    /// The length of a list or of bytes; any negative one is null.
+    #[inline]
+    fn length(&mut self) -> Result<i32, DecodeError> {
+        if self.flexible { Ok((self.unsigned_varint()? as i32).wrapping_sub(1)) } else { self.i32() }
+    }
+
+    /// Bytes that may be null.
+    #[inline]
+    pub fn nullable_bytes(&mut self) -> Result<Option<&'a [u8]>, DecodeError> {
+        match usize::try_from(self.length()?) {
+            Ok(length) => self.take(length).map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// Elements of a list, each of so many bytes at least and of so many in memory: not believed beyond the bytes that follow, and
     /// their memory paid from the budget.
     #[inline]
     pub fn count(&mut self, least_bytes: usize, memory_bytes: usize) -> Result<usize, DecodeError> {
-        let length =
-            if self.flexible { (self.unsigned_varint()? as i32).wrapping_sub(1) } else { self.i32()? };
-        let count = usize::try_from(length).map_err(|_| DecodeError::UnexpectedNull)?;
+        let count = usize::try_from(self.length()?).map_err(|_| DecodeError::UnexpectedNull)?;
         if count.saturating_mul(least_bytes) > self.rest.len() {
             return Err(DecodeError::Truncated);
         }
@@ -79,10 +98,7 @@ impl<'a> Cursor<'a> {
     /// A string that may be null.
     #[inline]
     pub fn nullable_string(&mut self) -> Result<Option<&'a str>, DecodeError> {
-        let length = match self.flexible {
-            true => (self.unsigned_varint()? as i32).wrapping_sub(1),
-            false => i32::from(i16::from_be_bytes(self.array()?)),
-        };
+        let length = if self.flexible { self.length()? } else { i32::from(self.i16()?) };
         match usize::try_from(length) {
             Err(_) => Ok(None),
             Ok(length) if length > 0x7fff => Err(DecodeError::InvalidLength),
@@ -96,6 +112,12 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub fn string(&mut self) -> Result<&'a str, DecodeError> {
         self.nullable_string()?.ok_or(DecodeError::UnexpectedNull)
+    }
+
+    /// A topic, by its name or by its id.
+    #[inline]
+    pub fn topic(&mut self, by_name: bool) -> Result<(&'a str, Uuid), DecodeError> {
+        if by_name { Ok((self.string()?, Uuid::ZERO)) } else { Ok(("", Uuid(self.array()?))) }
     }
 
     /// The tagged section of a struct, if this version has one. `known` reads the tags that it knows, and answers whether it did.

@@ -86,19 +86,13 @@ impl<'a> FetchView<'a> {
     }
 }
 
-/// Name or id, as the version has it.
-#[inline]
-fn named<'a>(from: &mut Cursor<'a>, version: i16) -> Result<(&'a str, Uuid), DecodeError> {
-    if version <= 12 { Ok((from.string()?, Uuid::ZERO)) } else { Ok(("", Uuid(from.array()?))) }
-}
-
 #[inline]
 fn topic<'a>(
     from: &mut Cursor<'a>,
     version: i16,
     partitions: &mut SmallVec<[PartitionView<'a>; 1]>,
 ) -> Result<(), DecodeError> {
-    let (topic, topic_id) = named(from, version)?;
+    let (topic, topic_id) = from.topic(version <= 12)?;
     let count = from.count(FetchPartition::MIN_SIZE, size_of::<PartitionView<'_>>())?;
     partitions.reserve(count);
     for _ in 0..count {
@@ -132,7 +126,7 @@ fn forgotten<'a>(
     version: i16,
     partitions: &mut Vec<ForgottenView<'a>>,
 ) -> Result<(), DecodeError> {
-    let (topic, topic_id) = named(from, version)?;
+    let (topic, topic_id) = from.topic(version <= 12)?;
     let count = from.count(size_of::<i32>(), size_of::<ForgottenView<'_>>())?;
     partitions.reserve(count);
     for _ in 0..count {
