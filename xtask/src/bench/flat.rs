@@ -45,7 +45,7 @@ pub fn partitions<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
         .iter()
         .map(|(beside, name, _)| {
             let node = Cell { name, ..cell }.start()?;
-            fill(&node, 0, *beside)?;
+            fill(&node, *beside)?;
             load::create(&node.address(), "used", 1, &[])?;
             Ok(node)
         })

@@ -20,7 +20,7 @@ pub fn weight<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
     Ok(Box::new(move |_| {
         let mut broker = cell.start_with(SETTINGS)?;
         let (memory, cpu) = (resident_mb(broker.id()), cpu_seconds(broker.id()));
-        fill(&broker, 0, PARTITIONS)?;
+        fill(&broker, PARTITIONS)?;
         let spent = cpu_seconds(broker.id()) - cpu;
         pause(Duration::from_secs(2));
         let grown = resident_mb(broker.id()) - memory;

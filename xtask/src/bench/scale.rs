@@ -32,7 +32,7 @@ pub fn thousand_beside_many<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
 fn thousand_more<'a>(cell: &Cell<'a>, existing: i32) -> Result<Run<'a>> {
     let cell = *cell;
     let broker = cell.start()?;
-    fill(&broker, 0, existing)?;
+    fill(&broker, existing)?;
     Ok(Box::new(move |run| {
         let topic = cell.topic("more", run);
         let mut connection = Connection::open(&broker.address())?;
@@ -50,10 +50,10 @@ fn thousand_more<'a>(cell: &Cell<'a>, existing: i32) -> Result<Run<'a>> {
     }))
 }
 
-/// From as many partitions as there are to that many, of topics called `existing-N`, N the first of their partitions by count.
-pub fn fill(broker: &Running, there: i32, partitions: i32) -> Result<()> {
+/// That many partitions, of topics called `existing-N`, N the first of their partitions by count.
+pub fn fill(broker: &Running, partitions: i32) -> Result<()> {
     let mut connection = Connection::open(&broker.address())?;
-    for first in (there..partitions).step_by(A_TOPIC as usize) {
+    for first in (0..partitions).step_by(A_TOPIC as usize) {
         let many = A_TOPIC.min(partitions - first);
         load::create_led(&mut connection, &format!("existing-{first}"), many, &[])?;
     }
@@ -81,7 +81,7 @@ fn restart<'a>(cell: &Cell<'a>, partitions: i32, written: bool) -> Result<Run<'a
     let mut broker = cell.start()?;
     let (memory, open) = (resident_mb(broker.id()), descriptors(broker.id()));
     let since = Instant::now();
-    fill(&broker, 0, partitions)?;
+    fill(&broker, partitions)?;
     let created = since.elapsed();
     pause(Duration::from_secs(1));
     let (grown, held) = (resident_mb(broker.id()) - memory, descriptors(broker.id()) - open);
@@ -122,7 +122,7 @@ pub fn idle<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
     Ok(Box::new(move |_| {
         let (partitions, connections, time) = IDLE;
         let broker = cell.start()?;
-        fill(&broker, 0, partitions)?;
+        fill(&broker, partitions)?;
         pause(Duration::from_secs(1));
         let before = resident_mb(broker.id());
         let held = idle_connections(&broker.address(), connections)?;
@@ -151,7 +151,7 @@ pub fn memory<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
         load::create(&broker.address(), "first", 1, &[])?;
         pause(Duration::from_secs(1));
         let warm = resident_mb(broker.id());
-        fill(&broker, 0, partitions)?;
+        fill(&broker, partitions)?;
         pause(Duration::from_secs(1));
         let (filled, held) = (resident_mb(broker.id()), descriptors(broker.id()));
         let all = idle_connections(&broker.address(), connections)?;
