@@ -64,17 +64,10 @@ impl ShardCell {
 
     /// Appends at once where the shard is free and nothing waits for it; else the append waits in the mailbox like any command.
     pub fn append(&self, now_ms: i64, append: Append, carrier: &impl Carrier) -> Appending {
-        // In this order: what this caller has put into the mailbox before was carried out by whoever took it from there.
-        if self.mailbox.is_empty()
-            && let Some(held) = self.held.try_lock()
-        {
-            let work =
-                |held: &mut Held, effects: &mut Vec<Effect>| held.shard.append_turn(now_ms, &append, effects);
-            let appending = self.work(held, now_ms, carrier, work);
-            if !self.mailbox.is_empty() {
-                self.run(now_ms, carrier);
-            }
-            return appending;
+        if let Some(held) = self.free() {
+            return self.at_once(held, now_ms, carrier, |shard, effects| {
+                shard.append_turn(now_ms, &append, effects)
+            });
         }
         let (reply, answer) = mailbox::reply();
         self.submit(now_ms, Command::Append(append, reply), carrier);
@@ -83,16 +76,33 @@ impl ShardCell {
 
     /// As [`ShardCell::append`], for a question to a group coordinator; the answer comes through its reply.
     pub fn ask(&self, now_ms: i64, group: Group, carrier: &impl Carrier) {
-        if self.mailbox.is_empty()
-            && let Some(held) = self.held.try_lock()
-        {
-            self.work(held, now_ms, carrier, |held, effects| held.shard.group_turn(now_ms, group, effects));
-            if !self.mailbox.is_empty() {
-                self.run(now_ms, carrier);
-            }
-            return;
+        match self.free() {
+            Some(held) => self.at_once(held, now_ms, carrier, |shard, effects| {
+                shard.group_turn(now_ms, group, effects);
+            }),
+            None => self.submit(now_ms, Command::Group(Box::new(group)), carrier),
         }
-        self.submit(now_ms, Command::Group(Box::new(group)), carrier);
+    }
+
+    /// The shard, where nobody has it and nothing waits for it.
+    fn free(&self) -> Option<MutexGuard<'_, Held>> {
+        // In this order: what this caller has put into the mailbox before was carried out by whoever took it from there.
+        if self.mailbox.is_empty() { self.held.try_lock() } else { None }
+    }
+
+    /// A turn without the mailbox; what came into that meanwhile is carried out after it.
+    fn at_once<T>(
+        &self,
+        held: MutexGuard<'_, Held>,
+        now_ms: i64,
+        carrier: &impl Carrier,
+        turn: impl FnOnce(&mut Shard, &mut Vec<Effect>) -> T,
+    ) -> T {
+        let outcome = self.work(held, now_ms, carrier, |held, effects| turn(&mut held.shard, effects));
+        if !self.mailbox.is_empty() {
+            self.run(now_ms, carrier);
+        }
+        outcome
     }
 
     fn turn(&self, held: MutexGuard<'_, Held>, now_ms: i64, carrier: &impl Carrier) {
