@@ -8,6 +8,8 @@ mod kinds;
 mod show;
 
 #[cfg(test)]
+pub(crate) mod numbers;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use cursor::Cursor;

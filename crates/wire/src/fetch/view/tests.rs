@@ -3,42 +3,28 @@
 use super::*;
 use crate::Str;
 use crate::codec::Decoder;
+use crate::codec::numbers::Numbers;
 use crate::messages::fetch::ReplicaState;
 use bytes::Bytes;
 
-/// A small generator of numbers, the same in every run.
-struct Numbers(u64);
+fn number(numbers: &mut Numbers) -> i32 {
+    [-1, 0, 1, numbers.below(1 << 32) as u32 as i32][numbers.below(4) as usize]
+}
 
-impl Numbers {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-        (self.0 >> 33) % end
-    }
-
-    fn number(&mut self) -> i32 {
-        [-1, 0, 1, self.below(1 << 32) as u32 as i32][self.below(4) as usize]
-    }
-
-    fn text(&mut self) -> Str {
-        let length = [0, 1, 9, 130][self.below(4) as usize];
-        Str::from((0..length).map(|_| ['a', 'Z', '.', 'ä', '€'][self.below(5) as usize]).collect::<String>())
-    }
-
-    fn id(&mut self) -> Uuid {
-        Uuid::from_halves(self.below(9), self.below(9))
-    }
+fn id(numbers: &mut Numbers) -> Uuid {
+    Uuid::from_halves(numbers.below(9), numbers.below(9))
 }
 
 fn partition(numbers: &mut Numbers) -> FetchPartition {
     FetchPartition {
-        partition: numbers.number(),
-        current_leader_epoch: numbers.number(),
-        fetch_offset: i64::from(numbers.number()) << numbers.below(30),
-        last_fetched_epoch: numbers.number(),
-        log_start_offset: i64::from(numbers.number()),
-        partition_max_bytes: numbers.number(),
-        replica_directory_id: numbers.id(),
-        high_watermark: if numbers.below(2) == 0 { i64::MAX } else { i64::from(numbers.number()) },
+        partition: number(numbers),
+        current_leader_epoch: number(numbers),
+        fetch_offset: i64::from(number(numbers)) << numbers.below(30),
+        last_fetched_epoch: number(numbers),
+        log_start_offset: i64::from(number(numbers)),
+        partition_max_bytes: number(numbers),
+        replica_directory_id: id(numbers),
+        high_watermark: if numbers.below(2) == 0 { i64::MAX } else { i64::from(number(numbers)) },
     }
 }
 
@@ -46,29 +32,29 @@ fn request(numbers: &mut Numbers) -> FetchRequest {
     let mut topics = Vec::new();
     for _ in 0..numbers.below(4) {
         let partitions = (0..numbers.below(5)).map(|_| partition(numbers)).collect();
-        topics.push(FetchTopic { topic: numbers.text(), topic_id: numbers.id(), partitions });
+        topics.push(FetchTopic { topic: Str::from(numbers.text()), topic_id: id(numbers), partitions });
     }
     let mut forgotten_topics_data = Vec::new();
     for _ in 0..numbers.below(3) {
-        let partitions = (0..numbers.below(4)).map(|_| numbers.number()).collect();
-        let (topic, topic_id) = (numbers.text(), numbers.id());
+        let partitions = (0..numbers.below(4)).map(|_| number(numbers)).collect();
+        let (topic, topic_id) = (Str::from(numbers.text()), id(numbers));
         forgotten_topics_data.push(ForgottenTopic { topic, topic_id, partitions });
     }
     let replica = numbers.below(3) == 0;
     FetchRequest {
-        replica_id: numbers.number(),
-        max_wait_ms: numbers.number(),
-        min_bytes: numbers.number(),
-        max_bytes: numbers.number(),
+        replica_id: number(numbers),
+        max_wait_ms: number(numbers),
+        min_bytes: number(numbers),
+        max_bytes: number(numbers),
         isolation_level: numbers.below(3) as i8 - 1,
-        session_id: numbers.number(),
-        session_epoch: numbers.number(),
+        session_id: number(numbers),
+        session_epoch: number(numbers),
         topics,
         forgotten_topics_data,
-        rack_id: numbers.text(),
-        cluster_id: (numbers.below(3) == 0).then(|| numbers.text()),
+        rack_id: Str::from(numbers.text()),
+        cluster_id: (numbers.below(3) == 0).then(|| Str::from(numbers.text())),
         replica_state: if replica {
-            ReplicaState { replica_id: numbers.number(), replica_epoch: 7 }
+            ReplicaState { replica_id: number(numbers), replica_epoch: 7 }
         } else {
             ReplicaState::default()
         },

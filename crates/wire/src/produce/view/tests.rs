@@ -3,22 +3,8 @@
 use super::*;
 use crate::Str;
 use crate::codec::Decoder;
+use crate::codec::numbers::Numbers;
 use bytes::Bytes;
-
-/// A small generator of numbers, the same in every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-        (self.0 >> 33) % end
-    }
-
-    fn text(&mut self) -> String {
-        let length = [0, 1, 9, 130][self.below(4) as usize];
-        (0..length).map(|_| ['a', 'Z', '.', 'ä', '€'][self.below(5) as usize]).collect()
-    }
-}
 
 fn partition(numbers: &mut Numbers) -> PartitionProduceData {
     let length = [0, 1, 61, 126, 127, 128, 5000][numbers.below(7) as usize];
