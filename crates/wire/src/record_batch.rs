@@ -5,6 +5,7 @@ mod builder;
 mod compacted;
 mod control;
 mod record;
+mod skim;
 mod validate;
 
 pub use builder::{BatchAttributes, RecordBatchBuilder};
@@ -289,14 +290,6 @@ pub fn decrement_sequence(sequence: i32, decrement: i32) -> i32 {
 /// CRC-32C over everything from the attributes on, as the header's `crc` field has it.
 pub fn batch_crc(batch: &[u8]) -> u32 {
     crate::checksum::crc32c(batch.get(CRC_START..).unwrap_or_default())
-}
-
-/// CRC-32C over two pieces, as if they were one.
-pub(crate) fn crc_over(first: &[u8], second: &[u8]) -> u32 {
-    let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
-    digest.update(first);
-    digest.update(second);
-    digest.finalize() as u32
 }
 
 /// One whole batch: a header that holds together and as many bytes as it says. The CRC is checked on demand.

@@ -4,7 +4,7 @@ use super::record::write_record;
 use super::{
     BatchHeader, CONTROL_BIT, CRC_START, HEADER_BYTES, LENGTH_PREFIX_BYTES, NO_LEADER_EPOCH,
     NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, RecordHeader, TIMESTAMP_TYPE_BIT,
-    TRANSACTIONAL_BIT, TimestampType, crc_over, record_size,
+    TRANSACTIONAL_BIT, TimestampType, record_size,
 };
 use crate::compress::{Compression, compress};
 use bytes::Bytes;
@@ -186,7 +186,7 @@ impl RecordBatchBuilder {
 /// The CRC of a batch of this header and these records.
 pub(super) fn header_crc(header: &BatchHeader, payload: &[u8]) -> u32 {
     let raw = header.to_bytes();
-    crc_over(&raw[CRC_START..], payload)
+    crate::checksum::crc32c_of_two(&raw[CRC_START..], payload)
 }
 
 fn attribute_bits(attributes: &BatchAttributes) -> i16 {

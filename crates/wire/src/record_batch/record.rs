@@ -87,113 +87,6 @@ impl<'a> RecordRef<'a> {
     }
 }
 
-/// What a leader looks at in a record that stays as it is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Skimmed {
-    pub timestamp_delta: i64,
-    pub offset_delta: i32,
-    pub has_key: bool,
-}
-
-/// Passes over the record at the start of `rest`, with every check of [`RecordRef::take`] and nothing kept: this is what a produce does
-/// to each record.
-#[inline(always)]
-pub(super) fn skim(rest: &mut &[u8]) -> Result<Skimmed, BatchError> {
-    if let Some((record, bytes)) = skim_usual(rest)
-        && let Some(after) = rest.get(bytes..)
-    {
-        *rest = after;
-        return Ok(record);
-    }
-    skim_body(rest).map_err(BatchError::Record)
-}
-
-/// Bytes before the key of a usual record: length, attributes, both deltas and the key's length, of two bytes at most each.
-const USUAL_HEAD: usize = 16;
-
-/// The record at the start of `bytes`, if it is one of the usual kind: short numbers, no headers, nothing wrong. And how long it is.
-#[inline(always)]
-fn skim_usual(bytes: &[u8]) -> Option<(Skimmed, usize)> {
-    let head: &[u8; USUAL_HEAD] = bytes.first_chunk()?;
-    let mut at = 0;
-    let length = usual_number(head, &mut at)?;
-    let end = at.wrapping_add((length >> 1) as usize);
-    // The attributes of a record mean nothing.
-    at = at.wrapping_add(1);
-    let timestamp_delta = usual_number(head, &mut at)?;
-    let offset_delta = usual_number(head, &mut at)?;
-    let key = usual_number(head, &mut at)?;
-    let has_key = key & 1 == 0;
-    at = at.wrapping_add(if has_key { (key >> 1) as usize } else { 0 });
-    let value: &[u8; 2] = bytes.get(at..)?.first_chunk()?;
-    let mut value_at = 0;
-    let value = usual_number(value, &mut value_at)?;
-    at = at.wrapping_add(value_at).wrapping_add(if value & 1 == 0 { (value >> 1) as usize } else { 0 });
-    let no_headers = bytes.get(at) == Some(&0) && at.wrapping_add(1) == end;
-    (length & 1 == 0 && no_headers).then(|| {
-        let timestamp_delta = i64::from(zigzag(timestamp_delta));
-        (Skimmed { timestamp_delta, offset_delta: zigzag(offset_delta), has_key }, end)
-    })
-}
-
-/// A number of one or two bytes, as it stands.
-#[inline(always)]
-fn usual_number<const N: usize>(bytes: &[u8; N], at: &mut usize) -> Option<u32> {
-    // The mask spares a check of the bound; nobody comes near it.
-    let byte = |at: usize| u32::from(bytes[at & (N - 1)]);
-    let (first, second) = (byte(*at), byte(at.wrapping_add(1)));
-    if first < 0x80 {
-        *at = at.wrapping_add(1);
-        Some(first)
-    } else {
-        *at = at.wrapping_add(2);
-        (second < 0x80).then_some(first & 0x7f | second << 7)
-    }
-}
-
-#[inline(always)]
-fn zigzag(raw: u32) -> i32 {
-    (raw >> 1) as i32 ^ -((raw & 1) as i32)
-}
-
-#[inline(always)]
-fn skim_body(rest: &mut &[u8]) -> Result<Skimmed, Flaw> {
-    let length = usize::try_from(varint(rest)?).map_err(|_| "record with a negative length")?;
-    let (mut body, after) = rest.split_at_checked(length).ok_or("record longer than its batch")?;
-    *rest = after;
-    let (_attributes, inner) = body.split_first().ok_or("record without attributes")?;
-    body = inner;
-    let timestamp_delta = varlong(&mut body)?;
-    let offset_delta = varint(&mut body)?;
-    let has_key = pass_over(&mut body)?;
-    let _has_value = pass_over(&mut body)?;
-    // Nearly all records end with this one byte: no headers.
-    if body != [0] {
-        skim_headers(body)?;
-    }
-    Ok(Skimmed { timestamp_delta, offset_delta, has_key })
-}
-
-/// Passes over nullable bytes; answers whether they are there.
-#[inline(always)]
-fn pass_over(body: &mut &[u8]) -> Result<bool, Flaw> {
-    let Ok(length) = usize::try_from(varint(body)?) else { return Ok(false) };
-    *body = body.get(length..).ok_or("record field longer than its record")?;
-    Ok(true)
-}
-
-#[inline(never)]
-fn skim_headers(mut body: &[u8]) -> Result<(), Flaw> {
-    let count = varint(&mut body)?;
-    if count < 0 || count as usize > body.len() {
-        return Err("record with an impossible number of headers");
-    }
-    for _ in 0..count {
-        take_header(&mut body)?;
-    }
-    if body.is_empty() { Ok(()) } else { Err("record shorter than its length") }
-}
-
 fn take_header<'a>(body: &mut &'a [u8]) -> Result<(&'a [u8], Option<&'a [u8]>), Flaw> {
     let key = nullable(body)?.ok_or("record header with a negative key length")?;
     let value = nullable(body)?;
@@ -341,6 +234,11 @@ fn nullable<'a>(body: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Flaw> {
     let (bytes, rest) = body.split_at_checked(length).ok_or("record field longer than its record")?;
     *body = rest;
     Ok(Some(bytes))
+}
+
+#[inline(always)]
+pub(super) fn zigzag(raw: u32) -> i32 {
+    (raw >> 1) as i32 ^ -((raw & 1) as i32)
 }
 
 #[inline]

@@ -319,9 +319,10 @@ fn to_pass_over_a_record_is_to_take_it() {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (seed >> 8) as usize % end
     };
-    let (mut good, mut bad) = (0, 0);
+    let (mut good, mut bad, mut contiguous) = (0, 0, 0);
     for _ in 0..5000 {
         let mut payload = Vec::new();
+        let stride = [1, 70][below(2)];
         for offset in 0..below(4) {
             let bytes = vec![7; [0, 1, 63, 64, 200, 9000][below(6)]];
             let (key, value) = ((below(2) == 0).then_some(&bytes[..]), (below(3) > 0).then_some(&bytes[..]));
@@ -329,7 +330,7 @@ fn to_pass_over_a_record_is_to_take_it() {
                 RecordHeader { key: Bytes::from_static(b"h"), value: key.map(Bytes::copy_from_slice) };
             let delta = [0, -1, 64, 9000, 1 << 40][below(5)];
             let headers = vec![header; below(3)];
-            record::write_record(&mut payload, delta, offset as i32 * 70, key, value, &headers);
+            record::write_record(&mut payload, delta, offset as i32 * stride, key, value, &headers);
         }
         for _ in 0..below(3) {
             let at = below(payload.len().clamp(1, 40));
@@ -339,23 +340,28 @@ fn to_pass_over_a_record_is_to_take_it() {
             }
         }
         payload.truncate(payload.len() - if below(4) == 0 { below(payload.len() + 1) } else { 0 });
-        let (mut taken, mut passed) = (&payload[..], &payload[..]);
-        while !taken.is_empty() {
-            match (RecordRef::take(&mut taken), record::skim(&mut passed)) {
-                (Ok(record), Ok(skimmed)) => {
-                    good += 1;
-                    assert_eq!(record.timestamp_delta, skimmed.timestamp_delta);
-                    assert_eq!(record.offset_delta, skimmed.offset_delta);
-                    assert_eq!(record.key.is_some(), skimmed.has_key);
-                    assert_eq!(taken, passed);
-                }
-                (Err(_), Err(_)) => {
-                    bad += 1;
-                    break;
-                }
-                (record, skimmed) => panic!("{record:?} but {skimmed:?} of {payload:?}"),
-            }
+        let (mut rest, mut taken, mut count) = (&payload[..], Vec::new(), 0);
+        while !rest.is_empty() && taken.len() == count {
+            count += 1;
+            taken.extend(RecordRef::take(&mut rest).ok());
         }
+        let skimmed = skim::skim(&payload, NOW, count as i32);
+        if taken.len() < count || count == 0 {
+            bad += count;
+            assert!(skimmed.is_err() || count == 0, "{skimmed:?} of {payload:?}");
+            continue;
+        }
+        good += 1;
+        let timestamps = || taken.iter().map(|record| NOW.wrapping_add(record.timestamp_delta));
+        let expected = skim::Skimmed {
+            earliest: timestamps().min().unwrap(),
+            latest: timestamps().max().unwrap(),
+            keyed: taken.iter().all(|record| record.key.is_some()),
+            contiguous: taken.iter().zip(0..).all(|(record, index)| record.offset_delta == index),
+        };
+        assert_eq!(skimmed.unwrap(), expected, "{payload:?}");
+        contiguous += usize::from(expected.contiguous);
+        assert!(skim::skim(&payload, NOW, count as i32 - 1).is_err(), "one more than it counts");
     }
-    assert!(good > 1000 && bad > 500, "{good} good, {bad} bad");
+    assert!(good > 1000 && bad > 500 && contiguous > 500, "{good} good, {bad} bad, {contiguous} contiguous");
 }

@@ -2,7 +2,7 @@
 //! and compression (KIP-32, KIP-390, KIP-937). Runs on the connection's thread; assigns no offsets, knows no log.
 
 use super::builder::header_crc;
-use super::record::skim;
+use super::skim::{Skimmed, skim};
 use super::{
     BatchAttributes, BatchError, BatchHeader, HEADER_BYTES, NO_TIMESTAMP, RecordBatch, RecordBatchBuilder,
     RecordHeader, RecordRef, TimestampType, batch_crc,
@@ -257,20 +257,20 @@ pub fn validate_produce(
         Some(payload) => payload,
         None => records.get(HEADER_BYTES..).unwrap_or_default(),
     };
-    let walked = walk(&header, payload, rules, now_ms)?;
+    let (max_timestamp, contiguous) = walk(&header, payload, rules, now_ms)?;
 
     let log_append_time = match rules.timestamp_type {
         TimestampType::CreateTime => NO_TIMESTAMP,
         TimestampType::LogAppendTime => now_ms,
     };
-    let mut valid = if source == target && walked.contiguous {
+    let mut valid = if source == target && contiguous {
         records.advance(HEADER_BYTES);
         ValidBatch { header, payload: records }
     } else {
         let payload = inflated.unwrap_or_else(|| records.slice(HEADER_BYTES..));
         rebuild(&header, &payload, target, rules)?
     };
-    restamp(&mut valid, rules.timestamp_type, walked.max_timestamp, log_append_time);
+    restamp(&mut valid, rules.timestamp_type, max_timestamp, log_append_time);
     let size_in_bytes = valid.size_in_bytes();
     if size_in_bytes > rules.max_message_bytes as usize {
         return Err(too_large(size_in_bytes, rules));
@@ -389,45 +389,25 @@ fn too_large(size: usize, rules: &ProduceRules) -> InvalidBatch {
     InvalidBatch::new(Refusal::TooLarge, message)
 }
 
-/// What one pass over the records found.
-struct Walked {
-    max_timestamp: i64,
-    /// Offset deltas are 0, 1, 2, …; if not the batch is rebuilt, as old clients need.
-    contiguous: bool,
-}
-
-/// The hot loop of a produce: passes over each record once. Only a batch in which something is wrong is looked at again.
+/// Passes over the records once; only a batch in which something is wrong is looked at again. Returns the batch's largest timestamp
+/// and whether its offsets are 0, 1, 2, …; if not it is rebuilt, as old clients need.
 fn walk(
     batch: &BatchHeader,
     payload: &[u8],
     rules: &ProduceRules,
     now_ms: i64,
-) -> Result<Walked, InvalidBatch> {
-    let mut rest = payload;
-    let mut walked = Walked { max_timestamp: NO_TIMESTAMP, contiguous: true };
-    let stamped = batch.timestamp_type() == TimestampType::LogAppendTime;
-    let (base_timestamp, count) = (batch.base_timestamp, batch.record_count);
-    let within = allowed_timestamps(rules, now_ms);
+) -> Result<(i64, bool), InvalidBatch> {
+    let Skimmed { earliest, latest, keyed, contiguous } =
+        skim(payload, batch.base_timestamp, batch.record_count)?;
     // A producer's own LogAppendTime is rare, and mostly wrong.
-    let mut suspect = stamped;
-    for index in 0..count {
-        let record = skim(&mut rest)?;
-        let timestamp = base_timestamp.wrapping_add(record.timestamp_delta);
-        suspect |= !record.has_key && rules.compacted;
-        suspect |= !within.contains(&timestamp) && timestamp != NO_TIMESTAMP;
-        walked.max_timestamp = walked.max_timestamp.max(timestamp);
-        walked.contiguous &= record.offset_delta == index;
-    }
-    if !rest.is_empty() {
-        return Err(BatchError::Record("batch holds more records than it counts").into());
-    }
-    if stamped {
-        walked.max_timestamp = batch.max_timestamp.max(NO_TIMESTAMP);
-    }
-    if suspect {
+    let stamped = batch.timestamp_type() == TimestampType::LogAppendTime;
+    let allowed = allowed_timestamps(rules, now_ms);
+    let within = allowed.contains(&earliest) && allowed.contains(&latest);
+    if stamped || !within || rules.compacted && !keyed {
         offences(batch, payload, rules, now_ms)?.finish()?;
     }
-    Ok(walked)
+    let max_timestamp = if stamped { batch.max_timestamp } else { latest };
+    Ok((max_timestamp.max(NO_TIMESTAMP), contiguous))
 }
 
 /// What a topic that keeps the producers' timestamps takes; one that stamps them itself takes all.
