@@ -54,7 +54,7 @@ pub(crate) enum Command {
 
 /// One produce's batches for one shard.
 pub(crate) struct Append {
-    pub entries: SmallVec<[AppendEntry; 1]>,
+    pub entries: Vec<AppendEntry>,
     /// True for acks=all.
     pub all: bool,
     /// When a parked ack gives up; of no use otherwise.
@@ -63,8 +63,8 @@ pub(crate) struct Append {
 
 /// How far a shard came with an append.
 pub(crate) enum Appending {
-    /// Nothing is left to wait for.
-    Done(AppendResults),
+    /// Nothing is left to wait for. The list of entries comes back: a connection's next produce has use for its memory.
+    Done(AppendResults, Vec<AppendEntry>),
     /// The results come later: acks=all waits, or the shard was busy.
     Parked(Answer<AppendResults>),
 }

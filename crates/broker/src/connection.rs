@@ -1,10 +1,11 @@
 //! What the node knows of one connection: who speaks, through which listener, its fetch sessions (they live and die with it), the
-//! topic that it produced to last. Never a socket.
+//! topic that it asked for last, the memory that its produces use in turn. Never a socket.
 
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::command::AppendEntry;
 use crate::fetch_session::FetchSessions;
 use crate::views::LastTopic;
 
@@ -31,12 +32,37 @@ struct ConnectionState {
     fetch_sessions: Mutex<FetchSessions>,
     /// Nor for this one: the requests of a connection begin one after the other.
     last_topic: Mutex<LastTopic>,
+    spare_entries: Mutex<SpareEntries>,
+}
+
+/// The list of entries of a produce that is done with, for the next one.
+#[derive(Default)]
+pub(crate) struct SpareEntries(Vec<AppendEntry>);
+
+impl SpareEntries {
+    /// An empty list, with memory if some was given back.
+    pub fn take(&mut self) -> Vec<AppendEntry> {
+        std::mem::take(&mut self.0)
+    }
+
+    /// Keeps the memory of a list that is as small as it usually is: an idle connection holds little.
+    pub fn give_back(&mut self, mut list: Vec<AppendEntry>) {
+        const MOST: usize = 4;
+        list.clear();
+        if list.capacity() <= MOST {
+            self.0 = list;
+        }
+    }
 }
 
 impl Connection {
     pub(crate) fn new(peer: Peer) -> Connection {
-        let (fetch_sessions, last_topic) = (Mutex::default(), Mutex::default());
-        Connection(Arc::new(ConnectionState { peer, fetch_sessions, last_topic }))
+        Connection(Arc::new(ConnectionState {
+            peer,
+            fetch_sessions: Mutex::default(),
+            last_topic: Mutex::default(),
+            spare_entries: Mutex::default(),
+        }))
     }
 
     /// The one at the other end.
@@ -47,6 +73,11 @@ impl Connection {
     /// The topic that it produced to last; must not be held over a wait.
     pub(crate) fn last_topic(&self) -> MutexGuard<'_, LastTopic> {
         self.0.last_topic.lock()
+    }
+
+    /// For the produce that is handled now; must not be held over a wait.
+    pub(crate) fn spare_entries(&self) -> MutexGuard<'_, SpareEntries> {
+        self.0.spare_entries.lock()
     }
 
     /// The sessions; the guard must not be held over a wait.

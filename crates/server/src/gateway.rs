@@ -136,8 +136,49 @@ impl<S: Service, C: Stream> Gateway<S, C> {
     fn handle(&mut self, cx: &mut Context<'_>, now_ms: i64) {
         loop {
             self.finish(cx);
+            self.answer_at_once(cx, now_ms);
             if self.ending.is_some() || !self.begin(cx, now_ms) {
                 return;
+            }
+        }
+    }
+
+    /// Requests that find nobody before them and are answered at once never stand in the queue.
+    fn answer_at_once(&mut self, cx: &mut Context<'_>, now_ms: i64) {
+        while self.queue.is_empty() && self.may_begin() {
+            let Some(frame) = self.next_frame(is_brief) else { return };
+            let (bytes, overlaps) = (frame.len(), may_overlap(&frame));
+            let mut handling = self.service.handle(frame, now_ms);
+            match Pin::new(&mut handling).poll(cx) {
+                Poll::Ready(outcome) => self.deliver(outcome),
+                Poll::Pending => {
+                    self.queue.push_back(Request { bytes, state: State::Running(handling) });
+                    self.queued_bytes += bytes;
+                    self.overlapping = overlaps;
+                    self.started = 1;
+                }
+            }
+        }
+    }
+
+    fn may_begin(&self) -> bool {
+        self.ending.is_none() && self.writer.queued_bytes() <= UNSENT_BYTES_MAX
+    }
+
+    /// The next complete frame of what was received; copied if it is small and nobody knows that it is done with soon.
+    fn next_frame(&mut self, is_brief: impl Fn(&[u8]) -> bool) -> Option<Bytes> {
+        if self.frames_exhausted {
+            return None;
+        }
+        match self.reader.next_frame_of(is_brief) {
+            Ok(Some(frame)) => Some(frame),
+            Ok(None) => {
+                self.frames_exhausted = true;
+                None
+            }
+            Err(bad) => {
+                self.ending = Some(End::BadFrame(bad));
+                None
             }
         }
     }
@@ -212,23 +253,12 @@ impl<S: Service, C: Stream> Gateway<S, C> {
 
     fn take_frames(&mut self) {
         while self.queue.len() < REQUESTS_IN_FLIGHT && self.ending.is_none() {
-            // One that may have to wait for its turn is copied.
             let (alone, overlapping) = (self.queue.is_empty(), self.overlapping);
-            match self
-                .reader
-                .next_frame_of(|frame| is_brief(frame) && (alone || (overlapping && may_overlap(frame))))
-            {
-                Ok(Some(frame)) => {
-                    self.queued_bytes += frame.len();
-                    self.queue.push_back(Request { bytes: frame.len(), state: State::Waiting(frame) });
-                    self.frames_exhausted = false;
-                }
-                Ok(None) => {
-                    self.frames_exhausted = true;
-                    return;
-                }
-                Err(bad) => self.ending = Some(End::BadFrame(bad)),
-            }
+            // One that may have to wait for its turn is copied.
+            let is_brief = |frame: &[u8]| is_brief(frame) && (alone || (overlapping && may_overlap(frame)));
+            let Some(frame) = self.next_frame(is_brief) else { return };
+            self.queued_bytes += frame.len();
+            self.queue.push_back(Request { bytes: frame.len(), state: State::Waiting(frame) });
         }
     }
 

@@ -19,7 +19,7 @@ use crate::command::{Append, AppendEntry, AppendResults, Appending};
 use crate::endpoints::current_leader;
 use crate::mailbox::{Answer, Dropped};
 use crate::rim::{CloseReason, Handling, Outcome};
-use crate::views::{FoundTopic, PartitionCell};
+use crate::views::{FoundTopic, LastTopic, PartitionCell};
 
 /// The client id under which an administrator may write to internal topics.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
@@ -31,9 +31,10 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
         let malformed = CloseReason::Malformed("a partition without records".into());
         return Ok(Handling::ready(Outcome::Close(malformed)));
     }
-    let mut plan = Plan::new(&call, body, &request);
+    let (mut last_topic, mut spare) = (call.connection.last_topic(), call.connection.spare_entries());
+    let mut plan = Plan::new(&call, body, spare.take(), &request);
     for topic in &request.topics {
-        plan.topic(topic);
+        plan.topic(&mut last_topic, topic);
     }
     plan.response.answer.end();
     let deadline_ms = call.now_ms.saturating_add(i64::from(request.timeout_ms.max(0)));
@@ -44,10 +45,14 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
         let Some(shard) = entries.first().map(|entry| entry.cell.shard) else { continue };
         let append = Append { entries, all: request.acks == -1, deadline_ms };
         match call.node.append(call.now_ms, shard, append) {
-            Appending::Done(results) => response.fill(Ok(results)),
+            Appending::Done(results, entries) => {
+                response.fill(Ok(results));
+                spare.give_back(entries);
+            }
             Appending::Parked(answer) => answers.push(answer),
         }
     }
+    drop((last_topic, spare));
     if answers.is_empty() {
         return Ok(Handling::ready(response.outcome(&call)));
     }
@@ -96,7 +101,7 @@ impl Response {
 const SHARE_ROOM: usize = 64;
 
 /// What one shard is asked.
-type Share = SmallVec<[AppendEntry; 1]>;
+type Share = Vec<AppendEntry>;
 
 /// A request taken apart.
 struct Plan<'a> {
@@ -106,10 +111,12 @@ struct Plan<'a> {
     may_write_internal: bool,
     response: Response,
     shares: SmallVec<[Share; 1]>,
+    /// For the first share: empty, but with memory.
+    spare: Share,
 }
 
 impl<'a> Plan<'a> {
-    fn new(call: &'a Call, body: &'a Bytes, request: &ProduceView<'_>) -> Plan<'a> {
+    fn new(call: &'a Call, body: &'a Bytes, spare: Share, request: &ProduceView<'_>) -> Plan<'a> {
         let answer = ProduceAnswer::new(call.api_version, call.correlation_id, &request.topics);
         Plan {
             call,
@@ -118,14 +125,14 @@ impl<'a> Plan<'a> {
             may_write_internal: call.client_id.as_deref() == Some(ADMIN_CLIENT_ID),
             response: Response { answer, acks: request.acks, bad: 0 },
             shares: SmallVec::new(),
+            spare,
         }
     }
 
-    fn topic(&mut self, topic: &TopicView<'_>) {
+    fn topic(&mut self, last: &mut LastTopic, topic: &TopicView<'_>) {
         let call = self.call;
         let by_id = call.api_version >= 13;
         let unknown = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
-        let mut last = call.connection.last_topic();
         let found = last.find(call.node.views(), by_id.then_some(topic.id), topic.name);
         self.response.answer.topic(topic);
         for partition in &topic.partitions {
@@ -186,7 +193,9 @@ impl<'a> Plan<'a> {
     fn share(&mut self, shard: usize, partitions: usize) -> &mut Share {
         let of = |share: &Share| share.first().is_some_and(|entry| entry.cell.shard == shard);
         let at = self.shares.iter().position(of).unwrap_or_else(|| {
-            self.shares.push(Share::with_capacity(partitions.min(SHARE_ROOM)));
+            let mut share = std::mem::take(&mut self.spare);
+            share.reserve(partitions.min(SHARE_ROOM));
+            self.shares.push(share);
             self.shares.len() - 1
         });
         &mut self.shares[at]

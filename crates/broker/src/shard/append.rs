@@ -41,12 +41,12 @@ impl Shard {
     /// Parks the produce that was just appended until all of it is safe.
     pub(super) fn park(
         &mut self,
-        append: &Append,
+        deadline_ms: i64,
         results: AppendResults,
         parked: usize,
         reply: Reply<AppendResults>,
     ) {
-        let timer = self.timers.add(append.deadline_ms, Timer::Produce(self.produces.next_id()));
+        let timer = self.timers.add(deadline_ms, Timer::Produce(self.produces.next_id()));
         self.produces.park(results, parked, reply, timer);
     }
 

@@ -65,9 +65,8 @@ impl ShardCell {
     /// Appends at once where the shard is free and nothing waits for it; else the append waits in the mailbox like any command.
     pub fn append(&self, now_ms: i64, append: Append, carrier: &impl Carrier) -> Appending {
         if let Some(held) = self.free() {
-            return self.at_once(held, now_ms, carrier, |shard, effects| {
-                shard.append_turn(now_ms, &append, effects)
-            });
+            return self
+                .at_once(held, now_ms, carrier, |shard, effects| shard.append_turn(now_ms, append, effects));
         }
         let (reply, answer) = mailbox::reply();
         self.submit(now_ms, Command::Append(append, reply), carrier);

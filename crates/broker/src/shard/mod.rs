@@ -151,13 +151,13 @@ impl Shard {
     }
 
     /// A turn for one append whose caller waits for it here.
-    pub fn append_turn(&mut self, now_ms: i64, append: &Append, effects: &mut Vec<Effect>) -> Appending {
+    pub fn append_turn(&mut self, now_ms: i64, append: Append, effects: &mut Vec<Effect>) -> Appending {
         self.now_ms = now_ms;
-        let appending = match self.append(now_ms, append, effects) {
-            (results, 0) => Appending::Done(results),
+        let appending = match self.append(now_ms, &append, effects) {
+            (results, 0) => Appending::Done(results, append.entries),
             (results, parked) => {
                 let (reply, answer) = mailbox::reply();
-                self.park(append, results, parked, reply);
+                self.park(append.deadline_ms, results, parked, reply);
                 Appending::Parked(answer)
             }
         };
@@ -179,7 +179,7 @@ impl Shard {
             Command::Open { place, key } => self.open_one(place, &key),
             Command::Append(append, reply) => match self.append(now_ms, &append, effects) {
                 (results, 0) => effects.push(Effect::Appended(reply, results)),
-                (results, parked) => self.park(&append, results, parked, reply),
+                (results, parked) => self.park(append.deadline_ms, results, parked, reply),
             },
             Command::Watch(watch) => self.watch(watch),
             Command::Group(group) => self.group(now_ms, *group, effects),
