@@ -8,6 +8,12 @@ pub const REQUESTS_IN_FLIGHT: usize = 64;
 /// many threads more than flushes and deletions need.
 pub const COLD_READS_AT_ONCE: usize = 4;
 
+/// Syncs of one log directory under way at once. The kernel makes one request of the flushes that wait for the device together: the
+/// more there are, the less each costs.
+pub const SYNCS_AT_ONCE: usize = 12;
+/// And those of logs that owe much, while others that owe little come again and again: these wait for them at the device.
+pub(crate) const HEAVY_SYNCS_BESIDE_LIGHT: usize = 3;
+
 /// Bytes of records that were read for fetches and that no socket has taken yet. Each fetch gets at most a fourth of what is free, so
 /// a thousand consumers that ask for 16 MB each and never read come to this together, and [`FETCH_BYTES_MIN`] or one batch each
 /// beyond: some 200 MB. A hundred busy ones still get more than a megabyte each.

@@ -20,6 +20,7 @@ pub struct FlushWork {
     /// Directories with new names in them: synced after the files, innermost first.
     directories: Vec<PathBuf>,
     ahead: Option<Ahead>,
+    owed_bytes: u64,
     stamp: Stamp,
 }
 
@@ -82,6 +83,21 @@ impl FlushWork {
         works.iter().zip(results).map(outcome).collect()
     }
 
+    /// About as many bytes of batches as nobody has asked the disk to keep before; for those who choose an order.
+    pub fn owed_bytes(&self) -> u64 {
+        self.owed_bytes
+    }
+
+    /// Whether names have to become durable, and not only bytes.
+    pub fn makes_names(&self) -> bool {
+        !self.directories.is_empty()
+    }
+
+    /// An older work of the same log is not run, because this one covers it.
+    pub fn replaces(&mut self, older: &FlushWork) {
+        self.owed_bytes = self.owed_bytes.saturating_add(older.owed_bytes);
+    }
+
     fn sync_all(&self) -> Result<(), Fault> {
         self.sync_files()?;
         self.sync_directories(|_| true)
@@ -126,6 +142,8 @@ pub(crate) struct Dirty {
     truncations: u64,
     /// Segments with unsynced bytes and where they end; the active one has no end yet.
     segments: Vec<(Arc<Segment>, Option<i64>)>,
+    /// The newest segment of the last work, and its size then.
+    taken: Option<(i64, u32)>,
     files: Vec<(u64, FileHandle)>,
     /// Written, and made anew if a crash tears them: synced when the log is closed, and no ack waits for it.
     caches: Vec<FileHandle>,
@@ -235,6 +253,22 @@ impl Dirty {
         self.epochs.is_some() && !self.epochs_are_cache
     }
 
+    /// Bytes of batches that no work has covered yet.
+    fn take_owed_bytes(&mut self) -> u64 {
+        let taken = self.taken;
+        let covered = |segment: &Segment| match taken {
+            Some((base_offset, size)) if base_offset == segment.base_offset => size,
+            Some((base_offset, _)) if base_offset > segment.base_offset => segment.size(),
+            Some(_) | None => 0,
+        };
+        let owed = |segment: &Segment| u64::from(segment.size().saturating_sub(covered(segment)));
+        let bytes = self.segments.iter().map(|(segment, _)| owed(segment)).sum();
+        if let Some((newest, _)) = self.segments.last() {
+            self.taken = Some((newest.base_offset, newest.size()));
+        }
+        bytes
+    }
+
     /// Takes the work of now; later changes belong to the next generation.
     pub fn work(&mut self, from: &Flushable<'_>) -> FlushWork {
         let stamp = Stamp { generation: self.generation, truncations: self.truncations };
@@ -257,8 +291,8 @@ impl Dirty {
         {
             directories.push(parent.to_path_buf());
         }
-        let (disk, upto) = (from.disk.clone(), from.upto);
-        FlushWork { disk, upto, files, replacements, directories, ahead: None, stamp }
+        let (disk, upto, owed_bytes) = (from.disk.clone(), from.upto, self.take_owed_bytes());
+        FlushWork { disk, upto, files, replacements, directories, ahead: None, owed_bytes, stamp }
     }
 
     /// Takes note of a flush that succeeded; answers the offset it proves, if any.

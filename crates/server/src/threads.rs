@@ -15,9 +15,9 @@ use broker::Node;
 use crate::bells::{Bell, Bells};
 use crate::clock::Clock;
 
-/// Blocking jobs at once: flush rounds of several directories, deletions. One more thread is always spare, so that a job
-/// never waits for a slow disk that is not its own.
-const WORKERS_MAX: usize = 6 + broker::limits::COLD_READS_AT_ONCE;
+/// Blocking jobs at once: the syncs of a directory, cold reads, and two for deletions and the like. They are hired when all others
+/// are at work, so that a quiet node has one.
+const WORKERS_MAX: usize = 2 + broker::limits::SYNCS_AT_ONCE + broker::limits::COLD_READS_AT_ONCE;
 
 /// A turn that asks to be called again at once this often in a row is given a pause.
 const RESTLESS_TURNS: u32 = 1_000;

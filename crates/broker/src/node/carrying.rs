@@ -119,7 +119,11 @@ impl Node {
     fn flush(&self, dirty: DirtyLog) {
         let index = dirty.directory;
         let Some(directory) = self.0.directories.get(index) else { return };
-        if directory.flusher.add(dirty) {
+        self.send_flushers(index, directory.flusher.add(dirty));
+    }
+
+    fn send_flushers(&self, index: usize, jobs: usize) {
+        for _ in 0..jobs {
             let node = self.clone();
             self.send_job(Job(Box::new(move |now_ms| node.run_flusher(now_ms, index))));
         }
@@ -199,16 +203,18 @@ impl Node {
         })));
     }
 
-    /// Flush rounds of one job until no log of the directory is left to take.
+    /// Syncs of one job until no log of the directory is left to take.
     fn run_flusher(&self, now_ms: i64, index: usize) {
         self.0.note_time(now_ms);
         let Some(directory) = self.0.directories.get(index) else { return };
         let mut done = Vec::new();
         loop {
-            let outcomes = directory.flusher.round(&done);
-            if outcomes.is_empty() {
+            let share = directory.flusher.next(&done);
+            if share.logs.is_empty() {
                 return;
             }
+            self.send_flushers(index, share.more_jobs);
+            let outcomes = share.sync();
             done = outcomes.iter().map(|(cell, _)| cell.key).collect();
             let mut by_shard: Vec<Vec<_>> = self.0.shards.iter().map(|_| Vec::new()).collect();
             for (cell, outcome) in outcomes {

@@ -96,13 +96,13 @@ fn acks_all_on_the_only_copy_waits_for_a_sync_and_one_sync_covers_all_of_its_log
 #[test]
 fn many_dirty_logs_share_a_few_jobs() {
     let mut node = Harness::start();
-    node.create("t", 20);
-    let mut begun: Vec<_> = (0..20)
+    node.create("t", 40);
+    let mut begun: Vec<_> = (0..40)
         .map(|index| node.begin(ApiKey::Produce, 9, &request("t", index, -1, batch(&["a"]))))
         .collect();
     assert!(begun.iter_mut().all(|begun| begun.poll().is_none()));
     let jobs: Vec<_> = std::iter::from_fn(|| node.node.work()).collect();
-    assert_eq!(jobs.len(), 4);
+    assert_eq!(jobs.len(), crate::limits::SYNCS_AT_ONCE);
     jobs.into_iter().for_each(|job| job.run(node.now_ms));
     assert!(begun.iter_mut().all(|begun| begun.poll().is_some()));
     // All jobs are over: the next dirty log sends one again.
