@@ -1,7 +1,7 @@
 //! One log directory: its identity (`meta.properties`), its checkpoints, its partitions' names. Owns no partition.
 
 use crate::checkpoint;
-use crate::disk::Disk;
+use crate::disk::{Disk, FileHandle};
 use crate::fault::{Fault, Operation};
 use crate::names;
 use std::collections::BTreeMap;
@@ -159,12 +159,14 @@ impl LogDirectory {
     }
 
     pub fn write_meta_properties(&self, meta: &MetaProperties) -> Result<(), Fault> {
-        self.swap_meta_properties(meta)?;
+        let file = self.write_meta_properties_aside(meta)?;
+        self.disk.sync(&file)?;
+        self.show_meta_properties(&file)?;
         self.disk.sync_directory(&self.path)
     }
 
-    /// As [`LogDirectory::write_meta_properties`], but the name becomes durable with the next sync of the directory.
-    pub fn swap_meta_properties(&self, meta: &MetaProperties) -> Result<(), Fault> {
+    /// The beginning of [`LogDirectory::write_meta_properties`]: to be synced before it is shown.
+    pub fn write_meta_properties_aside(&self, meta: &MetaProperties) -> Result<FileHandle, Fault> {
         let mut properties = meta.others.clone();
         properties.insert("version".into(), "1".into());
         if let Some(cluster_id) = &meta.cluster_id {
@@ -177,7 +179,14 @@ impl LogDirectory {
             properties.insert("directory.id".into(), directory_id.to_string());
         }
         let text = checkpoint::write_properties(&properties);
-        self.disk.swap_file(&self.path.join(META_PROPERTIES), text.as_bytes())
+        self.disk.write_aside(&self.path.join(META_PROPERTIES), text.as_bytes())
+    }
+
+    /// Gives what was written aside its name, which becomes durable with the next sync of the directory.
+    pub fn show_meta_properties(&self, file: &FileHandle) -> Result<(), Fault> {
+        self.disk.rename(file, &self.path.join(META_PROPERTIES))?;
+        self.disk.release(file);
+        Ok(())
     }
 
     /// Renames a partition's directory that belongs to another topic of the same name, as Kafka calls strays: its deletion was
@@ -247,7 +256,7 @@ impl LogDirectory {
     /// at start, before anything is written.
     pub fn take_clean_shutdown(&self) -> Result<Option<i64>, Fault> {
         let Some(text) = self.read_if_there(CLEAN_SHUTDOWN)? else { return Ok(None) };
-        self.disk.remove(&crate::FileHandle::new(self.path.join(CLEAN_SHUTDOWN)))?;
+        self.disk.remove(&FileHandle::new(self.path.join(CLEAN_SHUTDOWN)))?;
         // Were the removal lost, a crash after this start would look like a clean stop.
         self.disk.sync_directory(&self.path)?;
         Ok(Some(checkpoint::read_clean_shutdown(&text)))

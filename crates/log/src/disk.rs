@@ -131,6 +131,10 @@ pub trait Disk: Send + Sync + Debug {
     fn set_length(&self, file: &FileHandle, length: u64) -> Result<(), Fault>;
     /// fdatasync.
     fn sync(&self, file: &FileHandle) -> Result<(), Fault>;
+    /// Whether several threads that sync at once wait less than one that does it all; else there is nothing to win but disorder.
+    fn syncs_side_by_side(&self) -> bool {
+        false
+    }
     /// Drops the file's pages that the kernel takes for clean, so that the next read comes from the platter: after a failed sync
     /// such pages hold what the platter never got. Pages that wait to be written stay.
     fn forget_cached(&self, file: &FileHandle) -> Result<(), Fault>;
@@ -174,15 +178,21 @@ pub trait Disk: Send + Sync + Debug {
 
     /// As `replace_file`, but the new name becomes durable with the next directory sync.
     fn swap_file(&self, path: &Path, contents: &[u8]) -> Result<(), Fault> {
+        let file = self.write_aside(path, contents)?;
+        self.sync(&file)?;
+        self.rename(&file, path)?;
+        self.release(&file);
+        Ok(())
+    }
+
+    /// The beginning of `swap_file`: a file under a temporary name, to be synced and renamed.
+    fn write_aside(&self, path: &Path, contents: &[u8]) -> Result<FileHandle, Fault> {
         let mut temporary = path.as_os_str().to_os_string();
         temporary.push(".tmp");
         let file = FileHandle::new(temporary);
         self.create_empty(&file)?;
         self.write_at(&file, 0, &mut [IoSlice::new(contents)])?;
-        self.sync(&file)?;
-        self.rename(&file, path)?;
-        self.release(&file);
-        Ok(())
+        Ok(file)
     }
 }
 
@@ -402,6 +412,10 @@ impl Disk for RealDisk {
         let descriptor = self.descriptor_of(file, OFlags::empty(), Operation::Sync)?;
         // Not retried on any error, EINTR included: after a failure the kernel has forgotten the pages (fsyncgate).
         rustix::fs::fdatasync(&descriptor).map_err(|error| io_fault(Operation::Sync, &file.path(), error))
+    }
+
+    fn syncs_side_by_side(&self) -> bool {
+        true
     }
 
     fn forget_cached(&self, file: &FileHandle) -> Result<(), Fault> {

@@ -7,16 +7,15 @@ mod bootstrap;
 mod features;
 mod quorum;
 mod scram;
+mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use kraft::features::{KRAFT_VERSION, METADATA_VERSION, MetadataVersion};
-use log::directory::MetaProperties;
-use log::{Disk, Fault, LogDirectory};
-use wire::Uuid;
+use log::Disk;
 use wire::records::metadata::{FeatureLevelRecord, MetadataRecord};
 
 use crate::directories::{Ensemble, Found};
@@ -99,15 +98,15 @@ pub fn format(
         say(format!("Formatting {kind} {} with {METADATA_VERSION} {version}.", path.display()))?;
         let own_id = me.filter(|_| metadata).map(|v| v.directory_id);
         let checkpoint = metadata.then(|| bootstrap.checkpoint(now_ms));
-        let content = Content {
+        let content = writing::Content {
             cluster_id: &options.cluster_id,
             node_id: settings.node_id,
             directory_id: own_id,
             checkpoint: checkpoint.as_deref(),
         };
-        write_directory(disk, path, &content, options.starts_at_once && metadata).map_err(|fault| {
-            format!("Error while writing meta.properties file {}: {fault}", path.display())
-        })?;
+        writing::write_directory(disk, path, &content, options.starts_at_once && metadata).map_err(
+            |fault| format!("Error while writing meta.properties file {}: {fault}", path.display()),
+        )?;
     }
     Ok(())
 }
@@ -115,73 +114,6 @@ pub fn format(
 /// `log.dirs` and the metadata directory, sorted.
 pub fn all_directories(settings: &Settings) -> BTreeSet<PathBuf> {
     settings.directories.iter().chain([&settings.metadata_directory]).cloned().collect()
-}
-
-/// What a formatted directory says.
-struct Content<'a> {
-    cluster_id: &'a str,
-    node_id: i32,
-    /// Drawn if the quorum did not fix it.
-    directory_id: Option<Uuid>,
-    /// The bootstrap snapshot, in the metadata directory.
-    checkpoint: Option<&'a [u8]>,
-}
-
-fn write_directory(
-    disk: &Arc<dyn Disk>,
-    path: &Path,
-    content: &Content<'_>,
-    starts_at_once: bool,
-) -> Result<(), Box<dyn std::error::Error>> {
-    make_directories(&**disk, path)?;
-    if let Some(checkpoint) = content.checkpoint {
-        let log = path.join(METADATA_LOG);
-        set_aside(&**disk, &log)?;
-        make_directories(&**disk, &log)?;
-        disk.replace_file(&log.join(CHECKPOINT), checkpoint)?;
-    }
-    // The identity comes last: a directory with it is a formatted one, with all that this stands for.
-    let directory_id = match content.directory_id {
-        Some(id) => id,
-        None => random::uuid()?,
-    };
-    let meta = MetaProperties {
-        cluster_id: Some(content.cluster_id.to_owned()),
-        node_id: Some(content.node_id),
-        directory_id: Some(directory_id),
-        ..MetaProperties::default()
-    };
-    let directory = LogDirectory::new(disk.clone(), path);
-    if starts_at_once {
-        directory.swap_meta_properties(&meta)?
-    } else {
-        directory.write_meta_properties(&meta)?
-    }
-    Ok(())
-}
-
-/// A metadata log in a directory that was never formatted is what a crash left of an earlier attempt, or somebody's who lost his
-/// meta.properties: nothing of it counts, and nothing of it is destroyed.
-fn set_aside(disk: &dyn Disk, log: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    if !disk.exists(log) || disk.list(log)?.iter().all(|entry| entry.name.starts_with(CHECKPOINT)) {
-        return Ok(());
-    }
-    let mut aside = log.as_os_str().to_os_string();
-    aside.push(format!(".{}-stray", random::uuid()?));
-    Ok(disk.rename_directory(log, Path::new(&aside))?)
-}
-
-/// Makes a directory and its parents; their names are durable when this returns.
-fn make_directories(disk: &dyn Disk, path: &Path) -> Result<(), Fault> {
-    if path.parent().is_none() || disk.exists(path) {
-        return Ok(());
-    }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent {
-        make_directories(disk, parent)?;
-    }
-    disk.create_directory(path)?;
-    disk.sync_directory(parent.unwrap_or(Path::new(".")))
 }
 
 /// The metadata version first, then the other features by name, then the credentials. Level 0 is the absence of a record.
