@@ -80,11 +80,11 @@ pub fn may_overlap(frame: &[u8]) -> bool {
     frame.starts_with(&[0, 0])
 }
 
-/// True for a frame that nobody holds for long once it is begun: such a handling is over at once, or with the next flush round
-/// (Produce), or keeps nothing of the frame (Fetch). Of any other, which may wait for minutes, a small frame is better copied out of the
-/// large block that it was received in.
+/// True for a frame that nobody holds for long once it is begun: such a handling is over at once (Metadata, ApiVersions), or with the
+/// next flush round (Produce), or keeps nothing of the frame (Fetch). Of any other, which may wait for minutes, a small frame is better
+/// copied out of the large block that it was received in.
 pub fn is_brief(frame: &[u8]) -> bool {
-    frame.starts_with(&[0, 0]) || frame.starts_with(&[0, 1]) || frame.starts_with(&[0, 18])
+    matches!(frame, [0, 0 | 1 | 3 | 18, ..])
 }
 
 /// The bells a node may ring. Each call is cheap, may come from any thread, and may come too often.

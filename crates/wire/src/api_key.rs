@@ -21,7 +21,8 @@ const NEVER: i16 = i16::MAX;
 #[derive(Debug)]
 pub(crate) struct Row {
     name: &'static str,
-    versions: RangeInclusive<i16>,
+    /// First and last.
+    versions: (i16, i16),
     latest: i16,
     flexible_from: i16,
     listeners: u8,
@@ -51,16 +52,18 @@ macro_rules! api_keys {
                 }
             }
 
-            pub(crate) const fn row(self) -> super::Row {
+            pub(crate) const fn row(self) -> &'static super::Row {
                 match self {
-                    $(ApiKey::$name => super::Row {
-                        name: stringify!($name),
-                        versions: $low..=$high,
-                        latest: $latest,
-                        flexible_from: $flexible,
-                        listeners: $listeners,
-                        forwardable: $forwardable,
-                        cluster_action: $cluster_action,
+                    $(ApiKey::$name => const {
+                        &super::Row {
+                            name: stringify!($name),
+                            versions: ($low, $high),
+                            latest: $latest,
+                            flexible_from: $flexible,
+                            listeners: $listeners,
+                            forwardable: $forwardable,
+                            cluster_action: $cluster_action,
+                        }
                     },)*
                 }
             }
@@ -83,13 +86,14 @@ impl ApiKey {
 
     /// The stable versions that Kafka 4.4 serves.
     pub const fn versions(self) -> RangeInclusive<i16> {
-        self.row().versions
+        let (first, last) = self.row().versions;
+        first..=last
     }
 
     /// The versions with a schema, also those that Kafka 4.4 serves only with `unstable.api.versions.enable`.
     pub fn versions_with_unstable(self) -> RangeInclusive<i16> {
         let row = self.row();
-        *row.versions.start()..=row.latest
+        row.versions.0..=row.latest
     }
 
     /// The versions that an ApiVersions answer tells. Produce claims to begin at 0 although 0 to 2 are refused: old

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use crate::codec::{DecodeError, DecodeLimits, Decoder, Encoder, Message, Rope};
+use crate::codec::{Cursor, DecodeError, DecodeLimits, Decoder, Encoder, Message, Rope};
 use crate::{ApiKey, Str};
 
 /// Before every request.
@@ -17,6 +17,17 @@ pub struct RequestHeader {
     pub correlation_id: i32,
     /// What the client calls itself.
     pub client_id: Option<Str>,
+}
+
+/// The same header where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeaderView<'a> {
+    pub api_key: ApiKey,
+    pub api_version: i16,
+    pub correlation_id: i32,
+    pub client_id: Option<&'a str>,
+    /// Bytes of the header: the body begins behind them.
+    pub length: usize,
 }
 
 /// Why a request's header cannot be read. Either way the connection is closed.
@@ -73,6 +84,22 @@ impl RequestHeader {
         if self.api_key.request_header_version(self.api_version) >= 2 {
             to.unsigned_varint(0);
         }
+    }
+}
+
+impl<'a> HeaderView<'a> {
+    /// Reads the header at the start of a frame, as [`RequestHeader::decode`] does.
+    pub fn parse(frame: &'a [u8]) -> Result<HeaderView<'a>, HeaderError> {
+        let mut from = Cursor::new(frame, false);
+        let key = from.i16()?;
+        let api_version = from.i16()?;
+        let api_key = ApiKey::from_i16(key).ok_or(HeaderError::UnknownApiKey(key))?;
+        let correlation_id = from.i32()?;
+        let client_id = from.nullable_string()?;
+        from.set_flexible(api_key.request_header_version(api_version) >= 2);
+        from.tags(|_, _| Ok(false))?;
+        let length = frame.len() - from.remaining();
+        Ok(HeaderView { api_key, api_version, correlation_id, client_id, length })
     }
 }
 
@@ -161,6 +188,7 @@ fn seal(mut to: Encoder) -> Rope {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::numbers::Numbers;
     use crate::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 
     #[test]
@@ -178,6 +206,49 @@ mod tests {
         let frame = bytes.slice(4..);
         let limits = DecodeLimits::for_frame(frame.len());
         assert_eq!(decode_request::<ApiVersionsRequest>(frame, limits), Ok((header, body)));
+    }
+
+    #[test]
+    fn a_header_in_place_says_and_refuses_what_the_decoder_does() {
+        let check = |frame: &[u8]| {
+            let mut from = Decoder::of(Bytes::copy_from_slice(frame));
+            let decoded = RequestHeader::decode(&mut from).map(|header| (header, from.remaining()));
+            let view = HeaderView::parse(frame);
+            match (&decoded, &view) {
+                (Ok((header, left)), Ok(view)) => {
+                    assert_eq!((header.api_key, header.api_version), (view.api_key, view.api_version));
+                    assert_eq!(header.correlation_id, view.correlation_id);
+                    assert_eq!(header.client_id.as_deref(), view.client_id);
+                    assert_eq!(*left, frame.len() - view.length);
+                }
+                (Err(_), Err(_)) => {}
+                _ => panic!("{decoded:?} but {view:?} of {frame:?}"),
+            }
+            view.is_ok()
+        };
+        let mut numbers = Numbers(1);
+        let (mut read, mut refused) = (0, 0);
+        for _ in 0..20_000 {
+            let mut frame = vec![0, numbers.below(40) as u8, 0, numbers.below(14) as u8, 0, 0, 0, 7];
+            let text = numbers.text();
+            let length = if numbers.below(4) == 0 { -1 } else { text.len() as i16 };
+            frame.extend(length.to_be_bytes());
+            frame.extend(text.bytes().take(length.max(0) as usize));
+            // No tags, or some.
+            frame.extend([&[0][..], &[2, 0, 1, 9, 5, 0], &[1, 3, 0x80]][numbers.below(3) as usize]);
+            frame.extend([1, 2, 3]);
+            if numbers.below(3) == 0 {
+                frame.truncate(numbers.below(frame.len() as u64) as usize);
+            }
+            for _ in 0..numbers.below(3) {
+                let at = numbers.below(frame.len().max(1) as u64) as usize;
+                if let Some(byte) = frame.get_mut(at) {
+                    *byte = [0, 1, 0x7f, 0x80, 0xff][numbers.below(5) as usize];
+                }
+            }
+            if check(&frame) { read += 1 } else { refused += 1 }
+        }
+        assert!(read > 4_000 && refused > 4_000, "{read} read, {refused} refused");
     }
 
     #[test]

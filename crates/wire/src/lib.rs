@@ -25,7 +25,8 @@
 //!   alive: state that outlives a request takes [`Str::detached`]. Writing gives a rope, in which records are kept by
 //!   reference.
 //! - [`frame`] is what stands around a message on a socket, `records::framing` what stands before a persisted one.
-//! - [`produce`] and [`fetch`] read and answer in place the two requests that are made for every record.
+//! - [`produce`], [`fetch`], [`metadata`] and [`api_versions`] read (and answer) in place the requests that are made for every
+//!   record, the one whose answer is as long as the cluster is large, and the one that comes before all others.
 //! - [`record_batch`] and [`compress`] are the record format; [`error_code`], [`topic`], [`hash`], [`checksum`] the rest.
 //!
 //! What a caller must know: a decoder reads what Kafka reads, with two exceptions, both refusals: strings that are not
@@ -37,6 +38,7 @@
 //! `tests/hostile.rs`, `fuzz/`. KIPs: 482 (flexible versions), 511, 516, 631, 893 (nullable structs).
 
 pub mod api_key;
+pub mod api_versions;
 pub mod checksum;
 pub mod codec;
 pub mod compress;
@@ -45,6 +47,7 @@ pub mod fetch;
 pub mod frame;
 pub mod hash;
 pub mod messages;
+pub mod metadata;
 pub mod produce;
 pub mod record_batch;
 pub mod records;

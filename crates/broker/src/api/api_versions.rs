@@ -1,10 +1,12 @@
 //! ApiVersions (KIP-35, KIP-511, KIP-584, KIP-1242): what this node speaks. The first request of every connection; readable
 //! in any version, even one of the future.
 
+use bytes::Bytes;
 use parking_lot::Mutex;
-use wire::codec::Rope;
+use wire::api_versions::ApiVersionsView;
+use wire::codec::{DecodeError, Rope};
 use wire::messages::api_versions::{
-    ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
+    ApiVersion, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
 };
 use wire::{ApiKey, ErrorCode, Str};
 
@@ -48,12 +50,12 @@ impl Greetings {
     }
 }
 
-pub(super) fn handle(call: Call, request: ApiVersionsRequest) -> Handling {
-    let refused = refused(&call, &request);
+pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> {
+    let refused = refused(&call, &ApiVersionsView::parse(body, call.api_version)?);
     if refused.is_none()
         && let Some(outcome) = call.node.apis().greetings().get(&call)
     {
-        return Handling::ready(outcome);
+        return Ok(Handling::ready(outcome));
     }
     let answer = refused.map_or_else(|| greeting(&call), refusal);
     let (offset, is_good) = (answer.finalized_features_epoch, answer.error_code == ErrorCode::None.code());
@@ -64,13 +66,13 @@ pub(super) fn handle(call: Call, request: ApiVersionsRequest) -> Handling {
     {
         call.node.apis().greetings().keep(&call, offset, frame);
     }
-    Handling::ready(outcome)
+    Ok(Handling::ready(outcome))
 }
 
-fn refused(call: &Call, request: &ApiVersionsRequest) -> Option<ErrorCode> {
+fn refused(call: &Call, request: &ApiVersionsView<'_>) -> Option<ErrorCode> {
     if call.api_version >= 3
-        && !(is_software_name(&request.client_software_name)
-            && is_software_name(&request.client_software_version))
+        && !(is_software_name(request.client_software_name)
+            && is_software_name(request.client_software_version))
     {
         return Some(ErrorCode::InvalidRequest);
     }
@@ -135,11 +137,11 @@ fn supported_features(api_version: i16) -> Vec<SupportedFeatureKey> {
 
 /// KIP-1242: a client that followed an address to another cluster or node than it thinks is told to begin anew. It says
 /// both or neither.
-fn check_identity(call: &Call, request: &ApiVersionsRequest) -> Result<(), ErrorCode> {
-    match (&request.cluster_id, request.node_id) {
+fn check_identity(call: &Call, request: &ApiVersionsView<'_>) -> Result<(), ErrorCode> {
+    match (request.cluster_id, request.node_id) {
         (None, -1) => Ok(()),
         (None, _) | (Some(_), -1) => Err(ErrorCode::InvalidRequest),
-        (Some(cluster), node) if *cluster == call.node.cluster_id() && node == call.node.node_id() => Ok(()),
+        (Some(cluster), node) if cluster == call.node.cluster_id() && node == call.node.node_id() => Ok(()),
         (Some(_), _) => Err(ErrorCode::RebootstrapRequired),
     }
 }

@@ -1,73 +1,264 @@
-//! Metadata (KIP-4, KIP-430, KIP-516): brokers, topics, leaders, and topics that come into being by being asked for. Answered
-//! from the image; a creation is sent on its way and not waited for, so the client asks again, as with Kafka.
+//! Metadata (KIP-4, KIP-430, KIP-516): brokers, topics, leaders, and topics that come into being by being asked for. The request is read
+//! in place and answered from the image, topic by topic; a creation is sent on its way and not waited for, so the client asks again, as
+//! with Kafka.
 
-use kraft::image::{MetadataImage, PartitionImage, TopicImage};
+use std::hash::Hash;
+
+use bytes::Bytes;
+use kraft::image::{BrokerRegistration, MetadataImage, PartitionImage, TopicImage};
+use smallvec::SmallVec;
+use wire::codec::{DecodeError, Rope};
+use wire::hash::StableSet;
 use wire::messages::create_topics::CreatableTopic;
 use wire::messages::metadata::{
-    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
-    MetadataResponsePartition, MetadataResponseTopic,
+    MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
+use wire::metadata::{AskedTopic, MetadataAnswer, MetadataView, TopicHead};
 use wire::topic::{is_internal, validate_name};
 use wire::{ErrorCode, Str, Uuid};
 
-use super::Call;
-use crate::endpoints::{alive, alive_broker};
+use super::{Call, IntoAnswer};
+use crate::endpoints::alive;
 use crate::internal_topics::creation_of;
 use crate::limits::AUTO_CREATIONS_PER_REQUEST;
 use crate::operations;
+use crate::rim::{Handling, Outcome};
 
-pub(super) fn handle(call: &Call, request: MetadataRequest) -> MetadataResponse {
-    let version = call.api_version;
-    let asked = match request.topics {
-        Some(topics) if version == 0 && topics.is_empty() => None,
-        other => other,
-    };
-    let malformed =
-        |topic: &MetadataRequestTopic| version < 12 && (topic.name.is_none() || !topic.topic_id.is_zero());
-    if asked.iter().flatten().any(malformed) {
-        return refused(asked, ErrorCode::InvalidRequest);
-    }
-    if asked.iter().flatten().any(|topic| topic.name.is_none() && topic.topic_id.is_zero()) {
-        return refused(asked, ErrorCode::UnknownServerError);
+pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> {
+    let request = MetadataView::parse(body, call.api_version)?;
+    let asked = request.topics.as_deref().filter(|asked| call.api_version > 0 || !asked.is_empty());
+    if let Some(error) = nonsense(asked.unwrap_or_default(), call.api_version) {
+        let refused = refused(asked.unwrap_or_default(), error);
+        return Ok(Handling::ready(refused.outcome(call.api_key, call.api_version, call.correlation_id)));
     }
     let image = call.node.image();
-    let mut answer = Topics { call, image: &image, version, topics: Vec::new(), missing: Vec::new() };
-    match asked {
-        None => image.topics.iter_by_name().for_each(|topic| answer.known(topic)),
-        Some(asked) if asked.iter().any(|topic| !topic.topic_id.is_zero()) => answer.by_id(&asked),
-        Some(asked) => answer.by_name(asked),
+    let rope = match asked {
+        None => {
+            let mut telling = Telling::begin(&call, &image, &request, image.topics.len());
+            image.topics.iter_by_name().for_each(|topic| telling.known(topic));
+            telling.finish(&request)
+        }
+        Some(asked) => {
+            let told = told(&image, asked);
+            if request.allow_auto_topic_creation && call.node.config().auto_create_topics_enable {
+                create_missing(&call, &told);
+            }
+            let mut telling = Telling::begin(&call, &image, &request, told.len());
+            told.iter().for_each(|told| telling.tell(told));
+            telling.finish(&request)
+        }
+    };
+    Ok(Handling::ready(Outcome::Answer(rope)))
+}
+
+/// Why a request makes no sense.
+fn nonsense(asked: &[AskedTopic<'_>], version: i16) -> Option<ErrorCode> {
+    if version < 12 && asked.iter().any(|topic| topic.name.is_none() || !topic.id.is_zero()) {
+        return Some(ErrorCode::InvalidRequest);
     }
-    let create = request.allow_auto_topic_creation && call.node.config().auto_create_topics_enable;
-    answer.missing(create);
-    let mut topics = answer.topics;
-    if request.include_topic_authorized_operations {
-        topics.iter_mut().for_each(|topic| topic.topic_authorized_operations = operations::TOPIC);
+    let nameless = asked.iter().any(|topic| topic.name.is_none() && topic.id.is_zero());
+    nameless.then_some(ErrorCode::UnknownServerError)
+}
+
+/// Every topic carries the error, nothing else is told.
+fn refused(asked: &[AskedTopic<'_>], error: ErrorCode) -> MetadataResponse {
+    let topic = |topic: &AskedTopic<'_>| MetadataResponseTopic {
+        error_code: error.code(),
+        name: Some(Str::from(topic.name.unwrap_or_default())),
+        topic_id: topic.id,
+        ..MetadataResponseTopic::default()
+    };
+    MetadataResponse { topics: asked.iter().map(topic).collect(), ..MetadataResponse::default() }
+}
+
+/// What is told of a topic that was asked for.
+enum Told<'a> {
+    Known(&'a TopicImage),
+    /// No topic has this id.
+    NoSuchId(Uuid),
+    /// No topic bears this name.
+    NoSuchName(&'a str),
+}
+
+/// Each topic once, in the order of the answer: as they were asked for, but names that nobody knows last. Where one is asked for by
+/// its id, all are.
+fn told<'a>(image: &'a MetadataImage, asked: &[AskedTopic<'a>]) -> SmallVec<[Told<'a>; 1]> {
+    let ids = asked.iter().map(|topic| topic.id).filter(|id| !id.is_zero());
+    let find_id = |id| image.topics.by_id(id).map_or(Told::NoSuchId(id), |topic| Told::Known(topic));
+    let found_ids: SmallVec<[Told<'a>; 1]> = once_each(asked.len(), ids).map(find_id).collect();
+    if !found_ids.is_empty() {
+        return found_ids;
     }
-    MetadataResponse {
-        brokers: brokers(&image, &call.connection.peer().listener),
-        cluster_id: Some(Str::from(call.node.cluster_id())),
-        // Any broker will do: it passes on to the controller what is the controller's (KIP-590).
-        controller_id: if image.cluster.is_active(call.node.node_id()) { call.node.node_id() } else { -1 },
-        topics,
-        cluster_authorized_operations: if request.include_cluster_authorized_operations {
-            operations::CLUSTER
-        } else {
-            i32::MIN
-        },
-        ..MetadataResponse::default()
+    let mut found = SmallVec::with_capacity(asked.len());
+    let mut missing: SmallVec<[Told<'a>; 1]> = SmallVec::new();
+    for name in once_each(asked.len(), asked.iter().filter_map(|topic| topic.name)) {
+        match image.topics.by_name(name) {
+            Some(topic) => found.push(Told::Known(topic)),
+            None => missing.push(Told::NoSuchName(name)),
+        }
+    }
+    found.extend(missing);
+    found
+}
+
+/// Keys of so many topics, without repetitions.
+fn once_each<K: Hash + Eq + Copy>(topics: usize, keys: impl Iterator<Item = K>) -> impl Iterator<Item = K> {
+    let mut seen = (topics > 1).then(StableSet::default);
+    keys.filter(move |key| seen.as_mut().is_none_or(|seen| seen.insert(*key)))
+}
+
+/// Has the topics created that nobody knows, if their names are legal.
+fn create_missing(call: &Call, told: &[Told<'_>]) {
+    let creation = |told: &Told<'_>| match told {
+        Told::NoSuchName(name) if validate_name(name).is_ok() => Some(creation_of(name, call.node.config())),
+        Told::NoSuchName(_) | Told::NoSuchId(_) | Told::Known(_) => None,
+    };
+    let creations: Vec<CreatableTopic> =
+        told.iter().filter_map(creation).take(AUTO_CREATIONS_PER_REQUEST).collect();
+    if !creations.is_empty() {
+        call.node.create_unasked(creations);
     }
 }
 
-/// A request that makes no sense: every topic carries the error, nothing else is told.
-fn refused(asked: Option<Vec<MetadataRequestTopic>>, error: ErrorCode) -> MetadataResponse {
-    let topic = |topic: MetadataRequestTopic| MetadataResponseTopic {
-        error_code: error.code(),
-        name: Some(topic.name.unwrap_or_default()),
-        topic_id: topic.topic_id,
-        ..MetadataResponseTopic::default()
-    };
-    let topics = asked.into_iter().flatten().map(topic).collect();
-    MetadataResponse { topics, ..MetadataResponse::default() }
+/// An answer on its way.
+struct Telling<'a> {
+    version: i16,
+    /// By their ids: a leader and each replica are looked up for every partition.
+    brokers: SmallVec<[Seen<'a>; 3]>,
+    /// What the client may do to each topic.
+    operations: i32,
+    answer: MetadataAnswer,
+    /// One line's lists are the next one's.
+    line: MetadataResponsePartition,
+}
+
+/// A broker as seen through the client's listener.
+struct Seen<'a> {
+    broker: &'a BrokerRegistration,
+    listens: bool,
+}
+
+impl<'a> Telling<'a> {
+    fn begin(
+        call: &Call,
+        image: &'a MetadataImage,
+        request: &MetadataView<'_>,
+        topics: usize,
+    ) -> Telling<'a> {
+        let listener = &call.connection.peer().listener;
+        let node_id = call.node.node_id();
+        // Any broker will do: it passes on to the controller what is the controller's (KIP-590).
+        let controller_id = if image.cluster.is_active(node_id) { node_id } else { -1 };
+        let seen = |broker: &'a std::sync::Arc<BrokerRegistration>| Seen {
+            broker,
+            listens: broker.endpoint(listener).is_some(),
+        };
+        Telling {
+            version: call.api_version,
+            brokers: image.cluster.brokers().map(seen).collect(),
+            operations: told_if(request.include_topic_authorized_operations, operations::TOPIC),
+            answer: MetadataAnswer::new(
+                call.api_version,
+                call.correlation_id,
+                &brokers(image, listener),
+                Some(call.node.cluster_id()),
+                controller_id,
+                topics,
+            ),
+            line: MetadataResponsePartition::default(),
+        }
+    }
+
+    fn tell(&mut self, told: &Told<'_>) {
+        match told {
+            Told::Known(topic) => self.known(topic),
+            Told::NoSuchId(id) => self.without_partitions(&TopicHead {
+                error: ErrorCode::UnknownTopicId,
+                name: None,
+                id: *id,
+                is_internal: false,
+            }),
+            Told::NoSuchName(name) => self.without_partitions(&TopicHead {
+                error: match validate_name(name) {
+                    Ok(()) => ErrorCode::UnknownTopicOrPartition,
+                    Err(_) => ErrorCode::InvalidTopicException,
+                },
+                name: Some(name),
+                id: Uuid::ZERO,
+                is_internal: is_internal(name),
+            }),
+        }
+    }
+
+    fn without_partitions(&mut self, head: &TopicHead<'_>) {
+        self.answer.topic(head, 0);
+        self.answer.end_topic(self.operations);
+    }
+
+    fn known(&mut self, topic: &TopicImage) {
+        let head = TopicHead {
+            error: ErrorCode::None,
+            name: Some(&topic.name),
+            id: topic.id,
+            is_internal: is_internal(&topic.name),
+        };
+        self.answer.topic(&head, topic.partitions.len());
+        for (&index, partition) in topic.partitions.iter() {
+            self.partition(index, partition);
+        }
+        self.answer.end_topic(self.operations);
+    }
+
+    fn partition(&mut self, index: i32, partition: &PartitionImage) {
+        let Telling { version, brokers, answer, line, .. } = self;
+        let seen = |id: i32| {
+            let at = brokers.binary_search_by_key(&id, |seen| seen.broker.id).ok()?;
+            brokers.get(at)
+        };
+        // Version 0 leaves unreachable replicas out and says so; later ones list them all.
+        let shows =
+            |id: &i32| *version > 0 || seen(*id).is_some_and(|seen| seen.listens && !seen.broker.fenced);
+        let is_offline = |id: &i32| {
+            seen(*id).is_none_or(|Seen { broker, listens }| {
+                let directory = partition.directory(*id).unwrap_or(Uuid::ZERO);
+                broker.fenced || !listens || !broker.has_online_directory(directory)
+            })
+        };
+        show(&mut line.replica_nodes, &partition.replicas, shows);
+        show(&mut line.isr_nodes, &partition.isr, shows);
+        show(&mut line.offline_replicas, &partition.replicas, is_offline);
+        let leader = seen(partition.leader);
+        let error = match leader {
+            Some(Seen { listens: true, .. }) if hides(line, partition) => ErrorCode::ReplicaNotAvailable,
+            Some(Seen { listens: true, .. }) => ErrorCode::None,
+            Some(_) if *version >= 6 => ErrorCode::ListenerNotFound,
+            Some(_) | None => ErrorCode::LeaderNotAvailable,
+        };
+        line.error_code = error.code();
+        line.partition_index = index;
+        line.leader_id = if leader.is_some_and(|leader| leader.listens) { partition.leader } else { -1 };
+        line.leader_epoch = partition.leader_epoch;
+        answer.partition(line);
+    }
+
+    fn finish(self, request: &MetadataView<'_>) -> Rope {
+        self.answer.finish(told_if(request.include_cluster_authorized_operations, operations::CLUSTER))
+    }
+}
+
+fn show(list: &mut Vec<i32>, ids: &[i32], shows: impl Fn(&i32) -> bool) {
+    list.clear();
+    list.extend(ids.iter().filter(|id| shows(id)));
+}
+
+/// Some replica of the partition is not in its line.
+fn hides(line: &MetadataResponsePartition, partition: &PartitionImage) -> bool {
+    line.replica_nodes.len() < partition.replicas.len() || line.isr_nodes.len() < partition.isr.len()
+}
+
+/// Operations that the client asked for; Kafka's number for none otherwise.
+fn told_if(asked: bool, operations: i32) -> i32 {
+    if asked { operations } else { i32::MIN }
 }
 
 fn brokers(image: &MetadataImage, listener: &str) -> Vec<MetadataResponseBroker> {
@@ -78,124 +269,4 @@ fn brokers(image: &MetadataImage, listener: &str) -> Vec<MetadataResponseBroker>
         rack: broker.rack,
     };
     alive(image, listener).into_iter().map(broker).collect()
-}
-
-struct Topics<'a> {
-    call: &'a Call,
-    image: &'a MetadataImage,
-    version: i16,
-    topics: Vec<MetadataResponseTopic>,
-    /// Asked for by name and not there.
-    missing: Vec<Str>,
-}
-
-impl Topics<'_> {
-    fn by_id(&mut self, asked: &[MetadataRequestTopic]) {
-        let mut seen = wire::hash::StableSet::default();
-        for topic in asked.iter().filter(|topic| !topic.topic_id.is_zero()) {
-            if !seen.insert(topic.topic_id) {
-                continue;
-            }
-            match self.image.topics.by_id(topic.topic_id) {
-                Some(topic) => self.known(topic),
-                None => self.topics.push(MetadataResponseTopic {
-                    error_code: ErrorCode::UnknownTopicId.code(),
-                    name: None,
-                    topic_id: topic.topic_id,
-                    ..MetadataResponseTopic::default()
-                }),
-            }
-        }
-    }
-
-    fn by_name(&mut self, asked: Vec<MetadataRequestTopic>) {
-        let mut seen = wire::hash::StableSet::default();
-        for name in asked.into_iter().filter_map(|topic| topic.name) {
-            if !seen.insert(name.clone()) {
-                continue;
-            }
-            match self.image.topics.by_name(&name) {
-                Some(topic) => self.known(topic),
-                None => self.missing.push(name),
-            }
-        }
-    }
-
-    fn known(&mut self, topic: &TopicImage) {
-        let partitions = topic.partitions.iter();
-        self.topics.push(MetadataResponseTopic {
-            error_code: ErrorCode::None.code(),
-            name: Some(topic.name.clone()),
-            topic_id: topic.id,
-            is_internal: is_internal(&topic.name),
-            partitions: partitions.map(|(&index, partition)| self.partition(index, partition)).collect(),
-            ..MetadataResponseTopic::default()
-        });
-    }
-
-    fn partition(&self, index: i32, partition: &PartitionImage) -> MetadataResponsePartition {
-        let listener = &self.call.connection.peer().listener;
-        let reachable = |id: &i32| alive_broker(self.image, *id, listener).is_some();
-        // Version 0 leaves unreachable replicas out and says so; later ones list them all.
-        let shown = |ids: &[i32]| -> Vec<i32> {
-            ids.iter().copied().filter(|id| self.version > 0 || reachable(id)).collect()
-        };
-        let (replica_nodes, isr_nodes) = (shown(&partition.replicas), shown(&partition.isr));
-        let registered = self.image.cluster.broker(partition.leader);
-        let has_leader = registered.is_some_and(|broker| broker.endpoint(listener).is_some());
-        let error = if !has_leader {
-            match registered {
-                Some(_) if self.version >= 6 => ErrorCode::ListenerNotFound,
-                Some(_) | None => ErrorCode::LeaderNotAvailable,
-            }
-        } else if replica_nodes.len() < partition.replicas.len() || isr_nodes.len() < partition.isr.len() {
-            ErrorCode::ReplicaNotAvailable
-        } else {
-            ErrorCode::None
-        };
-        MetadataResponsePartition {
-            error_code: error.code(),
-            partition_index: index,
-            leader_id: if has_leader { partition.leader } else { -1 },
-            leader_epoch: partition.leader_epoch,
-            replica_nodes,
-            isr_nodes,
-            offline_replicas: self.offline(partition),
-        }
-    }
-
-    fn offline(&self, partition: &PartitionImage) -> Vec<i32> {
-        let listener = &self.call.connection.peer().listener;
-        let is_offline = |id: &i32| match self.image.cluster.broker(*id) {
-            None => true,
-            Some(broker) => {
-                broker.fenced
-                    || broker.endpoint(listener).is_none()
-                    || !broker.has_online_directory(partition.directory(*id).unwrap_or(Uuid::ZERO))
-            }
-        };
-        partition.replicas.iter().copied().filter(is_offline).collect()
-    }
-
-    /// Names that nobody knows: created if that is wanted and they are legal, refused otherwise.
-    fn missing(&mut self, create: bool) {
-        let mut creations: Vec<CreatableTopic> = Vec::new();
-        for name in std::mem::take(&mut self.missing) {
-            let legal = validate_name(&name).is_ok();
-            let error =
-                if legal { ErrorCode::UnknownTopicOrPartition } else { ErrorCode::InvalidTopicException };
-            if create && legal && creations.len() < AUTO_CREATIONS_PER_REQUEST {
-                creations.push(creation_of(&name, self.call.node.config()));
-            }
-            self.topics.push(MetadataResponseTopic {
-                error_code: error.code(),
-                is_internal: is_internal(&name),
-                name: Some(name),
-                ..MetadataResponseTopic::default()
-            });
-        }
-        if !creations.is_empty() {
-            self.call.node.create_unasked(creations);
-        }
-    }
 }

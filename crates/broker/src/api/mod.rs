@@ -43,14 +43,17 @@ use std::future::Future;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bytes::Bytes;
-use wire::codec::{DecodeError, DecodeLimits, Decoder, Message};
-use wire::frame::{HeaderError, RequestHeader, encode_response};
+use bytes::{Buf, Bytes};
+use wire::codec::{DecodeError, Decoder, Message};
+use wire::frame::{HeaderError, HeaderView, encode_response};
 use wire::{ApiKey, Str};
 
 use crate::connection::Connection;
 use crate::node::Node;
 use crate::rim::{CloseReason, Handling, Outcome};
+
+/// What the administrators of Kafka's own tools call themselves: they may write to internal topics.
+const ADMIN_CLIENT_ID: &str = "__admin_client";
 
 /// What a handler is given besides the request.
 #[derive(Clone)]
@@ -60,7 +63,10 @@ pub(crate) struct Call {
     pub api_key: ApiKey,
     pub api_version: i16,
     pub correlation_id: i32,
+    /// What the client calls itself, for those handlers that wait: the others do not ask.
     pub client_id: Option<Str>,
+    /// It calls itself what Kafka's own administrators do.
+    pub is_admin_client: bool,
     pub now_ms: i64,
 }
 
@@ -77,7 +83,9 @@ pub(crate) struct Api {
     pub versions: RangeInclusive<i16>,
     /// What ApiVersions tells, if it is not the same.
     advertised: RangeInclusive<i16>,
-    run: Box<dyn Fn(Call, Decoder) -> Result<Handling, DecodeError> + Send + Sync>,
+    /// The handler may ask what the client calls itself.
+    asks_client_id: bool,
+    run: Box<dyn Fn(Call, Bytes) -> Result<Handling, DecodeError> + Send + Sync>,
 }
 
 /// All rows, by key.
@@ -98,13 +106,13 @@ fn rows() -> Vec<Api> {
 /// Records, where they are, who writes them.
 fn data_rows() -> Vec<Api> {
     vec![
-        prompt(ApiKey::ApiVersions, api_versions::handle),
+        in_place(ApiKey::ApiVersions, api_versions::handle),
         waiting(ApiKey::DeleteRecords, delete_records::handle),
         waiting(ApiKey::DescribeProducers, describe_producers::handle),
         in_place(ApiKey::Fetch, fetch::handle),
         waiting(ApiKey::InitProducerId, init_producer_id::handle),
         direct(ApiKey::ListOffsets, list_offsets::handle),
-        direct(ApiKey::Metadata, metadata::handle),
+        in_place(ApiKey::Metadata, metadata::handle),
         direct(ApiKey::OffsetForLeaderEpoch, offset_for_leader_epoch::handle),
         in_place(ApiKey::Produce, produce::handle),
     ]
@@ -150,14 +158,22 @@ fn cluster_rows() -> Vec<Api> {
     ]
 }
 
+fn row(
+    key: ApiKey,
+    run: impl Fn(Call, Bytes) -> Result<Handling, DecodeError> + Send + Sync + 'static,
+) -> Api {
+    let (versions, advertised) = (key.versions(), key.advertised_versions());
+    Api { key, versions, advertised, asks_client_id: false, run: Box::new(run) }
+}
+
 /// A handler that needs to wait for nobody.
 fn direct<Q: Message + 'static, A: IntoAnswer + 'static>(key: ApiKey, handler: fn(&Call, Q) -> A) -> Api {
-    let run = move |call: Call, mut body: Decoder| {
-        let request = Q::decode(&mut body, call.api_version)?;
+    let run = move |call: Call, body: Bytes| {
+        let request = Q::decode(&mut Decoder::of(body), call.api_version)?;
         let answer = handler(&call, request);
         Ok(Handling::ready(answer.outcome(call.api_key, call.api_version, call.correlation_id)))
     };
-    Api { key, versions: key.versions(), advertised: key.advertised_versions(), run: Box::new(run) }
+    row(key, run)
 }
 
 /// A handler that may wait for a shard, the quorum or bytes.
@@ -167,28 +183,28 @@ where
     A: IntoAnswer + 'static,
     F: Future<Output = A> + Send + 'static,
 {
-    let run = move |call: Call, mut body: Decoder| {
-        let request = Q::decode(&mut body, call.api_version)?;
+    let run = move |call: Call, body: Bytes| {
+        let request = Q::decode(&mut Decoder::of(body), call.api_version)?;
         let (api_key, api_version, correlation_id) = (call.api_key, call.api_version, call.correlation_id);
         let answer = handler(call, request);
         Ok(Handling::running(async move { answer.await.outcome(api_key, api_version, correlation_id) }))
     };
-    Api { key, versions: key.versions(), advertised: key.advertised_versions(), run: Box::new(run) }
+    Api { asks_client_id: true, ..row(key, run) }
 }
 
 /// A handler that mostly has its answer at once, and else says what it waits for.
 fn prompt<Q: Message + 'static>(key: ApiKey, handler: fn(Call, Q) -> Handling) -> Api {
-    let run = move |call: Call, mut body: Decoder| {
-        let request = Q::decode(&mut body, call.api_version)?;
+    let run = move |call: Call, body: Bytes| {
+        let request = Q::decode(&mut Decoder::of(body), call.api_version)?;
         Ok(handler(call, request))
     };
-    Api { key, versions: key.versions(), advertised: key.advertised_versions(), run: Box::new(run) }
+    row(key, run)
 }
 
 /// A handler that reads its request where it lies.
 fn in_place(key: ApiKey, handler: fn(Call, &Bytes) -> Result<Handling, DecodeError>) -> Api {
-    let run = move |call: Call, body: Decoder| handler(call, &body.rest());
-    Api { key, versions: key.versions(), advertised: key.advertised_versions(), run: Box::new(run) }
+    let run = move |call: Call, body: Bytes| handler(call, &body);
+    row(key, run)
 }
 
 impl Apis {
@@ -216,38 +232,38 @@ impl Apis {
     }
 
     /// Reads header and body and hands them to their handler. What cannot be read closes the connection, as in Kafka.
-    pub fn handle(&self, node: &Node, connection: &Connection, frame: Bytes, now_ms: i64) -> Handling {
-        let limits = DecodeLimits::for_frame(frame.len());
-        let mut body = Decoder::new(frame, limits);
-        let header = match RequestHeader::decode(&mut body) {
+    pub fn handle(&self, node: &Node, connection: &Connection, mut frame: Bytes, now_ms: i64) -> Handling {
+        let header = match HeaderView::parse(&frame) {
             Ok(header) => header,
             Err(HeaderError::UnknownApiKey(api_key)) => {
                 return close(CloseReason::Unsupported { api_key, api_version: -1 });
             }
             Err(HeaderError::Malformed(error)) => return close(CloseReason::Malformed(error.to_string())),
         };
+        let HeaderView { api_key, api_version, correlation_id, client_id, length } = header;
+        let unsupported = CloseReason::Unsupported { api_key: api_key.key(), api_version };
+        let Some(row) = self.row(api_key).filter(|row| row.is_on(connection.peer().controller)) else {
+            return close(unsupported);
+        };
         let call = Call {
             node: node.clone(),
             connection: connection.clone(),
-            api_key: header.api_key,
-            api_version: header.api_version,
-            correlation_id: header.correlation_id,
-            client_id: header.client_id,
+            api_key,
+            api_version,
+            correlation_id,
+            client_id: client_id.filter(|_| row.asks_client_id).map(Str::from),
+            is_admin_client: client_id == Some(ADMIN_CLIENT_ID),
             now_ms,
         };
-        let unsupported =
-            CloseReason::Unsupported { api_key: call.api_key.key(), api_version: call.api_version };
-        let Some(row) = self.row(call.api_key).filter(|row| row.is_on(connection.peer().controller)) else {
-            return close(unsupported);
-        };
-        if !row.versions.contains(&call.api_version) {
-            if call.api_key == ApiKey::ApiVersions {
+        if !row.versions.contains(&api_version) {
+            if api_key == ApiKey::ApiVersions {
                 return Handling::ready(api_versions::unsupported_version(&call));
             }
             return close(unsupported);
         }
+        frame.advance(length);
         // Handlers hold no state: a panic costs its connection, not the node.
-        match catch_unwind(AssertUnwindSafe(|| (row.run)(call, body))) {
+        match catch_unwind(AssertUnwindSafe(|| (row.run)(call, frame))) {
             Ok(Ok(handling)) => handling,
             Ok(Err(error)) => close(CloseReason::Malformed(error.to_string())),
             Err(_) => close(CloseReason::Panicked),

@@ -21,9 +21,6 @@ use crate::mailbox::{Answer, Dropped};
 use crate::rim::{CloseReason, Handling, Outcome};
 use crate::views::{FoundTopic, LastTopic, PartitionCell};
 
-/// The client id under which an administrator may write to internal topics.
-const ADMIN_CLIENT_ID: &str = "__admin_client";
-
 pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> {
     let request = ProduceView::parse(body, call.api_version)?;
     let records = |topic: &TopicView<'_>| topic.partitions.iter().all(|p| p.records.is_some());
@@ -122,7 +119,7 @@ impl<'a> Plan<'a> {
             call,
             body,
             acks: request.acks,
-            may_write_internal: call.client_id.as_deref() == Some(ADMIN_CLIENT_ID),
+            may_write_internal: call.is_admin_client,
             response: Response { answer, acks: request.acks, bad: 0 },
             shares: SmallVec::new(),
             spare,

@@ -16,6 +16,18 @@ impl<'a> Cursor<'a> {
         Cursor { rest: body, flexible, limits: DecodeLimits::for_frame(body.len()) }
     }
 
+    /// Chooses between the flexible encoding and the old one.
+    #[inline]
+    pub fn set_flexible(&mut self, flexible: bool) {
+        self.flexible = flexible;
+    }
+
+    /// How many bytes are left.
+    #[inline]
+    pub fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
     #[inline]
     pub fn take(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
         let (taken, rest) = self.rest.split_at_checked(length).ok_or(DecodeError::Truncated)?;
@@ -33,6 +45,11 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub fn i8(&mut self) -> Result<i8, DecodeError> {
         Ok(i8::from_be_bytes(self.array()?))
+    }
+
+    #[inline]
+    pub fn bool(&mut self) -> Result<bool, DecodeError> {
+        Ok(self.i8()? != 0)
     }
 
     #[inline]
@@ -83,7 +100,17 @@ impl<'a> Cursor<'a> {
     /// their memory paid from the budget.
     #[inline]
     pub fn count(&mut self, least_bytes: usize, memory_bytes: usize) -> Result<usize, DecodeError> {
-        let count = usize::try_from(self.length()?).map_err(|_| DecodeError::UnexpectedNull)?;
+        self.nullable_count(least_bytes, memory_bytes)?.ok_or(DecodeError::UnexpectedNull)
+    }
+
+    /// The same of a list that may be null.
+    #[inline]
+    pub fn nullable_count(
+        &mut self,
+        least_bytes: usize,
+        memory_bytes: usize,
+    ) -> Result<Option<usize>, DecodeError> {
+        let Ok(count) = usize::try_from(self.length()?) else { return Ok(None) };
         if count.saturating_mul(least_bytes) > self.rest.len() {
             return Err(DecodeError::Truncated);
         }
@@ -92,7 +119,7 @@ impl<'a> Cursor<'a> {
             return Err(DecodeError::TooLarge);
         }
         self.limits.max_allocation_bytes -= memory;
-        Ok(count)
+        Ok(Some(count))
     }
 
     /// A string that may be null.
@@ -101,6 +128,7 @@ impl<'a> Cursor<'a> {
         let length = if self.flexible { self.length()? } else { i32::from(self.i16()?) };
         match usize::try_from(length) {
             Err(_) => Ok(None),
+            Ok(0) => Ok(Some("")),
             Ok(length) if length > 0x7fff => Err(DecodeError::InvalidLength),
             Ok(length) => {
                 let text = std::str::from_utf8(self.take(length)?);

@@ -133,11 +133,6 @@ impl Decoder {
         self.rest.len()
     }
 
-    /// What has not been read yet.
-    pub fn rest(&self) -> Bytes {
-        self.rest.clone()
-    }
-
     /// Fails unless everything has been read.
     pub fn finish(&self) -> Result<(), DecodeError> {
         if self.remaining() == 0 { Ok(()) } else { Err(DecodeError::TrailingBytes) }

@@ -1,0 +1,87 @@
+//! An ApiVersions request read where it lies: the first one of every connection, and all that many a probe ever sends. Says what the
+//! generated `ApiVersionsRequest` says; the tests hold both against each other in every version.
+
+use crate::codec::{Cursor, DecodeError, Message};
+use crate::messages::api_versions::ApiVersionsRequest;
+
+/// A whole request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiVersionsView<'a> {
+    pub client_software_name: &'a str,
+    pub client_software_version: &'a str,
+    pub cluster_id: Option<&'a str>,
+    /// -1: the client does not say.
+    pub node_id: i32,
+}
+
+impl<'a> ApiVersionsView<'a> {
+    /// Reads a body of this version; bytes after it are ignored, as with every request.
+    pub fn parse(body: &'a [u8], version: i16) -> Result<ApiVersionsView<'a>, DecodeError> {
+        if !(ApiVersionsRequest::MIN_VERSION..=ApiVersionsRequest::MAX_VERSION).contains(&version) {
+            return Err(DecodeError::UnsupportedVersion);
+        }
+        let mut from = Cursor::new(body, version >= ApiVersionsRequest::FLEXIBLE_FROM);
+        let view = ApiVersionsView {
+            client_software_name: if version >= 3 { from.string()? } else { "" },
+            client_software_version: if version >= 3 { from.string()? } else { "" },
+            cluster_id: if version >= 5 { from.nullable_string()? } else { None },
+            node_id: if version >= 5 { from.i32()? } else { -1 },
+        };
+        from.tags(|_, _| Ok(false))?;
+        Ok(view)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Str;
+    use crate::codec::Decoder;
+    use crate::codec::numbers::Numbers;
+    use bytes::Bytes;
+
+    /// Both say the same, or both refuse. Answers whether they read it.
+    fn check(body: &[u8], version: i16) -> bool {
+        let generated = ApiVersionsRequest::decode(&mut Decoder::of(Bytes::copy_from_slice(body)), version);
+        let view = ApiVersionsView::parse(body, version);
+        match (&generated, &view) {
+            (Ok(generated), Ok(view)) => {
+                assert_eq!(generated.client_software_name, view.client_software_name);
+                assert_eq!(generated.client_software_version, view.client_software_version);
+                assert_eq!(generated.cluster_id.as_deref(), view.cluster_id);
+                assert_eq!(generated.node_id, view.node_id);
+            }
+            (Err(_), Err(_)) => {}
+            _ => panic!("version {version}: {generated:?} but {view:?} of {body:?}"),
+        }
+        view.is_ok()
+    }
+
+    #[test]
+    fn says_and_refuses_what_the_generated_message_does() {
+        let mut numbers = Numbers(1);
+        let (mut read, mut refused) = (0, 0);
+        for _ in 0..6_000 {
+            let request = ApiVersionsRequest {
+                client_software_name: Str::from(numbers.text()),
+                client_software_version: Str::from(numbers.text()),
+                cluster_id: (numbers.below(2) == 0).then(|| Str::from(numbers.text())),
+                node_id: numbers.below(3) as i32 - 1,
+            };
+            let version = numbers.below(6) as i16;
+            let mut body = request.to_bytes(version).to_vec();
+            assert!(check(&body, version));
+            if numbers.below(2) == 0 {
+                body.truncate(numbers.below(body.len() as u64 + 1) as usize);
+            }
+            for _ in 0..numbers.below(4) {
+                let at = numbers.below(body.len().max(1) as u64) as usize;
+                if let Some(byte) = body.get_mut(at) {
+                    *byte = [0, 1, 2, 0x7f, 0x80, 0xff, numbers.below(256) as u8][numbers.below(7) as usize];
+                }
+            }
+            if check(&body, version) { read += 1 } else { refused += 1 }
+        }
+        assert!(read > 600 && refused > 600, "{read} read, {refused} refused");
+    }
+}
