@@ -1,4 +1,5 @@
-//! One pass of a fetch over its partitions: copies each [`LogView`] (never waiting for a turn) and reads whole batches as they lie on disk
+//! One pass of a fetch over its partitions: looks at each [`LogView`] (never waiting for a turn), copies it where there is something to
+//! read, and reads whole batches as they lie on disk
 //! (KIP-74's limits, KIP-98, KIP-320, KIP-516). What is in the page cache is read on the caller's thread; where a pass meets the platter
 //! it stands still, and what is left is read in the pool, several partitions side by side. Record bytes are located and passed on,
 //! never decoded. Knows nothing of sessions, and never waits.
@@ -15,7 +16,7 @@ use crate::api::Call;
 use crate::endpoints::current_leader;
 use crate::fetch_session::Wanted;
 use crate::limits::{CHECKED_BYTES_AT_ONCE, COLD_READS_AT_ONCE, FETCH_BYTES_MIN};
-use crate::views::{LeaderView, PartitionCell};
+use crate::views::PartitionCell;
 
 /// What a request says of all its partitions.
 #[derive(Debug, Clone, Copy)]
@@ -276,33 +277,16 @@ impl Reading {
         if !wanted.topic_id.is_zero() && wanted.topic_id != cell.key.topic_id {
             return Err(ErrorCode::InconsistentTopicId);
         }
-        let view = self.call.node.leader_view(self.call.now_ms, cell, wanted.current_leader_epoch)?;
+        let look = |view: &LogView| self.look(wanted, view, data);
+        let seen = self.call.node.look(self.call.now_ms, cell, wanted.current_leader_epoch, look)?;
         if self.terms.is_replica {
             return Err(match wanted.current_leader_epoch {
                 -1 => ErrorCode::NotLeaderOrFollower,
                 _ => ErrorCode::UnknownLeaderEpoch,
             });
         }
-        let limit = self.terms.limit;
-        data.high_watermark = view.high_watermark;
-        data.last_stable_offset = view.last_stable_offset;
-        data.log_start_offset = view.log_start_offset;
-        // Null says that nobody looked; an empty list, that there are none.
-        data.aborted_transactions = (limit == ReadLimit::LastStable).then(Vec::new);
-        if wanted.last_fetched_epoch >= 0
-            && let Some(diverging) = divergence(wanted, &view)?
-        {
-            data.diverging_epoch = diverging;
-            return Ok(Some(Found::default()));
-        }
-        let offset = wanted.fetch_offset;
-        if offset < view.log_start_offset || offset > view.log_end_offset {
-            return Err(ErrorCode::OffsetOutOfRange);
-        }
-        // Between the limit and the end of the log there is nothing to see yet.
-        if offset >= view.upper_bound(limit) {
-            return Ok(Some(Found::default()));
-        }
+        let Some(view) = seen? else { return Ok(Some(Found::default())) };
+        let (offset, limit) = (wanted.fetch_offset, self.terms.limit);
         let most = i64::from(wanted.max_bytes).min(allowance.bytes).clamp(0, i64::from(u32::MAX));
         // The first batch comes whatever the limit: below `min_bytes` only reading tells how much that is.
         let tells = !allowance.at_least_one || most >= self.terms.min_bytes;
@@ -330,6 +314,33 @@ impl Reading {
         let is_starved = fetched.records.is_empty() && !allowance.at_least_one;
         data.records = Some(fetched.records);
         Ok(Some(Found { ahead: fetched.ahead, is_starved, checked_bytes: fetched.checked_bytes, counted: 0 }))
+    }
+
+    /// Puts into `data` what a look at the view tells; answers a copy of the view if there is something to read.
+    fn look(
+        &self,
+        wanted: &Wanted,
+        view: &LogView,
+        data: &mut PartitionData,
+    ) -> Result<Option<LogView>, ErrorCode> {
+        let limit = self.terms.limit;
+        data.high_watermark = view.high_watermark;
+        data.last_stable_offset = view.last_stable_offset;
+        data.log_start_offset = view.log_start_offset;
+        // Null says that nobody looked; an empty list, that there are none.
+        data.aborted_transactions = (limit == ReadLimit::LastStable).then(Vec::new);
+        if wanted.last_fetched_epoch >= 0
+            && let Some(diverging) = divergence(wanted, view)?
+        {
+            data.diverging_epoch = diverging;
+            return Ok(None);
+        }
+        let offset = wanted.fetch_offset;
+        if offset < view.log_start_offset || offset > view.log_end_offset {
+            return Err(ErrorCode::OffsetOutOfRange);
+        }
+        // Between the limit and the end of the log there is nothing to see yet.
+        Ok((offset < view.upper_bound(limit)).then(|| view.clone()))
     }
 
     fn refused_data(&self, wanted: &Wanted, cell: &PartitionCell, error: ErrorCode) -> PartitionData {
@@ -410,18 +421,14 @@ fn read_error(call: &Call, refused: ReadRefused) -> ErrorCode {
 }
 
 /// KIP-320, KIP-595: a reader whose last epoch ended earlier here than where it reads has seen what was truncated.
-fn divergence(wanted: &Wanted, view: &LeaderView) -> Result<Option<EpochEndOffset>, ErrorCode> {
-    let known = epoch_end(view, wanted.last_fetched_epoch);
+fn divergence(wanted: &Wanted, view: &LogView) -> Result<Option<EpochEndOffset>, ErrorCode> {
+    let known = view.end_offset_for_epoch(wanted.last_fetched_epoch);
     let Some((epoch, end_offset)) = known else { return Err(ErrorCode::OffsetOutOfRange) };
     if wanted.fetch_offset < view.log_start_offset {
         return Err(ErrorCode::OffsetOutOfRange);
     }
     let diverges = epoch < wanted.last_fetched_epoch || end_offset < wanted.fetch_offset;
     Ok(diverges.then_some(EpochEndOffset { epoch, end_offset }))
-}
-
-fn epoch_end(view: &LogView, epoch: i32) -> Option<(i32, i64)> {
-    view.end_offset_for_epoch(epoch)
 }
 
 fn aborted_transaction(aborted: &log::transactions::AbortedTransaction) -> AbortedTransaction {

@@ -185,12 +185,19 @@ impl FetchSessions {
         new_id
     }
 
-    /// After an incremental fetch: whether the client has to be told of this partition's answer. `wanted` is the plan's.
-    pub fn tells(&mut self, session_id: i32, wanted: &Wanted, answered: Answered) -> bool {
-        let Some(session) = self.sessions.iter_mut().find(|session| session.id == session_id) else {
-            return true;
-        };
-        session.tells(wanted, answered)
+    /// After an incremental fetch: calls `tells` with those answers of which the client has to be told. The plan's partitions, or
+    /// some of them, in its order.
+    pub fn tell<'a, D>(
+        &mut self,
+        session_id: i32,
+        answers: impl Iterator<Item = (&'a Wanted, D)>,
+        answered: impl Fn(&D) -> Answered,
+        mut tells: impl FnMut(&'a Wanted, D),
+    ) {
+        match self.sessions.iter_mut().find(|session| session.id == session_id) {
+            Some(session) => session.tell(answers, answered, tells),
+            None => answers.for_each(|(wanted, answer)| tells(wanted, answer)),
+        }
     }
 
     #[cfg(test)]
@@ -243,24 +250,47 @@ impl Session {
         }
     }
 
+    /// Both are in the order of service: one walk, no look-ups.
+    fn tell<'a, D>(
+        &mut self,
+        answers: impl Iterator<Item = (&'a Wanted, D)>,
+        answered: impl Fn(&D) -> Answered,
+        mut tells: impl FnMut(&'a Wanted, D),
+    ) {
+        let mut served: Vec<u64> = Vec::new();
+        let mut walk = self.order.iter_mut();
+        for (wanted, answer) in answers {
+            let answered = answered(&answer);
+            let cached =
+                walk.by_ref().map(|(_, cached)| cached).find(|cached| cached.wanted.place == wanted.place);
+            if answered.has_records {
+                served.push(wanted.place);
+            }
+            if cached.is_none_or(|cached| cached.tells(wanted, answered)) {
+                tells(wanted, answer);
+            }
+        }
+        for place in served {
+            if let Some(cached) = self.order.remove(&place) {
+                self.put_last(cached.wanted.key(), cached);
+            }
+        }
+    }
+}
+
+impl Cached {
     fn tells(&mut self, wanted: &Wanted, answered: Answered) -> bool {
-        let Some(cached) = self.order.get_mut(&wanted.place) else { return true };
-        if cached.wanted.topic.is_empty() {
-            cached.wanted.topic = wanted.topic.clone();
+        if self.wanted.topic.is_empty() {
+            self.wanted.topic = wanted.topic.clone();
         }
         let tells = answered.has_records
             || answered.is_error
             || answered.must_tell
-            || cached.high_watermark != answered.high_watermark
-            || cached.log_start_offset != answered.log_start_offset;
-        cached.log_start_offset = answered.log_start_offset;
+            || self.high_watermark != answered.high_watermark
+            || self.log_start_offset != answered.log_start_offset;
+        self.log_start_offset = answered.log_start_offset;
         // After an error the high watermark counts as untold, so that the partition comes again when the error is gone.
-        cached.high_watermark = if answered.is_error { -1 } else { answered.high_watermark };
-        if answered.has_records
-            && let Some(cached) = self.order.remove(&wanted.place)
-        {
-            self.put_last(wanted.key(), cached);
-        }
+        self.high_watermark = if answered.is_error { -1 } else { answered.high_watermark };
         tells
     }
 }

@@ -16,7 +16,7 @@ use kraft::controller::{ControllerAnswer, ControllerCommand};
 use kraft::hosted::QuorumStatus;
 use kraft::image::MetadataImage;
 use kraft::raft::{RaftRequest, RaftResponse};
-use log::ReadMemory;
+use log::{LogView, ReadMemory};
 use wire::messages::create_topics::CreatableTopic;
 use wire::messages::describe_quorum::{DescribeQuorumRequest, DescribeQuorumResponse};
 use wire::{ErrorCode, Str};
@@ -226,6 +226,23 @@ impl Node {
                 // It may have been opened between two looks.
                 self.open_log(now_ms, cell);
                 cell.leader_view(current_leader_epoch)
+            }
+            known => known,
+        }
+    }
+
+    /// A look at the same view where it stands: see [`PartitionCell::look`].
+    pub(crate) fn look<T>(
+        &self,
+        now_ms: i64,
+        cell: &PartitionCell,
+        current_leader_epoch: i32,
+        mut look: impl FnMut(&LogView) -> T,
+    ) -> Result<T, ErrorCode> {
+        match cell.look(current_leader_epoch, &mut look) {
+            Err(ErrorCode::NotLeaderOrFollower) => {
+                self.open_log(now_ms, cell);
+                cell.look(current_leader_epoch, look)
             }
             known => known,
         }

@@ -112,8 +112,8 @@ impl PartitionCell {
         }
     }
 
-    /// The newest view, if this node leads and the epoch that the client knows (-1: it says none) is the current one.
-    pub fn leader_view(&self, current_leader_epoch: i32) -> Result<LeaderView, ErrorCode> {
+    /// The epoch in which this node leads, if it is the one that the client knows (-1: it says none).
+    fn leader_epoch(&self, current_leader_epoch: i32) -> Result<i32, ErrorCode> {
         let role = self.role();
         let epoch = match role {
             Role::Absent => return Err(ErrorCode::NotLeaderOrFollower),
@@ -121,11 +121,29 @@ impl PartitionCell {
             Role::Leader { leader_epoch } | Role::Follower { leader_epoch } => leader_epoch,
         };
         check_epoch(current_leader_epoch, epoch)?;
-        if !matches!(role, Role::Leader { .. }) {
-            return Err(ErrorCode::NotLeaderOrFollower);
-        }
+        if matches!(role, Role::Leader { .. }) { Ok(epoch) } else { Err(ErrorCode::NotLeaderOrFollower) }
+    }
+
+    /// The newest view, if this node leads and the epoch that the client knows (-1: it says none) is the current one.
+    pub fn leader_view(&self, current_leader_epoch: i32) -> Result<LeaderView, ErrorCode> {
+        let leader_epoch = self.leader_epoch(current_leader_epoch)?;
         let log = self.view().ok_or(ErrorCode::NotLeaderOrFollower)?;
-        Ok(LeaderView { leader_epoch: epoch, log })
+        Ok(LeaderView { leader_epoch, log })
+    }
+
+    /// A look at the same view where it stands, for who may have seen enough by then. The shard that wants to show a newer one waits
+    /// meanwhile: a look is a few comparisons, and at most a copy.
+    pub(crate) fn look<T>(
+        &self,
+        current_leader_epoch: i32,
+        look: impl FnOnce(&LogView) -> T,
+    ) -> Result<T, ErrorCode> {
+        self.leader_epoch(current_leader_epoch)?;
+        match &*self.view.lock() {
+            Shown::Nothing => Err(ErrorCode::NotLeaderOrFollower),
+            Shown::Unwritten(view) => Ok(look(view)),
+            Shown::Own(view) => Ok(look(view)),
+        }
     }
 
     /// Where the owning shard keeps the replica.

@@ -109,6 +109,8 @@ struct Piece {
     age: Age,
     /// So many were read before `age`: nobody can vouch for them.
     early: u32,
+    /// Up to there they came out of the page cache and were known to be good just after: their beginning if nobody knows.
+    good_until: u32,
     /// They came out of the page cache, so that they are good where the segment says so.
     cached: bool,
 }
@@ -295,7 +297,7 @@ impl Readable<'_> {
         let rest = piece.buffer.bytes().get((cursor.position - start) as usize..).filter(|_| known)?;
         let extent = BatchExtent::of(rest)?;
         let end = cursor.position.checked_add(u32::try_from(extent.size_in_bytes).ok()?)?;
-        (end <= self.segment.verified.good_until(cursor.position, piece.age)).then_some(extent)
+        (end <= piece.good_until).then_some(extent)
     }
 
     /// Cuts at the limit; what is not known to be good is checked, CRC and neighbours.
@@ -310,7 +312,10 @@ impl Readable<'_> {
         let bytes = piece.buffer.bytes().get((first.position - start) as usize..).unwrap_or_default();
         let mut cursor = first;
         let mut next_offset = wanted.from;
-        let mut good_until = if piece.cached { self.good_until(&cursor, piece.age) } else { cursor.position };
+        let mut good_until = piece.good_until;
+        if piece.cached && good_until <= cursor.position {
+            good_until = self.good_until(cursor.position, piece.age);
+        }
         let mut checked_bytes = 0u32;
         loop {
             let end = (cursor.position - first.position) as usize;
@@ -341,7 +346,7 @@ impl Readable<'_> {
             let position = cursor.position + batch.size_in_bytes as u32;
             cursor = Cursor { since: Some(piece.age), ..Cursor::behind(position, next_offset) };
             if known.is_none() && piece.cached {
-                good_until = self.good_until(&cursor, piece.age);
+                good_until = self.good_until(cursor.position, piece.age);
             }
         }
         let length = cursor.position - first.position;
@@ -380,8 +385,8 @@ impl Readable<'_> {
         window
     }
 
-    fn good_until(&self, cursor: &Cursor, age: Age) -> u32 {
-        self.segment.verified.good_until(cursor.position, age)
+    fn good_until(&self, position: u32, age: Age) -> u32 {
+        self.segment.verified.good_until(position, age)
     }
 
     /// The batch at the beginning of `rest`, if all of it is there and it is good in itself and beside its neighbours. One that
@@ -488,7 +493,10 @@ impl Readable<'_> {
         let mut buffer = buffers::take(length as usize);
         let age = segment.verified.age();
         let read = match disk.read_cached(&segment.log, u64::from(position), buffer.room())? {
-            Cached::All => return Ok(Piece { buffer, age, early: 0, cached: true }),
+            Cached::All => {
+                let good_until = self.good_until(position, age);
+                return Ok(Piece { buffer, age, early: 0, good_until, cached: true });
+            }
             Cached::Part(read) => {
                 segment.verified.forget();
                 missed();
@@ -504,7 +512,7 @@ impl Readable<'_> {
         if !buffer.read_on(read, disk, &segment.log, u64::from(position))? {
             return Err(bad(offset, position, "the file is shorter than the log"));
         }
-        Ok(Piece { buffer, age, early: read as u32, cached: false })
+        Ok(Piece { buffer, age, early: read as u32, good_until: position, cached: false })
     }
 
     /// The header at the cursor, if it fits there.

@@ -27,10 +27,8 @@ use crate::watch::{Watch, watch};
 /// Consumers read what is replicated, or only what is also committed (KIP-98).
 const READ_COMMITTED: i8 = 1;
 
-pub(super) fn handle(mut call: Call, body: &Bytes) -> Result<Handling, DecodeError> {
+pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> {
     let request = FetchView::parse(body, call.api_version)?;
-    // It lies in the receive buffer too, and nobody asks for it.
-    call.client_id = None;
     let asked = Asked {
         session_id: request.session_id,
         epoch: if call.api_version >= 7 { request.session_epoch } else { -1 },
@@ -232,17 +230,24 @@ fn set_watch(reading: &Reading, watch: &Arc<Watch>, pass: &Pass) {
 impl End {
     fn outcome(&self, reading: &Reading, pass: &Pass) -> Outcome {
         let call = &reading.call;
-        let refused = self.refused.iter().map(|(wanted, data)| (wanted, data));
-        let read = reading.targets.iter().map(|(wanted, _)| wanted).zip(&pass.answers);
-        let mut lines: SmallVec<[Line<'_>; 1]> = read.chain(refused).collect();
+        let refused = || self.refused.iter().map(|(wanted, data)| (wanted, data));
+        let read = || reading.targets.iter().map(|(wanted, _)| wanted).zip(&pass.answers);
+        let mut lines: SmallVec<[Line<'_>; 1]> = SmallVec::new();
         let session_id = match self.session {
-            Session::None => 0,
-            Session::Begins(asked) => begin_session(call, asked, &lines),
             Session::GoesOn(session_id) => {
                 call.connection.with_fetch_sessions(|sessions| {
-                    lines.retain(|(wanted, data)| sessions.tells(session_id, wanted, answered(data)));
+                    let mut tells = |wanted, data| lines.push((wanted, data));
+                    sessions.tell(session_id, read(), |data| answered(data), &mut tells);
+                    sessions.tell(session_id, refused(), |data| answered(data), &mut tells);
                 });
                 session_id
+            }
+            Session::None | Session::Begins(_) => {
+                read().chain(refused()).for_each(|line| lines.push(line));
+                match self.session {
+                    Session::Begins(asked) => begin_session(call, asked, &lines),
+                    Session::None | Session::GoesOn(_) => 0,
+                }
             }
         };
         // Neighbours of one topic share an entry.

@@ -41,7 +41,15 @@ fn begun() -> FetchSessions {
 fn tells(sessions: &mut FetchSessions, partition: i32, answered: Answered) -> bool {
     let known = sessions.sessions[0].order.values().find(|cached| cached.wanted.partition == partition);
     let wanted = known.unwrap().wanted.clone();
-    sessions.tells(77, &wanted, answered)
+    !told(sessions, &[(wanted, answered)]).is_empty()
+}
+
+/// The partitions of which the client is told, of these answers.
+fn told(sessions: &mut FetchSessions, answers: &[(Wanted, Answered)]) -> Vec<i32> {
+    let mut told = Vec::new();
+    let answers = answers.iter().map(|(wanted, answered)| (wanted, *answered));
+    sessions.tell(77, answers, |answered| *answered, |wanted, _| told.push(wanted.partition));
+    told
 }
 
 fn partitions(plan: Plan) -> Vec<(i32, i64)> {
@@ -68,6 +76,35 @@ fn only_news_is_told_and_who_got_records_goes_to_the_back() {
     assert!(tells(&mut sessions, 0, answered(12, true)));
     assert_eq!(partitions(sessions.plan(asked(77, 2), smallvec![], &[])), [(1, 0), (0, 0)]);
     assert!(tells(&mut sessions, 1, answered(11, false)), "the high watermark moved");
+}
+
+#[test]
+fn many_answers_are_held_against_the_session_in_one_walk() {
+    let mut sessions = FetchSessions::default();
+    let all: Vec<Wanted> = (0..9).map(|partition| wanted(partition, 0)).collect();
+    sessions.begin(77, false, all.into_iter().map(|wanted| (wanted, answered(10, false))));
+    let plan = |sessions: &mut FetchSessions, epoch| match sessions.plan(asked(77, epoch), smallvec![], &[]) {
+        Plan::Incremental { wanted, .. } => wanted,
+        other => panic!("{other:?}"),
+    };
+    let planned = plan(&mut sessions, 1);
+    // One that is refused is told after all others, by a walk of its own.
+    let (refused, read): (Vec<_>, Vec<_>) = planned.into_iter().partition(|wanted| wanted.partition == 3);
+    let with_records = |wanted: Wanted| {
+        let answer =
+            if [2, 5].contains(&wanted.partition) { answered(11, true) } else { answered(10, false) };
+        (wanted, answer)
+    };
+    let read: Vec<_> = read.into_iter().map(with_records).collect();
+    assert_eq!(told(&mut sessions, &read), [2, 5]);
+    let error = Answered { is_error: true, ..answered(-1, false) };
+    let refused: Vec<_> = refused.into_iter().map(|wanted| (wanted, error)).collect();
+    assert_eq!(told(&mut sessions, &refused), [3]);
+    let order = plan(&mut sessions, 2);
+    assert_eq!(order.iter().map(|w| w.partition).collect::<Vec<_>>(), [0, 1, 3, 4, 6, 7, 8, 2, 5]);
+    let quiet: Vec<_> = order.into_iter().map(|wanted| (wanted, answered(10, false))).collect();
+    // Whose high watermark was told with its records, and whose error is over.
+    assert_eq!(told(&mut sessions, &quiet), [3, 2, 5]);
 }
 
 #[test]
