@@ -316,6 +316,13 @@ impl Readable<'_> {
         if piece.cached && good_until <= cursor.position {
             good_until = self.good_until(cursor.position, piece.age);
         }
+        if cursor.since == Some(piece.age) {
+            let good = (good_until.saturating_sub(first.position) as usize).min(bytes.len());
+            if let Some((length, next)) = known_run(bytes.get(..good).unwrap_or_default(), &wanted) {
+                next_offset = next;
+                cursor = Cursor { position: first.position + length as u32, expected: next, ..cursor };
+            }
+        }
         let mut checked_bytes = 0u32;
         loop {
             let end = (cursor.position - first.position) as usize;
@@ -541,6 +548,21 @@ impl Readable<'_> {
         let before = self.segment.position_hint(named - 1, self.source)?;
         Ok(before
             .is_none_or(|before| header.base_offset > self.segment.base_offset + i64::from(before.relative)))
+    }
+}
+
+/// How far the wanted batches reach of bytes that are known to be good, and the first offset behind them; `None` without one.
+fn known_run(good: &[u8], wanted: &Wanted) -> Option<(usize, i64)> {
+    let mut run = None;
+    loop {
+        let end = run.map_or(0, |(end, _)| end);
+        let Some(batch) = good.get(end..).and_then(BatchExtent::of) else { return run };
+        let whole = end + batch.size_in_bytes;
+        let fits = whole <= wanted.max_bytes as usize || (end == 0 && wanted.at_least_one);
+        if whole > good.len() || batch.base_offset >= wanted.upto || !fits {
+            return run;
+        }
+        run = Some((whole, batch.next_offset()));
     }
 }
 
