@@ -101,19 +101,16 @@ impl Reading {
     /// What is within memory. A fetch that may have to wait for several bytes counts first what is there: it would keep no memory while
     /// it waits, and what was read would be read again.
     pub fn read_memory(&self) -> Pass {
-        if self.terms.waits && self.terms.min_bytes > 1 {
-            let mut counted = self.begin();
-            counted.counts = true;
-            self.read(&mut counted);
-            let is_cold = self.is_cold(&counted);
-            if !counted.is_counted || (!is_cold && self.must_wait(&counted)) {
-                return counted;
-            }
-            let mut pass = Pass { is_last: !is_cold, ..self.begin() };
-            self.read(&mut pass);
-            return pass;
-        }
         let mut pass = self.begin();
+        if self.terms.waits && self.terms.min_bytes > 1 {
+            pass.counts = true;
+            self.read(&mut pass);
+            let is_cold = self.is_cold(&pass);
+            if !pass.is_counted || (!is_cold && self.must_wait(&pass)) {
+                return pass;
+            }
+            pass = Pass { is_last: !is_cold, ..self.begin() };
+        }
         self.read(&mut pass);
         pass
     }
@@ -133,6 +130,7 @@ impl Reading {
     }
 
     /// A pass before its first partition.
+    #[inline]
     fn begin(&self) -> Pass {
         Pass {
             answers: SmallVec::with_capacity(self.targets.len()),

@@ -28,14 +28,16 @@ use crate::watch::{Watch, watch};
 const READ_COMMITTED: i8 = 1;
 
 pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> {
-    let request = FetchView::parse(body, call.api_version)?;
+    let mut request = FetchView::parse(body, call.api_version)?;
     let asked = Asked {
         session_id: request.session_id,
         epoch: if call.api_version >= 7 { request.session_epoch } else { -1 },
         uses_topic_ids: call.api_version >= 13,
     };
     let terms = terms(&call, &request);
-    let wanted = once_each(request.partitions).iter().map(|view| wanted(&call, view)).collect();
+    let mut wanted = WantedList::with_capacity(request.partitions.len());
+    once_each(&mut request.partitions);
+    request.partitions.iter().for_each(|view| wanted.push(as_wanted(&call, view)));
     let forgotten = &request.forgotten;
     let plan = call.connection.with_fetch_sessions(|sessions| sessions.plan(asked, wanted, forgotten));
     let (session, wanted) = match plan {
@@ -69,13 +71,13 @@ fn terms(call: &Call, request: &FetchView<'_>) -> Terms {
 }
 
 /// A partition that is named twice is fetched once, as named last.
-fn once_each(partitions: SmallVec<[PartitionView<'_>; 1]>) -> SmallVec<[PartitionView<'_>; 1]> {
+fn once_each<'a>(partitions: &mut SmallVec<[PartitionView<'a>; 1]>) {
     if partitions.len() < 2 {
-        return partitions;
+        return;
     }
     let mut places = StableMap::with_capacity_and_hasher(partitions.len(), Default::default());
-    let mut once: SmallVec<[PartitionView<'_>; 1]> = SmallVec::with_capacity(partitions.len());
-    for partition in partitions {
+    let mut once: SmallVec<[PartitionView<'a>; 1]> = SmallVec::with_capacity(partitions.len());
+    for partition in partitions.drain(..) {
         match places.entry((partition.topic_id, partition.topic, partition.partition)) {
             Entry::Vacant(place) => {
                 place.insert(once.len());
@@ -84,11 +86,11 @@ fn once_each(partitions: SmallVec<[PartitionView<'_>; 1]>) -> SmallVec<[Partitio
             Entry::Occupied(place) => once[*place.get()] = partition,
         }
     }
-    once
+    *partitions = once;
 }
 
 /// What is wanted, without anything of the request's buffer: a topic that there is lends its own name.
-fn wanted(call: &Call, view: &PartitionView<'_>) -> Wanted {
+fn as_wanted(call: &Call, view: &PartitionView<'_>) -> Wanted {
     let topic = match view.topic {
         "" => Str::new(),
         name => match call.connection.last_topic().find(call.node.views(), None, name) {
