@@ -23,16 +23,6 @@ fn endpoint(broker: &BrokerRegistration, listener: &str) -> Option<BrokerEndpoin
     })
 }
 
-/// All brokers that are not fenced and have the listener.
-pub(crate) fn alive(image: &MetadataImage, listener: &str) -> Vec<BrokerEndpoint> {
-    image
-        .cluster
-        .brokers()
-        .filter(|broker| !broker.fenced)
-        .filter_map(|broker| endpoint(broker, listener))
-        .collect()
-}
-
 /// One broker, if it is not fenced and has the listener.
 pub(crate) fn alive_broker(image: &MetadataImage, id: i32, listener: &str) -> Option<BrokerEndpoint> {
     image.cluster.broker(id).filter(|broker| !broker.fenced).and_then(|broker| endpoint(broker, listener))

@@ -19,13 +19,13 @@ pub struct RequestHeader {
     pub client_id: Option<Str>,
 }
 
-/// The same header where it lies.
+/// The same header where it lies. What the client calls itself is not looked at: most handlers never ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeaderView<'a> {
     pub api_key: ApiKey,
     pub api_version: i16,
     pub correlation_id: i32,
-    pub client_id: Option<&'a str>,
+    pub client_id: Option<&'a [u8]>,
     /// Bytes of the header: the body begins behind them.
     pub length: usize,
 }
@@ -88,14 +88,17 @@ impl RequestHeader {
 }
 
 impl<'a> HeaderView<'a> {
-    /// Reads the header at the start of a frame, as [`RequestHeader::decode`] does.
+    /// Reads the header at the start of a frame, as [`RequestHeader::decode`] does but for the client id's characters.
     pub fn parse(frame: &'a [u8]) -> Result<HeaderView<'a>, HeaderError> {
         let mut from = Cursor::new(frame, false);
         let key = from.i16()?;
         let api_version = from.i16()?;
         let api_key = ApiKey::from_i16(key).ok_or(HeaderError::UnknownApiKey(key))?;
         let correlation_id = from.i32()?;
-        let client_id = from.nullable_string()?;
+        let client_id = match usize::try_from(from.i16()?) {
+            Ok(length) => Some(from.take(length)?),
+            Err(_) => None,
+        };
         from.set_flexible(api_key.request_header_version(api_version) >= 2);
         from.tags(|_, _| Ok(false))?;
         let length = frame.len() - from.remaining();
@@ -214,11 +217,16 @@ mod tests {
             let mut from = Decoder::of(Bytes::copy_from_slice(frame));
             let decoded = RequestHeader::decode(&mut from).map(|header| (header, from.remaining()));
             let view = HeaderView::parse(frame);
+            let is_text = |id: &[u8]| std::str::from_utf8(id).is_ok();
+            if view.is_ok_and(|view| !view.client_id.is_none_or(is_text)) {
+                assert_eq!(decoded, Err(HeaderError::Malformed(DecodeError::InvalidUtf8)));
+                return false;
+            }
             match (&decoded, &view) {
                 (Ok((header, left)), Ok(view)) => {
                     assert_eq!((header.api_key, header.api_version), (view.api_key, view.api_version));
                     assert_eq!(header.correlation_id, view.correlation_id);
-                    assert_eq!(header.client_id.as_deref(), view.client_id);
+                    assert_eq!(header.client_id.as_deref().map(str::as_bytes), view.client_id);
                     assert_eq!(*left, frame.len() - view.length);
                 }
                 (Err(_), Err(_)) => {}

@@ -3,9 +3,10 @@
 //! with Kafka.
 
 use std::hash::Hash;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use kraft::image::{BrokerRegistration, MetadataImage, PartitionImage, TopicImage};
+use kraft::image::{BrokerRegistration, Endpoint, MetadataImage, PartitionImage, TopicImage};
 use smallvec::SmallVec;
 use wire::codec::{DecodeError, Rope};
 use wire::hash::StableSet;
@@ -18,11 +19,11 @@ use wire::topic::{is_internal, validate_name};
 use wire::{ErrorCode, Str, Uuid};
 
 use super::{Call, IntoAnswer};
-use crate::endpoints::alive;
 use crate::internal_topics::creation_of;
 use crate::limits::AUTO_CREATIONS_PER_REQUEST;
 use crate::operations;
 use crate::rim::{Handling, Outcome};
+use crate::views::Views;
 
 pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> {
     let request = MetadataView::parse(body, call.api_version)?;
@@ -39,7 +40,7 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
             telling.finish(&request)
         }
         Some(asked) => {
-            let told = told(&image, asked);
+            let told = told(call.node.views(), &image, asked);
             if request.allow_auto_topic_creation && call.node.config().auto_create_topics_enable {
                 create_missing(&call, &told);
             }
@@ -82,7 +83,7 @@ enum Told<'a> {
 
 /// Each topic once, in the order of the answer: as they were asked for, but names that nobody knows last. Where one is asked for by
 /// its id, all are.
-fn told<'a>(image: &'a MetadataImage, asked: &[AskedTopic<'a>]) -> SmallVec<[Told<'a>; 1]> {
+fn told<'a>(views: &Views, image: &'a MetadataImage, asked: &[AskedTopic<'a>]) -> SmallVec<[Told<'a>; 1]> {
     let ids = asked.iter().map(|topic| topic.id).filter(|id| !id.is_zero());
     let find_id = |id| image.topics.by_id(id).map_or(Told::NoSuchId(id), |topic| Told::Known(topic));
     let found_ids: SmallVec<[Told<'a>; 1]> = once_each(asked.len(), ids).map(find_id).collect();
@@ -92,7 +93,9 @@ fn told<'a>(image: &'a MetadataImage, asked: &[AskedTopic<'a>]) -> SmallVec<[Tol
     let mut found = SmallVec::with_capacity(asked.len());
     let mut missing: SmallVec<[Told<'a>; 1]> = SmallVec::new();
     for name in once_each(asked.len(), asked.iter().filter_map(|topic| topic.name)) {
-        match image.topics.by_name(name) {
+        // The views find a name by its hash. They may be of another moment than the image, which has the word.
+        let viewed = views.by_name(name).and_then(|topic| image.topics.by_id(topic.id));
+        match viewed.or_else(|| image.topics.by_name(name)) {
             Some(topic) => found.push(Told::Known(topic)),
             None => missing.push(Told::NoSuchName(name)),
         }
@@ -135,7 +138,13 @@ struct Telling<'a> {
 /// A broker as seen through the client's listener.
 struct Seen<'a> {
     broker: &'a BrokerRegistration,
-    listens: bool,
+    endpoint: Option<&'a Endpoint>,
+}
+
+impl Seen<'_> {
+    fn is_alive(&self) -> bool {
+        self.endpoint.is_some() && !self.broker.fenced
+    }
 }
 
 impl<'a> Telling<'a> {
@@ -147,24 +156,27 @@ impl<'a> Telling<'a> {
     ) -> Telling<'a> {
         let listener = &call.connection.peer().listener;
         let node_id = call.node.node_id();
+        let seen = |broker: &'a Arc<BrokerRegistration>| Seen { broker, endpoint: broker.endpoint(listener) };
+        let brokers: SmallVec<[Seen<'a>; 3]> = image.cluster.brokers().map(seen).collect();
+        let alive = || brokers.iter().filter(|seen| seen.is_alive());
+        let mut answer = MetadataAnswer::new(call.api_version, call.correlation_id, alive().count(), topics);
+        for Seen { broker, endpoint } in alive() {
+            let Some(endpoint) = endpoint else { continue };
+            answer.broker(&MetadataResponseBroker {
+                node_id: broker.id,
+                host: endpoint.host.clone(),
+                port: i32::from(endpoint.port),
+                rack: broker.rack.clone(),
+            });
+        }
         // Any broker will do: it passes on to the controller what is the controller's (KIP-590).
         let controller_id = if image.cluster.is_active(node_id) { node_id } else { -1 };
-        let seen = |broker: &'a std::sync::Arc<BrokerRegistration>| Seen {
-            broker,
-            listens: broker.endpoint(listener).is_some(),
-        };
+        answer.cluster(Some(call.node.cluster_id()), controller_id, topics);
         Telling {
             version: call.api_version,
-            brokers: image.cluster.brokers().map(seen).collect(),
+            brokers,
             operations: told_if(request.include_topic_authorized_operations, operations::TOPIC),
-            answer: MetadataAnswer::new(
-                call.api_version,
-                call.correlation_id,
-                &brokers(image, listener),
-                Some(call.node.cluster_id()),
-                controller_id,
-                topics,
-            ),
+            answer,
             line: MetadataResponsePartition::default(),
         }
     }
@@ -216,27 +228,27 @@ impl<'a> Telling<'a> {
             brokers.get(at)
         };
         // Version 0 leaves unreachable replicas out and says so; later ones list them all.
-        let shows =
-            |id: &i32| *version > 0 || seen(*id).is_some_and(|seen| seen.listens && !seen.broker.fenced);
+        let shows = |id: &i32| *version > 0 || seen(*id).is_some_and(Seen::is_alive);
         let is_offline = |id: &i32| {
-            seen(*id).is_none_or(|Seen { broker, listens }| {
+            seen(*id).is_none_or(|seen| {
                 let directory = partition.directory(*id).unwrap_or(Uuid::ZERO);
-                broker.fenced || !listens || !broker.has_online_directory(directory)
+                !seen.is_alive() || !seen.broker.has_online_directory(directory)
             })
         };
         show(&mut line.replica_nodes, &partition.replicas, shows);
         show(&mut line.isr_nodes, &partition.isr, shows);
         show(&mut line.offline_replicas, &partition.replicas, is_offline);
         let leader = seen(partition.leader);
+        let listens = leader.is_some_and(|leader| leader.endpoint.is_some());
         let error = match leader {
-            Some(Seen { listens: true, .. }) if hides(line, partition) => ErrorCode::ReplicaNotAvailable,
-            Some(Seen { listens: true, .. }) => ErrorCode::None,
+            Some(_) if listens && hides(line, partition) => ErrorCode::ReplicaNotAvailable,
+            Some(_) if listens => ErrorCode::None,
             Some(_) if *version >= 6 => ErrorCode::ListenerNotFound,
             Some(_) | None => ErrorCode::LeaderNotAvailable,
         };
         line.error_code = error.code();
         line.partition_index = index;
-        line.leader_id = if leader.is_some_and(|leader| leader.listens) { partition.leader } else { -1 };
+        line.leader_id = if listens { partition.leader } else { -1 };
         line.leader_epoch = partition.leader_epoch;
         answer.partition(line);
     }
@@ -259,14 +271,4 @@ fn hides(line: &MetadataResponsePartition, partition: &PartitionImage) -> bool {
 /// Operations that the client asked for; Kafka's number for none otherwise.
 fn told_if(asked: bool, operations: i32) -> i32 {
     if asked { operations } else { i32::MIN }
-}
-
-fn brokers(image: &MetadataImage, listener: &str) -> Vec<MetadataResponseBroker> {
-    let broker = |broker: crate::endpoints::BrokerEndpoint| MetadataResponseBroker {
-        node_id: broker.node_id,
-        host: broker.host,
-        port: broker.port,
-        rack: broker.rack,
-    };
-    alive(image, listener).into_iter().map(broker).collect()
 }

@@ -53,7 +53,7 @@ use crate::node::Node;
 use crate::rim::{CloseReason, Handling, Outcome};
 
 /// What the administrators of Kafka's own tools call themselves: they may write to internal topics.
-const ADMIN_CLIENT_ID: &str = "__admin_client";
+const ADMIN_CLIENT_ID: &[u8] = b"__admin_client";
 
 /// What a handler is given besides the request.
 #[derive(Clone)]
@@ -245,13 +245,17 @@ impl Apis {
         let Some(row) = self.row(api_key).filter(|row| row.is_on(connection.peer().controller)) else {
             return close(unsupported);
         };
+        let text = client_id.filter(|_| row.asks_client_id).map(std::str::from_utf8);
+        let Ok(asked_client_id) = text.transpose() else {
+            return close(CloseReason::Malformed(DecodeError::InvalidUtf8.to_string()));
+        };
         let call = Call {
             node: node.clone(),
             connection: connection.clone(),
             api_key,
             api_version,
             correlation_id,
-            client_id: client_id.filter(|_| row.asks_client_id).map(Str::from),
+            client_id: asked_client_id.map(Str::from),
             is_admin_client: client_id == Some(ADMIN_CLIENT_ID),
             now_ms,
         };

@@ -74,3 +74,16 @@ fn absurd_counts_are_closed_and_cost_nothing() {
         assert_eq!(survives(&mut node, Bytes::from(frame)), outcome);
     }
 }
+
+#[test]
+fn a_client_id_that_is_no_text_is_refused_where_somebody_asks_for_it_and_passed_over_elsewhere() {
+    let mut node = Harness::start();
+    // Metadata v1 for no topic; LeaveGroup v0 with two empty names.
+    for (key, version, body, outcome) in [(3, 1, &[0; 4][..], "answer"), (13, 0, &[0; 4], "close")] {
+        let mut frame = vec![0, key, 0, version, 0, 0, 0, 7, 0, 2, 0xff, 0xfe];
+        frame.extend(body);
+        assert_eq!(survives(&mut node, Bytes::from(frame.clone())), outcome, "API {key}");
+        frame[10..12].copy_from_slice(b"me");
+        assert_ne!(survives(&mut node, Bytes::from(frame)), "close", "API {key}");
+    }
+}

@@ -29,15 +29,8 @@ const TOPIC_BYTES: usize = 96;
 const TOPICS_MAX: usize = 170_000;
 
 impl MetadataAnswer {
-    /// Begins an answer that tells of so many topics.
-    pub fn new(
-        version: i16,
-        correlation_id: i32,
-        brokers: &Vec<MetadataResponseBroker>,
-        cluster_id: Option<&str>,
-        controller_id: i32,
-        topics: usize,
-    ) -> MetadataAnswer {
+    /// Begins an answer that tells of so many brokers, which must follow, and topics.
+    pub fn new(version: i16, correlation_id: i32, brokers: usize, topics: usize) -> MetadataAnswer {
         let mut to = Encoder::with_capacity(ROOM_BYTES + TOPIC_BYTES * topics.min(TOPICS_MAX));
         to.i32(0);
         ResponseHeader { correlation_id }.encode(&mut to, ApiKey::Metadata, version);
@@ -46,15 +39,24 @@ impl MetadataAnswer {
             let throttle_time_ms = 0;
             to.i32(throttle_time_ms);
         }
-        brokers.encode_to(&mut to, version, false);
-        if version >= 2 {
-            to.nullable_string(cluster_id);
-        }
-        if version >= 1 {
-            to.i32(controller_id);
-        }
-        to.length_prefix(Some(topics));
+        to.length_prefix(Some(brokers));
         MetadataAnswer { version, to }
+    }
+
+    /// One of the brokers.
+    pub fn broker(&mut self, broker: &MetadataResponseBroker) {
+        broker.encode_to(&mut self.to, self.version, false);
+    }
+
+    /// What comes behind the brokers; so many topics must follow.
+    pub fn cluster(&mut self, cluster_id: Option<&str>, controller_id: i32, topics: usize) {
+        if self.version >= 2 {
+            self.to.nullable_string(cluster_id);
+        }
+        if self.version >= 1 {
+            self.to.i32(controller_id);
+        }
+        self.to.length_prefix(Some(topics));
     }
 
     /// Begins a topic; as many partitions as it has must follow, then [`MetadataAnswer::end_topic`].

@@ -47,15 +47,10 @@ fn writes_what_the_generated_message_writes_in_every_version() {
                 cluster_authorized_operations: 5 - topics,
                 ..MetadataResponse::default()
             };
+            let mut answer = MetadataAnswer::new(version, 77, response.brokers.len(), response.topics.len());
+            response.brokers.iter().for_each(|broker| answer.broker(broker));
             let cluster_id = response.cluster_id.as_deref();
-            let mut answer = MetadataAnswer::new(
-                version,
-                77,
-                &response.brokers,
-                cluster_id,
-                response.controller_id,
-                response.topics.len(),
-            );
+            answer.cluster(cluster_id, response.controller_id, response.topics.len());
             for topic in &response.topics {
                 let head = TopicHead {
                     error: ErrorCode::from_code(topic.error_code),
