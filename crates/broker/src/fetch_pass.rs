@@ -98,21 +98,19 @@ pub(crate) struct PartRead {
 }
 
 impl Reading {
-    /// What is within memory. A fetch that may have to wait for several bytes counts first what is there: it would keep no memory while
+    /// What is within memory, into a pass before its first partition. A fetch that may have to wait for several bytes counts first what is there: it would keep no memory while
     /// it waits, and what was read would be read again.
-    pub fn read_memory(&self) -> Pass {
-        let mut pass = self.begin();
+    pub fn read_memory(&self, pass: &mut Pass) {
         if self.terms.waits && self.terms.min_bytes > 1 {
             pass.counts = true;
-            self.read(&mut pass);
-            let is_cold = self.is_cold(&pass);
-            if !pass.is_counted || (!is_cold && self.must_wait(&pass)) {
-                return pass;
+            self.read(pass);
+            let is_cold = self.is_cold(pass);
+            if !pass.is_counted || (!is_cold && self.must_wait(pass)) {
+                return;
             }
-            pass = Pass { is_last: !is_cold, ..self.begin() };
+            *pass = Pass { is_last: !is_cold, ..self.begin() };
         }
-        self.read(&mut pass);
-        pass
+        self.read(pass);
     }
 
     /// The pass stands still: what is left is for the pool.
@@ -131,9 +129,9 @@ impl Reading {
 
     /// A pass before its first partition.
     #[inline]
-    fn begin(&self) -> Pass {
+    pub fn begin(&self) -> Pass {
         Pass {
-            answers: SmallVec::with_capacity(self.targets.len()),
+            answers: SmallVec::new(),
             bytes: 0,
             left: self.terms.max_bytes,
             is_cut: false,
@@ -161,6 +159,7 @@ impl Reading {
             pass.left = share;
             pass.is_cut = true;
         }
+        pass.answers.reserve(self.targets.len().saturating_sub(pass.answers.len()));
         for target in self.targets.iter().skip(pass.answers.len()) {
             if pass.checked_bytes >= CHECKED_BYTES_AT_ONCE {
                 break;

@@ -35,8 +35,9 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
         uses_topic_ids: call.api_version >= 13,
     };
     let terms = terms(&call, &request);
-    let mut wanted = WantedList::with_capacity(request.partitions.len());
     once_each(&mut request.partitions);
+    let mut wanted = WantedList::new();
+    wanted.reserve(request.partitions.len());
     request.partitions.iter().for_each(|view| wanted.push(as_wanted(&call, view)));
     let forgotten = &request.forgotten;
     let plan = call.connection.with_fetch_sessions(|sessions| sessions.plan(asked, wanted, forgotten));
@@ -50,7 +51,9 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
         Plan::Incremental { session_id, wanted } => (Session::GoesOn(session_id), wanted),
     };
     let fetch = Fetch::resolve(call, terms, session, wanted);
-    let pass = fetch.reading.read_memory();
+    // Filled where it stays: a pass is large.
+    let mut pass = fetch.reading.begin();
+    fetch.reading.read_memory(&mut pass);
     if fetch.reading.is_cold(&pass) || fetch.reading.must_wait(&pass) {
         return Ok(Handling::running(fetch.go_on(pass)));
     }
@@ -137,7 +140,8 @@ impl Fetch {
     fn resolve(call: Call, terms: Terms, session: Session, wanted: WantedList) -> Fetch {
         let by_id = call.api_version >= 13;
         let unknown = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
-        let mut targets = SmallVec::with_capacity(wanted.len());
+        let mut targets = SmallVec::new();
+        targets.reserve(wanted.len());
         let mut refused = Vec::new();
         let mut last = call.connection.last_topic();
         let views = call.node.views();
@@ -183,7 +187,8 @@ impl Fetch {
             // A fetch that waits keeps no memory.
             drop(pass);
             waiting.await;
-            pass = reading.read_memory();
+            pass = reading.begin();
+            reading.read_memory(&mut pass);
         }
     }
 }
