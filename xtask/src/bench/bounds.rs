@@ -20,19 +20,19 @@ const fn at_most(figure: &'static str, most: f64, goal: f64) -> Bound {
 
 /// Figure, bound, goal.
 pub const BOUNDS: &[Bound] = &[
-    at_most(ir::PRODUCE_1K, 7_700.0, 5_000.0),
-    at_most(ir::PRODUCE_16K, 13_900.0, 9_000.0),
-    at_most(ir::PRODUCE_PART, 4_550.0, 1_800.0),
-    at_most(ir::FETCH_64K, 7_000.0, 6_000.0),
+    at_most(ir::PRODUCE_1K, 6_750.0, 5_000.0),
+    at_most(ir::PRODUCE_16K, 10_850.0, 9_000.0),
+    at_most(ir::PRODUCE_PART, 3_950.0, 1_800.0),
+    at_most(ir::FETCH_64K, 6_850.0, 6_000.0),
     at_most(ir::SESSION, 820.0, 600.0),
-    at_most(ir::API_VERSIONS, 2_500.0, 2_500.0),
-    at_most(ir::HEARTBEAT, 8_600.0, 6_000.0),
-    at_most(ir::COMMIT, 20_200.0, 15_000.0),
-    at_most(ir::METADATA_ONE, 6_050.0, 5_000.0),
+    at_most(ir::API_VERSIONS, 2_300.0, 2_500.0),
+    at_most(ir::HEARTBEAT, 8_300.0, 6_000.0),
+    at_most(ir::COMMIT, 19_700.0, 15_000.0),
+    at_most(ir::METADATA_ONE, 5_500.0, 5_000.0),
     at_most(ir::METADATA_ALL, 1_050.0, 1_000.0),
     // As if nothing else were there.
-    at_most(ir::PRODUCE_BESIDE, 7_900.0, 5_000.0),
-    at_most(ir::FETCH_BESIDE, 7_050.0, 6_000.0),
+    at_most(ir::PRODUCE_BESIDE, 6_750.0, 5_000.0),
+    at_most(ir::FETCH_BESIDE, 6_850.0, 6_000.0),
     at_most(ir::ALLOCATIONS_16K, 2.0, 0.0),
     // The answer's head, its records, the count of those who hold the receive block; and what timers do meanwhile.
     at_most(ir::ALLOCATIONS_FETCH, 3.7, 0.0),
