@@ -1,7 +1,7 @@
 //! `Cursor`: reads a body where it lies, for the requests that are made so often that their structs would cost more than their work.
 //! Takes and refuses what the [`Decoder`](super::Decoder) takes and refuses; what it hands out is borrowed.
 
-use super::{DecodeError, DecodeLimits};
+use super::{DecodeError, DecodeLimits, Message};
 use crate::Uuid;
 
 /// What has not been read yet.
@@ -14,6 +14,15 @@ pub(crate) struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     pub fn new(body: &'a [u8], flexible: bool) -> Cursor<'a> {
         Cursor { rest: body, flexible, limits: DecodeLimits::for_frame(body.len()) }
+    }
+
+    /// At the beginning of a message's body in this version.
+    #[inline]
+    pub fn of<M: Message>(body: &'a [u8], version: i16) -> Result<Cursor<'a>, DecodeError> {
+        if !(M::MIN_VERSION..=M::MAX_VERSION).contains(&version) {
+            return Err(DecodeError::UnsupportedVersion);
+        }
+        Ok(Cursor::new(body, version >= M::FLEXIBLE_FROM))
     }
 
     /// Chooses between the flexible encoding and the old one.

@@ -5,7 +5,7 @@
 use smallvec::SmallVec;
 
 use crate::Uuid;
-use crate::codec::{Cursor, Decode, DecodeError, Message};
+use crate::codec::{Cursor, Decode, DecodeError};
 use crate::messages::fetch::{FetchPartition, FetchRequest, FetchTopic, ForgottenTopic};
 
 /// A whole request, but for what a broker does not ask: where the client's logs begin, which cluster and rack it means.
@@ -46,10 +46,7 @@ pub struct ForgottenView<'a> {
 impl<'a> FetchView<'a> {
     /// Reads a body of this version; bytes after it are ignored, as with every request.
     pub fn parse(body: &'a [u8], version: i16) -> Result<FetchView<'a>, DecodeError> {
-        if !(FetchRequest::MIN_VERSION..=FetchRequest::MAX_VERSION).contains(&version) {
-            return Err(DecodeError::UnsupportedVersion);
-        }
-        let mut from = Cursor::new(body, version >= FetchRequest::FLEXIBLE_FROM);
+        let mut from = Cursor::of::<FetchRequest>(body, version)?;
         let mut view = FetchView {
             replica_id: if version <= 14 { from.i32()? } else { -1 },
             max_wait_ms: from.i32()?,

@@ -5,7 +5,7 @@
 use smallvec::SmallVec;
 
 use crate::Uuid;
-use crate::codec::{Cursor, Decode, DecodeError, Message};
+use crate::codec::{Cursor, Decode, DecodeError};
 use crate::messages::metadata::{MetadataRequest, MetadataRequestTopic};
 
 /// A whole request.
@@ -30,10 +30,7 @@ pub struct AskedTopic<'a> {
 impl<'a> MetadataView<'a> {
     /// Reads a body of this version; bytes after it are ignored, as with every request.
     pub fn parse(body: &'a [u8], version: i16) -> Result<MetadataView<'a>, DecodeError> {
-        if !(MetadataRequest::MIN_VERSION..=MetadataRequest::MAX_VERSION).contains(&version) {
-            return Err(DecodeError::UnsupportedVersion);
-        }
-        let mut from = Cursor::new(body, version >= MetadataRequest::FLEXIBLE_FROM);
+        let mut from = Cursor::of::<MetadataRequest>(body, version)?;
         let view = MetadataView {
             topics: topics(&mut from, version)?,
             allow_auto_topic_creation: if version >= 4 { from.bool()? } else { true },

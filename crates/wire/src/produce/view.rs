@@ -5,7 +5,7 @@
 use smallvec::SmallVec;
 
 use crate::Uuid;
-use crate::codec::{Cursor, Decode, DecodeError, Message};
+use crate::codec::{Cursor, Decode, DecodeError};
 use crate::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 
 /// A whole request; nothing of it is left to be checked but the records.
@@ -35,10 +35,7 @@ pub struct PartitionView<'a> {
 impl<'a> ProduceView<'a> {
     /// Reads a body of this version; bytes after it are ignored, as with every request.
     pub fn parse(body: &'a [u8], version: i16) -> Result<ProduceView<'a>, DecodeError> {
-        if !(ProduceRequest::MIN_VERSION..=ProduceRequest::MAX_VERSION).contains(&version) {
-            return Err(DecodeError::UnsupportedVersion);
-        }
-        let mut from = Cursor::new(body, version >= ProduceRequest::FLEXIBLE_FROM);
+        let mut from = Cursor::of::<ProduceRequest>(body, version)?;
         let transactional_id = from.nullable_string()?;
         let (acks, timeout_ms) = (from.i16()?, from.i32()?);
         let count = from.count(TopicProduceData::MIN_SIZE, size_of::<TopicView<'_>>())?;

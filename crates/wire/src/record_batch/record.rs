@@ -6,7 +6,7 @@ use crate::compress::Compression;
 use crate::compress::{DecompressLimit, decompress};
 use bytes::Bytes;
 
-/// What is wrong with a record. As small as can be: the hot loop of a produce returns it seven times a record.
+/// What is wrong with a record. As small as can be: parsing one returns it seven times.
 type Flaw = &'static str;
 
 /// One record, owning slices of the batch (or of its decompressed records).
