@@ -1,8 +1,7 @@
 //! One pass of a fetch over its partitions: looks at each [`LogView`] (never waiting for a turn), copies it where there is something to
-//! read, and reads whole batches as they lie on disk
-//! (KIP-74's limits, KIP-98, KIP-320, KIP-516). What is in the page cache is read on the caller's thread; where a pass meets the platter
-//! it stands still, and what is left is read in the pool, several partitions side by side. Record bytes are located and passed on,
-//! never decoded. Knows nothing of sessions, and never waits.
+//! read, and reads whole batches as they lie on disk (KIP-74's limits, KIP-98, KIP-320, KIP-516). What is in the page cache is read on
+//! the caller's thread; where a pass meets the platter it stands still, and what is left is read in the pool, several partitions side by
+//! side. Record bytes are located and passed on, never decoded. Knows nothing of sessions, and never waits.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -98,8 +97,8 @@ pub(crate) struct PartRead {
 }
 
 impl Reading {
-    /// What is within memory, into a pass before its first partition. A fetch that may have to wait for several bytes counts first what is there: it would keep no memory while
-    /// it waits, and what was read would be read again.
+    /// What is within memory, into a pass before its first partition. A fetch that may have to wait for several bytes counts first what
+    /// is there: it would keep no memory while it waits, and what was read would be read again.
     pub fn read_memory(&self, pass: &mut Pass) {
         if self.terms.waits && self.terms.min_bytes > 1 {
             pass.counts = true;
