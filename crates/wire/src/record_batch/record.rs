@@ -242,7 +242,7 @@ pub(super) fn zigzag(raw: u32) -> i32 {
 }
 
 #[inline]
-fn varint(body: &mut &[u8]) -> Result<i32, Flaw> {
+pub(super) fn varint(body: &mut &[u8]) -> Result<i32, Flaw> {
     let raw = match **body {
         [byte @ 0..0x80, ref rest @ ..] => {
             *body = rest;

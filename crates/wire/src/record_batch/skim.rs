@@ -2,7 +2,7 @@
 //! nothing kept of a record but what the leader asks of all of them.
 
 use super::BatchError;
-use super::record::{RecordRef, zigzag};
+use super::record::{RecordRef, varint, zigzag};
 
 /// What the records of a batch have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ fn usual(payload: &[u8], start: usize) -> Option<Passed> {
         at.wrapping_add(numbers.taken).wrapping_add(if value & 1 == 0 { (value >> 1) as usize } else { 0 });
     // Nearly all records end with this one byte: no headers.
     if payload.get(at) != Some(&0) || at.wrapping_add(1) != end {
-        usual_headers(payload.get(at..end)?)?;
+        headers(payload.get(at..end)?)?;
     }
     (bytes & 1 == 0).then(|| Passed {
         timestamp_delta: i64::from(zigzag(timestamp_delta)),
@@ -93,32 +93,17 @@ fn usual(payload: &[u8], start: usize) -> Option<Passed> {
     })
 }
 
-/// Passes over the headers of a record of the usual kind, from their number on; nothing may be behind them.
+/// Passes over the headers of a record, from their number on; nothing may be behind them.
 #[inline(never)]
-fn usual_headers(mut bytes: &[u8]) -> Option<()> {
-    let count = usual_number(&mut bytes)?;
-    for _ in 0..count >> 1 {
-        let key = usual_number(&mut bytes)?;
-        bytes = bytes.get((key >> 1) as usize..)?;
-        let value = usual_number(&mut bytes)?;
-        bytes = bytes.get(if value & 1 == 0 { (value >> 1) as usize } else { 0 }..)?;
-        if key & 1 == 1 {
-            return None;
-        }
+fn headers(mut bytes: &[u8]) -> Option<()> {
+    let count = u32::try_from(varint(&mut bytes).ok()?).ok()?;
+    for _ in 0..count {
+        let key = usize::try_from(varint(&mut bytes).ok()?).ok()?;
+        bytes = bytes.get(key..)?;
+        let value = usize::try_from(varint(&mut bytes).ok()?).unwrap_or(0);
+        bytes = bytes.get(value..)?;
     }
-    (count & 1 == 0 && bytes.is_empty()).then_some(())
-}
-
-/// Takes a number of one or two bytes off, as it stands.
-#[inline(always)]
-fn usual_number(bytes: &mut &[u8]) -> Option<u32> {
-    let (number, rest) = match **bytes {
-        [byte @ 0..0x80, ref rest @ ..] => (u32::from(byte), rest),
-        [first, second @ 0..0x80, ref rest @ ..] => (u32::from(first & 0x7f) | u32::from(second) << 7, rest),
-        _ => return None,
-    };
-    *bytes = rest;
-    Some(number)
+    bytes.is_empty().then_some(())
 }
 
 /// Numbers of one or two bytes, in one machine word.
