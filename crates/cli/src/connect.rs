@@ -28,11 +28,11 @@ pub fn properties(args: &ConnectArgs) -> Result<Properties, Failure> {
     let mut properties = Properties::new();
     properties.insert("bootstrap.servers".to_owned(), args.bootstrap_server.clone());
     if let Some(file) = &args.command_config {
-        let text = std::fs::read_to_string(file).map_err(|error| {
+        let bytes = std::fs::read(file).map_err(|error| {
             Failure::new(format!("could not read {}", file.display()), error)
                 .try_this("check --command-config")
         })?;
-        let from_file = client::parse_properties(&text);
+        let from_file = client::parse_properties(&bytes)?;
         let kept = from_file.into_iter().filter(|(key, _)| key != "bootstrap.servers");
         properties.extend(kept);
     }

@@ -27,7 +27,8 @@
 //! - [`frame`] is what stands around a message on a socket, `records::framing` what stands before a persisted one.
 //! - [`produce`], [`fetch`], [`metadata`] and [`api_versions`] read (and answer) in place the requests that are made for every
 //!   record, the one whose answer is as long as the cluster is large, and the one that comes before all others.
-//! - [`record_batch`] and [`compress`] are the record format; [`error_code`], [`topic`], [`hash`], [`checksum`] the rest.
+//! - [`record_batch`] and [`compress`] are the record format; [`error_code`], [`topic`], [`hash`], [`checksum`] the rest;
+//!   [`properties`] is the grammar of the files that configure servers and clients.
 //!
 //! What a caller must know: a decoder reads what Kafka reads, with two exceptions, both refusals: strings that are not
 //! UTF-8, and tagged fields whose content is not as long as they say. Unknown tagged fields are dropped. Bytes after a body
@@ -49,6 +50,7 @@ pub mod hash;
 pub mod messages;
 pub mod metadata;
 pub mod produce;
+pub mod properties;
 pub mod record_batch;
 pub mod records;
 mod str;
