@@ -6,11 +6,12 @@
 use crate::oracle::Oracle;
 use crate::process::{pause, signal_group, spawn};
 use crate::workspace::Workspace;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Which broker a stage is run against.
@@ -287,9 +288,23 @@ fn lists_a_broker(port: u16) -> Result<bool> {
     Ok(correlation == [0, 0, 0, 7] && brokers != [0, 0, 0, 0])
 }
 
-/// Two ports that were free a moment ago.
+/// Ports that the kernel gives to nobody by itself: below the range that outgoing connections are given ports from.
+const PORTS: std::ops::Range<u16> = 10_000..30_000;
+
+/// Two ports that were free a moment ago. Stages run side by side, each in a process of its own: each begins to look where
+/// its process id says, so that two rarely look at the same port.
 fn free_ports() -> Result<(u16, u16)> {
-    let first = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
-    let second = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
-    Ok((first.local_addr()?.port(), second.local_addr()?.port()))
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    let mut found = Vec::new();
+    let width = u32::from(PORTS.end - PORTS.start);
+    for _ in 0..width {
+        let step = std::process::id().wrapping_mul(97).wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + u16::try_from(step % width)?;
+        let Ok(_socket) = TcpListener::bind(("127.0.0.1", port)) else { continue };
+        found.push(port);
+        if let [first, second] = found[..] {
+            return Ok((first, second));
+        }
+    }
+    bail!("no free port between {} and {}", PORTS.start, PORTS.end)
 }

@@ -23,6 +23,7 @@ impl Oracle {
     /// Installs the jars, unless this very list of them is already there.
     pub fn install(workspace: &Workspace) -> Result<Self> {
         let home = workspace.scratch("oracle")?;
+        let _turn = crate::provision::turn(workspace, "oracle")?;
         let pom = workspace.root.join("tests/oracle/pom.xml");
         let wanted = std::fs::read_to_string(&pom).with_context(|| pom.display().to_string())?;
         for profile in ["broker", "tools"] {

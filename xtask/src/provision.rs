@@ -1,13 +1,24 @@
 //! Installing what the foreign clients need: Debian packages, a Python environment, Node modules, librdkafka.
 //!
-//! Everything but Debian packages goes below the target directory. Each call is cheap when the thing is there.
+//! Everything but Debian packages goes below the target directory. Each call is cheap when the thing is there. Stages run
+//! side by side: who installs something takes its turn, and the next one finds it there.
 
 use crate::process;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
+
+/// Waits until nobody else installs `what`; the turn ends when the file is dropped. A turn may be taken within that of
+/// another thing, never of the same.
+pub fn turn(workspace: &Workspace, what: &str) -> Result<File> {
+    let path = workspace.scratch("test-tools")?.join(format!("{what}.lock"));
+    let file = File::create(&path).with_context(|| path.display().to_string())?;
+    file.lock().with_context(|| path.display().to_string())?;
+    Ok(file)
+}
 
 /// Makes sure that `program` can be called, installing Debian's `package` if it cannot.
 pub fn debian(workspace: &Workspace, program: &str, package: &str) -> Result<()> {
@@ -23,6 +34,7 @@ pub fn debian(workspace: &Workspace, program: &str, package: &str) -> Result<()>
 
 /// Installs Debian packages (as root, or with sudo).
 pub fn debian_packages(workspace: &Workspace, packages: &[&str]) -> Result<()> {
+    let _turn = turn(workspace, "apt")?;
     let log = workspace.scratch("test-logs")?.join("apt.log");
     for arguments in [&["update", "-q"][..], &["install", "-y", "-q", "--no-install-recommends"]] {
         let mut command = Command::new("apt-get");
@@ -47,6 +59,7 @@ pub fn callable(program: &str) -> bool {
 
 /// A Python environment with the packages of a requirements file; returns its interpreter.
 pub fn python(workspace: &Workspace, name: &str, requirements: &Path) -> Result<PathBuf> {
+    let _turn = turn(workspace, &format!("python-{name}"))?;
     let home = workspace.scratch("test-tools")?.join(format!("python-{name}"));
     let wanted = std::fs::read_to_string(requirements).with_context(|| requirements.display().to_string())?;
     let marker = home.join("installed");
@@ -74,6 +87,7 @@ pub fn python(workspace: &Workspace, name: &str, requirements: &Path) -> Result<
 
 /// Node modules of a `package.json`; returns the directory that holds `node_modules`.
 pub fn node(workspace: &Workspace, name: &str, package: &Path) -> Result<PathBuf> {
+    let _turn = turn(workspace, &format!("node-{name}"))?;
     let home = workspace.scratch("test-tools")?.join(format!("node-{name}"));
     let wanted = std::fs::read_to_string(package).with_context(|| package.display().to_string())?;
     let marker = home.join("installed");
@@ -97,6 +111,7 @@ pub fn node(workspace: &Workspace, name: &str, package: &Path) -> Result<PathBuf
 /// Compiles the Java files of a directory against `jars`; returns the directory of the classes.
 pub fn javac(workspace: &Workspace, sources: &Path, jars: &Path) -> Result<PathBuf> {
     let name = sources.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let _turn = turn(workspace, &format!("java-{name}"))?;
     let classes = workspace.scratch("test-tools")?.join(format!("java-{name}"));
     let _ = std::fs::remove_dir_all(&classes);
     std::fs::create_dir_all(&classes)?;
@@ -138,6 +153,7 @@ const LIBRDKAFKA_NEEDS: &[(&str, &str)] = &[
 
 /// librdkafka's source in `home`, configured with these options, its libraries made, and what the command `also` makes.
 pub fn librdkafka(workspace: &Workspace, home: &Path, options: &str, also: &str) -> Result<()> {
+    let _turn = turn(workspace, "librdkafka")?;
     let marker = home.join("built");
     let wanted = format!("{LIBRDKAFKA} {options} {also}");
     if std::fs::read_to_string(&marker).is_ok_and(|known| known == wanted) {

@@ -1,7 +1,7 @@
-//! `cargo xtask test`: the table of stages, their order, timings and the closing line.
+//! `cargo xtask test`: the table of stages and the command's arguments.
 //!
-//! Owns what is run and in which order; how a stage works is in its own file. A stage that cannot run says why and
-//! counts as skipped, in CI as failed.
+//! Owns what is run and what it needs of the machine; how a stage works is in its own file, how several are run side by
+//! side and told is in `schedule.rs`. A check that cannot be made says why and counts as skipped, in CI as failed.
 
 mod bad_input;
 mod clients;
@@ -12,6 +12,7 @@ mod disk;
 mod golden;
 mod jbod;
 mod real_input;
+mod schedule;
 mod suites;
 mod takeover;
 mod topic_keys;
@@ -19,12 +20,12 @@ mod topic_keys;
 use crate::broker::{Broker, Kind};
 use crate::process::{Finished, run};
 use crate::tally::Tally;
-use crate::workspace::{Workspace, cargo, in_ci};
+use crate::workspace::{Workspace, cargo};
 use crate::{codegen, tidy};
 use anyhow::{Result, bail, ensure};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What every stage may use.
 pub struct Bench {
@@ -76,70 +77,61 @@ impl Bench {
     }
 }
 
+/// What a stage needs of the machine while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    /// Cargo or the tree itself: these run first, one after another, because all others need what they make.
+    Tree,
+    /// A core at most times; the rest is waiting for timers and for other programs. Two of these run side by side.
+    Core,
+    /// A quiet machine: what it finds would be another thing beside others.
+    Quiet,
+}
+
 /// One stage of the test command.
 struct Stage {
     name: &'static str,
     about: &'static str,
+    needs: Needs,
     run: fn(&Bench) -> Result<Tally>,
 }
 
-/// In this order: cheap first, so that a slip is told in seconds.
+const fn stage(
+    name: &'static str,
+    needs: Needs,
+    run: fn(&Bench) -> Result<Tally>,
+    about: &'static str,
+) -> Stage {
+    Stage { name, about, needs, run }
+}
+
+/// In this order within each need: cheap first, so that a slip is told in seconds; then long before short, so that no
+/// long one runs alone at the end.
+#[rustfmt::skip]
 const STAGES: &[Stage] = &[
-    Stage { name: "fmt", about: "cargo fmt --check", run: fmt },
-    Stage { name: "tidy", about: "import rules, heads, sizes, dependencies", run: tidy_tree },
-    Stage { name: "codegen", about: "the generated code is what the schemas say", run: codegen },
-    Stage { name: "clippy", about: "cargo clippy, warnings denied", run: clippy },
-    Stage { name: "unit", about: "cargo test --workspace", run: unit },
-    Stage {
-        name: "differential",
-        about: "every message in every version through our codec and the reference's",
-        run: crate::differential::stage,
-    },
-    Stage { name: "build", about: "the release binary", run: build },
-    Stage {
-        name: "counts",
-        about: "instructions, system calls and memory against their bounds",
-        run: counts::run,
-    },
-    Stage { name: "clients", about: "kcat, Python, JavaScript and Java clients", run: clients::run },
-    Stage { name: "golden", about: "Kafka's tools print what they print against Kafka", run: golden::run },
-    Stage { name: "disk", about: "each broker serves the other's directory; kafka-dump-log", run: disk::run },
-    Stage {
-        name: "jbod",
-        about: "several log directories: the same script on both brokers, one fails, kills in moves",
-        run: jbod::run,
-    },
-    Stage {
-        name: "compaction",
-        about: "both brokers' cleaners leave the same batches of one directory",
-        run: compaction::run,
-    },
-    Stage {
-        name: "topic-keys",
-        about: "every topic key of the log, changed live: both brokers do the same",
-        run: topic_keys::run,
-    },
-    Stage {
-        name: "takeover",
-        about: "Kafka's directory with ACLs, SCRAM, quotas: to us and back",
-        run: takeover::run,
-    },
-    Stage { name: "bad-input", about: "malformed frames, half frames, bombs, refusals", run: bad_input::run },
-    Stage {
-        name: "crash",
-        about: "kill -9 and power cuts under load; `--full` for the long run",
-        run: crash::run,
-    },
-    Stage {
-        name: "suites",
-        about: "regression suites of other people's clients; `--only=SUITE`, `--full`, `--write-table`",
-        run: suites::run,
-    },
-    Stage { name: "real-input", about: "a million real lines, kills on both sides", run: real_input::run },
+    stage("fmt", Needs::Tree, fmt, "cargo fmt --check"),
+    stage("tidy", Needs::Tree, tidy_tree, "import rules, heads, sizes, dependencies"),
+    stage("codegen", Needs::Tree, codegen, "the generated code is what the schemas say"),
+    stage("clippy", Needs::Tree, clippy, "cargo clippy, warnings denied"),
+    stage("unit", Needs::Tree, unit, "cargo test --workspace"),
+    stage("differential", Needs::Tree, crate::differential::stage, "every message in every version through our codec and the reference's"),
+    stage("build", Needs::Tree, build, "the release binary"),
+    stage("suites", Needs::Core, suites::run, "regression suites of other people's clients; `--only=SUITE`, `--full`, `--write-table`"),
+    stage("golden", Needs::Core, golden::run, "Kafka's tools print what they print against Kafka"),
+    stage("jbod", Needs::Core, jbod::run, "several log directories: the same script on both brokers, one fails, kills in moves"),
+    stage("disk", Needs::Core, disk::run, "each broker serves the other's directory; kafka-dump-log"),
+    stage("topic-keys", Needs::Core, topic_keys::run, "every topic key of the log, changed live: both brokers do the same"),
+    stage("clients", Needs::Quiet, clients::run, "kcat, Python, JavaScript and Java clients"),
+    stage("takeover", Needs::Core, takeover::run, "Kafka's directory with ACLs, SCRAM, quotas: to us and back"),
+    stage("compaction", Needs::Core, compaction::run, "both brokers' cleaners leave the same batches of one directory"),
+    stage("bad-input", Needs::Core, bad_input::run, "malformed frames, half frames, bombs, refusals"),
+    stage("real-input", Needs::Core, real_input::run, "a million real lines, kills on both sides"),
+    stage("counts", Needs::Quiet, counts::run, "instructions, system calls and memory against their bounds"),
+    stage("crash", Needs::Quiet, crash::run, "kill -9 and power cuts under load; `--full` for the long run"),
 ];
 
 /// What the test command takes beside names of stages and `--only=SUITE`.
-const FLAGS: &[&str] = &["--list", "--against=kafka", "--full", "--write-table"];
+const FLAGS: &[&str] = &["--list", "--against=kafka", "--full", "--write-table", schedule::FOR_ANOTHER];
 
 /// The `test` chore.
 pub fn command(arguments: &[String]) -> Result<bool> {
@@ -167,54 +159,15 @@ pub fn command(arguments: &[String]) -> Result<bool> {
     let logs = workspace.scratch("test-logs")?;
     let kind = if against_kafka { Kind::Kafka } else { Kind::Ottla };
     let bench = Bench { workspace, logs, kind, full, part, write_table };
-    let mut total = Tally::default();
-    let started = Instant::now();
-    for stage in STAGES {
-        if names.is_empty() || names.iter().any(|name| *name == stage.name) {
-            total.absorb(stage.name, run_stage(stage, &bench));
-        }
+    let chosen: Vec<&Stage> = STAGES
+        .iter()
+        .filter(|stage| names.is_empty() || names.iter().any(|name| *name == stage.name))
+        .collect();
+    if let ([only], true) = (chosen.as_slice(), arguments.iter().any(|a| a == schedule::FOR_ANOTHER)) {
+        return schedule::for_another(only, &bench);
     }
-    Ok(conclude(&total, &bench, started))
-}
-
-/// Runs one stage and prints its line; an error is a failed check, never the end of the run.
-fn run_stage(stage: &Stage, bench: &Bench) -> Tally {
-    println!("== {}: {}", stage.name, stage.about);
-    let started = Instant::now();
-    let tally = (stage.run)(bench).unwrap_or_else(|error| Tally {
-        failed: vec![format!("could not be run: {error:#}")],
-        ..Tally::default()
-    });
-    for line in &tally.failed {
-        println!("   FAILED {line}");
-    }
-    for line in &tally.skipped {
-        println!("   skipped {line}");
-    }
-    println!(
-        "   {}: {} passed, {} failed, {} skipped in {:.1} s",
-        stage.name,
-        tally.passed,
-        tally.failed.len(),
-        tally.skipped.len(),
-        started.elapsed().as_secs_f64()
-    );
-    tally
-}
-
-/// The summary and the plain closing line.
-fn conclude(total: &Tally, bench: &Bench, started: Instant) -> bool {
-    let ok = total.failed.is_empty() && (total.skipped.is_empty() || !in_ci()) && total.passed > 0;
-    println!();
-    for line in &total.failed {
-        println!("failed: {line}");
-    }
-    for line in &total.skipped {
-        println!("skipped{}: {line}", if in_ci() { " (counts as failed in CI)" } else { "" });
-    }
-    println!("logs: {}; {:.0} s in all", bench.logs.display(), started.elapsed().as_secs_f64());
-    println!("{} passed, {} failed, {} skipped", total.passed, total.failed.len(), total.skipped.len());
-    ok
+    let flags: Vec<&String> = arguments.iter().filter(|argument| argument.starts_with("--")).collect();
+    schedule::run(&chosen, &flags, &bench)
 }
 
 /// A stage that is one program: held if it ended well, else its last lines are shown.
