@@ -2,6 +2,7 @@
 //! an interpreter of its own, are read and written back by our generated code and by the reference jars. Bytes and
 //! values must agree among all three. Needs Java and Maven.
 
+pub mod configs;
 pub mod facts;
 pub mod value;
 
@@ -52,6 +53,11 @@ pub fn stage(bench: &Bench) -> Result<Tally> {
         println!("   not what the reference has: crates/wire/schema/{name}");
     }
     let mut tally = Tally::one("schemas against the reference's classes", stale.is_empty());
+    let keys = configs::differences(&bench.workspace)?;
+    for line in &keys {
+        println!("   {line}");
+    }
+    tally.check("configuration keys against the reference's definitions", keys.is_empty());
     let (cases, differing) = differences(&bench.workspace, 1, 10)?;
     for line in differing.iter().take(5) {
         println!("   {line}");

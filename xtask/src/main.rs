@@ -54,6 +54,11 @@ const CHORES: &[Chore] = &[
         run: differential::facts::command,
     },
     Chore {
+        name: "config-facts",
+        about: "configuration keys that the reference jars define otherwise; `--check` fails if there are any",
+        run: differential::configs::command,
+    },
+    Chore {
         name: "differential",
         about: "[seed] [cases]: every message in every version against the reference jars",
         run: differential::command,

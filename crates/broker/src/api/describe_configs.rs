@@ -12,7 +12,7 @@ use wire::{ErrorCode, Str};
 use super::Call;
 use crate::config::{
     BROKER_KEYS, BrokerLayers, CLIENT_METRICS_KEYS, ConfigKey, Effective, GROUP_KEYS, Source, Synonym,
-    TOPIC_KEYS, UpdateMode, Values, broker_key, group_default, of_resource, topic_effective,
+    TOPIC_KEYS, UpdateMode, Values, broker_key, group_defaults, of_resource, topic_effective,
 };
 
 type Refusal = (ErrorCode, String);
@@ -130,13 +130,13 @@ fn entries(
             Err((ErrorCode::InvalidRequest, "Group name must not be empty".to_owned()))
         }
         ResourceType::Group => {
-            Ok(resource_entries(GROUP_KEYS, &own(), Source::Group, |name| group_default(name, layers)))
+            Ok(resource_entries(GROUP_KEYS, &own(), Source::Group, |name| group_defaults(name, layers)))
         }
         ResourceType::ClientMetrics if name.is_empty() => {
             Err((ErrorCode::InvalidRequest, "Client metrics subscription name must not be empty".to_owned()))
         }
         ResourceType::ClientMetrics => {
-            Ok(resource_entries(CLIENT_METRICS_KEYS, &own(), Source::ClientMetrics, |_| None))
+            Ok(resource_entries(CLIENT_METRICS_KEYS, &own(), Source::ClientMetrics, |_| Vec::new()))
         }
     }
 }
@@ -214,7 +214,7 @@ fn resource_entries(
     table: &'static [ConfigKey],
     own: &Values,
     source: Source,
-    inherited: impl Fn(&str) -> Option<Synonym>,
+    inherited: impl Fn(&str) -> Vec<Synonym>,
 ) -> Vec<Entry> {
     let shown = table.iter().filter(|key| !key.internal || own.contains_key(key.name));
     let entry = |key: &'static ConfigKey| Entry {

@@ -6,6 +6,6 @@ use super::key::{ConfigKey, Importance::*, State::*, UpdateMode::*, Validator::*
 #[rustfmt::skip]
 pub static CLIENT_METRICS_KEYS: &[ConfigKey] = &[
     key("interval.ms", Int, Some("300000"), Any, Medium, PerResource, Accepted, "Time between telemetry pushes of matching clients."),
-    key("match", List, Some(""), Any, Medium, PerResource, Accepted, "Rules that choose clients, as key=regular expression."),
-    key("metrics", List, Some(""), Any, Medium, PerResource, Accepted, "Prefixes of the metrics wanted; * means all."),
+    key("match", List, Some(""), AnyList, Medium, PerResource, Accepted, "Rules that choose clients, as key=regular expression."),
+    key("metrics", List, Some(""), AnyList, Medium, PerResource, Accepted, "Prefixes of the metrics wanted; * means all."),
 ];

@@ -29,7 +29,7 @@ pub static GROUP_KEYS: &[ConfigKey] = &[
     key("streams.initial.rebalance.delay.ms", Int, Some("3000"), AtLeast(0.0), Medium, PerResource, Accepted, "Wait for more members before the first assignment."),
     key("streams.num.standby.replicas", Int, Some("0"), AtLeast(0.0), Medium, PerResource, Accepted, "Standby replicas per task."),
     key("streams.num.warmup.replicas", Int, Some("2"), AtLeast(0.0), Medium, PerResource, Accepted, "Warm-up replicas.").internal(),
-    key("streams.rack.aware.assignment.tags", List, Some(""), Any, Low, PerResource, Accepted, "Client tags that spread standby tasks."),
+    key("streams.rack.aware.assignment.tags", List, Some(""), AnyList, Low, PerResource, Accepted, "Client tags that spread standby tasks."),
     key("streams.session.timeout.ms", Int, Some("45000"), AtLeast(1.0), Medium, PerResource, Accepted, "Session timeout of members."),
     key("streams.task.offset.interval.ms", Int, Some("60000"), AtLeast(1.0), Medium, PerResource, Accepted, "Time between task offset reports.").internal(),
 ];

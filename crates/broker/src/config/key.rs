@@ -1,6 +1,8 @@
 //! What a configuration key is: its name, type, default, bounds and state. Owns the shape of the tables beside it and the
 //! checks of one value; never which value is in force (see `layers`). Messages are Kafka's own, because tools print them.
 
+use super::value::{Parsed, is_duration, list};
+
 /// Kafka's value types; the number is the code in DescribeConfigs (KIP-569).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueType {
@@ -25,11 +27,20 @@ pub enum Validator {
     OneOf(&'static [&'static str]),
     OneOfIgnoringCase(&'static [&'static str]),
     NonEmpty,
+    /// A list whose entries are not empty; a repetition is dropped (KIP-1161).
+    AnyList,
     NonEmptyList,
+    /// At least one, each one of these.
+    ListOf(&'static [&'static str]),
+    ListOfOrNone(&'static [&'static str]),
     /// `partition:broker` pairs, or `*`.
     ThrottledReplicas,
     /// earliest, latest or `by_duration:` with an ISO-8601 duration.
     ShareOffsetReset,
+    /// `id@host:port`.
+    QuorumVoters,
+    /// `host:port`.
+    BootstrapServers,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,106 +136,110 @@ impl ConfigKey {
 
     /// Checks `value` against type and bounds; the error is the sentence Kafka answers with.
     pub fn check(&self, value: &str) -> Result<(), String> {
-        let trimmed = value.trim();
-        if self.value_type == ValueType::List {
-            self.check_list(trimmed)?;
-        }
-        self.check_type(trimmed)
-            .and_then(|number| self.check_bounds(trimmed, number))
-            .map_err(|why| self.invalid(value, &why))
+        self.parse(value).map(drop)
+    }
+
+    /// A value as Kafka shows it: parsed, as Java prints it. What does not parse stays as it is.
+    pub fn shown(&self, value: &str) -> String {
+        self.read(value).map_or_else(|_| value.to_owned(), |parsed| parsed.to_string())
+    }
+
+    /// Reads `value`, which must be of the key's type and within its bounds; the error is the sentence Kafka answers with.
+    pub fn parse(&self, value: &str) -> Result<Parsed, String> {
+        let parsed = self.read(value).map_err(|why| self.invalid(value, &why))?;
+        self.check_bounds(&parsed)?;
+        Ok(parsed)
+    }
+
+    fn read(&self, value: &str) -> Result<Parsed, String> {
+        let parsed = Parsed::read(self.value_type, value)?;
+        Ok(match (parsed, self.validator) {
+            (
+                Parsed::List(entries),
+                Validator::AnyList
+                | Validator::NonEmptyList
+                | Validator::ListOf(_)
+                | Validator::ListOfOrNone(_),
+            ) => Parsed::List(distinct(entries)),
+            (parsed, _) => parsed,
+        })
     }
 
     fn invalid(&self, value: &str, why: &str) -> String {
-        format!("Invalid value {} for configuration {}: {why}", self.shown(value), self.name)
+        let value = if self.is_sensitive() { "[hidden]" } else { value };
+        format!("Invalid value {value} for configuration {}: {why}", self.name)
     }
 
-    /// A value as Kafka's sentences show it: parsed, as Java prints it.
-    fn shown(&self, value: &str) -> String {
-        match (self.value_type, value.trim().parse::<f64>()) {
-            (ValueType::Password, _) => "[hidden]".to_owned(),
-            (ValueType::Double, Ok(number)) => format!("{number:?}"),
-            _ if self.validator == Validator::ThrottledReplicas => format!("[{}]", list(value).join(", ")),
-            _ => value.to_owned(),
-        }
-    }
-
-    /// Returns the number where the type is one.
-    fn check_type(&self, value: &str) -> Result<Option<f64>, String> {
-        let not_a_number = |kind: &str| format!("Not a number of type {kind}");
-        match self.value_type {
-            ValueType::Boolean if matches!(value.to_ascii_lowercase().as_str(), "true" | "false") => Ok(None),
-            ValueType::Boolean => Err("Expected value to be either true or false".to_owned()),
-            ValueType::Int => {
-                value.parse::<i32>().map(|n| Some(f64::from(n))).map_err(|_| not_a_number("INT"))
-            }
-            ValueType::Short => {
-                value.parse::<i16>().map(|n| Some(f64::from(n))).map_err(|_| not_a_number("SHORT"))
-            }
-            ValueType::Long => value.parse::<i64>().map(|n| Some(n as f64)).map_err(|_| not_a_number("LONG")),
-            ValueType::Double => value.parse::<f64>().map(Some).map_err(|_| not_a_number("DOUBLE")),
-            ValueType::Text | ValueType::List | ValueType::Class | ValueType::Password => Ok(None),
-        }
-    }
-
-    fn check_bounds(&self, value: &str, number: Option<f64>) -> Result<(), String> {
-        let at_least = |least: f64| match number {
-            Some(n) if n < least => Err(format!("Value must be at least {least}")),
-            _ => Ok(()),
-        };
-        let at_most = |most: f64| match number {
-            Some(n) if n > most => Err(format!("Value must be no more than {most}")),
+    fn check_bounds(&self, value: &Parsed) -> Result<(), String> {
+        let number = value.number();
+        let text = value.to_string();
+        let invalid = |why: String| Err(self.invalid(&text, &why));
+        let in_range = |least: f64, most: f64| match number {
+            Some(n) if n < least => invalid(format!("Value must be at least {least}")),
+            Some(n) if n > most => invalid(format!("Value must be no more than {most}")),
             _ => Ok(()),
         };
         match self.validator {
             Validator::Any => Ok(()),
-            Validator::AtLeast(least) => at_least(least),
-            Validator::Between(least, most) => at_least(least).and_then(|()| at_most(most)),
-            Validator::GzipLevel if number == Some(-1.0) => Ok(()),
-            Validator::GzipLevel if number.is_some_and(|n| (1.0..=9.0).contains(&n)) => Ok(()),
-            Validator::GzipLevel => Err("Value must be between 1 and 9 or equal to -1".to_owned()),
-            Validator::OneOf(_) if self.value_type == ValueType::List => Ok(()),
-            Validator::OneOf(allowed) if allowed.contains(&value) => Ok(()),
-            Validator::OneOf(allowed) => Err(format!("String must be one of: {}", allowed.join(", "))),
+            Validator::AtLeast(least) => in_range(least, f64::INFINITY),
+            Validator::Between(least, most) => in_range(least, most),
+            Validator::GzipLevel if number.is_some_and(|n| n == -1.0 || (1.0..=9.0).contains(&n)) => Ok(()),
+            Validator::GzipLevel => invalid("Value must be between 1 and 9 or equal to -1".to_owned()),
+            Validator::OneOf(allowed) if allowed.contains(&text.as_str()) => Ok(()),
+            Validator::OneOf(allowed) => invalid(format!("String must be one of: {}", allowed.join(", "))),
             Validator::OneOfIgnoringCase(allowed) => {
-                if allowed.iter().any(|one| one.eq_ignore_ascii_case(value)) {
+                if allowed.iter().any(|one| one.eq_ignore_ascii_case(&text)) {
                     return Ok(());
                 }
-                Err(format!("String must be one of (case insensitive): {}", allowed.join(", ")))
+                invalid(format!("String must be one of (case insensitive): {}", allowed.join(", ")))
             }
-            Validator::NonEmpty if value.is_empty() => Err("String must be non-empty".to_owned()),
-            Validator::NonEmpty | Validator::NonEmptyList => Ok(()),
-            Validator::ThrottledReplicas => check_throttled(self.name, value),
-            Validator::ShareOffsetReset => check_share_reset(value),
+            Validator::NonEmpty if text.is_empty() => invalid("String must be non-empty".to_owned()),
+            Validator::NonEmpty => Ok(()),
+            Validator::AnyList => self.check_list(value, true, &[]),
+            Validator::NonEmptyList => self.check_list(value, false, &[]),
+            Validator::ListOf(allowed) => self.check_list(value, false, allowed),
+            Validator::ListOfOrNone(allowed) => self.check_list(value, true, allowed),
+            Validator::ThrottledReplicas => check_throttled(self.name, &text)
+                .map_err(|why| self.invalid(&format!("[{}]", list(&text).join(", ")), &why)),
+            Validator::ShareOffsetReset => check_share_reset(&text).map_err(|why| self.invalid(&text, &why)),
+            Validator::QuorumVoters => check_voters(self.name, &text),
+            Validator::BootstrapServers => check_servers(self.name, &text),
         }
     }
 
-    /// KIP-1161: no duplicates, only known words; empty only where the key says so. Kafka names the entry, not the list.
-    fn check_list(&self, value: &str) -> Result<(), String> {
-        if self.validator == Validator::NonEmptyList && value.is_empty() {
-            let name = self.name;
-            return Err(format!(
-                "Configuration '{name}' must not be empty. Valid values include: any non-empty value"
-            ));
+    /// KIP-1161: only known words, none of them empty; no entry at all only where the key says so. Kafka names the entry, not the list.
+    fn check_list(&self, value: &Parsed, may_be_empty: bool, allowed: &[&str]) -> Result<(), String> {
+        let name = self.name;
+        let Parsed::List(entries) = value else { return Ok(()) };
+        if entries.is_empty() && !may_be_empty {
+            let words = if allowed.is_empty() {
+                "any non-empty value".to_owned()
+            } else {
+                format!("[{}]", allowed.join(", "))
+            };
+            return Err(format!("Configuration '{name}' must not be empty. Valid values include: {words}"));
         }
-        let Validator::OneOf(allowed) = self.validator else { return Ok(()) };
-        let entries = list(value);
-        for (i, entry) in entries.iter().enumerate() {
-            if !allowed.contains(entry) {
-                return Err(self.invalid(entry, &format!("String must be one of: {}", allowed.join(", "))));
+        for entry in entries {
+            if entry.is_empty() {
+                return Err(format!("Configuration '{name}' values must not be empty."));
             }
-            // Kafka refuses repetitions in a file, yet takes them for a topic.
-            let in_file = self.update_mode != UpdateMode::PerResource;
-            if in_file && entries.iter().take(i).any(|earlier| earlier == entry) {
-                return Err(format!("Configuration '{}' values must not be duplicated.", self.name));
+            if !allowed.is_empty() && !allowed.contains(&entry.as_str()) {
+                return Err(self.invalid(entry, &format!("String must be one of: {}", allowed.join(", "))));
             }
         }
         Ok(())
     }
 }
 
-/// The entries of a LIST value; an empty value has none.
-pub fn list(value: &str) -> Vec<&str> {
-    if value.trim().is_empty() { Vec::new() } else { value.split(',').map(str::trim).collect() }
+fn distinct(entries: Vec<String>) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::with_capacity(entries.len());
+    let mut seen = std::collections::BTreeSet::new();
+    for entry in entries {
+        if seen.insert(entry.clone()) {
+            kept.push(entry);
+        }
+    }
+    kept
 }
 
 fn check_throttled(name: &str, value: &str) -> Result<(), String> {
@@ -242,7 +257,6 @@ fn check_throttled(name: &str, value: &str) -> Result<(), String> {
 }
 
 fn check_share_reset(value: &str) -> Result<(), String> {
-    let is_duration = |d: &str| d.starts_with('P') && d.len() > 1;
     if matches!(value, "earliest" | "latest") || value.strip_prefix("by_duration:").is_some_and(is_duration) {
         return Ok(());
     }
@@ -250,4 +264,41 @@ fn check_share_reset(value: &str) -> Result<(), String> {
         "Invalid value `{value}` for configuration share.auto.offset.reset. The value must be either 'earliest', \
          'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'."
     ))
+}
+
+fn check_voters(name: &str, value: &str) -> Result<(), String> {
+    const FORM: &str = "Each entry should be in the form `{id}@{host}:{port}`.";
+    for entry in list(value) {
+        let Some((id, address)) = entry.split_once('@') else {
+            return Err(format!("Invalid configuration value for {name}. {FORM}"));
+        };
+        if id.parse::<i32>().is_err() {
+            return Err(format!("Failed to parse voter ID as an integer from {id}"));
+        }
+        if !is_address(address) {
+            return Err(format!(
+                "Failed to parse host name from entry {entry} for the configuration {name}. {FORM}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_servers(name: &str, value: &str) -> Result<(), String> {
+    match list(value).into_iter().find(|entry| !is_address(entry)) {
+        None => Ok(()),
+        Some(entry) => Err(format!(
+            "Failed to parse host name from {entry} for the configuration {name}. Each entry should be in the form \
+             \"{{host}}:{{port}}\""
+        )),
+    }
+}
+
+/// `host:port`, an IPv6 address in brackets.
+fn is_address(text: &str) -> bool {
+    let is_host = |host: &str| host.chars().all(|c| c.is_ascii_alphanumeric() || "-%._:".contains(c));
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        let bare = host.strip_prefix('[').unwrap_or(host);
+        is_host(bare.strip_suffix(']').unwrap_or(bare)) && port.parse::<u16>().is_ok()
+    })
 }

@@ -3,7 +3,7 @@
 
 use super::key::ConfigKey;
 use super::topic_keys::TOPIC_SYNONYMS;
-use super::{broker_key, client_metrics_key, group_key, topic_key};
+use super::{broker_key, topic_key};
 use std::collections::BTreeMap;
 
 /// Names to values, as they are stored in configs and metadata.
@@ -115,21 +115,19 @@ fn from_own_name(synonyms: Vec<Synonym>, name: &str) -> Vec<Synonym> {
 pub fn of_resource(
     key: &'static ConfigKey,
     overrides: &Values,
-    inherited: Option<Synonym>,
+    inherited: Vec<Synonym>,
     own: Source,
 ) -> Effective {
     let mut synonyms = Vec::new();
     if let Some(value) = overrides.get(key.name) {
         synonyms.push(Synonym { name: key.name, value: value.clone(), source: own });
     }
-    match inherited {
-        Some(synonym) => synonyms.push(synonym),
-        None => synonyms.extend(key.default.map(|value| Synonym {
-            name: key.name,
-            value: value.to_owned(),
-            source: Source::Default,
-        })),
+    if inherited.is_empty() {
+        let default =
+            |value: &str| Synonym { name: key.name, value: value.to_owned(), source: Source::Default };
+        synonyms.extend(key.default.map(default));
     }
+    synonyms.extend(inherited);
     let first = synonyms.first();
     Effective {
         value: first.map(|synonym| synonym.value.clone()),
@@ -152,12 +150,13 @@ fn in_topic_unit(synonym: &Synonym) -> String {
     }
 }
 
-fn topic_synonyms(name: &str) -> &'static [&'static str] {
+/// The broker keys behind a topic key, the strongest first.
+pub fn topic_synonyms(name: &str) -> &'static [&'static str] {
     TOPIC_SYNONYMS.binary_search_by(|(key, _)| key.cmp(&name)).map_or(&[], |at| TOPIC_SYNONYMS[at].1)
 }
 
 /// Families of broker keys that stand for one another; a key outside a family stands alone.
-fn broker_synonyms(name: &'static str) -> &'static [&'static str] {
+pub fn broker_synonyms(name: &'static str) -> &'static [&'static str] {
     const ROLL: &[&str] = &["log.roll.ms", "log.roll.hours"];
     const JITTER: &[&str] = &["log.roll.jitter.ms", "log.roll.jitter.hours"];
     const FLUSH: &[&str] = &["log.flush.interval.ms", "log.flush.scheduler.interval.ms"];
@@ -174,19 +173,21 @@ fn broker_synonyms(name: &'static str) -> &'static [&'static str] {
     }
 }
 
-/// The default a group key inherits from the broker, if there is a broker key for it.
-pub fn group_default(name: &str, layers: &BrokerLayers<'_>) -> Option<Synonym> {
-    let broker_name = format!("group.{name}");
-    let key = group_key(name).and_then(|_| broker_key(&broker_name))?;
-    layers.synonyms(std::slice::from_ref(&key.name)).into_iter().next()
+/// The broker key behind a group key, if there is one.
+pub fn group_synonym(name: &str) -> Option<&'static str> {
+    let key = match name {
+        "streams.assignor.name" => broker_key("group.streams.assignors"),
+        _ => broker_key(&format!("group.{name}")),
+    };
+    key.map(|key| key.name)
+}
+
+/// The values a group key inherits from the broker, the strongest first; none if there is no broker key for it.
+pub fn group_defaults(name: &str, layers: &BrokerLayers<'_>) -> Vec<Synonym> {
+    group_synonym(name).map_or_else(Vec::new, |broker| layers.synonyms(broker_synonyms(broker)))
 }
 
 /// Looks a key up in the table of a resource type.
 pub fn topic_effective(name: &str, overrides: &Values, layers: &BrokerLayers<'_>) -> Option<Effective> {
     topic_key(name).map(|key| layers.topic(key, overrides))
-}
-
-/// A client-metrics key's value.
-pub fn client_metrics_effective(name: &str, overrides: &Values) -> Option<Effective> {
-    client_metrics_key(name).map(|key| of_resource(key, overrides, None, Source::ClientMetrics))
 }

@@ -8,6 +8,7 @@ mod key;
 mod layers;
 mod static_config;
 mod topic_keys;
+mod value;
 
 #[cfg(test)]
 mod tests;
@@ -15,13 +16,14 @@ mod tests;
 pub use broker_keys::BROKER_KEYS;
 pub use client_metrics_keys::CLIENT_METRICS_KEYS;
 pub use group_keys::GROUP_KEYS;
-pub use key::{ConfigKey, Importance, State, UpdateMode, Validator, ValueType, list};
+pub use key::{ConfigKey, Importance, State, UpdateMode, Validator, ValueType};
 pub use layers::{
-    BrokerLayers, Effective, Source, Synonym, Values, client_metrics_effective, group_default, of_resource,
-    topic_effective,
+    BrokerLayers, Effective, Source, Synonym, Values, broker_synonyms, group_defaults, group_synonym,
+    of_resource, topic_effective, topic_synonyms,
 };
 pub use static_config::{FlushAck, StaticConfig};
 pub use topic_keys::TOPIC_KEYS;
+pub use value::{Parsed, list};
 
 /// A broker key by name.
 pub fn broker_key(name: &str) -> Option<&'static ConfigKey> {

@@ -11,7 +11,7 @@ fn tables_are_sorted_and_their_defaults_pass_their_own_checks() {
     for table in [BROKER_KEYS, TOPIC_KEYS, GROUP_KEYS, CLIENT_METRICS_KEYS] {
         assert!(table.is_sorted_by(|a, b| a.name < b.name));
         for key in table {
-            if let Some(default) = key.default.filter(|_| key.validator != Validator::NonEmptyList) {
+            if let Some(default) = key.default {
                 assert_eq!(key.check(default), Ok(()), "{}", key.name);
             }
         }
@@ -33,6 +33,68 @@ fn refusals_speak_kafkas_sentences() {
         refusal("preallocate", "yes"),
         "Invalid value yes for configuration preallocate: Expected value to be either true or false"
     );
+}
+
+#[test]
+fn values_are_shown_as_they_were_read() {
+    let shown =
+        |name: &str, value: &str| topic_key(name).unwrap().parse(value).map(|parsed| parsed.to_string());
+    let cases = [
+        ("retention.ms", " 600000 ", "600000"),
+        ("retention.ms", "+600000", "600000"),
+        ("retention.ms", "0600000", "600000"),
+        ("preallocate", " TRUE ", "true"),
+        ("cleanup.policy", " compact , delete ", "compact,delete"),
+        ("cleanup.policy", "compact,compact", "compact"),
+        ("cleanup.policy", "", ""),
+        ("leader.replication.throttled.replicas", "1:2,1:2", "1:2,1:2"),
+        ("min.cleanable.dirty.ratio", "1", "1.0"),
+        ("min.cleanable.dirty.ratio", ".5", "0.5"),
+        ("min.cleanable.dirty.ratio", "5e-1f", "0.5"),
+        ("min.cleanable.dirty.ratio", "0x1p-1", "0.5"),
+        ("min.cleanable.dirty.ratio", "1e-4", "1.0E-4"),
+        ("min.cleanable.dirty.ratio", "NaN", "NaN"),
+        ("message.timestamp.type", " LogAppendTime ", "LogAppendTime"),
+    ];
+    for (name, value, wanted) in cases {
+        assert_eq!(shown(name, value).as_deref(), Ok(wanted), "{name}={value}");
+    }
+    for value in ["6e5", "600_000", "600000L", "0x10", "--1", "- 1", "9223372036854775808", ""] {
+        assert!(shown("retention.ms", value).is_err(), "{value}");
+    }
+    for value in ["inf", "nan", "e3", "", "1e", "0x1", "0xp1", "1.0000001"] {
+        assert!(shown("min.cleanable.dirty.ratio", value).is_err(), "{value}");
+    }
+    assert_eq!(
+        shown("cleanup.policy", "compact,,delete"),
+        Err("Configuration 'cleanup.policy' values must not be empty.".to_owned())
+    );
+}
+
+#[test]
+fn a_duration_is_what_java_takes_for_one() {
+    let check = |value: &str| group_key("share.auto.offset.reset").unwrap().check(value).is_ok();
+    for value in [
+        "earliest",
+        " latest ",
+        "by_duration:PT1H",
+        "by_duration:P1DT2H",
+        "by_duration:pt0.5s",
+        "by_duration:PT1H2M3S",
+    ] {
+        assert!(check(value), "{value}");
+    }
+    for value in [
+        "none",
+        "by_duration:",
+        "by_duration:P",
+        "by_duration:PT",
+        "by_duration:-PT1H",
+        "by_duration:P1H",
+        "by_duration:PT1S1M",
+    ] {
+        assert!(!check(value), "{value}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::key::{ConfigKey, Importance::*, State::*, UpdateMode::*, Validator::*
 /// One row per key, in name order: name, type, default, validator, importance, update mode, state, doc.
 #[rustfmt::skip]
 pub static TOPIC_KEYS: &[ConfigKey] = &[
-    key("cleanup.policy", List, Some("delete"), OneOf(&["compact", "delete"]), Medium, PerResource, Implemented, "delete, compact, both, or empty to keep everything."),
+    key("cleanup.policy", List, Some("delete"), ListOfOrNone(&["compact", "delete"]), Medium, PerResource, Implemented, "delete, compact, both, or empty to keep everything."),
     key("compression.gzip.level", Int, Some("-1"), GzipLevel, Medium, PerResource, Implemented, "gzip level when the broker itself compresses; -1 is the codec's default."),
     key("compression.lz4.level", Int, Some("9"), Between(1.0, 17.0), Medium, PerResource, Implemented, "lz4 level when the broker itself compresses."),
     key("compression.type", Text, Some("producer"), OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), Medium, PerResource, Implemented, "Codec of stored batches; `producer` keeps what the producer chose."),
