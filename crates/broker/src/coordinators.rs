@@ -8,6 +8,7 @@ use log::{AppendOrigin, Fault, ReadLimit, ReadRefused};
 use wire::ErrorCode;
 use wire::hash::StableMap;
 use wire::record_batch::validate_internal;
+use wire::wall::Wall;
 
 use crate::limits::LOAD_BYTES_PER_TURN;
 use crate::mailbox::Reply;
@@ -17,6 +18,8 @@ use crate::timers::TimerId;
 /// A machine and those who wait for it.
 pub(crate) struct GroupCoordinator {
     hosted: Hosted<GroupMachine>,
+    /// What its partition's log counts in.
+    wall: Wall,
     waiting: StableMap<ReplyToken, Reply<GroupAnswer>>,
     last_token: u64,
     /// Room for the answers of one step; empty between them.
@@ -52,6 +55,7 @@ impl GroupCoordinator {
     /// A coordinator that still has to read its partition.
     pub fn new(soft: GroupSoft, options: HostedOptions, log_start_offset: i64) -> GroupCoordinator {
         GroupCoordinator {
+            wall: options.wall.clone(),
             hosted: Hosted::loading(GroupMachine::default(), soft, options, log_start_offset),
             waiting: StableMap::default(),
             last_token: 0,
@@ -87,7 +91,7 @@ impl GroupCoordinator {
         let token = ReplyToken(self.last_token);
         self.waiting.insert(token, reply);
         let (mut journal, mut replies) =
-            (ReplicaJournal::new(replica, now_ms), std::mem::take(&mut self.replies));
+            (ReplicaJournal::new(replica, self.wall.at(now_ms)), std::mem::take(&mut self.replies));
         self.hosted.handle(now_ms, command, token, &mut journal, &mut replies);
         step.fault = step.fault.take().or(journal.fault);
         self.collect(replies, step);
@@ -96,7 +100,7 @@ impl GroupCoordinator {
     /// The partition's safe offset may have moved.
     pub fn advance(&mut self, now_ms: i64, replica: &mut Replica, step: &mut Step) {
         let (mut journal, mut replies) =
-            (ReplicaJournal::new(replica, now_ms), std::mem::take(&mut self.replies));
+            (ReplicaJournal::new(replica, self.wall.at(now_ms)), std::mem::take(&mut self.replies));
         // An answer that leaves may bring a command that appends again, which may be safe at once.
         let mut safe_offset = i64::MIN;
         while safe_offset < journal.replica.safe_offset() {
@@ -110,7 +114,7 @@ impl GroupCoordinator {
     /// Fires what is due.
     pub fn tick(&mut self, now_ms: i64, replica: &mut Replica, step: &mut Step) {
         let (mut journal, mut replies) =
-            (ReplicaJournal::new(replica, now_ms), std::mem::take(&mut self.replies));
+            (ReplicaJournal::new(replica, self.wall.at(now_ms)), std::mem::take(&mut self.replies));
         self.hosted.tick(now_ms, &mut journal, &mut replies);
         step.fault = step.fault.take().or(journal.fault);
         self.collect(replies, step);
@@ -146,7 +150,7 @@ impl GroupCoordinator {
         }
         let (end, safe_offset) = (view.log_end_offset, replica.safe_offset());
         let (mut journal, mut replies) =
-            (ReplicaJournal::new(replica, now_ms), std::mem::take(&mut self.replies));
+            (ReplicaJournal::new(replica, self.wall.at(now_ms)), std::mem::take(&mut self.replies));
         self.hosted.loaded(now_ms, end, safe_offset, &mut journal, &mut replies);
         step.fault = step.fault.take().or(journal.fault);
         self.collect(replies, step);
@@ -174,13 +178,13 @@ impl GroupCoordinator {
 /// The partition's log as the machine writes it.
 struct ReplicaJournal<'a> {
     replica: &'a mut Replica,
-    now_ms: i64,
+    wall_ms: i64,
     fault: Option<Fault>,
 }
 
 impl<'a> ReplicaJournal<'a> {
-    fn new(replica: &'a mut Replica, now_ms: i64) -> ReplicaJournal<'a> {
-        ReplicaJournal { replica, now_ms, fault: None }
+    fn new(replica: &'a mut Replica, wall_ms: i64) -> ReplicaJournal<'a> {
+        ReplicaJournal { replica, wall_ms, fault: None }
     }
 }
 
@@ -195,7 +199,7 @@ impl Journal for ReplicaJournal<'_> {
     fn append(&mut self, batch: Bytes) -> Result<i64, ErrorCode> {
         // The batch was built a moment ago; a broken one is a bug of this process, not an answer.
         let batches = validate_internal(batch).map_err(|_| ErrorCode::UnknownServerError)?;
-        match self.replica.append(&batches, AppendOrigin::Coordinator, self.now_ms) {
+        match self.replica.append(&batches, AppendOrigin::Coordinator, self.wall_ms) {
             Ok(appended) => Ok(appended.base_offset),
             Err(refused) => {
                 let error = refused.error();

@@ -1,6 +1,6 @@
 //! What a node is made of, and the few calls its rim makes. Owns nothing mutable itself: shards, quorum and views do.
-//! Never reads a clock, opens a socket or starts a thread; every call brings the time (`now_ms`: milliseconds since the
-//! Unix epoch on a clock that never goes back).
+//! Never reads a clock, opens a socket or starts a thread; every call brings the time (`now_ms`: milliseconds of the node's own, which
+//! never jump), and [`Wall`] says what the wall clock makes of it.
 
 mod carrying;
 mod opening;
@@ -19,6 +19,7 @@ use kraft::raft::{RaftRequest, RaftResponse};
 use log::{LogView, ReadMemory};
 use wire::messages::create_topics::CreatableTopic;
 use wire::messages::describe_quorum::{DescribeQuorumRequest, DescribeQuorumResponse};
+use wire::wall::Wall;
 use wire::{ErrorCode, Str};
 
 use crate::api::Apis;
@@ -43,6 +44,7 @@ struct NodeState {
     cluster_id: Str,
     config: Arc<StaticConfig>,
     rim: Arc<dyn Rim>,
+    wall: Wall,
     apis: Apis,
     directories: Arc<Directories>,
     shards: Box<[ShardCell]>,
@@ -304,6 +306,11 @@ impl Node {
     /// What was read for fetches and is still to be sent.
     pub(crate) fn fetch_memory(&self) -> &Arc<ReadMemory> {
         &self.0.fetch_memory
+    }
+
+    /// What records call the time.
+    pub(crate) fn wall_ms(&self, now_ms: i64) -> i64 {
+        self.0.wall.at(now_ms)
     }
 
     /// The latest time that anybody brought.

@@ -23,6 +23,7 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use wire::ErrorCode;
 use wire::compress::Compression;
+use wire::wall::Wall;
 
 /// Timers that may fire in one call of [`Hosted::tick`]; the rest is due at once again.
 const MAX_TIMERS_PER_TICK: usize = 256;
@@ -46,11 +47,18 @@ pub struct HostedOptions {
     pub compression: Compression,
     /// `offsets.commit.timeout.ms` and its kin: a parked answer older than this becomes COORDINATOR_NOT_AVAILABLE.
     pub answer_timeout_ms: i64,
+    /// What the batches' times are.
+    pub wall: Wall,
 }
 
 impl Default for HostedOptions {
     fn default() -> Self {
-        HostedOptions { max_batch_bytes: 1_048_588, compression: Compression::None, answer_timeout_ms: 5_000 }
+        HostedOptions {
+            max_batch_bytes: 1_048_588,
+            compression: Compression::None,
+            answer_timeout_ms: 5_000,
+            wall: Wall::default(),
+        }
     }
 }
 
@@ -218,7 +226,7 @@ impl<M: Machine> Hosted<M> {
             Phase::Closed => Err(ErrorCode::NotCoordinator),
             Phase::Open => journal
                 .ready()
-                .and_then(|()| journal.append(batches::marker(now_ms, &marker)))
+                .and_then(|()| journal.append(batches::marker(self.options.wall.at(now_ms), &marker)))
                 .map_err(write_refusal),
         };
         match appended {
@@ -370,7 +378,7 @@ impl<M: Machine> Hosted<M> {
             return Ok(());
         }
         let mut records = decision.records.iter();
-        for (batch, count) in batches::encode(now_ms, decision, &self.options) {
+        for (batch, count) in batches::encode(self.options.wall.at(now_ms), decision, &self.options) {
             let base_offset = journal.append(batch)?;
             assert_eq!(base_offset, self.next_offset, "someone else appended to a coordinator's partition");
             for (record, offset) in records.by_ref().take(count).zip(base_offset..) {

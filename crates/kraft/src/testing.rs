@@ -95,6 +95,7 @@ pub(crate) fn raft_options(node_id: i32, voters: &[i32]) -> RaftOptions {
         election_backoff_max_ms: 1000,
         request_timeout_ms: 2000,
         retry_backoff_ms: 20,
+        wall: Default::default(),
     }
 }
 

@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             match work.run(4 << 20) {
                 CleanStep::More => {}
                 CleanStep::TakeIn => {
-                    log.take_in(&mut work, 0)?;
+                    log.take_in(&mut work)?;
                 }
                 CleanStep::Done => break log.cleaning_done(&work),
                 CleanStep::Stopped(stop) => return Err(format!("{stop:?}").into()),

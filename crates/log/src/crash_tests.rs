@@ -207,7 +207,7 @@ impl Machine {
     fn delete_records(&mut self, before: i64) -> Step {
         // Once asked for, the records may go at any moment.
         self.model.deletable = self.model.deletable.max(before.min(self.model.high_watermark));
-        let start = self.log().delete_records_before(before, 0)?;
+        let start = self.log().delete_records_before(before)?;
         self.model.log_start = start;
         for removal in self.log().take_removals() {
             removal.run()?;
@@ -581,7 +581,7 @@ fn a_deletion_kept_in_part_leaves_no_hole() {
         log.advance_high_watermark(20);
         let outcome = log.dirty().unwrap().run();
         log.flushed(&outcome).unwrap();
-        log.delete_records_before(15, 0).unwrap();
+        log.delete_records_before(15).unwrap();
         if seed % 2 == 0 {
             log.take_removals().iter().for_each(|removal| removal.run().unwrap());
         }

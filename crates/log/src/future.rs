@@ -197,7 +197,7 @@ impl FutureLog {
         let mut log = self.log;
         log.advance_high_watermark(source.high_watermark);
         if source.log_start_offset > log.log_start_offset {
-            log.delete_records_before(source.log_start_offset, now_ms).map_err(CopyStop::Target)?;
+            log.delete_records_before(source.log_start_offset).map_err(CopyStop::Target)?;
         }
         log.disk.rename_directory(&log.directory, &directory).map_err(CopyStop::Target)?;
         for segment in &log.segments.segments {

@@ -131,14 +131,14 @@ impl Log {
 
     /// DeleteRecords: moves the log start offset (at most to the high watermark) and takes out the segments wholly below it.
     /// Answers the log start offset. The caller writes the directory's log-start checkpoint.
-    pub fn delete_records_before(&mut self, offset: i64, now_ms: i64) -> Result<i64, Fault> {
+    pub fn delete_records_before(&mut self, offset: i64) -> Result<i64, Fault> {
         self.check_poison()?;
         let offset = offset.min(self.high_watermark);
         if offset > self.log_start_offset {
             self.starts_at(offset);
             let below = self.segments.floor(offset).unwrap_or(0);
             if below > 0 {
-                self.remove_oldest(below, now_ms).inspect_err(|fault| self.poison(fault))?;
+                self.remove_oldest(below).inspect_err(|fault| self.poison(fault))?;
             }
         }
         Ok(self.log_start_offset)
@@ -168,7 +168,7 @@ impl Log {
             // Its name alone says where the log ends: it may not be lost while the others go.
             self.disk.sync_directory(&self.directory).map_err(|fault| self.fail(fault))?;
         }
-        self.remove_oldest(count, now_ms).inspect_err(|fault| self.poison(fault))?;
+        self.remove_oldest(count).inspect_err(|fault| self.poison(fault))?;
         Ok(count)
     }
 
@@ -187,7 +187,7 @@ impl Log {
     }
 
     /// Takes the oldest segments out of the log. Their files get `.deleted` names now and go when the delay is over.
-    fn remove_oldest(&mut self, count: usize, now_ms: i64) -> Result<(), Fault> {
+    fn remove_oldest(&mut self, count: usize) -> Result<(), Fault> {
         let mut gone = self.segments.segments.clone();
         let kept = gone.split_off(count.min(gone.len()));
         let start = kept.first().map_or(self.log_end_offset, |segment| segment.base_offset);
@@ -209,8 +209,8 @@ impl Log {
             }
         }
         let renamed = self.mark_deleted(files)?;
-        let due_ms = now_ms.saturating_add(self.config.file_delete_delay_ms);
-        self.removals.push(Removal { disk: self.disk.clone(), due_ms, files: renamed, directory: None });
+        let delay_ms = self.config.file_delete_delay_ms;
+        self.removals.push(Removal { disk: self.disk.clone(), delay_ms, files: renamed, directory: None });
         self.set_segments(kept);
         if start > self.log_start_offset {
             self.starts_at(start);
@@ -253,14 +253,14 @@ impl Log {
         self.disk.remove(&file)
     }
 
-    /// Files whose deletion delay runs: jobs for the janitor, each carries its due time.
+    /// Files whose deletion delay runs: jobs for the janitor, each carries its delay.
     pub fn take_removals(&mut self) -> Vec<Removal> {
         std::mem::take(&mut self.removals)
     }
 
     /// Renames the directory to `<topic>-<partition>.<unique>-delete` and answers the job that removes it after the delay;
     /// `None` if there never was a directory.
-    pub fn delete(self, unique: Uuid, now_ms: i64) -> Result<Option<Removal>, Fault> {
+    pub fn delete(self, unique: Uuid) -> Result<Option<Removal>, Fault> {
         if let Some(cleaning) = &self.cleaning {
             // Its files go with the directory.
             cleaning.call_off();
@@ -286,7 +286,7 @@ impl Log {
             segment.moved_to(&target);
             files.extend(segment.files());
         }
-        let due_ms = now_ms.saturating_add(self.config.file_delete_delay_ms);
-        Ok(Some(Removal { disk: self.disk, due_ms, files, directory: Some(target) }))
+        let delay_ms = self.config.file_delete_delay_ms;
+        Ok(Some(Removal { disk: self.disk, delay_ms, files, directory: Some(target) }))
     }
 }

@@ -73,8 +73,8 @@ fn by_size(segments: &[SegmentFacts], deletable: &[SegmentFacts], retention_byte
 #[derive(Clone, Debug)]
 pub struct Removal {
     pub(crate) disk: Arc<dyn Disk>,
-    /// Not before this: readers may still hold the files (`file.delete.delay.ms`).
-    pub due_ms: i64,
+    /// Not before so long from now: readers may still hold the files (`file.delete.delay.ms`).
+    pub delay_ms: i64,
     pub(crate) files: Vec<FileHandle>,
     pub(crate) directory: Option<PathBuf>,
 }
@@ -82,7 +82,7 @@ pub struct Removal {
 impl Removal {
     /// A `-delete` directory that a stop left behind, due at once.
     pub fn of_directory(disk: Arc<dyn Disk>, directory: PathBuf) -> Removal {
-        Removal { disk, due_ms: i64::MIN, files: Vec::new(), directory: Some(directory) }
+        Removal { disk, delay_ms: 0, files: Vec::new(), directory: Some(directory) }
     }
 
     /// Deletes the files (and the directory). Blocking; for the janitor.

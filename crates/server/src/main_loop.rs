@@ -86,8 +86,9 @@ pub fn start(settings: &Settings, cluster_id: Option<&str>) -> Result<Running, S
     let bells = Bells::new();
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let seed = random::seed().map_err(|e| StartError::new("no randomness", e, "ls -l /dev/urandom"))?;
-    let node = Node::open(node_options(settings, &bound, cores, &bells), disk.clone(), seed, clock.now_ms())
-        .map_err(|error| refused_to_open(settings, &error))?;
+    let node =
+        Node::open(node_options(settings, &bound, cores, &bells, &clock), disk.clone(), seed, clock.now_ms())
+            .map_err(|error| refused_to_open(settings, &error))?;
     let no_threads = |e: io::Error| StartError::new("cannot start the threads", e, "ulimit -u");
     let threads = NodeThreads::start(&node, &clock, &bells).map_err(no_threads)?;
     let shared = Arc::new(shared(settings, &node, &clock));
@@ -303,6 +304,7 @@ fn node_options(
     bound: &BTreeMap<String, SocketAddr>,
     cores: usize,
     bells: &Arc<Bells>,
+    clock: &Clock,
 ) -> NodeOptions {
     let mut config = broker::config::StaticConfig::from_file(settings.file.clone());
     if config.shards == 0 {
@@ -325,6 +327,7 @@ fn node_options(
         metadata_directory: settings.metadata_directory.clone(),
         config,
         rim: bells.clone(),
+        wall: clock.wall().clone(),
     }
 }
 

@@ -13,6 +13,7 @@ use log::directory::MetaProperties;
 use log::sim_disk::Survival;
 use log::{Disk, LogDirectory, SimDisk};
 use wire::Uuid;
+use wire::wall::Wall;
 
 use crate::lying_disk::LyingDisk;
 use crate::network::{Serving, Wire};
@@ -202,7 +203,7 @@ pub fn boot(world: &World) -> Result<(), OpenError> {
     let disk = disk_of(world);
     world.machine.borrow().disk.set_misses_per_mille(world.shape.misses);
     let seed = world.draw(|random| random.next());
-    let node = Node::open(options(&world.shape, &bells), disk, seed, world.now_ms())?;
+    let node = Node::open(options(&world.shape, &bells, &world.wall), disk, seed, world.now_ms())?;
     world.boots.set(world.boots.get() + 1);
     let now_ms = world.now_ms();
     world.machine.borrow_mut().process = Some(Process {
@@ -221,7 +222,7 @@ fn disk_of(world: &World) -> Arc<dyn Disk> {
     if world.shape.plant == Plant::DiskLies { Arc::new(LyingDisk(disk)) } else { Arc::new(disk) }
 }
 
-fn options(shape: &Shape, bells: &Arc<Bells>) -> NodeOptions {
+fn options(shape: &Shape, bells: &Arc<Bells>, wall: &Wall) -> NodeOptions {
     let values: Values = shape.settings().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     // A key that the table refuses is a bug of the shape, seen at the first run.
     let file = match BrokerFile::new(values) {
@@ -241,5 +242,6 @@ fn options(shape: &Shape, bells: &Arc<Bells>) -> NodeOptions {
         metadata_directory: PathBuf::from(DIRECTORY),
         config: StaticConfig { shards: shape.shards, ..StaticConfig::from_file(file) },
         rim: Arc::clone(bells) as Arc<dyn Rim>,
+        wall: wall.clone(),
     }
 }

@@ -14,6 +14,7 @@ use crate::model::Model;
 use crate::random::Random;
 use crate::shape::Shape;
 use crate::trace::Trace;
+use wire::wall::Wall;
 
 /// A handle on the run; cheap to clone.
 #[derive(Clone)]
@@ -35,6 +36,8 @@ pub enum Phase {
 pub struct State {
     pub shape: Shape,
     now_ms: Cell<i64>,
+    /// The machine's clock beside it, which may be wrong and put right.
+    pub wall: Wall,
     pub phase: Cell<Phase>,
     random: RefCell<Random>,
     pub trace: RefCell<Trace>,
@@ -63,6 +66,7 @@ impl World {
         World(Rc::new(State {
             shape,
             now_ms: Cell::new(crate::START_MS),
+            wall: Wall::default(),
             phase: Cell::new(Phase::Storm),
             random: RefCell::new(random),
             trace: RefCell::new(trace),

@@ -56,6 +56,7 @@ pub mod records;
 mod str;
 pub mod topic;
 mod uuid;
+pub mod wall;
 
 pub use api_key::ApiKey;
 pub use checksum::{crc32c, murmur2};

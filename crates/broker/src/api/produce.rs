@@ -106,6 +106,8 @@ struct Plan<'a> {
     body: &'a Bytes,
     acks: i16,
     may_write_internal: bool,
+    /// What the records' times are held against.
+    wall_ms: i64,
     response: Response,
     shares: SmallVec<[Share; 1]>,
     /// For the first share: empty, but with memory.
@@ -120,6 +122,7 @@ impl<'a> Plan<'a> {
             body,
             acks: request.acks,
             may_write_internal: call.is_admin_client,
+            wall_ms: call.node.wall_ms(call.now_ms),
             response: Response { answer, acks: request.acks, bad: 0 },
             shares: SmallVec::new(),
             spare,
@@ -137,7 +140,7 @@ impl<'a> Plan<'a> {
             let checked = found.ok_or_else(|| Refused::from(unknown)).and_then(|found| {
                 let cell = self.check(found, partition)?;
                 let records = self.body.slice_ref(partition.records.unwrap_or_default());
-                match validate_produce(records, &found.settings.rules, call.now_ms) {
+                match validate_produce(records, &found.settings.rules, self.wall_ms) {
                     Ok(batches) => {
                         // Led elsewhere, until the shard answers.
                         let place =

@@ -174,7 +174,7 @@ impl Node {
             let Some(place) = node.0.directories.get(moving.target).filter(|_| !node.may_stop()) else {
                 return;
             };
-            let step = moving.run(place, now_ms);
+            let step = moving.run(place, node.wall_ms(now_ms));
             let cell = Arc::clone(&moving.cell);
             node.submit(now_ms.max(node.latest_ms()), &cell, Command::Moving(moving, step));
         })));
@@ -195,7 +195,7 @@ impl Node {
         let node = self.clone();
         self.send_job(Job(Box::new(move |now_ms| {
             let cell = Arc::clone(&retirement.cell);
-            match retirement.run(&node.0.directories, now_ms) {
+            match retirement.run(&node.0.directories) {
                 Ok(None) => {}
                 Ok(removal) => node.submit(now_ms.max(node.latest_ms()), &cell, Command::Retired(removal)),
                 Err((directory, fault)) => node.directory_failed(now_ms, directory, &fault),

@@ -13,6 +13,7 @@ use log::{Disk, Fault, LogConfig, ReadMemory};
 use wire::messages::broker_registration::{
     BrokerRegistrationRequest, Feature, Listener as RegisteredListener,
 };
+use wire::wall::Wall;
 use wire::{Str, Uuid};
 
 use super::{Node, NodeState};
@@ -61,6 +62,8 @@ pub struct NodeOptions {
     pub config: StaticConfig,
     /// The bells.
     pub rim: Arc<dyn Rim>,
+    /// What the wall clock makes of the times that the calls bring.
+    pub wall: Wall,
 }
 
 /// Why a node could not be opened.
@@ -128,6 +131,7 @@ impl Node {
                 cleaners: Arc::clone(&listeners.cleaners),
                 moves: Arc::clone(&listeners.moves),
                 groups: group_config(&file),
+                wall: options.wall.clone(),
                 initial_task_delay_ms: file.number("log.initial.task.delay.ms"),
                 retention_check_interval_ms: file.number("log.retention.check.interval.ms"),
                 producer_expiry_interval_ms: file.number("producer.id.expiration.check.interval.ms"),
@@ -141,6 +145,7 @@ impl Node {
             node_id: options.node_id,
             cluster_id: identity.cluster_id,
             rim: Arc::clone(&options.rim),
+            wall: options.wall.clone(),
             apis: Apis::new(),
             directories,
             quorum: QuorumCell::new(quorum, publisher, lifecycle),
@@ -253,7 +258,7 @@ fn open_quorum(
         &options.metadata_directory,
         log_config,
         clean_shutdown,
-        now_ms,
+        options.wall.at(now_ms),
     )?;
     let quorum_options = QuorumOptions {
         raft: raft_options(options, identity, &file),
@@ -303,6 +308,7 @@ fn raft_options(options: &NodeOptions, identity: &Identity, file: &BrokerFile) -
         election_backoff_max_ms: file.number("controller.quorum.election.backoff.max.ms"),
         request_timeout_ms: file.number("controller.quorum.request.timeout.ms"),
         retry_backoff_ms: file.number("controller.quorum.retry.backoff.ms"),
+        wall: options.wall.clone(),
     }
 }
 

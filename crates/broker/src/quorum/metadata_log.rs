@@ -167,8 +167,8 @@ impl MetadataLog for PartitionMetadataLog {
         self.view = self.log.view();
     }
 
-    fn delete_before(&mut self, offset: i64, now_ms: i64) -> Result<(), StorageFault> {
-        self.log.delete_records_before(offset, now_ms).map_err(fault("trim the metadata log"))?;
+    fn delete_before(&mut self, offset: i64) -> Result<(), StorageFault> {
+        self.log.delete_records_before(offset).map_err(fault("trim the metadata log"))?;
         self.view = self.log.view();
         for removal in self.log.take_removals() {
             removal.run().map_err(fault("delete segments of the metadata log"))?;

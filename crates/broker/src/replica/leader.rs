@@ -57,11 +57,11 @@ impl Replica {
         &mut self,
         batches: &ValidBatches,
         origin: AppendOrigin,
-        now_ms: i64,
+        wall_ms: i64,
     ) -> Result<Appended, Refused> {
         let leader_epoch = self.leader().map_err(Refused::Answer)?.leader_epoch;
         let segments = self.log.segment_count();
-        let appended = self.log.append_as_leader(batches, leader_epoch, origin, now_ms)?;
+        let appended = self.log.append_as_leader(batches, leader_epoch, origin, wall_ms)?;
         self.flushing.appended(&self.log, segments > 0 && self.log.segment_count() > segments);
         self.advance_high_watermark();
         Ok(appended)
@@ -76,7 +76,7 @@ impl Replica {
     }
 
     /// DeleteRecords: everything below `offset` (-1: the high watermark) goes; answers the new low watermark.
-    pub fn delete_records(&mut self, offset: i64, now_ms: i64) -> Result<i64, Refused> {
+    pub fn delete_records(&mut self, offset: i64) -> Result<i64, Refused> {
         self.leader().map_err(Refused::Answer)?;
         let high_watermark = self.log.high_watermark();
         let offset = if offset == -1 { high_watermark } else { offset };
@@ -86,7 +86,7 @@ impl Replica {
         if self.settings.log.compact && !self.settings.log.delete {
             return Err(Refused::Answer(ErrorCode::PolicyViolation));
         }
-        self.log.delete_records_before(offset, now_ms).map_err(Refused::Fault)
+        self.log.delete_records_before(offset).map_err(Refused::Fault)
     }
 
     /// What an ack that was parked hears when its offset is safe.

@@ -59,6 +59,7 @@ impl Shard {
         directories: &Directories,
         effects: &mut Vec<Effect>,
     ) -> Produced {
+        let wall_ms = self.around.wall.at(now_ms);
         let Some(replica) = self.touch(&entry.cell) else {
             return refusal(ErrorCode::NotLeaderOrFollower);
         };
@@ -69,7 +70,7 @@ impl Shard {
         if all && let Err(error) = replica.ready_for_acks_all() {
             return refusal(error);
         }
-        match replica.append(&entry.batches, AppendOrigin::Client, now_ms) {
+        match replica.append(&entry.batches, AppendOrigin::Client, wall_ms) {
             Err(refused) => {
                 let error = refused.error();
                 let log_start_offset = replica.log.log_start_offset();

@@ -54,12 +54,13 @@ impl Shard {
 
     /// Begins cleanings while there are places and dirty logs.
     pub(super) fn look_for_cleaning(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
-        while let Some((slot, candidate)) = self.dirtiest(now_ms, effects) {
+        let wall_ms = self.around.wall.at(now_ms);
+        while let Some((slot, candidate)) = self.dirtiest(wall_ms, effects) {
             let Some(place) = self.around.cleaners.take_place(self.around.index) else { return };
             let settings = self.around.cleaners.settings();
             let secret = (u128::from(self.random.next_u64()) << 64) | u128::from(self.random.next_u64());
             let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { return };
-            let work = replica.log.begin_cleaning(candidate, settings.bounds, secret, now_ms);
+            let work = replica.log.begin_cleaning(candidate, settings.bounds, secret, wall_ms);
             effects.push(Effect::Clean(Box::new(Cleaning {
                 cell: Arc::clone(&replica.cell),
                 work,
@@ -72,7 +73,7 @@ impl Shard {
     }
 
     /// The log with the largest share of dirty bytes among those that are worth it. Asks for a flush where one is missing.
-    fn dirtiest(&mut self, now_ms: i64, effects: &mut Vec<Effect>) -> Option<(usize, CleanCandidate)> {
+    fn dirtiest(&mut self, wall_ms: i64, effects: &mut Vec<Effect>) -> Option<(usize, CleanCandidate)> {
         let mut best: Option<(usize, CleanCandidate)> = None;
         for (slot, replica) in self.replicas.iter_mut().enumerate() {
             let Some(replica) = replica.as_mut().filter(|replica| replica.settings.log.compact) else {
@@ -81,7 +82,7 @@ impl Shard {
             if replica.uncleanable || replica.moving.is_some() || matches!(replica.state, State::Offline) {
                 continue;
             }
-            let candidate = match replica.log.clean_candidate(now_ms) {
+            let candidate = match replica.log.clean_candidate(wall_ms) {
                 Ok(Some(candidate)) => candidate,
                 Ok(None) => continue,
                 Err(fault) => {
@@ -117,9 +118,9 @@ impl Shard {
         match step {
             CleanStep::More => {}
             CleanStep::TakeIn => {
-                let taken = replica.log.take_in(&mut cleaning.work, now_ms);
+                let taken = replica.log.take_in(&mut cleaning.work);
                 let removals = replica.log.take_removals();
-                self.remove_later(removals);
+                self.remove_later(now_ms, removals);
                 if let Err(fault) = taken {
                     self.refused(now_ms, &cell, Refused::Fault(fault), effects);
                     return self.cleaning_over(now_ms, cleaning, effects);

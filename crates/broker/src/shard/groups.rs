@@ -37,13 +37,14 @@ impl Shard {
     /// This broker leads the partition from now on: if it holds groups, their coordinator loads.
     pub(super) fn open_coordinator(&mut self, now_ms: i64, slot: usize, effects: &mut Vec<Effect>) {
         let seed = self.random.next_u64();
-        let soft = GroupSoft::new(self.around.groups, seed);
+        let soft = GroupSoft::new(self.around.groups, seed).with_wall(self.around.wall.clone());
         let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { return };
         if replica.topic != CONSUMER_OFFSETS || replica.coordinator.is_some() {
             return;
         }
         let options = HostedOptions {
             max_batch_bytes: replica.settings.rules.max_message_bytes as usize,
+            wall: self.around.wall.clone(),
             ..HostedOptions::default()
         };
         let from = replica.log.log_start_offset();

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use log::{Disk, FlushOutcome, Removal};
 use wire::ErrorCode;
+use wire::wall::Wall;
 
 use crate::cleaners::Cleaners;
 use crate::command::{Append, Appending, Command, DeleteRecords, DescribeProducers, Group, WatchPartitions};
@@ -48,6 +49,8 @@ pub(crate) struct Surroundings {
     pub cleaners: Arc<Cleaners>,
     pub moves: Arc<Moves>,
     pub groups: coordinator::group::GroupConfig,
+    /// What records and their ages are counted in; timers are not.
+    pub wall: Wall,
     /// `log.initial.task.delay.ms`.
     pub initial_task_delay_ms: i64,
     /// `log.retention.check.interval.ms`.
@@ -191,7 +194,7 @@ impl Shard {
             Command::Cleaning(cleaning, step) => self.cleaning_step(now_ms, cleaning, step, effects),
             Command::Move(command) => self.move_replica(now_ms, command, effects),
             Command::Moving(moving, step) => self.move_step(now_ms, moving, step, effects),
-            Command::Retired(removal) => self.retired(removal),
+            Command::Retired(removal) => self.retired(now_ms, removal),
             Command::LookForCleaning => self.look_for_cleaning(now_ms, effects),
             Command::Checkpoint(round) => {
                 let awake = self.replicas.iter().flatten().map(Box::as_ref);
@@ -321,14 +324,14 @@ impl Shard {
         let Some(replica) = self.touch(&cell) else {
             return reply.send(Err(ErrorCode::UnknownTopicOrPartition));
         };
-        match replica.delete_records(offset, now_ms) {
+        match replica.delete_records(offset) {
             Ok(low_watermark) => {
                 let removals = replica.log.take_removals();
                 // A fetch below the new start must hear of it.
                 replica.watchers.fire_all();
                 effects.push(replica.start_moved(Some(reply)));
                 debug_assert_eq!(low_watermark, replica.log.log_start_offset());
-                self.remove_later(removals);
+                self.remove_later(now_ms, removals);
             }
             Err(refused) => {
                 reply.send(Err(refused.error()));
@@ -382,9 +385,9 @@ impl Shard {
         }
     }
 
-    fn remove_later(&mut self, removals: Vec<Removal>) {
+    fn remove_later(&mut self, now_ms: i64, removals: Vec<Removal>) {
         for removal in removals {
-            self.timers.add(removal.due_ms, Timer::Remove(Box::new(removal)));
+            self.timers.add(now_ms.saturating_add(removal.delay_ms), Timer::Remove(Box::new(removal)));
         }
     }
 

@@ -374,12 +374,12 @@ impl Shard {
         mut moving: Box<Moving>,
         effects: &mut Vec<Effect>,
     ) {
-        let target = moving.target;
+        let (target, wall_ms) = (moving.target, self.around.wall.at(now_ms));
         let directories = Arc::clone(&self.around.directories);
         let (Some(place), Some(replica)) = (directories.get(target), self.touch(cell)) else { return };
         let Some(future) = moving.future.take() else { return };
         let path = place.log.partition_path(&replica.topic, cell.key.partition);
-        let log = match future.take_over(&mut replica.log, path, now_ms) {
+        let log = match future.take_over(&mut replica.log, path, wall_ms) {
             Ok(log) => log,
             Err(stop) => return self.move_failed(cell, moving, stop, effects),
         };
@@ -393,7 +393,7 @@ impl Shard {
         tracing::info!(topic = %replica.topic, partition = cell.key.partition, directory = %place.log.path().display(), "a replica arrived in another log directory");
         place.note_future(cell.key, None);
         place.replica_gone();
-        self.remove_later(removals);
+        self.remove_later(now_ms, removals);
         self.arrived(cell, source, target, effects);
         self.flush_arrived(cell, effects);
     }
@@ -453,8 +453,8 @@ impl Shard {
     }
 
     /// The old log has its last name.
-    pub(super) fn retired(&mut self, removal: Option<Removal>) {
-        self.remove_later(removal.into_iter().collect());
+    pub(super) fn retired(&mut self, now_ms: i64, removal: Option<Removal>) {
+        self.remove_later(now_ms, removal.into_iter().collect());
     }
 
     /// The move ends where it is; a copy that a job has is discarded when it comes back.
@@ -491,9 +491,9 @@ impl Shard {
 
 impl Moving {
     /// One slice, on the pool: the first makes or opens the log, the others copy.
-    pub fn run(&mut self, place: &Directory, now_ms: i64) -> MoveStep {
+    pub fn run(&mut self, place: &Directory, wall_ms: i64) -> MoveStep {
         if let Some(begin) = self.begin.take() {
-            return match begin.run(place, &self.topic, self.cell.key.partition, now_ms) {
+            return match begin.run(place, &self.topic, self.cell.key.partition, wall_ms) {
                 Ok(future) => {
                     self.future = Some(future);
                     MoveStep::Copied { bytes: 0 }
@@ -504,7 +504,7 @@ impl Moving {
         let (Some(view), Some(future)) = (self.cell.view(), self.future.as_mut()) else {
             return MoveStep::Copied { bytes: 0 };
         };
-        let bytes = match future.copy(&view, self.slice_bytes, now_ms) {
+        let bytes = match future.copy(&view, self.slice_bytes, wall_ms) {
             Ok(bytes) => bytes,
             Err(stop) => return MoveStep::Stopped(stop),
         };
@@ -530,10 +530,10 @@ impl Moving {
 }
 
 impl Begin {
-    fn run(self, place: &Directory, topic: &str, partition: i32, now_ms: i64) -> Result<FutureLog, Fault> {
+    fn run(self, place: &Directory, topic: &str, partition: i32, wall_ms: i64) -> Result<FutureLog, Fault> {
         let disk = Arc::clone(place.log.disk());
         let future = match self.found {
-            Some(mode) => FutureLog::resume(disk, self.path, self.config, mode, now_ms)?,
+            Some(mode) => FutureLog::resume(disk, self.path, self.config, mode, wall_ms)?,
             None => FutureLog::create(disk, self.path, self.config, self.topic_id)?,
         };
         place.forget_offsets(topic, partition)?;
@@ -543,7 +543,7 @@ impl Begin {
 
 impl Retirement {
     /// Makes sure that a start finds what the checkpoints of the old directory knew, then gives the old log its last name.
-    pub fn run(self, directories: &Directories, now_ms: i64) -> Result<Option<Removal>, (usize, Fault)> {
+    pub fn run(self, directories: &Directories) -> Result<Option<Removal>, (usize, Fault)> {
         let (source, target) = (self.source, self.target);
         let (Some(from), Some(to)) = (directories.get(source), directories.get(target)) else {
             return Ok(None);
@@ -553,7 +553,7 @@ impl Retirement {
         }
         let partition = self.cell.key.partition;
         to.note_offsets(&self.topic, partition, self.offsets).map_err(|fault| (target, fault))?;
-        let removal = self.log.delete(from.deletion_name(), now_ms).map_err(|fault| (source, fault))?;
+        let removal = self.log.delete(from.deletion_name()).map_err(|fault| (source, fault))?;
         from.log_gone(&self.topic, partition);
         Ok(removal)
     }

@@ -186,7 +186,8 @@ impl Shard {
         let (disk, config) = (Arc::clone(&self.around.disk), Arc::clone(&settings.log));
         let open = |mode| {
             let mode = OpenMode { topic_id: Some(views.id), ..mode };
-            Log::open(Arc::clone(&disk), path.clone(), Arc::clone(&config), mode, self.now_ms)
+            let wall_ms = self.around.wall.at(self.now_ms);
+            Log::open(Arc::clone(&disk), path.clone(), Arc::clone(&config), mode, wall_ms)
         };
         let unwritten = || Log::unwritten(Arc::clone(&disk), path.clone(), Arc::clone(&config), views.id);
         let log = match found.map(open) {
@@ -250,7 +251,7 @@ impl Shard {
         let on_disk = |fault| (loses, fault);
         if loser.is_part_of(&log.view()) {
             tracing::info!(directory = %place.log.path().display(), "a replica had moved before the last stop: what it left goes");
-            let removal = loser.delete(place.deletion_name(), self.now_ms).map_err(on_disk)?;
+            let removal = loser.delete(place.deletion_name()).map_err(on_disk)?;
             effects.extend(removal.map(Effect::Remove));
         } else {
             drop(loser);
@@ -396,8 +397,8 @@ impl Shard {
         if directory.is_failed() {
             return;
         }
-        match log.delete(directory.deletion_name(), now_ms) {
-            Ok(Some(removal)) => self.remove_later(vec![removal]),
+        match log.delete(directory.deletion_name()) {
+            Ok(Some(removal)) => self.remove_later(now_ms, vec![removal]),
             Ok(None) => {}
             Err(fault) => effects.push(Effect::DirectoryFailed { directory: index, fault }),
         }

@@ -69,12 +69,13 @@ impl Shard {
 
     /// Retention of one replica, and its idle producers.
     pub(super) fn tidy(&mut self, now_ms: i64, slot: usize, effects: &mut Vec<Effect>) {
+        let wall_ms = self.around.wall.at(now_ms);
         let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { return };
         if matches!(replica.state, State::Offline) || replica.log.log_end_offset() == 0 {
             return;
         }
         if self.expiring {
-            replica.log.expire_producers(now_ms);
+            replica.log.expire_producers(wall_ms);
         }
         let mut tidied = Ok(());
         if replica.is_idle_since_last_look() {
@@ -82,7 +83,7 @@ impl Shard {
             replica.log.release_descriptors();
         }
         let start = replica.log.log_start_offset();
-        let tidied = tidied.and_then(|()| replica.log.apply_retention(now_ms));
+        let tidied = tidied.and_then(|()| replica.log.apply_retention(wall_ms));
         let removals = replica.log.take_removals();
         let cell = std::sync::Arc::clone(&replica.cell);
         let moved = replica.log.log_start_offset() != start;
@@ -95,7 +96,7 @@ impl Shard {
             }
             Err(fault) => self.refused(now_ms, &cell, crate::replica::Refused::Fault(fault), effects),
         }
-        self.remove_later(removals);
+        self.remove_later(now_ms, removals);
     }
 
     /// A log directory is dead: its replicas serve nothing and acknowledge nothing (RELIABILITY: no retry, no ack, no
@@ -145,7 +146,7 @@ impl Shard {
             let Some(source_directory) = directories.get(source).filter(|place| !place.is_failed()) else {
                 continue;
             };
-            if let Err(fault) = old.delete(source_directory.deletion_name(), 0) {
+            if let Err(fault) = old.delete(source_directory.deletion_name()) {
                 faults.push((source, fault));
             }
         }

@@ -35,6 +35,7 @@ use wire::messages::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
 };
 use wire::record_batch::RecordBatchBuilder;
+use wire::wall::Wall;
 use wire::{ApiKey, ErrorCode, Str, Uuid};
 
 use crate::config::{BrokerFile, StaticConfig, Values};
@@ -181,6 +182,7 @@ impl Harness {
             directories: directories_of(&settings),
             config,
             rim: Arc::clone(&bells) as Arc<dyn Rim>,
+            wall: Wall::default(),
         };
         // Every start is another incarnation.
         let seed = disk.operations() + 7;

@@ -56,7 +56,7 @@ impl GroupMachine {
         }
         let expire_timestamp_ms = match request.retention_time_ms {
             -1 => -1,
-            retention_ms => turn.now_ms.saturating_add(retention_ms),
+            retention_ms => turn.wall_ms.saturating_add(retention_ms),
         };
         let group = request.group_id.detached();
         let mut response = OffsetCommitResponse::default();
@@ -72,7 +72,7 @@ impl GroupMachine {
                     offset: partition.committed_offset,
                     leader_epoch: partition.committed_leader_epoch,
                     metadata: partition.committed_metadata.as_ref(),
-                    now_ms: turn.now_ms,
+                    wall_ms: turn.wall_ms,
                     expire_timestamp_ms,
                     topic_id: topic.topic_id,
                 };
@@ -129,7 +129,7 @@ impl GroupMachine {
                     offset: partition.committed_offset,
                     leader_epoch: partition.committed_leader_epoch,
                     metadata: partition.committed_metadata.as_ref(),
-                    now_ms: turn.now_ms,
+                    wall_ms: turn.wall_ms,
                     expire_timestamp_ms: -1,
                     topic_id: topic.topic_id,
                 };

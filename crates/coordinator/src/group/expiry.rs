@@ -54,10 +54,10 @@ impl GroupMachine {
 
     /// Writes tombstones for what has expired; returns how many offsets were looked at.
     fn expire_group(&self, soft: &mut GroupSoft, turn: &mut Turn, group_id: &Str) -> usize {
-        let (config, now_ms) = (soft.config, turn.now_ms);
+        let (config, wall_ms) = (soft.config, turn.wall_ms);
         let (expired, looked_at, all_expired, is_empty) = self
             .look(soft, group_id, |group| {
-                let (expired, looked_at, all) = self.expired_offsets(&config, now_ms, group);
+                let (expired, looked_at, all) = self.expired_offsets(&config, wall_ms, group);
                 (expired, looked_at, all, group.is_empty())
             })
             .unwrap_or_default();
@@ -82,7 +82,7 @@ impl GroupMachine {
     fn expired_offsets(
         &self,
         config: &GroupConfig,
-        now_ms: i64,
+        wall_ms: i64,
         group: &ClassicGroup,
     ) -> (Vec<(Str, i32)>, usize, bool) {
         let mut all_expired = !self.offsets.has_open_transactions(&group.id);
@@ -94,7 +94,7 @@ impl GroupMachine {
             let in_use = group.is_subscribed_to(topic);
             for offset in partitions {
                 looked_at += 1;
-                let old = !in_use && is_expired(config, now_ms, &age, offset);
+                let old = !in_use && is_expired(config, wall_ms, &age, offset);
                 // What a transaction has staged would come back to a group that is gone (S21).
                 if old && !self.offsets.is_unstable(&group.id, topic, offset.partition) {
                     expired.push((topic.clone(), offset.partition));
@@ -131,13 +131,13 @@ fn age_of(group: &ClassicGroup) -> Option<Age> {
     }
 }
 
-fn is_expired(config: &GroupConfig, now_ms: i64, age: &Age, offset: &CommittedOffset) -> bool {
+fn is_expired(config: &GroupConfig, wall_ms: i64, age: &Age, offset: &CommittedOffset) -> bool {
     if let Some(at_ms) = offset.expire_timestamp_ms() {
-        return now_ms >= at_ms;
+        return wall_ms >= at_ms;
     }
     let since_ms = match age {
         Age::SinceEmpty(Some(at_ms)) => *at_ms,
         Age::SinceEmpty(None) | Age::SinceCommit => offset.commit_timestamp_ms,
     };
-    now_ms.saturating_sub(since_ms) >= config.offsets_retention_ms
+    wall_ms.saturating_sub(since_ms) >= config.offsets_retention_ms
 }

@@ -50,7 +50,7 @@ impl Machine for GroupMachine {
         command: GroupCommand,
         token: Option<ReplyToken>,
     ) -> Decision<GroupMachine> {
-        let mut turn = Turn::new(now_ms, token);
+        let mut turn = Turn::new(soft, now_ms, token);
         match command {
             GroupCommand::Join { caller, request } => self.join(soft, &mut turn, &caller, request),
             GroupCommand::Sync { caller, request } => self.sync(soft, &mut turn, &caller, request),
@@ -126,7 +126,7 @@ impl Machine for GroupMachine {
     }
 
     fn opened(&self, soft: &mut GroupSoft, now_ms: i64) -> Decision<GroupMachine> {
-        let mut turn = Turn::new(now_ms, None);
+        let mut turn = Turn::new(soft, now_ms, None);
         self.open_classic_groups(soft, &mut turn);
         let check_ms = soft.config.offsets_retention_check_interval_ms;
         turn.decision.set_timer(GroupTimer::Expiry { after: None }, now_ms.saturating_add(check_ms));

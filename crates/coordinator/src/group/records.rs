@@ -186,7 +186,7 @@ pub struct OffsetToCommit<'a> {
     pub offset: i64,
     pub leader_epoch: i32,
     pub metadata: Option<&'a Str>,
-    pub now_ms: i64,
+    pub wall_ms: i64,
     /// −1 when the broker's retention decides.
     pub expire_timestamp_ms: i64,
     pub topic_id: Uuid,
@@ -198,7 +198,7 @@ impl OffsetToCommit<'_> {
             offset: self.offset,
             leader_epoch: self.leader_epoch,
             metadata: self.metadata.map(|text| text.detached()).unwrap_or_default(),
-            commit_timestamp: self.now_ms,
+            commit_timestamp: self.wall_ms,
             expire_timestamp: self.expire_timestamp_ms,
             topic_id: self.topic_id,
         }

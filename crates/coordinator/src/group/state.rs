@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::Str;
 use wire::records::group::GroupMetadataValue;
+use wire::wall::Wall;
 
 /// What the partition's records add up to.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -33,6 +34,7 @@ pub enum Group {
 #[derive(Debug)]
 pub struct GroupSoft {
     pub config: GroupConfig,
+    pub(super) wall: Wall,
     pub(super) entropy: Entropy,
     /// Classic groups that have members, or had some in this term. A group of the machine that is not here is empty.
     pub(super) classic: BTreeMap<Str, ClassicGroup>,
@@ -41,20 +43,29 @@ pub struct GroupSoft {
 impl GroupSoft {
     /// `seed` makes the member ids of this term.
     pub fn new(config: GroupConfig, seed: u64) -> Self {
-        GroupSoft { config, entropy: Entropy::new(seed), classic: BTreeMap::new() }
+        let (wall, classic) = (Wall::default(), BTreeMap::new());
+        GroupSoft { config, wall, entropy: Entropy::new(seed), classic }
+    }
+
+    /// What commits and their ages are counted in; timers are not.
+    pub fn with_wall(self, wall: Wall) -> Self {
+        GroupSoft { wall, ..self }
     }
 }
 
 /// The working place of one decision.
 pub(super) struct Turn {
+    /// The node's own time: timers.
     pub now_ms: i64,
+    /// The wall clock's: what is written, and what is compared with it.
+    pub wall_ms: i64,
     pub token: Option<ReplyToken>,
     pub decision: Decision<GroupMachine>,
 }
 
 impl Turn {
-    pub fn new(now_ms: i64, token: Option<ReplyToken>) -> Self {
-        Turn { now_ms, token, decision: Decision::default() }
+    pub fn new(soft: &GroupSoft, now_ms: i64, token: Option<ReplyToken>) -> Self {
+        Turn { now_ms, wall_ms: soft.wall.at(now_ms), token, decision: Decision::default() }
     }
 
     /// To the one who asked; waits for what this decision writes.
@@ -127,12 +138,12 @@ impl GroupMachine {
         &self,
         soft: &'a mut GroupSoft,
         group_id: &Str,
-        now_ms: i64,
+        wall_ms: i64,
     ) -> &'a mut ClassicGroup {
         if !soft.classic.contains_key(group_id) {
             let group = match self.groups.get(group_id) {
                 Some(Group::Classic(Some(value))) => ClassicGroup::from_record(group_id.clone(), value),
-                Some(Group::Classic(None)) | None => ClassicGroup::new(group_id.detached(), now_ms),
+                Some(Group::Classic(None)) | None => ClassicGroup::new(group_id.detached(), wall_ms),
             };
             soft.classic.insert(group.id.clone(), group);
         }

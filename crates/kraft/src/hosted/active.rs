@@ -205,7 +205,8 @@ impl Active {
         values: Vec<Bytes>,
     ) -> Result<(), StorageFault> {
         self.note_control_batches(raft, now_ms);
-        let bytes = data_batch(values, now_ms);
+        let wall_ms = raft.wall_ms(now_ms);
+        let bytes = data_batch(values, wall_ms);
         let size_bytes = bytes.len() as u64;
         let idle = records.iter().all(|record| matches!(record, MetadataRecord::NoOp(_)));
         let appended = if idle { raft.append_idle(now_ms, bytes)? } else { raft.append(now_ms, bytes)? };
@@ -218,8 +219,8 @@ impl Active {
             self.soft.observe(self.pending.replay.latest(), record);
         }
         let last_offset = base_offset + records.len() as i64 - 1;
-        self.pending.advance(last_offset, self.epoch, now_ms);
-        self.tail.push_back(Appended { last_offset, timestamp_ms: now_ms, size_bytes, records });
+        self.pending.advance(last_offset, self.epoch, wall_ms);
+        self.tail.push_back(Appended { last_offset, timestamp_ms: wall_ms, size_bytes, records });
         Ok(())
     }
 
@@ -227,9 +228,10 @@ impl Active {
     fn note_control_batches(&mut self, raft: &Quorum, now_ms: i64) {
         let end = raft.log().end_offset();
         if end > self.pending.next_offset {
-            self.pending.advance(end - 1, self.epoch, now_ms);
+            let timestamp_ms = raft.wall_ms(now_ms);
+            self.pending.advance(end - 1, self.epoch, timestamp_ms);
             let records = Piece { decision: Arc::default(), range: 0..0 };
-            let nothing = Appended { last_offset: end - 1, timestamp_ms: now_ms, size_bytes: 0, records };
+            let nothing = Appended { last_offset: end - 1, timestamp_ms, size_bytes: 0, records };
             self.tail.push_back(nothing);
         }
     }

@@ -8,6 +8,7 @@ use wire::messages::describe_quorum::{
     DescribeQuorumResponseTopicData, Listener, Node, ReplicaState,
 };
 use wire::topic::CLUSTER_METADATA;
+use wire::wall::Wall;
 use wire::{ErrorCode, Str};
 
 impl Quorum {
@@ -21,13 +22,13 @@ impl Quorum {
         if asked.is_none() || request.topics.len() != 1 || !is_metadata(topic.map(|t| &t.topic_name)) {
             return unknown_partitions(request);
         }
-        let local_id = self.options.node_id;
+        let (local_id, wall) = (self.options.node_id, self.options.wall.clone());
         let (epoch, high_watermark) = (self.epoch, self.high_watermark.unwrap_or(-1));
         let Role::Leader(leader) = &mut self.role else {
             return one_partition(error_partition(0, ErrorCode::NotLeaderOrFollower), Vec::new());
         };
         leader.expire_observers(now_ms);
-        let state = |progress: &Progress| replica_state(progress, local_id, now_ms);
+        let state = |progress: &Progress| replica_state(progress, local_id, &wall, now_ms);
         let partition = DescribeQuorumResponsePartitionData {
             partition_index: 0,
             leader_id: local_id,
@@ -51,15 +52,17 @@ impl Quorum {
     }
 }
 
-fn replica_state(progress: &Progress, local_id: i32, now_ms: i64) -> ReplicaState {
+fn replica_state(progress: &Progress, local_id: i32, wall: &Wall, now_ms: i64) -> ReplicaState {
+    // -1 is never.
+    let told = |at_ms: i64| if at_ms < 0 { at_ms } else { wall.at(at_ms) };
     // The leader is always up to date with itself.
     let local = progress.key.id == local_id;
     ReplicaState {
         replica_id: progress.key.id,
         replica_directory_id: progress.key.directory_or_zero(),
         log_end_offset: progress.end_offset.unwrap_or(-1),
-        last_fetch_timestamp: if local { now_ms } else { progress.last_fetch_ms },
-        last_caught_up_timestamp: if local { now_ms } else { progress.last_caught_up_ms },
+        last_fetch_timestamp: told(if local { now_ms } else { progress.last_fetch_ms }),
+        last_caught_up_timestamp: told(if local { now_ms } else { progress.last_caught_up_ms }),
     }
 }
 

@@ -133,7 +133,7 @@ impl MetadataLog for MemoryLog {
         self.high_watermark = offset;
     }
 
-    fn delete_before(&mut self, offset: i64, _now_ms: i64) -> Result<(), StorageFault> {
+    fn delete_before(&mut self, offset: i64) -> Result<(), StorageFault> {
         self.start_offset = self.start_offset.max(offset);
         self.batches.retain(|batch| batch.next_offset() > offset);
         Ok(())
@@ -249,8 +249,8 @@ impl MetadataLog for SharedLog {
         self.get().advance_high_watermark(offset);
     }
 
-    fn delete_before(&mut self, offset: i64, now_ms: i64) -> Result<(), StorageFault> {
-        self.get().delete_before(offset, now_ms)
+    fn delete_before(&mut self, offset: i64) -> Result<(), StorageFault> {
+        self.get().delete_before(offset)
     }
 
     fn size_bytes(&self) -> u64 {

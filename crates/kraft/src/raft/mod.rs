@@ -41,6 +41,7 @@ use wire::messages::end_quorum_epoch::{EndQuorumEpochRequest, EndQuorumEpochResp
 use wire::messages::fetch::{FetchRequest, FetchResponse};
 use wire::messages::fetch_snapshot::{FetchSnapshotRequest, FetchSnapshotResponse};
 use wire::messages::vote::{VoteRequest, VoteResponse};
+use wire::wall::Wall;
 use wire::{Str, Uuid};
 
 /// What a replica of the metadata log is configured with; the names of the keys in the comments.
@@ -68,6 +69,8 @@ pub struct RaftOptions {
     pub request_timeout_ms: i64,
     /// `controller.quorum.retry.backoff.ms`
     pub retry_backoff_ms: i64,
+    /// What the times in the log are; timers are not.
+    pub wall: Wall,
 }
 
 /// A request of the quorum's protocol, from a peer, a broker that observes, or an admin client.

@@ -354,13 +354,18 @@ impl Quorum {
         Ok(())
     }
 
+    /// The time that the log writes.
+    pub fn wall_ms(&self, now_ms: i64) -> i64 {
+        self.options.wall.at(now_ms)
+    }
+
     /// The leader appends a batch of metadata. Its offset, or that this replica does not lead.
     pub fn append(&mut self, now_ms: i64, batch: Bytes) -> Result<Result<i64, NotLeader>, StorageFault> {
         if !self.is_leader() {
             return Ok(Err(NotLeader));
         }
-        let epoch = self.epoch;
-        let base_offset = self.log.append_as_leader(batch, epoch, now_ms)?;
+        let (epoch, wall_ms) = (self.epoch, self.wall_ms(now_ms));
+        let base_offset = self.log.append_as_leader(batch, epoch, wall_ms)?;
         self.dirty = true;
         Ok(Ok(base_offset))
     }
@@ -408,7 +413,8 @@ impl Quorum {
         }
         if version > self.voters.kraft_version() {
             let voters = VoterSet::only(self.local_voter());
-            self.append_control(kraft_version_batch(version, Some(&voters), now_ms), now_ms)?;
+            let wall_ms = self.wall_ms(now_ms);
+            self.append_control(kraft_version_batch(version, Some(&voters), wall_ms), wall_ms)?;
         }
         Ok(Ok(()))
     }
@@ -496,8 +502,9 @@ impl Quorum {
         self.enter(Role::Leader(Box::new(leader)));
         let news = self.voters_to_write();
         let news = news.as_ref().map(|voters| (self.voters.kraft_version(), voters));
-        let batch = epoch_start_batch(local_id, voters.ids(), granting, news, now_ms);
-        self.append_control(batch, now_ms)
+        let wall_ms = self.wall_ms(now_ms);
+        let batch = epoch_start_batch(local_id, voters.ids(), granting, news, wall_ms);
+        self.append_control(batch, wall_ms)
     }
 
     /// Stops leading; others should take over.
@@ -570,9 +577,9 @@ impl Quorum {
     // ---- The log's own news ----
 
     /// Appends a control batch as leader and learns from it at once.
-    pub(super) fn append_control(&mut self, batch: Bytes, now_ms: i64) -> Result<(), StorageFault> {
+    pub(super) fn append_control(&mut self, batch: Bytes, wall_ms: i64) -> Result<(), StorageFault> {
         let epoch = self.epoch;
-        self.log.append_as_leader(batch, epoch, now_ms)?;
+        self.log.append_as_leader(batch, epoch, wall_ms)?;
         self.log_changed()
     }
 

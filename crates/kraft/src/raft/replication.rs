@@ -473,7 +473,7 @@ impl Quorum {
             }
             (next, epoch) = (batch.next_offset(), batch.partition_leader_epoch);
         }
-        self.log.append_as_follower(records, now_ms)?;
+        self.log.append_as_follower(records, self.options.wall.at(now_ms))?;
         self.log_changed()
     }
 

@@ -45,7 +45,7 @@ impl Quorum {
         let (voters, kraft_version) = self.voters.at(id.offset - 1);
         let voters = voters.cloned().filter(|_| kraft_version > 0);
         let head = SnapshotHead { last_contained_timestamp_ms, kraft_version, voters };
-        let content = encode_snapshot(id, &head, values, now_ms);
+        let content = encode_snapshot(id, &head, values, self.wall_ms(now_ms));
         self.log.write_snapshot(id, &content)?;
         Ok(true)
     }
@@ -57,6 +57,7 @@ impl Quorum {
         retention_ms: i64,
         now_ms: i64,
     ) -> Result<(), StorageFault> {
+        let wall_ms = self.wall_ms(now_ms);
         loop {
             let snapshots = self.log.snapshots();
             let [oldest, next, ..] = snapshots.as_slice() else { return Ok(()) };
@@ -65,14 +66,14 @@ impl Quorum {
             let too_big = u64::try_from(retention_bytes).is_ok_and(|limit| total > limit);
             let too_old = retention_ms >= 0 && {
                 let timestamp = self.snapshot_head(*oldest)?.map(|head| head.last_contained_timestamp_ms);
-                timestamp.is_some_and(|timestamp| now_ms - timestamp > retention_ms)
+                timestamp.is_some_and(|timestamp| wall_ms.saturating_sub(timestamp) > retention_ms)
             };
             if !too_big && !too_old {
                 return Ok(());
             }
             let (oldest, next) = (oldest.id, next.id);
             if next.offset > self.log.start_offset() {
-                self.log.delete_before(next.offset, now_ms)?;
+                self.log.delete_before(next.offset)?;
             }
             self.log.delete_snapshot(oldest)?;
             self.voters.forget_before(next.offset - 1);

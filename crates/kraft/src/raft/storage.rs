@@ -62,11 +62,12 @@ pub trait MetadataLog: Send {
     /// The largest epoch of the log that is not above `epoch`, and the offset where it ends; `None` if all epochs are above.
     fn end_offset_for_epoch(&self, epoch: i32) -> Option<OffsetAndEpoch>;
 
-    /// Appends one batch as leader of `epoch`; sets its base offset and leader epoch. Returns the base offset.
-    fn append_as_leader(&mut self, batch: Bytes, epoch: i32, now_ms: i64) -> Result<i64, StorageFault>;
+    /// Appends one batch as leader of `epoch`; sets its base offset and leader epoch. Returns the base offset. The time
+    /// is the wall clock's.
+    fn append_as_leader(&mut self, batch: Bytes, epoch: i32, wall_ms: i64) -> Result<i64, StorageFault>;
 
     /// Appends fetched batches exactly as they are; the offsets are known to follow the end of the log.
-    fn append_as_follower(&mut self, batches: Bytes, now_ms: i64) -> Result<(), StorageFault>;
+    fn append_as_follower(&mut self, batches: Bytes, wall_ms: i64) -> Result<(), StorageFault>;
 
     /// Whole batches from the one that holds `from`, at least one, about `max_bytes`, up to the end of the log (empty there).
     fn read(&self, from: i64, max_bytes: usize) -> Result<Bytes, StorageFault>;
@@ -81,7 +82,7 @@ pub trait MetadataLog: Send {
     fn advance_high_watermark(&mut self, offset: i64);
 
     /// Moves the start of the log up and deletes segments that lie wholly before it.
-    fn delete_before(&mut self, offset: i64, now_ms: i64) -> Result<(), StorageFault>;
+    fn delete_before(&mut self, offset: i64) -> Result<(), StorageFault>;
 
     /// Bytes of all segments.
     fn size_bytes(&self) -> u64;

@@ -90,7 +90,7 @@ impl Machine {
         let Some(candidate) = log.clean_candidate(now)? else { return Ok(()) };
         let bounds = MapBounds { bytes: 24 * 20, load_factor: 0.9 };
         let mut work = log.begin_cleaning(candidate, bounds, 3, now);
-        let outcome = drive(log, &mut work, now);
+        let outcome = drive(log, &mut work);
         for removal in log.take_removals() {
             // What could not be deleted is deleted by the next start.
             let _ = removal.run();
@@ -277,7 +277,7 @@ fn a_truncation_during_a_cleaning_is_final() {
             let mut work = log.begin_cleaning(candidate, bounds, 3, 300);
             for _ in 0..slices {
                 match work.run(100) {
-                    super::CleanStep::TakeIn => drop(log.take_in(&mut work, 300).unwrap()),
+                    super::CleanStep::TakeIn => drop(log.take_in(&mut work).unwrap()),
                     super::CleanStep::More | super::CleanStep::Done | super::CleanStep::Stopped(_) => {}
                 }
             }

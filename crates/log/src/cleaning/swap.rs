@@ -15,7 +15,7 @@ use std::sync::Arc;
 impl Log {
     /// Puts a finished copy in the place of its sources; false (and the cleaning is over) if those are not there any more.
     /// Their files get `.deleted` names, durably, before the copy gets its final ones: at no moment could a start see both.
-    pub fn take_in(&mut self, work: &mut CleanWork, now_ms: i64) -> Result<bool, Fault> {
+    pub fn take_in(&mut self, work: &mut CleanWork) -> Result<bool, Fault> {
         self.check_poison()?;
         let group = work.take_ready();
         let Some(CleanedGroup { sources, cleaned }) = group else { return Ok(self.is_cleaned_by(work)) };
@@ -24,17 +24,11 @@ impl Log {
             return Ok(false);
         };
         work.guard.writes(None);
-        self.exchange(at, &sources, &cleaned, now_ms).inspect_err(|fault| self.poison(fault))?;
+        self.exchange(at, &sources, &cleaned).inspect_err(|fault| self.poison(fault))?;
         Ok(true)
     }
 
-    fn exchange(
-        &mut self,
-        at: usize,
-        sources: &[Arc<Segment>],
-        cleaned: &Arc<Segment>,
-        now_ms: i64,
-    ) -> Result<(), Fault> {
+    fn exchange(&mut self, at: usize, sources: &[Arc<Segment>], cleaned: &Arc<Segment>) -> Result<(), Fault> {
         let mut files = Vec::new();
         for segment in sources {
             self.dirty.removed(segment);
@@ -65,8 +59,8 @@ impl Log {
         let mut segments = self.segments.segments.clone();
         segments.splice(at..at + sources.len(), [Arc::clone(cleaned)]);
         self.set_segments(segments);
-        let due_ms = now_ms.saturating_add(self.config.file_delete_delay_ms);
-        self.removals.push(Removal { disk: Arc::clone(&self.disk), due_ms, files: gone, directory: None });
+        let delay_ms = self.config.file_delete_delay_ms;
+        self.removals.push(Removal { disk: Arc::clone(&self.disk), delay_ms, files: gone, directory: None });
         Ok(())
     }
 

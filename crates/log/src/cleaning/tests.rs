@@ -65,12 +65,12 @@ pub(super) fn transactional(producer_id: i64, base_sequence: i32) -> BatchAttrib
 }
 
 /// Runs a cleaning to its end in small slices.
-pub(super) fn drive(log: &mut Log, work: &mut CleanWork, now_ms: i64) -> Result<(), CleanStop> {
+pub(super) fn drive(log: &mut Log, work: &mut CleanWork) -> Result<(), CleanStop> {
     loop {
         match work.run(100) {
             CleanStep::More => {}
             CleanStep::TakeIn => {
-                let _ = log.take_in(work, now_ms).map_err(CleanStop::from)?;
+                let _ = log.take_in(work).map_err(CleanStop::from)?;
             }
             CleanStep::Done => {
                 log.cleaning_done(work);
@@ -87,7 +87,7 @@ pub(super) fn drive(log: &mut Log, work: &mut CleanWork, now_ms: i64) -> Result<
 fn clean_with(log: &mut Log, bounds: MapBounds, now_ms: i64) -> Option<CleanFigures> {
     let candidate = log.clean_candidate(now_ms).unwrap()?;
     let mut work = log.begin_cleaning(candidate, bounds, 99, now_ms);
-    drive(log, &mut work, now_ms).unwrap();
+    drive(log, &mut work).unwrap();
     Some(work.figures())
 }
 
@@ -169,7 +169,7 @@ fn the_newest_value_of_each_key_stays_at_its_offset() {
     // Readers that came before go on with what they hold, until the janitor comes.
     assert_eq!(records(&old_view).len(), 240);
     let removals = log.take_removals();
-    assert!(!removals.is_empty() && removals.iter().all(|removal| removal.due_ms == 60_005));
+    assert!(!removals.is_empty() && removals.iter().all(|removal| removal.delay_ms == 60_000));
     removals.iter().for_each(|removal| removal.run().unwrap());
     assert!(disk.list(DIRECTORY.as_ref()).unwrap().iter().all(|entry| !entry.name.contains("deleted")));
     // Nothing is dirty now; the next cleaning makes one of what is left of many segments.
@@ -489,7 +489,7 @@ fn whatever_changes_the_log_calls_a_cleaning_off() {
         while !matches!(work.run(1 << 10), CleanStep::TakeIn) {}
         change(&mut log);
         let expected = records(&log.view());
-        assert_eq!(drive(&mut log, &mut work, 5), Err(CleanStop::CalledOff));
+        assert_eq!(drive(&mut log, &mut work), Err(CleanStop::CalledOff));
         assert_eq!(records(&log.view()), expected);
         assert!(!log.is_being_cleaned());
         for removal in log.take_removals() {
@@ -501,7 +501,7 @@ fn whatever_changes_the_log_calls_a_cleaning_off() {
     };
     under_way(&mut |log| log.truncate_to(100).unwrap());
     under_way(&mut |log| log.truncate_fully_and_start_at(7, None).unwrap());
-    under_way(&mut |log| assert_eq!(log.delete_records_before(60, 5).unwrap(), 60));
+    under_way(&mut |log| assert_eq!(log.delete_records_before(60).unwrap(), 60));
     under_way(&mut |log| {
         let config = LogConfig { compact: false, ..compacting() };
         log.set_config(std::sync::Arc::new(config));
@@ -521,11 +521,11 @@ fn a_deleted_or_closed_log_is_left_alone() {
             log.close().unwrap();
             assert!(disk.list(DIRECTORY.as_ref()).unwrap().iter().all(|entry| !entry.name.contains("swap")));
         } else {
-            log.delete(wire::Uuid([1; 16]), 0).unwrap();
+            log.delete(wire::Uuid([1; 16])).unwrap();
         }
         let before = disk.operations();
         let (_, mut other) = fresh(compacting());
-        assert!(!other.take_in(&mut work, 0).unwrap(), "another log of that name takes nothing in");
+        assert!(!other.take_in(&mut work).unwrap(), "another log of that name takes nothing in");
         assert!(matches!(work.run(1), CleanStep::Stopped(CleanStop::CalledOff)));
         assert_eq!(disk.operations(), before);
     }
@@ -540,7 +540,7 @@ fn a_bad_batch_stops_the_cleaning_and_nothing_is_lost() {
     assert!(disk.flip_bit(&path, 300, 1));
     let candidate = log.clean_candidate(5).unwrap().unwrap();
     let mut work = log.begin_cleaning(candidate, BOUNDS, 1, 5);
-    let stop = drive(&mut log, &mut work, 5);
+    let stop = drive(&mut log, &mut work);
     assert!(matches!(stop, Err(CleanStop::Unreadable(_))), "{stop:?}");
     assert!(log.poisoned().is_none() && log.cleaned_offset().is_none());
 }

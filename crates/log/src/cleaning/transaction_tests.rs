@@ -111,7 +111,7 @@ fn clean(log: &mut Log, disk: &SimDisk, now_ms: i64) {
     let Ok(Some(candidate)) = log.clean_candidate(now_ms) else { return };
     let bounds = MapBounds { bytes: 24 * 5, load_factor: 0.9 };
     let mut work = log.begin_cleaning(candidate, bounds, 7, now_ms);
-    let outcome = drive(log, &mut work, now_ms);
+    let outcome = drive(log, &mut work);
     assert!(outcome.is_ok() || disk.is_crashed());
 }
 

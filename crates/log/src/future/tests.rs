@@ -29,7 +29,7 @@ fn filled(seed: u64) -> (SimDisk, Log) {
     let batch = valid(builder.build());
     log.append_as_leader(&batch, 3, AppendOrigin::Client, 50).unwrap();
     log.advance_high_watermark(log.log_end_offset());
-    log.delete_records_before(31, 60).unwrap();
+    log.delete_records_before(31).unwrap();
     log.flush().unwrap();
     (disk, log)
 }
@@ -95,7 +95,7 @@ fn retention_during_a_copy_makes_it_begin_anew_where_the_log_begins() {
     let mut future = create(&disk, &log);
     future.copy(&log.view(), 1, 70).unwrap();
     assert!(future.state().log_end_offset < 90);
-    log.delete_records_before(100, 80).unwrap();
+    log.delete_records_before(100).unwrap();
     copy_all(&mut future, &log);
     let expected = read_all(&mut log);
     let mut new = future.take_over(&mut log, TARGET.into(), 90).unwrap();
@@ -137,7 +137,7 @@ fn a_copy_that_knows_more_or_other_things_than_the_log_is_cut_to_what_they_share
 fn a_log_without_records_moves_too() {
     let (disk, mut log) = filled(1);
     let end = log.log_end_offset();
-    log.delete_records_before(end, 70).unwrap();
+    log.delete_records_before(end).unwrap();
     let mut future = create(&disk, &log);
     copy_all(&mut future, &log);
     let mut new = future.take_over(&mut log, TARGET.into(), 99).unwrap();
@@ -167,7 +167,7 @@ fn move_it(disk: &SimDisk, mut log: Log) -> Option<()> {
     future.flush().ok()?;
     let mut new = future.take_over(&mut log, TARGET.into(), 90).ok()?;
     new.flush().ok()?;
-    log.delete(Uuid([1; 16]), 99).ok()?;
+    log.delete(Uuid([1; 16])).ok()?;
     Some(())
 }
 

@@ -209,14 +209,14 @@ fn deleted_records_are_out_of_range_and_their_segments_go() {
     fill(&mut log, 50);
     log.advance_high_watermark(40);
     let (old, segments) = (log.view(), log.segment_count());
-    assert_eq!(log.delete_records_before(25, 5).unwrap(), 25);
-    assert_eq!(log.delete_records_before(99, 5).unwrap(), 40);
+    assert_eq!(log.delete_records_before(25).unwrap(), 25);
+    assert_eq!(log.delete_records_before(99).unwrap(), 40);
     assert!(log.segment_count() < segments);
     assert_eq!(log.apply_retention(5).unwrap(), 0);
     // Views of before still read until the delay is over.
     assert_eq!(read_from(&old, 40, ReadLimit::LogEnd), expected(40..50));
     let removals = log.take_removals();
-    assert_eq!(removals[0].due_ms, 60_005);
+    assert_eq!(removals[0].delay_ms, 60_000);
     removals.iter().for_each(|removal| removal.run().unwrap());
     assert!(disk.list(DIRECTORY.as_ref()).unwrap().iter().all(|entry| !entry.name.ends_with(".deleted")));
     assert_eq!(read_all(&mut log), expected(40..50));
@@ -395,7 +395,7 @@ fn a_deleted_log_moves_aside_and_is_removed_later() {
     let (disk, mut log) = fresh(small());
     fill(&mut log, 30);
     let view = log.view();
-    let removal = log.delete(wire::Uuid([9; 16]), 100).unwrap().unwrap();
+    let removal = log.delete(wire::Uuid([9; 16])).unwrap().unwrap();
     assert!(!disk.exists(DIRECTORY.as_ref()));
     assert!(disk.exists("/data/topic-0.09090909090909090909090909090909-delete".as_ref()));
     assert_eq!(read_from(&view, 0, ReadLimit::LogEnd), expected(0..30));

@@ -54,8 +54,7 @@ impl GroupMachine {
         } else {
             Str::new()
         };
-        let now_ms = turn.now_ms;
-        let group = self.live(soft, &request.group_id, now_ms);
+        let group = self.live(soft, &request.group_id, turn.wall_ms);
         let join = Join { caller, request: &request, config: &config, new_member_id };
         if !group.accepts(&request.member_id, config.classic_max_size) {
             group.remove(turn, &request.member_id);

@@ -96,12 +96,12 @@ pub struct ClassicGroup {
 }
 
 impl ClassicGroup {
-    pub fn new(id: Str, now_ms: i64) -> Self {
+    pub fn new(id: Str, wall_ms: i64) -> Self {
         ClassicGroup {
             id,
             state: ClassicState::Empty,
             previous_state: ClassicState::Empty,
-            state_timestamp_ms: Some(now_ms),
+            state_timestamp_ms: Some(wall_ms),
             protocol_type: None,
             protocol_name: None,
             generation: 0,
@@ -167,7 +167,7 @@ impl ClassicGroup {
         }
     }
 
-    fn transition_to(&mut self, state: ClassicState, now_ms: i64) {
+    fn transition_to(&mut self, state: ClassicState, wall_ms: i64) {
         let legal = match state {
             ClassicState::Empty | ClassicState::CompletingRebalance => {
                 self.state == ClassicState::PreparingRebalance
@@ -178,7 +178,7 @@ impl ClassicGroup {
         assert!(legal, "group {} cannot go from {} to {}", self.id, self.state.name(), state.name());
         self.previous_state = self.state;
         self.state = state;
-        self.state_timestamp_ms = Some(now_ms);
+        self.state_timestamp_ms = Some(wall_ms);
     }
 
     fn can_rebalance(&self) -> bool {

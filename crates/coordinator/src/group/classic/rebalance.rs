@@ -21,7 +21,7 @@ impl GroupMachine {
             if value.members.is_empty() {
                 continue;
             }
-            let group = self.live(soft, group_id, turn.now_ms);
+            let group = self.live(soft, group_id, turn.wall_ms);
             let members: Vec<Str> = group.members.keys().cloned().collect();
             for member_id in &members {
                 group.renew_session(turn, member_id);
@@ -67,7 +67,7 @@ impl ClassicGroup {
         self.pending_sync.clear();
         turn.cancel_timer(GroupTimer::Sync { group: self.id.clone() });
         let initial = self.is_empty();
-        self.transition_to(ClassicState::PreparingRebalance, turn.now_ms);
+        self.transition_to(ClassicState::PreparingRebalance, turn.wall_ms);
         if initial {
             let delay_ms = config.classic_initial_rebalance_delay_ms;
             let remaining_ms = self.rebalance_timeout_ms().saturating_sub(delay_ms).max(0);
@@ -106,13 +106,13 @@ impl ClassicGroup {
         if self.members.is_empty() {
             self.protocol_name = None;
             self.subscribed_topics = self.compute_subscribed_topics();
-            self.transition_to(ClassicState::Empty, turn.now_ms);
+            self.transition_to(ClassicState::Empty, turn.wall_ms);
             turn.write(GroupRecord::group_metadata(self, &BTreeMap::new()));
             return;
         }
         self.protocol_name = self.select_protocol();
         self.subscribed_topics = self.compute_subscribed_topics();
-        self.transition_to(ClassicState::CompletingRebalance, turn.now_ms);
+        self.transition_to(ClassicState::CompletingRebalance, turn.wall_ms);
         self.answer_joins(turn);
     }
 

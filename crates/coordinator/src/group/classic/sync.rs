@@ -50,7 +50,7 @@ impl GroupMachine {
         let Some(group) = soft.classic.get_mut(group_id) else { return };
         if group.state == ClassicState::CompletingRebalance && group.generation == generation {
             group.give_assignment(turn, assignment);
-            group.transition_to(ClassicState::Stable, turn.now_ms);
+            group.transition_to(ClassicState::Stable, turn.wall_ms);
         }
     }
 
