@@ -1,6 +1,6 @@
 //! DescribeQuorum (KIP-595, 853): what the leader knows of every replica.
 
-use super::election::is_metadata;
+use super::leader_and_epoch::is_metadata;
 use super::quorum::Quorum;
 use super::role::{Progress, Role};
 use wire::messages::describe_quorum::{

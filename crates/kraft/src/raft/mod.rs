@@ -1,37 +1,33 @@
 //! The quorum of the metadata log: KRaft (KIP-595, 630, 853, 996) as a state machine over `MetadataLog`. Sees opaque batches,
 //! control records apart; never an image, a controller, a socket or a clock.
-//!
-//! | from | to | when |
-//! |---|---|---|
-//! | any | Unattached | a higher epoch is heard of, without its leader or where to reach it |
-//! | any | Follower | a leader of this or a higher epoch is heard of, and where to reach it |
-//! | Unattached, Follower, Candidate | Prospective | a voter's election or fetch timeout passes (the only voter: at once) |
-//! | Prospective | Candidate | a majority would vote for it, or a voter knows no pre-votes |
-//! | Prospective | Follower, Unattached | the votes are lost or the timeout passes: back to its leader, if it has one |
-//! | Candidate | Leader | a majority voted for it |
-//! | Leader | Resigned | asked to, or no majority fetched for 1.5 fetch timeouts |
-//! | Resigned | Unattached | the election timeout passes (in the next epoch) |
-//!
-//! Only moves to Unattached, Candidate, Leader and Follower, and votes, are durable; the file is written once for several of
-//! them within a step. An observer is a replica that is not a voter: Unattached or Follower, without an election timeout.
 
+mod begin_quorum_epoch;
 mod connections;
 pub mod control;
 mod describe;
-mod election;
+mod end_quorum_epoch;
+mod follower_fetch;
+mod high_watermark;
+mod leader_and_epoch;
+mod leader_fetch;
 mod memory_log;
+mod opening;
+mod own_log;
 mod quorum;
 pub mod quorum_state;
-mod replication;
 mod role;
 mod snapshots;
 pub mod storage;
 mod timers;
+mod transitions;
+mod vote;
 mod voters;
 
 pub use control::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS, SnapshotHead, Unreadable};
 pub use memory_log::{MemoryLog, SharedLog};
-pub use quorum::{KnownVoters, NotLeader, Quorum, QuorumOpenError, ReadFiles, UpgradeRefused};
+pub use opening::{KnownVoters, QuorumOpenError, ReadFiles};
+pub use own_log::{NotLeader, UpgradeRefused};
+pub use quorum::Quorum;
 pub use storage::{MetadataLog, SnapshotFile, StorageFault};
 pub use voters::{Endpoints, OffsetAndEpoch, ReplicaKey, VoterHistory, VoterNode, VoterSet};
 

@@ -2,7 +2,7 @@
 //! the log before them.
 
 use super::control::{SnapshotHead, encode_snapshot};
-use super::election::{Common, is_metadata, known_id};
+use super::leader_and_epoch::{Common, is_metadata, known_id};
 use super::quorum::Quorum;
 use super::role::Role;
 use super::storage::{SnapshotFile, StorageFault};

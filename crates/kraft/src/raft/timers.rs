@@ -1,5 +1,5 @@
 //! What passing time does in each role: elections, fetches, reminders, resignation. Owns when something is due; what is said
-//! then is in `election.rs` and `replication.rs`.
+//! then is in the files of the requests.
 
 use super::quorum::{NEVER, Quorum};
 use super::role::Role;

@@ -1,0 +1,143 @@
+//! Opening a replica: what it knows from its disk, and the role that follows from it. Writes nothing.
+
+use super::connections::Connections;
+use super::control::Unreadable;
+use super::quorum::{NEVER, Quorum};
+use super::quorum_state::ElectionState;
+use super::role::{Ballot, Candidate, Resigned, Role, Unattached};
+use super::voters::{OffsetAndEpoch, VoterHistory};
+use super::{MetadataLog, RaftOptions, StorageFault};
+use crate::rng::Rng;
+
+/// Why a replica could not be opened.
+#[derive(Debug)]
+pub enum QuorumOpenError {
+    Storage(StorageFault),
+    Unreadable(Unreadable),
+}
+
+impl From<StorageFault> for QuorumOpenError {
+    fn from(fault: StorageFault) -> Self {
+        QuorumOpenError::Storage(fault)
+    }
+}
+
+impl From<Unreadable> for QuorumOpenError {
+    fn from(unreadable: Unreadable) -> Self {
+        QuorumOpenError::Unreadable(unreadable)
+    }
+}
+
+/// Which files somebody has read before a quorum opens them, and how far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReadFiles {
+    pub snapshot: Option<OffsetAndEpoch>,
+    pub end_offset: i64,
+}
+
+impl ReadFiles {
+    /// What was read still counts: the recovery of the log, which reads the platter and not the page cache, has not cut it. Behind
+    /// the first byte that differs there is no good batch, so nothing else can have changed.
+    pub fn is_of(&self, log: &dyn MetadataLog) -> bool {
+        let latest = log.snapshots().last().map(|file| file.id);
+        latest == self.snapshot && (log.start_offset()..=log.end_offset()).contains(&self.end_offset)
+    }
+}
+
+/// What was learned there about the voters.
+pub struct KnownVoters {
+    pub read: ReadFiles,
+    pub history: VoterHistory,
+}
+
+impl Quorum {
+    /// Reads quorum-state, the latest snapshot's head and the log's control records. Writes nothing.
+    pub fn open(
+        options: RaftOptions,
+        log: Box<dyn MetadataLog>,
+        known: Option<KnownVoters>,
+        seed: u64,
+        now_ms: i64,
+    ) -> Result<Quorum, QuorumOpenError> {
+        let connections = Connections::new(options.retry_backoff_ms, options.request_timeout_ms);
+        let persisted = log.read_quorum_state()?;
+        let mut quorum = Quorum {
+            voters: VoterHistory::new(options.fixed_voters.clone()),
+            options,
+            log,
+            rng: Rng::new(seed),
+            control_offset: -1,
+            epoch: 0,
+            role: Role::Unattached(Unattached { leader_id: None, voted: None, election_deadline_ms: now_ms }),
+            high_watermark: None,
+            connections,
+            parked_fetches: Vec::new(),
+            effects: Vec::new(),
+            shutting_down: false,
+            persisted: None,
+            dirty: false,
+            idle: false,
+            unproven: false,
+            known_offset: None,
+            announced: (-1, None),
+        };
+        quorum.truncate_to_latest_snapshot()?;
+        if let Some(known) = known.filter(|known| known.read.is_of(&*quorum.log)) {
+            quorum.voters.learn(known.history);
+            quorum.control_offset = known.read.end_offset;
+        }
+        quorum.learn_voters()?;
+        let election = match persisted {
+            Some(content) => {
+                quorum.persisted = String::from_utf8(content.to_vec()).ok();
+                ElectionState::from_json(&content).map_err(|error| Unreadable(error.to_string()))?
+            }
+            None => ElectionState::unknown(quorum.voters.latest().ids()),
+        };
+        quorum.resume(election, now_ms);
+        Ok(quorum)
+    }
+
+    /// Takes up the role that follows from what was durable. Nobody resumes as leader: that epoch is over.
+    fn resume(&mut self, election: ElectionState, now_ms: i64) {
+        let local = self.local_key();
+        let timeout = now_ms + self.random_election_timeout();
+        // The only voter has nobody to wait for.
+        let deadline = if self.voters.latest().is_only(&local) { now_ms } else { timeout };
+        let log_epoch = self.last_epoch();
+        let unattached = |leader_id, voted| {
+            Role::Unattached(Unattached { leader_id, voted, election_deadline_ms: deadline })
+        };
+        self.epoch = election.epoch.max(log_epoch);
+        self.role = if election.epoch < log_epoch {
+            unattached(None, None)
+        } else if election.leader_id == Some(local.id) {
+            Role::Resigned(Resigned {
+                unacknowledged: self.other_voter_ids(),
+                preferred_successors: Vec::new(),
+                election_deadline_ms: deadline,
+            })
+        } else if election
+            .voted
+            .is_some_and(|voted| voted == local || (voted.id == local.id && voted.directory_id.is_none()))
+        {
+            let ballot = Ballot::new(self.voters.latest(), local.id);
+            Role::Candidate(Candidate { ballot, election_deadline_ms: deadline })
+        } else if let Some(leader_id) = election.leader_id {
+            let leader_endpoints = self.voters.latest().endpoints(leader_id);
+            if leader_endpoints.is_empty() {
+                unattached(Some(leader_id), election.voted)
+            } else {
+                self.new_follower(leader_id, leader_endpoints, election.voted, now_ms)
+            }
+        } else {
+            unattached(None, election.voted)
+        };
+        if self.is_observer()
+            && let Role::Unattached(unattached) = &mut self.role
+        {
+            unattached.election_deadline_ms = NEVER;
+        }
+        self.announce();
+    }
+}
