@@ -40,8 +40,17 @@ pub(crate) struct Step {
     pub answers: Answers,
     /// The disk failed under it.
     pub fault: Option<Fault>,
-    /// The log holds what cannot be read: the partition has no coordinator until somebody looks.
-    pub corrupt: Option<String>,
+    /// What of the log cannot be read: the coordinator does without.
+    pub lost: Vec<Lost>,
+}
+
+/// Records that a coordinator could not load.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    pub offset: i64,
+    /// The next one that could be.
+    pub next_offset: i64,
+    pub reason: String,
 }
 
 /// How far a load is.
@@ -127,10 +136,12 @@ impl GroupCoordinator {
         if from < view.log_end_offset {
             match view.read(from, LOAD_BYTES_PER_TURN, ReadLimit::LogEnd, true) {
                 Ok(fetched) if fetched.next_offset > from => {
-                    if let Err(corrupt) = self.hosted.load(fetched.records, replica.safe_offset()) {
-                        step.corrupt = Some(corrupt.to_string());
-                        return Load::Done;
-                    }
+                    let lost = self.hosted.load(fetched.records, replica.safe_offset());
+                    step.lost.extend(lost.into_iter().map(|record| Lost {
+                        offset: record.offset,
+                        next_offset: record.offset.saturating_add(1),
+                        reason: record.reason,
+                    }));
                     if fetched.next_offset < view.log_end_offset {
                         return Load::More;
                     }
@@ -142,9 +153,15 @@ impl GroupCoordinator {
                     step.fault = Some(fault);
                     return Load::Done;
                 }
-                Err(refused @ (ReadRefused::Corrupt { .. } | ReadRefused::OffsetOutOfRange { .. })) => {
-                    step.corrupt = Some(format!("{refused:?}"));
-                    return Load::Done;
+                Err(ReadRefused::Corrupt { offset, next_offset, fault, .. }) => {
+                    step.lost.push(Lost { offset, next_offset, reason: fault.to_string() });
+                    self.hosted.pass_over(next_offset.max(from + 1));
+                    if self.hosted.next_offset() < view.log_end_offset {
+                        return Load::More;
+                    }
+                }
+                Err(refused @ ReadRefused::OffsetOutOfRange { .. }) => {
+                    debug_assert!(false, "{from} is within the view: {refused}");
                 }
             }
         }

@@ -299,12 +299,11 @@ impl Reading {
             reach,
             memory: Some(self.call.node.fetch_memory()),
         };
-        let fetched = view.read_within(offset, &terms).map_err(|refused| read_error(&self.call, refused))?;
+        let refused = |refused| read_error(&self.call, &wanted.topic, wanted.partition, refused);
+        let fetched = view.read_within(offset, &terms).map_err(refused)?;
         let Some(fetched) = fetched else { return Ok(None) };
         if limit == ReadLimit::LastStable {
-            let aborted = view
-                .aborted_transactions(offset, fetched.next_offset)
-                .map_err(|refused| read_error(&self.call, refused))?;
+            let aborted = view.aborted_transactions(offset, fetched.next_offset).map_err(refused)?;
             data.aborted_transactions = Some(aborted.iter().map(aborted_transaction).collect());
         }
         let is_starved = fetched.records.is_empty() && !allowance.at_least_one;
@@ -401,19 +400,21 @@ pub(crate) fn refusal(partition: i32, error: ErrorCode) -> PartitionData {
     PartitionData { error_code: error.code(), ..blank(partition) }
 }
 
-fn read_error(call: &Call, refused: ReadRefused) -> ErrorCode {
+/// DIVERGES: of damaged bytes Kafka tells only what hinders it from finding a batch, with this error; all others it serves, for clients
+/// to check. Here no reader takes them for good, whether it checks or not, and all hear the offset.
+fn read_error(call: &Call, topic: &str, partition: i32, refused: ReadRefused) -> ErrorCode {
+    let error = refused.error_code();
     match refused {
-        ReadRefused::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-        ReadRefused::Corrupt { offset, fault } => {
-            tracing::error!(offset, %fault, "a batch on disk is damaged and is not served");
-            ErrorCode::KafkaStorageError
+        ReadRefused::OffsetOutOfRange { .. } | ReadRefused::Corrupt { is_news: false, .. } => {}
+        ReadRefused::Corrupt { offset, next_offset, fault, is_news: true } => {
+            tracing::error!(topic, partition, offset, next_offset, %fault, "damaged on disk and not served: who reads there is told CORRUPT_MESSAGE and may go on at next_offset");
         }
         ReadRefused::Storage(fault) => {
-            tracing::error!(%fault, "cannot read");
+            tracing::error!(topic, partition, %fault, "cannot read");
             call.node.read_failed(call.now_ms, &fault);
-            ErrorCode::KafkaStorageError
         }
     }
+    error
 }
 
 /// KIP-320, KIP-595: a reader whose last epoch ended earlier here than where it reads has seen what was truncated.

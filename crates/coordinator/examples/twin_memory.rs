@@ -24,14 +24,14 @@ fn main() {
                 builder.append(0, Some(&encoded.key), encoded.value.as_deref(), &[]);
                 offset += 1;
                 if offset % RECORDS_PER_BATCH == 0 {
-                    hosted.load(builder.build(), offset).expect("just written");
+                    assert!(hosted.load(builder.build(), offset).is_empty(), "just written");
                     builder = batch_at(offset);
                 }
             }
         }
     }
     if !builder.is_empty() {
-        hosted.load(builder.build(), offset).expect("just written");
+        assert!(hosted.load(builder.build(), offset).is_empty(), "just written");
     }
     let (pending, committed) = hosted.twins();
     println!("{} and {} offsets", pending.offsets().count(), committed.offsets().count());

@@ -17,7 +17,9 @@ mod tests;
 #[cfg(test)]
 pub(crate) use batches::encode as encode_batches;
 
-use crate::machine::{Decision, Machine, Origin, Reply, ReplyToken, TimerChange, TransactionMarker};
+use crate::machine::{
+    CorruptRecord, Decision, Machine, Origin, Reply, ReplyToken, TimerChange, TransactionMarker,
+};
 use crate::timers::Timers;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -419,11 +421,13 @@ impl<M: Machine> Hosted<M> {
 
 impl<M: Machine> Hosted<M> {
     /// Feeds whole batches of the log, in order, each piece as large as the caller's turn allows. What lies below
-    /// `high_watermark` is committed already.
-    pub fn load(&mut self, batches: Bytes, high_watermark: i64) -> Result<(), crate::machine::CorruptRecord> {
+    /// `high_watermark` is committed already. Answers what could not be read and is left out.
+    /// DIVERGES: Kafka's coordinator gives up at the first such record and refuses its groups with NOT_COORDINATOR from then on, which
+    /// clients try again without end.
+    pub fn load(&mut self, batches: Bytes, high_watermark: i64) -> Vec<CorruptRecord> {
         assert_eq!(self.phase, Phase::Loading, "only a loading coordinator is fed");
         self.high_watermark = self.high_watermark.max(high_watermark);
-        let (items, next_offset) = batches::decode::<M>(batches)?;
+        let batches::Decoded { items, next_offset, lost } = batches::decode::<M>(batches);
         for item in items {
             match &item.change {
                 Change::Record(origin, record) => self.pending.apply(*origin, record),
@@ -432,9 +436,15 @@ impl<M: Machine> Hosted<M> {
             self.uncommitted.push_back(item);
         }
         // Beyond the last record: batches end where their header says, and some hold nothing for us.
-        self.next_offset = self.next_offset.max(next_offset);
+        self.pass_over(next_offset);
         self.catch_up();
-        Ok(())
+        lost
+    }
+
+    /// Goes on at an offset: what lies before it and was not fed cannot be read.
+    pub fn pass_over(&mut self, next_offset: i64) {
+        assert_eq!(self.phase, Phase::Loading, "only a load passes over anything");
+        self.next_offset = self.next_offset.max(next_offset);
     }
 
     /// The whole log was fed: opens for commands. `log_end_offset` may lie beyond the last record (compaction,

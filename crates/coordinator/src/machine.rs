@@ -46,7 +46,8 @@ pub struct TransactionMarker {
     pub coordinator_epoch: i32,
 }
 
-/// A key and value that this version knows the type of but cannot read. Replay stops here; it is never skipped.
+/// A key and value that this version knows the type of but cannot read. It is left out, and somebody is told: whatever it said, what
+/// the log says besides is worth more than a coordinator that never comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CorruptRecord {
     pub offset: i64,

@@ -9,6 +9,7 @@ pub mod cleaning;
 pub mod config;
 #[cfg(test)]
 mod crash_tests;
+mod damage;
 pub mod directory;
 pub mod disk;
 pub mod epochs;

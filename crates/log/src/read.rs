@@ -1,10 +1,11 @@
 //! Finding and reading whole batches in a segment: index hint, header chain, CRC. An index is only a hint: what it points to
 //! must be a batch that fits, or the chain is walked from the segment's beginning. Base offsets are not under the CRC: each must
 //! fit between its neighbours. Corrupt bytes are reported, never handed out, and damage elsewhere hides nothing. Bytes that passed
-//! once and have not left the page cache since (`verified.rs`) are not checked again.
+//! once and have not left the page cache since (`verified.rs`) are not checked again. Damage that was found is remembered (`damage.rs`).
 
 use crate::ahead::Ahead;
 use crate::buffers::{self, Buffer};
+use crate::damage::DamagedRange;
 use crate::disk::Cached;
 use crate::fault::{Fault, Operation};
 use crate::index::OffsetEntry;
@@ -67,12 +68,26 @@ pub(crate) enum Stop {
         position: u32,
         what: String,
     },
+    /// The same, and the whole segment was asked how far it reaches.
+    Damaged {
+        range: DamagedRange,
+        /// A reader of records meets it for the first time.
+        is_news: bool,
+        what: String,
+    },
 }
 
 impl From<Fault> for Stop {
     fn from(fault: Fault) -> Stop {
         Stop::Disk(fault)
     }
+}
+
+/// What a walk finds that looks at every batch.
+enum Past {
+    Batch(Place),
+    Damage(DamagedRange, String),
+    Nothing,
 }
 
 /// Where a walk is: the position of the next batch and the least offset it may have.
@@ -123,7 +138,7 @@ impl Readable<'_> {
             let reader = Reader { ahead: trail.ahead, goes_on: true, trail: Some(trail) };
             match self.read_at(here, wanted, 0, reader) {
                 Ok(Some(served)) => return Ok(Some(served)),
-                Ok(None) | Err(Stop::Bad { .. }) => {}
+                Ok(None) | Err(Stop::Bad { .. } | Stop::Damaged { .. }) => {}
                 Err(stop @ Stop::Disk(_)) => return Err(stop),
             }
         }
@@ -138,8 +153,13 @@ impl Readable<'_> {
         match first {
             Ok(Some(served)) => return Ok(Some(served)),
             Ok(None) if hint.is_none() => return Ok(None),
-            Ok(None) | Err(Stop::Bad { .. }) => {}
+            Ok(None) | Err(Stop::Bad { .. } | Stop::Damaged { .. }) => {}
             Err(stop @ Stop::Disk(_)) => return Err(stop),
+        }
+        if let Some(known) = self.segment.damage.holding(wanted.from)
+            && let Some(served) = self.read_damaged(known, wanted)?
+        {
+            return Ok(Some(served));
         }
         // The hint may be to blame; the chain from the beginning is not.
         match self.read_at(self.beginning(), wanted, SLACK_BYTES, Reader::default()) {
@@ -158,11 +178,11 @@ impl Readable<'_> {
         if let Some(hint) = hint {
             match self.walk(hint, from) {
                 Ok(Some(place)) => return Ok(Some(place)),
-                Ok(None) | Err(Stop::Bad { .. }) => {}
+                Ok(None) | Err(Stop::Bad { .. } | Stop::Damaged { .. }) => {}
                 Err(stop @ Stop::Disk(_)) => return Err(self.refused(stop)),
             }
         }
-        self.walk(self.beginning(), from).map_err(|stop| self.refused(stop))
+        self.walk_past_damage(self.beginning(), from, None)
     }
 
     /// The whole batch at a place, CRC checked.
@@ -173,16 +193,24 @@ impl Readable<'_> {
             .read(self.source.disk, place.position, size)
             .map_err(|fault| self.refused(Stop::Disk(fault)))?;
         if bytes.len() < size || batch_crc(&bytes) != place.header.crc {
-            return Err(self.refused(bad(place.header.base_offset, place.position, "CRC does not match")));
+            return Err(self.bad_batch(place, "CRC does not match".to_owned()));
         }
         Ok(bytes)
     }
 
+    /// The batch at a place is not what its header promises.
+    pub fn bad_batch(&self, place: &Place, what: String) -> ReadRefused {
+        let (offset, next_offset) = (place.header.base_offset, place.header.next_offset());
+        let range = DamagedRange { offset, next_offset, position: place.position };
+        self.refused(Stop::Damaged { range, is_news: false, what })
+    }
+
     /// The batch after a place.
     pub fn next(&self, place: &Place) -> Result<Option<Place>, ReadRefused> {
-        let position = place.position + place.header.size_in_bytes() as u32;
+        let size = u32::try_from(place.header.size_in_bytes()).unwrap_or(u32::MAX);
+        let position = place.position.saturating_add(size);
         let cursor = Cursor::behind(position, place.header.next_offset());
-        self.walk(cursor, cursor.expected).map_err(|stop| self.refused(stop))
+        self.walk_past_damage(cursor, cursor.expected, Some(place.position))
     }
 
     pub fn refused(&self, stop: Stop) -> ReadRefused {
@@ -193,10 +221,15 @@ impl Readable<'_> {
                 upto: self.segment.base_offset,
             },
             Stop::Disk(fault) => ReadRefused::Storage(fault),
+            // How far it reaches is not known: at least over the offset itself.
             Stop::Bad { offset, position, what } => {
+                let range = DamagedRange { offset, next_offset: offset.saturating_add(1), position };
+                self.refused(Stop::Damaged { range, is_news: false, what })
+            }
+            Stop::Damaged { range: DamagedRange { offset, next_offset, position }, is_news, what } => {
                 let what = format!("{what} at position {position}");
                 let fault = Fault::corrupt(Operation::Read, &self.segment.log.path(), what);
-                ReadRefused::Corrupt { offset, fault }
+                ReadRefused::Corrupt { offset, next_offset, is_news, fault }
             }
         }
     }
@@ -428,23 +461,90 @@ impl Readable<'_> {
         Ok(())
     }
 
-    /// The chain is broken somewhere before the wanted offset, or at it. Slow, and only then: every batch is checked until the
-    /// wanted one; damage elsewhere in the segment is no reason to refuse it.
+    /// Looks again at a place that was damaged when it was read before.
+    fn read_damaged(&self, known: DamagedRange, wanted: Wanted) -> Result<Option<Served>, Stop> {
+        let cursor = Cursor::behind(known.position, known.offset);
+        match self.read_at(cursor, wanted, SLACK_BYTES, Reader::default()) {
+            Err(Stop::Bad { what, .. }) => Err(Stop::Damaged { range: known, is_news: false, what }),
+            Ok(served) => {
+                self.segment.damage.healed(known);
+                Ok(served)
+            }
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// The chain is broken somewhere before the wanted offset, or at it: damage elsewhere in the segment is no reason to refuse it.
     fn read_past_damage(&self, wanted: Wanted, broken: Stop) -> Result<Option<Served>, Stop> {
+        match self.find_past_damage(wanted.from, None)? {
+            Past::Batch(place) => {
+                let cursor = Cursor::behind(place.position, place.header.base_offset);
+                self.read_at(cursor, wanted, SLACK_BYTES, Reader::default())
+            }
+            Past::Damage(range, what) => {
+                Err(Stop::Damaged { range, is_news: self.segment.damage.note(range), what })
+            }
+            Past::Nothing => Err(broken),
+        }
+    }
+
+    /// The first good batch behind a position whose last offset is at least `from`, or the damage that lies in its place. Slow, and
+    /// only where the chain is broken: every batch before it is checked.
+    fn find_past_damage(&self, from: i64, behind: Option<u32>) -> Result<Past, Fault> {
+        let is_before = |position| behind.is_some_and(|behind| position <= behind);
         let mut scanner =
             Scanner::new(self.source.disk, self.segment, 0, self.segment.base_offset).up_to(self.end_offset);
+        let mut bad: Option<(DamagedRange, String)> = None;
         loop {
             match scanner.step()? {
-                Step::Batch { header, .. } if header.last_offset() < wanted.from => {}
-                Step::Batch { position, header, .. } if header.base_offset <= wanted.from => {
-                    let cursor = Cursor::behind(position, header.base_offset);
-                    return self.read_at(cursor, wanted, SLACK_BYTES, Reader::default());
+                Step::Batch { position, header, .. }
+                    if header.last_offset() < from || is_before(position) =>
+                {
+                    bad = None;
                 }
-                Step::Batch { .. } | Step::End => return Err(broken),
-                Step::Bad { .. } => {
+                Step::Batch { position, header, .. } => {
+                    let bad = bad.filter(|(bad, _)| header.base_offset > from && !is_before(bad.position));
+                    return Ok(match bad {
+                        Some((range, what)) => {
+                            Past::Damage(DamagedRange { next_offset: header.base_offset, ..range }, what)
+                        }
+                        None => Past::Batch(Place { position, header }),
+                    });
+                }
+                Step::End => return Ok(bad.map_or(Past::Nothing, |(range, what)| Past::Damage(range, what))),
+                Step::Bad { what } => {
+                    let (offset, position) = (scanner.next_offset, scanner.position());
+                    bad.get_or_insert((
+                        DamagedRange { offset, next_offset: self.end_offset, position },
+                        what,
+                    ));
                     scanner.resync()?;
                 }
             }
+        }
+    }
+
+    /// A walk from a cursor; `behind` is where the batch before it begins, whose header may have led astray.
+    fn walk_past_damage(
+        &self,
+        cursor: Cursor,
+        from: i64,
+        behind: Option<u32>,
+    ) -> Result<Option<Place>, ReadRefused> {
+        let walked = match cursor.position > self.bytes {
+            true => Err(bad(from, cursor.position, "a batch is longer than the log")),
+            false => self.walk(cursor, from),
+        };
+        let broken = match walked {
+            Err(broken @ Stop::Bad { .. }) => broken,
+            other => return other.map_err(|stop| self.refused(stop)),
+        };
+        let least = if behind.is_some() { i64::MIN } else { from };
+        match self.find_past_damage(least, behind) {
+            Ok(Past::Batch(place)) => Ok(Some(place)),
+            Ok(Past::Damage(range, what)) => Err(self.refused(Stop::Damaged { range, is_news: false, what })),
+            Ok(Past::Nothing) => Err(self.refused(broken)),
+            Err(fault) => Err(self.refused(Stop::Disk(fault))),
         }
     }
 

@@ -2,7 +2,7 @@
 //! of what a recovery scanned anew. Snapshots are caches: a bad one is deleted and an older one taken.
 
 use crate::disk::FileHandle;
-use crate::fault::{Fault, Operation};
+use crate::fault::Fault;
 use crate::log::Log;
 use crate::names;
 use crate::producers::{IncomingBatch, Origin, Preparation, Producers};
@@ -114,12 +114,11 @@ impl Log {
         if !header.has_producer_id() {
             return Ok(());
         }
-        let corrupt = |what: String| Fault::corrupt(Operation::Recover, &segment.log.path(), what);
+        // A marker that says nothing, under a good CRC, ends nothing: no reason to have the log offline.
         let marker = match header.is_control() {
-            true => {
-                let batch = RecordBatch::parse(bytes).map_err(|error| corrupt(error.to_string()))?;
-                crate::appending::replicated_marker(&batch).map_err(|refused| corrupt(refused.to_string()))?
-            }
+            true => RecordBatch::parse(bytes)
+                .ok()
+                .and_then(|batch| crate::appending::replicated_marker(&batch).ok().flatten()),
             false => None,
         };
         let producers =

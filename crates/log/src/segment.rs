@@ -3,6 +3,7 @@
 
 use crate::ahead::{Ahead, Walk};
 use crate::buffers;
+use crate::damage::Damage;
 use crate::disk::{Cached, Disk, FileHandle};
 use crate::fault::Fault;
 use crate::index::{Entry, OffsetEntry, SparseIndex, TimeEntry};
@@ -38,6 +39,8 @@ pub(crate) struct Segment {
     room: Mutex<Room>,
     /// What of them needs no second check.
     pub verified: Verified,
+    /// What of them cannot be read.
+    pub damage: Damage,
     /// How far ahead of our own walks the platter was asked.
     walk: Mutex<Walk>,
     indexes: RwLock<Indexes>,
@@ -95,6 +98,7 @@ impl Segment {
             size: AtomicU32::new(0),
             room: Mutex::default(),
             verified: Verified::default(),
+            damage: Damage::default(),
             walk: Mutex::default(),
             indexes: RwLock::new(Indexes {
                 offsets: SparseIndex::new(file(names::OFFSET_INDEX)),
@@ -140,6 +144,7 @@ impl Segment {
     pub fn set_size(&self, size: u32) {
         if self.size.swap(size, Ordering::AcqRel) > size {
             self.verified.forget();
+            self.damage.forget();
         }
     }
 

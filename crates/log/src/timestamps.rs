@@ -3,8 +3,9 @@
 
 use crate::read::{Place, Readable};
 use crate::view::{LogView, OffsetSpec, ReadLimit, ReadRefused, TimestampOffset};
+use bytes::Bytes;
 use wire::compress::DecompressLimit;
-use wire::record_batch::{NO_TIMESTAMP, RecordBatch};
+use wire::record_batch::{BatchError, NO_TIMESTAMP, RecordBatch};
 
 impl LogView {
     /// ListOffsets. `limit` is the reader's isolation: `Latest` answers it, a search by timestamp stays below it. `None` where
@@ -43,8 +44,11 @@ impl LogView {
             }
         }
         let Some((readable, timestamp, offset)) = best else { return Ok(None) };
-        let Some(place) = readable.find(offset)? else { return Ok(None) };
-        let found = self.in_batch(&readable, &place, timestamp, i64::MIN)?;
+        let found = match readable.find(offset) {
+            Ok(Some(place)) => self.in_batch(&readable, &place, timestamp, i64::MIN)?,
+            Ok(None) => None,
+            Err(refused) => Some(self.at_damage(timestamp, refused)?),
+        };
         Ok(found.filter(|found| found.offset < self.upper_bound(limit)))
     }
 
@@ -66,8 +70,16 @@ impl LogView {
             let start = before.map_or(readable.segment.base_offset, |entry| {
                 readable.segment.base_offset + i64::from(entry.relative)
             });
-            let mut place = readable.find(start.max(self.log_start_offset))?;
-            while let Some(here) = place {
+            let mut place = readable.find(start.max(self.log_start_offset));
+            loop {
+                let here = match place {
+                    Ok(Some(here)) => here,
+                    Ok(None) => break,
+                    Err(refused) => {
+                        let found = self.at_damage(timestamp, refused)?;
+                        return Ok((found.offset < upto).then_some(found));
+                    }
+                };
                 if here.header.base_offset >= upto {
                     return Ok(None);
                 }
@@ -76,7 +88,7 @@ impl LogView {
                 {
                     return Ok((found.offset < upto).then_some(found));
                 }
-                place = readable.next(&here)?;
+                place = readable.next(&here);
             }
         }
         Ok(None)
@@ -90,20 +102,39 @@ impl LogView {
         timestamp: i64,
         from: i64,
     ) -> Result<Option<TimestampOffset>, ReadRefused> {
-        let corrupt = |what: String| {
-            let (offset, position) = (place.header.base_offset, place.position);
-            readable.refused(crate::read::Stop::Bad { offset, position, what })
+        let bytes = match readable.batch(place) {
+            Ok(bytes) => bytes,
+            Err(refused) => return self.at_damage(place.header.max_timestamp, refused).map(Some),
         };
-        let bytes = readable.batch(place)?;
-        let batch = RecordBatch::parse(bytes).map_err(|error| corrupt(error.to_string()))?;
-        let records =
-            batch.records(DecompressLimit::default()).map_err(|error| corrupt(error.to_string()))?;
-        for record in records {
-            let record = record.map_err(|error| corrupt(error.to_string()))?;
-            if record.timestamp >= timestamp && record.offset >= from {
-                return Ok(Some(self.answer(record.timestamp, record.offset)));
+        match first_in(bytes, timestamp, from) {
+            Ok(found) => Ok(found.map(|(timestamp, offset)| self.answer(timestamp, offset))),
+            Err(error) => {
+                let refused = readable.bad_batch(place, error.to_string());
+                self.at_damage(place.header.max_timestamp, refused).map(Some)
             }
         }
-        Ok(None)
     }
+
+    /// The search comes to what cannot be read: that is where the answer may be, and whoever reads there hears that it is damaged.
+    /// DIVERGES: Kafka answers what it makes of the bytes, or an error that clients try again until their time is over.
+    fn at_damage(&self, timestamp: i64, refused: ReadRefused) -> Result<TimestampOffset, ReadRefused> {
+        match refused {
+            ReadRefused::Corrupt { offset, .. } => {
+                Ok(self.answer(timestamp, offset.max(self.log_start_offset)))
+            }
+            other @ (ReadRefused::OffsetOutOfRange { .. } | ReadRefused::Storage(_)) => Err(other),
+        }
+    }
+}
+
+/// Time and offset of the first record of a batch that is late enough and not below `from`.
+fn first_in(batch: Bytes, timestamp: i64, from: i64) -> Result<Option<(i64, i64)>, BatchError> {
+    let batch = RecordBatch::parse(batch)?;
+    for record in batch.records(DecompressLimit::default())? {
+        let record = record?;
+        if record.timestamp >= timestamp && record.offset >= from {
+            return Ok(Some((record.timestamp, record.offset)));
+        }
+    }
+    Ok(None)
 }

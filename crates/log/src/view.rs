@@ -60,7 +60,15 @@ pub enum ReadRefused {
     /// Below the log start offset or beyond the log's end.
     OffsetOutOfRange { log_start_offset: i64, upto: i64 },
     /// A batch on disk fails its checks: reported, never served.
-    Corrupt { offset: i64, fault: Fault },
+    Corrupt {
+        /// The first offset that cannot be read.
+        offset: i64,
+        /// Where it goes on behind the damage.
+        next_offset: i64,
+        /// A reader of records meets it for the first time: somebody is to be told.
+        is_news: bool,
+        fault: Fault,
+    },
     /// The disk refused.
     Storage(Fault),
 }
@@ -211,7 +219,9 @@ impl ReadRefused {
     pub fn error_code(&self) -> ErrorCode {
         match self {
             ReadRefused::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-            ReadRefused::Corrupt { .. } | ReadRefused::Storage(_) => ErrorCode::KafkaStorageError,
+            // It lasts: no try will find it mended.
+            ReadRefused::Corrupt { .. } => ErrorCode::CorruptMessage,
+            ReadRefused::Storage(_) => ErrorCode::KafkaStorageError,
         }
     }
 }
@@ -222,7 +232,9 @@ impl fmt::Display for ReadRefused {
             ReadRefused::OffsetOutOfRange { log_start_offset, upto } => {
                 write!(f, "offset is outside [{log_start_offset}, {upto}]")
             }
-            ReadRefused::Corrupt { offset, fault } => write!(f, "offset {offset}: {fault}"),
+            ReadRefused::Corrupt { offset, next_offset, fault, .. } => {
+                write!(f, "offsets {offset} to {}: {fault}", next_offset.saturating_sub(1))
+            }
             ReadRefused::Storage(fault) => write!(f, "{fault}"),
         }
     }

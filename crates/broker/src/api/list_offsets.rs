@@ -75,7 +75,7 @@ fn find(
     }
     view.offset_for_timestamp(spec, limit).map_err(|refused| match refused {
         ReadRefused::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-        ReadRefused::Corrupt { .. } => ErrorCode::KafkaStorageError,
+        ReadRefused::Corrupt { .. } => ErrorCode::CorruptMessage,
         ReadRefused::Storage(fault) => {
             call.node.read_failed(call.now_ms, &fault);
             ErrorCode::KafkaStorageError

@@ -10,11 +10,14 @@ use wire::topic::CONSUMER_OFFSETS;
 
 use super::{FULL_DISK_PAUSE_MS, Shard, Timer};
 use crate::command::Group;
-use crate::coordinators::{GroupCoordinator, Load, Step};
+use crate::coordinators::{GroupCoordinator, Load, Lost, Step};
 use crate::effect::Effect;
 use crate::mailbox::reply;
 use crate::replica::{Replica, State};
 use crate::views::PartitionCell;
+
+/// Lines about records that cannot be read, of one piece of a load.
+const LOST_TOLD: usize = 10;
 
 impl Shard {
     pub(super) fn group(&mut self, now_ms: i64, group: Group, effects: &mut Vec<Effect>) {
@@ -172,11 +175,17 @@ impl Shard {
         if let Some(fault) = step.fault {
             self.refused(now_ms, cell, crate::replica::Refused::Fault(fault), effects);
         }
-        if let Some(reason) = step.corrupt {
-            tracing::error!(partition = %cell.key, %reason, "the coordinator cannot be loaded; the partition's groups stay unavailable");
-            if let Some(slot) = cell.slot() {
-                self.close_coordinator(slot, ErrorCode::NotCoordinator, effects);
-            }
+        let partition = cell.key.partition;
+        for Lost { offset, next_offset, reason } in step.lost.iter().take(LOST_TOLD) {
+            tracing::error!(topic = CONSUMER_OFFSETS, partition, offset, next_offset, %reason, "records of groups cannot be read: what they said is lost, their groups go on with what was stored besides");
+        }
+        if let Some(more) = step.lost.len().checked_sub(LOST_TOLD).filter(|&more| more > 0) {
+            tracing::error!(
+                topic = CONSUMER_OFFSETS,
+                partition,
+                more,
+                "more records of groups cannot be read"
+            );
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::machine::{CorruptRecord, Decision, Machine, Origin, ProducerIdentity,
 use bytes::Bytes;
 use wire::compress::DecompressLimit;
 use wire::record_batch::{
-    BatchAttributes, EndTransactionMarker, RecordBatch, RecordBatchBuilder, end_transaction_batch,
+    BatchAttributes, BatchError, EndTransactionMarker, RecordBatch, RecordBatchBuilder, end_transaction_batch,
 };
 
 /// Batches with the number of records in each. One batch unless the decision may be split; a decision that may not
@@ -49,51 +49,82 @@ pub fn marker(now_ms: i64, marker: &TransactionMarker) -> Bytes {
     end_transaction_batch(marker.producer.producer_id, marker.producer.producer_epoch, now_ms, end)
 }
 
-/// Everything in these batches that changes state, and the offset behind them. Record types that are not known are
-/// left out.
-pub fn decode<M: Machine>(batches: Bytes) -> Result<(Vec<Applied<M>>, i64), CorruptRecord> {
-    let batches = RecordBatch::split(batches).map_err(|error| corrupt(-1, &error.to_string()))?;
-    let mut items = Vec::new();
-    let mut next_offset = 0;
-    for batch in batches {
-        next_offset = batch.next_offset();
+/// What a piece of a log holds.
+pub struct Decoded<M: Machine> {
+    pub items: Vec<Applied<M>>,
+    /// Behind the last batch.
+    pub next_offset: i64,
+    pub lost: Vec<CorruptRecord>,
+}
+
+/// Everything in these batches that changes state. Record types that are not known are left out, and those that cannot be read.
+pub fn decode<M: Machine>(batches: Bytes) -> Decoded<M> {
+    let mut decoded = Decoded { items: Vec::new(), next_offset: 0, lost: Vec::new() };
+    match RecordBatch::split(batches) {
+        Ok(batches) => batches.iter().for_each(|batch| decoded.add(batch)),
+        Err(error) => decoded.lost.push(corrupt(-1, &error.to_string())),
+    }
+    decoded
+}
+
+impl<M: Machine> Decoded<M> {
+    fn add(&mut self, batch: &RecordBatch) {
+        self.next_offset = batch.next_offset();
         let producer = (batch.producer_id >= 0).then_some(ProducerIdentity {
             producer_id: batch.producer_id,
             producer_epoch: batch.producer_epoch,
         });
-        if batch.is_control() {
-            for record in
-                batch.control_records().map_err(|error| corrupt(batch.base_offset, &error.to_string()))?
-            {
-                let offset = record.offset;
-                let end = record.end_transaction().map_err(|error| corrupt(offset, &error.to_string()))?;
-                if let (Some(end), Some(producer)) = (end, producer) {
-                    let marker = TransactionMarker {
-                        producer,
-                        commit: end.commit,
-                        coordinator_epoch: end.coordinator_epoch,
-                    };
-                    items.push(Applied { offset, change: Change::Marker(marker) });
-                }
-            }
-            continue;
-        }
-        let records = batch
-            .records(DecompressLimit::default())
-            .map_err(|error| corrupt(batch.base_offset, &error.to_string()))?;
-        for record in records {
-            let record = record.map_err(|error| corrupt(batch.base_offset, &error.to_string()))?;
-            let offset = record.offset;
-            match M::decode(record.key, record.value).map_err(|reason| corrupt(offset, &reason))? {
-                Some(known) => {
-                    let origin = Origin { offset, producer };
-                    items.push(Applied { offset, change: Change::Record(origin, known) });
-                }
-                None => continue,
-            }
-        }
+        let read = if batch.is_control() {
+            self.add_markers(batch, producer)
+        } else {
+            self.add_records(batch, producer)
+        };
+        self.lost.extend(read.err());
     }
-    Ok((items, next_offset))
+
+    fn add_markers(
+        &mut self,
+        batch: &RecordBatch,
+        producer: Option<ProducerIdentity>,
+    ) -> Result<(), CorruptRecord> {
+        let records =
+            batch.control_records().map_err(|error| corrupt(batch.base_offset, &error.to_string()))?;
+        for record in records {
+            let offset = record.offset;
+            let end = record.end_transaction().map_err(|error| corrupt(offset, &error.to_string()))?;
+            if let (Some(end), Some(producer)) = (end, producer) {
+                let marker = TransactionMarker {
+                    producer,
+                    commit: end.commit,
+                    coordinator_epoch: end.coordinator_epoch,
+                };
+                self.items.push(Applied { offset, change: Change::Marker(marker) });
+            }
+        }
+        Ok(())
+    }
+
+    fn add_records(
+        &mut self,
+        batch: &RecordBatch,
+        producer: Option<ProducerIdentity>,
+    ) -> Result<(), CorruptRecord> {
+        let unreadable = |error: BatchError| corrupt(batch.base_offset, &error.to_string());
+        for record in batch.records(DecompressLimit::default()).map_err(unreadable)? {
+            // Behind one that is cut short nothing can be found.
+            let record = record.map_err(unreadable)?;
+            let offset = record.offset;
+            match M::decode(record.key, record.value) {
+                Ok(Some(known)) => {
+                    let origin = Origin { offset, producer };
+                    self.items.push(Applied { offset, change: Change::Record(origin, known) });
+                }
+                Ok(None) => {}
+                Err(reason) => self.lost.push(corrupt(offset, &reason)),
+            }
+        }
+        Ok(())
+    }
 }
 
 fn corrupt(offset: i64, reason: &str) -> CorruptRecord {

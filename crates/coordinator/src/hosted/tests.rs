@@ -165,7 +165,7 @@ impl Rig {
     fn reload(&mut self, high_watermark: i64) {
         self.hosted = Hosted::loading(Register::default(), (), HostedOptions::default(), 0);
         for batch in &self.log.batches {
-            self.hosted.load(batch.clone(), high_watermark).unwrap();
+            assert_eq!(self.hosted.load(batch.clone(), high_watermark), []);
         }
         self.hosted.loaded(0, self.log.end, high_watermark, &mut self.log, &mut self.replies);
     }
@@ -310,15 +310,17 @@ fn many_records_are_spread_over_batches() {
 }
 
 #[test]
-fn a_record_that_cannot_be_read_stops_the_load_and_an_unknown_type_does_not() {
+fn a_record_that_cannot_be_read_is_left_out_and_told_and_an_unknown_type_is_left_out() {
     let batch = |key: &'static [u8], value: &'static [u8]| {
         let mut builder = wire::record_batch::RecordBatchBuilder::with_compression(Compression::None);
         builder.append(0, Some(key), Some(value), &[]);
         builder.build()
     };
     let mut hosted = Hosted::loading(Register::default(), (), HostedOptions::default(), 0);
-    hosted.load(batch(b"other", b"x"), 0).unwrap();
+    assert_eq!(hosted.load(batch(b"other", b"x"), 0), []);
     assert_eq!(hosted.next_offset(), 1, "the load goes on behind what it passes over");
-    let error = hosted.load(batch(b"sum", b"x"), 0).unwrap_err();
-    assert_eq!(error.reason, "not a number: x");
+    let lost = hosted.load(batch(b"sum", b"x"), 0);
+    assert_eq!(lost.iter().map(|lost| lost.reason.as_str()).collect::<Vec<_>>(), ["not a number: x"]);
+    hosted.pass_over(7);
+    assert_eq!(hosted.next_offset(), 7);
 }

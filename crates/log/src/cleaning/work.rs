@@ -132,6 +132,9 @@ impl From<Stop> for CleanStop {
         match stop {
             Stop::Disk(fault) => fault.into(),
             Stop::Bad { offset, what, .. } => CleanStop::Unreadable(format!("offset {offset}: {what}")),
+            Stop::Damaged { range, what, .. } => {
+                CleanStop::Unreadable(format!("offset {}: {what}", range.offset))
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::log::Log;
 use crate::sim_disk::SimDisk;
 use crate::source::Reach;
 use crate::testing::*;
-use crate::view::{ReadLimit, ReadRefused, ReadTerms};
+use crate::view::{OffsetSpec, ReadLimit, ReadRefused, ReadTerms};
 use crate::{LogConfig, OpenMode};
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
@@ -147,5 +147,73 @@ fn who_reads_an_old_view_of_what_was_cut_gets_whole_batches_or_none() {
             let batches = RecordBatch::split(fetched.records).unwrap();
             assert!(batches.iter().all(|batch| batch.verify_crc().is_ok()), "from {from}");
         }
+    }
+}
+
+/// What a reader is refused at an offset: the damaged offsets, and whether it is the first to hear of them.
+fn refusal(log: &Log, from: i64) -> Option<(i64, i64, bool)> {
+    match read(log, from) {
+        Ok(_) => None,
+        Err(ReadRefused::Corrupt { offset, next_offset, is_news, .. }) => {
+            Some((offset, next_offset, is_news))
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// Fields of a batch's header: its offset, its length, its format, its CRC, its last offset, its count; and a record.
+const FIELDS: &[usize] = &[6, 9, 11, 16, 17, 26, 60, HEADER_BYTES + 6];
+
+#[test]
+fn whoever_reads_damage_hears_where_it_ends_and_the_first_one_is_told_apart() {
+    for &field in FIELDS {
+        let (disk, log, size) = filled();
+        assert!(disk.flip_bit(&segment(), 4 * size + field, 5));
+        assert_eq!(good_batches_before(&log), 4, "byte {field}");
+        assert_eq!(refusal(&log, 4), Some((4, 5, false)), "byte {field}: told once");
+        assert_eq!(refusal(&log, 5), None, "byte {field}: and it goes on behind it");
+        assert!(disk.flip_bit(&segment(), 4 * size + field, 5));
+        assert_eq!(refusal(&log, 4), None, "byte {field}: what can be read again is read");
+    }
+}
+
+/// As `good_batches`, where the damage is news.
+fn good_batches_before(log: &Log) -> i64 {
+    let batches = RecordBatch::split(read(log, 0).unwrap()).unwrap();
+    let next_offset = batches.last().unwrap().next_offset();
+    assert_eq!(refusal(log, next_offset), Some((next_offset, next_offset + 1, true)));
+    next_offset
+}
+
+#[test]
+fn neighbours_that_are_damaged_are_one_range() {
+    let (disk, log, size) = filled();
+    for batch in [3, 4, 5] {
+        assert!(disk.flip_bit(&segment(), batch * size + HEADER_BYTES + 6, 5));
+    }
+    assert_eq!(refusal(&log, 3), Some((3, 6, true)));
+    assert_eq!(refusal(&log, 5), Some((3, 6, false)));
+    assert_eq!(refusal(&log, 6), None);
+}
+
+#[test]
+fn a_search_by_time_ends_where_the_damage_is() {
+    // The offset of a batch is under no CRC, and a search looks at no neighbours.
+    for &field in FIELDS.iter().skip(1) {
+        let (disk, mut log) = fresh(LogConfig { segment_bytes: 1 << 20, ..small() });
+        for number in 0..COUNT {
+            append(&mut log, 1_000 + number * 10, &[&format!("value-{number:04}")]);
+        }
+        let size = usize::try_from(log.size_bytes()).unwrap() / COUNT as usize;
+        assert!(disk.flip_bit(&segment(), 4 * size + field, 5));
+        let view = log.view();
+        let found = |timestamp| {
+            let found = view.offset_for_timestamp(OffsetSpec::Timestamp(timestamp), ReadLimit::LogEnd);
+            found.unwrap().map(|found| found.offset)
+        };
+        assert_eq!(found(1_030), Some(3), "byte {field}");
+        assert_eq!(found(1_040), Some(4), "byte {field}");
+        assert!(matches!(found(1_060), Some(4 | 6)), "byte {field}: {:?}", found(1_060));
+        assert_eq!(found(2_000), None, "byte {field}");
     }
 }

@@ -113,7 +113,7 @@ impl Rig {
         let soft = GroupSoft::new(self.config, self.seed);
         self.hosted = Hosted::loading(GroupMachine::new(), soft, HostedOptions::default(), 0);
         for batch in &self.log.batches {
-            self.hosted.load(batch.bytes().clone(), self.high_watermark).unwrap();
+            assert_eq!(self.hosted.load(batch.bytes().clone(), self.high_watermark), []);
         }
         let end = self.log.end;
         let high_watermark = self.high_watermark;
