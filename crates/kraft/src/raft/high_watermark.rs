@@ -31,9 +31,10 @@ impl Quorum {
         self.wake_parked_fetches(now_ms, |_| true)
     }
 
+    /// A new leader may not know yet how far the log is committed. Before the log lies a snapshot, and that is of committed records.
     pub(super) fn follow_high_watermark(&mut self, leaders: i64) {
-        let offset = leaders.min(self.log.end_offset());
-        if offset >= 0 && self.high_watermark.is_none_or(|current| current < offset) {
+        let offset = leaders.min(self.log.end_offset()).max(self.log.start_offset());
+        if leaders >= 0 && self.high_watermark.is_none_or(|current| current < offset) {
             self.set_high_watermark(offset);
         }
     }

@@ -7,6 +7,10 @@ use super::voters::Endpoints;
 use wire::topic::CLUSTER_METADATA;
 use wire::{ErrorCode, Str, Uuid};
 
+/// The latest epoch that is believed of somebody else. DIVERGES: Kafka believes any, and a single message that names the last number
+/// there is leaves no epoch for the next election, for ever. Half of them are left here: one a second for 34 years.
+pub(super) const MAX_FOREIGN_EPOCH: i32 = i32::MAX / 2;
+
 /// How an answer is to be dealt with after what all answers have in common.
 pub(super) enum Common {
     /// Nothing more to do; whether the peer did well.
@@ -31,7 +35,7 @@ impl Quorum {
         }
         let endpoints =
             if endpoints.is_empty() { self.voters.latest().endpoints(leader_id) } else { endpoints };
-        if leader_id < 0 || !self.is_consistent(Some(leader_id), epoch) {
+        if leader_id < 0 || epoch > MAX_FOREIGN_EPOCH || !self.is_consistent(Some(leader_id), epoch) {
             return ErrorCode::InvalidRequest;
         }
         self.follow_if_new(Some(leader_id), epoch, endpoints, now_ms);
@@ -48,6 +52,9 @@ impl Quorum {
         now_ms: i64,
     ) -> Common {
         let is = |code: ErrorCode| error == code.code();
+        if epoch > MAX_FOREIGN_EPOCH {
+            return Common::Done(false);
+        }
         if epoch < self.epoch || is(ErrorCode::UnknownLeaderEpoch) || !self.is_consistent(leader_id, epoch) {
             return Common::Done(true);
         }

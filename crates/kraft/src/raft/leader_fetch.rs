@@ -16,7 +16,7 @@ use wire::{ErrorCode, Str, Uuid};
 /// The most that a fetch is answered with, whatever it asks for.
 const FETCH_ANSWER_BYTES: usize = 8 << 20;
 /// Fetches that wait at once; beyond, they are answered empty at once.
-const MAX_PARKED_FETCHES: usize = 10_000;
+pub(super) const MAX_PARKED_FETCHES: usize = 10_000;
 
 /// A fetch that waits for records or for a higher watermark.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ mod describe;
 mod end_quorum_epoch;
 mod follower_fetch;
 mod high_watermark;
+mod invariants;
 mod leader_and_epoch;
 mod leader_fetch;
 mod memory_log;

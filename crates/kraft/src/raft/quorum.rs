@@ -15,6 +15,17 @@ const KRAFT_VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
 pub(super) const NEVER: i64 = i64::MAX;
 
 /// One replica of the metadata log.
+///
+/// What holds whenever a step has ended; [`Quorum::check`] asserts it, under these names:
+/// - `epoch`: it never goes back, and no record of the log is of a later one;
+/// - `high watermark`: between start and end of the log, and it never goes back (`set_high_watermark`);
+/// - `role`: only a voter leads, in an epoch that begins below the end of its log; nobody follows itself; an observer never
+///   stands for election, and the moves between roles are those of the table in `transitions.rs`;
+/// - `vote`: it is kept for the epoch it was given in, so a candidate's is for itself;
+/// - `voters`: all control records below `control_offset` are known, and none beyond the end of the log; a leader whose log is
+///   flushed counts the offsets of the latest voters and of nobody else, none of them beyond the end of its log;
+/// - `durable`: only a leader leaves anything unflushed, and of that nobody else has heard;
+/// - `waiting`: only a leader lets fetches wait, a bounded number of them; all effects have been handed over.
 pub struct Quorum {
     pub(super) options: RaftOptions,
     pub(super) log: Box<dyn MetadataLog>,
@@ -132,6 +143,7 @@ impl Quorum {
         }
         self.run(now_ms)?;
         effects.append(&mut self.effects);
+        self.check();
         Ok(())
     }
 
@@ -208,6 +220,7 @@ impl Quorum {
         self.settle(now_ms)?;
         self.run(now_ms)?;
         effects.append(&mut self.effects);
+        self.check();
         Ok(())
     }
 

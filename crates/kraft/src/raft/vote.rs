@@ -1,7 +1,7 @@
 //! Vote with and without pre-vote (KIP-595, 996), from both sides. Owns when a vote is granted and how votes are asked for and
 //! counted; moves between roles are `transitions.rs`'s.
 
-use super::leader_and_epoch::{Common, is_metadata, known_id};
+use super::leader_and_epoch::{Common, MAX_FOREIGN_EPOCH, is_metadata, known_id};
 use super::quorum::{NEVER, Quorum};
 use super::role::Role;
 use super::voters::{OffsetAndEpoch, ReplicaKey};
@@ -43,7 +43,12 @@ impl Quorum {
         let (epoch, pre_vote) = (partition.replica_epoch, partition.pre_vote);
         let last = OffsetAndEpoch::new(partition.last_offset, partition.last_offset_epoch);
         let legal = if pre_vote { last.epoch <= epoch } else { last.epoch < epoch };
-        if last.offset < 0 || last.epoch < 0 || !legal || partition.replica_id < 0 {
+        if last.offset < 0
+            || last.epoch < 0
+            || !legal
+            || epoch > MAX_FOREIGN_EPOCH
+            || partition.replica_id < 0
+        {
             return (ErrorCode::InvalidRequest, false);
         }
         if epoch < self.epoch {

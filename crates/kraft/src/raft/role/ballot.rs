@@ -32,6 +32,11 @@ impl Ballot {
         self.count(Some(true)) + self.count(None) <= self.votes.len() / 2
     }
 
+    /// This voter voted for us; a stranger has no vote to give.
+    pub(in crate::raft) fn has_voted_for(&self, id: i32) -> bool {
+        self.votes.get(&id).is_none_or(|(_, vote)| *vote == Some(true))
+    }
+
     /// Who has not answered yet.
     pub(in crate::raft) fn missing(&self) -> Vec<ReplicaKey> {
         self.votes.values().filter(|(_, vote)| vote.is_none()).map(|(key, _)| *key).collect()

@@ -1,0 +1,74 @@
+//! What must hold of a replica whenever a step has ended, in release too: a quorum that breaks its own rules must stop before
+//! it tells anybody. The list stands at [`Quorum`]. Costs a few comparisons and, for a leader, one look at each voter.
+
+use super::leader_fetch::MAX_PARKED_FETCHES;
+use super::quorum::{NEVER, Quorum};
+use super::role::{Leader, Role};
+
+impl Quorum {
+    /// Panics with the name of the invariant that is broken.
+    pub(super) fn check(&self) {
+        let (start, end) = (self.log.start_offset(), self.log.end_offset());
+        assert!(self.announced.0 <= self.epoch, "epoch: it went back");
+        assert!(self.log.latest_epoch().unwrap_or(0) <= self.epoch, "epoch: the log is of a later one");
+        if let Some(high_watermark) = self.high_watermark {
+            assert!(high_watermark >= start, "high watermark: it is below the log's start");
+            assert!(high_watermark <= end, "high watermark: it is beyond the log's end");
+        }
+        assert!(self.control_offset <= end, "voters: records beyond the log's end were read");
+        assert!(
+            self.voters.latest_offset().is_none_or(|offset| offset < end),
+            "voters: they were written beyond the log's end"
+        );
+        assert!(self.effects.is_empty(), "waiting: an effect was not handed over");
+        self.check_role();
+    }
+
+    fn check_role(&self) {
+        let leads = self.is_leader();
+        assert!(leads || !self.dirty, "durable: only a leader leaves something unflushed");
+        assert!(leads || self.parked_fetches.is_empty(), "waiting: only a leader lets fetches wait");
+        assert!(self.parked_fetches.len() <= MAX_PARKED_FETCHES, "waiting: too many fetches");
+        let local_id = self.options.node_id;
+        match &self.role {
+            Role::Unattached(unattached) => {
+                let stands = unattached.election_deadline_ms != NEVER;
+                assert!(stands != self.is_observer(), "role: a voter stands for election, an observer never");
+                assert!(unattached.leader_id != Some(local_id), "role: it leads without knowing");
+            }
+            Role::Prospective(prospective) => {
+                assert!(prospective.leader_id != Some(local_id), "role: it leads without knowing");
+            }
+            Role::Candidate(candidate) => {
+                assert!(candidate.ballot.has_voted_for(local_id), "vote: a candidate votes for itself");
+            }
+            Role::Follower(follower) => {
+                assert!(follower.leader_id != local_id, "role: it follows itself");
+                assert!(!follower.leader_endpoints.is_empty(), "role: it follows somebody it cannot reach");
+            }
+            Role::Leader(leader) => self.check_leader(leader),
+            Role::Resigned(resigned) => {
+                assert!(!resigned.unacknowledged.contains(&local_id), "role: it tells itself");
+            }
+        }
+    }
+
+    fn check_leader(&self, leader: &Leader) {
+        let end = self.log.end_offset();
+        assert!(!self.is_observer(), "role: only a voter leads");
+        assert!(leader.epoch_start_offset < end, "role: the epoch begins beyond the log's end");
+        assert!(self.last_epoch() == self.epoch, "role: the log says nothing of the leader's epoch");
+        let latest = &self.voters.latest().voters;
+        if !self.dirty {
+            assert!(leader.voters.keys().eq(latest.keys()), "voters: the leader counts others");
+        }
+        let reaches = |offset: Option<i64>| offset.is_none_or(|offset| offset <= end);
+        assert!(
+            leader.voters.values().all(|voter| reaches(voter.end_offset)),
+            "voters: one has more than the leader"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;
