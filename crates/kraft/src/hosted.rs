@@ -4,6 +4,7 @@
 
 mod active;
 pub mod inspect;
+mod invariants;
 mod replayed;
 mod snapshots;
 
@@ -116,6 +117,13 @@ pub struct QuorumStatus {
 }
 
 /// The metadata quorum of one node.
+///
+/// What holds whenever a turn has ended; [`MetadataQuorum::check`] asserts it, under these names:
+/// - `committed`: nothing is in the committed image that is not in the log; what is published is that image, outside transactions;
+/// - `active`: only a controller that leads this very epoch decides;
+/// - `pending`: it holds all that is committed and nothing that is not in the log; what is between the two is the tail, so where
+///   nothing is in flight both are equal (compared at every commit);
+/// - `parked`: answers wait in the order of their offsets, and none for what is committed already.
 pub struct MetadataQuorum {
     raft: Quorum,
     controller: Option<Controller>,
@@ -294,6 +302,7 @@ impl MetadataQuorum {
         }
         self.keep_snapshots(now_ms)?;
         self.publish();
+        self.check();
         let mut turn = std::mem::take(&mut self.turn);
         turn.next_deadline_ms = self.next_deadline_ms();
         Ok(turn)

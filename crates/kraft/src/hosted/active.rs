@@ -191,6 +191,10 @@ impl Active {
             {
                 answers.push((token, answer));
             } else {
+                assert!(
+                    self.parked.back().is_none_or(|before| before.last_offset <= last_offset),
+                    "parked: an answer overtakes another"
+                );
                 self.parked.push_back(Parked { last_offset, token, command, answer });
             }
         }
@@ -216,6 +220,7 @@ impl Active {
             if let Err(contradiction) = self.pending.replay.apply(offset, record) {
                 panic!("a decision contradicts the image it was made on: {contradiction}");
             }
+            self.pending.replay.latest().check_decided(record);
             self.soft.observe(self.pending.replay.latest(), record);
         }
         let last_offset = base_offset + records.len() as i64 - 1;
@@ -275,6 +280,30 @@ impl Active {
         bytes
     }
 
+    /// Panics with the name of the invariant that is broken; they stand at [`super::MetadataQuorum`].
+    pub(super) fn check(&self, committed: &Replayed, raft: &Quorum) {
+        assert!(raft.is_leader() && raft.epoch() == self.epoch, "active: it does not lead its epoch");
+        let (pending, log_end) = (self.pending.next_offset, raft.log().end_offset());
+        assert!(pending <= log_end, "pending: it holds what is not in the log");
+        assert!(committed.next_offset <= pending, "pending: it lacks what is committed");
+        match self.tail.back() {
+            Some(last) => assert!(last.last_offset + 1 == pending, "pending: the tail ends elsewhere"),
+            None => assert!(committed.next_offset == pending, "pending: what is in flight is in no tail"),
+        }
+        let high_watermark = raft.high_watermark().unwrap_or(0);
+        let committed = |offset: i64| offset < high_watermark;
+        assert!(
+            !self.tail.front().is_some_and(|b| committed(b.last_offset)),
+            "pending: the tail is committed"
+        );
+        assert!(
+            !self.parked.front().is_some_and(|p| committed(p.last_offset)),
+            "parked: an answer is overdue"
+        );
+        let waits = self.parked.back().map(|parked| parked.last_offset);
+        assert!(waits.is_none_or(|offset| offset < pending), "parked: an answer waits for nothing");
+    }
+
     /// Leadership is lost: what was not committed may never be.
     pub(super) fn refuse_all(self, answers: &mut Vec<(Token, ControllerAnswer)>) {
         let refusal = Refusal::not_controller();
@@ -308,5 +337,44 @@ fn situation<'a>(pending: &'a Replayed, raft: &Quorum, voter_ids: &'a [i32], now
         kraft_version: raft.kraft_version(),
         only_voter: raft.is_only_voter(),
         voter_ids,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::hosted::MetadataQuorum;
+
+    /// What a test may break of an active controller.
+    #[derive(Clone, Copy)]
+    pub(in crate::hosted) enum Damage {
+        Epoch,
+        Ahead,
+        Behind,
+        Tail,
+        Overdue,
+    }
+
+    impl Damage {
+        pub(in crate::hosted) fn inflict(self, quorum: &mut MetadataQuorum) {
+            let Some(active) = &mut quorum.active else { panic!("not active") };
+            let nothing = || Piece { decision: Arc::default(), range: 0..0 };
+            match self {
+                Damage::Epoch => active.epoch += 1,
+                Damage::Ahead => active.pending.next_offset += 1,
+                Damage::Behind => active.pending.next_offset -= 1,
+                Damage::Tail => active.tail.push_back(Appended {
+                    last_offset: active.pending.next_offset,
+                    timestamp_ms: 0,
+                    size_bytes: 0,
+                    records: nothing(),
+                }),
+                Damage::Overdue => {
+                    let command = ControllerCommand::UnregisterBroker(Default::default());
+                    let answer = command.refused(&Refusal::not_controller());
+                    active.parked.push_back(Parked { last_offset: 0, token: 1, command, answer });
+                }
+            }
+        }
     }
 }

@@ -71,6 +71,7 @@ impl Replayed {
             image.apply(&record).map_err(|contradiction| OpenError::Unreadable(contradiction.to_string()))
         });
         let head = head.map_err(in_snapshot)?;
+        image.check();
         image.provenance = Provenance {
             last_offset: id.offset - 1,
             last_epoch: id.epoch,

@@ -82,11 +82,11 @@ pub struct ControllerRegistration {
     pub features: BTreeMap<Str, VersionRange>,
 }
 
-/// All registered nodes.
+/// All registered nodes, by their ids.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClusterImage {
-    brokers: CowMap<i32, Arc<BrokerRegistration>>,
-    controllers: CowMap<i32, Arc<ControllerRegistration>>,
+    pub(super) brokers: CowMap<i32, Arc<BrokerRegistration>>,
+    pub(super) controllers: CowMap<i32, Arc<ControllerRegistration>>,
 }
 
 impl ClusterImage {

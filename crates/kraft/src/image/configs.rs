@@ -80,7 +80,7 @@ static NOTHING_SET: ResourceConfigs = BTreeMap::new();
 /// All dynamic configurations; resources without any key are absent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConfigsImage {
-    resources: CowMap<ConfigResource, Arc<ResourceConfigs>>,
+    pub(super) resources: CowMap<ConfigResource, Arc<ResourceConfigs>>,
 }
 
 impl ConfigsImage {

@@ -7,6 +7,7 @@ mod brokers;
 mod configs;
 pub mod cow_map;
 mod features;
+mod invariants;
 mod quotas;
 mod replay;
 mod scram;
@@ -48,6 +49,10 @@ impl Default for Provenance {
 }
 
 /// The state of the cluster at one offset of the metadata log.
+///
+/// Two kinds of invariants hold, both in `invariants.rs`: of the image's own bookkeeping ([`MetadataImage::check`]), whoever wrote
+/// the records; and of what the records say, if this release's controller decided them ([`MetadataImage::check_decided`]). What
+/// another controller wrote is taken as it is, as Kafka takes it: a node that refuses its own cluster's log helps nobody.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetadataImage {
     pub provenance: Provenance,

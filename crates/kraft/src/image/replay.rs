@@ -70,6 +70,8 @@ impl Replay {
 
     /// A whole batch has been applied.
     pub fn advance(&mut self, provenance: Provenance) {
+        let before = self.image.provenance.last_offset;
+        assert!(provenance.last_offset > before, "provenance: an image only grows");
         self.image.provenance = provenance;
     }
 

@@ -40,7 +40,7 @@ impl LeaderRecoveryState {
     }
 }
 
-/// One partition. `directories` is as long as `replicas`; ISR and ELR are disjoint subsets of the replicas.
+/// One partition. What a controller of ours keeps true of it is in `invariants.rs`, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartitionImage {
     pub replicas: Vec<i32>,
@@ -176,14 +176,14 @@ pub enum TopicChange<'a> {
     Changed(&'a Arc<TopicImage>, &'a Arc<TopicImage>),
 }
 
-/// All topics.
+/// All topics. Names and ids are one to one; what is counted and indexed here is what the topics say (`invariants.rs`).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicsImage {
-    by_id: CowMap<Uuid, Arc<TopicImage>>,
-    by_name: CowMap<Str, Uuid>,
+    pub(super) by_id: CowMap<Uuid, Arc<TopicImage>>,
+    pub(super) by_name: CowMap<Str, Uuid>,
     /// Names with a '.' or '_', under the name in which every '.' is a '_': these collide in metric names.
-    colliding: CowMap<Str, Arc<BTreeSet<Str>>>,
-    partition_count: usize,
+    pub(super) colliding: CowMap<Str, Arc<BTreeSet<Str>>>,
+    pub(super) partition_count: usize,
     last_change: LastChange,
 }
 
@@ -284,6 +284,11 @@ impl TopicsImage {
             Change::Removed(_, topic) => TopicChange::Deleted(topic),
         };
         changes.into_iter().map(change).collect()
+    }
+
+    /// The partition before and after the last change that was not the one before it over again.
+    pub(super) fn last_change(&self) -> Option<(&PartitionImage, &PartitionImage)> {
+        self.last_change.0.as_ref().map(|change| (&*change.before, &*change.after))
     }
 
     pub(super) fn create(&mut self, record: &TopicRecord) -> Result<(), Contradiction> {
@@ -406,6 +411,6 @@ fn topic_of(
 }
 
 /// The name as metrics show it: every '.' is a '_'.
-fn unified(name: &str) -> Str {
+pub(super) fn unified(name: &str) -> Str {
     Str::from(name.replace('.', "_"))
 }

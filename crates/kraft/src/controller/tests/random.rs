@@ -65,6 +65,8 @@ fn check(seed: u64) {
         }
         let live = content(&stage.one.image());
         let at = format!("seed {seed}, after step {step}: {line}");
+        live.check();
+        live.check_partitions();
         let disk = stage.one.log.get().after_power_cut();
         let whole_log = MemoryLog::new().with_batches(disk.content());
         let whole_log = whole_log.unwrap_or_else(|fault| panic!("{fault}"));
