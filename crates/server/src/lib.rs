@@ -14,6 +14,7 @@ pub mod listeners;
 pub mod machine;
 pub mod main_loop;
 pub mod properties;
+pub mod providers;
 pub mod random;
 pub mod settings;
 pub mod signals;

@@ -21,10 +21,16 @@ impl fmt::Display for MalformedEscape {
 
 impl std::error::Error for MalformedEscape {}
 
-/// Reads a whole file; of two equal keys the last one counts.
+/// Reads a whole file; of two equal keys the last one counts. Bytes are characters: Java reads ISO 8859-1.
 pub fn parse(bytes: &[u8]) -> Result<BTreeMap<String, String>, MalformedEscape> {
+    let text: String = bytes.iter().map(|b| char::from(*b)).collect();
+    parse_text(&text)
+}
+
+/// The same of a text, as Java does where it has a reader instead of bytes.
+pub fn parse_text(text: &str) -> Result<BTreeMap<String, String>, MalformedEscape> {
     let mut all = BTreeMap::new();
-    for (line, text) in logical_lines(bytes) {
+    for (line, text) in logical_lines(text) {
         let (key, value) = split(&text);
         let error = || MalformedEscape { line };
         all.insert(unescape(key).ok_or_else(error)?, unescape(value).ok_or_else(error)?);
@@ -32,11 +38,10 @@ pub fn parse(bytes: &[u8]) -> Result<BTreeMap<String, String>, MalformedEscape> 
     Ok(all)
 }
 
-/// Joins continued lines, drops comments and blank lines. Bytes are characters: Java reads ISO 8859-1.
-fn logical_lines(bytes: &[u8]) -> Vec<(usize, Vec<char>)> {
-    let text: String = bytes.iter().map(|b| char::from(*b)).collect();
+/// Joins continued lines, drops comments and blank lines.
+fn logical_lines(text: &str) -> Vec<(usize, Vec<char>)> {
     let mut lines = Vec::new();
-    let mut natural = natural_lines(&text).enumerate();
+    let mut natural = natural_lines(text).enumerate();
     while let Some((index, first)) = natural.next() {
         let mut rest = first.trim_start_matches(is_blank);
         if rest.is_empty() || rest.starts_with(['#', '!']) {
@@ -124,7 +129,7 @@ fn unescape(text: &[char]) -> Option<String> {
                 Some(other) => *other,
             }
         };
-        units.push(u16::try_from(u32::from(c)).unwrap_or(0xfffd));
+        units.extend_from_slice(c.encode_utf16(&mut [0; 2]));
     }
     // Two escapes may make one character beyond the basic plane.
     Some(String::from_utf16_lossy(&units))
