@@ -79,8 +79,8 @@ impl ThrowAwayNode {
         let dir = std::env::temp_dir().join(unique);
         let mut node = ThrowAwayNode { running: None, address: String::new(), dir };
         let settings = Settings::embedded("127.0.0.1:0", &node.dir.to_string_lossy(), Properties::default());
-        let (settings, _warnings) =
-            settings.map_err(|why| Failure::new("the demo's configuration cannot be used", why))?;
+        let (settings, _warnings) = settings
+            .map_err(|refused| Failure::new("the demo's configuration cannot be used", refused.why))?;
         let running = main_loop::start(&settings, None)
             .map_err(|error| Failure::new(error.what, error.why).try_this(error.hint))?;
         let bound = running.bound("PLAINTEXT").map(|address| address.to_string());

@@ -6,6 +6,7 @@
 mod args;
 mod cluster;
 mod config;
+mod configuration;
 mod connect;
 mod consume;
 mod demo;

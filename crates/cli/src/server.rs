@@ -2,14 +2,15 @@
 //! failed one; what a node is made of lives in the crate `server`.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::configuration;
 use crate::failure::Failure;
 use ::server::main_loop;
 use ::server::main_loop::{Running, StartError};
 use ::server::properties::{self, Properties};
-use ::server::settings::Settings;
+use ::server::settings::{Refused, Settings};
 use ::server::signals::StopSignals;
 use broker::config::Warning;
 use clap::Args;
@@ -62,20 +63,13 @@ pub fn start(args: StartArgs) -> Result<(), Failure> {
 
 /// Runs a node from its properties file until a signal.
 pub fn run(args: ServerArgs) -> Result<(), Failure> {
-    let mut overrides = environment();
-    for pair in args.set.iter().chain(&args.overrides) {
-        overrides.set_pair(pair).map_err(|why| {
-            Failure::usage("cannot read an override", why).try_this("--set num.partitions=3")
-        })?;
-    }
-    let settings = match &args.config {
-        Some(file) => {
-            let mut all = read_properties(file)?;
-            all.extend(overrides);
-            Settings::new(all)
+    let pairs: Vec<&String> = args.set.iter().chain(&args.overrides).collect();
+    let all = configuration::read(args.config.as_deref(), &pairs)?;
+    let settings = match args.config {
+        None if all.get("process.roles").is_none() => {
+            Settings::embedded("127.0.0.1:9092", "./ottla-data", all)
         }
-        None if overrides.get("process.roles").is_some() => Settings::new(overrides),
-        None => Settings::embedded("127.0.0.1:9092", "./ottla-data", overrides),
+        _ => Settings::new(all),
     };
     let hint = args.config.as_deref().map_or("--set KEY=VALUE".to_owned(), |f| f.display().to_string());
     let signals = listen_for_signals()?;
@@ -89,34 +83,12 @@ pub fn run(args: ServerArgs) -> Result<(), Failure> {
     run_until_stopped(running, signals, &hello)
 }
 
-/// Reads a properties file.
-pub fn read_properties(file: &Path) -> Result<Properties, Failure> {
-    let shown = file.display();
-    let bytes = std::fs::read(file).map_err(|error| {
-        Failure::new(format!("cannot read {shown}"), error).try_this("ottla server -c server.properties")
-    })?;
-    Properties::parse(&bytes).map_err(|error| {
-        Failure::new(format!("{shown} is not a properties file"), error)
-            .try_this("a \\ that is meant literally is written \\\\")
-    })
-}
-
-/// What the images' environment says.
-pub fn environment() -> Properties {
-    let known = |key: &str| broker::config::broker_key(key).is_some() || key.starts_with("listener.name.");
-    properties::from_environment(std::env::vars_os().filter_map(utf8), known)
-}
-
-fn utf8((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
-    Some((name.into_string().ok()?, value.into_string().ok()?))
-}
-
-fn launch(settings: Result<(Settings, Vec<Warning>), String>, where_to: &str) -> Result<Running, Failure> {
+fn launch(settings: Result<(Settings, Vec<Warning>), Refused>, where_to: &str) -> Result<Running, Failure> {
     log_to_stderr();
-    let (settings, warnings) = settings.map_err(|why| {
-        Failure::new("the configuration cannot be used", why).try_this(format!("correct {where_to}"))
-    })?;
-    warnings.iter().for_each(tell);
+    let (settings, warnings) = settings.map_err(|why| configuration::refused(&why, where_to))?;
+    for line in broker::config::told(&warnings) {
+        tracing::warn!("{line}");
+    }
     let cluster_id = properties::cluster_id_from_environment(|name| std::env::var(name).ok());
     let running = main_loop::start(&settings, cluster_id.as_deref()).map_err(failed)?;
     if !running.wait_ready(READY_LIMIT) {
@@ -127,17 +99,6 @@ fn launch(settings: Result<(Settings, Vec<Warning>), String>, where_to: &str) ->
 
 fn failed(error: StartError) -> Failure {
     Failure::new(error.what, error.why).try_this(error.hint)
-}
-
-fn tell(warning: &Warning) {
-    match warning {
-        Warning::Unknown { name, nearest: Some(nearest) } => {
-            tracing::warn!("unknown configuration key {name}; did you mean {nearest}?");
-        }
-        Warning::Unknown { name, nearest: None } => tracing::warn!("unknown configuration key {name}"),
-        Warning::Removed { name } => tracing::warn!("{name} was removed in Kafka 4 and has no effect"),
-        Warning::WithoutEffect { name } => tracing::info!("{name} is accepted and has no effect here"),
-    }
 }
 
 /// Warnings and errors unless OTTLA_LOG asks for more (`info`, `debug`, `server=debug,broker=trace`).

@@ -7,11 +7,11 @@ use std::process;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::configuration;
 use crate::failure::Failure;
-use crate::server::read_properties;
 use ::server::format::{self, FormatOptions, QuorumChoice};
 use ::server::random;
-use ::server::settings::Settings;
+use ::server::settings::{Refused, Settings};
 use ::server::takeover;
 use clap::{Args, Subcommand};
 use log::{Disk, RealDisk};
@@ -113,15 +113,19 @@ pub fn run(command: StorageCommand) -> Result<(), Failure> {
 }
 
 fn run_check(args: CheckArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let settings = match (args.config, args.data_dir) {
-        (Some(config), _) => settings(&ConfigArgs { config })?,
+    let all = configuration::read(args.config.as_deref(), &[])?;
+    let (read, place) = match (args.config, args.data_dir) {
+        (Some(config), _) => (Settings::new(all), config.display().to_string()),
         (None, directory) => {
             let directory = directory.unwrap_or_else(|| PathBuf::from("./ottla-data"));
-            let embedded =
-                Settings::embedded("127.0.0.1:9092", &directory.to_string_lossy(), Default::default());
-            embedded.map(|(settings, _)| settings).map_err(refused)?
+            let read = Settings::embedded("127.0.0.1:9092", &directory.to_string_lossy(), all);
+            (read, "the environment".to_owned())
         }
     };
+    let (settings, warnings) = read.map_err(|why| configuration::refused(&why, &place))?;
+    for line in broker::config::told(&warnings) {
+        writeln!(out, "warning:  {line}")?;
+    }
     let report = takeover::check(&settings, &disk());
     for finding in &report.0 {
         writeln!(out, "{finding}")?;
@@ -165,9 +169,20 @@ fn refused(sentence: String) -> Failure {
     process::exit(1)
 }
 
+/// What a start with this file would see, the images' environment included.
 fn settings(node: &ConfigArgs) -> Result<Settings, Failure> {
-    let properties = read_properties(&node.config)?;
-    Settings::new(properties).map(|(settings, _)| settings).map_err(refused)
+    let properties = configuration::read(Some(&node.config), &[])?;
+    Settings::new(properties)
+        .map(|(settings, _)| settings)
+        .map_err(|why| told(why, &node.config.display().to_string()))
+}
+
+/// Kafka's sentence where Kafka refuses, too; else ours, in three lines.
+fn told(why: Refused, place: &str) -> Failure {
+    match why.hint {
+        None => refused(why.why),
+        Some(_) => configuration::refused(&why, place),
+    }
 }
 
 fn disk() -> Arc<dyn Disk> {

@@ -27,7 +27,7 @@ use crate::lanes::{Door, RunningLanes, Shared};
 use crate::listeners::Endpoint;
 use crate::settings::Settings;
 use crate::threads::NodeThreads;
-use crate::{format, machine, random};
+use crate::{format, machine, random, takeover};
 
 /// Connections waiting to be accepted. Kafka's default of 50 makes a storm of clients wait for their SYN retries; the kernel
 /// caps it by `somaxconn`.
@@ -98,6 +98,9 @@ pub fn start(settings: &Settings, cluster_id: Option<&str>) -> Result<Running, S
     let limit = Duration::from_millis(registration.unsigned_abs());
     if !wait(&node, &threads, limit, Node::is_ready) {
         tracing::warn!("the controller has not accepted this broker in time; serving what can be served");
+    }
+    for line in takeover::unkept(&node.image()) {
+        tracing::warn!("{line}");
     }
     let lanes = RunningLanes::start(doors, &shared, cores).map_err(no_threads)?;
     Ok(Running { node, clock, lanes, threads, bound, _disk: disk })

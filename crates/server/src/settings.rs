@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use broker::config::{BrokerFile, Warning, list};
+use broker::config::{BrokerFile, Warning, check_together, list};
 use net::listener::ConnectionLimits;
 
 use crate::guard::Patience;
@@ -65,6 +65,25 @@ pub struct SocketSettings {
     pub patience: Patience,
 }
 
+/// Why a configuration is not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// One sentence; Kafka's, where Kafka refuses, too.
+    pub why: String,
+    /// What to try, where it is not plain from the sentence.
+    pub hint: Option<&'static str>,
+}
+
+impl From<String> for Refused {
+    fn from(why: String) -> Self {
+        Self { why, hint: None }
+    }
+}
+
+/// For what would be served without the protection that the configuration asks for.
+const UNPROTECTED: &str =
+    "take it out only if nobody needs what it promises; docs/configuration.md says what is served";
+
 /// Embedded defaults: one node that is the whole cluster, on one port.
 const EMBEDDED: &[(&str, &str)] = &[
     ("process.roles", "broker,controller"),
@@ -80,8 +99,8 @@ const EMBEDDED: &[(&str, &str)] = &[
 ];
 
 impl Settings {
-    /// Checks everything. The error is one sentence.
-    pub fn new(properties: Properties) -> Result<(Self, Vec<Warning>), String> {
+    /// Checks everything.
+    pub fn new(properties: Properties) -> Result<(Self, Vec<Warning>), Refused> {
         Self::read(properties, true)
     }
 
@@ -91,7 +110,7 @@ impl Settings {
         listen: &str,
         data_dir: &str,
         overrides: Properties,
-    ) -> Result<(Self, Vec<Warning>), String> {
+    ) -> Result<(Self, Vec<Warning>), Refused> {
         let mut properties = Properties::default();
         EMBEDDED.iter().for_each(|(key, value)| properties.set(*key, *value));
         properties.set("listeners", format!("PLAINTEXT://{listen}"));
@@ -100,7 +119,7 @@ impl Settings {
         Self::read(properties, false)
     }
 
-    fn read(properties: Properties, controller_listener: bool) -> Result<(Self, Vec<Warning>), String> {
+    fn read(properties: Properties, controller_listener: bool) -> Result<(Self, Vec<Warning>), Refused> {
         let mut values = properties.0;
         require(&values)?;
         // `broker.id` is the old name.
@@ -110,6 +129,7 @@ impl Settings {
             values.insert("broker.id".to_owned(), id);
         }
         let (file, warnings) = BrokerFile::new(values)?;
+        check_together(&file)?;
         let roles = roles(&file)?;
         let node_id = node_id(&file)?;
         let controller_names: Vec<String> =
@@ -138,7 +158,9 @@ impl Settings {
                 .text("metadata.log.dir")
                 .map(PathBuf::from)
                 .or_else(|| directories.first().cloned())
-                .ok_or("At least one log directory must be defined via log.dirs or log.dir.")?,
+                .ok_or_else(|| {
+                    "At least one log directory must be defined via log.dirs or log.dir.".to_owned()
+                })?,
             directories,
             sockets: sockets(&file)?,
             listeners: bound,
@@ -147,6 +169,7 @@ impl Settings {
         };
         settings.check_quorum()?;
         settings.check_listeners(&protocols, controller_listener)?;
+        settings.check_promises(&protocols)?;
         Ok((settings, warnings))
     }
 
@@ -257,6 +280,28 @@ impl Settings {
                 .to_owned());
         }
         Ok(())
+    }
+
+    /// Fails closed: what is configured to protect somebody is in force, or the node does not start.
+    fn check_promises(&self, protocols: &ProtocolMap) -> Result<(), Refused> {
+        let mut broken = Vec::new();
+        let controllers = self.controller_names.iter();
+        let named =
+            self.listeners.iter().map(|e| &e.name).chain(controllers).chain([&self.inter_broker_name]);
+        for name in named.collect::<BTreeSet<_>>() {
+            let protocol = protocols.get(name).map_or("PLAINTEXT", String::as_str);
+            if !listeners::SERVED_PROTOCOLS.contains(&protocol) {
+                broken.push(format!(
+                    "listener {name} speaks {protocol}, which is not served yet: it would be in plain text, open to \
+                     anybody"
+                ));
+            }
+        }
+        broken.extend(self.file.refusals());
+        if broken.is_empty() {
+            return Ok(());
+        }
+        Err(Refused { why: broken.join("; "), hint: Some(UNPROTECTED) })
     }
 
     /// Whether a listener is one of the controller role.

@@ -147,15 +147,20 @@ fn tell_image(settings: &Settings, image: &MetadataImage, report: &mut Report) {
             others.join(", ")
         ));
     }
+    unkept(image).into_iter().for_each(|what| report.warn(what));
+}
+
+/// What the metadata holds to protect somebody and nobody keeps: it stays, for whoever keeps it, and is said. No reason to
+/// refuse: without `authorizer.class.name` Kafka serves such a directory to anybody as well, and with it no node starts here.
+pub fn unkept(image: &MetadataImage) -> Vec<String> {
     let kept: [(usize, &str); 4] = [
-        (image.acls.len(), "ACLs are kept and not enforced: nobody is refused"),
+        (image.acls.len(), "ACLs are kept and protect nothing: no authorizer is in force, nobody is refused"),
         (image.scram.iter().count(), "SCRAM credentials are kept; no listener asks for them yet"),
         (image.client_quotas.iter().count(), "client quotas are kept and not enforced"),
         (image.delegation_tokens.iter().count(), "delegation tokens are kept and not honoured"),
     ];
-    for (count, what) in kept.into_iter().filter(|(count, _)| *count > 0) {
-        report.warn(format!("{count} {what}"));
-    }
+    let some = kept.into_iter().filter(|(count, _)| *count > 0);
+    some.map(|(count, what)| format!("{count} {what}")).collect()
 }
 
 /// Every log directory: how it was left, and whether its partitions are the image's.

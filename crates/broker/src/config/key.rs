@@ -66,6 +66,8 @@ pub enum State {
     Implemented,
     /// Read, checked, described; without effect so far or by design. The start says so once.
     Accepted,
+    /// Nothing that it promises is kept: refused where its value promises something (see `refusals`), else without effect.
+    Refused,
 }
 
 /// One row of a table.
@@ -134,6 +136,14 @@ impl ConfigKey {
         self.value_type == ValueType::Password
     }
 
+    /// Whether a list forgets entries that it has already (KIP-1161).
+    pub fn drops_repetitions(&self) -> bool {
+        matches!(
+            self.validator,
+            Validator::AnyList | Validator::NonEmptyList | Validator::ListOf(_) | Validator::ListOfOrNone(_)
+        )
+    }
+
     /// Checks `value` against type and bounds; the error is the sentence Kafka answers with.
     pub fn check(&self, value: &str) -> Result<(), String> {
         self.parse(value).map(drop)
@@ -153,15 +163,9 @@ impl ConfigKey {
 
     fn read(&self, value: &str) -> Result<Parsed, String> {
         let parsed = Parsed::read(self.value_type, value)?;
-        Ok(match (parsed, self.validator) {
-            (
-                Parsed::List(entries),
-                Validator::AnyList
-                | Validator::NonEmptyList
-                | Validator::ListOf(_)
-                | Validator::ListOfOrNone(_),
-            ) => Parsed::List(distinct(entries)),
-            (parsed, _) => parsed,
+        Ok(match parsed {
+            Parsed::List(entries) if self.drops_repetitions() => Parsed::List(distinct(entries)),
+            parsed => parsed,
         })
     }
 

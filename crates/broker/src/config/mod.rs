@@ -6,7 +6,11 @@ mod client_metrics_keys;
 mod group_keys;
 mod key;
 mod layers;
+mod listener_keys;
+mod names;
+mod refusals;
 mod static_config;
+mod together;
 mod topic_keys;
 mod value;
 
@@ -21,9 +25,17 @@ pub use layers::{
     BrokerLayers, Effective, Source, Synonym, Values, broker_synonyms, group_defaults, group_synonym,
     of_resource, topic_effective, topic_synonyms,
 };
+pub use listener_keys::{ListenerKey, listener_key};
+pub use names::{Warning, is_known, nearest, told};
+pub use refusals::refusal;
 pub use static_config::{FlushAck, StaticConfig};
+pub use together::check_together;
 pub use topic_keys::TOPIC_KEYS;
 pub use value::{Parsed, list};
+
+use listener_keys::has_listener;
+use names::warning;
+use std::collections::BTreeSet;
 
 /// A broker key by name.
 pub fn broker_key(name: &str) -> Option<&'static ConfigKey> {
@@ -49,31 +61,6 @@ fn find(table: &'static [ConfigKey], name: &str) -> Option<&'static ConfigKey> {
     table.binary_search_by(|key| key.name.cmp(name)).ok().and_then(|at| table.get(at))
 }
 
-/// Keys that Kafka 4 no longer has: accepted with a warning, so that old files still start.
-const REMOVED: &[&str] = &[
-    "broker.id.generation.enable",
-    "control.plane.listener.name",
-    "delegation.token.master.key",
-    "inter.broker.protocol.version",
-    "log.message.downconversion.enable",
-    "log.message.format.version",
-    "log.message.timestamp.difference.max.ms",
-    "offsets.commit.required.acks",
-    "reserved.broker.max.id",
-];
-const REMOVED_PREFIXES: &[&str] = &["zookeeper.", "password.encoder."];
-
-/// Something in the file that the operator should know; never fatal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Warning {
-    /// No such key; the nearest name, if one is near.
-    Unknown { name: String, nearest: Option<&'static str> },
-    /// Kafka 4 dropped it.
-    Removed { name: String },
-    /// Known, without effect here.
-    WithoutEffect { name: String },
-}
-
 /// The broker's own file, checked. Values that are not set read as their defaults.
 #[derive(Clone, Debug, Default)]
 pub struct BrokerFile {
@@ -85,15 +72,14 @@ impl BrokerFile {
     pub fn new(values: Values) -> Result<(Self, Vec<Warning>), String> {
         let mut warnings = Vec::new();
         for (name, value) in &values {
-            match broker_key(name) {
-                Some(key) => {
-                    key.check(value)?;
-                    if key.state == State::Accepted {
-                        warnings.push(Warning::WithoutEffect { name: name.clone() });
-                    }
-                }
-                None => warnings.extend(warning_for(name)),
+            if let Some(key) = broker_key(name) {
+                key.check(value)?;
+            } else if let Some(found) = listener_key(name)
+                && has_listener(&values, found.listener)
+            {
+                found.key.check(value)?;
             }
+            warnings.extend(warning(&values, name, value));
         }
         Ok((Self { values }, warnings))
     }
@@ -125,51 +111,24 @@ impl BrokerFile {
         self.text(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
-    /// The entries of a LIST key.
+    /// The entries of a LIST key, each once where the key drops repetitions.
     pub fn list(&self, name: &str) -> Vec<&str> {
-        self.text(name).map(list).unwrap_or_default()
-    }
-}
-
-fn warning_for(name: &str) -> Option<Warning> {
-    // Prefixed keys belong to a listener or a plug-in and are read by those.
-    if name.starts_with("listener.name.")
-        || name.starts_with("rsm.config.")
-        || name.starts_with("rlmm.config.")
-    {
-        return None;
-    }
-    if REMOVED.contains(&name) || REMOVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
-        return Some(Warning::Removed { name: name.to_owned() });
-    }
-    Some(Warning::Unknown { name: name.to_owned(), nearest: nearest(name) })
-}
-
-/// The key whose name takes the fewest edits, if that is at most a third of its length.
-fn nearest(name: &str) -> Option<&'static str> {
-    BROKER_KEYS
-        .iter()
-        .map(|key| (edits(name.as_bytes(), key.name.as_bytes()), key.name))
-        .min()
-        .filter(|(edits, _)| *edits <= name.len() / 3)
-        .map(|(_, key)| key)
-}
-
-/// Levenshtein distance, one row at a time.
-fn edits(a: &[u8], b: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, y) in row.iter_mut().skip(1).zip(b) {
-            let next = (diagonal + usize::from(x != y)).min(left + 1).min(*cell + 1);
-            diagonal = *cell;
-            *cell = next;
-            left = next;
+        let mut entries = self.text(name).map(list).unwrap_or_default();
+        if broker_key(name).is_some_and(|key| key.drops_repetitions()) {
+            let mut seen = BTreeSet::new();
+            entries.retain(|entry| seen.insert(*entry));
         }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
+        entries
     }
-    row.last().copied().unwrap_or(a.len())
+
+    /// What the file promises and nobody keeps, a sentence for each. See `refusals`.
+    pub fn refusals(&self) -> Vec<String> {
+        let elsewhere =
+            |name: &str| listener_key(name).is_some_and(|found| !has_listener(&self.values, found.listener));
+        self.values
+            .iter()
+            .filter(|(name, _)| !elsewhere(name))
+            .filter_map(|(name, value)| refusal(name, value))
+            .collect()
+    }
 }

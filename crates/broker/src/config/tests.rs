@@ -99,20 +99,127 @@ fn a_duration_is_what_java_takes_for_one() {
 
 #[test]
 fn a_typing_error_is_answered_with_the_nearest_name() {
-    let (_, warnings) = BrokerFile::new(values(&[
+    let file = values(&[
         ("num.partition", "3"),
         ("zookeeper.connect", "x"),
-        ("num.io.threads", "8"),
-    ]))
-    .unwrap();
-    assert_eq!(
-        warnings,
-        [
-            Warning::WithoutEffect { name: "num.io.threads".to_owned() },
-            Warning::Unknown { name: "num.partition".to_owned(), nearest: Some("num.partitions") },
-            Warning::Removed { name: "zookeeper.connect".to_owned() },
-        ]
-    );
+        ("num.io.threads", "9"),
+        ("num.network.threads", " 3 "),
+        ("super.users", "User:a"),
+        ("config.providers.x.class", "y"),
+        ("my.prefix.key", "1"),
+        ("remote.log.storage.manager.impl.prefix", "my.prefix."),
+        ("listener.name.plaintext.ssl.keystore.location", "/x"),
+        ("listener.name.plaintext.plain.sasl.jaas.config", "x"),
+        ("listener.name.plaintext.connections.max.idle.ms", "600000"),
+        ("listener.name.PLAINTEXT.ssl.keystore.location", "/x"),
+        ("listener.name.plaintext.nonsense", "1"),
+    ]);
+    let (_, warnings) = BrokerFile::new(file).unwrap();
+    let wanted = [
+        "listener.name.PLAINTEXT.ssl.keystore.location is ignored: no listener is called PLAINTEXT (in such keys a \
+         listener's name is in lower case)",
+        "unknown configuration key listener.name.plaintext.nonsense is ignored",
+        "unknown configuration key num.partition is ignored; did you mean num.partitions?",
+        "zookeeper.connect was removed in Kafka 4 and has no effect",
+        "configured, but without effect here: listener.name.plaintext.plain.sasl.jaas.config, \
+         listener.name.plaintext.ssl.keystore.location, my.prefix.key, num.io.threads, \
+         remote.log.storage.manager.impl.prefix, super.users",
+    ];
+    assert_eq!(told(&warnings), wanted);
+}
+
+#[test]
+fn what_is_promised_and_not_kept_is_refused() {
+    let harmless = [
+        ("authorizer.class.name", " "),
+        ("metric.reporters", ""),
+        ("metric.reporters", "org.apache.kafka.common.metrics.JmxReporter"),
+        ("group.consumer.assignors", "range, uniform"),
+        ("remote.log.storage.system.enable", "FALSE"),
+        ("sasl.server.callback.handler.class", "org.apache.kafka.common.security.oauthbearer.X"),
+        ("max.connections", "5"),
+        ("num.partitions", "5"),
+        ("no.such.key", "5"),
+    ];
+    for (name, value) in harmless {
+        assert_eq!(refusal(name, value), None, "{name}={value}");
+    }
+    let promising = [
+        ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"),
+        ("metric.reporters", "org.apache.kafka.common.metrics.JmxReporter,com.example.Reporter"),
+        ("create.topic.policy.class.name", ""),
+        ("remote.log.storage.system.enable", " True "),
+        ("max.connection.creation.rate", "5"),
+        ("listener.name.internal.max.connection.creation.rate", "5"),
+        ("listener.name.internal.max.connections", "5"),
+        ("listener.name.internal.plain.sasl.server.callback.handler.class", "com.example.Handler"),
+    ];
+    for (name, value) in promising {
+        let sentence = refusal(name, value).unwrap_or_default();
+        assert!(sentence.starts_with(name), "{name}={value}: {sentence}");
+    }
+}
+
+#[test]
+fn the_column_says_refused_where_the_table_of_refusals_has_a_row() {
+    for key in BROKER_KEYS {
+        let has_row = refusals::REFUSALS.iter().any(|row| row.key == key.name);
+        assert_eq!(key.state == State::Refused, has_row, "{}", key.name);
+        if let Some(default) = key.default {
+            assert_eq!(refusal(key.name, default), None);
+        }
+    }
+    for row in refusals::REFUSALS {
+        let name = row.key.strip_prefix("listener.name.*.").unwrap_or(row.key);
+        assert!(broker_key(name).is_some(), "{}", row.key);
+    }
+}
+
+#[test]
+fn keys_are_checked_against_one_another_in_kafkas_words() {
+    let cases = [
+        ("log.roll.ms", "0", "log.roll.ms must be greater than or equal to 1"),
+        (
+            "log.retention.hours",
+            "0",
+            "log.retention.ms must be unlimited (-1) or, greater than or equal to 1",
+        ),
+        (
+            "log.cleaner.dedupe.buffer.size",
+            "1048576",
+            "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.",
+        ),
+        ("offsets.topic.compression.codec", "9", "Unknown compression type id: 9"),
+        (
+            "group.coordinator.rebalance.protocols",
+            "consumer",
+            "Disabling the 'classic' protocol is not supported.",
+        ),
+        (
+            "group.consumer.session.timeout.ms",
+            "1",
+            "group.consumer.session.timeout.ms must be greater than or equal to group.consumer.min.session.timeout.ms",
+        ),
+        (
+            "group.streams.num.standby.replicas",
+            "5",
+            "group.streams.num.standby.replicas must be less than or equal to group.streams.max.standby.replicas",
+        ),
+    ];
+    for (name, value, sentence) in cases {
+        let (file, _) = BrokerFile::new(values(&[(name, value)])).unwrap();
+        assert_eq!(check_together(&file).unwrap_err(), sentence, "{name}={value}");
+    }
+    let (unlimited, _) = BrokerFile::new(values(&[("log.retention.ms", "-2")])).unwrap();
+    assert_eq!(check_together(&unlimited), Ok(()));
+}
+
+#[test]
+fn keys_of_one_listener_are_checked_as_the_key_itself() {
+    let read = |name: &str| BrokerFile::new(values(&[(name, "x")])).map(drop);
+    let sentence = "Invalid value x for configuration max.connections: Not a number of type INT";
+    assert_eq!(read("listener.name.plaintext.max.connections"), Err(sentence.to_owned()));
+    assert_eq!(read("listener.name.nosuch.max.connections"), Ok(()));
 }
 
 #[test]

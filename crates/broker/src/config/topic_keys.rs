@@ -35,7 +35,7 @@ pub static TOPIC_KEYS: &[ConfigKey] = &[
     key("remote.copy.lag.ms", Long, Some("0"), AtLeast(-1.0), Medium, PerResource, Accepted, "Time a segment may wait before it is copied to remote storage."),
     key("remote.log.copy.disable", Boolean, Some("false"), Any, Medium, PerResource, Accepted, "Make the tiered part of the log read only."),
     key("remote.log.delete.on.disable", Boolean, Some("false"), Any, Medium, PerResource, Accepted, "Delete remote data when tiering is switched off."),
-    key("remote.storage.enable", Boolean, Some("false"), Any, Medium, PerResource, Accepted, "Tier this topic."),
+    key("remote.storage.enable", Boolean, Some("false"), Any, Medium, PerResource, Refused, "Tier this topic."),
     key("retention.bytes", Long, Some("-1"), Any, Medium, PerResource, Implemented, "Size per partition at which old segments are deleted; -1 is no limit."),
     key("retention.ms", Long, Some("604800000"), AtLeast(-1.0), Medium, PerResource, Implemented, "Age at which segments are deleted; -1 is no limit."),
     key("segment.bytes", Int, Some("1073741824"), AtLeast(1048576.0), Medium, PerResource, Implemented, "Size at which a segment rolls."),

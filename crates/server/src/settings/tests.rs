@@ -12,7 +12,7 @@ fn read(change: &str) -> Result<Settings, String> {
             None => all.set_pair(line).unwrap(),
         }
     }
-    Settings::new(all).map(|(settings, _)| settings)
+    Settings::new(all).map(|(settings, _)| settings).map_err(|refused| refused.why)
 }
 
 fn shown(endpoints: &[Endpoint]) -> String {
@@ -216,4 +216,43 @@ fn directories_fall_back_from_log_dirs_to_log_dir() {
 #[test]
 fn the_old_name_of_the_node_id_is_taken() {
     assert_eq!(read("-node.id;broker.id=1").unwrap().node_id, 1);
+}
+
+/// A listener that is not served, and keys that protect somebody, refuse; what the sentence must hold.
+#[test]
+fn what_would_be_served_without_its_protection_refuses() {
+    const MAP: &str =
+        "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,IN:SASL_PLAINTEXT,SEC:SASL_SSL,CONTROLLER:";
+    let cases = [
+        (format!("{MAP}SSL"), "listener CONTROLLER speaks SSL"),
+        (
+            format!("{MAP}PLAINTEXT;listeners=PLAINTEXT://:9092,IN://:9094,CONTROLLER://:9093"),
+            "listener IN speaks SASL_PLAINTEXT",
+        ),
+        (
+            format!("{MAP}PLAINTEXT;listeners=SEC://:9092,CONTROLLER://:9093;inter.broker.listener.name=SEC"),
+            "listener SEC speaks SASL_SSL",
+        ),
+        (
+            format!("{MAP}SSL;process.roles=broker;node.id=5;listeners=PLAINTEXT://:1"),
+            "CONTROLLER speaks SSL",
+        ),
+        (
+            "authorizer.class.name=com.example.A".to_owned(),
+            "authorizer.class.name=com.example.A: no authorizer",
+        ),
+        (
+            "listener.name.plaintext.max.connections=5".to_owned(),
+            "connections are limited for the whole node",
+        ),
+    ];
+    for (change, fragment) in cases {
+        let refused = read(&change).map(|_| ()).unwrap_err();
+        assert!(refused.contains(fragment), "{change}: {refused}");
+    }
+    assert!(read("listener.name.nosuch.max.connections=5").is_ok());
+    assert!(
+        read("process.roles=broker,controller,broker;controller.listener.names=CONTROLLER,CONTROLLER")
+            .is_ok()
+    );
 }
