@@ -11,6 +11,7 @@
 mod bench;
 mod broker;
 mod codegen;
+mod configuration;
 mod differential;
 mod floor;
 mod oracle;
@@ -36,6 +37,11 @@ const CHORES: &[Chore] = &[
         name: "bench",
         about: "the table of figures beside the floor; `--list` names cells, `--against kafka` or HOST:PORT adds a broker",
         run: bench::command,
+    },
+    Chore {
+        name: "configuration",
+        about: "the tables of configuration keys to docs/configuration.md; `--check` only tells whether it is fresh",
+        run: configuration::command,
     },
     Chore { name: "floor", about: "the least a broker can do, for `bench`", run: floor::command },
     Chore {

@@ -3,6 +3,8 @@
 //! Owns the rules that span several keys (roles, listeners, quorum, directories), as KafkaConfig checks them and
 //! mostly in its sentences. Single keys are the business of `broker::config`. Never touches a disk or a socket.
 
+mod embedded;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -84,20 +86,6 @@ impl From<String> for Refused {
 const UNPROTECTED: &str =
     "take it out only if nobody needs what it promises; docs/configuration.md says what is served";
 
-/// Embedded defaults: one node that is the whole cluster, on one port.
-const EMBEDDED: &[(&str, &str)] = &[
-    ("process.roles", "broker,controller"),
-    ("node.id", "1"),
-    ("controller.listener.names", "CONTROLLER"),
-    ("controller.quorum.voters", "1@localhost:9093"),
-    ("offsets.topic.replication.factor", "1"),
-    ("transaction.state.log.replication.factor", "1"),
-    ("transaction.state.log.min.isr", "1"),
-    ("share.coordinator.state.topic.replication.factor", "1"),
-    ("share.coordinator.state.topic.min.isr", "1"),
-    ("group.initial.rebalance.delay.ms", "0"),
-];
-
 impl Settings {
     /// Checks everything.
     pub fn new(properties: Properties) -> Result<(Self, Vec<Warning>), Refused> {
@@ -112,7 +100,7 @@ impl Settings {
         overrides: Properties,
     ) -> Result<(Self, Vec<Warning>), Refused> {
         let mut properties = Properties::default();
-        EMBEDDED.iter().for_each(|(key, value)| properties.set(*key, *value));
+        embedded::EMBEDDED.iter().for_each(|(key, value)| properties.set(*key, *value));
         properties.set("listeners", format!("PLAINTEXT://{listen}"));
         properties.set("log.dirs", data_dir);
         properties.extend(overrides);

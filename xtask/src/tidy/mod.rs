@@ -3,6 +3,7 @@
 //! Owns the list of rules; each file beside this one holds one kind. Reads tracked files and `cargo metadata` only,
 //! changes nothing but the ratchet, and that only with `--shrink`.
 
+mod configuration;
 mod imports;
 mod manifests;
 mod sizes;
@@ -36,6 +37,7 @@ pub fn check(workspace: &Workspace) -> Result<Vec<String>> {
     sizes::check(workspace, &sources, &mut complaints)?;
     text::check_sources(&sources, &mut complaints);
     text::check_every_file(workspace, &mut complaints)?;
+    configuration::check(workspace, &sources, &mut complaints)?;
     Ok(complaints)
 }
 
