@@ -11,6 +11,7 @@
 //! Demotion and failure drop everything; a new leader epoch makes a new `Hosted` and loads it again.
 
 mod batches;
+mod invariants;
 #[cfg(test)]
 mod tests;
 
@@ -95,6 +96,13 @@ enum Waiting<M: Machine> {
 }
 
 /// A machine with its partition.
+///
+/// What holds whenever a call has ended; [`Hosted::check`] asserts it, under these names:
+/// - `phase`: soft state until it is closed, and then nothing at all; nobody waits and no timer runs before it is open;
+/// - `offsets`: an open one is committed no further than it is appended; what is between lies in `uncommitted`, in order;
+/// - `parked`: answers wait in the order of their offsets, each for one that is appended and not committed;
+/// - `twins`: where nothing is in flight both are equal, as far as [`Machine::resembles`] can see (all the way, in tests);
+/// - `timers`: each key has one place.
 pub struct Hosted<M: Machine> {
     options: HostedOptions,
     phase: Phase,
@@ -167,11 +175,6 @@ impl<M: Machine> Hosted<M> {
         self.soft.as_ref()
     }
 
-    /// Soft state may be reconfigured from outside (dynamic configuration).
-    pub fn soft_mut(&mut self) -> Option<&mut M::Soft> {
-        self.soft.as_mut()
-    }
-
     /// Replaces the limits (dynamic topic configuration).
     pub fn set_options(&mut self, options: HostedOptions) {
         self.options = options;
@@ -210,7 +213,10 @@ impl<M: Machine> Hosted<M> {
         };
         match refusal {
             Some(error) => replies.push(Reply { token, answer: M::refuse(&command, error) }),
-            None => self.run(now_ms, command, Some(token), journal, replies),
+            None => {
+                self.run(now_ms, command, Some(token), journal, replies);
+                self.check();
+            }
         }
     }
 
@@ -242,6 +248,7 @@ impl<M: Machine> Hosted<M> {
                 self.uncommitted.push_back(Applied { offset: base_offset, change: Change::Marker(marker) });
                 self.next_offset = base_offset + 1;
                 self.park(now_ms, Waiting::Answer(Reply { token, answer: M::marker_answer(Ok(())) }));
+                self.check();
             }
         }
     }
@@ -266,6 +273,7 @@ impl<M: Machine> Hosted<M> {
                 None => {}
             }
         }
+        self.check();
     }
 
     /// Applies to `committed` what the high watermark has passed.
@@ -296,6 +304,7 @@ impl<M: Machine> Hosted<M> {
                 break;
             }
         }
+        self.check();
     }
 
     /// Demotion, shutdown or a fault: everybody who waits is refused, all state is dropped.
@@ -311,6 +320,7 @@ impl<M: Machine> Hosted<M> {
         if let Some(soft) = self.soft.take() {
             replies.extend(M::closed(soft, error));
         }
+        self.check();
     }
 
     fn run(
@@ -395,8 +405,12 @@ impl<M: Machine> Hosted<M> {
     }
 
     fn park(&mut self, now_ms: i64, what: Waiting<M>) {
-        let deadline_ms = now_ms.saturating_add(self.options.answer_timeout_ms);
-        self.parked.push_back(Parked { until: self.next_offset, deadline_ms, what });
+        let (until, deadline_ms) = (self.next_offset, now_ms.saturating_add(self.options.answer_timeout_ms));
+        assert!(
+            self.parked.back().is_none_or(|before| before.until <= until),
+            "parked: an answer overtakes another"
+        );
+        self.parked.push_back(Parked { until, deadline_ms, what });
     }
 
     fn time_out_answers(&mut self, now_ms: i64, replies: &mut Vec<Reply<M::Answer>>) {
@@ -438,6 +452,7 @@ impl<M: Machine> Hosted<M> {
         // Beyond the last record: batches end where their header says, and some hold nothing for us.
         self.pass_over(next_offset);
         self.catch_up();
+        self.check();
         lost
     }
 
@@ -468,6 +483,7 @@ impl<M: Machine> Hosted<M> {
             let decision = self.pending.opened(soft, now_ms);
             self.carry_out(now_ms, decision, journal, replies);
         }
+        self.check();
     }
 }
 

@@ -166,6 +166,10 @@ pub trait Machine: Sized {
 
     fn apply_marker(&mut self, offset: i64, marker: &TransactionMarker);
 
+    /// Whether two twins may be equal, from a few numbers of each: asked after every call that leaves nothing in flight between
+    /// them, however much they hold.
+    fn resembles(&self, twin: &Self) -> bool;
+
     /// The command that a timer stands for.
     fn fired(timer: Self::Timer) -> Self::Command;
 

@@ -82,6 +82,11 @@ impl<K: Ord + Clone> Timers<K> {
     pub fn is_empty(&self) -> bool {
         self.deadlines.is_empty()
     }
+
+    /// Each key has one place in the order.
+    pub(crate) fn is_consistent(&self) -> bool {
+        self.order.len() == self.deadlines.len()
+    }
 }
 
 impl<K: Ord + Clone> Default for Timers<K> {

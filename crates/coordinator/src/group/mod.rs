@@ -16,6 +16,7 @@ mod commit;
 pub mod config;
 mod expiry;
 mod fetch;
+mod invariants;
 mod java;
 pub mod offsets;
 mod partition;
@@ -51,6 +52,7 @@ impl Machine for GroupMachine {
         token: Option<ReplyToken>,
     ) -> Decision<GroupMachine> {
         let mut turn = Turn::new(soft, now_ms, token);
+        let touched = command.changed_group();
         match command {
             GroupCommand::Join { caller, request } => self.join(soft, &mut turn, &caller, request),
             GroupCommand::Sync { caller, request } => self.sync(soft, &mut turn, &caller, request),
@@ -83,6 +85,7 @@ impl Machine for GroupMachine {
             }
             GroupCommand::Fired(timer) => self.timer_fired(soft, &mut turn, timer),
         }
+        self.check_decision(soft, touched.as_ref(), &turn.decision);
         turn.decision
     }
 
@@ -119,6 +122,10 @@ impl Machine for GroupMachine {
 
     fn apply_marker(&mut self, _offset: i64, marker: &TransactionMarker) {
         self.offsets.end_transaction(marker.producer.producer_id, marker.commit);
+    }
+
+    fn resembles(&self, twin: &Self) -> bool {
+        self.groups.len() == twin.groups.len() && self.offsets.resembles(&twin.offsets)
     }
 
     fn fired(timer: GroupTimer) -> GroupCommand {

@@ -162,6 +162,14 @@ impl Offsets {
                 }
             }
         }
+        let stable = self.open.is_empty();
+        assert!(stable || !self.staged.is_empty(), "offsets: unstable without a transaction");
+    }
+
+    /// As far as the sizes of the collections tell.
+    pub(super) fn resembles(&self, twin: &Offsets) -> bool {
+        let sizes = |offsets: &Offsets| (offsets.committed.len(), offsets.staged.len(), offsets.open.len());
+        sizes(self) == sizes(twin)
     }
 
     fn close(&mut self, producer_id: i64, group: &Str, topic: &Str, partition: i32) {

@@ -5,14 +5,14 @@ use crate::machine::{EncodedRecord, ProducerIdentity};
 
 /// The sum of all numbers; numbers of open transactions count once they commit.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Register {
-    sum: i64,
+pub(super) struct Register {
+    pub(super) sum: i64,
     staged: Vec<(i64, i64)>,
     last_offset: i64,
 }
 
 #[derive(Debug, Clone)]
-enum Ask {
+pub(super) enum Ask {
     Add(Vec<i64>),
     AddInTransaction(i64, i64),
     Read,
@@ -78,6 +78,10 @@ impl Machine for Register {
         let sum: i64 = mine.map(|(_, number)| *number).sum();
         self.staged.retain(|(producer_id, _)| *producer_id != id);
         self.sum += if marker.commit { sum } else { 0 };
+    }
+
+    fn resembles(&self, twin: &Self) -> bool {
+        self == twin
     }
 
     fn fired(_timer: u8) -> Ask {
@@ -146,15 +150,15 @@ impl Journal for Memory {
     }
 }
 
-struct Rig {
-    hosted: Hosted<Register>,
+pub(super) struct Rig {
+    pub(super) hosted: Hosted<Register>,
     log: Memory,
     replies: Vec<Reply<Result<i64, ErrorCode>>>,
     next_token: u64,
 }
 
 impl Rig {
-    fn open() -> Rig {
+    pub(super) fn open() -> Rig {
         let hosted = Hosted::loading(Register::default(), (), HostedOptions::default(), 0);
         let mut rig = Rig { hosted, log: Memory::default(), replies: Vec::new(), next_token: 0 };
         rig.hosted.loaded(0, 0, 0, &mut rig.log, &mut rig.replies);
@@ -170,7 +174,7 @@ impl Rig {
         self.hosted.loaded(0, self.log.end, high_watermark, &mut self.log, &mut self.replies);
     }
 
-    fn ask(&mut self, ask: Ask) -> Vec<Result<i64, ErrorCode>> {
+    pub(super) fn ask(&mut self, ask: Ask) -> Vec<Result<i64, ErrorCode>> {
         self.next_token += 1;
         self.hosted.handle(0, ask, ReplyToken(self.next_token), &mut self.log, &mut self.replies);
         self.taken()
@@ -184,7 +188,7 @@ impl Rig {
         self.taken()
     }
 
-    fn advance(&mut self, high_watermark: i64) -> Vec<Result<i64, ErrorCode>> {
+    pub(super) fn advance(&mut self, high_watermark: i64) -> Vec<Result<i64, ErrorCode>> {
         self.hosted.advance(0, high_watermark, &mut self.log, &mut self.replies);
         self.taken()
     }

@@ -358,7 +358,7 @@ impl Walk {
             assert_eq!(pending, committed, "the twins differ though all is committed");
         }
         for group in self.rig.hosted.soft().unwrap().classic.values() {
-            group.check();
+            group.check_members();
         }
     }
 
