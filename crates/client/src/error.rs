@@ -32,6 +32,13 @@ pub enum Error {
         /// The addresses tried and the last failure of each.
         tried: Vec<(String, String)>,
     },
+    /// The cluster has no live broker of this id.
+    NoSuchNode {
+        /// The id.
+        node: i32,
+        /// Those it has.
+        known: Vec<i32>,
+    },
     /// The operation's own deadline passed; `last` is the most recent failure on the way.
     Timeout {
         /// What was being done.
@@ -74,13 +81,14 @@ impl Error {
         Error::Refused { code, doing: doing.into(), message: None }
     }
 
-    /// `Ok` for `NONE`, a refusal otherwise.
+    /// `Ok` for `NONE`, a refusal otherwise; some answers say nothing with an empty message.
     pub(crate) fn check(code: i16, message: Option<&str>, doing: impl FnOnce() -> String) -> Result<()> {
         let code = ErrorCode::from_code(code);
         if code == ErrorCode::None {
             return Ok(());
         }
-        Err(Error::Refused { code, doing: doing(), message: message.map(str::to_owned) })
+        let message = message.filter(|words| !words.is_empty()).map(str::to_owned);
+        Err(Error::Refused { code, doing: doing(), message })
     }
 
     /// Kafka's error code, if the cluster refused.
@@ -90,6 +98,7 @@ impl Error {
             Error::Timeout { last, .. } => last.as_ref().and_then(|last| last.code()),
             Error::Network { .. }
             | Error::NoBroker { .. }
+            | Error::NoSuchNode { .. }
             | Error::Unsupported { .. }
             | Error::Malformed { .. }
             | Error::Configuration { .. }
@@ -101,7 +110,7 @@ impl Error {
     pub fn is_retriable(&self) -> bool {
         match self {
             Error::Refused { code, .. } => code.is_retriable(),
-            Error::Network { .. } | Error::NoBroker { .. } => true,
+            Error::Network { .. } | Error::NoBroker { .. } | Error::NoSuchNode { .. } => true,
             Error::Timeout { .. }
             | Error::Unsupported { .. }
             | Error::Malformed { .. }
@@ -123,6 +132,10 @@ impl fmt::Display for Error {
                 let list: Vec<String> =
                     tried.iter().map(|(address, why)| format!("{address}: {why}")).collect();
                 write!(f, "no broker answered ({})", list.join("; "))
+            }
+            Error::NoSuchNode { node, known } => {
+                let known: Vec<String> = known.iter().map(i32::to_string).collect();
+                write!(f, "there is no broker {node}; the cluster has {}", known.join(", "))
             }
             Error::Timeout { doing, after, last } => {
                 write!(f, "{doing}: not done within {} ms", after.as_millis())?;

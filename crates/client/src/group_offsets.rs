@@ -238,7 +238,7 @@ fn committed_offset(offset: i64, leader_epoch: i32, metadata: Option<&Str>) -> C
 /// True where a refusal says that the coordinator is elsewhere or not ready.
 pub(crate) fn coordinator_moved(error: &Error) -> bool {
     match error {
-        Error::Network { .. } | Error::NoBroker { .. } => true,
+        Error::Network { .. } | Error::NoBroker { .. } | Error::NoSuchNode { .. } => true,
         Error::Refused { code, .. } => matches!(
             code,
             ErrorCode::NotCoordinator

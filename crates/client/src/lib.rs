@@ -24,6 +24,7 @@ mod options;
 mod producer;
 mod properties;
 mod record;
+mod standstill;
 
 pub use admin::Admin;
 pub use client::Client;
@@ -41,8 +42,9 @@ pub use producer::partitioner::{
     Partition as PartitionChoice, Partitioner, crc32_partition, murmur2_partition,
 };
 pub use producer::{Acks, Delivery, Producer, ProducerBuilder, ProducerOptions};
-pub use properties::{Properties, parse_properties};
+pub use properties::{Properties, Remark, parse_properties, vet};
 pub use record::{ConsumerRecord, Header, Record, RecordMetadata, TimestampType};
+pub use standstill::Standstill;
 pub use wire::compress::Compression;
 pub use wire::topic::TopicPartition;
 pub use wire::{ApiKey, ErrorCode, Str, Uuid};

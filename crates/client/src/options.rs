@@ -67,7 +67,14 @@ impl ClientOptions {
             "security.protocol" => match value.trim().to_ascii_uppercase().as_str() {
                 "PLAINTEXT" => {}
                 other => {
-                    let why = format!("{other} is not supported by this client yet, only PLAINTEXT");
+                    let why = match other {
+                        "SSL" | "SASL_SSL" | "SASL_PLAINTEXT" => {
+                            format!("this client does not speak {other} yet, only PLAINTEXT")
+                        }
+                        _unheard_of => {
+                            format!("there is no protocol {value:?}; this client speaks PLAINTEXT")
+                        }
+                    };
                     return Err(Error::Configuration { key: key.to_owned(), why });
                 }
             },

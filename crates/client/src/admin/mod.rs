@@ -18,7 +18,7 @@ pub use topics::{CreatedTopic, NewTopic, TopicDescription};
 
 use crate::cluster::call::Call;
 use crate::cluster::{Cluster, CoordinatorKind};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use wire::Str;
@@ -92,6 +92,8 @@ impl Admin {
         loop {
             match self.cluster.call_node(node, request).await.and_then(&read) {
                 Ok(answer) => return Ok(answer),
+                // The cluster was asked a moment ago: waiting would only keep the answer back.
+                Err(error @ Error::NoSuchNode { .. }) => return Err(error),
                 Err(error) => attempts.failed(error).await?,
             }
         }

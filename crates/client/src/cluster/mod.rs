@@ -18,12 +18,16 @@ use connection::Connection;
 use metadata::{Metadata, Topic};
 use parking_lot::Mutex;
 use pool::Pool;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 use wire::messages::find_coordinator::FindCoordinatorRequest;
 use wire::messages::metadata::{MetadataRequest, MetadataRequestTopic};
 use wire::{ErrorCode, Str, Uuid};
+
+/// How long a broker may be silent before the next one is asked too.
+const HEAD_START: Duration = Duration::from_millis(500);
 
 /// What a coordinator coordinates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,20 +161,38 @@ impl Cluster {
         if let Some(live) = self.0.pool.any_live() {
             return Ok(live);
         }
-        let mut tried = Vec::new();
-        for broker in self.metadata().brokers.values() {
-            match self.0.pool.connection_to(self, broker.id, &broker.address()).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => tried.push((broker.address(), error.to_string())),
-            }
+        let metadata = self.metadata();
+        let mut brokers = VecDeque::new();
+        for broker in metadata.brokers.values() {
+            brokers.push_back((broker.id, broker.address()));
         }
         for (index, address) in self.0.options.bootstrap.iter().enumerate() {
-            match self.0.pool.connection_to(self, -1 - index as i32, address).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => tried.push((address.clone(), cause_of(error))),
+            brokers.push_back((-1 - index as i32, address.clone()));
+        }
+        self.first_to_answer(brokers).await
+    }
+
+    /// Asks one after the other, and does not wait long for one that is silent: the next is asked beside it.
+    async fn first_to_answer(&self, mut brokers: VecDeque<(i32, String)>) -> Result<Connection> {
+        let mut asked = JoinSet::new();
+        let mut tried = Vec::new();
+        loop {
+            if let Some((node, address)) = brokers.pop_front() {
+                let cluster = self.clone();
+                asked.spawn(async move {
+                    let outcome = cluster.0.pool.connection_to(&cluster, node, &address).await;
+                    (address, outcome)
+                });
+            }
+            let patience = if brokers.is_empty() { Duration::MAX } else { HEAD_START };
+            match tokio::time::timeout(patience, asked.join_next()).await {
+                Ok(Some(Ok((_, Ok(connection))))) => return Ok(connection),
+                Ok(Some(Ok((address, Err(error))))) => tried.push((address, cause_of(error))),
+                Ok(Some(Err(_ended_with_the_runtime))) => {}
+                Ok(None) => return Err(Error::NoBroker { tried }),
+                Err(_silent) => {}
             }
         }
-        Err(Error::NoBroker { tried })
     }
 
     /// One try of a request that any broker can answer.

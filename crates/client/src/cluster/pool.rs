@@ -36,8 +36,9 @@ impl Pool {
     /// The live connection to a broker, made if there is none; the address comes from the cluster's metadata.
     /// Cancel-safe.
     pub(crate) async fn connection(&self, cluster: &Cluster, node: i32) -> Result<Connection> {
-        let address = cluster.address_of(node).ok_or_else(|| Error::NoBroker {
-            tried: vec![(format!("node {node}"), "it is not in the cluster's metadata".to_owned())],
+        let address = cluster.address_of(node).ok_or_else(|| Error::NoSuchNode {
+            node,
+            known: cluster.metadata().brokers.keys().copied().collect(),
         })?;
         self.connection_to(cluster, node, &address).await
     }

@@ -135,6 +135,7 @@ impl ConsumerBuilder {
             in_poll: AtomicBool::new(false),
             polled: Notify::new(),
             committing: tokio::sync::Mutex::new(()),
+            progress: Default::default(),
             closing: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         });

@@ -89,7 +89,8 @@ impl Fetcher {
             return;
         }
         let (by_leader, homeless) = self.fetchable(&metadata);
-        if homeless {
+        if let Some(error) = homeless {
+            self.shared.progress.failed(error);
             self.ask_for_metadata();
         }
         for (node, asked) in by_leader {
@@ -97,15 +98,19 @@ impl Fetcher {
         }
     }
 
-    /// Leader → what can be fetched from it now; and whether some partition has no known leader.
-    fn fetchable(&self, metadata: &Metadata) -> (BTreeMap<i32, Asked>, bool) {
+    /// Leader → what can be fetched from it now; and why some partition has no known leader, if one has none.
+    fn fetchable(&self, metadata: &Metadata) -> (BTreeMap<i32, Asked>, Option<Error>) {
         let mut by_leader: BTreeMap<i32, Asked> = BTreeMap::new();
-        let mut homeless = false;
+        let mut homeless = None;
         let positions = self.shared.positions.lock();
         for (target, assigned) in positions.iter() {
             let Some(cursor) = assigned.cursor().filter(|_| !assigned.paused) else { continue };
             match metadata.leader(&target.topic, target.partition) {
-                None => homeless = true,
+                None => {
+                    let code = metadata.topic_errors.get(&target.topic).copied();
+                    let code = code.unwrap_or(ErrorCode::LeaderNotAvailable);
+                    homeless = Some(Error::refused(code, format!("find the leader of {target}")));
+                }
                 Some((node, _epoch)) if self.busy.contains(&node) || self.backing_off.contains(&node) => {}
                 Some((node, _epoch)) => {
                     let asked = by_leader.entry(node).or_default();
@@ -170,9 +175,10 @@ impl Fetcher {
             Report::Fetched { node, asked, answer } => {
                 self.busy.remove(&node);
                 match answer.and_then(|answer| self.fetched(&asked, answer)) {
-                    Ok(()) => {}
+                    Ok(()) => self.shared.progress.succeeded(),
                     Err(error) if error.is_retriable() => {
                         tracing::debug!(node, %error, "a fetch failed");
+                        self.shared.progress.failed(error);
                         self.ask_for_metadata();
                         self.rest(node);
                     }
@@ -389,13 +395,15 @@ impl Fetcher {
         if std::mem::replace(&mut self.asking_for_metadata, true) {
             return;
         }
-        let (cluster, reports) = (self.shared.cluster.clone(), self.reports.clone());
+        let (shared, reports) = (self.shared.clone(), self.reports.clone());
         tokio::spawn(async move {
+            let cluster = &shared.cluster;
             let known = cluster.metadata();
             let backoff = cluster.options().retry_backoff;
             tokio::time::sleep(backoff.saturating_sub(known.received.elapsed())).await;
             if let Err(error) = cluster.refresh(known.version).await {
                 tracing::debug!(%error, "no metadata for fetching");
+                shared.progress.failed(error);
                 tokio::time::sleep(backoff.max(Duration::from_millis(1))).await;
             }
             let _ = reports.send(Report::Metadata);

@@ -109,6 +109,7 @@ impl Member {
             self.wait_for_poll().await;
             match self.rebalance().await {
                 Ok(Rebalanced::Stable) => {
+                    self.shared.progress.succeeded();
                     backoff.reset();
                     self.stay().await;
                 }
@@ -300,6 +301,7 @@ impl Member {
     async fn failed(&mut self, error: Error) {
         if coordinator_moved(&error) {
             tracing::debug!(%error, "the coordinator has moved");
+            self.shared.progress.failed(error);
             self.coordinator = None;
             return;
         }
@@ -318,6 +320,7 @@ impl Member {
             Some(_) | None => {
                 if error.is_retriable() {
                     tracing::debug!(%error, "joining again");
+                    self.shared.progress.failed(error);
                 } else {
                     self.shared.tell(error);
                 }

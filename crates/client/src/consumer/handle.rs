@@ -5,6 +5,7 @@ use super::{Shared, group::Identity};
 use crate::error::{Error, Result};
 use crate::group_offsets::{self, CommittedOffset, Committer};
 use crate::offsets::{ListedOffset, OffsetSpec, list_offsets};
+use crate::standstill::Standstill;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -58,6 +59,11 @@ impl ConsumerHandle {
                 .add_interest(&subscription.topics, self.shared.options.allow_auto_create_topics);
         }
         self.shared.subscription_changed.notify_one();
+    }
+
+    /// Why nothing comes and since when, if the newest try of something failed. Retries go on all the same.
+    pub fn standstill(&self) -> Option<Standstill> {
+        self.shared.progress.standstill()
     }
 
     /// The partitions that this consumer reads now.

@@ -18,6 +18,7 @@ pub use options::{ConsumerOptions, OffsetReset, parse_iso_duration};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::record::ConsumerRecord;
+use crate::standstill::Progress;
 use group::{GroupEvent, Identity};
 use net::Backoff;
 use parking_lot::Mutex;
@@ -131,6 +132,7 @@ struct Shared {
     polled: Notify,
     /// One commit at a time, so that an older one never overwrites a newer one.
     committing: tokio::sync::Mutex<()>,
+    progress: Progress,
     closing: AtomicBool,
     stopped: AtomicBool,
 }

@@ -3,7 +3,7 @@
 use super::assignor::Assignor;
 use crate::error::{Error, Result};
 use crate::offsets::IsolationLevel;
-use crate::properties::{java_spelling, parse, parse_ms};
+use crate::properties::{java_spelling, parse, parse_bool, parse_ms};
 use std::time::Duration;
 use wire::Str;
 
@@ -102,7 +102,7 @@ impl ConsumerOptions {
                 self.assignors = names.map(Assignor::from_name).collect::<Option<_>>().ok_or_else(wrong)?;
             }
             "auto.offset.reset" => self.offset_reset = parse_reset(value).ok_or_else(wrong)?,
-            "enable.auto.commit" => self.auto_commit = parse(key, value)?,
+            "enable.auto.commit" => self.auto_commit = parse_bool(key, value)?,
             "auto.commit.interval.ms" => self.auto_commit_interval = parse_ms(key, value)?,
             "session.timeout.ms" => self.session_timeout = parse_ms(key, value)?,
             "heartbeat.interval.ms" => self.heartbeat_interval = parse_ms(key, value)?,
@@ -119,8 +119,8 @@ impl ConsumerOptions {
                     _other => return Err(wrong()),
                 };
             }
-            "check.crcs" => self.check_crcs = parse(key, value)?,
-            "allow.auto.create.topics" => self.allow_auto_create_topics = parse(key, value)?,
+            "check.crcs" => self.check_crcs = parse_bool(key, value)?,
+            "allow.auto.create.topics" => self.allow_auto_create_topics = parse_bool(key, value)?,
             "queued.max.messages.kbytes" => {
                 self.read_ahead_bytes = parse::<usize>(key, value)?.saturating_mul(1024)
             }

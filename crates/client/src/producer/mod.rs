@@ -16,6 +16,7 @@ use crate::cluster::metadata::Topic;
 use crate::error::{Error, Result};
 use crate::options::random_seed;
 use crate::record::{Record, RecordMetadata};
+use crate::standstill::{Progress, Standstill};
 use accumulator::{Accumulator, AccumulatorOptions};
 use parking_lot::Mutex;
 use partitioner::{Chooser, Partitioner};
@@ -23,9 +24,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
-use wire::ErrorCode;
 use wire::compress::Compression;
 use wire::topic::TopicPartition;
+use wire::{ErrorCode, Str};
 
 /// A record's share of a batch beyond its key, value and headers, at most: batch header and varints.
 const RECORD_OVERHEAD_BYTES: usize = 61 + 36;
@@ -117,6 +118,7 @@ impl ProducerBuilder {
             buffer: Mutex::new(Buffer { accumulator, chooser, waiting_for_space: 0 }),
             wake: Notify::new(),
             space: Notify::new(),
+            progress: Progress::default(),
             closing: AtomicBool::new(false),
         });
         tokio::spawn(sender::run(shared.clone()));
@@ -153,6 +155,7 @@ struct Shared {
     wake: Notify,
     /// Buffer space became free.
     space: Notify,
+    progress: Progress,
     closing: AtomicBool,
 }
 
@@ -235,6 +238,17 @@ impl Producer {
     pub async fn close(self) {
         self.flush().await;
         self.handle.0.close();
+    }
+
+    /// Why records wait and since when, if the newest try of something failed. Retries go on all the same.
+    pub fn standstill(&self) -> Option<Standstill> {
+        self.handle.0.progress.standstill()
+    }
+
+    /// Finds a topic, or has it created where the cluster does that by itself, before the first record wants it.
+    /// Cancel-safe.
+    pub async fn find_topic(&self, topic: &Str, within: Duration) -> Result<()> {
+        self.handle.0.cluster.topic(topic, true, within).await.map(drop)
     }
 
     /// How many partitions a topic has. Cancel-safe.

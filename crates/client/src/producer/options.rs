@@ -2,7 +2,7 @@
 
 use super::partitioner::Partitioner;
 use crate::error::{Error, Result};
-use crate::properties::{java_spelling, parse, parse_ms};
+use crate::properties::{java_spelling, parse, parse_bool, parse_ms};
 use std::time::Duration;
 use wire::compress::Compression;
 
@@ -96,7 +96,7 @@ impl ProducerOptions {
                 // As in Java: weaker acks switch idempotence off unless it is asked for.
                 self.idempotent &= self.acks == Acks::All;
             }
-            "enable.idempotence" => self.idempotent = parse(key, value)?,
+            "enable.idempotence" => self.idempotent = parse_bool(key, value)?,
             "linger.ms" => self.linger = Duration::from_secs_f64(parse::<f64>(key, value)?.max(0.0) / 1000.0),
             "batch.size" => self.batch_bytes = parse(key, value)?,
             "buffer.memory" => self.buffer_bytes = parse(key, value)?,

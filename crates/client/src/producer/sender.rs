@@ -98,6 +98,9 @@ impl Sender {
             for node in to_connect {
                 self.connect(node);
             }
+            if drained.unknown_leader {
+                shared.progress.failed(Error::refused(ErrorCode::LeaderNotAvailable, "find the leader"));
+            }
             if drained.unknown_leader || shared.cluster.is_stale() {
                 self.ask_for_metadata();
             }
@@ -208,6 +211,7 @@ impl Sender {
                     Ok(connection) => known.connection = Some(connection),
                     Err(error) => {
                         tracing::debug!(node, %error, "no connection for producing");
+                        self.shared.progress.failed(error);
                         self.ask_for_metadata();
                     }
                 }
@@ -216,6 +220,7 @@ impl Sender {
                 self.asking_for_metadata = false;
                 if let Err(error) = outcome {
                     tracing::debug!(%error, "no metadata");
+                    self.shared.progress.failed(error);
                 }
             }
             Report::Identity(outcome) => {
@@ -242,8 +247,14 @@ impl Sender {
                     Err(error) => Err(error.clone()),
                 };
                 match outcome {
-                    Ok(stored) => buffer.accumulator.stored(batch, stored),
-                    Err(error) => wants_metadata |= buffer.accumulator.refused(now_ms, batch, error),
+                    Ok(stored) => {
+                        self.shared.progress.succeeded();
+                        buffer.accumulator.stored(batch, stored);
+                    }
+                    Err(error) => {
+                        self.shared.progress.failed(error.clone());
+                        wants_metadata |= buffer.accumulator.refused(now_ms, batch, error);
+                    }
                 }
             }
         }
@@ -306,7 +317,10 @@ async fn ask_for_identity(shared: &Shared) -> Result<(i64, i16)> {
         });
         match answer {
             Ok(identity) => return Ok(identity),
-            Err(error) => attempts.failed(error).await?,
+            Err(error) => {
+                shared.progress.failed(error.clone());
+                attempts.failed(error).await?;
+            }
         }
     }
 }
