@@ -4,6 +4,7 @@
 //! side and told is in `schedule.rs`. A check that cannot be made says why and counts as skipped, in CI as failed.
 
 mod bad_input;
+mod cli;
 mod clients;
 mod compaction;
 mod counts;
@@ -124,6 +125,7 @@ const STAGES: &[Stage] = &[
     stage("clients", Needs::Quiet, clients::run, "kcat, Python, JavaScript and Java clients"),
     stage("takeover", Needs::Core, takeover::run, "Kafka's directory with ACLs, SCRAM, quotas: to us and back"),
     stage("compaction", Needs::Core, compaction::run, "both brokers' cleaners leave the same batches of one directory"),
+    stage("cli", Needs::Core, cli::run, "the binary's own commands: transcripts, silent brokers, signals, terminals"),
     stage("bad-input", Needs::Core, bad_input::run, "malformed frames, half frames, bombs, refusals"),
     stage("real-input", Needs::Core, real_input::run, "a million real lines, kills on both sides"),
     stage("counts", Needs::Quiet, counts::run, "instructions, system calls and memory against their bounds"),

@@ -1,38 +1,64 @@
 //! `ottla cluster`: who there is, what they speak, their disks, the metadata quorum.
 
 use crate::args::{ConnectArgs, OutputArgs, OutputFormat};
-use crate::connect::{all_ok, block_on, connect, finish};
+use crate::connect::{all_ok, ask, finish};
 use crate::failure::Failure;
 use crate::output::{Table, print_json, print_line};
 use crate::time::format_time_ms;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use client::Admin;
 use client::admin::QuorumReplica;
 use serde_json::{Value, json};
 
+/// Arguments of `ottla cluster`.
+#[derive(Debug, Args)]
+pub struct ClusterCommand {
+    #[command(subcommand)]
+    verb: ClusterVerb,
+    #[command(flatten)]
+    connection: ConnectArgs,
+}
+
 /// The verbs of `ottla cluster`.
 #[derive(Debug, Subcommand)]
-pub enum ClusterCommand {
-    /// Show the cluster's id, controller, brokers and quorum
+enum ClusterVerb {
+    /// Show the cluster's id, controller and brokers
+    #[command(after_help = AFTER_INFO)]
     Info(OutputArgs),
     /// Show every broker's log directories
+    #[command(after_help = AFTER_LOG_DIRS)]
     LogDirs(OutputArgs),
     /// Show the API versions that every broker speaks
+    #[command(after_help = AFTER_API_VERSIONS)]
     ApiVersions(OutputArgs),
     /// Show the metadata quorum
+    #[command(after_help = AFTER_QUORUM)]
     Quorum(OutputArgs),
 }
 
+const AFTER_INFO: &str = r#"JSON: an object
+  {"cluster_id":"xxEjj6d7QEib9BS8fEllJg","controller_id":1,"topics":2,"partitions":53,
+   "brokers":[{"id":1,"host":"127.0.0.1","port":9092,"rack":null,"fenced":false}]}"#;
+
+const AFTER_LOG_DIRS: &str = r#"JSON: an array of
+  {"broker":1,"directory":"/var/lib/ottla","replicas":53,"bytes":1048576,"total_bytes":270553174016,
+   "usable_bytes":82291576832,"error":null}"#;
+
+const AFTER_API_VERSIONS: &str = r#"JSON: an array of
+  {"broker":1,"key":0,"api":"Produce","min":0,"max":13,"our_max":13}"#;
+
+const AFTER_QUORUM: &str = r#"JSON: an object
+  {"leader_id":1,"leader_epoch":1,"high_watermark":124,
+   "replicas":[{"node":1,"role":"leader","log_end_offset":124,"lag":0,"last_fetch":"2026-03-01T12:00:00.000Z",
+                "last_caught_up":"2026-03-01T12:00:00.000Z","directory_id":null}]}"#;
+
 /// Runs one verb.
-pub fn run(command: ClusterCommand, connection: &ConnectArgs) -> Result<(), Failure> {
-    block_on(async {
-        let admin = connect(connection).await?.admin();
-        match command {
-            ClusterCommand::Info(args) => info(&admin, args.output).await,
-            ClusterCommand::LogDirs(args) => log_dirs(&admin, args.output).await,
-            ClusterCommand::ApiVersions(args) => api_versions(&admin, args.output).await,
-            ClusterCommand::Quorum(args) => quorum(&admin, args.output).await,
-        }
+pub fn run(command: ClusterCommand) -> Result<(), Failure> {
+    ask(&command.connection, async |admin| match command.verb {
+        ClusterVerb::Info(args) => info(admin, args.output).await,
+        ClusterVerb::LogDirs(args) => log_dirs(admin, args.output).await,
+        ClusterVerb::ApiVersions(args) => api_versions(admin, args.output).await,
+        ClusterVerb::Quorum(args) => quorum(admin, args.output).await,
     })
 }
 
@@ -46,7 +72,8 @@ async fn info(admin: &Admin, format: OutputFormat) -> Result<(), Failure> {
         ("PORT", "port"),
         ("RACK", "rack"),
         ("FENCED", "fenced"),
-    ]);
+    ])
+    .quiet(&["rack", "fenced"]);
     for node in &cluster.nodes {
         let rack = node.rack.as_deref();
         brokers.row(vec![
@@ -83,7 +110,8 @@ async fn log_dirs(admin: &Admin, format: OutputFormat) -> Result<(), Failure> {
         ("TOTAL", "total_bytes"),
         ("USABLE", "usable_bytes"),
         ("ERROR", "error"),
-    ]);
+    ])
+    .quiet(&["error"]);
     for (broker, dirs) in brokers {
         for dir in dirs {
             let known = |bytes: i64| if bytes < 0 { json!(null) } else { json!(bytes) };
@@ -139,7 +167,8 @@ async fn quorum(admin: &Admin, format: OutputFormat) -> Result<(), Failure> {
         ("LAST FETCH", "last_fetch"),
         ("LAST CAUGHT UP", "last_caught_up"),
         ("DIRECTORY ID", "directory_id"),
-    ]);
+    ])
+    .quiet(&["directory_id"]);
     let leader_end =
         quorum.voters.iter().find(|voter| voter.id == quorum.leader_id).map(|leader| leader.log_end_offset);
     let mut add = |role: &str, replica: &QuorumReplica| {

@@ -1,8 +1,9 @@
 //! `ottla config`: configs of topics, brokers, groups and client metrics: get, set, unset.
 
 use crate::args::{ConnectArgs, OutputArgs, OutputFormat};
-use crate::connect::{all_ok, block_on, connect, finish};
-use crate::failure::{Exit, Failure};
+use crate::connect::{all_ok, ask, finish};
+use crate::failure::{Exit, Failure, say};
+use crate::invocation::quoted;
 use crate::output::Table;
 use clap::{Args, Subcommand};
 use client::admin::{ConfigChange, ConfigEntry, ConfigResource, ResourceKind};
@@ -10,9 +11,18 @@ use client::{Admin, Str};
 use serde_json::json;
 use std::collections::BTreeMap;
 
+/// Arguments of `ottla config`.
+#[derive(Debug, Args)]
+pub struct ConfigCommand {
+    #[command(subcommand)]
+    verb: ConfigVerb,
+    #[command(flatten)]
+    connection: ConnectArgs,
+}
+
 /// The verbs of `ottla config`.
 #[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
+enum ConfigVerb {
     /// Show configs in effect and where they come from
     Get(GetArgs),
     /// Give configs a value
@@ -64,9 +74,19 @@ impl EntityArgs {
     }
 }
 
+const AFTER_GET: &str = r#"Examples:
+  ottla config get --topic orders
+  ottla config get --broker 1 --all
+  ottla config get --topic orders retention.ms
+
+JSON: an array of
+  {"key":"retention.ms","value":"86400000","source":"DYNAMIC_TOPIC_CONFIG","read_only":false}
+with --doc each has "documentation" too"#;
+
 /// Arguments of `ottla config get`.
 #[derive(Debug, Args)]
-pub struct GetArgs {
+#[command(after_help = AFTER_GET)]
+struct GetArgs {
     #[command(flatten)]
     entity: EntityArgs,
     /// Only these keys
@@ -82,9 +102,17 @@ pub struct GetArgs {
     output: OutputArgs,
 }
 
+const AFTER_SET: &str = r#"Examples:
+  ottla config set --topic orders retention.ms=86400000
+  ottla config set --all-brokers log.retention.ms=86400000 --dry-run
+
+JSON: an array of
+  {"key":"retention.ms","before":"604800000","after":"86400000"}"#;
+
 /// Arguments of `ottla config set`.
 #[derive(Debug, Args)]
-pub struct SetArgs {
+#[command(after_help = AFTER_SET)]
+struct SetArgs {
     #[command(flatten)]
     entity: EntityArgs,
     /// New values
@@ -97,9 +125,16 @@ pub struct SetArgs {
     output: OutputArgs,
 }
 
+const AFTER_UNSET: &str = r#"Examples:
+  ottla config unset --topic orders retention.ms
+
+JSON: an array of
+  {"key":"retention.ms","before":"86400000","after":null}"#;
+
 /// Arguments of `ottla config unset`.
 #[derive(Debug, Args)]
-pub struct UnsetArgs {
+#[command(after_help = AFTER_UNSET)]
+struct UnsetArgs {
     #[command(flatten)]
     entity: EntityArgs,
     /// Keys
@@ -121,30 +156,35 @@ pub fn pair(text: &str) -> Result<(Str, Str), String> {
 }
 
 /// Runs one verb.
-pub fn run(command: ConfigCommand, connection: &ConnectArgs) -> Result<(), Failure> {
-    block_on(async {
-        let admin = connect(connection).await?.admin();
-        match command {
-            ConfigCommand::Get(args) => get(args, &admin).await,
-            ConfigCommand::Set(args) => {
-                let changes = Changes { set: args.values, unset: Vec::new(), dry_run: args.dry_run };
-                change(&admin, args.entity.resource(), changes, args.output.output).await
-            }
-            ConfigCommand::Unset(args) => {
-                let changes = Changes { set: Vec::new(), unset: args.keys, dry_run: args.dry_run };
-                change(&admin, args.entity.resource(), changes, args.output.output).await
-            }
+pub fn run(command: ConfigCommand) -> Result<(), Failure> {
+    ask(&command.connection, async |admin| match command.verb {
+        ConfigVerb::Get(args) => get(args, admin).await,
+        ConfigVerb::Set(args) => {
+            let changes = Changes { set: args.values, unset: Vec::new(), dry_run: args.dry_run };
+            change(admin, args.entity.resource(), changes, args.output.output).await
+        }
+        ConfigVerb::Unset(args) => {
+            let changes = Changes { set: Vec::new(), unset: args.keys, dry_run: args.dry_run };
+            change(admin, args.entity.resource(), changes, args.output.output).await
         }
     })
+}
+
+/// After what a dry run prints.
+pub fn say_if_dry(dry_run: bool) {
+    if dry_run {
+        say("(a dry run: nothing has been changed)");
+    }
 }
 
 async fn get(args: GetArgs, admin: &Admin) -> Result<(), Failure> {
     let resource = args.entity.resource();
     let mut entries = entries_of(admin, &resource, args.doc).await?;
+    let known = entries.len();
     if let Some(missing) = args.keys.iter().find(|key| !entries.iter().any(|entry| entry.name == **key)) {
         return Err(Failure::new(format!("no config {missing:?}"), format!("{resource} has no such key"))
             .exit(Exit::NotFound)
-            .try_this("ottla config get --all, to see every key"));
+            .try_this(format!("ottla config get {} --all, to see every key", flag_of(&resource))));
     }
     entries.retain(|entry| {
         if args.keys.is_empty() {
@@ -168,7 +208,20 @@ async fn get(args: GetArgs, admin: &Admin) -> Result<(), Failure> {
         }
         table.row(row);
     }
-    Ok(table.print(args.output.output)?)
+    let nothing = match known {
+        0 => format!("({resource} has no configs)"),
+        count => format!("({resource} has its defaults only; --all shows {count})"),
+    };
+    Ok(table.print_or_say(args.output.output, &nothing)?)
+}
+
+/// How the command line names it.
+fn flag_of(resource: &ConfigResource) -> String {
+    let name = quoted(&resource.name);
+    match resource.kind {
+        ResourceKind::Broker if resource.name.is_empty() => "--all-brokers".to_owned(),
+        kind => format!("--{} {name}", kind.name()),
+    }
 }
 
 async fn entries_of(
@@ -205,17 +258,18 @@ pub async fn change(
     let all = BTreeMap::from([(resource, wanted.clone())]);
     let (_changed, failure) = all_ok(admin.alter_configs(&all, changes.dry_run).await?);
     finish(failure)?;
-    let mut table =
-        Table::new(&[("KEY", "key"), ("BEFORE", "before"), ("AFTER", "after"), ("DRY RUN", "dry_run")]);
+    let mut table = Table::new(&[("KEY", "key"), ("BEFORE", "before"), ("AFTER", "after")]);
     for (key, one) in wanted {
         let old = before.iter().find(|entry| entry.name == key).and_then(|entry| entry.value.as_deref());
         let after = match &one {
             ConfigChange::Set(value) => json!(value.as_str()),
-            ConfigChange::Unset => json!("(default)"),
+            ConfigChange::Unset => json!(null),
             ConfigChange::Append(value) => json!(format!("+{value}")),
             ConfigChange::Subtract(value) => json!(format!("-{value}")),
         };
-        table.row(vec![json!(key.as_str()), json!(old), after, json!(changes.dry_run)]);
+        table.row(vec![json!(key.as_str()), json!(old), after]);
     }
-    Ok(table.print(format)?)
+    table.print(format)?;
+    say_if_dry(changes.dry_run);
+    Ok(())
 }

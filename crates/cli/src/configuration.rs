@@ -4,29 +4,36 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use crate::connect::unreadable;
 use crate::failure::Failure;
 use ::server::properties::{self, Properties};
 use ::server::providers;
 use ::server::settings::Refused;
 
 /// Everything that is set, for a node with this file or without one.
-pub fn read(file: Option<&Path>, pairs: &[&String]) -> Result<Properties, Failure> {
+pub fn read(file: Option<&Path>, arguments: &[String]) -> Result<Properties, Failure> {
     let mut all = match file {
         Some(file) => read_file(file)?,
         None => Properties::default(),
     };
     all.extend(environment());
-    for pair in pairs {
-        all.set_pair(pair).map_err(|why| {
-            Failure::usage("cannot read an override", why).try_this("--set num.partitions=3")
-        })?;
-    }
+    all.extend(pairs(arguments)?);
     let variable = |name: &str| std::env::var(name).ok();
     let hint = "the config.providers of the configuration, and what they read";
     providers::resolve(all, variable).map_err(|why| {
         let why = Refused { why, hint: Some(hint) };
         refused(&why, "")
     })
+}
+
+/// `KEY=VALUE` arguments.
+pub fn pairs(arguments: &[String]) -> Result<Properties, Failure> {
+    let mut all = Properties::default();
+    arguments
+        .iter()
+        .try_for_each(|pair| all.set_pair(pair))
+        .map_err(|why| Failure::usage("cannot read an override", why).try_this("--set num.partitions=3"))?;
+    Ok(all)
 }
 
 /// The three lines of a configuration that is not taken; `place` is where its values are.
@@ -37,9 +44,7 @@ pub fn refused(refused: &Refused, place: &str) -> Failure {
 
 fn read_file(file: &Path) -> Result<Properties, Failure> {
     let shown = file.display();
-    let bytes = std::fs::read(file).map_err(|error| {
-        Failure::new(format!("cannot read {shown}"), error).try_this("ottla server -c server.properties")
-    })?;
+    let bytes = std::fs::read(file).map_err(|error| unreadable(file, &error))?;
     Properties::parse(&bytes).map_err(|error| {
         Failure::new(format!("{shown} is not a properties file"), error)
             .try_this("a \\ that is meant literally is written \\\\")

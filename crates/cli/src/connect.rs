@@ -1,64 +1,262 @@
-//! From command line to cluster: properties, the runtime that commands run on, and the client's errors told in three
-//! lines with the right exit code.
+//! From command line to cluster: properties, time limits, the runtime that commands run on, and the client's errors told in
+//! three lines with the right exit code.
 
 use crate::args::ConnectArgs;
-use crate::failure::{Exit, Failure};
-use client::{Client, ClientOptions, ConsumerOptions, Error, ErrorCode, ProducerOptions, Properties};
+use crate::failure::{Exit, Failure, say};
+use crate::invocation;
+use client::{
+    Admin, Client, ClientOptions, ConsumerOptions, Error, ErrorCode, ProducerOptions, Properties, Remark,
+};
 use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
 
-/// Runs a command that talks to a cluster.
+/// How long the cluster may keep silent where nobody says otherwise.
+const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
+
+/// After so long a silence a person is told what is waited for.
+const FIRST_WORD: Duration = Duration::from_secs(5);
+
+/// What is left to the client beyond the limit, so that its own, better reason comes first.
+const GRACE: Duration = Duration::from_millis(300);
+
+/// Runs a command.
 pub fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("could not start", error))?;
     runtime.block_on(command)
 }
 
-/// Connects to the cluster that the arguments name.
-pub async fn connect(args: &ConnectArgs) -> Result<Client, Failure> {
-    let properties = properties(args)?;
-    check_known(&properties)?;
-    let mut options = ClientOptions { client_id: "ottla-cli".to_owned(), ..ClientOptions::default() };
-    options.set_all(&properties)?;
-    Ok(Client::with_options(options).await?)
+/// Runs a command that asks the cluster and is done, within the limit.
+pub fn ask<T>(
+    args: &ConnectArgs,
+    command: impl AsyncFnOnce(&Admin) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let cluster = Cluster::new(args)?;
+    block_on(cluster.within_limit(async {
+        let admin = cluster.connect().await?.admin();
+        command(&admin).await
+    }))
 }
 
-/// The properties of file, `-X` and `-b`, the later winning; the file's `bootstrap.servers` counts only where `-b` is
-/// not given.
-pub fn properties(args: &ConnectArgs) -> Result<Properties, Failure> {
-    let mut properties = Properties::new();
-    properties.insert("bootstrap.servers".to_owned(), args.bootstrap_server.clone());
-    if let Some(file) = &args.command_config {
-        let bytes = std::fs::read(file).map_err(|error| {
-            Failure::new(format!("could not read {}", file.display()), error)
-                .try_this("check --command-config")
-        })?;
-        let from_file = client::parse_properties(&bytes)?;
-        let kept = from_file.into_iter().filter(|(key, _)| key != "bootstrap.servers");
-        properties.extend(kept);
+/// The cluster that the arguments name, before anybody has spoken to it.
+pub struct Cluster {
+    properties: Properties,
+    limit: Duration,
+}
+
+impl Cluster {
+    /// Reads and checks every property. The later wins: file, `-X`, `-b`.
+    pub fn new(args: &ConnectArgs) -> Result<Cluster, Failure> {
+        invocation::talking_to(args);
+        let mut properties = Properties::new();
+        if let Some(file) = &args.command_config {
+            properties.extend(from_file(file)?);
+        }
+        let typed = typed(&args.properties)?;
+        properties.extend(typed);
+        let named = args.bootstrap_server.clone();
+        let environment =
+            || std::env::var("OTTLA_BOOTSTRAP_SERVER").ok().filter(|text| !text.trim().is_empty());
+        match named {
+            Some(named) => drop(properties.insert("bootstrap.servers".to_owned(), named)),
+            None if properties
+                .keys()
+                .any(|key| key == "bootstrap.servers" || key == "metadata.broker.list") => {}
+            None => {
+                let fallback = environment().unwrap_or_else(|| "localhost:9092".to_owned());
+                properties.insert("bootstrap.servers".to_owned(), fallback);
+            }
+        }
+        let limit = match args.timeout {
+            Some(limit) => limit,
+            None => limit_of(&properties)?,
+        };
+        Ok(Cluster { properties, limit })
     }
-    for pair in &args.properties {
-        let (key, value) = pair.split_once('=').ok_or_else(|| {
-            Failure::usage(format!("-X {pair}"), "it has no =").try_this("-X request.timeout.ms=5000")
-        })?;
-        properties.insert(key.trim().to_owned(), value.to_owned());
+
+    /// How long it may keep silent.
+    pub fn limit(&self) -> Duration {
+        self.limit
     }
+
+    /// Connects.
+    pub async fn connect(&self) -> Result<Client, Failure> {
+        let mut options = ClientOptions { client_id: "ottla-cli".to_owned(), ..ClientOptions::default() };
+        options.request_timeout = self.limit;
+        options.api_timeout = self.limit;
+        options.set_all(&self.properties)?;
+        options.request_timeout = options.request_timeout.min(self.limit);
+        options.api_timeout = options.api_timeout.min(self.limit);
+        options.connect_timeout = options.connect_timeout.min(self.limit);
+        Ok(Client::with_options(options).await?)
+    }
+
+    /// A producer's options, as far as properties say.
+    pub fn producer_options(&self) -> Result<ProducerOptions, Failure> {
+        let mut options = ProducerOptions {
+            delivery_timeout: self.limit,
+            max_block: self.limit,
+            ..ProducerOptions::default()
+        };
+        self.properties.iter().try_for_each(|(key, value)| options.set(key, value).map(drop))?;
+        Ok(options)
+    }
+
+    /// A consumer's options, as far as properties say.
+    pub fn consumer_options(&self) -> Result<ConsumerOptions, Failure> {
+        let mut options = ConsumerOptions::default();
+        self.properties.iter().try_for_each(|(key, value)| options.set(key, value).map(drop))?;
+        Ok(options)
+    }
+
+    /// What must be over within the limit; says after a while what is waited for.
+    pub async fn within_limit<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let bounded = tokio::time::timeout(self.limit + GRACE, work);
+        let mut bounded = std::pin::pin!(bounded);
+        let in_time = tokio::select! {
+            in_time = &mut bounded => in_time,
+            () = tokio::time::sleep(FIRST_WORD) => {
+                say(format_args!("waiting for {}, up to {} in all", self.address(), spelled(self.limit)));
+                bounded.await
+            }
+        };
+        in_time.unwrap_or_else(|_elapsed| Err(self.silence()))
+    }
+
+    fn silence(&self) -> Failure {
+        let what = format!("not done within {}", spelled(self.limit));
+        Failure::new(what, format!("{} keeps silent, or is too slow", self.address()))
+            .exit(Exit::Timeout)
+            .try_this("a longer --timeout, such as 2m; the broker's own log")
+    }
+
+    fn address(&self) -> &str {
+        self.properties.get("bootstrap.servers").map_or("the cluster", String::as_str)
+    }
+}
+
+/// `30 s`, `500 ms`.
+pub fn spelled(time: Duration) -> String {
+    if time.subsec_millis() == 0 {
+        format!("{} s", time.as_secs())
+    } else {
+        format!("{} ms", time.as_millis())
+    }
+}
+
+/// Without `--timeout` the properties' own limits count.
+fn limit_of(properties: &Properties) -> Result<Duration, Failure> {
+    let mut options = ClientOptions {
+        request_timeout: DEFAULT_LIMIT,
+        api_timeout: Duration::ZERO,
+        ..ClientOptions::default()
+    };
+    options.set_all(properties)?;
+    Ok(if options.api_timeout.is_zero() {
+        options.request_timeout.max(DEFAULT_LIMIT)
+    } else {
+        options.api_timeout
+    })
+}
+
+/// The properties of a file, with a word about those that do nothing.
+fn from_file(file: &Path) -> Result<Properties, Failure> {
+    let shown = file.display();
+    let bytes = std::fs::read(file).map_err(|error| unreadable(file, &error))?;
+    let properties = client::parse_properties(&bytes).map_err(|error| {
+        Failure::usage(format!("{shown} is not a properties file"), split(&error).1)
+            .try_this(r"a \ that is meant literally is written \\")
+    })?;
+    let remarks = client::vet(&properties).map_err(|error| not_obeyed(&error, &format!(" of {shown}")))?;
+    tell(&remarks, &shown.to_string());
     Ok(properties)
 }
 
-/// A property that nobody knows is a slip of the pen.
-fn check_known(properties: &Properties) -> Result<(), Failure> {
-    let (mut shared, mut producer, mut consumer) =
-        (ClientOptions::default(), ProducerOptions::default(), ConsumerOptions::default());
-    for (key, value) in properties {
-        if !(shared.set(key, value)? || producer.set(key, value)? || consumer.set(key, value)?) {
-            return Err(Failure::usage(
-                format!("unknown property {key}"),
-                "no client property has this name",
-            )
-            .try_this("a property of Kafka's producer, consumer or admin configuration"));
+/// A file that the user named and that cannot be read.
+pub fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
+    let here = std::env::current_dir().map_or_else(|_| ".".to_owned(), |here| here.display().to_string());
+    let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Failed };
+    let hint = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            format!("ls -l {}", invocation::quoted(&file.to_string_lossy()))
+        }
+        std::io::ErrorKind::IsADirectory => "the path of a file in it".to_owned(),
+        _other if file.is_relative() => format!("a path that begins in {here}, or with /"),
+        _other => "a path that exists".to_owned(),
+    };
+    Failure::new(format!("cannot read {}", file.display()), error).exit(exit).try_this(hint)
+}
+
+/// `-X` by `-X`. What nobody knows is a slip of the pen, and refused.
+fn typed(pairs: &[String]) -> Result<Properties, Failure> {
+    let mut properties = Properties::new();
+    for pair in pairs {
+        let (key, value) =
+            pair.split_once('=').filter(|(key, _)| !key.trim().is_empty()).ok_or_else(|| {
+                Failure::usage(format!("-X {pair}"), "it is not KEY=VALUE")
+                    .try_this("-X request.timeout.ms=5000")
+            })?;
+        properties.insert(key.trim().to_owned(), value.to_owned());
+    }
+    let remarks = client::vet(&properties).map_err(|error| not_obeyed(&error, ""))?;
+    if let Some(Remark::Unknown { key, nearest }) =
+        remarks.iter().find(|remark| matches!(remark, Remark::Unknown { .. }))
+    {
+        let hint = nearest.map_or_else(
+            || "a property of Kafka's producer, consumer or admin configuration".to_owned(),
+            |nearest| format!("-X {nearest}=VALUE"),
+        );
+        return Err(Failure::usage(
+            format!("unknown property {key}"),
+            "no client has a property of this name",
+        )
+        .try_this(hint));
+    }
+    tell(&remarks, "-X");
+    Ok(properties)
+}
+
+/// A property that cannot be obeyed, and where it stands.
+fn not_obeyed(error: &Error, place: &str) -> Failure {
+    let Error::Configuration { key, why } = error else {
+        return Failure::usage("a property is wrong", error);
+    };
+    let hint = match key.as_str() {
+        "security.protocol" => "a PLAINTEXT listener of the cluster, or Kafka's own tools",
+        "bootstrap.servers" | "metadata.broker.list" => "bootstrap.servers=HOST:PORT,HOST:PORT",
+        _other => "another value, or leave it out",
+    };
+    Failure::usage(format!("{key}{place} cannot be obeyed"), why).try_this(hint)
+}
+
+/// One line for each kind of property that does nothing.
+fn tell(remarks: &[Remark], place: &str) {
+    let (mut idle, mut unprotecting) = (Vec::new(), Vec::new());
+    for remark in remarks {
+        match remark {
+            Remark::Unknown { key, nearest: Some(nearest) } => {
+                say(format_args!("warning: {place}: unknown property {key}; did you mean {nearest}?"));
+            }
+            Remark::Unknown { key, nearest: None } => {
+                say(format_args!("warning: {place}: unknown property {key}"))
+            }
+            Remark::WithoutEffect { key } => idle.push(key.as_str()),
+            Remark::NotProtecting { key } => unprotecting.push(key.as_str()),
         }
     }
-    Ok(())
+    if !idle.is_empty() {
+        say(format_args!("warning: {place}: without effect here: {}", idle.join(", ")));
+    }
+    if !unprotecting.is_empty() {
+        let list = unprotecting.join(", ");
+        say(format_args!(
+            "warning: {place}: nothing is protected while security.protocol is PLAINTEXT: {list}"
+        ));
+    }
 }
 
 impl From<Error> for Failure {
@@ -69,7 +267,7 @@ impl From<Error> for Failure {
 }
 
 /// What was attempted, and why it failed.
-fn split(error: &Error) -> (String, String) {
+pub fn split(error: &Error) -> (String, String) {
     match error {
         Error::Refused { code, doing, message } => {
             let words = match code {
@@ -77,18 +275,25 @@ fn split(error: &Error) -> (String, String) {
                 ErrorCode::UnknownTopicOrPartition => "there is no such topic or partition",
                 other => other.message(),
             };
-            let words = message.as_deref().unwrap_or(words);
+            // Some brokers send the protocol's words themselves.
+            let told = message.as_deref().filter(|told| !told.eq_ignore_ascii_case(code.message()));
+            let words = told.unwrap_or(words);
             (format!("could not {doing}"), format!("{words} ({})", code.name()))
         }
         Error::Network { address, cause } => (format!("lost {address}"), cause.to_string()),
         Error::NoBroker { tried } => {
             let addresses: Vec<&str> = tried.iter().map(|(address, _)| address.as_str()).collect();
-            let reasons: Vec<&str> = tried.iter().map(|(_, why)| why.as_str()).collect();
+            let mut reasons: Vec<String> = tried.iter().map(|(_, error)| error.reason()).collect();
+            reasons.dedup();
             (format!("no broker answered at {}", addresses.join(", ")), reasons.join("; "))
         }
         Error::Timeout { doing, after, last } => {
-            let why = last.as_ref().map_or_else(|| "no answer came".to_owned(), |last| last.to_string());
-            (format!("could not {doing} within {} ms", after.as_millis()), why)
+            let why = last.as_ref().map_or_else(|| "no answer came".to_owned(), |last| split(last).1);
+            (format!("could not {doing} within {}", spelled(*after)), why)
+        }
+        Error::NoSuchNode { node, known } => {
+            let known: Vec<String> = known.iter().map(i32::to_string).collect();
+            (format!("there is no broker {node}"), format!("the cluster's brokers are {}", known.join(", ")))
         }
         Error::Unsupported { api, why, .. } => {
             (format!("the broker cannot do this ({})", api.name()), why.clone())
@@ -116,11 +321,13 @@ pub fn exit_of(error: &Error) -> Exit {
         }
     }
     match error {
-        Error::Timeout { .. } => Exit::Timeout,
+        silence if silence.is_silence() => Exit::Timeout,
+        Error::NoSuchNode { .. } => Exit::NotFound,
         Error::Configuration { .. } => Exit::Usage,
         Error::Refused { .. }
         | Error::Network { .. }
         | Error::NoBroker { .. }
+        | Error::Timeout { .. }
         | Error::Unsupported { .. }
         | Error::Malformed { .. }
         | Error::Closed => Exit::Failed,
@@ -135,20 +342,26 @@ fn hint(error: &Error) -> &'static str {
         Some(ErrorCode::NonEmptyGroup | ErrorCode::UnknownMemberId) => {
             "stop the group's members first: ottla group describe GROUP"
         }
+        Some(ErrorCode::InvalidPartitions) => "ottla topic describe TOPIC, to see how many it has",
         Some(ErrorCode::InvalidReplicationFactor) => "a replication factor of at most the number of brokers",
-        Some(ErrorCode::InvalidConfig) => "ottla config get --topic TOPIC, to see keys and values",
+        Some(ErrorCode::InvalidConfig) => "ottla config get --topic TOPIC --all, to see keys and values",
         Some(ErrorCode::OffsetOutOfRange) => "ottla topic offsets TOPIC, to see where it begins and ends",
         Some(ErrorCode::InvalidTopicException) => {
             "letters, digits, dot, underscore and dash, up to 249 of them"
         }
         Some(_) | None => match error {
+            silence if silence.is_silence() => "a longer --timeout, such as 2m; the broker's own log",
             Error::NoBroker { .. } | Error::Network { .. } => {
-                "start a node with `ottla`, or name another with -b HOST:PORT"
+                "start a node with `ottla`, or name a broker with -b HOST:PORT"
             }
-            Error::Timeout { .. } => "is the cluster healthy? ottla cluster info",
+            Error::NoSuchNode { .. } => "ottla cluster info",
             Error::Unsupported { .. } => "a newer broker",
-            Error::Configuration { .. } => "ottla help",
-            Error::Refused { .. } | Error::Malformed { .. } | Error::Closed => "ottla cluster info",
+            Error::Configuration { key, .. } if key == "bootstrap.servers" => {
+                "-b HOST:PORT, or several with commas"
+            }
+            Error::Configuration { .. } => "another value, or leave it out",
+            Error::Malformed { .. } => "is this a Kafka broker? ottla cluster api-versions",
+            Error::Refused { .. } | Error::Timeout { .. } | Error::Closed => "ottla cluster info",
         },
     }
 }

@@ -1,8 +1,8 @@
 //! `ottla consume` (and `ottla topic consume`): prints records, of chosen partitions or as a member of a group.
 
 use crate::args::ConnectArgs;
-use crate::connect::{block_on, connect, properties};
-use crate::failure::{Exit, Failure};
+use crate::connect::{Cluster, block_on, exit_of, spelled, split};
+use crate::failure::{Exit, Failure, say};
 use crate::format::{Format, unescape};
 use crate::time::parse_time_ms;
 use clap::Args;
@@ -13,16 +13,30 @@ use client::{
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+const AFTER: &str = r#"WHERE: beginning, end, stored (what the group has committed), an offset, -N (so many before the end),
+s@TIME (the first record at or after it); TIME in milliseconds, or such as 2026-03-01T12:00:00Z
+
+Examples:
+  ottla consume orders --from-beginning -n 10
+  ottla consume orders --offset -5 -e -f '%p %o %k %s\\n'
+  ottla consume orders --group billing
+
+JSON (-o json): an object for each record, one a line
+  {"topic":"orders","partition":0,"offset":417,"timestamp":1772366400000,"timestamp_type":"create","headers":[],
+   "key":"42","value":"three apples"}
+A key or value that is no UTF-8 is "key_hex" or "value_hex" instead."#;
 
 /// Arguments of `ottla consume`.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER)]
 pub struct ConsumeArgs {
     /// Topics
     #[arg(required = true, value_name = "TOPIC")]
     topics: Vec<Str>,
-    /// Where to begin: beginning, end, an offset, -N (before the end), s@TIME; and e@TIME, where to stop
-    #[arg(short, long, value_name = "WHERE", allow_hyphen_values = true, value_parser = place)]
+    /// Where to begin (see below), and where to stop: e@TIME
+    #[arg(long, value_name = "WHERE", allow_hyphen_values = true, value_parser = place)]
     offset: Vec<Place>,
     /// Begin with the first record
     #[arg(long, conflicts_with = "offset")]
@@ -34,7 +48,14 @@ pub struct ConsumeArgs {
     #[arg(short, long, value_name = "GROUP")]
     group: Option<Str>,
     /// Stop after so many records
-    #[arg(short = 'n', long, visible_short_alias = 'c', value_name = "N")]
+    #[arg(
+        short = 'n',
+        long,
+        visible_short_alias = 'c',
+        visible_alias = "max-messages",
+        alias = "num-records",
+        value_name = "N"
+    )]
     max_records: Option<u64>,
     /// Stop at what was the end when reading began
     #[arg(short, long)]
@@ -53,10 +74,20 @@ pub struct ConsumeArgs {
 #[derive(Debug, Args)]
 struct ShapeArgs {
     /// A format as kcat has it, such as '%t[%p]@%o %k: %s\n'
-    #[arg(short, long, value_name = "FORMAT", conflicts_with_all = ["json", "key_separator"])]
+    #[arg(short, long, value_name = "FORMAT", conflicts_with = "key_separator")]
     format: Option<String>,
-    /// One JSON object per record
-    #[arg(short = 'J', long)]
+    /// text, or json: one object per record and line
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_name = "FORMAT",
+        allow_hyphen_values = true,
+        value_parser = output,
+        conflicts_with_all = ["format", "key_separator"]
+    )]
+    output: Option<RecordFormat>,
+    /// The same as -o json, as kcat spells it
+    #[arg(short = 'J', long, conflicts_with_all = ["output", "format", "key_separator"])]
     json: bool,
     /// Print the key, this text, then the value
     #[arg(short = 'K', long, value_name = "TEXT")]
@@ -85,6 +116,45 @@ struct ShapeArgs {
     /// What stands for a null key or value
     #[arg(short = 'Z', long, value_name = "TEXT", default_value = "", num_args = 0..=1, default_missing_value = "NULL")]
     null: String,
+}
+
+/// How often a silent consumer is looked after.
+const LOOK_UP: Duration = Duration::from_millis(100);
+
+/// How long nothing may work before a word about it.
+const FIRST_WARNING: Duration = Duration::from_secs(2);
+
+/// Ctrl-C, or what asks a process to end: the group is left, and what was printed committed.
+pub async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut hang_up)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => if pressed.is_err() { std::future::pending().await },
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+}
+
+/// Records as text, or as JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RecordFormat {
+    Text,
+    Json,
+}
+
+fn output(text: &str) -> Result<RecordFormat, String> {
+    match text {
+        "text" | "table" => Ok(RecordFormat::Text),
+        "json" => Ok(RecordFormat::Json),
+        where_to if place(where_to).is_ok() => {
+            Err(format!("-o chooses the output, text or json; the place to begin at is --offset {where_to}"))
+        }
+        _other => Err("write text or json".to_owned()),
+    }
 }
 
 /// Where to begin or to stop.
@@ -123,22 +193,25 @@ fn place(text: &str) -> Result<Place, String> {
 /// Prints until told to stop.
 pub fn run(args: ConsumeArgs, connection: &ConnectArgs) -> Result<(), Failure> {
     let printer = Printer::new(&args.shape)?;
+    let cluster = Cluster::new(connection)?;
+    let mut options = cluster.consumer_options()?;
+    options.group_id = args.group.clone().or(options.group_id);
+    // Printing must not create what it looks for.
+    options.allow_auto_create_topics = false;
+    let most = usize::try_from(args.max_records.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+    options.max_poll_records = options.max_poll_records.max(10_000).min(most.max(1));
+    options.fetch_max_wait = options.fetch_max_wait.min(cluster.limit() / 2);
+    if args.read_committed {
+        options.isolation = IsolationLevel::ReadCommitted;
+    }
     block_on(async {
-        let mut options = ConsumerOptions::default();
-        for (key, value) in properties(connection)? {
-            options.set(&key, &value)?;
-        }
-        options.group_id = args.group.clone().or(options.group_id);
-        // Printing must not create what it looks for.
-        options.allow_auto_create_topics = false;
-        let most = usize::try_from(args.max_records.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-        options.max_poll_records = options.max_poll_records.max(10_000).min(most.max(1));
-        if args.read_committed {
-            options.isolation = IsolationLevel::ReadCommitted;
-        }
-        let client = connect(connection).await?;
-        let job = Job { client, args, options, printer };
-        job.run().await
+        let limit = cluster.limit();
+        let begin = async {
+            let client = cluster.connect().await?;
+            Job { client, args, options, printer, limit }.begin().await
+        };
+        let (job, consumer, ends) = cluster.within_limit(begin).await?;
+        job.print_all(consumer, ends).await
     })
 }
 
@@ -147,16 +220,19 @@ struct Job {
     args: ConsumeArgs,
     options: ConsumerOptions,
     printer: Printer,
+    /// How long nothing may work.
+    limit: Duration,
 }
 
 /// Offsets at which partitions are done.
 type Ends = BTreeMap<TopicPartition, i64>;
 
 impl Job {
-    async fn run(mut self) -> Result<(), Failure> {
+    /// Finds out where to begin and to stop.
+    async fn begin(mut self) -> Result<(Job, Consumer, Option<Ends>), Failure> {
         let targets = self.targets().await?;
         let ends = self.ends(&targets).await?;
-        let begin = if self.args.from_beginning { Some(Place::Beginning) } else { self.begin() };
+        let begin = if self.args.from_beginning { Some(Place::Beginning) } else { self.place() };
         if begin == Some(Place::Beginning) {
             self.options.offset_reset = OffsetReset::Earliest;
         }
@@ -173,10 +249,10 @@ impl Job {
                 consumer
             }
         };
-        self.print_all(consumer, ends).await
+        Ok((self, consumer, ends))
     }
 
-    fn begin(&self) -> Option<Place> {
+    fn place(&self) -> Option<Place> {
         self.args.offset.iter().copied().find(|place| !matches!(place, Place::Until(_)))
     }
 
@@ -191,7 +267,9 @@ impl Job {
             for &partition in chosen {
                 if topic.partition(partition).is_none() {
                     let why = format!("topic {name:?} has {} partitions", all.len());
-                    return Err(Failure::new(format!("no partition {partition}"), why).exit(Exit::NotFound));
+                    return Err(Failure::new(format!("no partition {partition}"), why)
+                        .exit(Exit::NotFound)
+                        .try_this(format!("ottla topic describe {name}")));
                 }
                 targets.push(TopicPartition::new(name.clone(), partition));
             }
@@ -263,21 +341,37 @@ impl Job {
         let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
         let mut left = self.args.max_records.unwrap_or(u64::MAX);
         let idle = self.args.timeout_ms.map_or(Duration::MAX, Duration::from_millis);
-        let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+        let (mut last_record, mut warned) = (Instant::now(), false);
+        let mut stop = std::pin::pin!(told_to_stop());
         let outcome = loop {
             if left == 0 || ends.as_ref().is_some_and(|ends| is_done(&consumer, ends)) {
                 break Ok(());
             }
-            // A short wait where the end may be reached without another record: control batches count too.
-            let wait =
-                if ends.is_some() { Duration::from_millis(100) } else { idle.min(Duration::from_secs(3600)) };
+            // A short wait: the end may be reached without another record (control batches count too), and somebody
+            // may have to hear why nothing comes.
+            let wait = idle.saturating_sub(last_record.elapsed()).min(LOOK_UP);
             let records = tokio::select! {
                 records = consumer.poll(wait) => records?,
-                _ = &mut interrupted => break Ok(()),
+                () = &mut stop => break Ok(()),
             };
-            if records.is_empty() && ends.is_none() && self.args.timeout_ms.is_some() {
-                break Ok(());
+            if records.is_empty() {
+                match consumer.standstill() {
+                    Some(standstill) if standstill.lasting >= self.limit => {
+                        break Err(self.stuck(&standstill.error));
+                    }
+                    Some(standstill) if !warned && standstill.lasting >= FIRST_WARNING => {
+                        warned = true;
+                        say(format_args!("warning: nothing comes: {}; still trying", standstill.error));
+                    }
+                    Some(_) => {}
+                    None => warned = false,
+                }
+                if ends.is_none() && last_record.elapsed() >= idle {
+                    break Ok(());
+                }
+                continue;
             }
+            last_record = Instant::now();
             let printed = self.print_some(&consumer, &records, ends.as_ref(), left, &mut out);
             match printed.and_then(|count| out.flush().map(|()| count)) {
                 Ok(count) => left -= count,
@@ -285,8 +379,21 @@ impl Job {
                 Err(error) => return Err(Failure::from(error)),
             }
         };
-        consumer.close().await?;
-        outcome
+        // A cluster that is gone takes no commit either: the reason that is known already is the better one.
+        match (outcome, consumer.close().await) {
+            (Ok(()), closed) => Ok(closed?),
+            (failed, _closed) => failed,
+        }
+    }
+
+    fn stuck(&self, error: &client::Error) -> Failure {
+        let exit = match exit_of(error) {
+            Exit::Failed => Exit::Timeout,
+            other => other,
+        };
+        Failure::new(format!("nothing has come for {}", spelled(self.limit)), split(error).1)
+            .exit(exit)
+            .try_this("ottla cluster info; or a longer --timeout")
     }
 
     /// Prints what is wanted of these records, and goes back before the first of each partition that is not.
@@ -336,9 +443,9 @@ enum Printer {
 impl Printer {
     fn new(args: &ShapeArgs) -> Result<Printer, Failure> {
         let wrong = |what: &str, why: String| {
-            Failure::usage(format!("{what} is wrong"), why).try_this("ottla help consume")
+            Failure::usage(format!("{what} is wrong"), why).try_this("ottla consume --help")
         };
-        if args.json {
+        if args.json || args.output == Some(RecordFormat::Json) {
             let delimiter = unescape(&args.delimiter).map_err(|why| wrong("--delimiter", why))?;
             return Ok(Printer::Json { delimiter });
         }

@@ -28,8 +28,13 @@ const GROUP: &str = "demo-readers";
 /// A step without progress for so long is a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+const AFTER: &str = r#"JSON: an object
+  {"records":1000000,"value_bytes":100,"partitions":4,"compression":"none","node_ready_ms":9.1,
+   "produced_records_per_second":912000.0,"consumed_records_per_second":1210000.0,"mismatches":0}"#;
+
 /// Arguments of `ottla demo`.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER)]
 pub struct DemoArgs {
     /// Records
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]

@@ -1,8 +1,9 @@
 //! The one error that commands return: what went wrong, why, and what to try, in three lines on stderr,
-//! together with the exit code. Never printed anywhere but in `report`.
+//! together with the exit code. Owns every word that goes to stderr; never panics when nobody reads it.
 
+use crate::invocation;
 use std::fmt::Display;
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Exit codes, stable for scripts. 0 is success.
@@ -21,6 +22,12 @@ pub enum Exit {
     Timeout = 5,
     /// Some of several parts failed.
     Partial = 6,
+}
+
+/// One line on stderr.
+pub fn say(line: impl Display) {
+    // Nobody may be reading (`2>&1 | head -1`); the exit code tells all the same.
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// A failed command.
@@ -68,10 +75,10 @@ impl Failure {
         if self.silent {
             return ExitCode::SUCCESS;
         }
-        eprintln!("error: {}", self.what);
-        eprintln!("  why: {}", self.why);
-        let hint = if self.hint.is_empty() { "ottla help" } else { &self.hint };
-        eprintln!("  try: {hint}");
+        say(format_args!("error: {}", self.what));
+        say(format_args!("  why: {}", self.why));
+        let hint = if self.hint.is_empty() { "ottla --help" } else { &self.hint };
+        say(format_args!("  try: {}", invocation::as_called(hint)));
         ExitCode::from(self.exit as u8)
     }
 }

@@ -14,30 +14,44 @@ mod dump;
 mod failure;
 mod format;
 mod group;
+mod invocation;
 mod output;
 mod produce;
 mod server;
+mod spelling;
 mod storage;
 mod time;
 mod topic;
+mod usage;
 
 use args::ConnectArgs;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use failure::Failure;
 use std::process::ExitCode;
+
+const AFTER: &str = r#"Examples:
+  ottla                                              a node on 127.0.0.1:9092, data in ./ottla-data
+  ottla server -c server.properties                  a node from Kafka's own file
+  echo hello | ottla produce greetings               a record
+  ottla consume greetings --from-beginning           and back
+  ottla -b broker-1:9092 topic list -o json          another cluster, for a program
+
+Commands that talk to a cluster take -b HOST:PORT, --timeout TIME, -X KEY=VALUE and --command-config FILE. What was asked
+for goes to standard output, words go to standard error; -o json has stable keys, shown in each command's help.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such thing, 4 not allowed, 5 no answer in time, 6 failed in part.
+Ctrl-C ends consume, produce and a node cleanly, with 0."#;
 
 /// Ottla: Apache Kafka 4.4 in one binary.
 ///
 /// Without a command it starts a node on 127.0.0.1:9092 that keeps its data in ./ottla-data.
 #[derive(Debug, Parser)]
-#[command(name = "ottla", version, propagate_version = true, args_conflicts_with_subcommands = false)]
+#[command(name = "ottla", version, args_conflicts_with_subcommands = true, after_help = AFTER)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
     start: server::StartArgs,
-    #[command(flatten)]
-    connect: ConnectArgs,
 }
 
 /// The verb tree: noun first, verb second, in Kafka's own terms.
@@ -49,32 +63,40 @@ enum Command {
     #[command(subcommand)]
     Storage(storage::StorageCommand),
     /// Topics: list, create, describe, alter, delete, trim…
-    #[command(subcommand)]
     Topic(topic::TopicCommand),
     /// Groups: list, describe, lag, reset-offsets, delete…
-    #[command(subcommand)]
     Group(group::GroupCommand),
-    /// Write lines of standard input as records
-    Produce(produce::ProduceArgs),
+    /// Write lines of standard input, or of files, as records
+    Produce(Talking<produce::ProduceArgs>),
     /// Print records
-    Consume(consume::ConsumeArgs),
+    Consume(Talking<consume::ConsumeArgs>),
     /// Configs: get, set, unset
-    #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Start a throw-away node, send a million records through it and check every one
     Demo(demo::DemoArgs),
     /// Show what lies in the files of a log directory, as kafka-dump-log does
     Dump(dump::DumpArgs),
     /// The cluster: info, log-dirs, api-versions, quorum
-    #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
 }
 
+/// A command without verbs that talks to a cluster.
+#[derive(Debug, Args)]
+struct Talking<T: Args> {
+    #[command(flatten)]
+    args: T,
+    #[command(flatten)]
+    connection: ConnectArgs,
+}
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let program = words.next().unwrap_or_else(|| "ottla".to_owned());
+    invocation::called_as(&program);
+    let words = spelling::settle(words.collect());
+    match Cli::try_parse_from(std::iter::once("ottla").chain(words.iter().map(String::as_str))) {
+        Ok(cli) => run(cli).map_or_else(Failure::report, |()| ExitCode::SUCCESS),
+        Err(error) => usage::told(&error, &words),
     }
 }
 
@@ -83,13 +105,13 @@ fn run(cli: Cli) -> Result<(), Failure> {
         None => self::server::start(cli.start),
         Some(Command::Server(args)) => self::server::run(args),
         Some(Command::Storage(command)) => storage::run(command),
-        Some(Command::Topic(command)) => topic::run(command, &cli.connect),
-        Some(Command::Group(command)) => group::run(command, &cli.connect),
-        Some(Command::Produce(args)) => produce::run(args, &cli.connect),
-        Some(Command::Consume(args)) => consume::run(args, &cli.connect),
-        Some(Command::Config(command)) => config::run(command, &cli.connect),
+        Some(Command::Topic(command)) => topic::run(command),
+        Some(Command::Group(command)) => group::run(command),
+        Some(Command::Produce(command)) => produce::run(command.args, &command.connection),
+        Some(Command::Consume(command)) => consume::run(command.args, &command.connection),
+        Some(Command::Config(command)) => config::run(command),
         Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Dump(args)) => dump::run(args),
-        Some(Command::Cluster(command)) => self::cluster::run(command, &cli.connect),
+        Some(Command::Cluster(command)) => self::cluster::run(command),
     }
 }

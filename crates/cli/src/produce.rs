@@ -1,17 +1,27 @@
 //! `ottla produce` (and `ottla topic produce`): every line of standard input, or of files, becomes a record.
 
 use crate::args::ConnectArgs;
-use crate::connect::{block_on, connect, properties};
-use crate::failure::{Exit, Failure};
+use crate::connect::{Cluster, block_on, exit_of, spelled, split, unreadable};
+use crate::consume::told_to_stop;
+use crate::failure::{Exit, Failure, say};
 use crate::format::unescape;
 use clap::Args;
-use client::{Acks, Compression, Delivery, Header, Producer, ProducerOptions, Record, RecordMetadata, Str};
+use client::{Acks, Compression, Delivery, ErrorCode, Header, Producer, Record, RecordMetadata, Str};
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
+use std::time::Duration;
+
+const AFTER: &str = r#"Examples:
+  echo hello | ottla produce greetings
+  ottla produce orders --key-separator : orders.txt      # lines such as 42:three apples
+  seq 1000 | ottla produce numbers --acks 1 --compression zstd --verbose
+
+Each record's place goes to standard output with --verbose: TOPIC [PARTITION] at offset OFFSET"#;
 
 /// Arguments of `ottla produce`.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER)]
 pub struct ProduceArgs {
     /// Topic
     #[arg(value_name = "TOPIC")]
@@ -51,6 +61,9 @@ pub struct ProduceArgs {
 /// Deliveries that are looked at together: enough that waiting for the oldest does not stall the newest.
 const DELIVERIES_IN_MIND: usize = 100_000;
 
+/// How often outcomes are looked after while nothing is read.
+const LOOK_UP: Duration = Duration::from_millis(100);
+
 /// Bytes that were written with backslash escapes; never empty.
 #[derive(Debug, Clone)]
 struct Text(Vec<u8>);
@@ -78,32 +91,63 @@ fn acks(name: &str) -> Result<Acks, String> {
     }
 }
 
-/// Produces until the input ends.
-pub fn run(args: ProduceArgs, connection: &ConnectArgs) -> Result<(), Failure> {
+/// Produces until the input ends, or somebody asks to stop: what was read by then is still delivered.
+pub fn run(mut args: ProduceArgs, connection: &ConnectArgs) -> Result<(), Failure> {
+    let cluster = Cluster::new(connection)?;
+    let mut options = cluster.producer_options()?;
+    options.compression = args.compression.unwrap_or(options.compression);
+    if let Some(acks) = args.acks {
+        options.acks = acks;
+        options.idempotent &= acks == Acks::All;
+    }
+    let mut inputs: VecDeque<Box<dyn std::io::Read + Send>> = VecDeque::new();
+    for file in std::mem::take(&mut args.files) {
+        inputs.push_back(Box::new(std::fs::File::open(&file).map_err(|error| unreadable(&file, &error))?));
+    }
+    if inputs.is_empty() {
+        inputs.push_back(Box::new(std::io::stdin()));
+    }
     block_on(async {
-        let mut options = ProducerOptions::default();
-        for (key, value) in properties(connection)? {
-            options.set(&key, &value)?;
-        }
-        options.compression = args.compression.unwrap_or(options.compression);
-        if let Some(acks) = args.acks {
-            options.acks = acks;
-            options.idempotent &= acks == Acks::All;
-        }
-        let client = connect(connection).await?;
-        let producer = client.producer().options(options).build()?;
-        let mut job = Job { args, producer, waiting: VecDeque::new(), sent: 0, refused: None, refusals: 0 };
-        let files = std::mem::take(&mut job.args.files);
-        if files.is_empty() {
-            job.read(std::io::stdin()).await?;
-        }
-        for file in files {
-            let opened = std::fs::File::open(&file)
-                .map_err(|error| Failure::new(format!("could not read {}", file.display()), error))?;
-            job.read(opened).await?;
+        let begin = async {
+            let client = cluster.connect().await?;
+            let producer = client.producer().options(options).build()?;
+            let within = TOPIC_LIMIT.min(cluster.limit());
+            producer
+                .find_topic(&args.topic, within)
+                .await
+                .map_err(|error| no_topic(&args.topic, within, error))?;
+            Ok(producer)
+        };
+        let producer = cluster.within_limit(begin).await?;
+        let waiting = VecDeque::new();
+        let mut job =
+            Job { args, producer, waiting, sent: 0, refused: None, refusals: 0, warned: false, told: false };
+        let mut stop = std::pin::pin!(told_to_stop());
+        let mut stopped = false;
+        while let Some(input) = inputs.pop_front().filter(|_| !stopped) {
+            stopped = tokio::select! {
+                read = job.read(input) => read.map(|()| false)?,
+                () = &mut stop => true,
+            };
         }
         job.finish().await
     })
+}
+
+/// How long a topic may take to appear: a cluster that creates by itself does so within a moment.
+const TOPIC_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long records may wait before a word about it.
+const FIRST_WARNING: Duration = Duration::from_secs(2);
+
+fn no_topic(topic: &Str, within: Duration, error: client::Error) -> Failure {
+    if error.code() != Some(ErrorCode::UnknownTopicOrPartition) {
+        return error.into();
+    }
+    let why = format!("{}, and the cluster has not created it within {}", split(&error).1, spelled(within));
+    Failure::new(format!("there is no topic {topic:?}"), why)
+        .exit(Exit::NotFound)
+        .try_this(format!("ottla topic create {topic}"))
 }
 
 struct Job {
@@ -114,6 +158,10 @@ struct Job {
     /// The first refusal: what is told at the end.
     refused: Option<client::Error>,
     refusals: u64,
+    /// The present standstill has been told.
+    warned: bool,
+    /// The first refusal has been told.
+    told: bool,
 }
 
 impl Job {
@@ -124,15 +172,53 @@ impl Job {
         std::thread::spawn(move || {
             read_records(BufReader::with_capacity(1 << 16, input), &delimiter, &lines)
         });
-        while let Some(lines) = received.recv().await {
-            for line in lines? {
-                let delivery = self.producer.enqueue(self.record(line)).await?;
-                self.sent += 1;
-                self.waiting.push_back(delivery);
+        let mut look_up = tokio::time::interval(LOOK_UP);
+        loop {
+            tokio::select! {
+                lines = received.recv() => {
+                    let Some(lines) = lines else { return Ok(()) };
+                    self.send(lines?).await?;
+                    self.look(DELIVERIES_IN_MIND).await?;
+                }
+                // What becomes of records is told while the input is silent, too.
+                _ = look_up.tick() => {
+                    self.look(DELIVERIES_IN_MIND).await?;
+                    self.warn();
+                }
             }
-            self.look(DELIVERIES_IN_MIND).await?;
+        }
+    }
+
+    async fn send(&mut self, lines: Vec<Vec<u8>>) -> Result<(), Failure> {
+        for line in lines {
+            let record = self.record(line);
+            let delivery = {
+                let mut enqueued = std::pin::pin!(self.producer.enqueue(record));
+                loop {
+                    tokio::select! {
+                        delivery = &mut enqueued => break delivery,
+                        () = tokio::time::sleep(LOOK_UP) => warn(&self.producer, &mut self.warned),
+                    }
+                }
+            };
+            self.sent += 1;
+            match delivery {
+                Ok(delivery) => self.waiting.push_back(delivery),
+                // Too large, no such partition: this record's fate alone. Anything else is everybody's.
+                Err(error @ client::Error::Refused { .. }) => self.note(Err(error))?,
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
+    }
+
+    /// While the input goes on: what the end would tell too late.
+    fn warn(&mut self) {
+        warn(&self.producer, &mut self.warned);
+        if let Some(error) = self.refused.as_ref().filter(|_| !self.told) {
+            self.told = true;
+            say(format_args!("warning: a record was not stored: {error}; going on"));
+        }
     }
 
     fn record(&self, line: Vec<u8>) -> Record {
@@ -184,18 +270,51 @@ impl Job {
         Ok(())
     }
 
+    /// Waits for what is on its way, and for no more than that: a second Ctrl-C ends it at once.
     async fn finish(mut self) -> Result<(), Failure> {
-        self.producer.flush().await;
-        self.look(0).await?;
-        match self.refused {
-            None => Ok(()),
-            Some(error) => {
-                let exit =
-                    if self.refusals < self.sent { Exit::Partial } else { crate::connect::exit_of(&error) };
-                let what = format!("{} of {} records were not stored", self.refusals, self.sent);
-                Err(Failure::new(what, error).exit(exit).try_this("ottla topic describe TOPIC"))
+        let mut stop = std::pin::pin!(told_to_stop());
+        let producer = self.producer.clone();
+        let mut flushed = std::pin::pin!(producer.flush());
+        loop {
+            tokio::select! {
+                () = &mut flushed => break,
+                () = &mut stop => {
+                    let why = format!("it was interrupted with {} records on their way", self.waiting.len());
+                    return Err(Failure::new("not every record is known to be stored", why).exit(Exit::Partial)
+                        .try_this(format!("ottla topic offsets {}", self.args.topic)));
+                }
+                () = tokio::time::sleep(LOOK_UP) => {
+                    self.look(DELIVERIES_IN_MIND).await?;
+                    self.warn();
+                }
             }
         }
+        self.look(0).await?;
+        match &self.refused {
+            None => Ok(()),
+            Some(error) => {
+                let exit = if self.refusals < self.sent { Exit::Partial } else { exit_of(error) };
+                let what = match self.sent {
+                    1 => "the record was not stored".to_owned(),
+                    sent => format!("{} of {sent} records were not stored", self.refusals),
+                };
+                Err(Failure::new(what, split(error).1)
+                    .exit(exit)
+                    .try_this(format!("ottla topic describe {}", self.args.topic)))
+            }
+        }
+    }
+}
+
+/// Says once for each standstill why records wait.
+fn warn(producer: &Producer, warned: &mut bool) {
+    match producer.standstill() {
+        Some(standstill) if !*warned && standstill.lasting >= FIRST_WARNING => {
+            *warned = true;
+            say(format_args!("warning: records wait: {}; still trying", standstill.error));
+        }
+        Some(_) => {}
+        None => *warned = false,
     }
 }
 

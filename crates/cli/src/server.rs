@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use crate::configuration;
 use crate::failure::Failure;
+use crate::invocation;
 use ::server::main_loop;
 use ::server::main_loop::{Running, StartError};
-use ::server::properties::{self, Properties};
+use ::server::properties;
 use ::server::settings::{Refused, Settings};
 use ::server::signals::StopSignals;
 use broker::config::Warning;
@@ -28,59 +29,88 @@ pub struct StartArgs {
     /// Where the data lives
     #[arg(long, value_name = "DIR", default_value = "./ottla-data")]
     pub data_dir: PathBuf,
+    /// A key of Kafka's configuration, such as num.partitions=3; may be repeated
+    #[arg(long, alias = "override", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
 }
+
+const AFTER: &str = r#"Examples:
+  ottla server -c server.properties
+  ottla server server.properties --override log.dirs=/var/lib/ottla      # as kafka-server-start has it
+  ottla server --set num.partitions=3                                    # embedded defaults, one key changed"#;
 
 /// Arguments of `ottla server`.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = AFTER)]
 pub struct ServerArgs {
+    /// The same as --config FILE
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    pub file: Option<PathBuf>,
     /// Kafka's own configuration file; without it, embedded defaults and the KAFKA_ environment
     #[arg(short = 'c', long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Overrides one key of the file; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, visible_alias = "override", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// The same, as kafka-server-start spells it
-    #[arg(long = "override", value_name = "KEY=VALUE")]
-    pub overrides: Vec<String>,
 }
 
 /// Starts a node on embedded defaults and runs it until a signal.
 pub fn start(args: StartArgs) -> Result<(), Failure> {
     let data_dir = args.data_dir.to_string_lossy().into_owned();
-    let settings = Settings::embedded(&args.listen, &data_dir, Properties::default());
+    let overrides = configuration::pairs(&args.set)?;
+    let settings = Settings::embedded(&args.listen, &data_dir, overrides);
+    let place = data_in(&settings);
     let signals = listen_for_signals()?;
-    let running = launch(settings, "--listen HOST:PORT and --data-dir DIR")?;
-    let address = running.bound("PLAINTEXT").map_or(args.listen, |bound| bound.to_string());
-    let hello = format!(
-        "ottla {} is ready on {address}, data in {data_dir}; Ctrl-C stops it. Try, in another terminal:\n  \
-         echo hello | kcat -P -b {address} -t greetings\n  \
-         kafka-topics.sh --bootstrap-server {address} --describe --topic greetings\n  \
-         ottla -b {address} consume greetings --from-beginning\n",
-        env!("CARGO_PKG_VERSION")
-    );
+    let running = launch(settings, "--listen HOST:PORT, --data-dir DIR and --set KEY=VALUE")?;
+    let hello = format!("{}{place}; Ctrl-C stops it{}", ready(&running), next_steps(&running));
     run_until_stopped(running, signals, &hello)
 }
 
 /// Runs a node from its properties file until a signal.
 pub fn run(args: ServerArgs) -> Result<(), Failure> {
-    let pairs: Vec<&String> = args.set.iter().chain(&args.overrides).collect();
-    let all = configuration::read(args.config.as_deref(), &pairs)?;
-    let settings = match args.config {
+    let config = args.config.or(args.file);
+    let all = configuration::read(config.as_deref(), &args.set)?;
+    let settings = match config {
         None if all.get("process.roles").is_none() => {
             Settings::embedded("127.0.0.1:9092", "./ottla-data", all)
         }
         _ => Settings::new(all),
     };
-    let hint = args.config.as_deref().map_or("--set KEY=VALUE".to_owned(), |f| f.display().to_string());
+    let place = data_in(&settings);
+    let hint = config.as_deref().map_or("--set KEY=VALUE".to_owned(), |f| f.display().to_string());
     let signals = listen_for_signals()?;
     let running = launch(settings, &hint)?;
-    let listens = running.listens();
-    let hello = format!(
-        "ottla {} is ready: node {}, {listens}\n",
-        env!("CARGO_PKG_VERSION"),
-        running.node().node_id()
-    );
+    let hello = format!("{}{place}\n", ready(&running));
     run_until_stopped(running, signals, &hello)
+}
+
+fn ready(running: &Running) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!("ottla {version} is ready: node {}, {}", running.node().node_id(), running.listens())
+}
+
+/// `, data in DIR`.
+fn data_in(settings: &Result<(Settings, Vec<Warning>), Refused>) -> String {
+    let Ok((settings, _)) = settings else { return String::new() };
+    let directories: Vec<String> =
+        settings.directories.iter().map(|directory| directory.display().to_string()).collect();
+    format!(", data in {}", directories.join(", "))
+}
+
+/// What to type next, so that it works as it stands here.
+fn next_steps(running: &Running) -> String {
+    let Some(bound) = running.bound("PLAINTEXT") else { return "\n".to_owned() };
+    let address =
+        if bound.ip().is_unspecified() { format!("localhost:{}", bound.port()) } else { bound.to_string() };
+    let program = invocation::program();
+    // Where clients look without being told needs no telling.
+    let to = if address == "127.0.0.1:9092" { String::new() } else { format!(" -b {address}") };
+    format!(
+        ". Try, in another terminal:\n  \
+         echo hello | {program}{to} produce greetings\n  \
+         {program}{to} consume greetings --from-beginning\n  \
+         kafka-topics.sh --bootstrap-server {address} --describe --topic greetings\n"
+    )
 }
 
 fn launch(settings: Result<(Settings, Vec<Warning>), Refused>, where_to: &str) -> Result<Running, Failure> {

@@ -165,7 +165,7 @@ fn print(out: &mut dyn Write, text: Result<String, String>) -> Result<(), Failur
 
 /// Kafka's own sentence, alone on stderr: scripts compare it.
 fn refused(sentence: String) -> Failure {
-    eprintln!("{sentence}");
+    crate::failure::say(sentence);
     process::exit(1)
 }
 

@@ -30,7 +30,7 @@ pub enum Error {
     /// None of the bootstrap addresses answered.
     NoBroker {
         /// The addresses tried and the last failure of each.
-        tried: Vec<(String, String)>,
+        tried: Vec<(String, Error)>,
     },
     /// The cluster has no live broker of this id.
     NoSuchNode {
@@ -106,6 +106,32 @@ impl Error {
         }
     }
 
+    /// What went wrong, without the address that stands beside it.
+    pub fn reason(&self) -> String {
+        match self {
+            Error::Network { cause: PeerError::Connect { why, .. }, .. } => why.clone(),
+            Error::Network { cause, .. } => cause.to_string(),
+            other => other.to_string(),
+        }
+    }
+
+    /// True where nobody answered for as long as was waited.
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Error::Network { cause, .. } => matches!(cause, PeerError::TimedOut { .. }),
+            Error::NoBroker { tried } => {
+                !tried.is_empty() && tried.iter().all(|(_, error)| error.is_silence())
+            }
+            Error::Timeout { .. } => true,
+            Error::Refused { .. }
+            | Error::NoSuchNode { .. }
+            | Error::Unsupported { .. }
+            | Error::Malformed { .. }
+            | Error::Configuration { .. }
+            | Error::Closed => false,
+        }
+    }
+
     /// True where the same request may succeed later.
     pub fn is_retriable(&self) -> bool {
         match self {
@@ -130,7 +156,7 @@ impl fmt::Display for Error {
             Error::Network { address, cause } => write!(f, "{address}: {cause}"),
             Error::NoBroker { tried } => {
                 let list: Vec<String> =
-                    tried.iter().map(|(address, why)| format!("{address}: {why}")).collect();
+                    tried.iter().map(|(address, error)| format!("{address}: {}", error.reason())).collect();
                 write!(f, "no broker answered ({})", list.join("; "))
             }
             Error::NoSuchNode { node, known } => {

@@ -156,7 +156,7 @@ impl Peer {
         let failed = |why: String| PeerError::Connect { addr: addr.to_owned(), why };
         let stream = timeout(options.connect_timeout, TcpStream::connect(addr))
             .await
-            .map_err(|_| failed(format!("no answer within {} ms", options.connect_timeout.as_millis())))?
+            .map_err(|_| PeerError::TimedOut { after: options.connect_timeout })?
             .map_err(|e| failed(e.to_string()))?;
         let remote = stream.peer_addr().map_err(|e| failed(e.to_string()))?;
         // As Kafka's clients do: what is queued leaves at once.

@@ -5,6 +5,7 @@
 use super::source::{Source, code_of};
 use crate::workspace::Workspace;
 use anyhow::Result;
+use std::path::{Path, PathBuf};
 
 /// Unfinished code and things that only debugging wants.
 const UNFINISHED: &[&str] = &["todo!(", "unimplemented!(", "dbg!(", "#[ignore"];
@@ -29,6 +30,9 @@ const PLACES: &[(&str, &str)] = &[
     ("deb.debian", ".org"),
     ("proxy.golang", ".org"),
 ];
+
+/// Folders of the root that documents name files of.
+const ROOMS: &[&str] = &["crates/", "docs/", "tests/", "xtask/"];
 
 /// Rules for Rust files.
 pub fn check_sources(sources: &[Source], complaints: &mut Vec<String>) {
@@ -105,6 +109,46 @@ pub fn check_every_file(workspace: &Workspace, complaints: &mut Vec<String>) -> 
     Ok(())
 }
 
+/// Rules for documents: a path that one names is there.
+pub fn check_documents(workspace: &Workspace, complaints: &mut Vec<String>) -> Result<()> {
+    for path in workspace.tracked_files()? {
+        let name = path.to_string_lossy();
+        if !name.ends_with(".md") {
+            continue;
+        }
+        let text = std::fs::read_to_string(workspace.root.join(&path)).unwrap_or_default();
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for (number, line) in text.lines().enumerate() {
+            let links = links_of(line).into_iter().map(|link| (link, folder.join(link)));
+            let paths = paths_of(line).into_iter().map(|path| (path, PathBuf::from(path)));
+            for (written, place) in links.chain(paths) {
+                if !workspace.root.join(place).exists() {
+                    complaints.push(format!("{name}:{}: `{written}` is not there", number + 1));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where a line's Markdown links point to in this repository.
+fn links_of(line: &str) -> Vec<&str> {
+    let targets = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let files = targets.map(|target| target.split('#').next().unwrap_or_default());
+    files.filter(|target| !target.is_empty() && !target.contains("://")).collect()
+}
+
+/// Words in backquotes that are paths from the root: their first part is a folder that everybody knows.
+fn paths_of(line: &str) -> Vec<&str> {
+    let quoted = line.split('`').skip(1).step_by(2).flat_map(|text| text.split([' ', ',']));
+    let rooted = quoted.filter(|word| ROOMS.iter().any(|room| word.starts_with(room)));
+    // `crates/broker/src/config/*_keys.rs` is many, `tests/clients/<client>` is any.
+    rooted
+        .filter(|word| !word.contains(['*', '<', '{', '…']))
+        .map(|word| word.trim_end_matches(['.', ':', ';']))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,5 +163,13 @@ mod tests {
         let mut found = Vec::new();
         check_sources(&sources, &mut found);
         assert_eq!(found.len(), 3, "{found:?}");
+    }
+
+    #[test]
+    fn paths_in_documents_are_found() {
+        assert_eq!(links_of("see [a](b/c.md#d), [e](https://f), [g](#h) and [i](j)"), ["b/c.md", "j"]);
+        let line =
+            "`docs/a.md`, `crates/*/b.rs`, `cargo xtask test`, `tests/<client>`, and `xtask/src/main.rs`.";
+        assert_eq!(paths_of(line), ["docs/a.md", "xtask/src/main.rs"]);
     }
 }

@@ -84,8 +84,10 @@ pub(super) fn dump_offsets(file: &Path, wanted: &Wanted, out: &mut Out) -> io::R
     }
     out.flush()?;
     if !mismatches.is_empty() && !wanted.json {
-        eprintln!("Mismatches in :{}", file.display());
-        mismatches.iter().for_each(|(index, log)| eprintln!("  Index offset: {index}, log offset: {log}"));
+        crate::failure::say(format_args!("Mismatches in :{}", file.display()));
+        mismatches.iter().for_each(|(index, log)| {
+            crate::failure::say(format_args!("  Index offset: {index}, log offset: {log}"))
+        });
     }
     Ok(())
 }
@@ -122,8 +124,8 @@ pub(super) fn dump_times(file: &Path, wanted: &Wanted, out: &mut Out) -> io::Res
     }
     out.flush()?;
     if !complaints.is_empty() && !wanted.json {
-        eprintln!("Mismatches in :{}", file.display());
-        complaints.iter().for_each(|complaint| eprintln!("{complaint}"));
+        crate::failure::say(format_args!("Mismatches in :{}", file.display()));
+        complaints.iter().for_each(|complaint| crate::failure::say(format_args!("{complaint}")));
     }
     Ok(())
 }

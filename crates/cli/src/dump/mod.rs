@@ -16,8 +16,17 @@ use std::fs;
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 
+const AFTER: &str = r#"Examples:
+  ottla dump ottla-data/orders-0
+  ottla dump --print-data-log ottla-data/orders-0/00000000000000000000.log
+
+JSON: an object for each batch, index entry or file, one a line; of a .log
+  {"file":"00000000000000000000.log","baseOffset":0,"lastOffset":2,"count":3}
+and more fields, in kafka-dump-log's words"#;
+
 /// Arguments of `ottla dump`.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER)]
 pub struct DumpArgs {
     /// Files, or directories for every file in them
     #[arg(value_name = "PATH", required_unless_present = "files")]
@@ -137,11 +146,7 @@ impl DumpArgs {
 fn files_of<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for path in paths {
-        let missing = |error: io::Error| {
-            Failure::new(format!("could not open {}", path.display()), error)
-                .exit(Exit::NotFound)
-                .try_this("check the path")
-        };
+        let missing = |error: io::Error| crate::connect::unreadable(path, &error);
         if !fs::metadata(path).map_err(missing)?.is_dir() {
             files.push(path.clone());
             continue;

@@ -116,8 +116,10 @@ fn print_end(
     }
     if !gaps.is_empty() && !wanted.json {
         // To standard error, as kafka-dump-log has it.
-        eprintln!("Non-consecutive offsets in {}", file.display());
-        gaps.iter().for_each(|(before, after)| eprintln!("  {before} is followed by {after}"));
+        crate::failure::say(format_args!("Non-consecutive offsets in {}", file.display()));
+        gaps.iter().for_each(|(before, after)| {
+            crate::failure::say(format_args!("  {before} is followed by {after}"))
+        });
     }
     Ok(())
 }

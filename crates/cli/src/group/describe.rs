@@ -11,8 +11,17 @@ use client::{Admin, ErrorCode, IsolationLevel, OffsetSpec, Str, TopicPartition};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
+const AFTER_DESCRIBE: &str = r#"Examples:
+  ottla group describe billing
+
+JSON: an array of
+  {"group":"billing","type":"Classic","state":"Stable","protocol_type":"consumer","assignor":"range","coordinator":1,
+   "members":[{"member_id":"ottla-cli-6cb2","instance_id":null,"client_id":"ottla-cli","host":"/127.0.0.1",
+               "partitions":["orders-0"]}]}"#;
+
 /// Arguments of `ottla group describe`.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER_DESCRIBE)]
 pub struct DescribeArgs {
     /// Groups
     #[arg(required = true, value_name = "GROUP")]
@@ -21,8 +30,17 @@ pub struct DescribeArgs {
     output: OutputArgs,
 }
 
+const AFTER_LAG: &str = r#"Examples:
+  ottla group lag
+  ottla group lag billing -o json | jq 'map(.lag) | add'
+
+JSON: an array of
+  {"group":"billing","topic":"orders","partition":0,"committed":417,"end":1000,"lag":583,"member_id":null,
+   "host":null,"client_id":null}"#;
+
 /// Arguments of `ottla group lag`.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER_LAG)]
 pub struct LagArgs {
     /// Groups; all without any
     #[arg(value_name = "GROUP")]
@@ -73,7 +91,8 @@ fn member_table(group: &GroupDescription) -> Table {
         ("CLIENT", "client_id"),
         ("HOST", "host"),
         ("PARTITIONS", "partitions"),
-    ]);
+    ])
+    .quiet(&["instance_id"]);
     for member in &group.members {
         let partitions: Vec<String> = member.assignment.iter().map(ToString::to_string).collect();
         table.row(vec![
@@ -103,7 +122,8 @@ pub(super) async fn lag(args: LagArgs, admin: &Admin) -> Result<(), Failure> {
         ("MEMBER", "member_id"),
         ("HOST", "host"),
         ("CLIENT", "client_id"),
-    ]);
+    ])
+    .quiet(&["member_id", "host", "client_id"]);
     let mut failure = None;
     for group_id in &groups {
         match lag_rows(admin, group_id, &mut table).await {
@@ -112,7 +132,7 @@ pub(super) async fn lag(args: LagArgs, admin: &Admin) -> Result<(), Failure> {
             Err(error) => failure = Some(error),
         }
     }
-    table.print(args.output.output)?;
+    table.print_or_say(args.output.output, "(nothing is committed)")?;
     finish(failure)
 }
 

@@ -4,7 +4,7 @@ mod describe;
 mod reset;
 
 use crate::args::{ConnectArgs, OutputArgs};
-use crate::connect::{all_ok, block_on, connect, finish};
+use crate::connect::{all_ok, ask, finish};
 use crate::failure::Failure;
 use crate::output::Table;
 use clap::{Args, Subcommand};
@@ -13,9 +13,18 @@ use client::{Admin, CommittedOffset, Str, TopicPartition};
 use serde_json::json;
 use std::collections::BTreeMap;
 
+/// Arguments of `ottla group`.
+#[derive(Debug, Args)]
+pub struct GroupCommand {
+    #[command(subcommand)]
+    verb: GroupVerb,
+    #[command(flatten)]
+    connection: ConnectArgs,
+}
+
 /// The verbs of `ottla group`.
 #[derive(Debug, Subcommand)]
-pub enum GroupCommand {
+enum GroupVerb {
     /// List groups
     #[command(visible_alias = "ls")]
     List(ListArgs),
@@ -32,9 +41,17 @@ pub enum GroupCommand {
     DeleteOffsets(DeleteOffsetsArgs),
 }
 
+const AFTER_LIST: &str = r#"Examples:
+  ottla group list
+  ottla group list --state empty,dead
+
+JSON: an array of
+  {"group":"billing","type":"Classic","state":"Stable","protocol_type":"consumer"}"#;
+
 /// Arguments of `ottla group list`.
 #[derive(Debug, Args)]
-pub struct ListArgs {
+#[command(after_help = AFTER_LIST)]
+struct ListArgs {
     /// Only groups in these states
     #[arg(long, value_name = "STATE", value_delimiter = ',')]
     state: Vec<Str>,
@@ -45,9 +62,16 @@ pub struct ListArgs {
     output: OutputArgs,
 }
 
+const AFTER_DELETE: &str = r#"Examples:
+  ottla group delete billing
+
+JSON: an array of
+  {"group":"billing"}"#;
+
 /// Arguments of `ottla group delete`.
 #[derive(Debug, Args)]
-pub struct DeleteArgs {
+#[command(after_help = AFTER_DELETE)]
+struct DeleteArgs {
     /// Groups
     #[arg(required = true, value_name = "GROUP")]
     groups: Vec<Str>,
@@ -55,9 +79,17 @@ pub struct DeleteArgs {
     output: OutputArgs,
 }
 
+const AFTER_DELETE_OFFSETS: &str = r#"Examples:
+  ottla group delete-offsets billing --topic orders
+  ottla group delete-offsets billing --topic orders:0,1
+
+JSON: an array of
+  {"topic":"orders","partition":0,"deleted_offset":417}"#;
+
 /// Arguments of `ottla group delete-offsets`.
 #[derive(Debug, Args)]
-pub struct DeleteOffsetsArgs {
+#[command(after_help = AFTER_DELETE_OFFSETS)]
+struct DeleteOffsetsArgs {
     /// Group
     #[arg(value_name = "GROUP")]
     group: Str,
@@ -86,17 +118,14 @@ fn scope(text: &str) -> Result<Scope, String> {
 }
 
 /// Runs one verb.
-pub fn run(command: GroupCommand, connection: &ConnectArgs) -> Result<(), Failure> {
-    block_on(async {
-        let admin = connect(connection).await?.admin();
-        match command {
-            GroupCommand::List(args) => list(args, &admin).await,
-            GroupCommand::Describe(args) => describe::describe(args, &admin).await,
-            GroupCommand::Lag(args) => describe::lag(args, &admin).await,
-            GroupCommand::ResetOffsets(args) => reset::run(args, &admin).await,
-            GroupCommand::Delete(args) => delete(args, &admin).await,
-            GroupCommand::DeleteOffsets(args) => delete_offsets(args, &admin).await,
-        }
+pub fn run(command: GroupCommand) -> Result<(), Failure> {
+    ask(&command.connection, async |admin| match command.verb {
+        GroupVerb::List(args) => list(args, admin).await,
+        GroupVerb::Describe(args) => describe::describe(args, admin).await,
+        GroupVerb::Lag(args) => describe::lag(args, admin).await,
+        GroupVerb::ResetOffsets(args) => reset::run(args, admin).await,
+        GroupVerb::Delete(args) => delete(args, admin).await,
+        GroupVerb::DeleteOffsets(args) => delete_offsets(args, admin).await,
     })
 }
 
@@ -115,7 +144,10 @@ async fn list(args: ListArgs, admin: &Admin) -> Result<(), Failure> {
             json!(group.protocol_type.as_str()),
         ]);
     }
-    Ok(table.print(args.output.output)?)
+    Ok(table.print_or_say(
+        args.output.output,
+        if args.state.is_empty() && args.types.is_empty() { "(no groups)" } else { "(no such groups)" },
+    )?)
 }
 
 async fn delete(args: DeleteArgs, admin: &Admin) -> Result<(), Failure> {

@@ -3,8 +3,8 @@
 
 use super::{Scope, committed, scope};
 use crate::args::OutputArgs;
-use crate::connect::{all_ok, finish};
-use crate::failure::{Exit, Failure};
+use crate::connect::{all_ok, finish, unreadable};
+use crate::failure::{Exit, Failure, say};
 use crate::output::Table;
 use crate::time::parse_time_ms;
 use clap::Args;
@@ -17,13 +17,21 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+const AFTER: &str = r#"Examples:
+  ottla group reset-offsets billing --to-earliest                      # only prints the plan
+  ottla group reset-offsets billing --topic orders:0 --shift-by -10 --execute
+
+JSON: an array of
+  {"group":"billing","topic":"orders","partition":0,"before":417,"new_offset":0}"#;
+
 /// Arguments of `ottla group reset-offsets`.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER)]
 pub struct ResetArgs {
     /// Group
     #[arg(value_name = "GROUP")]
     group: Str,
-    /// Topics, or single partitions as TOPIC:0,1; all topics that the group has offsets of without any
+    /// Topics, or partitions as TOPIC:0,1; without any, all that the group has
     #[arg(short, long, value_name = "TOPIC[:N,N]", value_parser = scope)]
     topic: Vec<Scope>,
     #[command(flatten)]
@@ -103,7 +111,6 @@ pub(super) async fn run(args: ResetArgs, admin: &Admin) -> Result<(), Failure> {
         ("PARTITION", "partition"),
         ("BEFORE", "before"),
         ("NEW-OFFSET", "new_offset"),
-        ("DONE", "done"),
     ]);
     for (target, (offset, before)) in plan {
         table.row(vec![
@@ -112,12 +119,11 @@ pub(super) async fn run(args: ResetArgs, admin: &Admin) -> Result<(), Failure> {
             json!(target.partition),
             json!(before),
             json!(offset),
-            json!(args.execute),
         ]);
     }
     table.print(args.output.output)?;
     if !args.execute {
-        eprintln!("nothing has been changed; add --execute to commit this plan");
+        say("(nothing has been changed; --execute commits this plan)");
     }
     Ok(())
 }
@@ -162,7 +168,9 @@ async fn targets(
         let chosen = if scope.partitions.is_empty() { &all } else { &scope.partitions };
         if let Some(missing) = chosen.iter().find(|partition| topic.partition(**partition).is_none()) {
             let why = format!("topic {:?} has {} partitions", scope.topic, topic.partition_count());
-            return Err(Failure::new(format!("no partition {missing}"), why).exit(Exit::NotFound));
+            return Err(Failure::new(format!("no partition {missing}"), why)
+                .exit(Exit::NotFound)
+                .try_this(format!("ottla topic describe {}", scope.topic)));
         }
         targets.extend(chosen.iter().map(|&partition| TopicPartition::new(scope.topic.clone(), partition)));
     }
@@ -230,13 +238,13 @@ async fn from_file(
     file: &std::path::Path,
     current: &BTreeMap<TopicPartition, i64>,
 ) -> Result<Plan, Failure> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::new(format!("could not read {}", file.display()), error))?;
+    let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
     let wanted = parse_plan(&text).map_err(|line| {
         Failure::usage(
             format!("{} is no plan", file.display()),
             format!("line {line} is not TOPIC,PARTITION,OFFSET"),
         )
+        .try_this("lines such as orders,0,417")
     })?;
     let targets: Vec<TopicPartition> = wanted.keys().cloned().collect();
     let begins = list(admin, &targets, OffsetSpec::Earliest).await?;

@@ -1,9 +1,9 @@
 //! `ottla topic alter`, `delete`, `add-partitions` and `trim`: what changes a topic that exists.
 
 use crate::args::OutputArgs;
-use crate::config::{Changes, change, pair};
+use crate::config::{Changes, change, pair, say_if_dry};
 use crate::connect::{all_ok, finish};
-use crate::failure::Failure;
+use crate::failure::{Failure, say};
 use crate::output::Table;
 use clap::Args;
 use client::admin::ConfigResource;
@@ -11,17 +11,32 @@ use client::{Admin, ErrorCode, Str, TopicPartition};
 use serde_json::json;
 use std::collections::BTreeMap;
 
+const AFTER_ALTER: &str = r#"Examples:
+  ottla topic alter orders --set retention.ms=86400000
+  ottla topic alter orders --unset retention.ms
+
+JSON: an array of
+  {"key":"retention.ms","before":"604800000","after":"86400000"}"#;
+
 /// Arguments of `ottla topic alter`.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER_ALTER)]
 pub struct AlterArgs {
     /// Name
     #[arg(value_name = "TOPIC")]
     name: Str,
     /// Gives a config this value; may be repeated
-    #[arg(short, long, value_name = "KEY=VALUE", value_parser = pair, required_unless_present = "unset")]
+    #[arg(
+        short,
+        long,
+        aliases = ["config", "add-config"],
+        value_name = "KEY=VALUE",
+        value_parser = pair,
+        required_unless_present = "unset"
+    )]
     set: Vec<(Str, Str)>,
     /// Takes a config's own value away; may be repeated
-    #[arg(short, long, value_name = "KEY")]
+    #[arg(short, long, alias = "delete-config", value_name = "KEY")]
     unset: Vec<Str>,
     /// Only check whether it would work
     #[arg(long)]
@@ -35,8 +50,16 @@ pub(super) async fn alter(args: AlterArgs, admin: &Admin) -> Result<(), Failure>
     change(admin, ConfigResource::topic(args.name), changes, args.output.output).await
 }
 
+const AFTER_DELETE: &str = r#"Examples:
+  ottla topic delete orders payments
+  ottla topic delete orders --if-exists
+
+JSON: an array of
+  {"name":"orders"}"#;
+
 /// Arguments of `ottla topic delete`.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER_DELETE)]
 pub struct DeleteArgs {
     /// Names
     #[arg(required = true, value_name = "TOPIC")]
@@ -51,9 +74,13 @@ pub struct DeleteArgs {
 pub(super) async fn delete(args: DeleteArgs, admin: &Admin) -> Result<(), Failure> {
     let mut each = admin.delete_topics(&args.names).await?;
     if args.if_exists {
-        each.retain(|_, deleted| {
+        each.retain(|name, deleted| {
             let code = deleted.as_ref().err().and_then(client::Error::code);
-            code != Some(ErrorCode::UnknownTopicOrPartition)
+            let missing = code == Some(ErrorCode::UnknownTopicOrPartition);
+            if missing {
+                say(format_args!("(there is no topic {name:?})"));
+            }
+            !missing
         });
     }
     let (deleted, failure) = all_ok(each);
@@ -63,14 +90,21 @@ pub(super) async fn delete(args: DeleteArgs, admin: &Admin) -> Result<(), Failur
     finish(failure)
 }
 
+const AFTER_ADD: &str = r#"Examples:
+  ottla topic add-partitions orders --total 24
+
+JSON: an array of
+  {"name":"orders","partitions":24}"#;
+
 /// Arguments of `ottla topic add-partitions`.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER_ADD)]
 pub struct AddPartitionsArgs {
     /// Names
     #[arg(required = true, value_name = "TOPIC")]
     names: Vec<Str>,
     /// How many partitions there shall be then
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    #[arg(short, long, alias = "partitions", value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
     total: i32,
     /// Only check whether it would work
     #[arg(long)]
@@ -82,16 +116,23 @@ pub struct AddPartitionsArgs {
 pub(super) async fn add_partitions(args: AddPartitionsArgs, admin: &Admin) -> Result<(), Failure> {
     let totals: BTreeMap<Str, i32> = args.names.iter().map(|name| (name.clone(), args.total)).collect();
     let (grown, failure) = all_ok(admin.create_partitions(&totals, args.dry_run).await?);
-    let mut table = Table::new(&[("TOPIC", "name"), ("PARTITIONS", "partitions"), ("DRY RUN", "dry_run")]);
-    grown.iter().for_each(|(name, ())| {
-        table.row(vec![json!(name.as_str()), json!(args.total), json!(args.dry_run)]);
-    });
+    let mut table = Table::new(&[("TOPIC", "name"), ("PARTITIONS", "partitions")]);
+    grown.iter().for_each(|(name, ())| table.row(vec![json!(name.as_str()), json!(args.total)]));
     table.print_unless_empty(args.output.output)?;
+    say_if_dry(args.dry_run);
     finish(failure)
 }
 
+const AFTER_TRIM: &str = r#"Examples:
+  ottla topic trim orders --before 1000 --partition 0
+  ottla topic trim orders --before end
+
+JSON: an array of
+  {"topic":"orders","partition":0,"first_offset":1000}"#;
+
 /// Arguments of `ottla topic trim`.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER_TRIM)]
 pub struct TrimArgs {
     /// Name
     #[arg(value_name = "TOPIC")]

@@ -1,9 +1,9 @@
 //! `ottla topic create`.
 
 use crate::args::OutputArgs;
-use crate::config::pair;
+use crate::config::{pair, say_if_dry};
 use crate::connect::{all_ok, finish};
-use crate::failure::Failure;
+use crate::failure::{Failure, say};
 use crate::output::Table;
 use clap::Args;
 use client::admin::NewTopic;
@@ -11,19 +11,27 @@ use client::{Admin, ErrorCode, Str};
 use serde_json::json;
 use std::collections::BTreeMap;
 
+const AFTER: &str = r#"Examples:
+  ottla topic create orders
+  ottla topic create orders --partitions 12 --config retention.ms=86400000
+
+JSON: an array of
+  {"name":"orders","partitions":12,"replicas":1,"id":"Jp0rPPhWSbul_E0NyzkAAA"}"#;
+
 /// Arguments of `ottla topic create`.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER)]
 pub struct CreateArgs {
-    /// Names
+    /// Names of the new topics
     #[arg(required = true, value_name = "TOPIC")]
     names: Vec<Str>,
     /// Partitions; the cluster's num.partitions without it
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..), conflicts_with = "replica_assignment")]
     partitions: Option<i32>,
-    /// Replicas of each partition; the cluster's default.replication.factor without it
+    /// Replicas of each; the cluster's default.replication.factor without it
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(i16).range(1..), conflicts_with = "replica_assignment")]
     replication_factor: Option<i16>,
-    /// Chosen replicas: brokers joined by colons, partitions by commas, such as 1:2,2:3
+    /// Chosen brokers for each partition, such as 1:2,2:3
     #[arg(long, value_name = "LIST", value_parser = replica_assignment)]
     replica_assignment: Option<Assignments>,
     /// A config that differs from the defaults; may be repeated
@@ -61,9 +69,13 @@ pub(super) async fn run(args: CreateArgs, admin: &Admin) -> Result<(), Failure> 
     let topics: Vec<NewTopic> = args.names.iter().map(topic).collect();
     let mut each = admin.create_topics(&topics, args.dry_run).await?;
     if args.if_not_exists {
-        each.retain(|_, created| {
+        each.retain(|name, created| {
             let code = created.as_ref().err().and_then(client::Error::code);
-            code != Some(ErrorCode::TopicAlreadyExists)
+            let exists = code == Some(ErrorCode::TopicAlreadyExists);
+            if exists {
+                say(format_args!("(topic {name:?} exists already)"));
+            }
+            !exists
         });
     }
     let (created, failure) = all_ok(each);
@@ -72,18 +84,13 @@ pub(super) async fn run(args: CreateArgs, admin: &Admin) -> Result<(), Failure> 
         ("PARTITIONS", "partitions"),
         ("REPLICAS", "replicas"),
         ("TOPIC ID", "id"),
-        ("DRY RUN", "dry_run"),
-    ]);
+    ])
+    .quiet(&["id"]);
     for (name, topic) in created {
         let id = if topic.id.is_zero() { json!(null) } else { json!(topic.id.to_string()) };
-        table.row(vec![
-            json!(name.as_str()),
-            json!(topic.partitions),
-            json!(topic.replication_factor),
-            id,
-            json!(args.dry_run),
-        ]);
+        table.row(vec![json!(name.as_str()), json!(topic.partitions), json!(topic.replication_factor), id]);
     }
     table.print_unless_empty(args.output.output)?;
+    say_if_dry(args.dry_run);
     finish(failure)
 }

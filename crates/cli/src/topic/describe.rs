@@ -9,8 +9,17 @@ use client::admin::{ConfigEntry, ConfigResource};
 use client::{Admin, Partition, Str, Topic};
 use serde_json::{Map, Value, json};
 
+const AFTER: &str = r#"Examples:
+  ottla topic describe orders
+  ottla topic describe --under-replicated
+
+JSON: an array of
+  {"name":"orders","id":"Jp0rPPhWSbul_E0NyzkAAA","internal":false,"configs":{"retention.ms":"86400000"},
+   "partitions":[{"partition":0,"leader":1,"leader_epoch":0,"replicas":[1],"isr":[1],"offline":[]}]}"#;
+
 /// Arguments of `ottla topic describe`.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER)]
 pub struct DescribeArgs {
     /// Names; all topics without any
     #[arg(value_name = "TOPIC")]
@@ -69,7 +78,7 @@ fn print_topic(topic: &Topic, set: &[ConfigEntry], partitions: &[&Partition]) ->
         "Configs:     {}",
         if configs.is_empty() { "-".to_owned() } else { configs.join(" ") }
     ))?;
-    partition_table(partitions).print(OutputFormat::Table)
+    partition_table(partitions).print_unless_empty(OutputFormat::Table)
 }
 
 fn partition_table(partitions: &[&Partition]) -> Table {
@@ -80,7 +89,8 @@ fn partition_table(partitions: &[&Partition]) -> Table {
         ("REPLICAS", "replicas"),
         ("ISR", "isr"),
         ("OFFLINE", "offline"),
-    ]);
+    ])
+    .quiet(&["offline"]);
     for partition in partitions {
         table.row(vec![
             json!(partition.index),

@@ -7,14 +7,23 @@ mod list;
 mod offsets;
 
 use crate::args::ConnectArgs;
-use crate::connect::{block_on, connect};
+use crate::connect::ask;
 use crate::failure::Failure;
 use crate::{consume, produce};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+
+/// Arguments of `ottla topic`.
+#[derive(Debug, Args)]
+pub struct TopicCommand {
+    #[command(subcommand)]
+    verb: TopicVerb,
+    #[command(flatten)]
+    connection: ConnectArgs,
+}
 
 /// The verbs of `ottla topic`.
 #[derive(Debug, Subcommand)]
-pub enum TopicCommand {
+pub enum TopicVerb {
     /// List topics
     #[command(visible_alias = "ls")]
     List(list::ListArgs),
@@ -33,38 +42,27 @@ pub enum TopicCommand {
     Trim(change::TrimArgs),
     /// Show where partitions begin and end
     Offsets(offsets::OffsetsArgs),
-    /// Write lines of standard input as records
+    /// Write lines of standard input, or of files, as records
     Produce(produce::ProduceArgs),
     /// Print records
     Consume(consume::ConsumeArgs),
 }
 
 /// Runs one verb.
-pub fn run(command: TopicCommand, connection: &ConnectArgs) -> Result<(), Failure> {
-    match command {
-        TopicCommand::Produce(args) => return produce::run(args, connection),
-        TopicCommand::Consume(args) => return consume::run(args, connection),
-        TopicCommand::List(_)
-        | TopicCommand::Create(_)
-        | TopicCommand::Describe(_)
-        | TopicCommand::Alter(_)
-        | TopicCommand::Delete(_)
-        | TopicCommand::AddPartitions(_)
-        | TopicCommand::Trim(_)
-        | TopicCommand::Offsets(_) => {}
-    }
-    block_on(async {
-        let admin = connect(connection).await?.admin();
-        match command {
-            TopicCommand::List(args) => list::run(args, &admin).await,
-            TopicCommand::Create(args) => create::run(args, &admin).await,
-            TopicCommand::Describe(args) => describe::run(args, &admin).await,
-            TopicCommand::Alter(args) => change::alter(args, &admin).await,
-            TopicCommand::Delete(args) => change::delete(args, &admin).await,
-            TopicCommand::AddPartitions(args) => change::add_partitions(args, &admin).await,
-            TopicCommand::Trim(args) => change::trim(args, &admin).await,
-            TopicCommand::Offsets(args) => offsets::run(args, &admin).await,
-            TopicCommand::Produce(_) | TopicCommand::Consume(_) => unreachable!("returned above"),
+pub fn run(command: TopicCommand) -> Result<(), Failure> {
+    let connection = &command.connection;
+    match command.verb {
+        TopicVerb::Produce(args) => produce::run(args, connection),
+        TopicVerb::Consume(args) => consume::run(args, connection),
+        TopicVerb::List(args) => ask(connection, async |admin| list::run(args, admin).await),
+        TopicVerb::Create(args) => ask(connection, async |admin| create::run(args, admin).await),
+        TopicVerb::Describe(args) => ask(connection, async |admin| describe::run(args, admin).await),
+        TopicVerb::Alter(args) => ask(connection, async |admin| change::alter(args, admin).await),
+        TopicVerb::Delete(args) => ask(connection, async |admin| change::delete(args, admin).await),
+        TopicVerb::AddPartitions(args) => {
+            ask(connection, async |admin| change::add_partitions(args, admin).await)
         }
-    })
+        TopicVerb::Trim(args) => ask(connection, async |admin| change::trim(args, admin).await),
+        TopicVerb::Offsets(args) => ask(connection, async |admin| offsets::run(args, admin).await),
+    }
 }

@@ -10,15 +10,27 @@ use client::{Admin, IsolationLevel, OffsetSpec, Str, TopicPartition};
 use serde_json::json;
 use std::collections::BTreeMap;
 
+const AFTER: &str = r#"WHEN: earliest, latest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload,
+milliseconds since the epoch, or a time such as 2026-03-01T12:00:00Z
+
+Examples:
+  ottla topic offsets orders
+  ottla topic offsets orders --time 2026-03-01T12:00:00Z
+
+JSON: an array of
+  {"topic":"orders","partition":0,"earliest":0,"latest":1000,"records":1000}
+with --time of
+  {"topic":"orders","partition":0,"offset":417,"timestamp":1772366400000,"leader_epoch":0}"#;
+
 /// Arguments of `ottla topic offsets`.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER)]
 pub struct OffsetsArgs {
-    /// Names; all topics that are not internal without any
+    /// Names; without any, all topics that are not internal
     #[arg(value_name = "TOPIC")]
     names: Vec<Str>,
-    /// Instead of both ends: earliest, latest, max-timestamp, earliest-local, latest-tiered, earliest-pending-upload,
-    /// milliseconds since the epoch, or a time such as 2026-03-01T12:00:00Z
-    #[arg(short, long, value_name = "WHEN", value_parser = spec)]
+    /// One offset instead of both ends
+    #[arg(short, long, value_name = "WHEN", allow_hyphen_values = true, value_parser = spec)]
     time: Option<OffsetSpec>,
     #[command(flatten)]
     output: OutputArgs,
@@ -56,7 +68,7 @@ pub(super) async fn run(args: OffsetsArgs, admin: &Admin) -> Result<(), Failure>
         Some(spec) => at_time(admin, &targets, spec).await,
         None => both_ends(admin, &targets).await,
     };
-    table.print(args.output.output)?;
+    table.print_unless_empty(args.output.output)?;
     finish(failure.or(other_failure))
 }
 

@@ -81,7 +81,7 @@ impl Admin {
                     group_id: group.group_id.detached(),
                     protocol_type: group.protocol_type.detached(),
                     state: group.group_state.detached(),
-                    group_type: group.group_type.detached(),
+                    group_type: as_tools_spell(&group.group_type),
                 };
                 groups.insert(listing.group_id.clone(), listing);
             }
@@ -251,4 +251,12 @@ fn modern(group: consumer_group_describe::DescribedGroup, coordinator: i32) -> G
         coordinator,
         members: group.members.into_iter().map(member).collect(),
     }
+}
+
+/// Brokers write `classic`, Kafka's tools `Classic`.
+fn as_tools_spell(group_type: &Str) -> Str {
+    let mut letters = group_type.chars();
+    letters
+        .next()
+        .map_or_else(Str::new, |first| first.to_uppercase().chain(letters).collect::<String>().into())
 }

@@ -187,7 +187,7 @@ impl Cluster {
             let patience = if brokers.is_empty() { Duration::MAX } else { HEAD_START };
             match tokio::time::timeout(patience, asked.join_next()).await {
                 Ok(Some(Ok((_, Ok(connection))))) => return Ok(connection),
-                Ok(Some(Ok((address, Err(error))))) => tried.push((address, cause_of(error))),
+                Ok(Some(Ok((address, Err(error))))) => tried.push((address, error)),
                 Ok(Some(Err(_ended_with_the_runtime))) => {}
                 Ok(None) => return Err(Error::NoBroker { tried }),
                 Err(_silent) => {}
@@ -248,14 +248,5 @@ impl Cluster {
             self.refresh(self.metadata().version).await?;
         }
         Ok(node)
-    }
-}
-
-/// The bare reason: the address stands next to it already.
-fn cause_of(error: Error) -> String {
-    match error {
-        Error::Network { cause: net::PeerError::Connect { why, .. }, .. } => why,
-        Error::Network { cause, .. } => cause.to_string(),
-        other => other.to_string(),
     }
 }

@@ -1,0 +1,537 @@
+"""The binary's commands against a broker, as people and scripts use them: transcripts, and what no transcript can show (hung
+and dying brokers, signals, terminals, pipes that close).
+
+check.py BINARY BROKER PORT DIRECTORY: the broker advertises 127.0.0.1:PORT, where a relay listens that can fall silent.
+Prints `ok - NAME` or `not ok - NAME: REASON` for each check, at its end `done - cli`.
+"""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+BINARY, BROKER, PORT, DIRECTORY = sys.argv[1], sys.argv[2], int(sys.argv[3]), pathlib.Path(sys.argv[4])
+HERE = pathlib.Path(__file__).parent
+FRONT = f"127.0.0.1:{PORT}"
+
+
+class Relay:
+    """Passes bytes between clients and the broker until it is told to fall silent or to cut."""
+
+    def __init__(self, port, target):
+        host, _, target_port = target.rpartition(":")
+        self.target = (host, int(target_port))
+        self.silent = threading.Event()
+        self.pairs = []
+        self.door = socket.create_server(("127.0.0.1", port))
+        self.port = self.door.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                client = self.door.accept()[0]
+            except OSError:
+                return
+            broker = socket.create_connection(self.target)
+            self.pairs += [client, broker]
+            for source, sink in ((client, broker), (broker, client)):
+                threading.Thread(target=self.pump, args=(source, sink), daemon=True).start()
+
+    def pump(self, source, sink):
+        try:
+            while data := source.recv(65536):
+                while self.silent.is_set():
+                    time.sleep(0.05)
+                sink.sendall(data)
+        except OSError:
+            pass
+        for end in (source, sink):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def cut(self):
+        """Nobody is there any more."""
+        self.door.shutdown(socket.SHUT_RDWR)
+        self.door.close()
+        for end in self.pairs:
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+class Hole:
+    """Accepts connections and never answers."""
+
+    def __init__(self):
+        self.door = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.door.getsockname()[1]
+        self.held = []
+        threading.Thread(target=self.hold, daemon=True).start()
+
+    def hold(self):
+        while True:
+            self.held.append(self.door.accept()[0])
+
+
+class BlackHole:
+    """Its queue of connections is full: a SYN gets no answer."""
+
+    def __init__(self):
+        self.door = socket.socket()
+        self.door.bind(("127.0.0.1", 0))
+        self.door.listen(0)
+        self.address = "127.0.0.1:%d" % self.door.getsockname()[1]
+        self.fillers = []
+        for _ in range(4):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", self.door.getsockname()[1]))
+            self.fillers.append(filler)
+
+
+def closed_address():
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        return "127.0.0.1:%d" % door.getsockname()[1]
+
+
+def environment(broker=FRONT, **more):
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("OTTLA_", "KAFKA_", "COLUMNS"))}
+    return {**kept, "OTTLA_BOOTSTRAP_SERVER": broker, **more}
+
+
+class Ended:
+    def __init__(self, code, out, err, took):
+        self.code, self.out, self.err, self.took = code, out, err, took
+
+    def __repr__(self):
+        return f"exit {self.code} after {self.took:.1f} s, printed {self.out[-400:]!r}, said {self.err[-600:]!r}"
+
+
+def ottla(*arguments, stdin=b"", broker=FRONT, limit=20, **more):
+    """Runs to the end, or to the limit."""
+    began = time.monotonic()
+    try:
+        done = subprocess.run(
+            [BINARY, *arguments], input=stdin, capture_output=True, timeout=limit, cwd=DIRECTORY,
+            env=environment(broker, **more),
+        )
+    except subprocess.TimeoutExpired as late:
+        return Ended("none", (late.stdout or b"").decode(), (late.stderr or b"").decode(), limit)
+    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode(), time.monotonic() - began)
+
+
+def start(*arguments, broker=FRONT):
+    return subprocess.Popen(
+        [BINARY, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=DIRECTORY,
+        env=environment(broker),
+    )
+
+
+def read_line(stream, limit):
+    """A line of a pipe, or what came within the limit."""
+    text, until = b"", time.monotonic() + limit
+    while not text.endswith(b"\n"):
+        ready, _, _ = select.select([stream], [], [], max(0, until - time.monotonic()))
+        if not ready:
+            break
+        data = os.read(stream.fileno(), 1)
+        if not data:
+            break
+        text += data
+    return text.decode()
+
+
+def finish(process, began, limit=20):
+    try:
+        out, err = process.communicate(timeout=limit)
+        return Ended(process.returncode, out.decode(), err.decode(), time.monotonic() - began)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        return Ended("none", out.decode(), err.decode(), limit)
+
+
+def three_lines(text):
+    """A failure as people read it; words before it are warnings."""
+    lines = text.splitlines()[-3:]
+    heads = [line[:7] for line in lines]
+    return heads == ["error: ", "  why: ", "  try: "] and all(len(line) > 7 for line in lines)
+
+
+def expect(condition, found):
+    if not condition:
+        raise AssertionError(repr(found))
+
+
+# Transcripts
+
+
+def transcript(path):
+    """`$` a command, `<` a line of its input, `>` a line it prints, `!` one it says, `=` its exit code. `*` is any text within a line,
+    `...` any lines."""
+    steps, step = [], None
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        mark, _, rest = line.partition(" ")
+        if mark == "$":
+            step = {"at": number, "command": rest, "<": [], ">": [], "!": [], "=": "0"}
+            steps.append(step)
+        elif mark in ("<", ">", "!") and step:
+            step[mark].append(rest)
+        elif mark == "=" and step:
+            step["="] = rest.strip()
+        elif line and mark != "#":
+            raise ValueError(f"{path.name}:{number}: {line!r} is no line of a transcript")
+    return steps
+
+
+def fits(patterns, text):
+    """Whether the lines of `text` are those of the patterns."""
+    parts = [r"(?:.*\n)*" if one == "..." else re.escape(one).replace(r"\*", ".*") + r"\n" for one in patterns]
+    return re.fullmatch("".join(parts), text) is not None
+
+
+def run_transcript(path):
+    for step in transcript(path):
+        words = shlex.split(step["command"].replace("{broker}", FRONT).replace("{dir}", str(DIRECTORY)))
+        ended = ottla(*words, stdin="".join(line + "\n" for line in step["<"]).encode())
+        reasons = []
+        if str(ended.code) != step["="]:
+            reasons.append(f"exit {ended.code}, expected {step['=']}")
+        for mark, text in ((">", ended.out), ("!", ended.err)):
+            patterns = [one.replace("{broker}", FRONT).replace("{program}", BINARY) for one in step[mark]]
+            if not fits(patterns, text):
+                reasons.append(f"{mark} {text!r}")
+        if ended.took > 5:
+            reasons.append(f"took {ended.took:.1f} s")
+        name = f"{path.name}:{step['at']}: {step['command']}"
+        print(f"not ok - {name}: {'; '.join(reasons)}" if reasons else f"ok - {name}", flush=True)
+
+
+# What no transcript can show
+
+
+def silent_brokers_end_at_the_timeout():
+    commands = [
+        ["topic", "list"], ["topic", "create", "t"], ["topic", "delete", "t"], ["group", "list"], ["group", "lag", "g"],
+        ["config", "get", "--topic", "t"], ["cluster", "info"], ["produce", "t"], ["consume", "t"],
+        ["consume", "t", "--group", "g"],
+    ]
+    holes = [Hole(), BlackHole()]
+    jobs = [(hole.address, command) for hole in holes for command in commands]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        runs = pool.map(lambda job: (job, ottla(*job[1], "--timeout", "1500ms", broker=job[0])), jobs)
+        for job, ended in runs:
+            expect(ended.code == 5 and 1.4 < ended.took < 5 and three_lines(ended.err), (job, ended))
+
+
+def a_list_with_silent_and_dead_addresses_goes_on():
+    for other in (Hole().address, BlackHole().address, closed_address()):
+        ended = ottla("cluster", "info", "-b", f"{other},{FRONT}")
+        expect(ended.code == 0 and ended.took < 5, (other, ended))
+
+
+def nobody_there_is_told_at_once():
+    for command in (["topic", "list"], ["produce", "t"], ["consume", "t"]):
+        ended = ottla(*command, broker=closed_address())
+        expect(ended.code == 1 and ended.took < 5 and three_lines(ended.err), (command, ended))
+
+
+def hints_work_as_they_stand():
+    ended = ottla("-b", FRONT, "topic", "describe", "no-such-topic", broker="localhost:1")
+    hint = ended.err.splitlines()[-1].removeprefix("  try: ")
+    tried = subprocess.run(shlex.split(hint), capture_output=True, env=environment("localhost:1"), cwd=DIRECTORY)
+    expect(tried.returncode == 0, (ended, tried))
+
+
+def a_refused_producer_speaks_within_five_seconds():
+    began = time.monotonic()
+    unknown = start("produce", "no-such-topic")
+    told = finish_without_input_end(unknown, began)
+    expect(told.code == 3 and told.took < 6 and three_lines(told.err), told)
+    ottla("topic", "create", "compacted", "-p", "1", "--config", "cleanup.policy=compact")
+    producer = start("produce", "compacted")
+    producer.stdin.write(b"a value without a key\n")
+    producer.stdin.flush()
+    word = read_line(producer.stderr, 5)
+    expect("warning: a record was not stored" in word, word)
+    ended = finish(producer, time.monotonic())
+    expect(ended.code != 0 and three_lines(ended.err), ended)
+
+
+def finish_without_input_end(process, began, limit=10):
+    """The command must end though its input goes on."""
+    try:
+        process.wait(limit)
+    except subprocess.TimeoutExpired:
+        pass
+    return finish(process, began, 1)
+
+
+def relayed(name):
+    """A relay in front of the relay that the broker advertises would be passed by: this one takes the advertised place."""
+    ottla("topic", "create", name, "-p", "1")
+    ended = ottla("produce", name, stdin=b"1\n2\n3\n")
+    expect(ended.code == 0, ended)
+
+
+def a_broker_that_falls_silent_ends_consume_and_produce(relay):
+    relayed("silence")
+    reader = start("consume", "silence", "--from-beginning", "--timeout", "3s")
+    lines = [read_line(reader.stdout, 10) for _ in range(3)]
+    expect(lines == ["1\n", "2\n", "3\n"], lines)
+    writer = start("produce", "silence", "--timeout", "3s", "-v")
+    writer.stdin.write(b"4\n")
+    writer.stdin.flush()
+    expect(read_line(writer.stdout, 10) == "silence [0] at offset 3\n", "no delivery")
+    relay.silent.set()
+    try:
+        writer.stdin.write(b"5\n")
+        writer.stdin.close()
+        writer.stdin = None
+        began = time.monotonic()
+        for process in (reader, writer):
+            ended = finish_without_input_end(process, began)
+            # The writer has stored one of its two records.
+            expect(ended.code in (5, 6) and ended.took < 9 and three_lines(ended.err), ended)
+    finally:
+        relay.silent.clear()
+
+
+def a_broker_that_goes_away_ends_consume_and_comes_back_in_time():
+    own = Relay(0, BROKER)
+    # Through a relay of its own only the first question goes: the rest to the place that the broker advertises.
+    ended = ottla("cluster", "info", broker=f"127.0.0.1:{own.port}")
+    expect(ended.code == 0, ended)
+    own.cut()
+    ended = ottla("cluster", "info", broker=f"127.0.0.1:{own.port}")
+    expect(ended.code == 1 and three_lines(ended.err), ended)
+
+
+def signals_end_cleanly():
+    for number in (signal.SIGINT, signal.SIGTERM):
+        group = topic = f"signalled-{number}"
+        relayed(topic)
+        reader = start("consume", topic, "--group", group, "--from-beginning")
+        lines = [read_line(reader.stdout, 15) for _ in range(3)]
+        reader.send_signal(number)
+        ended = finish(reader, time.monotonic())
+        expect(ended.code == 0 and ended.err == "" and ended.took < 10, (lines, ended))
+        lag = json.loads(ottla("group", "lag", group, "-o", "json").out)
+        expect([row["committed"] for row in lag] == [3], lag)
+        state = json.loads(ottla("group", "describe", group, "-o", "json").out)
+        expect(state[0]["members"] == [], state)
+        writer = start("produce", topic, "-v")
+        writer.stdin.write(b"kept\n")
+        writer.stdin.flush()
+        expect(read_line(writer.stdout, 15) == f"{topic} [0] at offset 3\n", "no delivery")
+        writer.send_signal(number)
+        ended = finish_without_input_end(writer, time.monotonic())
+        expect(ended.code == 0 and ended.err == "", ended)
+
+
+def pipes_that_close_are_no_failure():
+    relayed("pipes")
+    for command in (["topic", "list"], ["cluster", "api-versions"], ["topic", "list", "-o", "json"], ["--help"],
+                    ["consume", "pipes", "--from-beginning", "-e"], ["config", "get", "--topic", "pipes", "--all"]):
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run([BINARY, *command], stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE,
+                              env=environment(), cwd=DIRECTORY, timeout=20)
+        os.close(writer)
+        expect(done.returncode == 0 and done.stderr == b"", (command, done))
+    # Nobody reads the words either.
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([BINARY, "topic", "describe", "nope"], stdin=subprocess.DEVNULL, stdout=writer, stderr=writer,
+                          env=environment(), cwd=DIRECTORY, timeout=20)
+    os.close(writer)
+    expect(done.returncode == 3, done)
+
+
+def on_a_terminal(*arguments, columns=None, size=None):
+    """What a command prints where standard output is a terminal of so many columns."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        more = {"COLUMNS": str(columns)} if columns else {}
+        os.chdir(DIRECTORY)
+        os.execve(BINARY, [BINARY, *arguments], environment(NO_COLOR="1", **more))
+    if size:
+        import fcntl
+        import struct
+        import termios
+
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, size, 0, 0))
+    text = b""
+    while True:
+        try:
+            data = os.read(terminal, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        text += data
+    os.waitpid(pid, 0)
+    os.close(terminal)
+    return text.decode().replace("\r\n", "\n")
+
+
+def tables_fit_terminals_and_pipes_have_all():
+    name = "a-topic-with-a-rather-long-name-for-a-narrow-terminal"
+    ottla("topic", "create", name, "-p", "1")
+    wide = ottla("topic", "list").out
+    expect(any(line.startswith(name + "  ") for line in wide.splitlines()), wide)
+    for columns in (60, 40):
+        narrow = on_a_terminal("topic", "list", columns=columns)
+        table = [line for line in narrow.splitlines() if not line.startswith("(")]
+        expect(table and all(len(line) <= columns for line in table), (columns, narrow))
+    blocks = on_a_terminal("topic", "list", columns=20)
+    expect(f"NAME        {name}" in blocks, blocks)
+
+
+def every_json_is_documented():
+    """The keys that a command's help names are those it prints."""
+    ottla("topic", "create", "documented", "-p", "1")
+    ottla("produce", "documented", stdin=b"1\n")
+    ottla("consume", "documented", "--group", "documented", "--from-beginning", "-n", "1")
+    members = start("consume", "documented", "--group", "watched", "--from-beginning")
+    read_line(members.stdout, 15)
+    cases = [
+        ["topic", "list"], ["topic", "describe", "documented"], ["topic", "offsets", "documented"],
+        ["topic", "create", "documented-2"], ["topic", "alter", "documented", "--set", "retention.ms=5000000"],
+        ["topic", "add-partitions", "documented-2", "--total", "9"], ["topic", "trim", "documented", "--before", "0"],
+        ["topic", "delete", "documented-2"], ["group", "list"], ["group", "describe", "watched"],
+        ["group", "lag", "documented"], ["group", "reset-offsets", "documented", "--to-earliest"],
+        ["group", "delete-offsets", "documented", "--topic", "documented"], ["group", "delete", "documented"],
+        ["config", "get", "--topic", "documented"], ["config", "set", "--topic", "documented", "retention.ms=6000000"],
+        ["config", "unset", "--topic", "documented", "retention.ms"], ["cluster", "info"], ["cluster", "log-dirs"],
+        ["cluster", "api-versions"], ["cluster", "quorum"], ["consume", "documented", "--from-beginning", "-n", "1"],
+    ]
+    try:
+        for command in cases:
+            verb = command[:1] if command[0] == "consume" else command[:2]
+            told = re.search(r"^JSON.*?\n(  \{.*?\})(?:\"#)?(?=\n\S|\n\n|\n?\Z)", ottla(*verb, "--help").out, re.S | re.M)
+            expect(told, (command, "its help has no JSON"))
+            ended = ottla(*command, "-o", "json")
+            expect(ended.code == 0, (command, ended))
+            printed = json.loads(ended.out)
+            printed = printed[0] if isinstance(printed, list) else printed
+            promised = json.loads(told.group(1))
+            expect(shape(promised) == shape(printed), (command, promised, printed))
+    finally:
+        members.kill()
+        members.wait()
+
+
+def shape(value):
+    """Keys all the way down; names that a user chose are none, an empty list has no shape."""
+    if isinstance(value, dict):
+        return {key: None if key == "configs" else shape(inner) for key, inner in value.items()}
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [shape(value[0])]
+    return None
+
+
+def properties_are_obeyed():
+    file = DIRECTORY / "client.properties"
+    hole = Hole()
+    file.write_text(f"bootstrap.servers : {FRONT}\n! a comment\nclient.id = the\\\n   client\nrequest.timeout.ms=5000\n")
+    ended = ottla("topic", "list", "--command-config", "client.properties", broker=hole.address)
+    expect(ended.code == 0 and ended.err == "", ended)
+    reader = start("consume", "documented-by-properties", "--command-config", "client.properties", broker=hole.address)
+    ended = finish(reader, time.monotonic())
+    expect(ended.code == 3, ended)
+    file.write_text(f"bootstrap.servers={hole.address}\nrequest.timeout.ms=1000\n")
+    ended = ottla("topic", "list", "--command-config", "client.properties")
+    expect(ended.code == 5 and 0.9 < ended.took < 4, ended)
+    ended = ottla("-b", FRONT, "topic", "list", "--command-config", "client.properties", broker=hole.address)
+    expect(ended.code == 0, ended)
+    ottla("topic", "create", "named", "-p", "1")
+    file.write_text(f"bootstrap.servers={FRONT}\nclient.id=someone\ngroup.id=named-group\nauto.offset.reset=earliest\n")
+    ottla("produce", "named", stdin=b"1\n")
+    reader = start("consume", "named", "--command-config", "client.properties")
+    expect(read_line(reader.stdout, 15) == "1\n", "nothing came")
+    described = json.loads(ottla("group", "describe", "named-group", "-o", "json").out)
+    expect([member["client_id"] for member in described[0]["members"]] == ["someone"], described)
+    reader.send_signal(signal.SIGINT)
+    finish(reader, time.monotonic())
+    for text, word in (
+        ("security.protocol=SSL\n", "SSL"), ("security.protocol=SASL_PLAINTEXT\n", "SASL_PLAINTEXT"),
+        ("interceptor.classes=com.example.Mask\n", "com.example.Mask"), ("transactional.id=t\n", "transactions"),
+        ("request.timeout.ms=soon\n", "request.timeout.ms"), ("a=\\u12\n", "line 1"),
+    ):
+        file.write_text(text)
+        ended = ottla("topic", "list", "--command-config", "client.properties")
+        expect(ended.code == 2 and three_lines(ended.err) and word in ended.err and ended.out == "", (text, ended))
+    file.write_text("reqest.timeout.ms=1\nsasl.mechanism=PLAIN\nsend.buffer.bytes=1\n")
+    ended = ottla("cluster", "info", "--command-config", "client.properties")
+    words = ("did you mean request.timeout.ms", "nothing is protected", "without effect here: send.buffer.bytes")
+    expect(ended.code == 0 and all(word in ended.err for word in words), ended)
+
+
+def a_node_starts_as_the_help_says():
+    """`ottla --set`, and what its greeting says to type next."""
+    node = subprocess.Popen(
+        [BINARY, "--listen", "127.0.0.1:0", "--data-dir", "a node", "--set", "num.partitions=3"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=DIRECTORY, env=environment("localhost:1"),
+    )
+    try:
+        greeting = [read_line(node.stdout, 15) for _ in range(3)]
+        expect(" is ready" in greeting[0] and "a node" in greeting[0], greeting)
+        produce, consume = (line.strip() for line in greeting[1:])
+        done = subprocess.run(["sh", "-c", produce], cwd=DIRECTORY, env=environment("localhost:1"), capture_output=True, timeout=15)
+        expect(done.returncode == 0, (produce, done))
+        reader = subprocess.Popen(shlex.split(consume), stdout=subprocess.PIPE, cwd=DIRECTORY, env=environment("localhost:1"))
+        expect(read_line(reader.stdout, 15) == "hello\n", consume)
+        reader.send_signal(signal.SIGINT)
+        expect(reader.wait(15) == 0, "consume did not end well")
+        address = re.search(r"-b (\S+)", consume).group(1)
+        topics = json.loads(ottla("topic", "list", "-o", "json", broker=address).out)
+        expect([topic["partitions"] for topic in topics] == [3], topics)
+        node.send_signal(signal.SIGINT)
+        expect(node.wait(15) == 0, "the node did not end well")
+    finally:
+        node.kill()
+
+
+def main():
+    relay = Relay(PORT, BROKER)
+    scripts = sorted(HERE.glob("*.txt"))
+    together = [
+        silent_brokers_end_at_the_timeout, a_list_with_silent_and_dead_addresses_goes_on, nobody_there_is_told_at_once,
+        hints_work_as_they_stand, a_refused_producer_speaks_within_five_seconds, signals_end_cleanly,
+        pipes_that_close_are_no_failure, tables_fit_terminals_and_pipes_have_all, every_json_is_documented,
+        properties_are_obeyed, a_broker_that_goes_away_ends_consume_and_comes_back_in_time, a_node_starts_as_the_help_says,
+    ]
+    for script in scripts:
+        run_transcript(script)
+    for check in together:
+        report(check)
+    report(lambda: a_broker_that_falls_silent_ends_consume_and_produce(relay), "a_broker_that_falls_silent")
+    print("done - cli")
+
+
+def report(check, name=None):
+    name = name or check.__name__
+    began = time.monotonic()
+    try:
+        check()
+        print(f"ok - {name} in {time.monotonic() - began:.1f} s", flush=True)
+    except Exception as error:  # noqa: BLE001: whatever it is, it is this check's
+        print(f"not ok - {name}: {type(error).__name__}: {error}".replace("\n", " "), flush=True)
+
+
+main()
