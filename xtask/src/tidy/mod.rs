@@ -37,11 +37,8 @@ pub fn check(workspace: &Workspace) -> Result<Vec<String>> {
     sizes::check(workspace, &sources, &mut complaints)?;
     text::check_sources(&sources, &mut complaints);
     text::check_every_file(workspace, &mut complaints)?;
-<<<<<<< HEAD
     configuration::check(workspace, &sources, &mut complaints)?;
-=======
     text::check_documents(workspace, &mut complaints)?;
->>>>>>> 1cef03f (cli: the command line as people type it)
     Ok(complaints)
 }
 
