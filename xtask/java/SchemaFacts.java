@@ -84,7 +84,8 @@ public class SchemaFacts {
         StringBuilder codes = new StringBuilder();
         for (Errors error : Errors.values())
             codes.append(error.code()).append(' ').append(error.name()).append(' ')
-                .append(error.exception() instanceof RetriableException).append('\n');
+                .append(error.exception() instanceof RetriableException).append(' ')
+                .append(error.message()).append('\n');
         Files.writeString(out.resolve("error_codes.txt"), codes);
         for (Map.Entry<String, List<String>> room : rooms.entrySet()) {
             Files.createDirectories(out.resolve("records"));

@@ -60,10 +60,11 @@ const ERROR_CODES: &str = "crates/wire/src/error_code.rs";
 /// The rows `code Name "NAME" retriable "message";` of our table, as the reference's are written down.
 fn error_codes(table: &str) -> Vec<String> {
     let row = |line: &str| {
-        let mut words = line.split_whitespace();
+        let mut words = line.trim_start().splitn(5, ' ');
         let (code, _, name, retriable) = (words.next()?, words.next()?, words.next()?, words.next()?);
         code.parse::<i16>().ok()?;
-        Some(format!("{code} {} {retriable}", name.trim_matches('"')))
+        let message = words.next()?.strip_prefix('"')?.strip_suffix("\";")?.replace("\\\"", "\"");
+        Some(format!("{code} {} {retriable} {message}", name.trim_matches('"')))
     };
     table.lines().filter_map(row).collect()
 }
