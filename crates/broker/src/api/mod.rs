@@ -46,6 +46,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bytes::{Buf, Bytes};
 use wire::codec::{DecodeError, Decoder, Message};
 use wire::frame::{HeaderError, HeaderView, encode_response};
+use wire::messages::api_versions::ApiVersionsRequest;
+use wire::messages::fetch::FetchRequest;
+use wire::messages::metadata::MetadataRequest;
+use wire::messages::produce::ProduceRequest;
 use wire::{ApiKey, Str};
 
 use crate::connection::Connection;
@@ -70,11 +74,20 @@ pub(crate) struct Call {
     pub now_ms: i64,
 }
 
-/// What a handler gives back: most give a message, few the alternatives.
-pub(crate) enum Answer<M> {
-    Message(M),
-    Close(CloseReason),
+/// Why a body was not read.
+enum Unread {
+    Malformed(DecodeError),
+    /// A text that is no UTF-8 cannot be lent from where it lies: the same body with U+FFFD in its place, as Java reads it.
+    NotText(Bytes),
 }
+
+impl From<DecodeError> for Unread {
+    fn from(error: DecodeError) -> Unread {
+        Unread::Malformed(error)
+    }
+}
+
+type Run = dyn Fn(Call, Bytes) -> Result<Handling, Unread> + Send + Sync;
 
 /// One row of the table.
 pub(crate) struct Api {
@@ -85,7 +98,7 @@ pub(crate) struct Api {
     advertised: RangeInclusive<i16>,
     /// The handler may ask what the client calls itself.
     asks_client_id: bool,
-    run: Box<dyn Fn(Call, Bytes) -> Result<Handling, DecodeError> + Send + Sync>,
+    run: Box<Run>,
 }
 
 /// All rows, by key.
@@ -106,15 +119,15 @@ fn rows() -> Vec<Api> {
 /// Records, where they are, who writes them.
 fn data_rows() -> Vec<Api> {
     vec![
-        in_place(ApiKey::ApiVersions, api_versions::handle),
+        in_place::<ApiVersionsRequest>(ApiKey::ApiVersions, api_versions::handle),
         waiting(ApiKey::DeleteRecords, delete_records::handle),
         waiting(ApiKey::DescribeProducers, describe_producers::handle),
-        in_place(ApiKey::Fetch, fetch::handle),
+        in_place::<FetchRequest>(ApiKey::Fetch, fetch::handle),
         waiting(ApiKey::InitProducerId, init_producer_id::handle),
         direct(ApiKey::ListOffsets, list_offsets::handle),
-        in_place(ApiKey::Metadata, metadata::handle),
+        in_place::<MetadataRequest>(ApiKey::Metadata, metadata::handle),
         direct(ApiKey::OffsetForLeaderEpoch, offset_for_leader_epoch::handle),
-        in_place(ApiKey::Produce, produce::handle),
+        in_place::<ProduceRequest>(ApiKey::Produce, produce::handle),
     ]
 }
 
@@ -158,10 +171,7 @@ fn cluster_rows() -> Vec<Api> {
     ]
 }
 
-fn row(
-    key: ApiKey,
-    run: impl Fn(Call, Bytes) -> Result<Handling, DecodeError> + Send + Sync + 'static,
-) -> Api {
+fn row(key: ApiKey, run: impl Fn(Call, Bytes) -> Result<Handling, Unread> + Send + Sync + 'static) -> Api {
     let (versions, advertised) = (key.versions(), key.advertised_versions());
     Api { key, versions, advertised, asks_client_id: false, run: Box::new(run) }
 }
@@ -202,9 +212,26 @@ fn prompt<Q: Message + 'static>(key: ApiKey, handler: fn(Call, Q) -> Handling) -
 }
 
 /// A handler that reads its request where it lies.
-fn in_place(key: ApiKey, handler: fn(Call, &Bytes) -> Result<Handling, DecodeError>) -> Api {
-    let run = move |call: Call, body: Bytes| handler(call, &body);
+fn in_place<Q: Message + 'static>(
+    key: ApiKey,
+    handler: fn(Call, &Bytes) -> Result<Handling, DecodeError>,
+) -> Api {
+    let run = move |call: Call, body: Bytes| {
+        let version = call.api_version;
+        handler(call, &body).map_err(|error| match error {
+            DecodeError::InvalidUtf8 => as_text::<Q>(body, version),
+            error => Unread::Malformed(error),
+        })
+    };
     row(key, run)
+}
+
+#[cold]
+fn as_text<Q: Message>(body: Bytes, version: i16) -> Unread {
+    match Q::decode(&mut Decoder::of(body), version) {
+        Ok(request) => Unread::NotText(request.to_bytes(version)),
+        Err(error) => Unread::Malformed(error),
+    }
 }
 
 impl Apis {
@@ -245,31 +272,39 @@ impl Apis {
         let Some(row) = self.row(api_key).filter(|row| row.is_on(connection.peer().controller)) else {
             return close(unsupported);
         };
-        let text = client_id.filter(|_| row.asks_client_id).map(std::str::from_utf8);
-        let Ok(asked_client_id) = text.transpose() else {
-            return close(CloseReason::Malformed(DecodeError::InvalidUtf8.to_string()));
-        };
-        let call = Call {
+        let text = |id| Str::from(String::from_utf8_lossy(id).as_ref());
+        let asked_client_id = client_id.filter(|_| row.asks_client_id).map(text);
+        let is_admin_client = client_id == Some(ADMIN_CLIENT_ID);
+        let call = |client_id| Call {
             node: node.clone(),
             connection: connection.clone(),
             api_key,
             api_version,
             correlation_id,
-            client_id: asked_client_id.map(Str::from),
-            is_admin_client: client_id == Some(ADMIN_CLIENT_ID),
+            client_id,
+            is_admin_client,
             now_ms,
         };
         if !row.versions.contains(&api_version) {
             if api_key == ApiKey::ApiVersions {
-                return Handling::ready(api_versions::unsupported_version(&call));
+                return Handling::ready(api_versions::unsupported_version(&call(None)));
             }
             return close(unsupported);
         }
         frame.advance(length);
         // Handlers hold no state: a panic costs its connection, not the node.
-        match catch_unwind(AssertUnwindSafe(|| (row.run)(call, frame))) {
+        let run = |call, body| catch_unwind(AssertUnwindSafe(|| (row.run)(call, body)));
+        let outcome = match run(call(asked_client_id), frame) {
+            // Who reads in place does not ask what the client calls itself.
+            Ok(Err(Unread::NotText(body))) => run(call(None), body),
+            outcome => outcome,
+        };
+        match outcome {
             Ok(Ok(handling)) => handling,
-            Ok(Err(error)) => close(CloseReason::Malformed(error.to_string())),
+            Ok(Err(Unread::Malformed(error))) => close(CloseReason::Malformed(error.to_string())),
+            Ok(Err(Unread::NotText(_))) => {
+                close(CloseReason::Malformed(DecodeError::InvalidUtf8.to_string()))
+            }
             Err(_) => close(CloseReason::Panicked),
         }
     }
@@ -298,14 +333,5 @@ pub(crate) trait IntoAnswer {
 impl<M: Message> IntoAnswer for M {
     fn outcome(self, key: ApiKey, version: i16, correlation_id: i32) -> Outcome {
         Outcome::Answer(encode_response(key, version, correlation_id, &self))
-    }
-}
-
-impl<M: Message> IntoAnswer for Answer<M> {
-    fn outcome(self, key: ApiKey, version: i16, correlation_id: i32) -> Outcome {
-        match self {
-            Answer::Message(message) => message.outcome(key, version, correlation_id),
-            Answer::Close(reason) => Outcome::Close(reason),
-        }
     }
 }

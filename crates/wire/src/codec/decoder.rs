@@ -40,7 +40,7 @@ pub enum DecodeError {
     InvalidLength,
     /// Null where this version knows no null.
     UnexpectedNull,
-    /// A string is not UTF-8.
+    /// A string that is read where it lies is not UTF-8.
     InvalidUtf8,
     /// A varint of more than five (or ten) bytes.
     InvalidVarint,
@@ -267,6 +267,13 @@ impl Decoder {
         Ok(usize::try_from(length).ok())
     }
 
+    /// What is no text is read as Java reads it: with U+FFFD in the place of what is not UTF-8.
+    #[cold]
+    fn no_text(&mut self, length: usize) -> Result<Str, DecodeError> {
+        let bytes = self.take(length)?;
+        Ok(Str::from(String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
     /// A string, or null.
     #[inline]
     pub fn nullable_string(&mut self) -> Result<Option<Str>, DecodeError> {
@@ -279,7 +286,18 @@ impl Decoder {
             Err(_) => Ok(None),
             Ok(0) => Ok(Some(Str::new())),
             Ok(length) if length > 0x7fff => Err(DecodeError::InvalidLength),
-            Ok(length) => Str::from_utf8(self.take(length)?).map(Some).ok_or(DecodeError::InvalidUtf8),
+            Ok(length) => {
+                if length > self.remaining() {
+                    return Err(DecodeError::Truncated);
+                }
+                match Str::from_utf8(self.rest.slice(..length)) {
+                    Some(text) => {
+                        self.rest.advance(length);
+                        Ok(Some(text))
+                    }
+                    None => self.no_text(length).map(Some),
+                }
+            }
         }
     }
 
