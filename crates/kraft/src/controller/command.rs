@@ -122,6 +122,12 @@ impl Refusal {
     }
 }
 
+/// Refuses what has no time left: a deadline that has passed before the controller looks at the request is its answer, and
+/// nothing is changed.
+pub(super) fn in_time(timeout_ms: i32) -> Result<(), Refusal> {
+    if timeout_ms > 0 { Ok(()) } else { Err(Refusal::plain(ErrorCode::RequestTimedOut)) }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {}", self.error, self.message.as_deref().unwrap_or("-"))

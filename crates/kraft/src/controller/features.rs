@@ -11,7 +11,7 @@ use crate::features::{
 use crate::image::{ConfigResource, ResourceType};
 use std::collections::BTreeMap;
 use wire::messages::update_features::{
-    UpdatableFeatureResult, UpdateFeaturesRequest, UpdateFeaturesResponse,
+    FeatureUpdateKey, UpdatableFeatureResult, UpdateFeaturesRequest, UpdateFeaturesResponse,
 };
 use wire::records::metadata::{FeatureLevelRecord, NoOpRecord};
 use wire::{ErrorCode, Str};
@@ -78,13 +78,14 @@ impl Decider<'_> {
         } else if elr {
             self.prepare_elr();
         }
-        let result = |name: &&Str| UpdatableFeatureResult {
-            feature: (*name).clone(),
+        let result = |update: &FeatureUpdateKey| UpdatableFeatureResult {
+            feature: update.feature.clone(),
             error_code: 0,
-            error_message: None,
+            error_message: Some(Str::from_static(ErrorCode::None.message())),
         };
-        let results = if api_version <= 1 { updates.keys().map(result).collect() } else { Vec::new() };
-        UpdateFeaturesResponse { results, ..Default::default() }
+        let results =
+            if api_version <= 1 { request.feature_updates.iter().map(result).collect() } else { Vec::new() };
+        UpdateFeaturesResponse { error_message: None, results, ..Default::default() }
     }
 
     fn update_feature(

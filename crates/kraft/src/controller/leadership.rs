@@ -2,7 +2,7 @@
 //! preferred and unclean leaders. Owns which partitions are looked at; how one changes is `partition_change.rs`'s.
 
 use super::Decider;
-use super::command::Refusal;
+use super::command::{Refusal, in_time};
 use super::partition_change::{Election, PartitionChange};
 use crate::image::{PartitionImage, TopicImage};
 use std::sync::Arc;
@@ -175,6 +175,10 @@ impl Decider<'_> {
         &mut self,
         request: &ElectLeadersRequest,
     ) -> Result<ElectLeadersResponse, Refusal> {
+        if request.topic_partitions.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(ElectLeadersResponse::default());
+        }
+        in_time(request.timeout_ms)?;
         let election = match request.election_type {
             0 => Election::Preferred,
             1 => Election::Unclean,

@@ -124,7 +124,7 @@ impl Controller {
                 ControllerAnswer::CreateTopics(decider.create_topics(request, describable.as_ref())?)
             }
             ControllerCommand::DeleteTopics(request) => {
-                ControllerAnswer::DeleteTopics(decider.delete_topics(request))
+                ControllerAnswer::DeleteTopics(decider.delete_topics(request)?)
             }
             ControllerCommand::CreatePartitions(request) => {
                 ControllerAnswer::CreatePartitions(decider.create_partitions(request)?)
@@ -160,7 +160,7 @@ impl Controller {
                 ControllerAnswer::AlterPartition(decider.alter_partition(request, *api_version)?)
             }
             ControllerCommand::AlterPartitionReassignments(request) => {
-                ControllerAnswer::AlterPartitionReassignments(decider.alter_partition_reassignments(request))
+                ControllerAnswer::AlterPartitionReassignments(decider.alter_partition_reassignments(request)?)
             }
             ControllerCommand::ElectLeaders(request) => {
                 ControllerAnswer::ElectLeaders(decider.elect_leaders(request)?)

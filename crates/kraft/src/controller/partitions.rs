@@ -1,7 +1,7 @@
 //! New partitions: CreatePartitions (KIP-195), what a manual assignment must look like, and a partition's first state.
 
 use super::Decider;
-use super::command::Refusal;
+use super::command::{Refusal, in_time};
 use super::placement::{UsableBroker, place};
 use crate::image::{PartitionImage, TopicImage};
 use crate::raft::MAX_BATCH_RECORDS;
@@ -27,6 +27,9 @@ impl Decider<'_> {
         }
         let topics: Vec<_> =
             request.topics.iter().filter(|topic| !duplicates.contains(&&topic.name)).collect();
+        if !topics.is_empty() {
+            in_time(request.timeout_ms)?;
+        }
         self.check_additional_total(&topics)?;
         let mut response = CreatePartitionsResponse::default();
         for name in duplicates {

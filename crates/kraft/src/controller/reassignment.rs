@@ -2,7 +2,7 @@
 //! like and what a reassignment in progress goes back to; how it completes is `partition_change.rs`'s. Moves no bytes.
 
 use super::Decider;
-use super::command::Refusal;
+use super::command::{Refusal, in_time};
 use super::partition_change::Election;
 use crate::image::{PartitionImage, TopicImage};
 use std::collections::BTreeSet;
@@ -17,11 +17,16 @@ impl Decider<'_> {
     pub(super) fn alter_partition_reassignments(
         &mut self,
         request: &AlterPartitionReassignmentsRequest,
-    ) -> AlterPartitionReassignmentsResponse {
+    ) -> Result<AlterPartitionReassignmentsResponse, Refusal> {
         self.atomic = true;
+        if request.topics.is_empty() {
+            return Ok(AlterPartitionReassignmentsResponse::default());
+        }
+        in_time(request.timeout_ms)?;
         let factor_may_change = request.allow_replication_factor_change;
         let mut response = AlterPartitionReassignmentsResponse {
             allow_replication_factor_change: factor_may_change,
+            error_message: None,
             ..Default::default()
         };
         let mut named = BTreeSet::new();
@@ -39,7 +44,7 @@ impl Decider<'_> {
             }
             response.responses.push(ReassignableTopicResponse { name: topic.name.clone(), partitions });
         }
-        response
+        Ok(response)
     }
 
     fn reassign(

@@ -169,7 +169,8 @@ impl Stage {
             None => DeleteTopicState { name: Some(Str::from(*word)), topic_id: Uuid::ZERO },
         };
         let topics = command.words.iter().map(state).collect();
-        ControllerCommand::DeleteTopics(DeleteTopicsRequest { topics, ..Default::default() })
+        let timeout_ms = timeout_ms(command);
+        ControllerCommand::DeleteTopics(DeleteTopicsRequest { topics, timeout_ms, ..Default::default() })
     }
 
     fn isr(&self, command: &Command<'_>) -> ControllerCommand {
@@ -260,7 +261,7 @@ fn create(command: &Command<'_>) -> ControllerCommand {
     let request = CreateTopicsRequest {
         topics: names.map(topic).collect(),
         validate_only: command.has("validate"),
-        ..Default::default()
+        timeout_ms: timeout_ms(command),
     };
     ControllerCommand::CreateTopics { request, describable: command.has("hidden").then(Default::default) }
 }
@@ -277,8 +278,13 @@ fn partitions(command: &Command<'_>) -> ControllerCommand {
     ControllerCommand::CreatePartitions(CreatePartitionsRequest {
         topics: names.map(topic).collect(),
         validate_only: command.has("validate"),
-        ..Default::default()
+        timeout_ms: timeout_ms(command),
     })
+}
+
+/// What the client gives the controller for its answer.
+fn timeout_ms(command: &Command<'_>) -> i32 {
+    command.number("timeout").map_or(1_000, |number| number as i32)
 }
 
 /// `topic:a`, `broker:1`, `broker:` (all brokers), `group:g`, `client-metrics:m`, or a number for the type.
@@ -346,7 +352,7 @@ fn elect(command: &Command<'_>) -> ControllerCommand {
     ControllerCommand::ElectLeaders(ElectLeadersRequest {
         election_type,
         topic_partitions: (!topic_partitions.is_empty()).then_some(topic_partitions),
-        ..Default::default()
+        timeout_ms: timeout_ms(command),
     })
 }
 
@@ -364,7 +370,7 @@ fn reassign(command: &Command<'_>) -> ControllerCommand {
     ControllerCommand::AlterPartitionReassignments(AlterPartitionReassignmentsRequest {
         topics: names.map(wanted).collect(),
         allow_replication_factor_change: !command.has("same-factor"),
-        ..Default::default()
+        timeout_ms: timeout_ms(command),
     })
 }
 
@@ -437,4 +443,9 @@ fn log_directories() {
 #[test]
 fn feature_levels() {
     check("features", include_str!("testscripts/features.txt"));
+}
+
+#[test]
+fn deadlines_that_have_passed() {
+    check("timeouts", include_str!("testscripts/timeouts.txt"));
 }

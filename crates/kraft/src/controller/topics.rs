@@ -2,7 +2,7 @@
 //! Refusals carry Kafka's codes and words. What a topic's configuration may be is the rules' business.
 
 use super::Decider;
-use super::command::Refusal;
+use super::command::{Refusal, in_time};
 use super::placement::place;
 use crate::image::{ConfigResource, PartitionImage};
 use crate::raft::MAX_BATCH_RECORDS;
@@ -28,6 +28,9 @@ impl Decider<'_> {
         let (topics, duplicates) = without_duplicates(&request.topics);
         let creatable: Vec<&CreatableTopic> =
             topics.iter().copied().filter(|t| t.name != CLUSTER_METADATA).collect();
+        if !creatable.is_empty() {
+            in_time(request.timeout_ms)?;
+        }
         self.check_partition_total(&creatable)?;
         let mut response = CreateTopicsResponse::default();
         for topic in creatable {
@@ -91,7 +94,12 @@ impl Decider<'_> {
         };
         let topic_id = self.soft.fresh_id();
         let replication_factor = partitions.first().map_or(0, |(_, partition)| partition.replicas.len());
-        let mut result = CreatableTopicResult { name: topic.name.clone(), topic_id, ..Default::default() };
+        let mut result = CreatableTopicResult {
+            name: topic.name.clone(),
+            topic_id,
+            error_message: None,
+            ..Default::default()
+        };
         if may_show {
             result.configs = Some(self.effective_configs(&configs));
             result.num_partitions = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
@@ -207,7 +215,10 @@ impl Decider<'_> {
 
     // ---- DeleteTopics ----
 
-    pub(super) fn delete_topics(&mut self, request: &DeleteTopicsRequest) -> DeleteTopicsResponse {
+    pub(super) fn delete_topics(
+        &mut self,
+        request: &DeleteTopicsRequest,
+    ) -> Result<DeleteTopicsResponse, Refusal> {
         self.atomic = true;
         let mut deletion = Deletion::default();
         for name in &request.topic_names {
@@ -229,10 +240,13 @@ impl Decider<'_> {
                 }
             }
         }
+        if !deletion.names.is_empty() || !deletion.ids.is_empty() {
+            in_time(request.timeout_ms)?;
+        }
         for id in self.resolve(&mut deletion) {
             self.write(RemoveTopicRecord { topic_id: id }, 0);
         }
-        DeleteTopicsResponse { responses: deletion.responses, ..Default::default() }
+        Ok(DeleteTopicsResponse { responses: deletion.responses, ..Default::default() })
     }
 
     /// Answers what cannot be deleted, and everything that can; the latter's ids.

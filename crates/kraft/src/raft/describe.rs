@@ -17,9 +17,15 @@ impl Quorum {
         request: &DescribeQuorumRequest,
         now_ms: i64,
     ) -> DescribeQuorumResponse {
-        let topic = request.topics.first();
-        let asked = topic.and_then(|t| t.partitions.first()).filter(|p| p.partition_index == 0);
-        if asked.is_none() || request.topics.len() != 1 || !is_metadata(topic.map(|t| &t.topic_name)) {
+        let asks_for_the_log = match request.topics.as_slice() {
+            [topic] => {
+                let only_the_first =
+                    matches!(topic.partitions.as_slice(), [only] if only.partition_index == 0);
+                only_the_first && is_metadata(Some(&topic.topic_name))
+            }
+            _ => false,
+        };
+        if !asks_for_the_log {
             return unknown_partitions(request);
         }
         let (local_id, wall) = (self.options.node_id, self.options.wall.clone());
