@@ -5,6 +5,7 @@
 mod amendments;
 mod api;
 mod assignments;
+mod by_topic;
 mod checkpoints;
 mod cleaners;
 mod cold_reads;

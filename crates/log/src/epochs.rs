@@ -3,6 +3,9 @@
 
 use crate::checkpoint;
 
+/// What a reader asks for that knows no epoch.
+const NO_EPOCH: i32 = -1;
+
 /// Epochs with their start offsets, both strictly increasing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EpochCache {
@@ -48,7 +51,7 @@ impl EpochCache {
 
     /// OffsetForLeaderEpoch: the epoch answered for `epoch` and its end offset; `None` is Kafka's (-1, -1).
     pub fn end_offset(&self, epoch: i32, log_end_offset: i64) -> Option<(i32, i64)> {
-        if epoch < 0 {
+        if epoch == NO_EPOCH {
             return None;
         }
         if self.latest().is_some_and(|latest| latest.epoch == epoch) {
@@ -130,6 +133,7 @@ mod tests {
         assert_eq!(cache.end_offset(1, 99), Some((1, 10)));
         assert_eq!(cache.end_offset(8, 99), None);
         assert_eq!(cache.end_offset(-1, 99), None);
+        assert_eq!(cache.end_offset(-2, 99), Some((-2, 10)));
         assert_eq!(EpochCache::default().end_offset(0, 99), None);
     }
 

@@ -6,12 +6,10 @@ use wire::messages::describe_cluster::{
 use wire::{ErrorCode, Str};
 
 use super::Call;
+use crate::operations;
 
 const BROKERS: i8 = 1;
 const CONTROLLERS: i8 = 2;
-/// Create, alter, describe, cluster action, describe and alter configs, idempotent write, create and describe tokens: what an
-/// unrestricted client may do to a cluster, as Kafka's bit field.
-const ALL_CLUSTER_OPERATIONS: i32 = 7968;
 
 pub(super) fn handle(call: &Call, request: DescribeClusterRequest) -> DescribeClusterResponse {
     let peer = call.connection.peer();
@@ -64,7 +62,7 @@ pub(super) fn handle(call: &Call, request: DescribeClusterRequest) -> DescribeCl
         controller_id: call.node.quorum_status().leader.leader.unwrap_or(-1),
         brokers: brokers.chain(controllers).collect(),
         cluster_authorized_operations: if request.include_cluster_authorized_operations {
-            ALL_CLUSTER_OPERATIONS
+            operations::CLUSTER
         } else {
             i32::MIN
         },

@@ -42,7 +42,7 @@ pub(super) async fn handle(call: Call, request: DescribeGroupsRequest) -> Descri
     }
     let show = request.include_authorized_operations && call.api_version >= 3;
     let mut groups: Vec<DescribedGroup> =
-        request.groups.iter().filter_map(|group| described.remove(group)).collect();
+        request.groups.iter().filter_map(|group| described.get(group).cloned()).collect();
     for group in groups.iter_mut().filter(|group| show && group.error_code == ErrorCode::None.code()) {
         group.authorized_operations = operations::GROUP;
     }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use kraft::controller::check_topic_name;
 use wire::messages::describe_producers::{
     DescribeProducersRequest, DescribeProducersResponse, PartitionResponse, ProducerState, TopicResponse,
 };
-use wire::topic::validate_name;
 use wire::{ErrorCode, Str};
 
 use super::Call;
@@ -17,8 +17,8 @@ pub(super) async fn handle(call: Call, request: DescribeProducersRequest) -> Des
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
         let views = call.node.views().by_name(&topic.name);
-        let refusal = match (&views, validate_name(&topic.name)) {
-            (_, Err(reason)) => Some((ErrorCode::InvalidTopicException, Str::from(reason.to_string()))),
+        let refusal = match (&views, check_topic_name(&topic.name)) {
+            (_, Err(refusal)) => Some((refusal.error, refusal.text().unwrap_or_default())),
             (None, Ok(())) => {
                 let error = ErrorCode::UnknownTopicOrPartition;
                 Some((error, Str::from_static(error.message())))

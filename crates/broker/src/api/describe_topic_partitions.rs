@@ -4,28 +4,24 @@ use kraft::image::{MetadataImage, TopicImage};
 use std::collections::BTreeSet;
 use wire::messages::describe_topic_partitions::{
     DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, DescribeTopicPartitionsResponseCursor,
-    DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
+    DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic, TopicRequest,
 };
 use wire::topic::{is_internal, validate_name};
 use wire::{ErrorCode, Str};
 
-use super::{Answer, Call};
-use crate::rim::CloseReason;
-
-/// Read, write, create, delete, alter, describe, describe and alter configs: what an unrestricted client may do to a topic.
-const ALL_TOPIC_OPERATIONS: i32 = 3576;
+use super::Call;
+use crate::operations;
 
 pub(super) fn handle(
     call: &Call,
     request: DescribeTopicPartitionsRequest,
-) -> Answer<DescribeTopicPartitionsResponse> {
+) -> DescribeTopicPartitionsResponse {
+    if points_elsewhere(&request) {
+        return refused(&request, ErrorCode::InvalidRequest);
+    }
     let image = call.node.image();
     let first =
         request.cursor.as_ref().map_or((Str::new(), 0), |at| (at.topic_name.clone(), at.partition_index));
-    if first.1 < 0 {
-        // Kafka refuses such a cursor with an exception that no field of the answer could carry.
-        return Answer::Close(CloseReason::Malformed("a cursor with a negative partition".to_owned()));
-    }
     let names: BTreeSet<Str> = if request.topics.is_empty() {
         image.topics.iter_from_name(&first.0).map(|topic| topic.name.clone()).collect()
     } else {
@@ -33,7 +29,25 @@ pub(super) fn handle(
     };
     let configured = call.node.config().max_request_partition_size_limit;
     let limit = usize::try_from(request.response_partition_limit.min(configured)).unwrap_or(1).max(1);
-    Answer::Message(page(&image, &names, &first, limit))
+    page(&image, &names, &first, limit)
+}
+
+/// The cursor names no place in what is asked for.
+fn points_elsewhere(request: &DescribeTopicPartitionsRequest) -> bool {
+    let Some(cursor) = &request.cursor else { return false };
+    let is_asked =
+        request.topics.is_empty() || request.topics.iter().any(|topic| topic.name == cursor.topic_name);
+    cursor.partition_index < 0 || !is_asked
+}
+
+fn refused(request: &DescribeTopicPartitionsRequest, error: ErrorCode) -> DescribeTopicPartitionsResponse {
+    let topic = |topic: &TopicRequest| DescribeTopicPartitionsResponseTopic {
+        error_code: error.code(),
+        name: Some(topic.name.clone()),
+        ..DescribeTopicPartitionsResponseTopic::default()
+    };
+    let topics = request.topics.iter().map(topic).collect();
+    DescribeTopicPartitionsResponse { topics, ..DescribeTopicPartitionsResponse::default() }
 }
 
 fn page(
@@ -63,7 +77,7 @@ fn page(
             topic_id: topic.id,
             is_internal: is_internal(name),
             partitions,
-            topic_authorized_operations: ALL_TOPIC_OPERATIONS,
+            topic_authorized_operations: operations::TOPIC,
             ..DescribeTopicPartitionsResponseTopic::default()
         });
         if let Some(next) = next {
@@ -86,6 +100,7 @@ fn unknown(name: &Str) -> DescribeTopicPartitionsResponseTopic {
     DescribeTopicPartitionsResponseTopic {
         error_code: error.code(),
         name: Some(name.clone()),
+        topic_authorized_operations: operations::TOPIC,
         ..DescribeTopicPartitionsResponseTopic::default()
     }
 }

@@ -29,6 +29,10 @@ const READ_COMMITTED: i8 = 1;
 
 pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> {
     let mut request = FetchView::parse(body, call.api_version)?;
+    if call.connection.peer().controller {
+        // DIVERGES: the metadata log is not handed out yet, for no other node follows it. Records never are by this listener.
+        return Ok(refused(&call, ErrorCode::InvalidRequest));
+    }
     let asked = Asked {
         session_id: request.session_id,
         epoch: if call.api_version >= 7 { request.session_epoch } else { -1 },
@@ -42,10 +46,7 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
     let forgotten = &request.forgotten;
     let plan = call.connection.with_fetch_sessions(|sessions| sessions.plan(asked, wanted, forgotten));
     let (session, wanted) = match plan {
-        Plan::Refused(error) => {
-            let refused = FetchAnswer::new(call.api_version, call.correlation_id, error, 0, 0);
-            return Ok(Handling::ready(Outcome::Answer(refused.finish(Vec::new()))));
-        }
+        Plan::Refused(error) => return Ok(refused(&call, error)),
         Plan::Sessionless(wanted) => (Session::None, wanted),
         Plan::Full(wanted) => (Session::Begins(asked), wanted),
         Plan::Incremental { session_id, wanted } => (Session::GoesOn(session_id), wanted),
@@ -58,6 +59,11 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
         return Ok(Handling::running(fetch.go_on(pass)));
     }
     Ok(Handling::ready(fetch.end.outcome(&fetch.reading, &pass)))
+}
+
+fn refused(call: &Call, error: ErrorCode) -> Handling {
+    let answer = FetchAnswer::new(call.api_version, call.correlation_id, error, 0, 0);
+    Handling::ready(Outcome::Answer(answer.finish(Vec::new())))
 }
 
 fn terms(call: &Call, request: &FetchView<'_>) -> Terms {

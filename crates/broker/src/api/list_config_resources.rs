@@ -32,7 +32,15 @@ pub(super) fn handle(call: &Call, request: ListConfigResourcesRequest) -> ListCo
             known
         }
     };
-    let config_resources = wanted.into_iter().flat_map(|kind| of_kind(call, kind)).collect();
+    let mut told = Vec::new();
+    let mut is_first = |kind: &ResourceType| {
+        !told.contains(kind) && {
+            told.push(*kind);
+            true
+        }
+    };
+    let config_resources =
+        wanted.into_iter().filter(|kind| is_first(kind)).flat_map(|kind| of_kind(call, kind)).collect();
     ListConfigResourcesResponse { config_resources, ..ListConfigResourcesResponse::default() }
 }
 

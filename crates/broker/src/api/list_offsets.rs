@@ -3,13 +3,13 @@
 
 use log::{OffsetSpec, ReadLimit, ReadRefused, TimestampOffset};
 use wire::ErrorCode;
-use wire::hash::{StableMap, StableSet};
 use wire::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
-    ListOffsetsTopic, ListOffsetsTopicResponse,
+    ListOffsetsTopicResponse,
 };
 
 use super::Call;
+use crate::by_topic::{Partitions, grouped};
 use crate::views::TopicViews;
 
 /// Replica ids that are no broker's: a consumer, and a debugging tool that may ask anybody.
@@ -17,44 +17,37 @@ const CONSUMER: i32 = -1;
 
 pub(super) fn handle(call: &Call, request: ListOffsetsRequest) -> ListOffsetsResponse {
     let limit = match (request.replica_id, request.isolation_level) {
-        (CONSUMER, 1) => ReadLimit::LastStable,
-        (CONSUMER, _) => ReadLimit::HighWatermark,
-        _ => ReadLimit::LogEnd,
+        (CONSUMER, 1) => Ok(ReadLimit::LastStable),
+        (CONSUMER, 0) => Ok(ReadLimit::HighWatermark),
+        (_, 0 | 1) => Ok(ReadLimit::LogEnd),
+        // DIVERGES: Kafka answers UNKNOWN_SERVER_ERROR to an isolation level that there is not.
+        _ => Err(ErrorCode::InvalidRequest),
     };
-    let twice = asked_twice(&request);
-    let topic = |topic: ListOffsetsTopic| {
+    // Partitions that stand in the request more than once are refused.
+    let mut wanted = Partitions::default();
+    for topic in &request.topics {
         let views = call.node.views().by_name(&topic.name);
-        let partition = |partition: &ListOffsetsPartition| {
+        for partition in &topic.partitions {
             let index = partition.partition_index;
-            let found = if twice.contains(&(topic.name.clone(), index)) {
-                Err(ErrorCode::InvalidRequest)
-            } else {
-                find(call, views.as_deref(), partition, limit)
-            };
-            answer(index, found)
-        };
-        let mut told = StableSet::default();
-        let first = |asked: &&ListOffsetsPartition| told.insert(asked.partition_index);
-        ListOffsetsTopicResponse {
-            partitions: topic.partitions.iter().filter(first).map(partition).collect(),
-            name: topic.name,
+            if !wanted.put(&topic.name, index, Some((views.clone(), partition))) {
+                wanted.put(&topic.name, index, None);
+            }
         }
-    };
+    }
+    let answers = wanted.into_iter().map(|(name, index, asked)| {
+        let found = match asked {
+            Some((views, partition)) => {
+                limit.and_then(|limit| find(call, views.as_deref(), partition, limit))
+            }
+            None => Err(ErrorCode::InvalidRequest),
+        };
+        (name, answer(index, found))
+    });
+    let topic = |(name, partitions)| ListOffsetsTopicResponse { name, partitions };
     ListOffsetsResponse {
-        topics: request.topics.into_iter().map(topic).collect(),
+        topics: grouped(answers).into_iter().map(topic).collect(),
         ..ListOffsetsResponse::default()
     }
-}
-
-/// Partitions that stand in the request more than once are refused.
-fn asked_twice(request: &ListOffsetsRequest) -> StableSet<(wire::Str, i32)> {
-    let mut counts: StableMap<(wire::Str, i32), u32> = StableMap::default();
-    for topic in &request.topics {
-        for partition in &topic.partitions {
-            *counts.entry((topic.name.clone(), partition.partition_index)).or_default() += 1;
-        }
-    }
-    counts.into_iter().filter(|(_, count)| *count > 1).map(|(key, _)| key).collect()
 }
 
 fn find(

@@ -57,8 +57,9 @@ fn nonsense(asked: &[AskedTopic<'_>], version: i16) -> Option<ErrorCode> {
     if version < 12 && asked.iter().any(|topic| topic.name.is_none() || !topic.id.is_zero()) {
         return Some(ErrorCode::InvalidRequest);
     }
+    // DIVERGES: Kafka answers UNKNOWN_SERVER_ERROR, because it stumbles over a topic with neither name nor id.
     let nameless = asked.iter().any(|topic| topic.name.is_none() && topic.id.is_zero());
-    nameless.then_some(ErrorCode::UnknownServerError)
+    nameless.then_some(ErrorCode::InvalidRequest)
 }
 
 /// Every topic carries the error, nothing else is told.
@@ -69,7 +70,8 @@ fn refused(asked: &[AskedTopic<'_>], error: ErrorCode) -> MetadataResponse {
         topic_id: topic.id,
         ..MetadataResponseTopic::default()
     };
-    MetadataResponse { topics: asked.iter().map(topic).collect(), ..MetadataResponse::default() }
+    let topics = asked.iter().map(topic).collect();
+    MetadataResponse { topics, error_code: error.code(), ..MetadataResponse::default() }
 }
 
 /// What is told of a topic that was asked for.
@@ -184,27 +186,27 @@ impl<'a> Telling<'a> {
     fn tell(&mut self, told: &Told<'_>) {
         match told {
             Told::Known(topic) => self.known(topic),
-            Told::NoSuchId(id) => self.without_partitions(&TopicHead {
-                error: ErrorCode::UnknownTopicId,
-                name: None,
-                id: *id,
-                is_internal: false,
-            }),
-            Told::NoSuchName(name) => self.without_partitions(&TopicHead {
-                error: match validate_name(name) {
-                    Ok(()) => ErrorCode::UnknownTopicOrPartition,
-                    Err(_) => ErrorCode::InvalidTopicException,
-                },
-                name: Some(name),
-                id: Uuid::ZERO,
-                is_internal: is_internal(name),
-            }),
+            Told::NoSuchId(id) => {
+                let head =
+                    TopicHead { error: ErrorCode::UnknownTopicId, name: None, id: *id, is_internal: false };
+                self.answer.topic(&head, 0);
+                // Operations are allowed by name.
+                self.answer.end_topic(told_if(false, self.operations));
+            }
+            Told::NoSuchName(name) => {
+                let head = TopicHead {
+                    error: match validate_name(name) {
+                        Ok(()) => ErrorCode::UnknownTopicOrPartition,
+                        Err(_) => ErrorCode::InvalidTopicException,
+                    },
+                    name: Some(name),
+                    id: Uuid::ZERO,
+                    is_internal: is_internal(name),
+                };
+                self.answer.topic(&head, 0);
+                self.answer.end_topic(self.operations);
+            }
         }
-    }
-
-    fn without_partitions(&mut self, head: &TopicHead<'_>) {
-        self.answer.topic(head, 0);
-        self.answer.end_topic(self.operations);
     }
 
     fn known(&mut self, topic: &TopicImage) {

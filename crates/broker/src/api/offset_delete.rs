@@ -22,7 +22,7 @@ pub(super) async fn handle(call: Call, mut request: OffsetDeleteRequest) -> Offs
             ..OffsetDeleteResponse::default()
         },
     };
-    if response.error_code == ErrorCode::None.code() {
+    if response.error_code == ErrorCode::None.code() && !refused.is_empty() {
         // Kafka tells what it refused first.
         response.topics.into_iter().for_each(|topic| merge(&mut refused, topic));
         response.topics = refused;
