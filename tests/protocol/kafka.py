@@ -253,15 +253,16 @@ class Connection:
     def __exit__(self, *_):
         self.socket.close()
 
-    def send(self, name, version, body=None, client="answers", payload=None, key=None, header_tags=(), tags=(), header_flexible=None):
-        """`payload` replaces the encoded body, `key` the API's; `client` may be None or bytes. The correlation id."""
+    def send(self, name, version, body=None, client="answers", payload=None, key=None, claimed=None, header_tags=(), tags=(),
+             header_flexible=None):
+        """`payload` replaces the encoded body, `key` the API's, `claimed` the version in the header; `client` may be None or bytes."""
         self.correlation += 1
         form = self.jar.request(name, version)
         if payload is None:
             payload = form.encode(body or {}, tags)
         client = client.encode() if isinstance(client, str) else client
         key = self.jar.requests[name]["apiKey"] if key is None else key
-        frame = struct.pack(">hhih", key, version, self.correlation, -1 if client is None else len(client)) + (client or b"")
+        frame = struct.pack(">hhih", key, version if claimed is None else claimed, self.correlation, -1 if client is None else len(client)) + (client or b"")
         if form.flexible if header_flexible is None else header_flexible:
             frame += varint(len(header_tags)) + b"".join(varint(tag) + varint(len(data)) + data for tag, data in header_tags)
         self.raw(struct.pack(">i", len(frame + payload)) + frame + payload)
@@ -303,5 +304,6 @@ class Connection:
             answer["bytes left over"] = reader.left()
         return answer
 
-    def ask(self, name, version, body=None, **header):
-        return self.answer(name, version, self.send(name, version, body, **header))
+    def ask(self, name, version, body=None, read_as=None, **header):
+        correlation = self.send(name, version, body, **header)
+        return self.answer(name, version if read_as is None else read_as, correlation)

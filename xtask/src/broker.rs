@@ -37,6 +37,7 @@ impl Kind {
 pub struct Broker {
     kind: Kind,
     port: u16,
+    controller: u16,
     directory: PathBuf,
     log: PathBuf,
     starts: usize,
@@ -119,7 +120,7 @@ impl Broker {
         let text: String = settings.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
         std::fs::write(directory.join("server.properties"), text)?;
         let log = directory.join("server");
-        let broker = Self { kind, port, directory, log, starts: 0, child: None };
+        let broker = Self { kind, port, controller, directory, log, starts: 0, child: None };
         if kind == Kind::Kafka {
             broker.format(workspace)?;
         }
@@ -166,6 +167,11 @@ impl Broker {
     /// `HOST:PORT` for clients.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The same of the controller's listener.
+    pub fn controller_address(&self) -> String {
+        format!("127.0.0.1:{}", self.controller)
     }
 
     /// The node's data directory.

@@ -49,6 +49,18 @@ impl Oracle {
         self.on(&self.tool_jars, heap, extra)
     }
 
+    /// The jar that carries the message files.
+    pub fn client_jar(&self) -> Result<PathBuf> {
+        let is_it = |name: &str| name.starts_with("kafka-clients-") && name.ends_with(".jar");
+        for entry in std::fs::read_dir(&self.broker_jars)? {
+            let path = entry?.path();
+            if path.file_name().and_then(|name| name.to_str()).is_some_and(is_it) {
+                return Ok(path);
+            }
+        }
+        anyhow::bail!("no kafka-clients jar in {}", self.broker_jars.display())
+    }
+
     fn on(&self, jars: &Path, heap: &str, extra: &[&Path]) -> Command {
         let mut class_path = String::new();
         for path in extra {

@@ -3,6 +3,7 @@
 //! Owns what is run and what it needs of the machine; how a stage works is in its own file, how several are run side by
 //! side and told is in `schedule.rs`. A check that cannot be made says why and counts as skipped, in CI as failed.
 
+mod answers;
 mod bad_input;
 mod cli;
 mod clients;
@@ -122,6 +123,7 @@ const STAGES: &[Stage] = &[
     stage("jbod", Needs::Core, jbod::run, "several log directories: the same script on both brokers, one fails, kills in moves"),
     stage("disk", Needs::Core, disk::run, "each broker serves the other's directory; kafka-dump-log"),
     stage("topic-keys", Needs::Core, topic_keys::run, "every topic key of the log, changed live: both brokers do the same"),
+    stage("answers", Needs::Core, answers::run, "every admin, group and cluster API in every version, spoiled field by field: both brokers say the same"),
     stage("clients", Needs::Quiet, clients::run, "kcat, Python, JavaScript and Java clients"),
     stage("takeover", Needs::Core, takeover::run, "Kafka's directory with ACLs, SCRAM, quotas: to us and back"),
     stage("compaction", Needs::Core, compaction::run, "both brokers' cleaners leave the same batches of one directory"),

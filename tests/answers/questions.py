@@ -1,0 +1,97 @@
+"""What each API is asked when nothing is wrong with the question: the sweep then spoils one field after another.
+
+`ASKED[name](case, version)` gives a body; `case` is a name that nobody else uses. Fields that a version does not have are left out by the encoder.
+"""
+from asking import NOBODY
+
+
+class World:
+    """What stands on the broker before the sweep, and where the broker is."""
+
+    def __init__(self, data):
+        self.data, self.ids, self.member, self.generation = data, {}, "", 1
+
+
+def asked(world):
+    topic_id = lambda name: world.ids.get(name, NOBODY)
+    return {
+        "Metadata": lambda case, version: {"topics": [{"name": "alpha"}], "allowAutoTopicCreation": False},
+        "Metadata/told all": lambda case, version: {
+            "topics": [{"name": "alpha"}, {"name": "no-such"}], "allowAutoTopicCreation": False,
+            "includeClusterAuthorizedOperations": True, "includeTopicAuthorizedOperations": True},
+        "Metadata/by id": lambda case, version: {"topics": [{"name": None, "topicId": topic_id("alpha")}], "allowAutoTopicCreation": False},
+        "DescribeTopicPartitions/from the start": lambda case, version: {"topics": [{"name": "alpha"}, {"name": "no-such"}], "responsePartitionLimit": 1},
+        "DescribeTopicPartitions/of all": lambda case, version: {"cursor": {"topicName": "beta", "partitionIndex": 0}},
+        "DescribeGroups/with operations": lambda case, version: {"groups": ["settled", "living"], "includeAuthorizedOperations": True},
+        "FindCoordinator/of a transaction": lambda case, version: {"key": "a", "coordinatorKeys": ["a"], "keyType": 1},
+        "FindCoordinator/of a share group": lambda case, version: {
+            "key": "g:AAAAAAAAAAAAAAAAAAAAAQ:0", "coordinatorKeys": ["g:AAAAAAAAAAAAAAAAAAAAAQ:0"], "keyType": 2},
+        "DeleteTopics/by id": lambda case, version: {"topics": [{"name": None, "topicId": NOBODY}], "timeoutMs": 5000},
+        "CreateTopics/validated": lambda case, version: {
+            "topics": [{"name": case, "numPartitions": -1, "replicationFactor": -1, "assignments": [{"partitionIndex": 0, "brokerIds": [1]}]}],
+            "timeoutMs": 5000, "validateOnly": True},
+        "AlterPartitionReassignments/cancelled": lambda case, version: {
+            "timeoutMs": 5000, "topics": [{"name": "alpha", "partitions": [{"partitionIndex": 0, "replicas": None}]}]},
+        "DescribeCluster": lambda case, version: {},
+        "DescribeQuorum": lambda case, version: {"topics": [{"topicName": "__cluster_metadata", "partitions": [{"partitionIndex": 0}]}]},
+        "DescribeTopicPartitions": lambda case, version: {"topics": [{"name": "alpha"}], "cursor": {"topicName": "alpha", "partitionIndex": 0}},
+        "DescribeLogDirs": lambda case, version: {"topics": [{"topic": "alpha", "partitions": [0]}]},
+        "DescribeProducers": lambda case, version: {"topics": [{"name": "alpha", "partitionIndexes": [0]}]},
+        "ListPartitionReassignments": lambda case, version: {"timeoutMs": 5000, "topics": [{"name": "alpha", "partitionIndexes": [0]}]},
+        "FindCoordinator": lambda case, version: {"key": "a", "coordinatorKeys": ["a"]},
+        "ListOffsets": lambda case, version: {
+            "replicaId": -1, "timeoutMs": 5000, "topics": [{"name": "alpha", "partitions": [{"partitionIndex": 0, "timestamp": -1, "currentLeaderEpoch": -1}]}]},
+        "OffsetForLeaderEpoch": lambda case, version: {
+            "replicaId": -2, "topics": [{"topic": "alpha", "partitions": [{"partition": 0, "currentLeaderEpoch": -1, "leaderEpoch": 0}]}]},
+        "ListConfigResources": lambda case, version: {"resourceTypes": [2]},
+        "ListGroups": lambda case, version: {"statesFilter": ["Empty"], "typesFilter": ["Classic"]},
+        "DescribeGroups": lambda case, version: {"groups": ["settled"]},
+        "OffsetFetch": lambda case, version: {
+            "groupId": "settled", "topics": [{"name": "alpha", "partitionIndexes": [0]}],
+            "groups": [{"groupId": "settled", "topics": [{"name": "alpha", "topicId": topic_id("alpha"), "partitionIndexes": [0]}]}]},
+        "Heartbeat": lambda case, version: {"groupId": "living", "generationId": world.generation, "memberId": world.member},
+        "SyncGroup": lambda case, version: {
+            "groupId": "living", "generationId": world.generation, "memberId": world.member, "protocolType": "consumer", "protocolName": "range",
+            "assignments": [{"memberId": world.member, "assignment": b"plan"}]},
+        "OffsetCommit": lambda case, version: {
+            "groupId": case, "generationIdOrMemberEpoch": -1, "memberId": "", "topics": [
+                {"name": "alpha", "topicId": topic_id("alpha"), "partitions": [{"partitionIndex": 0, "committedOffset": 1, "committedMetadata": "note"}]}]},
+        "OffsetDelete": lambda case, version: {"groupId": "settled", "topics": [{"name": "beta", "partitions": [{"partitionIndex": 0}]}]},
+        "JoinGroup": lambda case, version: {
+            "groupId": case, "sessionTimeoutMs": 10_000, "rebalanceTimeoutMs": 10_000, "memberId": "", "protocolType": "consumer",
+            "protocols": [{"name": "range", "metadata": b"\0\1\0\0\0\0\0\0\0\0\0\0\0\0"}]},
+        "LeaveGroup": lambda case, version: {"groupId": "living", "memberId": "nobody", "members": [{"memberId": "nobody", "groupInstanceId": None}]},
+        "DeleteGroups": lambda case, version: {"groupsNames": [case]},
+        "InitProducerId": lambda case, version: {"transactionalId": None, "transactionTimeoutMs": 60_000},
+        "UnregisterBroker": lambda case, version: {"brokerId": 77},
+        "UpdateFeatures": lambda case, version: {
+            "timeoutMs": 5000, "featureUpdates": [{"feature": "group.version", "maxVersionLevel": 1, "upgradeType": 1}]},
+        "ElectLeaders": lambda case, version: {"electionType": 0, "topicPartitions": [{"topic": "alpha", "partitions": [0]}], "timeoutMs": 5000},
+        "AlterPartitionReassignments": lambda case, version: {
+            "timeoutMs": 5000, "topics": [{"name": "alpha", "partitions": [{"partitionIndex": 0, "replicas": [1]}]}]},
+        "AlterReplicaLogDirs": lambda case, version: {"dirs": [{"path": world.data, "topics": [{"name": "alpha", "partitions": [0]}]}]},
+        "DeleteRecords": lambda case, version: {"topics": [{"name": "alpha", "partitions": [{"partitionIndex": 0, "offset": 1}]}], "timeoutMs": 5000},
+        "CreateTopics": lambda case, version: {
+            "topics": [{"name": case, "numPartitions": 1, "replicationFactor": 1, "configs": [{"name": "retention.ms", "value": "86400000"}]}], "timeoutMs": 5000},
+        "CreatePartitions": lambda case, version: {"topics": [{"name": case, "count": 2, "assignments": [{"brokerIds": [1]}]}], "timeoutMs": 5000},
+        "DeleteTopics": lambda case, version: {"topicNames": [case], "topics": [{"name": case}], "timeoutMs": 5000},
+        # These two have sweeps of their own; here they are only asked for nothing.
+        "Produce": lambda case, version: {"acks": 1, "timeoutMs": 1000},
+        "Fetch": lambda case, version: {},
+        "ApiVersions": lambda case, version: {"clientSoftwareName": "sweep", "clientSoftwareVersion": "1"},
+    }
+
+
+# Each case's topic must be there before.
+NEED_TOPICS = {"CreatePartitions", "DeleteTopics"}
+
+# In this order: first what only looks, then what changes things.
+ORDER = [
+    "ApiVersions", "Metadata", "Metadata/told all", "Metadata/by id", "DescribeCluster", "DescribeQuorum", "DescribeTopicPartitions",
+    "DescribeTopicPartitions/from the start", "DescribeTopicPartitions/of all", "DescribeLogDirs", "DescribeProducers",
+    "ListPartitionReassignments", "FindCoordinator", "FindCoordinator/of a transaction", "FindCoordinator/of a share group", "ListOffsets", "OffsetForLeaderEpoch", "ListConfigResources", "ListGroups", "DescribeGroups",
+    "DescribeGroups/with operations", "OffsetFetch",
+    "Heartbeat", "SyncGroup", "OffsetDelete", "LeaveGroup", "DeleteGroups", "InitProducerId", "UnregisterBroker", "UpdateFeatures", "ElectLeaders",
+    "AlterPartitionReassignments", "AlterPartitionReassignments/cancelled", "AlterReplicaLogDirs", "OffsetCommit", "JoinGroup", "DeleteRecords", "CreatePartitions", "DeleteTopics", "DeleteTopics/by id",
+    "CreateTopics", "CreateTopics/validated",
+]

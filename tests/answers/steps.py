@@ -1,0 +1,339 @@
+"""Answers that take more than one question: what was there before, what is there afterwards, several at once, headers.
+
+Prints `step what: answer`. Nothing in here knows a right answer: the stage compares the lines of two brokers.
+"""
+import struct
+import sys
+import threading
+import uuid
+
+from asking import CLIENTS, JAR, NOBODY, SECONDS, Asker, make_topics, quietly, shown, until
+from kafka import Closed, Connection, Silent, varint
+
+sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/topic_keys")
+from wire import batch, batches
+
+STEPS = []
+ASKER = Asker(CLIENTS)
+
+
+def step(function):
+    STEPS.append(function)
+    return function
+
+
+def ask(what, name, version, body, **header):
+    ASKER.ask(f"{STEP} {what}", name, version, body, **header)
+
+
+def say(what, value):
+    print(f"{STEP} {what}: {shown(value, '')}", flush=True)
+
+
+# --- everyday questions
+
+def topic(name, partitions=1, factor=1, **more):
+    return dict({"name": name, "numPartitions": partitions, "replicationFactor": factor}, **more)
+
+
+def created(names, **more):
+    """The codes of a creation, by name."""
+    answer = quietly("CreateTopics", 7, dict({"topics": [topic(name) for name in names], "timeoutMs": 10_000}, **more))
+    return {made["name"]: made["errorCode"] for made in answer["topics"]}
+
+
+def deleted(name):
+    return quietly("DeleteTopics", 6, {"topics": [{"name": name}], "timeoutMs": 10_000})["responses"][0]["errorCode"]
+
+
+def known(name):
+    found = quietly("Metadata", 12, {"topics": [{"name": name}], "allowAutoTopicCreation": False})["topics"][0]
+    return None if found["errorCode"] == 3 else found
+
+
+def produced(name, records, partition=0):
+    data = {"name": name, "partitionData": [{"index": partition, "records": records}]}
+    answer = quietly("Produce", 9, {"transactionalId": None, "acks": -1, "timeoutMs": 10_000, "topicData": [data]})
+    found = answer["responses"][0]["partitionResponses"][0]
+    return found["errorCode"], found["baseOffset"], found["logStartOffset"]
+
+
+def offset(name, timestamp, partition=0):
+    place = {"partitionIndex": partition, "currentLeaderEpoch": -1, "timestamp": timestamp}
+    found = quietly("ListOffsets", 7, {"replicaId": -1, "topics": [{"name": name, "partitions": [place]}]})["topics"][0]["partitions"][0]
+    return found["errorCode"] or found["offset"]
+
+
+def span(name, partition=0):
+    return [offset(name, -2, partition), offset(name, -1, partition)]
+
+
+def fetched(name, start, **more):
+    place = dict({"partition": 0, "fetchOffset": start, "logStartOffset": -1, "partitionMaxBytes": 1 << 20, "currentLeaderEpoch": -1}, **more)
+    body = {"replicaId": -1, "maxWaitMs": 0, "maxBytes": 1 << 25, "sessionEpoch": -1, "topics": [{"topic": name, "partitions": [place]}]}
+    found = quietly("Fetch", 11, body)["responses"][0]["partitions"][0]
+    return found, batches(found["records"] or b"")
+
+
+def together(count, work):
+    """What so many threads get that begin at once, sorted."""
+    barrier, found = threading.Barrier(count), []
+
+    def one(number):
+        barrier.wait()
+        found.append(work(number))
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    return sorted(found)
+
+
+# --- topics
+
+@step
+def validated_only():
+    make_topics([("val", 1), ("val.dot", 1)])
+    for version in (4, 5, 6, 7):
+        for name in ("val", "val_dot", "val-new"):
+            ask(f"{name} v{version}", "CreateTopics", version, {"topics": [topic(name, 3)], "timeoutMs": 10_000, "validateOnly": True})
+    both = {"two of one kind": [topic("val-x.y"), topic("val-x_y")], "twice": [topic("val-w"), topic("val-w", 2)], "nothing": [],
+            "good and bad": [topic("val-good"), topic("val bad"), topic("val")], "defaults": [topic("val-new", -1, -1)]}
+    for what, topics in both.items():
+        ask(what, "CreateTopics", 7, {"topics": topics, "timeoutMs": 10_000, "validateOnly": True})
+    plans = {"and counts": [(0, [1])], "of two": [(0, [1]), (1, [1])], "not from zero": [(1, [1])], "twice": [(0, [1]), (0, [1])],
+             "of a broker twice": [(0, [1, 1])], "of nobody": [(0, [])], "of a stranger": [(0, [7])], "of different sizes": [(0, [1]), (1, [1, 1])]}
+    for what, plan in plans.items():
+        given = [{"partitionIndex": index, "brokerIds": ids} for index, ids in plan]
+        counts = (2, 1) if what == "and counts" else (-1, -1)
+        ask(f"assignment {what}", "CreateTopics", 7, {"topics": [topic("val-new", *counts, assignments=given)], "timeoutMs": 10_000, "validateOnly": True})
+    for name in ("__consumer_offsets", "__transaction_state", "__cluster_metadata", "__share_group_state", "A", "-", "_", "n" * 249, "a:b"):
+        ask(f"name {name[:20]}", "CreateTopics", 7, {"topics": [topic(name)], "timeoutMs": 10_000, "validateOnly": True})
+    say("left behind", [known("val-new"), known("val-good")])
+
+
+@step
+def colliding_names():
+    create = lambda what, *names: ask(what, "CreateTopics", 7, {"topics": [topic(name) for name in names], "timeoutMs": 10_000})
+    create("first", "col.a_b.c")
+    create("the same", "col.a_b.c")
+    for name in ("col_a_b_c", "col.a.b.c", "col_a.b_c", "col-a-b-c"):
+        create(name, name)
+    say("deleted", deleted("col.a_b.c"))
+    create("after the deletion", "col_a_b_c")
+    create("two at once", "col.q", "col_q")
+    say("race", together(12, lambda number: created(["col.race"])["col.race"]))
+
+    def one_of_two(number):
+        name = ("col.p", "col_p")[number % 2]
+        return created([name])[name]
+    codes = together(12, one_of_two)
+    say("race of two names", [codes.count(0), set(codes) <= {0, 17, 36}])
+
+
+@step
+def deleted_and_made_again():
+    first = make_topics([("again", 3)])["again"]
+    for number in range(5):
+        produced("again", batch([(b"k", b"old")] * 3), number % 3)
+    place = {"partitionIndex": 0, "committedOffset": 3, "committedMetadata": ""}
+    ask("commit", "OffsetCommit", 8, {"groupId": "again", "generationIdOrMemberEpoch": -1, "topics": [{"name": "again", "partitions": [place]}]})
+    rounds = []
+    for number in range(10):
+        gone = deleted("again")
+        made = quietly("CreateTopics", 7, {"topics": [topic("again", 1 + number % 3)], "timeoutMs": 10_000})["topics"][0]
+        rounds.append([gone, made["errorCode"], made["numPartitions"]])
+    say("rounds", rounds)
+    until(lambda: (known("again") or {}).get("topicId") == made["topicId"], "the newest topic")
+    until(lambda: offset("again", -1) == 0, "its leader")
+    say("another id", made["topicId"] != first)
+
+    def forgotten():
+        groups = [{"groupId": "again", "topics": None}]
+        return quietly("OffsetFetch", 8, {"groups": groups})["groups"][0]["topics"] == []
+    until(forgotten, "a commit that is gone")
+    old = {"topicId": first, "partitions": [{"partition": 0, "fetchOffset": 0, "partitionMaxBytes": 1000}]}
+    ask("the old id read", "Fetch", 13, {"maxBytes": 1000, "topics": [old]})
+    say("new data", produced("again", batch([(b"k", b"new")])))
+    say("read", [value.decode() for one in fetched("again", 0)[1] for _, _, value in one.records()])
+    say("an epoch of the future", fetched("again", 0, currentLeaderEpoch=5)[0]["errorCode"])
+    delete = lambda what, *topics: ask(what, "DeleteTopics", 6, {"topics": list(topics), "timeoutMs": 10_000})
+    by_id = lambda topic_id: {"name": None, "topicId": topic_id}
+    delete("by the old id", by_id(first))
+    delete("by nothing", {"name": None})
+    delete("by both", {"name": "again", "topicId": made["topicId"]})
+    delete("twice", {"name": "again"}, {"name": "again"})
+    delete("by id twice", by_id(made["topicId"]), by_id(made["topicId"]))
+    delete("by name and by id", {"name": "again"}, by_id(made["topicId"]))
+    delete("of the metadata", {"name": "__cluster_metadata"})
+    delete("by id", by_id(made["topicId"]))
+
+
+@step
+def no_time_left():
+    """Deadlines that have passed: also where the controller has nothing to do, and where it would only look."""
+    ids = make_topics([("late", 1)])
+    for limit in (0, -1):
+        late = lambda what, name, version, **body: ask(f"{what} {limit}", name, version, dict(body, timeoutMs=limit))
+        late("created", "CreateTopics", 7, topics=[topic("late-new")])
+        late("validated", "CreateTopics", 7, topics=[topic("late-new")], validateOnly=True)
+        late("created for ever", "CreateTopics", 7, topics=[topic("late bad")])
+        late("created twice", "CreateTopics", 7, topics=[topic("late-new"), topic("late-new")])
+        late("created twice and once", "CreateTopics", 7, topics=[topic("late-new"), topic("late-new"), topic("late-other")])
+        late("created as metadata", "CreateTopics", 7, topics=[topic("__cluster_metadata")])
+        late("nothing created", "CreateTopics", 7, topics=[])
+        grown = {"name": "late", "count": 2, "assignments": None}
+        late("grown", "CreatePartitions", 3, topics=[grown])
+        late("growth validated", "CreatePartitions", 3, topics=[grown], validateOnly=True)
+        late("grown twice", "CreatePartitions", 3, topics=[grown, grown])
+        late("nothing grown", "CreatePartitions", 3, topics=[])
+        late("deleted", "DeleteTopics", 6, topics=[{"name": "late"}])
+        late("deleted by id", "DeleteTopics", 6, topics=[{"name": None, "topicId": ids["late"]}])
+        late("deleted twice", "DeleteTopics", 6, topics=[{"name": "late"}, {"name": "late"}])
+        late("deleted by nothing", "DeleteTopics", 6, topics=[{"name": None}])
+        late("nothing deleted", "DeleteTopics", 6, topics=[])
+        late("elected", "ElectLeaders", 2, electionType=0, topicPartitions=[{"topic": "late", "partitions": [0]}])
+        late("all elected", "ElectLeaders", 2, electionType=0, topicPartitions=None)
+        late("elected strangely", "ElectLeaders", 2, electionType=9, topicPartitions=[{"topic": "late", "partitions": [0]}])
+        late("nobody elected", "ElectLeaders", 2, electionType=0, topicPartitions=[])
+        moved = [{"name": "late", "partitions": [{"partitionIndex": 0, "replicas": [1]}]}]
+        late("moved", "AlterPartitionReassignments", 1, topics=moved)
+        late("nothing moved", "AlterPartitionReassignments", 1, topics=[], allowReplicationFactorChange=False)
+        late("moves listed", "ListPartitionReassignments", 0, topics=None)
+        late("feature", "UpdateFeatures", 2, featureUpdates=[{"feature": "group.version", "maxVersionLevel": 1, "upgradeType": 1}])
+    say("left behind", known("late-new"))
+    say("still there", len(known("late")["partitions"]))
+    data = {"name": "late", "partitionData": [{"index": 0, "records": batch([(b"k", b"v")])}]}
+    ask("produced", "Produce", 9, {"transactionalId": None, "acks": -1, "timeoutMs": 0, "topicData": [data]})
+    ask("records deleted", "DeleteRecords", 2, {"topics": [{"name": "late", "partitions": [{"partitionIndex": 0, "offset": 1}]}], "timeoutMs": 0})
+
+
+# --- coordinators and records
+
+@step
+def keys_of_coordinators():
+    for version in (4, 5, 6):
+        find = lambda what, keys, kind=0: ask(f"{what} v{version}", "FindCoordinator", version, {"keyType": kind, "coordinatorKeys": keys})
+        find("none", [])
+        find("empty", [""])
+        find("twice", ["a", "a"])
+        find("many", [f"k{number}" for number in range(300)])
+        find("unicode", ["größe\0x"])
+        for key in ("a", "", "g:t:0", "g:AAAAAAAAAAAAAAAAAAAAAQ:x", ":AAAAAAAAAAAAAAAAAAAAAQ:0", "g:AAAAAAAAAAAAAAAAAAAAAQ"):
+            find(f"share {key}", [key], 2)
+    for version in (0, 1, 2, 3):
+        for key in ("a", ""):
+            ask(f"old {key} v{version}", "FindCoordinator", version, {"key": key})
+
+
+@step
+def records_deleted():
+    make_topics([("cut", 2)])
+    policies = {"cut-c": "compact", "cut-cd": "compact,delete"}
+    made = [topic(name, configs=[{"name": "cleanup.policy", "value": policy}]) for name, policy in policies.items()]
+    say("made", [one["errorCode"] for one in quietly("CreateTopics", 7, {"topics": made, "timeoutMs": 10_000})["topics"]])
+    until(lambda: all(offset(name, -1) == 0 for name in policies), "leaders")
+    for _ in range(4):
+        produced("cut", batch([(b"k", b"v")] * 5))
+        for name in policies:
+            produced(name, batch([(b"k", b"v")]))
+    delete = lambda what, places, name="cut", limit=10_000, version=2: ask(what, "DeleteRecords", version, {
+        "topics": [{"name": name, "partitions": [{"partitionIndex": index, "offset": upto} for index, upto in places]}], "timeoutMs": limit})
+    for number, upto in enumerate((0, 3, 2, 3, -2, 21)):
+        delete(f"{number} to {upto}", [(0, upto)])
+        say(f"{number} span", span("cut"))
+    found, read = fetched("cut", 3)
+    say("read from the start", [found["errorCode"], found["logStartOffset"], found["highWatermark"], [[one.base, one.count] for one in read]])
+    found, read = fetched("cut", 2)
+    say("read before it", [found["errorCode"], found["logStartOffset"], found["highWatermark"], found["lastStableOffset"], len(read)])
+    say("by a time before it", offset("cut", 0))
+    for what, place in (("all", (0, -1)), ("all again", (0, -1)), ("all of an empty one", (1, -1)), ("to the end", (0, 20))):
+        delete(what, [place])
+    say("produced afterwards", produced("cut", batch([(b"k", b"v")])))
+    delete("one partition twice", [(1, 0), (1, 0)])
+    delete("one partition twice, the last too far", [(0, 20), (0, 99)])
+    delete("one partition twice, the first too far", [(0, 99), (0, 21)])
+    say("span at last", span("cut"))
+    for name in (*policies, "", "__consumer_offsets", "a b", "no-such"):
+        delete(f"of '{name}'", [(0, 1)], name)
+    delete("partition -1", [(-1, 0)])
+    say("compacted", [span(name) for name in policies])
+    for limit in (0, -1):
+        delete(f"limit {limit}", [(0, 21)], limit=limit)
+    ask("nothing", "DeleteRecords", 2, {"topics": [], "timeoutMs": 1000})
+
+
+# --- connections
+
+def bare(what, key, version, payload=b"", client=b"old"):
+    """A request with a header of the first kind, and the answer's bytes."""
+    with Connection(JAR, CLIENTS, SECONDS) as connection:
+        head = struct.pack(">hhih", key, version, 7, -1 if client is None else len(client)) + (client or b"")
+        try:
+            connection.raw(struct.pack(">i", len(head + payload)) + head + payload)
+            say(what, connection.frame()[:10])
+        except Closed:
+            say(what, "closed")
+        except Silent:
+            say(what, "silent")
+
+
+@step
+def versions_of_old_clients():
+    """What clients send that were made before the broker, or after it."""
+    for name in JAR.names():
+        versions = JAR.versions(name)
+        for version in (versions[0] - 1, versions[-1] + 1):
+            if version >= 0:
+                bare(f"{name} {version}", JAR.requests[name]["apiKey"], version)
+    for key in (-1, 4, 5, 6, 7, 95, 200, 1000, 32767, -32768):
+        bare(f"key {key}", key, 0)
+    # Produce is told from version 0 on, for clients that compress only then; a message of that time.
+    message = struct.pack(">qiIbbii", 0, 15, 0, 0, 0, -1, 1) + b"v"
+    for version in (0, 1, 2):
+        body = struct.pack(">hiih", -1, 5000, 1, 3) + b"late"[:3] + struct.pack(">iii", 1, 0, len(message)) + message
+        bare(f"Produce {version} with a message", 0, version, body)
+    for version in (3, 5, 6, 99):
+        bare(f"ApiVersions {version} with an old header", 18, version)
+    for name, number in (("a", "1"), ("", "1"), ("a", ""), ("-a", "1"), ("a-", "1"), ("a.b-c", "1.0-x"), ("a", "1/2"), ("a" * 300, "1")):
+        ask(f"software '{name[:8]}' '{number}'", "ApiVersions", 3, {"clientSoftwareName": name, "clientSoftwareVersion": number})
+
+
+@step
+def headers():
+    make_topics([("head", 1)])
+    clients = {"null": None, "empty": "", "unicode": "клиент-ü-\U0001F600", "zero": "a\0b", "long": "x" * 32_700, "newline": "a\nb",
+               "quotes": "a\"b'=,*", "no text": b"a\xff\xfe\xc3(b", "half a letter": b"\xe2\x82"}
+    join = {"sessionTimeoutMs": 10_000, "rebalanceTimeoutMs": 10_000, "protocolType": "consumer", "protocols": [{"name": "range", "metadata": b""}]}
+    data = {"name": "head", "partitionData": [{"index": 0, "records": batch([(b"k", b"v")])}]}
+    for what, client in clients.items():
+        for name, version, body in (
+                ("ApiVersions", 3, {"clientSoftwareName": "x", "clientSoftwareVersion": "1"}), ("Metadata", 12, {"topics": []}), ("Metadata", 1, {"topics": []}),
+                ("FindCoordinator", 3, {"key": "a"}), ("Heartbeat", 4, {"groupId": "head", "generationId": 1, "memberId": "m"}),
+                ("JoinGroup", 9, dict(join, groupId="head " + what)), ("Produce", 9, {"transactionalId": None, "acks": 1, "timeoutMs": 5000, "topicData": [data]})):
+            if not (what == "long" and name == "JoinGroup"):
+                ask(f"client {what} {name} v{version}", name, version, body, client=client)
+    TAGS = [(100, b""), (105, b"abc"), (10_000, b"x" * 100)]
+    for name, version, body in (
+            ("Metadata", 12, {"topics": [{"name": "head", "_tags": TAGS}], "allowAutoTopicCreation": False}),
+            ("ListOffsets", 7, {"replicaId": -1, "topics": [{"name": "head", "_tags": TAGS, "partitions": [{"partitionIndex": 0, "timestamp": -2, "_tags": TAGS}]}]}),
+            ("Fetch", 12, {"replicaId": -1, "maxWaitMs": 0, "maxBytes": 10, "topics": [
+                {"topic": "head", "_tags": TAGS, "partitions": [{"partition": 0, "fetchOffset": 0, "currentLeaderEpoch": -1, "partitionMaxBytes": 1, "_tags": TAGS}]}]}),
+            ("CreateTopics", 5, {"topics": [dict(topic("head-tags"), _tags=TAGS)], "timeoutMs": 5000, "validateOnly": True})):
+        ask(f"tags in {name}", name, version, body, tags=TAGS, header_tags=[(3, b"q"), (77, b"")])
+        ask(f"tags within out of order in {name}", name, version, body, tags=[TAGS[1], TAGS[0]])
+    in_order()
+
+
+def in_order():
+    """Answers come in the order of the questions, whatever they take."""
+    with Connection(JAR, CLIENTS, SECONDS) as connection:
+        place = {"partition": 0, "fetchOffset": 0, "currentLeaderEpoch": -1, "logStartOffset": -1, "partitionMaxBytes": 10}
+        slow = {"replicaId": -1, "maxWaitMs": 400, "minBytes": 10 ** 6, "maxBytes": 10, "topics": [{"topic": "head", "partitions": [place]}]}
+        sent = [connection.send("Fetch", 11, slow), connection.send("Metadata", 12, {"topics": []}), connection.send("ListGroups", 4, {})]
+        say("in order", [struct.unpack(">i", connection.frame()[:4])[0] for _ in sent] == sent)
+
+
+for STEPPED in STEPS:
+    STEP = STEPPED.__name__.replace("_", "-")
+    STEPPED()
+print("done - the steps")
