@@ -75,6 +75,34 @@ def asked(world):
             "topics": [{"name": case, "numPartitions": 1, "replicationFactor": 1, "configs": [{"name": "retention.ms", "value": "86400000"}]}], "timeoutMs": 5000},
         "CreatePartitions": lambda case, version: {"topics": [{"name": case, "count": 2, "assignments": [{"brokerIds": [1]}]}], "timeoutMs": 5000},
         "DeleteTopics": lambda case, version: {"topicNames": [case], "topics": [{"name": case}], "timeoutMs": 5000},
+        "Metadata/everything": lambda case, version: {"topics": None if version else [], "allowAutoTopicCreation": False},
+        "DescribeLogDirs/everything": lambda case, version: {"topics": None},
+        "ListOffsets/by time": lambda case, version: {
+            "replicaId": -1, "isolationLevel": 1, "timeoutMs": 5000, "topics": [
+                {"name": "alpha", "partitions": [{"partitionIndex": 0, "timestamp": 0, "currentLeaderEpoch": 0}]}]},
+        "ListGroups/everything": lambda case, version: {},
+        "DescribeGroups/unknown": lambda case, version: {"groups": ["no-such"], "includeAuthorizedOperations": True},
+        "OffsetFetch/everything": lambda case, version: {
+            "groupId": "settled", "topics": None if version > 1 else [], "groups": [{"groupId": "settled", "topics": None}], "requireStable": True},
+        "OffsetFetch/of a member": lambda case, version: {
+            "groupId": "living", "topics": [{"name": "alpha", "partitionIndexes": [0, 9]}],
+            "groups": [{"groupId": "living", "memberId": world.member, "memberEpoch": 1, "topics": [
+                {"name": "alpha", "topicId": topic_id("alpha"), "partitionIndexes": [0, 9]}]}]},
+        "OffsetDelete/of a member": lambda case, version: {"groupId": "living", "topics": [{"name": "alpha", "partitions": [{"partitionIndex": 0}]}]},
+        "OffsetCommit/of a member": lambda case, version: {
+            "groupId": "living", "generationIdOrMemberEpoch": world.generation, "memberId": world.member, "topics": [
+                {"name": "alpha", "topicId": topic_id("alpha"), "partitions": [{"partitionIndex": 1, "committedOffset": 1, "committedMetadata": ""}]}]},
+        "DeleteGroups/of a member": lambda case, version: {"groupsNames": ["living"]},
+        "JoinGroup/static": lambda case, version: {
+            "groupId": case, "sessionTimeoutMs": 10_000, "rebalanceTimeoutMs": 10_000, "memberId": "", "groupInstanceId": "static", "protocolType": "consumer",
+            "protocols": [{"name": "range", "metadata": b"\0\1\0\0\0\0\0\0\0\0\0\0\0\0"}]},
+        "InitProducerId/again": lambda case, version: {"transactionalId": None, "transactionTimeoutMs": 60_000, "producerId": 5, "producerEpoch": 1},
+        "UpdateFeatures/lowered": lambda case, version: {
+            "timeoutMs": 5000, "validateOnly": True, "featureUpdates": [
+                {"feature": "metadata.version", "maxVersionLevel": 32, "allowDowngrade": True, "upgradeType": 2}]},
+        "ElectLeaders/unclean": lambda case, version: {"electionType": 1, "topicPartitions": [{"topic": "alpha", "partitions": [0, 9]}], "timeoutMs": 5000},
+        "ElectLeaders/of all": lambda case, version: {"topicPartitions": None, "timeoutMs": 5000},
+        "CreatePartitions/placed": lambda case, version: {"topics": [{"name": "gamma.dot", "count": 3, "assignments": None}], "timeoutMs": 5000, "validateOnly": True},
         # These two have sweeps of their own; here they are only asked for nothing.
         "Produce": lambda case, version: {"acks": 1, "timeoutMs": 1000},
         "Fetch": lambda case, version: {},
@@ -82,16 +110,24 @@ def asked(world):
     }
 
 
+# What those are asked that we do not serve: their defaults, but where Kafka would not answer.
+BARE = {
+    "AddPartitionsToTxn": {"transactions": [{"transactionalId": "a", "topics": [{"name": "alpha", "partitions": [0]}]}]},
+}
+
 # Each case's topic must be there before.
 NEED_TOPICS = {"CreatePartitions", "DeleteTopics"}
 
 # In this order: first what only looks, then what changes things.
 ORDER = [
-    "ApiVersions", "Metadata", "Metadata/told all", "Metadata/by id", "DescribeCluster", "DescribeQuorum", "DescribeTopicPartitions",
-    "DescribeTopicPartitions/from the start", "DescribeTopicPartitions/of all", "DescribeLogDirs", "DescribeProducers",
-    "ListPartitionReassignments", "FindCoordinator", "FindCoordinator/of a transaction", "FindCoordinator/of a share group", "ListOffsets", "OffsetForLeaderEpoch", "ListConfigResources", "ListGroups", "DescribeGroups",
-    "DescribeGroups/with operations", "OffsetFetch",
-    "Heartbeat", "SyncGroup", "OffsetDelete", "LeaveGroup", "DeleteGroups", "InitProducerId", "UnregisterBroker", "UpdateFeatures", "ElectLeaders",
-    "AlterPartitionReassignments", "AlterPartitionReassignments/cancelled", "AlterReplicaLogDirs", "OffsetCommit", "JoinGroup", "DeleteRecords", "CreatePartitions", "DeleteTopics", "DeleteTopics/by id",
-    "CreateTopics", "CreateTopics/validated",
+    "ApiVersions", "Metadata", "Metadata/told all", "Metadata/by id", "Metadata/everything", "DescribeCluster", "DescribeQuorum", "DescribeTopicPartitions",
+    "DescribeTopicPartitions/from the start", "DescribeTopicPartitions/of all", "DescribeLogDirs", "DescribeLogDirs/everything", "DescribeProducers",
+    "ListPartitionReassignments", "FindCoordinator", "FindCoordinator/of a transaction", "FindCoordinator/of a share group", "ListOffsets",
+    "ListOffsets/by time", "OffsetForLeaderEpoch", "ListConfigResources", "ListGroups", "ListGroups/everything", "DescribeGroups",
+    "DescribeGroups/with operations", "DescribeGroups/unknown", "OffsetFetch", "OffsetFetch/everything", "OffsetFetch/of a member", "Heartbeat", "SyncGroup",
+    "OffsetDelete", "OffsetDelete/of a member", "LeaveGroup", "DeleteGroups", "DeleteGroups/of a member", "InitProducerId", "InitProducerId/again",
+    "UnregisterBroker", "UpdateFeatures", "UpdateFeatures/lowered", "ElectLeaders", "ElectLeaders/unclean", "ElectLeaders/of all",
+    "AlterPartitionReassignments", "AlterPartitionReassignments/cancelled", "AlterReplicaLogDirs", "OffsetCommit", "OffsetCommit/of a member", "JoinGroup",
+    "JoinGroup/static", "DeleteRecords", "CreatePartitions", "CreatePartitions/placed", "DeleteTopics", "DeleteTopics/by id", "CreateTopics",
+    "CreateTopics/validated",
 ]

@@ -9,7 +9,7 @@ import uuid
 
 from asking import CLIENTS, CONTROLLER, DATA, JAR, NOBODY, ZERO, Asker, make_topics, quietly, until
 from kafka import Raw, key_of, varint
-from questions import NEED_TOPICS, ORDER, World, asked
+from questions import BARE, NEED_TOPICS, ORDER, World, asked
 
 
 # --- what can be wrong with a field
@@ -108,25 +108,32 @@ def sweep_fields(world, only):
     for title in [title for title in ORDER if not only or title in only]:
         question, name = bodies[title], title.split("/")[0]
         for version in JAR.versions(name):
-            form, asker = JAR.request(name, version), Asker(CLIENTS)
-            case = lambda number: f"case-{title}-{version}-{number}".replace("/", ".").replace(" ", "-")
-            whole = question(case(0), version)
-            spoilt_ones = [(where, how) for where, how, _ in spoilings(form, form.fields, whole) if not is_left_out(name, version, where, how)]
-            asked_for = [("as it should be", case(0), whole)]
-            for number, (where, how) in enumerate(spoilt_ones, 1):
-                # The same spoiling of a body with a name of its own.
-                own = question(case(number), version)
-                body = next(body for place, other, body in spoilings(form, form.fields, own) if (place, other) == (where, how))
-                asked_for.append((f"{where} {how}", case(number), body))
-            if name in NEED_TOPICS:
-                make_topics([(own, 1) for _, own, _ in asked_for])
-            for what, own, body in asked_for:
-                asker.ask(f"{title} v{version} {what}", name, version, body, own)
+            sweep_version(title, name, version, question, CLIENTS)
+        if "controller" in JAR.requests[name]["listeners"]:
+            sweep_version(title, name, version, question, CONTROLLER)
 
 
-def is_left_out(name, version, where, how):
+def sweep_version(title, name, version, question, address):
+    where_asked = "" if address == CLIENTS else " on the controller"
+    form, asker = JAR.request(name, version), Asker(address)
+    case = lambda number: f"case-{title}-{version}-{number}{where_asked}".replace("/", ".").replace(" ", "-")
+    whole = question(case(0), version)
+    spoilt_ones = [(where, how) for where, how, _ in spoilings(form, form.fields, whole) if not is_left_out(title, version, where, how)]
+    asked_for = [("as it should be", case(0), whole)]
+    for number, (where, how) in enumerate(spoilt_ones, 1):
+        # The same spoiling of a body with a name of its own.
+        own = question(case(number), version)
+        body = next(body for place, other, body in spoilings(form, form.fields, own) if (place, other) == (where, how))
+        asked_for.append((f"{where} {how}", case(number), body))
+    if title in NEED_TOPICS:
+        make_topics([(own, 1) for _, own, _ in asked_for])
+    for what, own, body in asked_for:
+        asker.ask(f"{title}{where_asked} v{version} {what}", name, version, body, own)
+
+
+def is_left_out(title, version, where, how):
     # Kafka never answers who joins so; to wait for that once is enough.
-    return name == "JoinGroup" and version in (1, 2, 3) and (where, how) == ("protocols", "twice")
+    return title.startswith("JoinGroup") and (title, version) != ("JoinGroup", 0) and (where, how) == ("protocols", "twice")
 
 
 def sweep_frames(world, only):
@@ -149,7 +156,7 @@ def sweep_frames(world, only):
                     asker.ask(f"{name} on {listener} version {version}", name, newest, payload=payload, claimed=version, read_as=read_as)
             if name not in bodies:
                 for version in versions:
-                    asker.ask(f"{name} on {listener} v{version} with defaults", name, version, {})
+                    asker.ask(f"{name} on {listener} v{version} with defaults", name, version, BARE.get(name, {}))
                 continue
             ask("client null", client=None)
             ask("client not text", client=b"\xff\xfe")
