@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
-use log::directory::{Checkpoint, Offsets};
+use log::directory::{Checkpoint, Listing, Offsets};
 use log::future::FutureState;
 use log::{Disk, Fault, LogDirectory, OpenMode};
 use parking_lot::Mutex;
@@ -29,6 +29,43 @@ pub(crate) struct Directories {
     preferred: Mutex<BTreeMap<(String, i32), usize>>,
     /// The broker was unfenced once: what the image gains from here on is new, and lies in no directory that cannot be read.
     is_settled: AtomicBool,
+}
+
+/// What all log directories hold, read before anything in them is touched.
+pub(crate) struct Listed(Vec<(PathBuf, Result<Listing, Fault>)>);
+
+/// What mkfs leaves at the top of a file system.
+// DIVERGES: Kafka refuses it with every other name; a volume of one's own is what log directories are made for.
+const LOST_AND_FOUND: &str = "lost+found";
+
+/// What Kafka's tiered storage keeps beside the partitions.
+const REMOTE_INDEXES: &str = "remote-log-index-cache";
+
+impl Listed {
+    /// Lists the directories. One that holds a directory of an unknown kind is refused, as by Kafka: it may be anybody's, and a
+    /// partition under a name that nobody finds would be missing in silence.
+    pub fn look(disk: &Arc<dyn Disk>, paths: &[PathBuf]) -> Result<Listed, String> {
+        let mut all = Vec::with_capacity(paths.len());
+        for path in paths {
+            let listing = LogDirectory::new(Arc::clone(disk), path).list();
+            let others = listing.iter().flat_map(|listing| &listing.other);
+            let name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+            let known = |name: &String| {
+                [LOST_AND_FOUND, REMOTE_INDEXES].contains(&name.as_str())
+                    || log::names::is_stray_directory(name)
+            };
+            if let Some(name) = others.filter_map(name).find(|name| !known(name)) {
+                return Err(format!(
+                    "Found directory {}, '{name}' is not in the form of topic-partition or \
+                     topic-partition.uniqueId-delete (if marked for deletion). Kafka's log directories (and children) \
+                     should only contain Kafka topic data.",
+                    path.join(&name).display()
+                ));
+            }
+            all.push((path.clone(), listing));
+        }
+        Ok(Listed(all))
+    }
 }
 
 /// Wishes for replicas that do not exist (yet); each is a name and a number.
@@ -74,11 +111,12 @@ pub(crate) struct Directory {
 impl Directories {
     /// Reads identity, checkpoints and listing of every directory. One that cannot be read is dead from the start, unless the
     /// node cannot be without it.
-    pub fn open(disk: &Arc<dyn Disk>, paths: &[PathBuf], metadata: &Path) -> Result<Directories, Fault> {
-        let mut list = Vec::with_capacity(paths.len());
-        for path in paths {
-            let directory = Directory::empty(disk, path, path == metadata);
-            list.push(match Directory::open(disk, path, path == metadata) {
+    pub fn open(disk: &Arc<dyn Disk>, listed: Listed, metadata: &Path) -> Result<Directories, Fault> {
+        let mut list = Vec::with_capacity(listed.0.len());
+        for (path, listing) in listed.0 {
+            let (path, is_metadata) = (path.as_path(), path == metadata);
+            let directory = Directory::empty(disk, path, is_metadata);
+            list.push(match listing.and_then(|listing| Directory::open(disk, path, is_metadata, listing)) {
                 Ok(directory) => directory,
                 Err(fault) if directory.holds_metadata => return Err(fault),
                 Err(fault) => {
@@ -155,7 +193,12 @@ impl Directories {
 }
 
 impl Directory {
-    fn open(disk: &Arc<dyn Disk>, path: &Path, holds_metadata: bool) -> Result<Directory, Fault> {
+    fn open(
+        disk: &Arc<dyn Disk>,
+        path: &Path,
+        holds_metadata: bool,
+        listing: Listing,
+    ) -> Result<Directory, Fault> {
         let directory = Directory::empty(disk, path, holds_metadata);
         let log = &directory.log;
         let id = log.meta_properties()?.and_then(|meta| meta.directory_id).unwrap_or(Uuid::ZERO);
@@ -165,7 +208,6 @@ impl Directory {
         let (high_watermarks, _) = log.read_checkpoint(Checkpoint::Replication)?;
         let (cleaned, _) = log.read_checkpoint(Checkpoint::Cleaner)?;
         let of = |offsets: &Offsets, name: &(String, i32)| offsets.get(name).copied().unwrap_or(0);
-        let listing = log.list()?;
         let mut found: BTreeMap<String, BTreeMap<i32, Found>> = BTreeMap::new();
         let futures = listing.futures.into_iter().map(|future| (future, true));
         for (partition, is_future) in

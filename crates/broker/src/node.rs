@@ -133,6 +133,11 @@ impl Node {
         self.0.quorum.is_running()
     }
 
+    /// True once the controller has accepted the broker.
+    pub fn is_registered(&self) -> bool {
+        self.0.quorum.broker_epoch() >= 0
+    }
+
     /// Begins a controlled shutdown; the rim goes on calling the turns until [`Node::may_stop`].
     pub fn begin_shutdown(&self, now_ms: i64) {
         self.0.note_time(now_ms);

@@ -1,24 +1,29 @@
 //! `ottla` and `ottla server`: run a node. Owns the arguments, the words printed around a start, and the three lines of a
 //! failed one; what a node is made of lives in the crate `server`.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::configuration;
 use crate::failure::Failure;
 use crate::invocation;
-use ::server::main_loop;
-use ::server::main_loop::{Running, StartError};
+use ::server::journey::Journey;
+use ::server::logs;
+use ::server::main_loop::{self, Running, StartError};
 use ::server::properties;
 use ::server::settings::{Refused, Settings};
 use ::server::signals::StopSignals;
 use broker::config::Warning;
 use clap::Args;
-use tracing_subscriber::EnvFilter;
 
-/// How long a start may take before the waiting is worth a word.
-const READY_LIMIT: Duration = Duration::from_secs(600);
+/// What is told of the node's life.
+#[derive(Debug, Clone, Args)]
+pub struct LogArgs {
+    /// What the log on stderr tells: off, error, warn, info, debug, trace, or a list such as info,broker=debug.
+    /// Without it OTTLA_LOG says so, or RUST_LOG; else it is info
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+}
 
 /// Arguments of `ottla` without a command.
 #[derive(Debug, Clone, Args)]
@@ -32,6 +37,8 @@ pub struct StartArgs {
     /// A key of Kafka's configuration, such as num.partitions=3; may be repeated
     #[arg(long, alias = "override", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
 const AFTER: &str = r#"Examples:
@@ -52,49 +59,46 @@ pub struct ServerArgs {
     /// Overrides one key of the file; may be repeated
     #[arg(long, visible_alias = "override", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
 /// Starts a node on embedded defaults and runs it until a signal.
 pub fn start(args: StartArgs) -> Result<(), Failure> {
-    let data_dir = args.data_dir.to_string_lossy().into_owned();
-    let overrides = configuration::pairs(&args.set)?;
-    let settings = Settings::embedded(&args.listen, &data_dir, overrides);
-    let place = data_in(&settings);
-    let signals = listen_for_signals()?;
-    let running = launch(settings, "--listen HOST:PORT, --data-dir DIR and --set KEY=VALUE")?;
-    let hello = format!("{}{place}; Ctrl-C stops it{}", ready(&running), next_steps(&running));
-    run_until_stopped(running, signals, &hello)
+    let log = args.log.clone();
+    let start = move |journey: &Journey| {
+        let data_dir = args.data_dir.to_string_lossy();
+        let settings = Settings::embedded(&args.listen, &data_dir, configuration::pairs(&args.set)?);
+        launch(settings, "--listen HOST:PORT, --data-dir DIR and --set KEY=VALUE", journey)
+    };
+    let hello = |running: &Running| format!("{}; Ctrl-C stops it{}", ready(running), next_steps(running));
+    run_until_stopped(&log, start, hello)
 }
 
 /// Runs a node from its properties file until a signal.
 pub fn run(args: ServerArgs) -> Result<(), Failure> {
-    let config = args.config.or(args.file);
-    let all = configuration::read(config.as_deref(), &args.set)?;
-    let settings = match config {
-        None if all.get("process.roles").is_none() => {
-            Settings::embedded("127.0.0.1:9092", "./ottla-data", all)
-        }
-        _ => Settings::new(all),
+    let log = args.log.clone();
+    let start = move |journey: &Journey| {
+        let config = args.config.or(args.file);
+        let place = config.as_deref().map_or("--set KEY=VALUE".to_owned(), |file| file.display().to_string());
+        // It may be a pipe that nobody writes into.
+        journey.waits_for(format!("the configuration ({place})"));
+        let all = configuration::read(config.as_deref(), &args.set)?;
+        let settings = match config {
+            None if all.get("process.roles").is_none() => {
+                Settings::embedded("127.0.0.1:9092", "./ottla-data", all)
+            }
+            _ => Settings::new(all),
+        };
+        launch(settings, &place, journey)
     };
-    let place = data_in(&settings);
-    let hint = config.as_deref().map_or("--set KEY=VALUE".to_owned(), |f| f.display().to_string());
-    let signals = listen_for_signals()?;
-    let running = launch(settings, &hint)?;
-    let hello = format!("{}{place}\n", ready(&running));
-    run_until_stopped(running, signals, &hello)
+    run_until_stopped(&log, start, |running| format!("{}\n", ready(running)))
 }
 
 fn ready(running: &Running) -> String {
     let version = env!("CARGO_PKG_VERSION");
-    format!("ottla {version} is ready: node {}, {}", running.node().node_id(), running.listens())
-}
-
-/// `, data in DIR`.
-fn data_in(settings: &Result<(Settings, Vec<Warning>), Refused>) -> String {
-    let Ok((settings, _)) = settings else { return String::new() };
-    let directories: Vec<String> =
-        settings.directories.iter().map(|directory| directory.display().to_string()).collect();
-    format!(", data in {}", directories.join(", "))
+    let (node, listens) = (running.node().node_id(), running.listens());
+    format!("ottla {version} is ready: node {node}, {listens}, data in {}", running.keeps())
 }
 
 /// What to type next, so that it works as it stands here.
@@ -113,41 +117,38 @@ fn next_steps(running: &Running) -> String {
     )
 }
 
-fn launch(settings: Result<(Settings, Vec<Warning>), Refused>, where_to: &str) -> Result<Running, Failure> {
-    log_to_stderr();
+fn launch(
+    settings: Result<(Settings, Vec<Warning>), Refused>,
+    where_to: &str,
+    journey: &Journey,
+) -> Result<Running, Failure> {
     let (settings, warnings) = settings.map_err(|why| configuration::refused(&why, where_to))?;
     for line in broker::config::told(&warnings) {
         tracing::warn!("{line}");
     }
     let cluster_id = properties::cluster_id_from_environment(|name| std::env::var(name).ok());
-    let running = main_loop::start(&settings, cluster_id.as_deref()).map_err(failed)?;
-    if !running.wait_ready(READY_LIMIT) {
-        tracing::warn!("not registered with the controller yet; still trying");
-    }
-    Ok(running)
+    main_loop::start_watched(&settings, cluster_id.as_deref(), journey).map_err(failed)
 }
 
 fn failed(error: StartError) -> Failure {
     Failure::new(error.what, error.why).try_this(error.hint)
 }
 
-/// Warnings and errors unless OTTLA_LOG asks for more (`info`, `debug`, `server=debug,broker=trace`).
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("OTTLA_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
-    // A second start in one process keeps the first subscriber.
-    let _ = subscriber.try_init();
-}
-
-fn listen_for_signals() -> Result<StopSignals, Failure> {
-    StopSignals::listen().map_err(|error| Failure::new("cannot listen for signals", error))
-}
-
-fn run_until_stopped(running: Running, signals: StopSignals, hello: &str) -> Result<(), Failure> {
-    // Nobody may be reading; the node runs all the same.
-    let _ = io::stdout().write_all(hello.as_bytes()).and_then(|()| io::stdout().flush());
-    signals.run(running).map_err(|error| Failure::new("cannot wait for signals", error))
+/// Signals are heard before anything else is done.
+fn run_until_stopped(
+    log: &LogArgs,
+    start: impl FnOnce(&Journey) -> Result<Running, Failure> + Send + 'static,
+    hello: impl FnOnce(&Running) -> String,
+) -> Result<(), Failure> {
+    let cannot = |error| Failure::new("cannot listen for signals", error);
+    let signals = StopSignals::listen().map_err(cannot)?;
+    logs::start(log.log_level.as_deref()).map_err(|why| {
+        Failure::usage("cannot read the log level", why)
+            .try_this("--log-level info, or --log-level warn,broker=debug")
+    })?;
+    let say = |running: &Running| {
+        // Nobody may be reading; the node runs all the same.
+        let _ = io::stdout().write_all(hello(running).as_bytes()).and_then(|()| io::stdout().flush());
+    };
+    signals.run(start, say).map_err(cannot)?
 }

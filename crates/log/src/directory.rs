@@ -25,14 +25,28 @@ pub enum Checkpoint {
     Cleaner,
 }
 
-/// `meta.properties`, version 1 (KIP-631, KIP-858).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// `meta.properties` (KIP-631, KIP-858).
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetaProperties {
+    /// 1; 0 is of ZooKeeper times and calls the node `broker.id`. A file keeps its own.
+    pub version: i32,
     pub cluster_id: Option<String>,
     pub node_id: Option<i32>,
     pub directory_id: Option<Uuid>,
     /// Keys of others, kept as they are.
     pub others: BTreeMap<String, String>,
+}
+
+impl Default for MetaProperties {
+    fn default() -> Self {
+        Self { version: 1, cluster_id: None, node_id: None, directory_id: None, others: BTreeMap::new() }
+    }
+}
+
+impl MetaProperties {
+    fn node_key(version: i32) -> &'static str {
+        if version == 0 { "broker.id" } else { "node.id" }
+    }
 }
 
 /// A log directory.
@@ -140,17 +154,21 @@ impl LogDirectory {
         let Some(text) = self.read_if_there(META_PROPERTIES)? else { return Ok(None) };
         let corrupt = |what: &str| Fault::corrupt(Operation::Open, &path, what);
         let mut others = checkpoint::read_properties(&text).ok_or_else(|| corrupt("not text"))?;
-        match others.remove("version").as_deref() {
-            Some("1") => {}
-            Some(version) => return Err(corrupt(&format!("version {version} is not supported"))),
-            None => return Err(corrupt("no version")),
-        }
-        let node_id =
-            others.remove("node.id").map(|id| id.parse().map_err(|_| corrupt("node.id is no number")));
+        let version = match others.remove("version").as_deref().map(str::trim) {
+            Some("1") => 1,
+            Some("0") | None => 0,
+            Some(version) => {
+                return Err(corrupt(&format!("Unknown meta.properties version number {version}")));
+            }
+        };
+        let node_id = others
+            .remove(MetaProperties::node_key(version))
+            .map(|id| id.trim().parse().map_err(|_| corrupt("the node's id is no number")));
         let directory_id = others
             .remove("directory.id")
             .map(|id| id.parse().map_err(|_| corrupt("directory.id is no uuid")));
         Ok(Some(MetaProperties {
+            version,
             cluster_id: others.remove("cluster.id"),
             node_id: node_id.transpose()?,
             directory_id: directory_id.transpose()?,
@@ -168,12 +186,12 @@ impl LogDirectory {
     /// The beginning of [`LogDirectory::write_meta_properties`]: to be synced before it is shown.
     pub fn write_meta_properties_aside(&self, meta: &MetaProperties) -> Result<FileHandle, Fault> {
         let mut properties = meta.others.clone();
-        properties.insert("version".into(), "1".into());
+        properties.insert("version".into(), meta.version.to_string());
         if let Some(cluster_id) = &meta.cluster_id {
             properties.insert("cluster.id".into(), cluster_id.clone());
         }
         if let Some(node_id) = meta.node_id {
-            properties.insert("node.id".into(), node_id.to_string());
+            properties.insert(MetaProperties::node_key(meta.version).into(), node_id.to_string());
         }
         if let Some(directory_id) = meta.directory_id {
             properties.insert("directory.id".into(), directory_id.to_string());
@@ -307,6 +325,7 @@ mod tests {
             node_id: Some(1),
             directory_id: Some(Uuid([7; 16])),
             others: BTreeMap::from([("rack".to_owned(), "a".to_owned())]),
+            ..MetaProperties::default()
         };
         directory.write_meta_properties(&meta).unwrap();
         assert_eq!(directory.meta_properties().unwrap(), Some(meta));

@@ -72,6 +72,11 @@ pub(crate) fn stray_directory(topic_partition: &str, unique: &str) -> String {
     renamed_directory(topic_partition, unique, STRAY_DIRECTORY_SUFFIX)
 }
 
+/// Whether a directory was set aside under such a name.
+pub fn is_stray_directory(name: &str) -> bool {
+    name.ends_with(STRAY_DIRECTORY_SUFFIX)
+}
+
 fn renamed_directory(topic_partition: &str, unique: &str, kind: &str) -> String {
     let suffix = format!(".{unique}{kind}");
     let keep = topic_partition.len().min(LONGEST_NAME.saturating_sub(suffix.len()));

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::logs;
+
 /// One thread's bell.
 #[derive(Debug, Default)]
 pub struct Bell {
@@ -129,9 +131,9 @@ impl broker::Rim for Bells {
 
     fn halt(&self, reason: &str) {
         tracing::error!("{reason}");
-        eprintln!("error: the node had to stop");
-        eprintln!("  why: {reason}");
-        eprintln!("  try: look at the disk of the directory named above, then start again");
+        logs::say("error: the node had to stop");
+        logs::say(&format!("  why: {reason}"));
+        logs::say("  try: look at the disk of the directory named above, then start again");
         process::exit(1);
     }
 }

@@ -39,7 +39,14 @@ impl Meta {
             all.get(key).map(parse).transpose()
         };
         let version = number("version")?.unwrap_or(0);
+        if !(0..=1).contains(&version) {
+            return Err(format!("Unknown meta.properties version number {version}"));
+        }
         let node_id = number(if version == 0 { "broker.id" } else { "node.id" })?;
+        if version == 1 {
+            all.get("cluster.id").ok_or("cluster.id was not found.")?;
+            node_id.ok_or("Failed to find node.id")?;
+        }
         let directory_id = match all.get("directory.id") {
             None => None,
             Some(text) => {
@@ -101,7 +108,10 @@ impl Ensemble {
                     ));
                 }
             }
-            if let Some(read) = meta.node_id.filter(|read| *read != node_id) {
+            let Some(read) = meta.node_id else {
+                return Err(format!("Error: node ID not found in {}", path.display()));
+            };
+            if read != node_id {
                 return Err(format!(
                     "Stored node id {read} doesn't match previous node id {node_id} in {}. If you moved your data, \
                      make sure your configured node id matches. If you intend to create a new node, you should \
@@ -187,6 +197,10 @@ mod tests {
         assert_eq!(print(A), "{cluster.id=c, directory.id=I3EVWPe_JZPt-rQtad_3LA, node.id=1, version=1}");
         assert_eq!(print("cluster.id=c\nnode.id=7"), "{cluster.id=c, version=0}");
         assert!(Meta::parse(b"version=x").is_err());
+        let why = |text: &str| Meta::parse(text.as_bytes()).unwrap_err();
+        assert_eq!(why("version=2"), "Unknown meta.properties version number 2");
+        assert_eq!(why("version=1\nnode.id=1"), "cluster.id was not found.");
+        assert_eq!(why("version=1\ncluster.id=c"), "Failed to find node.id");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Owns the rules of formatting and its printed words; the bytes are in `bootstrap`, the directories' identity in
 //! `directories`. Errors are Kafka's sentences, one per call.
 
+mod blank;
 mod bootstrap;
 mod features;
 mod quorum;
@@ -22,6 +23,7 @@ use crate::directories::{Ensemble, Found};
 use crate::random;
 use crate::settings::Settings;
 
+pub use blank::{is_untouched, stranger};
 pub use bootstrap::{Bootstrap, CHECKPOINT, METADATA_LOG};
 pub use features::{feature_dependencies, version_mapping};
 pub use quorum::{InitialController, QuorumChoice};
@@ -78,7 +80,7 @@ pub fn format(
     for (path, _) in ensemble.unreadable() {
         say(format!("I/O error trying to read log directory {}. Ignoring...", path.display()))?;
     }
-    let empty: Vec<&PathBuf> = ensemble.empty().collect();
+    let mut empty: Vec<&PathBuf> = ensemble.empty().collect();
     if empty.is_empty() {
         if ensemble.formatted().next().is_none() {
             return Err("No available log directories to format.".to_owned());
@@ -86,6 +88,10 @@ pub fn format(
         return say("All of the log directories are already formatted.".to_owned());
     }
     say(format!("Bootstrap metadata: {}", features::shown(&bootstrap.records, version)))?;
+    if options.starts_at_once {
+        // The metadata directory last: with its identity the node is formatted.
+        empty.sort_by_key(|path| **path == settings.metadata_directory);
+    }
     for path in empty {
         let metadata = *path == settings.metadata_directory;
         let me = voters.iter().flatten().find(|v| v.id == settings.node_id);

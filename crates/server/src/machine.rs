@@ -1,6 +1,12 @@
 //! What the process asks of the machine it runs on: its name, its memory, its descriptors. Read once, at the start.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use log::Fault;
+use log::fault::Cause;
 
 /// The machine's name, for listeners without a host.
 pub fn host_name() -> String {
@@ -21,6 +27,48 @@ pub fn memory_bytes() -> usize {
 fn total_of(meminfo: &str) -> Option<usize> {
     let line = meminfo.lines().find(|line| line.starts_with("MemTotal:"))?;
     line.split_whitespace().nth(1)?.parse::<usize>().ok().map(|kib| kib * 1024)
+}
+
+/// Signals that the process was started to ignore (nohup, background jobs of a shell): bit 0 is number 1.
+pub fn ignored_signals() -> u64 {
+    let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// Why the file system refused something with a path, in words that name whose it is.
+pub fn why_not(path: &Path, fault: &Fault) -> String {
+    let Cause::Io { kind, .. } = &fault.cause else { return fault.to_string() };
+    match kind {
+        ErrorKind::ReadOnlyFilesystem => {
+            format!("the file system of {} is mounted read-only", path.display())
+        }
+        ErrorKind::NotADirectory => format!("{fault}: a part of that path is a file"),
+        ErrorKind::PermissionDenied => {
+            // What refuses is the path itself or, where it is not there yet, the nearest directory above it that is.
+            let there = path.ancestors().find_map(|path| Some((path, fs::metadata(path).ok()?)));
+            let Some((place, status)) = there else { return fault.to_string() };
+            format!(
+                "{} belongs to {} with mode {:03o}, and this process is {}",
+                place.display(),
+                user(status.uid()),
+                status.mode() & 0o7777,
+                user(rustix::process::geteuid().as_raw())
+            )
+        }
+        _ => fault.to_string(),
+    }
+}
+
+/// A user's name, as far as the machine's own list knows it.
+fn user(id: u32) -> String {
+    let list = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = list.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?);
+        (number.parse() == Ok(id)).then(|| name.to_owned())
+    });
+    name.map_or_else(|| format!("user {id}"), |name| format!("user {name} ({id})"))
 }
 
 /// Descriptors this process may open.

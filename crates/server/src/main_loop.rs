@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,17 +21,26 @@ use net::{Budget, FrameLimits};
 
 use crate::bells::Bells;
 use crate::clock::Clock;
-use crate::directories::Ensemble;
-use crate::format::{FormatOptions, QuorumChoice, all_directories};
+use crate::journey::Journey;
 use crate::lanes::{Door, RunningLanes, Shared};
 use crate::listeners::Endpoint;
 use crate::settings::Settings;
 use crate::threads::NodeThreads;
-use crate::{format, machine, random, takeover};
+use crate::{machine, random, takeover};
+
+mod prepare;
+
+use prepare::prepare_directories;
 
 /// Connections waiting to be accepted. Kafka's default of 50 makes a storm of clients wait for their SYN retries; the kernel
 /// caps it by `somaxconn`.
 const BACKLOG_MIN: u32 = 1024;
+
+/// How long the controller may take to accept this broker.
+const REGISTRATION_LIMIT: &str = "initial.broker.registration.timeout.ms";
+
+/// Between two looks at a node that is on its way up or down.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How long the controller may take to let this broker go.
 const CONTROLLED_SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
@@ -71,39 +80,96 @@ pub struct Running {
     lanes: RunningLanes,
     threads: NodeThreads,
     bound: BTreeMap<String, SocketAddr>,
+    directories: Vec<PathBuf>,
     /// Holds the locks of the directories.
     _disk: Arc<dyn Disk>,
 }
 
 /// Starts a node. `cluster_id` is used where the node formats itself and the directories carry none.
 pub fn start(settings: &Settings, cluster_id: Option<&str>) -> Result<Running, StartError> {
+    start_watched(settings, cluster_id, &Journey::default())
+}
+
+/// The same under somebody's eyes, who may want it back.
+pub fn start_watched(
+    settings: &Settings,
+    cluster_id: Option<&str>,
+    journey: &Journey,
+) -> Result<Running, StartError> {
+    let began = Instant::now();
     let clock = Arc::new(Clock::start());
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::default());
-    let doors = bind(settings)?;
+    let doors = bind(settings, journey)?;
     let bound: BTreeMap<String, SocketAddr> =
         doors.iter().filter_map(|door| Some((door.name.clone(), door.socket.local_addr().ok()?))).collect();
-    prepare_directories(settings, &disk, cluster_id, clock.now_ms())?;
+    prepare_directories(settings, &disk, cluster_id, clock.wall().at(clock.now_ms()), journey)?;
+    turned_back(journey)?;
+    journey.waits_for("the directories to be read");
     let bells = Bells::new();
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let seed = random::seed().map_err(|e| StartError::new("no randomness", e, "ls -l /dev/urandom"))?;
     let node =
         Node::open(node_options(settings, &bound, cores, &bells, &clock), disk.clone(), seed, clock.now_ms())
             .map_err(|error| refused_to_open(settings, &error))?;
+    turned_back(journey)?;
+    journey.waits_for("the threads to start");
     let no_threads = |e: io::Error| StartError::new("cannot start the threads", e, "ulimit -u");
     let threads = NodeThreads::start(&node, &clock, &bells).map_err(no_threads)?;
     let shared = Arc::new(shared(settings, &node, &clock));
     // Connections wait in the backlog until then: before its registration the node would tell clients what an earlier life (or
     // another broker on this directory) registered, and refuse new topics for want of a broker.
-    let registration = settings.file.number("initial.broker.registration.timeout.ms");
-    let limit = Duration::from_millis(registration.unsigned_abs());
-    if !wait(&node, &threads, limit, Node::is_ready) {
-        tracing::warn!("the controller has not accepted this broker in time; serving what can be served");
+    if let Err(why) = wait_until_ready(settings, &node, &threads, journey) {
+        threads.stop(journey);
+        node.close(clock.now_ms(), &|_| ());
+        return Err(why);
     }
     for line in takeover::unkept(&node.image()) {
         tracing::warn!("{line}");
     }
     let lanes = RunningLanes::start(doors, &shared, cores).map_err(no_threads)?;
-    Ok(Running { node, clock, lanes, threads, bound, _disk: disk })
+    let directories = settings.directories.clone();
+    let running = Running { node, clock, lanes, threads, bound, directories, _disk: disk };
+    tracing::info!(
+        node = settings.node_id,
+        cluster = %running.node.cluster_id(),
+        "started in {} ms, listening: {}",
+        began.elapsed().as_millis(),
+        running.listens()
+    );
+    Ok(running)
+}
+
+/// A start that somebody wants back goes no further.
+fn turned_back(journey: &Journey) -> Result<(), StartError> {
+    match journey.is_wanted_back() {
+        true => Err(StartError::new("the start was called off", "a signal asked for it", "start it again")),
+        false => Ok(()),
+    }
+}
+
+/// Until the controller has accepted this broker and lets clients in.
+fn wait_until_ready(
+    settings: &Settings,
+    node: &Node,
+    threads: &NodeThreads,
+    journey: &Journey,
+) -> Result<(), StartError> {
+    let limit = Duration::from_millis(settings.file.number(REGISTRATION_LIMIT).unsigned_abs());
+    let began = Instant::now();
+    journey.waits_for("the controller to accept this broker");
+    while !node.is_ready() {
+        turned_back(journey)?;
+        if node.is_registered() {
+            journey.waits_for("this broker to be unfenced: it catches up with the metadata log");
+        } else if began.elapsed() >= limit {
+            let why =
+                format!("the controller did not accept it within {REGISTRATION_LIMIT}={}", limit.as_millis());
+            let hint = "the lines of the log above, which say what the controller answered";
+            return Err(StartError::new("this broker is not registered", why, hint));
+        }
+        threads.turned.wait(Some(LOOK));
+    }
+    Ok(())
 }
 
 impl Running {
@@ -118,6 +184,15 @@ impl Running {
         self.bound.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 
+    /// Where its data is, for people.
+    pub fn keeps(&self) -> String {
+        self.directories
+            .iter()
+            .map(|directory| directory.display().to_string())
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
     /// The node itself.
     pub fn node(&self) -> &Node {
         &self.node
@@ -130,14 +205,22 @@ impl Running {
 
     /// Stops cleanly.
     pub fn stop(self) {
+        self.stop_watched(&Journey::default());
+    }
+
+    /// The same under somebody's eyes.
+    pub fn stop_watched(self, journey: &Journey) {
+        journey.waits_for("the controller to let this broker go");
         self.lanes.drain();
         self.node.begin_shutdown(self.clock.now_ms());
         if !wait(&self.node, &self.threads, CONTROLLED_SHUTDOWN_LIMIT, Node::may_stop) {
             tracing::warn!("the controller did not let this broker go in time; stopping without its consent");
         }
+        journey.waits_for("the connections to close");
         self.lanes.stop();
-        self.threads.stop();
-        self.node.close(self.clock.now_ms());
+        self.threads.stop(journey);
+        self.node
+            .close(self.clock.now_ms(), &|log| journey.waits_for(format!("{log} to be flushed and closed")));
     }
 }
 
@@ -146,15 +229,17 @@ fn wait(node: &Node, threads: &NodeThreads, limit: Duration, until: fn(&Node) ->
     let end = Instant::now() + limit;
     while !until(node) {
         let Some(left) = end.checked_duration_since(Instant::now()) else { return false };
-        threads.turned.wait(Some(left.min(Duration::from_millis(50))));
+        threads.turned.wait(Some(left.min(LOOK)));
     }
     true
 }
 
 /// Binds every listener, or says which one failed.
-fn bind(settings: &Settings) -> Result<Vec<Door>, StartError> {
+fn bind(settings: &Settings, journey: &Journey) -> Result<Vec<Door>, StartError> {
     let backlog = u32::try_from(settings.file.number("socket.listen.backlog.size")).unwrap_or(0);
     let bind_one = |endpoint: &Endpoint| {
+        // A name may have to be asked for.
+        journey.waits_for(format!("the address {} of {}", endpoint.authority(), endpoint.name));
         let socket = addresses(endpoint)
             .and_then(|all| bind_first(&all, backlog.max(BACKLOG_MIN)))
             .map_err(|error| cannot_listen(endpoint, &error))?;
@@ -204,91 +289,6 @@ fn cannot_listen(endpoint: &Endpoint, error: &io::Error) -> StartError {
         ),
         _ => StartError::new(what, error, "the listeners of the configuration"),
     }
-}
-
-/// Formats what may be formatted, takes the locks, and checks whose directories these are.
-fn prepare_directories(
-    settings: &Settings,
-    disk: &Arc<dyn Disk>,
-    cluster_id: Option<&str>,
-    now_ms: i64,
-) -> Result<(), StartError> {
-    let directories = all_directories(settings);
-    let mut ensemble = Ensemble::load(&**disk, &directories);
-    if ensemble.formatted().next().is_none() && settings.is_single_node() {
-        format_alone(settings, disk, cluster_id, now_ms)?;
-        ensemble = Ensemble::load(&**disk, &directories);
-    }
-    // One of several directories may be broken: the node serves what lies in the others (KIP-112).
-    let metadata = &settings.metadata_directory;
-    let fatal = |path: &Path| path == metadata || ensemble.formatted().next().is_none();
-    if let Some((path, why)) = ensemble.unreadable().find(|(path, _)| fatal(path)) {
-        let what = format!("cannot read {}", path.display());
-        return Err(StartError::new(what, why, "the permissions and the disk of that directory"));
-    }
-    let format_hint = "ottla storage format -t $(ottla storage random-uuid) -c FILE";
-    if ensemble.formatted().next().is_none() {
-        let why = "No readable meta.properties files found.";
-        return Err(StartError::new("the log directories are not formatted", why, format_hint));
-    }
-    if let Some(path) = ensemble.empty().next() {
-        return Err(StartError::new(
-            format!("{} is not formatted, but others of this node are", path.display()),
-            format!("No `meta.properties` found in {}", path.display()),
-            format!("{format_hint} --ignore-formatted, with the cluster id of the others"),
-        ));
-    }
-    ensemble.verify(None, settings.node_id).map_err(|why| {
-        let hint = "the log.dirs and the node.id of the configuration, or `ottla storage info -c FILE`";
-        StartError::new("these directories are not this node's", why, hint)
-    })?;
-    ensemble.formatted().try_for_each(|(path, _)| lock(&**disk, path, path == metadata))
-}
-
-/// Takes a directory for this process; one that cannot be written is left to the node, which does without it if it can.
-fn lock(disk: &dyn Disk, directory: &Path, is_needed: bool) -> Result<(), StartError> {
-    let file = directory.join(".lock");
-    match disk.lock(&file) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(StartError::new(
-            format!("{} is in use", directory.display()),
-            format!("another process holds {}", file.display()),
-            format!("`fuser {}` to see which one", file.display()),
-        )),
-        Err(fault) if !is_needed => {
-            tracing::error!(%fault, directory = %directory.display(), "cannot lock a log directory");
-            Ok(())
-        }
-        Err(fault) => {
-            let what = format!("cannot lock {}", directory.display());
-            Err(StartError::new(what, fault, "the permissions and the disk of that directory"))
-        }
-    }
-}
-
-/// One node that is the whole cluster needs nobody to format its directories.
-fn format_alone(
-    settings: &Settings,
-    disk: &Arc<dyn Disk>,
-    cluster_id: Option<&str>,
-    now_ms: i64,
-) -> Result<(), StartError> {
-    let failed = |why: String| {
-        let shown = settings.metadata_directory.display();
-        StartError::new(
-            format!("cannot format {shown}"),
-            why,
-            "a directory that this user may write, with --data-dir or log.dirs",
-        )
-    };
-    let cluster_id = match cluster_id {
-        Some(id) => id.to_owned(),
-        None => random::uuid().map_err(|e| failed(e.to_string()))?.to_string(),
-    };
-    let quorum =
-        if settings.voters.is_empty() { QuorumChoice::Standalone } else { QuorumChoice::FromConfiguration };
-    let options = FormatOptions { cluster_id, quorum, starts_at_once: true, ..FormatOptions::default() };
-    format::format(settings, &options, disk, now_ms, &mut io::sink()).map_err(failed)
 }
 
 fn refused_to_open(settings: &Settings, error: &OpenError) -> StartError {

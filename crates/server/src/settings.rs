@@ -397,7 +397,14 @@ fn inter_broker_name(file: &BrokerFile, protocols: &ProtocolMap) -> Result<Strin
 fn directories(file: &BrokerFile) -> Vec<PathBuf> {
     let named =
         if file.values().contains_key("log.dirs") { file.list("log.dirs") } else { file.list("log.dir") };
-    named.into_iter().filter(|d| !d.is_empty()).map(PathBuf::from).collect()
+    let mut all: Vec<PathBuf> = Vec::new();
+    for directory in named.into_iter().filter(|d| !d.is_empty()).map(PathBuf::from) {
+        // Named twice is meant once, as Kafka has it.
+        if !all.contains(&directory) {
+            all.push(directory);
+        }
+    }
+    all
 }
 
 fn sockets(file: &BrokerFile) -> Result<SocketSettings, String> {

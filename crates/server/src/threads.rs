@@ -14,6 +14,7 @@ use broker::Node;
 
 use crate::bells::{Bell, Bells};
 use crate::clock::Clock;
+use crate::journey::Journey;
 
 /// Blocking jobs at once: the syncs of a directory, cold reads, and two for deletions and the like. They are hired when all others
 /// are at work, so that a quiet node has one.
@@ -100,13 +101,15 @@ impl NodeThreads {
     }
 
     /// Ends the turns, then the pool once nothing is left to do.
-    pub fn stop(self) {
+    pub fn stop(self, journey: &Journey) {
+        journey.waits_for("the metadata log's last flush");
         self.stopping.store(true, Ordering::Release);
         self.bells.turn.ring();
         self.bells.quorum.ring();
         for thread in self.threads {
             let _ = thread.join();
         }
+        journey.waits_for("flushes and other work that had begun");
         while let Some(job) = self.node.work() {
             job.run(self.clock.now_ms());
         }

@@ -264,7 +264,7 @@ async fn clean_stop(world: &World) -> bool {
     }
     world.machine.borrow_mut().listen(false);
     remember_image(world);
-    node.close(world.now_ms());
+    node.close(world.now_ms(), &|_| ());
     if world.machine.borrow().has_fallen() {
         fallen(world);
         return false;

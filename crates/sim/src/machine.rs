@@ -59,7 +59,7 @@ impl Machine {
             cluster_id: Some("simulated-cluster".to_owned()),
             node_id: Some(1),
             directory_id: Uuid::from_random(0x1234_5678_9abc_def0_1234_5678_9abc_def0),
-            others: Default::default(),
+            ..MetaProperties::default()
         };
         LogDirectory::new(Arc::new(disk.clone()), DIRECTORY).write_meta_properties(&meta)?;
         disk.restart(Survival::Everything);

@@ -322,14 +322,15 @@ impl Node {
         }
     }
 
-    /// Flushes and closes every log, writes the checkpoints, then the clean-shutdown marker. Nothing may be called afterwards.
-    pub fn close(&self, now_ms: i64) {
+    /// Flushes and closes every log, writes the checkpoints, then the clean-shutdown marker. Nothing may be called afterwards. `tell`
+    /// hears what is at work next.
+    pub fn close(&self, now_ms: i64, tell: &dyn Fn(&str)) {
         self.0.note_time(now_ms);
         let mut offsets: std::collections::BTreeMap<usize, checkpoints::DirectoryOffsets> =
             Default::default();
         for shard in &self.0.shards {
             let ClosedShard { offsets: closed, faults } =
-                shard.with_shard(|shard| shard.close(now_ms, &self.0.directories));
+                shard.with_shard(|shard| shard.close(now_ms, &self.0.directories, tell));
             for (directory, closed) in closed {
                 offsets.entry(directory).or_default().extend(closed);
             }
@@ -345,6 +346,7 @@ impl Node {
             if directory.is_failed() {
                 continue;
             }
+            tell(&directory.log.path().display().to_string());
             let closed = offsets.remove(&index).unwrap_or_default();
             let written = checkpoints::write(directory, closed, directory.events())
                 .and_then(|()| directory.log.write_clean_shutdown(broker_epoch));

@@ -9,6 +9,7 @@ use kraft::controller::ControllerOptions;
 use kraft::hosted::inspect::Inspection;
 use kraft::hosted::{MetadataQuorum, QuorumOptions, SnapshotPolicy};
 use kraft::raft::{Endpoints, RaftOptions, VoterSet};
+use log::directory::MetaProperties;
 use log::{Disk, Fault, LogConfig, ReadMemory};
 use wire::messages::broker_registration::{
     BrokerRegistrationRequest, Feature, Listener as RegisteredListener,
@@ -21,7 +22,7 @@ use crate::api::Apis;
 use crate::cleaners::{CleanerSettings, Cleaners};
 use crate::cold_reads::ColdReads;
 use crate::config::{BrokerFile, BrokerLayers, StaticConfig, Values};
-use crate::directories::Directories;
+use crate::directories::{Directories, Listed};
 use crate::image_delta::{Listeners, Publisher};
 use crate::lifecycle::Lifecycle;
 use crate::limits::FETCH_MEMORY_BYTES;
@@ -104,10 +105,12 @@ impl Node {
         now_ms: i64,
     ) -> Result<Node, OpenError> {
         let mut random = coordinator::entropy::Entropy::new(seed);
-        let identity = Identity::read(&options, &disk)?;
+        Identity::read(&options, &disk)?;
         let read = refuse_a_newer_release(&options, &disk)?;
-        let directories =
-            Arc::new(Directories::open(&disk, &options.directories, &options.metadata_directory)?);
+        let found = Listed::look(&disk, &options.directories).map_err(OpenError::Identity)?;
+        complete_identities(&options, &disk, &mut random)?;
+        let identity = Identity::read(&options, &disk)?;
+        let directories = Arc::new(Directories::open(&disk, found, &options.metadata_directory)?);
         let config = Arc::new(options.config.clone());
         let shard_count = config.shards.max(1);
         let on_disk = OnDisk { identity: &identity, directories: &directories, disk: &disk, read };
@@ -226,6 +229,44 @@ fn refuse_a_newer_release(
     obstacles.into_iter().flatten().next().map_or(Ok(read), |why| Err(OpenError::Metadata(why)))
 }
 
+/// A directory that an older release formatted has no id of its own: it is given one, as Kafka does at every start.
+fn complete_identities(
+    options: &NodeOptions,
+    disk: &Arc<dyn Disk>,
+    random: &mut coordinator::entropy::Entropy,
+) -> Result<(), OpenError> {
+    let all = options.directories.iter().chain([&options.metadata_directory]);
+    for path in all.collect::<std::collections::BTreeSet<_>>() {
+        let directory = log::LogDirectory::new(Arc::clone(disk), path);
+        let completed = directory.meta_properties().and_then(|meta| match meta {
+            Some(meta) if meta.directory_id.is_none() => {
+                let id = random_id(random);
+                tracing::info!(directory = %path.display(), %id, "the directory is given an id of its own");
+                directory.write_meta_properties(&MetaProperties { directory_id: Some(id), ..meta })
+            }
+            Some(_) | None => Ok(()),
+        });
+        match completed {
+            Err(fault) if *path == options.metadata_directory => return Err(fault.into()),
+            // Whoever opens it next finds it broken, and goes on without it.
+            Err(fault) => {
+                tracing::error!(%fault, directory = %path.display(), "the directory cannot be given an id")
+            }
+            Ok(()) => {}
+        }
+    }
+    Ok(())
+}
+
+fn random_id(random: &mut coordinator::entropy::Entropy) -> Uuid {
+    loop {
+        let bits = (u128::from(random.next_u64()) << 64) | u128::from(random.next_u64());
+        if let Some(id) = Uuid::from_random(bits) {
+            return id;
+        }
+    }
+}
+
 /// What the quorum is opened on.
 struct OnDisk<'a> {
     identity: &'a Identity,
@@ -341,12 +382,7 @@ fn registration(
     directories: &Directories,
     random: &mut coordinator::entropy::Entropy,
 ) -> BrokerRegistrationRequest {
-    let incarnation_id = loop {
-        let bits = (u128::from(random.next_u64()) << 64) | u128::from(random.next_u64());
-        if let Some(id) = Uuid::from_random(bits) {
-            break id;
-        }
-    };
+    let incarnation_id = random_id(random);
     let listener = |listener: &Listener| RegisteredListener {
         name: Str::from(&listener.name),
         host: Str::from(&listener.host),

@@ -118,7 +118,7 @@ impl Shard {
     }
 
     /// The end: closes every log and answers what the checkpoints shall say, by directory.
-    pub fn close(&mut self, now_ms: i64, directories: &Directories) -> ClosedShard {
+    pub fn close(&mut self, now_ms: i64, directories: &Directories, tell: &dyn Fn(&str)) -> ClosedShard {
         let mut offsets: BTreeMap<usize, DirectoryOffsets> = Default::default();
         self.now_ms = now_ms;
         let mut faults = self.close_asleep(&mut offsets);
@@ -132,6 +132,7 @@ impl Shard {
                 continue;
             }
             let name = (replica.topic.to_string(), replica.cell.key.partition);
+            tell(&format!("{}-{}", name.0, name.1));
             match replica.log.close() {
                 Ok(closed) => offsets.entry(replica.directory).or_default().add(name, closed),
                 Err(fault) => {

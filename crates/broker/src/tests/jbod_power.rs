@@ -111,7 +111,7 @@ fn live(disk: &SimDisk, promises: &mut Promises) -> Option<()> {
         }
         node.advance(10);
     }
-    node.node.close(node.now_ms);
+    node.node.close(node.now_ms, &|_| ());
     (!node.disk.is_crashed()).then_some(())
 }
 

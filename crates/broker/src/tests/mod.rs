@@ -145,7 +145,7 @@ impl Harness {
             cluster_id: Some("cluster-of-one".to_owned()),
             node_id: Some(1),
             directory_id: Uuid::from_random(0x1234_5678_9abc_def0_1234_5678_9abc_def0 + number),
-            others: Default::default(),
+            ..MetaProperties::default()
         };
         directory.write_meta_properties(&meta).unwrap();
     }
@@ -236,7 +236,7 @@ impl Harness {
             self.advance(10);
         }
         assert!(self.node.may_stop(), "the controller lets the broker go");
-        self.node.close(self.now_ms);
+        self.node.close(self.now_ms, &|_| ());
     }
 
     /// Loses power: what was not synced is gone.

@@ -160,7 +160,7 @@ impl Life<'_> {
             }
             self.node.advance(10);
         }
-        self.node.node.close(self.node.now_ms);
+        self.node.node.close(self.node.now_ms, &|_| ());
         (!self.node.disk.is_crashed()).then_some(())
     }
 }

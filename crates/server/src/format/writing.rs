@@ -56,6 +56,8 @@ pub fn write_directory(
     let directory = LogDirectory::new(disk.clone(), path);
     let identity = directory.write_meta_properties_aside(&meta)?;
     unproven.files.push(identity.clone());
+    // Its first name, too: as long as it stands, whatever else is here was told to nobody.
+    unproven.directories.insert(path.to_owned());
     unproven.prove(&**disk)?;
     // The identity gets its name last: a directory with it is a formatted one, with all that this stands for.
     directory.show_meta_properties(&identity)?;

@@ -5,6 +5,7 @@ use super::super::*;
 use log::SimDisk;
 use log::sim_disk::{SimFault, Survival};
 use std::future::Future;
+use std::path::Path;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -43,7 +44,7 @@ fn create(topic: &str) -> bytes::Bytes {
 /// Starts a node on the disk and creates topics until the power goes.
 fn live(disk: &Arc<dyn Disk>, told: &mut Told, now_ms: i64) -> Result<Node, StartError> {
     let settings = settings();
-    prepare_directories(&settings, disk, None, now_ms)?;
+    prepare_directories(&settings, disk, None, now_ms, &Journey::default())?;
     let mut options = node_options(&settings, &BTreeMap::new(), 2, &Bells::new(), &Clock::start());
     options.rim = Arc::new(Nobody);
     let node = Node::open(options, disk.clone(), now_ms.unsigned_abs(), now_ms)
