@@ -23,6 +23,7 @@ pub(crate) struct Terms {
     pub limit: ReadLimit,
     /// A replica asks, not a consumer; no other broker has one of ours yet.
     pub is_replica: bool,
+    /// Less than none is refused where there is something to read.
     pub max_bytes: i64,
     pub min_bytes: i64,
     /// When waiting ends.
@@ -283,7 +284,11 @@ impl Reading {
         }
         let Some(view) = seen? else { return Ok(Some(Found::default())) };
         let (offset, limit) = (wanted.fetch_offset, self.terms.limit);
-        let most = i64::from(wanted.max_bytes).min(allowance.bytes).clamp(0, i64::from(u32::MAX));
+        let most = i64::from(wanted.max_bytes).min(allowance.bytes).min(i64::from(u32::MAX));
+        if most < 0 {
+            // DIVERGES: Kafka falls over it with UNKNOWN_SERVER_ERROR, and only where there is something to read, too.
+            return Err(ErrorCode::InvalidRequest);
+        }
         // The first batch comes whatever the limit: below `min_bytes` only reading tells how much that is.
         let tells = !allowance.at_least_one || most >= self.terms.min_bytes;
         if counts

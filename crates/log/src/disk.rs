@@ -128,6 +128,8 @@ pub trait Disk: Send + Sync + Debug {
     /// nothing, and the read that follows tells of faults.
     fn will_need(&self, file: &FileHandle, position: u64, bytes: u64);
     fn length(&self, file: &FileHandle) -> Result<u64, Fault>;
+    /// When the file was last written, by the wall clock, in ms.
+    fn modified_ms(&self, file: &FileHandle) -> Result<i64, Fault>;
     fn set_length(&self, file: &FileHandle, length: u64) -> Result<(), Fault>;
     /// fdatasync.
     fn sync(&self, file: &FileHandle) -> Result<(), Fault>;
@@ -400,6 +402,13 @@ impl Disk for RealDisk {
         let path = file.path();
         let status = rustix::fs::stat(&path).map_err(|error| io_fault(Operation::Read, &path, error))?;
         Ok(u64::try_from(status.st_size).unwrap_or(0))
+    }
+
+    fn modified_ms(&self, file: &FileHandle) -> Result<i64, Fault> {
+        let path = file.path();
+        let status = rustix::fs::stat(&path).map_err(|error| io_fault(Operation::Read, &path, error))?;
+        let nanoseconds = i64::try_from(status.st_mtime_nsec).unwrap_or(0);
+        Ok(status.st_mtime.saturating_mul(1_000).saturating_add(nanoseconds / 1_000_000))
     }
 
     fn set_length(&self, file: &FileHandle, length: u64) -> Result<(), Fault> {

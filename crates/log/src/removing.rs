@@ -181,9 +181,19 @@ impl Log {
             .map(|(segment, next_offset)| SegmentFacts {
                 next_offset,
                 bytes: u64::from(segment.size()),
-                max_timestamp: segment.max_timestamp().timestamp,
+                max_timestamp: self.newest_time(segment),
             })
             .collect()
+    }
+
+    /// Of a segment's records, or when its file was written where none of them has a time; -1 if nothing tells.
+    fn newest_time(&self, segment: &Segment) -> i64 {
+        let timestamp = segment.max_timestamp().timestamp;
+        let is_asked = self.config.delete && self.config.retention_ms >= 0 && segment.size() > 0;
+        if timestamp >= 0 || !is_asked {
+            return timestamp;
+        }
+        self.disk.modified_ms(&segment.log).unwrap_or(timestamp)
     }
 
     /// Takes the oldest segments out of the log. Their files get `.deleted` names now and go when the delay is over.

@@ -3,6 +3,11 @@
 //! request, with a bit that turns on the platter, or as the seed draws it. Deterministic from its seed.
 //! Never used in production; the simulator and the crash tests of this crate are its readers.
 
+mod faults;
+mod rng;
+
+pub use self::faults::SimFault;
+use self::rng::Rng;
 use crate::disk::{Cached, DirectoryEntry, Disk, DiskSpace, FileHandle};
 use crate::fault::{Fault, Operation};
 use parking_lot::Mutex;
@@ -17,19 +22,6 @@ const SECTOR_BYTES: usize = 512;
 
 /// What a page cache keeps or lets go of at once.
 const PAGE_BYTES: usize = 4096;
-
-/// A fault to come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SimFault {
-    /// The operation fails with EIO; nothing of it happens.
-    Io,
-    /// The operation fails with ENOSPC; a write may have happened in part.
-    NoSpace,
-    /// A sync fails once and the kernel forgets the pages: later syncs succeed without them (fsyncgate).
-    SyncForgets,
-    /// Power goes: this operation may or may not have happened, every later one fails until `restart`.
-    Crash,
-}
 
 /// How much of the unsynced operations a crash keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +58,8 @@ struct State {
     capacity: u64,
     /// How many in a thousand reads of the cache find that its pages have just gone.
     misses_per_mille: u64,
+    /// What files are stamped with: without a clock nothing is ever old.
+    clock_ms: i64,
     /// Directories whose device is broken.
     broken: Vec<PathBuf>,
 }
@@ -89,6 +83,7 @@ struct Inode {
     durable: Vec<u8>,
     current: Vec<u8>,
     pending: Vec<Pending>,
+    modified_ms: i64,
     /// Pages that are on the platter alone.
     evicted: BTreeSet<usize>,
 }
@@ -99,29 +94,11 @@ enum Pending {
     Length(usize),
 }
 
-/// SplitMix64: small, seedable, good enough to choose crash states.
-#[derive(Clone, Debug)]
-struct Rng(u64);
-
-impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn coin(&mut self) -> bool {
-        self.next() & 1 == 1
-    }
-}
-
 impl SimDisk {
     pub fn new(seed: u64) -> SimDisk {
         SimDisk {
             state: Arc::new(Mutex::new(State {
-                rng: Rng(seed),
+                rng: Rng::new(seed),
                 inodes: BTreeMap::new(),
                 next_inode: 1,
                 names: BTreeMap::new(),
@@ -132,6 +109,7 @@ impl SimDisk {
                 crashed: false,
                 capacity: u64::MAX,
                 misses_per_mille: 0,
+                clock_ms: i64::MAX,
                 broken: Vec::new(),
             })),
         }
@@ -167,6 +145,11 @@ impl SimDisk {
     /// Lets the page cache lose pages by itself, so often.
     pub fn set_misses_per_mille(&self, misses: u64) {
         self.state.lock().misses_per_mille = misses;
+    }
+
+    /// The time with which files are stamped from now on.
+    pub fn set_clock(&self, clock_ms: i64) {
+        self.state.lock().clock_ms = clock_ms;
     }
 
     /// The page cache loses all of a file that it has written back, and the next read finds what is on the platter.
@@ -238,12 +221,13 @@ impl SimDisk {
             .map(|(id, inode)| {
                 let pending = inode.pending.iter().map(Pending::copy).collect();
                 let (durable, current) = (inode.durable.clone(), inode.current.clone());
-                (*id, Inode { durable, current, pending, evicted: inode.evicted.clone() })
+                let (evicted, modified_ms) = (inode.evicted.clone(), inode.modified_ms);
+                (*id, Inode { durable, current, pending, modified_ms, evicted })
             })
             .collect();
         SimDisk {
             state: Arc::new(Mutex::new(State {
-                rng: Rng(seed),
+                rng: Rng::new(seed),
                 inodes,
                 next_inode: state.next_inode,
                 names: state.names.clone(),
@@ -254,6 +238,7 @@ impl SimDisk {
                 crashed: state.crashed,
                 capacity: state.capacity,
                 misses_per_mille: state.misses_per_mille,
+                clock_ms: state.clock_ms,
                 broken: state.broken.clone(),
             })),
         }
@@ -570,7 +555,9 @@ impl Disk for SimDisk {
         let (used, capacity) = (state.used(), state.capacity);
         let position = usize::try_from(position).unwrap_or(usize::MAX);
         let cut = state.rng.next() as usize % (bytes.len() + 1);
+        let clock_ms = state.clock_ms;
         let inode = state.found(&path, Operation::Write)?;
+        inode.modified_ms = clock_ms;
         let grows = (position + bytes.len()).saturating_sub(inode.current.len()) as u64;
         if used + grows > capacity {
             fault = Some(SimFault::NoSpace);
@@ -640,11 +627,19 @@ impl Disk for SimDisk {
         Ok(state.found(&path, Operation::Read)?.current.len() as u64)
     }
 
+    fn modified_ms(&self, file: &FileHandle) -> Result<i64, Fault> {
+        let path = file.path();
+        let mut state = self.state.lock();
+        state.read_allowed(&path, Operation::Read)?;
+        Ok(state.found(&path, Operation::Read)?.modified_ms)
+    }
+
     fn set_length(&self, file: &FileHandle, length: u64) -> Result<(), Fault> {
         let path = file.path();
         let mut state = self.state.lock();
-        let fault = state.begin(&path, Operation::Truncate)?;
+        let (fault, clock_ms) = (state.begin(&path, Operation::Truncate)?, state.clock_ms);
         let inode = state.found(&path, Operation::Truncate)?;
+        inode.modified_ms = clock_ms;
         let pending = Pending::Length(usize::try_from(length).unwrap_or(usize::MAX));
         pending.apply(&mut inode.current);
         inode.pending.push(pending);

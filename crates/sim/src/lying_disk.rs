@@ -36,6 +36,9 @@ impl Disk for LyingDisk {
     fn length(&self, file: &FileHandle) -> Result<u64, Fault> {
         self.0.length(file)
     }
+    fn modified_ms(&self, file: &FileHandle) -> Result<i64, Fault> {
+        self.0.modified_ms(file)
+    }
     fn set_length(&self, file: &FileHandle, length: u64) -> Result<(), Fault> {
         self.0.set_length(file, length)
     }

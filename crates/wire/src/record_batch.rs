@@ -108,6 +108,12 @@ pub struct BatchHeader {
     pub record_count: i32,
 }
 
+/// Whether what may be a batch says of itself that it belongs to a transaction.
+pub fn claims_transaction(batch: &[u8]) -> bool {
+    let Some([magic, .., attributes]) = batch.get(16..23) else { return false };
+    *magic == 2 && i16::from(*attributes) & TRANSACTIONAL_BIT != 0
+}
+
 /// Where a batch begins and ends, in offsets and in bytes: all that a walk over good batches asks of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchExtent {

@@ -25,13 +25,14 @@ use crate::views::Views;
 use crate::watch::{Watch, watch};
 
 /// Consumers read what is replicated, or only what is also committed (KIP-98).
+const READ_UNCOMMITTED: i8 = 0;
 const READ_COMMITTED: i8 = 1;
 
 pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> {
     let mut request = FetchView::parse(body, call.api_version)?;
     if call.connection.peer().controller {
         // DIVERGES: the metadata log is not handed out yet, for no other node follows it. Records never are by this listener.
-        return Ok(refused(&call, ErrorCode::InvalidRequest));
+        return Ok(Handling::ready(refuse(&call, ErrorCode::InvalidRequest, &[])));
     }
     let asked = Asked {
         session_id: request.session_id,
@@ -43,10 +44,14 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
     let mut wanted = WantedList::new();
     wanted.reserve(request.partitions.len());
     request.partitions.iter().for_each(|view| wanted.push(as_wanted(&call, view)));
+    if !matches!(request.isolation_level, READ_UNCOMMITTED | READ_COMMITTED) {
+        // DIVERGES: Kafka falls over it with UNKNOWN_SERVER_ERROR.
+        return Ok(Handling::ready(refuse(&call, ErrorCode::InvalidRequest, &wanted)));
+    }
     let forgotten = &request.forgotten;
     let plan = call.connection.with_fetch_sessions(|sessions| sessions.plan(asked, wanted, forgotten));
     let (session, wanted) = match plan {
-        Plan::Refused(error) => return Ok(refused(&call, error)),
+        Plan::Refused(error) => return Ok(Handling::ready(refuse(&call, error, &[]))),
         Plan::Sessionless(wanted) => (Session::None, wanted),
         Plan::Full(wanted) => (Session::Begins(asked), wanted),
         Plan::Incremental { session_id, wanted } => (Session::GoesOn(session_id), wanted),
@@ -61,9 +66,11 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
     Ok(Handling::ready(fetch.end.outcome(&fetch.reading, &pass)))
 }
 
-fn refused(call: &Call, error: ErrorCode) -> Handling {
-    let answer = FetchAnswer::new(call.api_version, call.correlation_id, error, 0, 0);
-    Handling::ready(Outcome::Answer(answer.finish(Vec::new())))
+/// Nothing is fetched. Versions before sessions have no place for an error but beside their partitions.
+fn refuse(call: &Call, error: ErrorCode, wanted: &[Wanted]) -> Outcome {
+    let refused: Vec<_> = wanted.iter().map(|wanted| (wanted, refusal(wanted.partition, error))).collect();
+    let lines: Vec<Line<'_>> = refused.iter().map(|(wanted, data)| (*wanted, data)).collect();
+    answer(call, error, 0, &lines)
 }
 
 fn terms(call: &Call, request: &FetchView<'_>) -> Terms {
@@ -72,7 +79,7 @@ fn terms(call: &Call, request: &FetchView<'_>) -> Terms {
     Terms {
         is_replica: request.replica_id >= 0,
         limit: if committed { ReadLimit::LastStable } else { ReadLimit::HighWatermark },
-        max_bytes: i64::from(max_bytes.max(0)),
+        max_bytes: i64::from(max_bytes),
         min_bytes: i64::from(request.min_bytes.min(max_bytes)),
         deadline_ms: call.now_ms.saturating_add(i64::from(request.max_wait_ms.max(0))),
         waits: request.max_wait_ms > 0,
@@ -112,7 +119,8 @@ fn as_wanted(call: &Call, view: &PartitionView<'_>) -> Wanted {
         topic_id: view.topic_id,
         partition: view.partition,
         fetch_offset: view.fetch_offset,
-        current_leader_epoch: view.current_leader_epoch,
+        // Any negative one says nothing.
+        current_leader_epoch: view.current_leader_epoch.max(-1),
         last_fetched_epoch: view.last_fetched_epoch,
         max_bytes: view.max_bytes,
         place: 0,
@@ -263,19 +271,22 @@ impl End {
                 }
             }
         };
-        // Neighbours of one topic share an entry.
-        let is_same = |a: &Line<'_>, b: &Line<'_>| a.0.topic_id == b.0.topic_id && a.0.topic == b.0.topic;
-        let topics = lines.chunk_by(is_same).count();
-        let (version, none) = (call.api_version, ErrorCode::None);
-        let mut answer = FetchAnswer::new(version, call.correlation_id, none, session_id, topics);
-        for topic in lines.chunk_by(is_same) {
-            let Some((first, _)) = topic.first() else { continue };
-            answer.topic(&first.topic, first.topic_id, topic.len());
-            topic.iter().for_each(|(_, data)| answer.partition(data));
-            answer.end_topic();
-        }
-        Outcome::Answer(answer.finish(leaders(call, &lines)))
+        answer(call, ErrorCode::None, session_id, &lines)
     }
+}
+
+/// Neighbours of one topic share an entry.
+fn answer(call: &Call, error: ErrorCode, session_id: i32, lines: &[Line<'_>]) -> Outcome {
+    let is_same = |a: &Line<'_>, b: &Line<'_>| a.0.topic_id == b.0.topic_id && a.0.topic == b.0.topic;
+    let topics = lines.chunk_by(is_same).count();
+    let mut answer = FetchAnswer::new(call.api_version, call.correlation_id, error, session_id, topics);
+    for topic in lines.chunk_by(is_same) {
+        let Some((first, _)) = topic.first() else { continue };
+        answer.topic(&first.topic, first.topic_id, topic.len());
+        topic.iter().for_each(|(_, data)| answer.partition(data));
+        answer.end_topic();
+    }
+    Outcome::Answer(answer.finish(leaders(call, lines)))
 }
 
 /// The partition that bears the name of one whose topic is no more, `Some(None)` if there is none; `None` where no session knows a name.

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use wire::codec::DecodeError;
 use wire::compress::Compression;
+use wire::hash::{StableMap, StableSet};
 use wire::messages::produce::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceResponse,
 };
 use wire::produce::{PartitionView, ProduceAnswer, ProduceView, TopicView};
-use wire::record_batch::{BatchHeader, InvalidBatch, validate_produce};
+use wire::record_batch::{BatchHeader, InvalidBatch, claims_transaction, validate_produce};
 use wire::{ErrorCode, Str};
 
 use super::Call;
@@ -22,12 +23,13 @@ use crate::rim::{CloseReason, Handling, Outcome};
 use crate::views::{FoundTopic, LastTopic, PartitionCell};
 
 pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> {
-    let request = ProduceView::parse(body, call.api_version)?;
+    let mut request = ProduceView::parse(body, call.api_version)?;
     let records = |topic: &TopicView<'_>| topic.partitions.iter().all(|p| p.records.is_some());
     if !request.topics.iter().all(records) {
         let malformed = CloseReason::Malformed("a partition without records".into());
         return Ok(Handling::ready(Outcome::Close(malformed)));
     }
+    once_each(&mut request.topics);
     let (mut last_topic, mut spare) = (call.connection.last_topic(), call.connection.spare_entries());
     let mut plan = Plan::new(&call, body, spare.take(), &request);
     for topic in &request.topics {
@@ -62,6 +64,72 @@ async fn wait(call: Call, mut response: Response, answers: SmallVec<[Answer<Appe
         response.fill(answer.await);
     }
     response.outcome(&call)
+}
+
+type Topics<'a> = SmallVec<[TopicView<'a>; 1]>;
+
+/// A partition that stands in a request twice is produced to once, as named last, and answered once; topics without partitions are not
+/// answered at all. Nearly all requests are as they should be, and this is found out without memory.
+fn once_each(topics: &mut Topics<'_>) {
+    if topics.iter().any(|topic| topic.partitions.is_empty() || is_twice(&topic.partitions))
+        || are_twice(topics)
+    {
+        merge(topics);
+    }
+}
+
+/// Whether an index stands there twice.
+fn is_twice(partitions: &[PartitionView<'_>]) -> bool {
+    if partitions.is_sorted_by(|one, next| one.index < next.index) {
+        return false;
+    }
+    let mut seen = [0u64; 64];
+    let mut beyond = StableSet::default();
+    partitions.iter().any(|partition| {
+        let index = usize::try_from(partition.index).unwrap_or(usize::MAX);
+        let Some(bits) = seen.get_mut(index / 64) else { return !beyond.insert(partition.index) };
+        let before = *bits;
+        *bits |= 1 << (index % 64);
+        *bits == before
+    })
+}
+
+/// Topics that are looked for one by one.
+const TOPICS_COMPARED: usize = 16;
+
+/// Whether a topic stands there twice.
+fn are_twice(topics: &[TopicView<'_>]) -> bool {
+    if topics.len() > TOPICS_COMPARED {
+        let mut seen = StableSet::with_capacity_and_hasher(topics.len(), Default::default());
+        return topics.iter().any(|topic| !seen.insert((topic.id, topic.name)));
+    }
+    let is_before = |(at, topic): (usize, &TopicView<'_>)| {
+        topics.iter().take(at).any(|other| other.id == topic.id && other.name == topic.name)
+    };
+    topics.iter().enumerate().any(is_before)
+}
+
+#[cold]
+fn merge(topics: &mut Topics<'_>) {
+    let mut places = StableMap::default();
+    let mut partitions = StableMap::default();
+    let mut once = Topics::new();
+    for mut topic in topics.drain(..).filter(|topic| !topic.partitions.is_empty()) {
+        let asked = std::mem::take(&mut topic.partitions);
+        let at = *places.entry((topic.id, topic.name)).or_insert(once.len());
+        if at == once.len() {
+            once.push(topic);
+        }
+        let merged = &mut once[at].partitions;
+        for partition in asked {
+            let place = *partitions.entry((at, partition.index)).or_insert(merged.len());
+            match merged.get_mut(place) {
+                Some(named_before) => *named_before = partition,
+                None => merged.push(partition),
+            }
+        }
+    }
+    *topics = once;
 }
 
 /// What is answered, and what must be known of it at the end.
@@ -106,6 +174,8 @@ struct Plan<'a> {
     body: &'a Bytes,
     acks: i16,
     may_write_internal: bool,
+    /// What all of it hears: a transaction without an id.
+    refused: Option<ErrorCode>,
     /// What the records' times are held against.
     wall_ms: i64,
     response: Response,
@@ -117,9 +187,13 @@ struct Plan<'a> {
 impl<'a> Plan<'a> {
     fn new(call: &'a Call, body: &'a Bytes, spare: Share, request: &ProduceView<'_>) -> Plan<'a> {
         let answer = ProduceAnswer::new(call.api_version, call.correlation_id, &request.topics);
+        let mut partitions = request.topics.iter().flat_map(|topic| &topic.partitions);
+        let transactional = partitions.any(|p| p.records.is_some_and(claims_transaction));
         Plan {
             call,
             body,
+            refused: (transactional && request.transactional_id.is_none())
+                .then_some(ErrorCode::TransactionalIdAuthorizationFailed),
             acks: request.acks,
             may_write_internal: call.is_admin_client,
             wall_ms: call.node.wall_ms(call.now_ms),
@@ -137,7 +211,9 @@ impl<'a> Plan<'a> {
         self.response.answer.topic(topic);
         for partition in &topic.partitions {
             self.response.bad += 1;
-            let checked = found.ok_or_else(|| Refused::from(unknown)).and_then(|found| {
+            let allowed = self.refused.map_or(Ok(()), |error| Err(Refused::from(error)));
+            let known = allowed.and_then(|()| found.ok_or_else(|| Refused::from(unknown)));
+            let checked = known.and_then(|found| {
                 let cell = self.check(found, partition)?;
                 let records = self.body.slice_ref(partition.records.unwrap_or_default());
                 match validate_produce(records, &found.settings.rules, self.wall_ms) {
@@ -231,19 +307,21 @@ impl Refused {
         }
     }
 
-    /// KIP-467: which records are bad, and why; other refusals say no more than their code.
+    /// KIP-467: which records are bad, and why; most other refusals say no more than their code.
     fn invalid(invalid: &InvalidBatch, cell: &PartitionCell, topic: &str) -> Refused {
         let partition = format!("{topic}-{}", cell.key.partition);
-        let Some(message) = invalid.answer(&partition) else { return invalid.error_code().into() };
         let record_error = |error: &wire::record_batch::RecordError| BatchIndexAndErrorMessage {
             batch_index: error.batch_index,
             batch_index_error_message: Some(Str::from(error.answer(&partition))),
         };
         Refused {
             error: invalid.error_code(),
-            message: Some(Str::from(message)),
+            message: invalid.answer(&partition).map(Str::from),
             record_errors: invalid.record_errors.iter().map(record_error).collect(),
-            log_start_offset: cell.view().map_or(-1, |view| view.log_start_offset),
+            log_start_offset: cell
+                .view()
+                .filter(|_| invalid.saw_log())
+                .map_or(-1, |view| view.log_start_offset),
         }
     }
 }

@@ -15,39 +15,50 @@ use crate::replica::pending::{Parked, ProduceId};
 use crate::replica::{Refused, State};
 use crate::views::PartitionCell;
 
+/// What of a produce is not safe yet.
+pub(super) struct Parking {
+    produce: ProduceId,
+    pub count: usize,
+    /// Some of it waits for other brokers, and not for a flush alone.
+    waits_for_replicas: bool,
+    deadline_ms: i64,
+}
+
+/// How long an answer waits for a flush alone, whatever the request says: its timeout is for other replicas. In Kafka a producer that
+/// gives them no time at all is acknowledged, too, where there are none.
+const FLUSH_PATIENCE_MS: i64 = 5_000;
+
 impl Shard {
-    /// Appends all entries; answers their results, and how many of them have to be parked until they are safe.
+    /// Appends all entries; answers their results, and what of them has to be parked until it is safe.
     pub(super) fn append(
         &mut self,
         now_ms: i64,
         append: &Append,
         effects: &mut Vec<Effect>,
-    ) -> (AppendResults, usize) {
-        let id = self.produces.next_id();
-        let mut parked = 0;
+    ) -> (AppendResults, Parking) {
+        let mut parking = Parking {
+            produce: self.produces.next_id(),
+            count: 0,
+            waits_for_replicas: false,
+            deadline_ms: append.deadline_ms,
+        };
         let directories = Arc::clone(&self.around.directories);
         let mut results = AppendResults::with_capacity(append.entries.len());
         for entry in &append.entries {
-            let directories = &*directories;
-            let result =
-                self.append_entry(now_ms, entry, append.all, (id, results.len()), directories, effects);
-            // REQUEST_TIMED_OUT is what a parked ack hears unless it is released in time.
-            parked += usize::from(result.error == ErrorCode::RequestTimedOut);
+            let (directories, place) = (&*directories, (&mut parking, results.len()));
+            let result = self.append_entry(now_ms, entry, append.all, place, directories, effects);
             results.push((entry.place, result));
         }
-        (results, parked)
+        if parking.count > 0 && !parking.waits_for_replicas {
+            parking.deadline_ms = parking.deadline_ms.max(now_ms.saturating_add(FLUSH_PATIENCE_MS));
+        }
+        (results, parking)
     }
 
     /// Parks the produce that was just appended until all of it is safe.
-    pub(super) fn park(
-        &mut self,
-        deadline_ms: i64,
-        results: AppendResults,
-        parked: usize,
-        reply: Reply<AppendResults>,
-    ) {
-        let timer = self.timers.add(deadline_ms, Timer::Produce(self.produces.next_id()));
-        self.produces.park(results, parked, reply, timer);
+    pub(super) fn park(&mut self, parking: Parking, results: AppendResults, reply: Reply<AppendResults>) {
+        let timer = self.timers.add(parking.deadline_ms, Timer::Produce(self.produces.next_id()));
+        self.produces.park(results, parking.count, reply, timer);
     }
 
     fn append_entry(
@@ -55,7 +66,7 @@ impl Shard {
         now_ms: i64,
         entry: &AppendEntry,
         all: bool,
-        (produce, index): (ProduceId, usize),
+        (parking, index): (&mut Parking, usize),
         directories: &Directories,
         effects: &mut Vec<Effect>,
     ) -> Produced {
@@ -92,7 +103,10 @@ impl Shard {
                     return produced(&appended, ErrorCode::None);
                 }
                 let acks = if all { &mut replica.acks } else { &mut replica.early_acks };
-                acks.park(Parked { offset, produce, index });
+                acks.park(Parked { offset, produce: parking.produce, index });
+                parking.count += 1;
+                parking.waits_for_replicas |= replica.log.high_watermark() < offset;
+                // What a parked ack hears unless it is released in time.
                 produced(&appended, ErrorCode::RequestTimedOut)
             }
         }

@@ -13,6 +13,7 @@ mod moving;
 mod reconcile;
 mod upkeep;
 
+use append::Parking;
 pub(crate) use cleaning::Cleaning;
 pub(crate) use moving::{Move, Moving, Retirement, Retiring};
 pub(crate) use upkeep::ClosedShard;
@@ -157,10 +158,10 @@ impl Shard {
     pub fn append_turn(&mut self, now_ms: i64, append: Append, effects: &mut Vec<Effect>) -> Appending {
         self.now_ms = now_ms;
         let appending = match self.append(now_ms, &append, effects) {
-            (results, 0) => Appending::Done(results, append.entries),
-            (results, parked) => {
+            (results, Parking { count: 0, .. }) => Appending::Done(results, append.entries),
+            (results, parking) => {
                 let (reply, answer) = mailbox::reply();
-                self.park(append.deadline_ms, results, parked, reply);
+                self.park(parking, results, reply);
                 Appending::Parked(answer)
             }
         };
@@ -181,8 +182,8 @@ impl Shard {
         match command {
             Command::Open { place, key } => self.open_one(place, &key),
             Command::Append(append, reply) => match self.append(now_ms, &append, effects) {
-                (results, 0) => effects.push(Effect::Appended(reply, results)),
-                (results, parked) => self.park(append.deadline_ms, results, parked, reply),
+                (results, Parking { count: 0, .. }) => effects.push(Effect::Appended(reply, results)),
+                (results, parking) => self.park(parking, results, reply),
             },
             Command::Watch(watch) => self.watch(watch),
             Command::Group(group) => self.group(now_ms, *group, effects),

@@ -17,6 +17,7 @@ mod produce;
 mod reassignment;
 mod restart;
 mod rot;
+mod twice;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};

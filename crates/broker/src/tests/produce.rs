@@ -127,7 +127,11 @@ fn an_ack_that_is_never_safe_times_out() {
     let mut begun = node.begin(ApiKey::Produce, 9, &request("t", 0, -1, batch(&["a"])));
     assert!(begun.poll().is_none());
     let _stuck = node.node.work().expect("the flush that never ends");
-    node.now_ms += 1_000;
+    // The request's second is for replicas; the disk has five.
+    node.now_ms += 4_999;
+    node.node.turn(node.now_ms);
+    assert!(begun.poll().is_none());
+    node.now_ms += 1;
     node.node.turn(node.now_ms);
     let answer: ProduceResponse = begun.answer().expect("timed out");
     let partition = &answer.responses[0].partition_responses[0];

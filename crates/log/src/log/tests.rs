@@ -227,6 +227,20 @@ fn deleted_records_are_out_of_range_and_their_segments_go() {
 }
 
 #[test]
+fn records_without_a_time_go_by_the_time_of_their_file() {
+    let (disk, mut log) = fresh(LogConfig { retention_ms: 1_000, ..small() });
+    disk.set_clock(5_000);
+    for _ in 0..40 {
+        append(&mut log, -1, &["a record that says nothing of its time"]);
+    }
+    log.advance_high_watermark(40);
+    assert!(log.segment_count() > 2);
+    assert_eq!(log.apply_retention(6_000).unwrap(), 0);
+    assert!(log.apply_retention(6_001).unwrap() > 2);
+    assert_eq!(log.log_start_offset(), 40);
+}
+
+#[test]
 fn retention_by_time_rolls_the_last_segment_away() {
     let (_, mut log) = fresh(LogConfig { retention_ms: 100, ..small() });
     fill(&mut log, 20);

@@ -110,10 +110,10 @@ fn refusals_have_their_codes() {
         bytes[at..at + with.len()].copy_from_slice(with);
         seal(bytes)
     };
-    let cases: [(&str, Bytes, Refusal); 12] = [
-        ("nothing", Bytes::new(), Refusal::InvalidRecord),
-        ("cut short", good.slice(..good.len() - 1), Refusal::InvalidRecord),
-        ("legacy", tampered(16, &[1]), Refusal::InvalidRecord),
+    let cases: [(&str, Bytes, Refusal); 13] = [
+        ("nothing", Bytes::new(), Refusal::NotOneBatch),
+        ("cut short", good.slice(..good.len() - 1), Refusal::NotOneBatch),
+        ("legacy", tampered(16, &[1]), Refusal::NotOneBatch),
         ("future", tampered(16, &[3]), Refusal::Corrupt),
         ("negative length", tampered(8, &(-5i32).to_be_bytes()), Refusal::Corrupt),
         ("base offset", tampered(0, &9i64.to_be_bytes()), Refusal::InvalidRecord),
@@ -122,7 +122,8 @@ fn refusals_have_their_codes() {
         ("count zero", tampered(57, &0i32.to_be_bytes()), Refusal::InvalidRecord),
         ("control", tampered(21, &0x20i16.to_be_bytes()), Refusal::InvalidRecord),
         ("codec", tampered(21, &5i16.to_be_bytes()), Refusal::InvalidRecord),
-        ("two", [good.clone(), good.clone()].concat().into(), Refusal::InvalidRecord),
+        ("two", [good.clone(), good.clone()].concat().into(), Refusal::NotOneBatch),
+        ("garbage behind", [&good[..], &[0x7f; 17]].concat().into(), Refusal::Corrupt),
     ];
     for (name, bytes, expected) in cases {
         assert_eq!(refusal(bytes, &rules()), expected, "{name}");
@@ -252,13 +253,51 @@ fn a_topic_with_its_own_codec_recompresses() {
     }
 }
 
-#[test]
-fn gaps_between_offsets_are_closed() {
-    let mut builder = RecordBatchBuilder::new(BatchAttributes::default());
-    builder.append_at(0, NOW, None, Some(b"a"), &[]).append_at(2, NOW, None, Some(b"b"), &[]);
+/// Of two records whose offsets are these.
+fn with_offsets(compression: Compression, offsets: [i32; 2]) -> Bytes {
+    let mut builder = RecordBatchBuilder::new(BatchAttributes { compression, ..BatchAttributes::default() });
+    for offset in offsets {
+        builder.append_at(offset, NOW, None, Some(b"a"), &[]);
+    }
     let mut bytes = builder.build().to_vec();
     bytes[23..27].copy_from_slice(&1i32.to_be_bytes());
-    let valid = validate_produce(seal(bytes), &rules(), NOW).unwrap();
+    seal(bytes)
+}
+
+#[test]
+fn offsets_of_a_compressed_batch_are_in_order_and_without_gaps() {
+    for compression in CODECS.into_iter().skip(1) {
+        assert!(validate_produce(with_offsets(compression, [0, 1]), &rules(), NOW).is_ok());
+        for offsets in [[0, 2], [1, 2], [3, 9]] {
+            let bytes = with_offsets(compression, offsets);
+            assert_eq!(refusal(bytes, &rules()), Refusal::InvalidRecord, "{compression:?} {offsets:?}");
+        }
+    }
+}
+
+#[test]
+fn a_batch_that_is_torn_behind_is_trimmed() {
+    let good = batch(BatchAttributes::default(), 2);
+    for rest in [&b"hello"[..], &good[..16], &good[..good.len() - 1]] {
+        let valid = validate_produce([&good[..], rest].concat().into(), &rules(), NOW).unwrap();
+        assert_eq!(valid.size_in_bytes(), good.len());
+    }
+}
+
+#[test]
+fn a_time_before_all_times_is_named() {
+    let mut builder = RecordBatchBuilder::new(BatchAttributes::default());
+    builder.append(i64::MIN, None, Some(b"a"), &[]);
+    let error = validate_produce(builder.build(), &rules(), NOW).unwrap_err();
+    assert_eq!(error.refusal, Refusal::InvalidTimestamp);
+    let (timestamp, latest) = (i64::MIN, NOW + 3_600_000);
+    let reason = RecordRefusal::Timestamp { timestamp, earliest: NOW - i64::MAX, latest };
+    assert_eq!(error.record_errors, [RecordError { batch_index: 0, reason }]);
+}
+
+#[test]
+fn gaps_between_offsets_are_closed() {
+    let valid = validate_produce(with_offsets(Compression::None, [0, 2]), &rules(), NOW).unwrap();
     let offsets: Vec<i64> = valid.batches()[0]
         .to_batch()
         .records(DecompressLimit::default())

@@ -4,8 +4,8 @@
 use super::builder::header_crc;
 use super::skim::{Skimmed, skim};
 use super::{
-    BatchAttributes, BatchError, BatchHeader, HEADER_BYTES, NO_TIMESTAMP, RecordBatch, RecordBatchBuilder,
-    RecordHeader, RecordRef, TimestampType, batch_crc,
+    BatchAttributes, BatchError, BatchHeader, HEADER_BYTES, LENGTH_PREFIX_BYTES, NO_TIMESTAMP, RecordBatch,
+    RecordBatchBuilder, RecordHeader, RecordRef, TimestampType, batch_crc,
 };
 use crate::ErrorCode;
 use crate::compress::{Compression, DecompressLimit, decompress};
@@ -113,6 +113,8 @@ impl ValidBatches {
 pub enum Refusal {
     /// CORRUPT_MESSAGE
     Corrupt,
+    /// INVALID_RECORD: not one whole batch of format v2. Told before the log is looked at.
+    NotOneBatch,
     /// INVALID_RECORD
     InvalidRecord,
     /// INVALID_TIMESTAMP
@@ -127,6 +129,8 @@ pub struct InvalidBatch {
     pub refusal: Refusal,
     /// For people here; [`InvalidBatch::answer`] is for the producer.
     pub message: String,
+    /// The producer is told the message as well.
+    pub is_told: bool,
     /// The offending records, at most [`MAX_RECORD_ERRORS`].
     pub record_errors: Vec<RecordError>,
 }
@@ -145,8 +149,8 @@ pub enum RecordRefusal {
     NoKey,
     /// Outside of what `message.timestamp.before.max.ms` and `message.timestamp.after.max.ms` leave.
     Timestamp { timestamp: i64, earliest: i64, latest: i64 },
-    /// The producer claims that the broker stamped it.
-    StampedByProducer,
+    /// The producer claims that the broker stamped it. Sizes are -1 for null.
+    StampedByProducer { timestamp: i64, key_bytes: i64, value_bytes: i64, compressed: bool },
 }
 
 impl RecordError {
@@ -160,8 +164,15 @@ impl RecordError {
                 "Timestamp {timestamp} of message with offset {} is out of range. The timestamp should be within [{earliest}, {latest}]",
                 self.batch_index
             ),
-            RecordRefusal::StampedByProducer => {
-                "Producer should not set timestamp type to LogAppendTime.".to_owned()
+            RecordRefusal::StampedByProducer { timestamp, key_bytes, value_bytes, compressed } => {
+                let (kind, least) =
+                    if compressed { ("PartialDefaultRecord", -1) } else { ("DefaultRecord", 0) };
+                format!(
+                    "Invalid timestamp type in message {kind}(offset={}, timestamp={timestamp}, key={} bytes, value={} bytes). Producer should not set timestamp type to LogAppendTime.",
+                    self.batch_index,
+                    key_bytes.max(least),
+                    value_bytes.max(least)
+                )
             }
         }
     }
@@ -183,16 +194,24 @@ impl InvalidBatch {
     pub fn error_code(&self) -> ErrorCode {
         match self.refusal {
             Refusal::Corrupt => ErrorCode::CorruptMessage,
-            Refusal::InvalidRecord => ErrorCode::InvalidRecord,
+            Refusal::NotOneBatch | Refusal::InvalidRecord => ErrorCode::InvalidRecord,
             Refusal::InvalidTimestamp => ErrorCode::InvalidTimestamp,
             Refusal::TooLarge => ErrorCode::MessageTooLarge,
         }
     }
 
-    /// The sentence for the producer, where it is told one (KIP-467): only if records are named.
+    /// True where the records were held against the log that they were meant for.
+    pub fn saw_log(&self) -> bool {
+        match self.refusal {
+            Refusal::InvalidRecord | Refusal::InvalidTimestamp => true,
+            Refusal::Corrupt | Refusal::NotOneBatch | Refusal::TooLarge => false,
+        }
+    }
+
+    /// The sentence for the producer, where it is told one (KIP-467).
     pub fn answer(&self, partition: &str) -> Option<String> {
         if self.record_errors.is_empty() {
-            return None;
+            return self.is_told.then(|| self.message.clone());
         }
         if self.refusal == Refusal::InvalidTimestamp {
             return Some("One or more records have been rejected due to invalid timestamp".to_owned());
@@ -209,7 +228,7 @@ impl InvalidBatch {
     }
 
     fn new(refusal: Refusal, message: impl Into<String>) -> InvalidBatch {
-        InvalidBatch { refusal, message: message.into(), record_errors: Vec::new() }
+        InvalidBatch { refusal, message: message.into(), is_told: false, record_errors: Vec::new() }
     }
 }
 
@@ -217,15 +236,26 @@ impl From<BatchError> for InvalidBatch {
     /// Legacy formats, wrong structure and undecodable payloads are INVALID_RECORD, damage is CORRUPT_MESSAGE (which clients
     /// try again), as the reference answers.
     fn from(error: BatchError) -> InvalidBatch {
+        // DIVERGES: over a codec number or compressed bytes that mean nothing Kafka falls with UNKNOWN_SERVER_ERROR.
         let refusal = match &error {
-            BatchError::Truncated { .. }
-            | BatchError::Magic(0 | 1)
-            | BatchError::Record(_)
-            | BatchError::Compression(_)
-            | BatchError::Codec(_) => Refusal::InvalidRecord,
+            BatchError::Truncated { .. } | BatchError::Magic(0 | 1) => Refusal::NotOneBatch,
+            BatchError::Record(_) | BatchError::Compression(_) | BatchError::Codec(_) => {
+                Refusal::InvalidRecord
+            }
             BatchError::BadLength(_) | BatchError::Magic(_) | BatchError::Crc { .. } => Refusal::Corrupt,
         };
-        InvalidBatch::new(refusal, error.to_string())
+        let told = match &error {
+            BatchError::BadLength(length) if *length < LEAST_LENGTH => Some(format!(
+                "Record size {length} is less than the minimum record overhead ({LEAST_LENGTH})"
+            )),
+            BatchError::Magic(magic) if refusal == Refusal::Corrupt => {
+                Some(format!("Invalid magic found in record: {magic}"))
+            }
+            _ => None,
+        };
+        let is_told = told.is_some();
+        let message = told.unwrap_or_else(|| error.to_string());
+        InvalidBatch { is_told, ..InvalidBatch::new(refusal, message) }
     }
 }
 
@@ -258,6 +288,11 @@ pub fn validate_produce(
         None => records.get(HEADER_BYTES..).unwrap_or_default(),
     };
     let (max_timestamp, contiguous) = walk(&header, payload, rules, now_ms)?;
+    if inflated.is_some() && !contiguous {
+        // DIVERGES: Kafka falls over it with UNKNOWN_SERVER_ERROR.
+        let message = "offsets of a compressed batch are not 0, 1, 2, …";
+        return Err(InvalidBatch::new(Refusal::InvalidRecord, message));
+    }
 
     let log_append_time = match rules.timestamp_type {
         TimestampType::CreateTime => NO_TIMESTAMP,
@@ -278,15 +313,29 @@ pub fn validate_produce(
     Ok(ValidBatches { batches: SmallVec::from_buf([valid]), log_append_time, size_in_bytes })
 }
 
-/// A torn rest is trimmed as the reference does; a second whole batch is refused.
+/// What every format counts after its length: the least that one may say.
+const LEAST_LENGTH: i32 = 14;
+/// Where the number of the format is.
+const MAGIC_OFFSET: usize = 16;
+
+/// A torn rest is trimmed as the reference does; a second whole batch is refused, and what cannot be the beginning of one.
 #[cold]
 fn cut_to_one_batch(records: &mut Bytes, size: usize) -> Result<(), InvalidBatch> {
     if size > records.len() {
         return Err(BatchError::Truncated { needed: size, available: records.len() }.into());
     }
-    if RecordBatch::take(&mut records.split_off(size)).is_ok() {
+    let rest = records.split_off(size);
+    let Some(length) = rest.get(8..).and_then(<[u8]>::first_chunk) else { return Ok(()) };
+    let length = i32::from_be_bytes(*length);
+    let magic = rest.get(MAGIC_OFFSET).copied();
+    if length < LEAST_LENGTH || magic.is_some_and(|magic| magic > 2) {
+        return Err(InvalidBatch::new(Refusal::Corrupt, "what is behind the batch is no batch"));
+    }
+    if magic.is_some()
+        && usize::try_from(length).is_ok_and(|length| length + LENGTH_PREFIX_BYTES <= rest.len())
+    {
         let message = "a produce request holds one batch per partition";
-        return Err(InvalidBatch::new(Refusal::InvalidRecord, message));
+        return Err(InvalidBatch::new(Refusal::NotOneBatch, message));
     }
     Ok(())
 }
@@ -390,7 +439,7 @@ fn too_large(size: usize, rules: &ProduceRules) -> InvalidBatch {
 }
 
 /// Passes over the records once; only a batch in which something is wrong is looked at again. Returns the batch's largest timestamp
-/// and whether its offsets are 0, 1, 2, …; if not it is rebuilt, as old clients need.
+/// and whether its offsets are 0, 1, 2, …
 fn walk(
     batch: &BatchHeader,
     payload: &[u8],
@@ -412,12 +461,11 @@ fn walk(
 
 /// What a topic that keeps the producers' timestamps takes; one that stamps them itself takes all.
 fn allowed_timestamps(rules: &ProduceRules, now_ms: i64) -> RangeInclusive<i64> {
-    let least = match rules.timestamp_before_max_ms {
-        i64::MAX => i64::MIN,
-        before_max_ms => now_ms.saturating_sub(before_max_ms),
-    };
     match rules.timestamp_type {
-        TimestampType::CreateTime => least..=now_ms.saturating_add(rules.timestamp_after_max_ms),
+        TimestampType::CreateTime => {
+            let earliest = now_ms.saturating_sub(rules.timestamp_before_max_ms);
+            earliest..=now_ms.saturating_add(rules.timestamp_after_max_ms)
+        }
         TimestampType::LogAppendTime => i64::MIN..=i64::MAX,
     }
 }
@@ -440,7 +488,7 @@ fn offences(
         };
         if rules.compacted && record.key.is_none() {
             errors.add(index, RecordRefusal::NoKey);
-        } else if let Some(reason) = bad_timestamp(batch.timestamp_type(), timestamp, rules, now_ms) {
+        } else if let Some(reason) = bad_timestamp(batch, &record, timestamp, rules, now_ms) {
             errors.timestamp = true;
             errors.add(index, reason);
         }
@@ -449,7 +497,8 @@ fn offences(
 }
 
 fn bad_timestamp(
-    kind: TimestampType,
+    batch: &BatchHeader,
+    record: &RecordRef<'_>,
     timestamp: i64,
     rules: &ProduceRules,
     now_ms: i64,
@@ -458,11 +507,18 @@ fn bad_timestamp(
         let bad = !allowed_timestamps(rules, now_ms).contains(&timestamp);
         return bad.then(|| RecordRefusal::Timestamp {
             timestamp,
-            earliest: now_ms.saturating_sub(rules.timestamp_before_max_ms),
-            latest: now_ms.saturating_add(rules.timestamp_after_max_ms),
+            // As they are told: a bound beyond all time comes round.
+            earliest: now_ms.wrapping_sub(rules.timestamp_before_max_ms),
+            latest: now_ms.wrapping_add(rules.timestamp_after_max_ms),
         });
     }
-    (kind == TimestampType::LogAppendTime).then_some(RecordRefusal::StampedByProducer)
+    let size = |bytes: Option<&[u8]>| bytes.map_or(-1, |bytes| bytes.len() as i64);
+    (batch.timestamp_type() == TimestampType::LogAppendTime).then(|| RecordRefusal::StampedByProducer {
+        timestamp,
+        key_bytes: size(record.key),
+        value_bytes: size(record.value),
+        compressed: batch.compression() != Ok(Compression::None),
+    })
 }
 
 /// Offending records of a batch.
@@ -487,7 +543,7 @@ impl Errors {
         }
         let refusal = if self.timestamp { Refusal::InvalidTimestamp } else { Refusal::InvalidRecord };
         let message = format!("{} records of the batch, the first: {:?}", self.count, self.first.first());
-        Err(InvalidBatch { refusal, message, record_errors: self.first })
+        Err(InvalidBatch { refusal, message, is_told: false, record_errors: self.first })
     }
 }
 
@@ -503,7 +559,9 @@ fn restamp(valid: &mut ValidBatch, timestamp_type: TimestampType, max_timestamp:
     }
 }
 
-/// Writes the records anew with another codec (or with their offsets put right).
+/// Writes the records anew with another codec, or with their offsets put right.
+/// DIVERGES: Kafka stores an uncompressed batch whose offsets are not 0, 1, 2, … as it is, and consumers see offsets twice, out of order
+/// or outside of the batch.
 fn rebuild(
     batch: &BatchHeader,
     payload: &Bytes,

@@ -41,7 +41,8 @@ pub(in crate::group) fn subscription_topics(metadata: &Bytes) -> Option<Vec<Str>
     for _ in 0..count {
         let length = usize::try_from(i16::from_be_bytes(*take::<2>(&mut rest)?)).ok()?;
         let (name, after) = rest.split_at_checked(length)?;
-        topics.push(Str::from(std::str::from_utf8(name).ok()?));
+        // As Java reads them: what is no UTF-8 becomes a name that no topic has.
+        topics.push(Str::from(String::from_utf8_lossy(name).as_ref()));
         rest = after;
     }
     // The user data of version 0 must be whole, too.
