@@ -105,14 +105,10 @@ impl Broker {
     ) -> Result<Self> {
         std::fs::create_dir_all(&directory)?;
         let (port, controller) = free_ports()?;
-        let mut settings: Vec<(String, String)> =
-            PROPERTIES.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}");
-        settings.push(("listeners".into(), listeners));
-        settings.push(("advertised.listeners".into(), format!("PLAINTEXT://127.0.0.1:{port}")));
+        let mut settings = Self::properties(port, controller, &directory);
         let node = overrides.iter().find(|(key, _)| *key == "node.id").map_or("1", |(_, id)| id);
+        settings.retain(|(key, _)| key != "controller.quorum.voters");
         settings.push(("controller.quorum.voters".into(), format!("{node}@127.0.0.1:{controller}")));
-        settings.push(("log.dirs".into(), directory.join("data").display().to_string()));
         for (key, value) in overrides {
             settings.retain(|(known, _)| known != key);
             settings.push(((*key).to_owned(), (*value).to_owned()));
@@ -125,6 +121,18 @@ impl Broker {
             broker.format(workspace)?;
         }
         Ok(broker)
+    }
+
+    /// What every node gets: key and value, data in `data/` below the directory.
+    pub fn properties(port: u16, controller: u16, directory: &Path) -> Vec<(String, String)> {
+        let mut settings: Vec<(String, String)> =
+            PROPERTIES.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}");
+        settings.push(("listeners".into(), listeners));
+        settings.push(("advertised.listeners".into(), format!("PLAINTEXT://127.0.0.1:{port}")));
+        settings.push(("controller.quorum.voters".into(), format!("1@127.0.0.1:{controller}")));
+        settings.push(("log.dirs".into(), directory.join("data").display().to_string()));
+        settings
     }
 
     /// Starts the process (again) on its directory and waits until it answers.
@@ -299,7 +307,7 @@ const PORTS: std::ops::Range<u16> = 10_000..30_000;
 
 /// Two ports that were free a moment ago. Stages run side by side, each in a process of its own: each begins to look where
 /// its process id says, so that two rarely look at the same port.
-fn free_ports() -> Result<(u16, u16)> {
+pub fn free_ports() -> Result<(u16, u16)> {
     static TRIED: AtomicU32 = AtomicU32::new(0);
     let mut found = Vec::new();
     let width = u32::from(PORTS.end - PORTS.start);

@@ -1,7 +1,7 @@
 //! Rules that span several keys of a broker's file, in Kafka's own sentences (KafkaConfig, GroupCoordinatorConfig,
 //! ShareGroupConfig). Single keys are checked by their rows; roles and listeners by whoever binds.
 
-use super::BrokerFile;
+use super::{BrokerFile, list};
 use std::collections::BTreeSet;
 
 /// Below or at, key against key.
@@ -128,7 +128,8 @@ fn check_groups(file: &BrokerFile) -> Result<(), String> {
             return Err(format!("{key} must be less than {bound}"));
         }
     }
-    let tags = file.list("group.streams.rack.aware.assignment.tags");
+    // As it is written: the list itself would forget the second.
+    let tags = list(file.text("group.streams.rack.aware.assignment.tags").unwrap_or_default());
     if tags.iter().collect::<BTreeSet<_>>().len() < tags.len() {
         return Err(
             "group.streams.rack.aware.assignment.tags must not contain duplicate tag keys.".to_owned()
