@@ -198,7 +198,7 @@ async fn get(args: GetArgs, admin: &Admin) -> Result<(), Failure> {
     if args.doc {
         columns.push(("DOCUMENTATION", "documentation"));
     }
-    let mut table = Table::new(&columns);
+    let mut table = Table::new(&columns).quiet(&["read_only"]);
     for entry in entries {
         let value = if entry.sensitive { json!("(sensitive)") } else { json!(entry.value.as_deref()) };
         let mut row =

@@ -20,9 +20,12 @@ const AFTER: &str = r#"Examples:
   ottla dump ottla-data/orders-0
   ottla dump --print-data-log ottla-data/orders-0/00000000000000000000.log
 
-JSON: an object for each batch, index entry or file, one a line; of a .log
-  {"file":"00000000000000000000.log","baseOffset":0,"lastOffset":2,"count":3}
-and more fields, in kafka-dump-log's words"#;
+JSON: an object for each batch, index entry or file, one a line; for a batch of a .log
+  {"file":"orders-0/00000000000000000000.log","position":0,"size":73,"base_offset":0,"last_offset":0,"count":1,
+   "base_sequence":0,"last_sequence":0,"producer_id":0,"producer_epoch":0,"partition_leader_epoch":0,"magic":2,
+   "compression":"none","control":false,"transactional":false,"crc":3047062295,"valid":true,
+   "timestamp_type":"CreateTime","max_timestamp":1795983357254,"delete_horizon_ms":null}
+with --print-data-log each has "records" too"#;
 
 /// Arguments of `ottla dump`.
 #[derive(Debug, Args)]
