@@ -210,6 +210,8 @@ def fits(patterns, text):
 
 
 def run_transcript(path):
+    # What cannot work is told at once; what works may take its time on a busy machine.
+    limit = 5 if path.name == "mistakes.txt" else 15
     for step in transcript(path):
         words = shlex.split(step["command"].replace("{broker}", FRONT).replace("{dir}", str(DIRECTORY)))
         ended = ottla(*words, stdin="".join(line + "\n" for line in step["<"]).encode())
@@ -220,7 +222,7 @@ def run_transcript(path):
             patterns = [one.replace("{broker}", FRONT).replace("{program}", BINARY) for one in step[mark]]
             if not fits(patterns, text):
                 reasons.append(f"{mark} {text!r}")
-        if ended.took > 5:
+        if ended.took > limit:
             reasons.append(f"took {ended.took:.1f} s")
         name = f"{path.name}:{step['at']}: {step['command']}"
         print(f"not ok - {name}: {'; '.join(reasons)}" if reasons else f"ok - {name}", flush=True)
