@@ -1,5 +1,6 @@
 //! Everything that a shard may want from outside itself. A turn collects effects; whoever ran the turn carries them out
-//! afterwards, in this order: flush, (views are published within the turn), send, answer.
+//! afterwards, in the order in which it wished them. Views are published within the turn; what has to wait for a flush or for
+//! replicas is parked and becomes an effect when it has waited, so that no order among effects keeps a promise.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! Group commit: one sync of a log covers everything that was appended to it while its last one ran (RELIABILITY:
-//! `log.flush.ack`). Several logs of a directory are synced at once, for the kernel makes one request of what their syncs want of
-//! the device; one log is never synced twice at once. Owns the list of dirty logs and their order; the blocking part are jobs for
-//! the rim's pool.
+//! Group commit: one sync of a log covers everything that was appended to it while its last one ran (`log.flush.ack` says
+//! who waits for it). Several logs of a directory are synced at once, for the kernel makes one request of what their syncs
+//! want of the device; one log is never synced twice at once. Owns the list of dirty logs and their order; the blocking
+//! part are jobs for the rim's pool.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

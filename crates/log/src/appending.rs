@@ -1,5 +1,5 @@
 //! Appending: offsets, producer checks, roll, one vectored write, indexes. Whatever is refused leaves no trace; whatever fails on
-//! disk poisons the log, for nobody knows what the page cache holds then (RELIABILITY §4). A full disk is different: the torn
+//! disk poisons the log, for nobody knows what the page cache holds then. A full disk is different: the torn
 //! bytes are cut and the log goes on when there is room.
 
 use crate::append::{AppendOrigin, AppendRefused, Appended};

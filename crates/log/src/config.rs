@@ -63,7 +63,7 @@ pub struct LogConfig {
     pub producer_id_expiration_ms: i64,
     /// `transaction.partition.verification.enable` (broker scope, KIP-890).
     pub verify_transactions: bool,
-    /// Bound of idempotent producers remembered per partition; the longest idle are forgotten first (RELIABILITY §5.2).
+    /// Bound of idempotent producers remembered per partition; the longest idle are forgotten first.
     pub max_producers: u32,
 }
 
@@ -103,7 +103,7 @@ impl Default for LogConfig {
     }
 }
 
-/// Bound of one decompressed batch, whatever the topic says: memory is ours to protect (RELIABILITY §5.1).
+/// Bound of one decompressed batch, whatever the topic says: memory is ours to protect.
 pub const MAX_DECOMPRESSED_BYTES: usize = 64 << 20;
 
 impl LogConfig {

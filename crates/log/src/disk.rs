@@ -208,7 +208,7 @@ pub struct RealDisk {
     locks: Mutex<Vec<OwnedFd>>,
 }
 
-/// Descriptors kept for log files; sockets need the rest (RELIABILITY §6: 100,000 partitions share these).
+/// Descriptors kept for log files; sockets need the rest (100,000 partitions share these).
 pub const DEFAULT_DESCRIPTORS: usize = 8192;
 
 /// Linux takes no more of an advice than the device's read-ahead or its largest request; 128 KiB is the least that is usual.

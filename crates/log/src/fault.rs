@@ -28,7 +28,7 @@ pub enum Cause {
     Io { kind: std::io::ErrorKind, text: String },
     /// The bytes are not what the format says; they are reported, never served and never cut silently.
     Corrupt(String),
-    /// An earlier write or flush of this log failed, so its unsynced pages can no longer be trusted (RELIABILITY §4).
+    /// An earlier write or flush of this log failed, so its unsynced pages can no longer be trusted: no retry, no acknowledgement.
     Poisoned,
 }
 

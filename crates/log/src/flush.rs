@@ -1,5 +1,5 @@
 //! Flushing as data: what must be synced for a log to be durable up to an offset, runnable on another thread. Decides nothing
-//! about when (the broker's flusher does, RELIABILITY §4). One flusher per log at a time.
+//! about when (the broker's flusher does). One flusher per log at a time.
 
 use crate::disk::{Disk, FileHandle};
 use crate::fault::Fault;

@@ -1,7 +1,7 @@
 //! What watches connections from outside: idle ones, half frames held open.
 //!
 //! A connection notes its progress as it goes; its lane looks at the notes now and then, with one timer for all, armed only while it
-//! has connections. Limits: RELIABILITY 5.2.
+//! has connections.
 
 /// What a connection may cost.
 #[derive(Debug, Clone, Copy)]

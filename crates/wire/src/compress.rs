@@ -19,7 +19,7 @@ pub enum Compression {
 }
 
 /// Bounds on decompression: a batch may not become more than `max_output` bytes, nor more than `max_ratio` times its
-/// compressed size once it is past `ratio_free_bytes` (bombs, CVE-2023-34455 class; RELIABILITY §5.1).
+/// compressed size once it is past `ratio_free_bytes` (bombs, CVE-2023-34455 class).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecompressLimit {
     pub max_output: usize,

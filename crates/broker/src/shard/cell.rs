@@ -1,5 +1,5 @@
 //! Who runs a shard's turn: whoever brings a command and finds the shard free. A busy shard gets the command in its mailbox;
-//! its runner looks again after it has let go. No thread belongs to a shard (ARCHITECTURE §14).
+//! its runner looks again after it has let go. No thread belongs to a shard.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -99,7 +99,7 @@ impl Shard {
         self.remove_later(now_ms, removals);
     }
 
-    /// A log directory is dead: its replicas serve nothing and acknowledge nothing (RELIABILITY: no retry, no ack, no
+    /// A log directory is dead: its replicas serve nothing and acknowledge nothing (no retry, no ack, no
     /// serving of pages that may never have reached the platter).
     pub(super) fn directory_failed(&mut self, directory: usize, effects: &mut Vec<Effect>) {
         self.wake_all_on(directory);

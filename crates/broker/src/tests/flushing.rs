@@ -117,7 +117,7 @@ fn a_finished_segment_is_flushed() {
     assert!((8..=10).contains(&left), "{left}");
 }
 
-/// RELIABILITY S24: who was told where the log begins finds it there, whatever happens the moment after.
+/// Who was told where the log begins finds it there, whatever happens the moment after.
 #[test]
 fn an_acknowledged_log_start_survives_power_loss_and_costs_many_partitions_one_write() {
     let mut node = Harness::start();

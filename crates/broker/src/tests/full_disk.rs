@@ -1,4 +1,4 @@
-//! A disk without room: refused is what needs room, served is the rest, and nothing ends (RELIABILITY: the disk-full reserve).
+//! A disk without room: refused is what needs room, served is the rest, and nothing ends.
 
 use wire::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponse,

@@ -151,7 +151,7 @@ fn a_log_that_ends_before_its_recovery_point_lowers_it_before_it_appends() {
     assert_eq!(produce(&mut node, "t", 0, -1, batch(&["next"])).base_offset, 3);
 }
 
-/// RELIABILITY S24: deletion against fetching. A valid offset is never out of range, one below the start always is, and the start
+/// Deletion against fetching. A valid offset is never out of range, one below the start always is, and the start
 /// never goes back over a restart.
 #[test]
 fn s24_deleted_records_and_fetches_agree_on_where_the_log_begins() {

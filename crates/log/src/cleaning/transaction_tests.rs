@@ -1,4 +1,4 @@
-//! RELIABILITY S23 (KAFKA-8351, KAFKA-14055): transactions that span segments, keys that look like a marker's, and power loss at
+//! KAFKA-8351, KAFKA-14055: transactions that span segments, keys that look like a marker's, and power loss at
 //! every file operation of the cleanings that take them apart. A read_committed consumer sees the same state all the while.
 
 use super::MapBounds;

@@ -142,7 +142,7 @@ fn a_directory_of_another_topic_is_refused() {
     assert_eq!(open(&disk, small(), OpenMode::default()).topic_id(), Some(Uuid([1; 16])));
 }
 
-/// RELIABILITY S25: what a power loss or an old bug leaves beside a good log. KAFKA-16541, 19200, 10207, 3968.
+/// What a power loss or an old bug leaves beside a good log. KAFKA-16541, 19200, 10207, 3968.
 #[test]
 fn s25_zero_filled_indexes_empty_segments_and_lost_epochs_are_made_good() {
     let name = |file: &str| FileHandle::new(Path::new(DIRECTORY).join(file));
