@@ -326,7 +326,7 @@ impl Node {
     /// A number for a new fetch session: positive, and not to be guessed from the one before.
     pub(crate) fn new_fetch_session_id(&self) -> i32 {
         let serial = self.0.session_serial.fetch_add(1, Ordering::Relaxed);
-        let mixed = coordinator::entropy::Entropy::new(serial).next_u64();
+        let mixed = wire::random::SplitMix64::new(serial).next_u64();
         i32::try_from(mixed >> 33).unwrap_or(1).max(1)
     }
 }

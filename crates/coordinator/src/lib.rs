@@ -4,7 +4,6 @@
 //! [`group`]. Nothing in this crate knows a clock, a socket, a file or a thread: time, randomness and the journal are
 //! arguments.
 
-pub mod entropy;
 pub mod group;
 pub mod hosted;
 pub mod machine;

@@ -21,11 +21,11 @@ use crate::raft::{
     Effect, Event, MetadataLog, Outgoing, Quorum, QuorumOpenError, RaftOptions, RaftRequest, RaftResponse,
     StorageFault,
 };
-use crate::rng::Rng;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use wire::messages::controller_registration::{ControllerRegistrationRequest, Feature, Listener};
+use wire::random::SplitMix64;
 use wire::{Str, Uuid};
 
 /// Identifies a command or request whose answer comes later; the caller's own numbering.
@@ -138,7 +138,7 @@ pub struct MetadataQuorum {
     registration: ControllerRegistrationRequest,
     policy: SnapshotPolicy,
     snapshots: snapshots::Schedule,
-    rng: Rng,
+    rng: SplitMix64,
     turn: Turn,
     /// A fault met outside of `turn`, which will return it.
     fault: Option<StorageFault>,
@@ -168,7 +168,7 @@ impl MetadataQuorum {
         rules: Arc<dyn ConfigRules>,
         now_ms: i64,
     ) -> Result<MetadataQuorum, OpenError> {
-        let mut rng = Rng::new(options.seed);
+        let mut rng = SplitMix64::new(options.seed);
         let registration = registration_of(&options.raft, &mut rng);
         let known = options.read.as_ref().map(Inspection::known_voters);
         let raft = Quorum::open(options.raft, log, known, rng.next_u64(), now_ms)?;
@@ -434,7 +434,7 @@ impl MetadataQuorum {
 }
 
 /// What a controller says of itself (KIP-919).
-fn registration_of(raft: &RaftOptions, rng: &mut Rng) -> ControllerRegistrationRequest {
+fn registration_of(raft: &RaftOptions, rng: &mut SplitMix64) -> ControllerRegistrationRequest {
     let listener = |(name, (host, port)): (&Str, &(Str, u16))| Listener {
         name: name.clone(),
         host: host.clone(),

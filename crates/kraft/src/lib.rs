@@ -7,6 +7,5 @@ mod golden;
 pub mod hosted;
 pub mod image;
 pub mod raft;
-pub mod rng;
 #[cfg(test)]
 mod testing;

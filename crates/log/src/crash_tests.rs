@@ -13,18 +13,14 @@ use crate::testing::{self, DIRECTORY};
 use crate::view::ReadLimit;
 use std::path::PathBuf;
 use std::sync::Arc;
+use wire::random::SplitMix64;
 use wire::record_batch::{BatchAttributes, EndTransactionMarker, end_transaction_batch};
 
-/// SplitMix64.
-struct Rng(u64);
+struct Rng(SplitMix64);
 
 impl Rng {
     fn next(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % below
+        self.0.next_u64() % below
     }
 }
 
@@ -375,7 +371,7 @@ fn marker_value() -> String {
 }
 
 fn run(seed: u64, steps: u64) {
-    let mut rng = Rng(seed);
+    let mut rng = Rng(SplitMix64::new(seed));
     let mut machine = Machine::new(seed);
     machine.open().unwrap();
     for _ in 0..steps {

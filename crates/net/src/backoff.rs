@@ -3,6 +3,7 @@
 //! Pure arithmetic on a seed; never sleeps itself.
 
 use std::time::Duration;
+use wire::random::SplitMix64;
 
 /// Exponential backoff with ±20 % jitter.
 #[derive(Debug, Clone)]
@@ -10,25 +11,21 @@ pub struct Backoff {
     initial: Duration,
     maximum: Duration,
     attempts: u32,
-    seed: u64,
+    /// Enough chance to spread retries.
+    random: SplitMix64,
 }
 
 impl Backoff {
     /// Doubles from `initial` up to `maximum`; the seed spreads clients that fail together.
     pub fn new(initial: Duration, maximum: Duration, seed: u64) -> Self {
-        Self { initial, maximum, attempts: 0, seed }
+        Self { initial, maximum, attempts: 0, random: SplitMix64::new(seed) }
     }
 
     /// The wait before the next attempt.
     pub fn next_wait(&mut self) -> Duration {
         let doubled = self.initial.saturating_mul(1u32 << self.attempts.min(20)).min(self.maximum);
         self.attempts = self.attempts.saturating_add(1);
-        // splitmix64: enough randomness to spread retries, no dependency.
-        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.seed;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let per_mille = 800 + (z >> 32) % 401;
+        let per_mille = 800 + self.random.below(401);
         Duration::from_micros((doubled.as_micros() as u64).saturating_mul(per_mille) / 1000)
     }
 

@@ -1,38 +1,43 @@
 //! The only source of chance in a run. Every draw comes from the seed, in the order in which the run asks.
 //! Never reads the system's randomness.
 
-use coordinator::entropy::Entropy;
+use wire::random::SplitMix64;
 
 /// Draws of one run.
 #[derive(Debug, Clone)]
-pub struct Random(Entropy);
+pub struct Random(SplitMix64);
 
 impl Random {
     pub fn new(seed: u64) -> Random {
-        let mut entropy = Entropy::new(seed);
+        let mut random = SplitMix64::new(seed);
         // Neighbouring seeds begin far from each other.
-        let start = entropy.next_u64();
-        Random(Entropy::new(start))
+        let start = random.next_u64();
+        Random(SplitMix64::new(start))
     }
 
     pub fn next(&mut self) -> u64 {
         self.0.next_u64()
     }
 
+    /// What the seeds that bugs left behind mean hangs on this arithmetic: it is not `SplitMix64::below`.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0.next_u64() % bound
+    }
+
     /// A number in `from..to`; `from` if that is empty.
     pub fn between(&mut self, from: i64, to: i64) -> i64 {
         let width = u64::try_from(to.saturating_sub(from)).unwrap_or(0);
-        if width == 0 { from } else { from + (self.0.below(width)) as i64 }
+        if width == 0 { from } else { from + self.below(width) as i64 }
     }
 
     /// A place in a list of this length.
     pub fn index(&mut self, length: usize) -> usize {
-        if length == 0 { 0 } else { self.0.below(length as u64) as usize }
+        if length == 0 { 0 } else { self.below(length as u64) as usize }
     }
 
     /// True so many times in a thousand.
     pub fn per_mille(&mut self, rate: u32) -> bool {
-        self.0.below(1_000) < u64::from(rate)
+        self.below(1_000) < u64::from(rate)
     }
 
     /// One of these.

@@ -28,7 +28,8 @@
 //! - [`produce`], [`fetch`], [`metadata`] and [`api_versions`] read (and answer) in place the requests that are made for every
 //!   record, the one whose answer is as long as the cluster is large, and the one that comes before all others.
 //! - [`record_batch`] and [`compress`] are the record format; [`error_code`], [`topic`], [`hash`], [`checksum`] the rest;
-//!   [`properties`] is the grammar of the files that configure servers and clients.
+//!   [`properties`] is the grammar of the files that configure servers and clients, [`base64`] that of keys and ids in text;
+//!   [`random`] is the one source of chance, seeded.
 //!
 //! What a caller must know: a decoder reads what Kafka reads, with two exceptions, both refusals: strings that are not
 //! UTF-8, and tagged fields whose content is not as long as they say. Unknown tagged fields are dropped. Bytes after a body
@@ -40,6 +41,7 @@
 
 pub mod api_key;
 pub mod api_versions;
+pub mod base64;
 pub mod checksum;
 pub mod codec;
 pub mod compress;
@@ -51,6 +53,7 @@ pub mod messages;
 pub mod metadata;
 pub mod produce;
 pub mod properties;
+pub mod random;
 pub mod record_batch;
 pub mod records;
 mod str;

@@ -48,7 +48,7 @@ impl fmt::Display for TopicIdPartition {
     }
 }
 
-/// The longest legal topic name, in characters: with `-`, a partition number and `.<uuid>-delete` a directory name
+/// The longest legal topic name, in UTF-16 units as Java counts them: with `-`, a partition number and `.<uuid>-delete` a directory name
 /// stays under 255.
 pub const MAX_NAME_LENGTH: usize = 249;
 /// The group coordinator's log.
@@ -72,24 +72,27 @@ pub enum InvalidName {
     Empty,
     /// `.` or `..`.
     Dots,
-    /// More than [`MAX_NAME_LENGTH`] characters.
+    /// More than [`MAX_NAME_LENGTH`] UTF-16 units.
     TooLong,
     /// A character other than ASCII letters, digits, `.`, `_` and `-`.
     Character,
 }
 
-impl fmt::Display for InvalidName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            InvalidName::Empty => "the topic name is empty",
-            InvalidName::Dots => "a topic cannot be called '.' or '..'",
-            InvalidName::TooLong => "the topic name has more than 249 characters",
-            InvalidName::Character => "a topic name is made of ASCII letters, digits, '.', '_' and '-'",
-        })
+impl InvalidName {
+    /// What Kafka says of the name.
+    pub fn of(self, name: &str) -> String {
+        match self {
+            InvalidName::Empty => "the empty string is not allowed".to_owned(),
+            InvalidName::Dots => format!("'{name}' is not allowed"),
+            InvalidName::TooLong => {
+                format!("the length of '{name}' is longer than the max allowed length {MAX_NAME_LENGTH}")
+            }
+            InvalidName::Character => format!(
+                "'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
+            ),
+        }
     }
 }
-
-impl std::error::Error for InvalidName {}
 
 /// Kafka's rule for topic names.
 pub fn validate_name(name: &str) -> Result<(), InvalidName> {
@@ -97,16 +100,10 @@ pub fn validate_name(name: &str) -> Result<(), InvalidName> {
     match name {
         "" => Err(InvalidName::Empty),
         "." | ".." => Err(InvalidName::Dots),
-        _ if name.len() > MAX_NAME_LENGTH => Err(InvalidName::TooLong),
+        _ if name.encode_utf16().count() > MAX_NAME_LENGTH => Err(InvalidName::TooLong),
         _ if !name.bytes().all(legal) => Err(InvalidName::Character),
         _ => Ok(()),
     }
-}
-
-/// True when two names differ only in `.` versus `_`, which Kafka's metric names cannot tell apart.
-pub fn names_collide(left: &str, right: &str) -> bool {
-    let folded = |name: &str| name.replace('.', "_");
-    folded(left) == folded(right)
 }
 
 #[cfg(test)]
@@ -122,11 +119,5 @@ mod tests {
         assert_eq!(validate_name(".."), Err(InvalidName::Dots));
         assert_eq!(validate_name("a/b"), Err(InvalidName::Character));
         assert_eq!(validate_name("ä"), Err(InvalidName::Character));
-    }
-
-    #[test]
-    fn dots_and_underscores_collide() {
-        assert!(names_collide("a.b", "a_b"));
-        assert!(!names_collide("a.b", "a-b"));
     }
 }

@@ -1,10 +1,9 @@
 //! `Uuid`: topic ids, directory ids, incarnation ids (KIP-516), with Kafka's 22-character text form.
 //! Draws no random numbers itself: whoever wants a new id brings the bits.
 
+use crate::base64::URL_SAFE;
 use std::fmt;
 use std::str::FromStr;
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// 128 bits, printed as unpadded base64url. Ordered like Kafka's: as two signed 64-bit halves.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -70,14 +69,7 @@ impl Ord for Uuid {
 
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let number = u128::from_be_bytes(self.0);
-        let mut text = String::with_capacity(22);
-        for at in 0..22u32 {
-            // 128 bits are 21 digits of six bits and one of two, which is padded with zeros on the right.
-            let digit = if at < 21 { (number >> (122 - 6 * at)) & 63 } else { (number << 4) & 63 };
-            text.push(char::from(ALPHABET[digit as usize]));
-        }
-        f.pad(&text)
+        f.pad(&URL_SAFE.encode(&self.0))
     }
 }
 
@@ -107,12 +99,8 @@ impl FromStr for Uuid {
         if text.len() != 22 {
             return Err(InvalidUuid);
         }
-        let mut number: u128 = 0;
-        for (at, byte) in text.bytes().enumerate() {
-            let digit = ALPHABET.iter().position(|&letter| letter == byte).ok_or(InvalidUuid)? as u128;
-            number = if at < 21 { (number << 6) | digit } else { (number << 2) | (digit >> 4) };
-        }
-        Ok(Uuid(number.to_be_bytes()))
+        let bytes = URL_SAFE.decode(text).ok_or(InvalidUuid)?;
+        bytes.try_into().map(Uuid).map_err(|_| InvalidUuid)
     }
 }
 

@@ -104,7 +104,7 @@ impl Node {
         seed: u64,
         now_ms: i64,
     ) -> Result<Node, OpenError> {
-        let mut random = coordinator::entropy::Entropy::new(seed);
+        let mut random = wire::random::SplitMix64::new(seed);
         Identity::read(&options, &disk)?;
         let read = refuse_a_newer_release(&options, &disk)?;
         let found = Listed::look(&disk, &options.directories).map_err(OpenError::Identity)?;
@@ -233,7 +233,7 @@ fn refuse_a_newer_release(
 fn complete_identities(
     options: &NodeOptions,
     disk: &Arc<dyn Disk>,
-    random: &mut coordinator::entropy::Entropy,
+    random: &mut wire::random::SplitMix64,
 ) -> Result<(), OpenError> {
     let all = options.directories.iter().chain([&options.metadata_directory]);
     for path in all.collect::<std::collections::BTreeSet<_>>() {
@@ -258,7 +258,7 @@ fn complete_identities(
     Ok(())
 }
 
-fn random_id(random: &mut coordinator::entropy::Entropy) -> Uuid {
+fn random_id(random: &mut wire::random::SplitMix64) -> Uuid {
     loop {
         let bits = (u128::from(random.next_u64()) << 64) | u128::from(random.next_u64());
         if let Some(id) = Uuid::from_random(bits) {
@@ -380,7 +380,7 @@ fn registration(
     options: &NodeOptions,
     identity: &Identity,
     directories: &Directories,
-    random: &mut coordinator::entropy::Entropy,
+    random: &mut wire::random::SplitMix64,
 ) -> BrokerRegistrationRequest {
     let incarnation_id = random_id(random);
     let listener = |listener: &Listener| RegisteredListener {

@@ -80,7 +80,7 @@ pub(crate) struct Shard {
     next_expiry_ms: i64,
     /// When the cleaner looks at the logs again.
     next_cleaner_ms: i64,
-    random: coordinator::entropy::Entropy,
+    random: wire::random::SplitMix64,
     /// Of the turn.
     now_ms: i64,
 }
@@ -123,7 +123,7 @@ impl Shard {
         timers.add(now_ms.saturating_add(around.cleaners.settings().backoff_ms), Timer::Cleaner);
         let next_expiry_ms = now_ms.saturating_add(around.producer_expiry_interval_ms);
         Shard {
-            random: coordinator::entropy::Entropy::new(around.seed),
+            random: wire::random::SplitMix64::new(around.seed),
             around,
             now_ms,
             replicas: Vec::new(),

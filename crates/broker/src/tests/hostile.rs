@@ -1,7 +1,7 @@
 //! Bytes that mean harm: an error code or a close, never a panic, and the next client is served.
 
 use super::*;
-use coordinator::entropy::Entropy;
+use wire::random::SplitMix64;
 
 fn survives(node: &mut Harness, bytes: Bytes) -> &'static str {
     let mut handling = node.node.handle(&node.connection, bytes, node.now_ms);
@@ -19,7 +19,7 @@ fn headers_of_every_api_and_version_followed_by_noise_harm_nobody() {
     let mut node = Harness::start();
     node.create("t", 1);
     super::groups::find_coordinator(&mut node, "g");
-    let mut random = Entropy::new(11);
+    let mut random = SplitMix64::new(11);
     for key in -1..100i16 {
         for version in -1..20i16 {
             for length in [0usize, 1, 7, 40, 300] {
@@ -48,7 +48,7 @@ fn broken_copies_of_good_requests_harm_nobody() {
     super::groups::find_coordinator(&mut node, "g");
     let produce = frame(ApiKey::Produce, 9, &super::produce::request("t", 0, 1, batch(&["a", "b"])));
     let fetch = frame(ApiKey::Fetch, 12, &super::fetch::request("t", &[(0, 0)]));
-    let mut random = Entropy::new(5);
+    let mut random = SplitMix64::new(5);
     for good in [produce, fetch] {
         for _ in 0..3_000 {
             let mut bytes = good.to_vec();

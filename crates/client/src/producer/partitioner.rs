@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::Str;
+use wire::random::SplitMix64;
 
 /// A user's own choice of partition.
 pub trait Partition: Send + Sync {
@@ -44,7 +45,7 @@ pub(crate) struct Chooser {
     topics: BTreeMap<Str, TopicState>,
     /// Bytes after which a sticky choice is made anew.
     sticky_bytes: usize,
-    random: Random,
+    random: SplitMix64,
 }
 
 #[derive(Debug, Default)]
@@ -59,7 +60,7 @@ struct TopicState {
 impl Chooser {
     /// `sticky_bytes` is normally the batch size.
     pub(crate) fn new(partitioner: Partitioner, sticky_bytes: usize, seed: u64) -> Chooser {
-        Chooser { partitioner, topics: BTreeMap::new(), sticky_bytes, random: Random(seed) }
+        Chooser { partitioner, topics: BTreeMap::new(), sticky_bytes, random: SplitMix64::new(seed) }
     }
 
     /// The partition of a record. `has_leader` tells which partitions can take records now; while none can, all count
@@ -101,7 +102,7 @@ impl Chooser {
     }
 
     fn stick(&mut self, topic: &Str, size: usize, partitions: i32, has_leader: &dyn Fn(i32) -> bool) -> i32 {
-        let (limit, random) = (self.sticky_bytes, self.random.next());
+        let (limit, random) = (self.sticky_bytes, self.random.next_u64());
         let state = self.state(topic);
         let usable = |chosen: i32| has_leader(chosen) || !(0..partitions).any(has_leader);
         let goes_on = |chosen: i32| state.stuck_bytes < limit && chosen < partitions && usable(chosen);
@@ -142,19 +143,6 @@ fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
     })
-}
-
-/// splitmix64: spreads sticky choices, nothing more.
-#[derive(Debug)]
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
 }
 
 #[cfg(test)]

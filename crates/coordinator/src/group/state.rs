@@ -7,11 +7,11 @@ use super::command::{GroupAnswer, GroupTimer};
 use super::config::GroupConfig;
 use super::offsets::{CommittedOffset, Offsets};
 use super::records::GroupRecord;
-use crate::entropy::Entropy;
 use crate::machine::{Decision, Origin, ReplyToken};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::Str;
+use wire::random::SplitMix64;
 use wire::records::group::GroupMetadataValue;
 use wire::wall::Wall;
 
@@ -35,7 +35,7 @@ pub enum Group {
 pub struct GroupSoft {
     pub config: GroupConfig,
     pub(super) wall: Wall,
-    pub(super) entropy: Entropy,
+    pub(super) entropy: SplitMix64,
     /// Classic groups that have members, or had some in this term. A group of the machine that is not here is empty.
     pub(super) classic: BTreeMap<Str, ClassicGroup>,
 }
@@ -44,7 +44,7 @@ impl GroupSoft {
     /// `seed` makes the member ids of this term.
     pub fn new(config: GroupConfig, seed: u64) -> Self {
         let (wall, classic) = (Wall::default(), BTreeMap::new());
-        GroupSoft { config, wall, entropy: Entropy::new(seed), classic }
+        GroupSoft { config, wall, entropy: SplitMix64::new(seed), classic }
     }
 
     /// What commits and their ages are counted in; timers are not.

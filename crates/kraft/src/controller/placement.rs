@@ -1,9 +1,9 @@
 //! Which brokers get a new partition's replicas: striped over racks and brokers from a random start, so that leaders and
 //! replicas spread evenly; fenced brokers only as followers of last resort. Owns no policy about who may be used.
 
-use crate::rng::Rng;
 use std::collections::BTreeMap;
 use wire::Str;
+use wire::random::SplitMix64;
 
 /// A broker that may be used.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub(super) struct UsableBroker {
 
 /// Replicas of `partitions` partitions, the leader first; or why they cannot be placed, in Kafka's words.
 pub(super) fn place(
-    rng: &mut Rng,
+    rng: &mut SplitMix64,
     brokers: &[UsableBroker],
     partitions: usize,
     replication_factor: i16,
@@ -50,7 +50,7 @@ struct Circle {
 }
 
 impl Circle {
-    fn start(&mut self, rng: &mut Rng) {
+    fn start(&mut self, rng: &mut SplitMix64) {
         self.brokers.sort_unstable();
         self.offset = rng.below(self.brokers.len() as u64) as usize;
     }
@@ -88,7 +88,7 @@ struct Racks {
 }
 
 impl Racks {
-    fn new(rng: &mut Rng, brokers: &[UsableBroker]) -> Self {
+    fn new(rng: &mut SplitMix64, brokers: &[UsableBroker]) -> Self {
         let mut racks: BTreeMap<Option<Str>, Rack> = BTreeMap::new();
         for broker in brokers {
             let rack = racks.entry(broker.rack.clone()).or_default();
@@ -110,7 +110,7 @@ impl Racks {
     }
 
     /// One partition. There is an unfenced broker, and there are enough brokers.
-    fn place(&mut self, rng: &mut Rng, replicas: usize) -> Vec<i32> {
+    fn place(&mut self, rng: &mut SplitMix64, replicas: usize) -> Vec<i32> {
         if self.epoch == self.unfenced_brokers && self.unfenced_brokers > 1 {
             rng.shuffle(&mut self.racks);
             for rack in &mut self.racks {
@@ -163,7 +163,7 @@ mod tests {
     fn replicas_are_distinct_and_leaders_are_spread() {
         for seed in 0..50 {
             let brokers: Vec<_> = (0..5).map(|id| broker(id, None, false)).collect();
-            let placed = place(&mut Rng::new(seed), &brokers, 100, 3).unwrap_or_default();
+            let placed = place(&mut SplitMix64::new(seed), &brokers, 100, 3).unwrap_or_default();
             let mut leads = [0; 5];
             for replicas in &placed {
                 assert_eq!(replicas.iter().collect::<BTreeSet<_>>().len(), 3);
@@ -183,7 +183,7 @@ mod tests {
         ];
         let rack = |id: &i32| brokers.iter().find(|b| b.id == *id).and_then(|b| b.rack.clone());
         for seed in 0..50 {
-            for replicas in place(&mut Rng::new(seed), &brokers, 20, 3).unwrap_or_default() {
+            for replicas in place(&mut SplitMix64::new(seed), &brokers, 20, 3).unwrap_or_default() {
                 assert_ne!(replicas[0], 2);
                 assert_eq!(replicas.iter().map(rack).collect::<BTreeSet<_>>().len(), 3, "{replicas:?}");
             }
@@ -194,7 +194,7 @@ mod tests {
     fn refuses_in_kafkas_words() {
         let brokers = [broker(1, None, false)];
         let refused = |brokers: &[UsableBroker], factor| {
-            place(&mut Rng::new(1), brokers, 1, factor).err().unwrap_or_default()
+            place(&mut SplitMix64::new(1), brokers, 1, factor).err().unwrap_or_default()
         };
         assert_eq!(
             refused(&brokers, 2),

@@ -2,15 +2,15 @@
 //! leaving, when its own chores are due. Dies with leadership, and is rebuilt from the image.
 
 use crate::image::MetadataImage;
-use crate::rng::Rng;
 use std::collections::BTreeMap;
+use wire::random::SplitMix64;
 use wire::records::metadata::MetadataRecord;
 use wire::{Uuid, Uuid as TopicId};
 
 /// Soft state of the active controller.
 #[derive(Debug)]
 pub struct Soft {
-    pub(super) rng: Rng,
+    pub(super) rng: SplitMix64,
     /// Registered brokers.
     pub(super) brokers: BTreeMap<i32, Heartbeat>,
     /// When each incarnation (id and epoch) last spoke; none before its first heartbeat.
@@ -41,7 +41,7 @@ impl Soft {
     /// Takes over: unfenced brokers get a whole session to find the new controller.
     pub fn activate(image: &MetadataImage, seed: u64, now_ms: i64) -> Self {
         let mut soft = Soft {
-            rng: Rng::new(seed),
+            rng: SplitMix64::new(seed),
             brokers: BTreeMap::new(),
             contacts: BTreeMap::new(),
             next_noop_ms: now_ms,

@@ -12,11 +12,8 @@ use wire::messages::create_topics::{
 };
 use wire::messages::delete_topics::{DeletableTopicResult, DeleteTopicsRequest, DeleteTopicsResponse};
 use wire::records::metadata::{RemoveTopicRecord, TopicRecord};
-use wire::topic::CLUSTER_METADATA;
+use wire::topic::{CLUSTER_METADATA, validate_name};
 use wire::{ErrorCode, Str, Uuid};
-
-/// The longest topic name, in UTF-16 units as Java counts them.
-const MAX_NAME_LENGTH: usize = 249;
 
 impl Decider<'_> {
     pub(super) fn create_topics(
@@ -354,27 +351,8 @@ fn refused(name: &Str, refusal: &Refusal) -> CreatableTopicResult {
 
 /// Kafka's words for an illegal topic name.
 pub fn check_topic_name(name: &str) -> Result<(), Refusal> {
-    match why_invalid(name) {
-        Some(why) => {
-            let what = format!("Topic name is invalid: {why}");
-            Err(Refusal::new(ErrorCode::InvalidTopicException, what))
-        }
-        None => Ok(()),
-    }
-}
-
-fn why_invalid(name: &str) -> Option<String> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    match name {
-        "" => Some("the empty string is not allowed".to_owned()),
-        "." => Some("'.' is not allowed".to_owned()),
-        ".." => Some("'..' is not allowed".to_owned()),
-        _ if name.encode_utf16().count() > MAX_NAME_LENGTH => {
-            Some(format!("the length of '{name}' is longer than the max allowed length {MAX_NAME_LENGTH}"))
-        }
-        _ if !name.chars().all(legal) => Some(format!(
-            "'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
-        )),
-        _ => None,
-    }
+    validate_name(name).map_err(|why| {
+        let what = format!("Topic name is invalid: {}", why.of(name));
+        Refusal::new(ErrorCode::InvalidTopicException, what)
+    })
 }

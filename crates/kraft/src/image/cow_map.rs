@@ -315,8 +315,8 @@ impl<K: Ord + Clone, V: Clone> FromIterator<(K, V)> for CowMap<K, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Rng;
     use std::collections::BTreeMap;
+    use wire::random::SplitMix64;
 
     fn check_shape<K: Ord + Clone, V: Clone>(map: &CowMap<K, V>) {
         let mut previous: Option<&K> = None;
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn behaves_like_a_btree_map_under_random_changes() {
         for seed in 0..20 {
-            let mut rng = Rng::new(seed);
+            let mut rng = SplitMix64::new(seed);
             let mut map = CowMap::new();
             let mut model = BTreeMap::new();
             let keys = 1 + rng.below(3000);
@@ -356,7 +356,7 @@ mod tests {
 
     #[test]
     fn names_exactly_the_changes_between_two_versions() {
-        let mut rng = Rng::new(7);
+        let mut rng = SplitMix64::new(7);
         let mut new: CowMap<u64, u64> = (0..5000).map(|k| (k * 2, k)).collect();
         let old = new.clone();
         let mut expected = BTreeMap::new();

@@ -7,7 +7,7 @@ use super::quorum_state::ElectionState;
 use super::role::{Ballot, Candidate, Resigned, Role, Unattached};
 use super::voters::{OffsetAndEpoch, VoterHistory};
 use super::{MetadataLog, RaftOptions, StorageFault};
-use crate::rng::Rng;
+use wire::random::SplitMix64;
 
 /// Why a replica could not be opened.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl Quorum {
             voters: VoterHistory::new(options.fixed_voters.clone()),
             options,
             log,
-            rng: Rng::new(seed),
+            rng: SplitMix64::new(seed),
             control_offset: -1,
             epoch: 0,
             role: Role::Unattached(Unattached { leader_id: None, voted: None, election_deadline_ms: now_ms }),

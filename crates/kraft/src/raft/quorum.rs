@@ -7,7 +7,7 @@ use super::role::Role;
 use super::voters::{ReplicaKey, VoterHistory, VoterNode, VoterSet};
 use super::{Effect, Event, MetadataLog, RaftOptions, RaftRequest, RaftResponse, RequestToken, StorageFault};
 use crate::features::VersionRange;
-use crate::rng::Rng;
+use wire::random::SplitMix64;
 
 /// The kraft.version range of this build.
 const KRAFT_VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
@@ -29,7 +29,7 @@ pub(super) const NEVER: i64 = i64::MAX;
 pub struct Quorum {
     pub(super) options: RaftOptions,
     pub(super) log: Box<dyn MetadataLog>,
-    pub(super) rng: Rng,
+    pub(super) rng: SplitMix64,
     pub(super) voters: VoterHistory,
     /// Control records below this offset are in `voters`.
     pub(super) control_offset: i64,

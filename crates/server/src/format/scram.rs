@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256, Sha512};
+use wire::base64::STANDARD;
 use wire::records::metadata::UserScramCredentialRecord;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +89,9 @@ pub fn parse(argument: &str, fresh_salt: &[u8]) -> Result<UserScramCredentialRec
     let mut parts = components(settings)?;
     let name = parts.remove("name").ok_or("You must supply 'name' to add-scram")?;
     let salt = match parts.remove("salt") {
-        Some(text) => Some(base64(&text).ok_or_else(|| format!("Failed to decode given salt: {text}"))?),
+        Some(text) => {
+            Some(STANDARD.decode(&text).ok_or_else(|| format!("Failed to decode given salt: {text}"))?)
+        }
         None => None,
     };
     let iterations = match parts.remove("iterations") {
@@ -104,9 +107,9 @@ pub fn parse(argument: &str, fresh_salt: &[u8]) -> Result<UserScramCredentialRec
         (None, Some(_)) if salt.is_none() => {
             return Err("You must supply 'salt' with 'saltedpassword' to add-scram".into());
         }
-        (None, Some(text)) => {
-            Some(base64(&text).ok_or_else(|| format!("Failed to decode given saltedPassword: {text}"))?)
-        }
+        (None, Some(text)) => Some(
+            STANDARD.decode(&text).ok_or_else(|| format!("Failed to decode given saltedPassword: {text}"))?,
+        ),
     };
     if !parts.is_empty() {
         let unknown: Vec<&str> = parts.keys().map(String::as_str).collect();
@@ -150,34 +153,6 @@ fn components(text: &str) -> Result<BTreeMap<String, String>, String> {
     Ok(found)
 }
 
-/// Plain base64 with or without padding, as Java's basic decoder reads it.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let digits = text.trim_end_matches('=');
-    let padded = text.len() != digits.len();
-    if (padded && !text.len().is_multiple_of(4)) || text.len() - digits.len() > 2 || digits.len() % 4 == 1 {
-        return None;
-    }
-    let mut out = Vec::with_capacity(digits.len() * 3 / 4);
-    let (mut bits, mut held) = (0u32, 0);
-    for c in digits.bytes() {
-        let digit = match c {
-            b'A'..=b'Z' => c - b'A',
-            b'a'..=b'z' => c - b'a' + 26,
-            b'0'..=b'9' => c - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6) | u32::from(digit);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            out.push((bits >> held) as u8);
-        }
-    }
-    Some(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,8 +165,8 @@ mod tests {
             "3FRtaSCJihITGucPFGVTWd1ti6hVFfSsqAmSb4ZhhaUfX577Ostb+xOr7jLKwQ71w01iSzH5kyk/G976kT4ldA==";
         let server =
             "jvWt261XNnW5yZlfC6KvV+2iASttbs7QAapZPJdvH8UZd7bIbiL8o+Htwg5sN3buQHZNzatvjQXOQT68k8JUZQ==";
-        assert_eq!(got.stored_key, base64(stored).unwrap());
-        assert_eq!(got.server_key, base64(server).unwrap());
+        assert_eq!(got.stored_key, STANDARD.decode(stored).unwrap());
+        assert_eq!(got.server_key, STANDARD.decode(server).unwrap());
         assert_eq!((got.mechanism, got.iterations, got.salt.as_ref()), (2, 8192, b"7q".as_ref()));
         let got = parse(
             "SCRAM-SHA-256=[name=alice,iterations=8192,salt=\"MWx2NHBkbnc0ZndxN25vdGN4bTB5Mmw=\",\
@@ -199,8 +174,8 @@ mod tests {
             b"",
         )
         .unwrap();
-        assert_eq!(got.stored_key, base64("XTIqoHHo3sscdYxycL07uh8utmHn9fXtjqyDF67CjSU=").unwrap());
-        assert_eq!(got.server_key, base64("Za53R2yENISN7fHL7WUxriFkV7cfbrO3+CtEptMbTPE=").unwrap());
+        assert_eq!(got.stored_key, STANDARD.decode("XTIqoHHo3sscdYxycL07uh8utmHn9fXtjqyDF67CjSU=").unwrap());
+        assert_eq!(got.server_key, STANDARD.decode("Za53R2yENISN7fHL7WUxriFkV7cfbrO3+CtEptMbTPE=").unwrap());
     }
 
     #[test]

@@ -4,7 +4,6 @@
 use super::rig::Rig;
 use super::script::subscription;
 use super::words;
-use crate::entropy::Entropy;
 use crate::group::{Caller, DeletedTopic, GroupAnswer, GroupCommand, GroupConfig, GroupMachine, GroupSoft};
 use crate::hosted::{Hosted, HostedOptions};
 use crate::machine::{ProducerIdentity, TransactionMarker};
@@ -24,6 +23,7 @@ use wire::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
 use wire::messages::txn_offset_commit::{
     TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
+use wire::random::SplitMix64;
 use wire::{Str, Uuid};
 
 /// Members and generations that answers have told of, by group; requests draw from them.
@@ -35,7 +35,7 @@ struct Known {
 
 struct Walk {
     rig: Rig,
-    dice: Entropy,
+    dice: SplitMix64,
     known: Known,
     asked: BTreeMap<u64, Str>,
     open: BTreeSet<u64>,
@@ -55,7 +55,7 @@ impl Walk {
         };
         Walk {
             rig: Rig::open(config, seed),
-            dice: Entropy::new(seed ^ 0xd1ce),
+            dice: SplitMix64::new(seed ^ 0xd1ce),
             known: Known::default(),
             asked: BTreeMap::new(),
             open: BTreeSet::new(),

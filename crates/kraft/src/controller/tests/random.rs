@@ -4,14 +4,14 @@ use super::{START_MS, Stage};
 use crate::golden::Command;
 use crate::image::MetadataImage;
 use crate::raft::{MemoryLog, SharedLog};
-use crate::rng::Rng;
 use crate::testing::{One, quorum_options};
+use wire::random::SplitMix64;
 
 const SEEDS: u64 = 12;
 const STEPS: usize = 150;
 
 /// One command of the scripts' language.
-fn line(rng: &mut Rng) -> String {
+fn line(rng: &mut SplitMix64) -> String {
     let broker = 1 + rng.below(4);
     let (second, third) = (1 + broker % 4, 1 + (broker + 1) % 4);
     let topic = ["a", "b", "c", "d.e", "f"][rng.below(5) as usize];
@@ -53,7 +53,7 @@ fn image_from(log: MemoryLog, now_ms: i64) -> MetadataImage {
 }
 
 fn check(seed: u64) {
-    let mut rng = Rng::new(seed);
+    let mut rng = SplitMix64::new(seed);
     let mut options = quorum_options(100, &[100], seed);
     options.snapshots.max_bytes_between = 2000;
     let mut stage = Stage::with(options);
