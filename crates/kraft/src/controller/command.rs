@@ -1,6 +1,14 @@
 //! All that the controller can be asked, and all that it answers: closed enums around the wire's own messages, so that an
-//! answer is ready to be sent. Decides nothing.
+//! answer is ready to be sent. Who decides a command, and how it is refused as a whole, stands in its noun's file beneath this one.
 
+mod configs;
+mod features;
+mod nodes;
+mod partitions;
+mod producer_ids;
+mod topics;
+
+use super::Decider;
 use std::collections::BTreeSet;
 use std::fmt;
 use wire::messages::allocate_producer_ids::{AllocateProducerIdsRequest, AllocateProducerIdsResponse};
@@ -64,6 +72,74 @@ pub enum ControllerCommand {
     AlterPartitionReassignments(AlterPartitionReassignmentsRequest),
     ElectLeaders(ElectLeadersRequest),
     AssignReplicasToDirs(AssignReplicasToDirsRequest),
+}
+
+/// The two halves of a command: the decision, and the answer that says no to everything that was asked (Kafka's `getErrorResponse` of
+/// each request). A command is a pair of them in its noun's file, and a row in each table of [`ControllerCommand`].
+trait Half {
+    fn decide(self, decider: &mut Decider<'_>) -> Result<ControllerAnswer, Refusal>;
+
+    fn refused(self, no: Refused) -> ControllerAnswer;
+}
+
+/// What the answer to a command that was refused as a whole says.
+struct Refused {
+    error_code: i16,
+    /// `None` where it would only repeat the error.
+    message: Option<Str>,
+}
+
+impl ControllerCommand {
+    /// The answer, in a decision in the making.
+    pub(super) fn decide(&self, decider: &mut Decider<'_>) -> Result<ControllerAnswer, Refusal> {
+        match self {
+            Self::CreateTopics { request, describable } => (request, describable.as_ref()).decide(decider),
+            Self::DeleteTopics(request) => request.decide(decider),
+            Self::CreatePartitions(request) => request.decide(decider),
+            Self::IncrementalAlterConfigs(request) => request.decide(decider),
+            Self::AlterConfigs(request) => request.decide(decider),
+            Self::RegisterBroker { request, api_version } => (request, *api_version).decide(decider),
+            Self::BrokerHeartbeat(request) => request.decide(decider),
+            Self::UnregisterBroker(request) => request.decide(decider),
+            Self::RegisterController(request) => request.decide(decider),
+            Self::UnregisterController(request) => request.decide(decider),
+            Self::AllocateProducerIds(request) => request.decide(decider),
+            Self::UpdateFeatures { request, api_version } => (request, *api_version).decide(decider),
+            Self::AlterPartition { request, api_version } => (request, *api_version).decide(decider),
+            Self::AlterPartitionReassignments(request) => request.decide(decider),
+            Self::ElectLeaders(request) => request.decide(decider),
+            Self::AssignReplicasToDirs(request) => request.decide(decider),
+        }
+    }
+
+    /// The answer that says no to everything that was asked.
+    pub fn refused(&self, refusal: &Refusal) -> ControllerAnswer {
+        let message = refusal.text().filter(|text| *text != refusal.error.message());
+        let no = Refused { error_code: refusal.error.code(), message };
+        match self {
+            Self::CreateTopics { request, describable } => (request, describable.as_ref()).refused(no),
+            Self::DeleteTopics(request) => request.refused(no),
+            Self::CreatePartitions(request) => request.refused(no),
+            Self::IncrementalAlterConfigs(request) => request.refused(no),
+            Self::AlterConfigs(request) => request.refused(no),
+            Self::RegisterBroker { request, api_version } => (request, *api_version).refused(no),
+            Self::BrokerHeartbeat(request) => request.refused(no),
+            Self::UnregisterBroker(request) => request.refused(no),
+            Self::RegisterController(request) => request.refused(no),
+            Self::UnregisterController(request) => request.refused(no),
+            Self::AllocateProducerIds(request) => request.refused(no),
+            Self::UpdateFeatures { request, api_version } => (request, *api_version).refused(no),
+            Self::AlterPartition { request, api_version } => (request, *api_version).refused(no),
+            Self::AlterPartitionReassignments(request) => request.refused(no),
+            Self::ElectLeaders(request) => request.refused(no),
+            Self::AssignReplicasToDirs(request) => request.refused(no),
+        }
+    }
+
+    /// What it writes must fit into one batch. A broker with very many partitions writes more when it comes or goes.
+    pub(super) fn is_bounded(&self) -> bool {
+        !matches!(self, Self::BrokerHeartbeat(_) | Self::RegisterBroker { .. })
+    }
 }
 
 /// What a command answers; the variant is the command's.

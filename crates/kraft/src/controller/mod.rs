@@ -15,7 +15,6 @@ mod partitions;
 mod periodic;
 mod placement;
 mod reassignment;
-mod refuse;
 mod rules;
 mod soft;
 mod topics;
@@ -115,61 +114,8 @@ impl Controller {
         command: &ControllerCommand,
     ) -> Result<Decision, Refusal> {
         let mut decider = self.decider(at, soft);
-        let bounded = !matches!(
-            command,
-            ControllerCommand::BrokerHeartbeat(_) | ControllerCommand::RegisterBroker { .. }
-        );
-        let answer = match command {
-            ControllerCommand::CreateTopics { request, describable } => {
-                ControllerAnswer::CreateTopics(decider.create_topics(request, describable.as_ref())?)
-            }
-            ControllerCommand::DeleteTopics(request) => {
-                ControllerAnswer::DeleteTopics(decider.delete_topics(request)?)
-            }
-            ControllerCommand::CreatePartitions(request) => {
-                ControllerAnswer::CreatePartitions(decider.create_partitions(request)?)
-            }
-            ControllerCommand::IncrementalAlterConfigs(request) => {
-                ControllerAnswer::IncrementalAlterConfigs(decider.incremental_alter_configs(request))
-            }
-            ControllerCommand::AlterConfigs(request) => {
-                ControllerAnswer::AlterConfigs(decider.alter_configs(request))
-            }
-            ControllerCommand::RegisterBroker { request, api_version } => {
-                ControllerAnswer::RegisterBroker(decider.register_broker(request, *api_version)?)
-            }
-            ControllerCommand::BrokerHeartbeat(request) => {
-                ControllerAnswer::BrokerHeartbeat(decider.broker_heartbeat(request)?)
-            }
-            ControllerCommand::UnregisterBroker(request) => {
-                ControllerAnswer::UnregisterBroker(decider.unregister_broker(request)?)
-            }
-            ControllerCommand::RegisterController(request) => {
-                ControllerAnswer::RegisterController(decider.register_controller(request)?)
-            }
-            ControllerCommand::UnregisterController(request) => {
-                ControllerAnswer::UnregisterController(decider.unregister_controller(request)?)
-            }
-            ControllerCommand::AllocateProducerIds(request) => {
-                ControllerAnswer::AllocateProducerIds(decider.allocate_producer_ids(request)?)
-            }
-            ControllerCommand::UpdateFeatures { request, api_version } => {
-                ControllerAnswer::UpdateFeatures(decider.update_features(request, *api_version))
-            }
-            ControllerCommand::AlterPartition { request, api_version } => {
-                ControllerAnswer::AlterPartition(decider.alter_partition(request, *api_version)?)
-            }
-            ControllerCommand::AlterPartitionReassignments(request) => {
-                ControllerAnswer::AlterPartitionReassignments(decider.alter_partition_reassignments(request)?)
-            }
-            ControllerCommand::ElectLeaders(request) => {
-                ControllerAnswer::ElectLeaders(decider.elect_leaders(request)?)
-            }
-            ControllerCommand::AssignReplicasToDirs(request) => {
-                ControllerAnswer::AssignReplicasToDirs(decider.assign_replicas_to_dirs(request)?)
-            }
-        };
-        if bounded && decider.records.len() > MAX_BATCH_RECORDS {
+        let answer = command.decide(&mut decider)?;
+        if command.is_bounded() && decider.records.len() > MAX_BATCH_RECORDS {
             return Err(Refusal::new(
                 ErrorCode::PolicyViolation,
                 "Unable to perform excessively large batch operation.",
