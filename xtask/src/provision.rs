@@ -113,8 +113,6 @@ pub fn javac(workspace: &Workspace, sources: &Path, jars: &Path) -> Result<PathB
     let name = sources.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let _turn = turn(workspace, &format!("java-{name}"))?;
     let classes = workspace.scratch("test-tools")?.join(format!("java-{name}"));
-    let _ = std::fs::remove_dir_all(&classes);
-    std::fs::create_dir_all(&classes)?;
     let mut files = Vec::new();
     for entry in std::fs::read_dir(sources).with_context(|| sources.display().to_string())? {
         let path = entry?.path();
@@ -123,6 +121,17 @@ pub fn javac(workspace: &Workspace, sources: &Path, jars: &Path) -> Result<PathB
         }
     }
     files.sort();
+    // Whoever comes second, perhaps while the first runs them, finds the classes of the same sources and leaves them alone.
+    let mut made_of = jars.display().to_string();
+    for file in &files {
+        made_of.push_str(&std::fs::read_to_string(file).with_context(|| file.display().to_string())?);
+    }
+    let marker = classes.join("made-of");
+    if std::fs::read_to_string(&marker).is_ok_and(|found| found == made_of) {
+        return Ok(classes);
+    }
+    let _ = std::fs::remove_dir_all(&classes);
+    std::fs::create_dir_all(&classes)?;
     if !callable("javac") {
         debian_packages(workspace, &["default-jdk-headless", "maven"])?;
     }
@@ -134,6 +143,7 @@ pub fn javac(workspace: &Workspace, sources: &Path, jars: &Path) -> Result<PathB
     if !finished.success {
         bail!("javac {name}: {}", finished.output);
     }
+    std::fs::write(&marker, made_of)?;
     Ok(classes)
 }
 
