@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use log::MapBounds;
 use parking_lot::Mutex;
 
-use crate::config::{BrokerLayers, broker_key};
+use crate::config::{BrokerLayers, Parsed, broker_key};
 use crate::limits::CLEAN_SLICE_BYTES;
 
 /// The settings of all cleaners, live.
@@ -27,11 +27,10 @@ pub(crate) struct CleanerSettings {
 impl CleanerSettings {
     /// The values in force.
     pub fn resolve(layers: &BrokerLayers<'_>) -> CleanerSettings {
-        let text = |name: &str| broker_key(name).and_then(|key| layers.broker(key).value);
-        let number = |name: &str, otherwise: f64| {
-            text(name).and_then(|value| value.trim().parse::<f64>().ok()).unwrap_or(otherwise)
-        };
-        let enabled = text("log.cleaner.enable").is_none_or(|value| value.trim() != "false");
+        let parsed = |name: &str| broker_key(name).and_then(|key| key.parse(&layers.broker(key).value?).ok());
+        let number =
+            |name: &str, otherwise: f64| parsed(name).and_then(|value| value.number()).unwrap_or(otherwise);
+        let enabled = parsed("log.cleaner.enable") != Some(Parsed::Flag(false));
         let threads = if enabled { number("log.cleaner.threads", 1.0) as usize } else { 0 };
         let bytes = number("log.cleaner.dedupe.buffer.size", 134_217_728.0) as u64;
         CleanerSettings {
@@ -148,7 +147,8 @@ mod tests {
         };
         assert_eq!(settings(&[]), expected);
         assert_eq!(settings(&[("log.cleaner.threads", "4")]).bounds.bytes, 32 << 20);
-        assert_eq!(settings(&[("log.cleaner.enable", "false")]).threads, 0);
+        assert_eq!(settings(&[("log.cleaner.enable", " False")]).threads, 0);
+        assert_eq!(settings(&[("log.cleaner.io.buffer.load.factor", "0x1p-1")]).bounds.load_factor, 0.5);
     }
 
     #[test]

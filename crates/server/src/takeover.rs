@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use broker::config::refusal;
 use broker::metadata_files::{self, ONE_VOTER};
 use kraft::features::KRAFT_VERSION;
-use kraft::image::MetadataImage;
+use kraft::image::{MetadataImage, ResourceType};
 use log::directory::PartitionDirectory;
 use log::{Disk, LogDirectory};
 
@@ -160,7 +161,15 @@ pub fn unkept(image: &MetadataImage) -> Vec<String> {
         (image.delegation_tokens.iter().count(), "delegation tokens are kept and not honoured"),
     ];
     let some = kept.into_iter().filter(|(count, _)| *count > 0);
-    some.map(|(count, what)| format!("{count} {what}")).collect()
+    let mut told: Vec<String> = some.map(|(count, what)| format!("{count} {what}")).collect();
+    // In a file these would refuse; here nobody could take them out without a node that starts.
+    for (resource, values) in image.configs.iter() {
+        if resource.resource_type == ResourceType::Broker {
+            let refused = values.iter().filter_map(|(name, value)| refusal(name, value));
+            told.extend(refused.map(|why| format!("a dynamic value is kept and not in force: {why}")));
+        }
+    }
+    told
 }
 
 /// Every log directory: how it was left, and whether its partitions are the image's.

@@ -9,7 +9,9 @@ use std::io::IoSlice;
 use std::path::Path;
 use wire::Uuid;
 use wire::record_batch::{BatchAttributes, RecordBatchBuilder};
-use wire::records::metadata::{AccessControlEntryRecord, FeatureLevelRecord, MetadataRecord, TopicRecord};
+use wire::records::metadata::{
+    AccessControlEntryRecord, ConfigRecord, FeatureLevelRecord, MetadataRecord, TopicRecord,
+};
 
 fn settings(lines: &str) -> Settings {
     let text = format!(
@@ -103,15 +105,26 @@ fn a_good_directory_is_described_and_left_as_it_is() {
         operation: 3,
         permission_type: 3,
     };
-    let disk = with_metadata(&[level("metadata.version", 33), record(topic), record(acl)]);
+    let rate = ConfigRecord {
+        resource_type: ResourceType::Broker.id(),
+        resource_name: "".into(),
+        name: "max.connection.creation.rate".into(),
+        value: Some("5".into()),
+    };
+    let disk = with_metadata(&[level("metadata.version", 33), record(topic), record(acl), record(rate)]);
     let stray = "/data/old-0/partition.metadata";
     disk.create_directory(Path::new("/data/old-0")).unwrap();
     disk.replace_file(Path::new(stray), b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ").unwrap();
     let report = check(&alone(), &disk);
     assert_eq!(report.obstacles().count(), 0, "{report:?}");
     let text: String = report.0.iter().map(|finding| format!("{finding}\n")).collect();
-    for expected in ["1 topics", "1 ACLs are kept", "was not left cleanly", "/data/old-0 belongs to no topic"]
-    {
+    for expected in [
+        "1 topics",
+        "1 ACLs are kept and protect nothing",
+        "kept and not in force: max.connection.creation.rate=5",
+        "was not left cleanly",
+        "/data/old-0 belongs to no topic",
+    ] {
         assert!(text.contains(expected), "{expected}: {text}");
     }
 }
