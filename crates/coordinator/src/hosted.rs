@@ -143,10 +143,12 @@ impl<M: Machine + Clone> Hosted<M> {
 }
 
 impl<M: Machine> Hosted<M> {
+    /// It is being fed.
     pub fn is_loading(&self) -> bool {
         self.phase == Phase::Loading
     }
 
+    /// It takes commands.
     pub fn is_open(&self) -> bool {
         self.phase == Phase::Open
     }
@@ -171,6 +173,7 @@ impl<M: Machine> Hosted<M> {
         self.uncommitted.is_empty() && self.next_offset == self.high_watermark
     }
 
+    /// The soft state; `None` once closed.
     pub fn soft(&self) -> Option<&M::Soft> {
         self.soft.as_ref()
     }

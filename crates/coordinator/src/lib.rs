@@ -4,6 +4,8 @@
 //! [`group`]. Nothing in this crate knows a clock, a socket, a file or a thread: time, randomness and the journal are
 //! arguments.
 
+#![warn(missing_docs)]
+
 pub mod group;
 pub mod hosted;
 pub mod machine;

@@ -19,20 +19,25 @@ pub struct ReplyToken(pub u64);
 /// An answer on its way out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply<A> {
+    /// To whom.
     pub token: ReplyToken,
+    /// What.
     pub answer: A,
 }
 
 /// The producer of a transactional batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProducerIdentity {
+    /// Given by InitProducerId.
     pub producer_id: i64,
+    /// Grows with each incarnation of the producer.
     pub producer_epoch: i16,
 }
 
 /// Where a record stands in the log, and in whose transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
+    /// The record's offset.
     pub offset: i64,
     /// Set for records of a transactional batch: they wait for their marker.
     pub producer: Option<ProducerIdentity>,
@@ -41,8 +46,11 @@ pub struct Origin {
 /// The end of a transaction on this partition (WriteTxnMarkers).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransactionMarker {
+    /// Whose transaction ends.
     pub producer: ProducerIdentity,
+    /// False: it is aborted.
     pub commit: bool,
+    /// Of the transaction coordinator that ends it.
     pub coordinator_epoch: i32,
 }
 
@@ -50,7 +58,9 @@ pub struct TransactionMarker {
 /// the log says besides is worth more than a coordinator that never comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CorruptRecord {
+    /// Where it stands.
     pub offset: i64,
+    /// Why it cannot be read.
     pub reason: String,
 }
 
@@ -65,8 +75,18 @@ impl std::error::Error for CorruptRecord {}
 /// A wish about a timer; a machine has at most one deadline per key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TimerChange<K> {
-    Set { key: K, deadline_ms: i64 },
-    Cancel { key: K },
+    /// There is one from now on, or it moves.
+    Set {
+        /// Whose.
+        key: K,
+        /// When, on the node's own clock.
+        deadline_ms: i64,
+    },
+    /// There is none any more.
+    Cancel {
+        /// Whose.
+        key: K,
+    },
 }
 
 /// What a command comes to.
@@ -81,24 +101,29 @@ pub struct Decision<M: Machine> {
     pub answers: Vec<Reply<M::Answer>>,
     /// Leave at once: they tell of no state that could be lost.
     pub refusals: Vec<Reply<M::Answer>>,
+    /// To be set or cancelled once the records are appended.
     pub timers: Vec<TimerChange<M::Timer>>,
     /// Run, in order and together with the answers, once this decision is committed.
     pub after_commit: Vec<M::Command>,
 }
 
 impl<M: Machine> Decision<M> {
+    /// Sets or moves a deadline.
     pub fn set_timer(&mut self, key: M::Timer, deadline_ms: i64) {
         self.timers.push(TimerChange::Set { key, deadline_ms });
     }
 
+    /// Takes a deadline back.
     pub fn cancel_timer(&mut self, key: M::Timer) {
         self.timers.push(TimerChange::Cancel { key });
     }
 
+    /// An answer that waits until what it tells of is committed.
     pub fn answer(&mut self, token: ReplyToken, answer: M::Answer) {
         self.answers.push(Reply { token, answer });
     }
 
+    /// An answer that leaves at once.
     pub fn refuse(&mut self, token: ReplyToken, answer: M::Answer) {
         self.refusals.push(Reply { token, answer });
     }
@@ -135,7 +160,9 @@ where
 /// The key and value bytes of one coordinator record; no value is a tombstone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedRecord {
+    /// What compaction goes by.
     pub key: Bytes,
+    /// `None`: a tombstone.
     pub value: Option<Bytes>,
 }
 
@@ -143,10 +170,13 @@ pub struct EncodedRecord {
 pub trait Machine: Sized {
     /// What dies with leadership: configuration, randomness, phases, whoever waits.
     type Soft;
+    /// What it is asked, by clients, its own timers and itself.
     type Command;
+    /// What it answers, errors included.
     type Answer;
     /// Cheap to clone: it is queued between the two twins.
     type Record: Clone;
+    /// What a deadline belongs to.
     type Timer: Ord + Clone;
 
     /// What the command comes to, given everything applied so far. `token` is absent for commands of timers and of
@@ -162,8 +192,10 @@ pub trait Machine: Sized {
     /// Answers the command from committed state if it is a pure read, `None` if it must be decided.
     fn query(&self, soft: &Self::Soft, now_ms: i64, command: &Self::Command) -> Option<Self::Answer>;
 
+    /// One record of the log, in order.
     fn apply(&mut self, origin: Origin, record: &Self::Record);
 
+    /// The end of a transaction, at its marker's offset.
     fn apply_marker(&mut self, offset: i64, marker: &TransactionMarker);
 
     /// Whether two twins may be equal, from a few numbers of each: asked after every call that leaves nothing in flight between

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Deadlines by key, and keys by deadline.
 #[derive(Debug, Clone)]
 pub struct Timers<K> {
     /// Invariant: holds each key of `deadlines` once, at its place.
@@ -20,6 +21,7 @@ struct Deadline {
 }
 
 impl<K: Ord + Clone> Timers<K> {
+    /// No deadlines.
     pub fn new() -> Self {
         Timers { order: BTreeSet::new(), deadlines: BTreeMap::new() }
     }
@@ -41,6 +43,7 @@ impl<K: Ord + Clone> Timers<K> {
         self.order.insert((due_ms, key));
     }
 
+    /// Takes the deadline of a key back.
     pub fn cancel(&mut self, key: &K) {
         if let Some(old) = self.deadlines.remove(key) {
             self.order.remove(&(old.place_ms, key.clone()));
@@ -70,15 +73,18 @@ impl<K: Ord + Clone> Timers<K> {
         None
     }
 
+    /// Takes all back.
     pub fn clear(&mut self) {
         self.order.clear();
         self.deadlines.clear();
     }
 
+    /// Keys with a deadline.
     pub fn len(&self) -> usize {
         self.deadlines.len()
     }
 
+    /// Nothing will ever be due.
     pub fn is_empty(&self) -> bool {
         self.deadlines.is_empty()
     }

@@ -227,7 +227,9 @@ impl Feature {
 /// A range of levels that a node supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VersionRange {
+    /// The lowest level.
     pub min: i16,
+    /// The highest level; not below `min`.
     pub max: i16,
 }
 

@@ -46,9 +46,11 @@ pub struct SnapshotPolicy {
 
 /// What the quorum of a node is made of.
 pub struct QuorumOptions {
+    /// The replica of the metadata log.
     pub raft: RaftOptions,
     /// `None` on a node without the controller role, which only observes.
     pub controller: Option<ControllerOptions>,
+    /// When snapshots are taken and kept.
     pub snapshots: SnapshotPolicy,
     /// The records of a `bootstrap.checkpoint` older than Kafka 4.4, used where the log has no bootstrap snapshot.
     /// Empty: the features of the newest production metadata version.
@@ -62,6 +64,7 @@ pub struct QuorumOptions {
 /// Why a quorum could not be opened.
 #[derive(Debug)]
 pub enum OpenError {
+    /// The disk failed.
     Storage(StorageFault),
     /// The log, a snapshot or quorum-state is damaged, or newer than this build: which, where and why.
     Unreadable(String),
@@ -81,7 +84,9 @@ impl std::error::Error for OpenError {}
 /// Who leads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LeaderAndEpoch {
+    /// `None` while nobody is known.
     pub leader: Option<i32>,
+    /// In this epoch.
     pub epoch: i32,
 }
 
@@ -90,8 +95,11 @@ pub struct LeaderAndEpoch {
 pub struct Turn {
     /// The newest committed image, if it is a newer one.
     pub image: Option<Arc<MetadataImage>>,
+    /// To peers.
     pub sends: Vec<Outgoing>,
+    /// To commands, by the token they were proposed with.
     pub answers: Vec<(Token, ControllerAnswer)>,
+    /// To requests of peers and observers.
     pub raft_answers: Vec<(Token, RaftResponse)>,
     /// When to call `turn` again at the latest.
     pub next_deadline_ms: i64,
@@ -100,15 +108,19 @@ pub struct Turn {
 /// Figures about the quorum, for metrics and `kafka-metadata-quorum`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QuorumStatus {
+    /// As far as it is known here.
     pub leader: LeaderAndEpoch,
     /// This node is the active controller.
     pub is_active: bool,
+    /// The first offset that is still there.
     pub log_start_offset: i64,
+    /// The offset that the next record gets.
     pub log_end_offset: i64,
     /// -1 while unknown.
     pub high_watermark: i64,
     /// The last offset in the published image; -1 before any.
     pub last_applied_offset: i64,
+    /// When that offset was written, by its leader's wall clock; 0 before any.
     pub last_applied_timestamp_ms: i64,
     /// Answers that wait for the high watermark.
     pub parked_answers: usize,

@@ -1,5 +1,7 @@
 //! The metadata quorum (raft), the image it agrees on, and the controller that decides records. Never sees files, sockets or clocks.
 
+#![warn(missing_docs)]
+
 pub mod controller;
 pub mod features;
 #[cfg(test)]

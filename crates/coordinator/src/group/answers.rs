@@ -25,16 +25,19 @@ pub fn join_in_version(mut response: JoinGroupResponse, api_version: i16) -> Joi
     response
 }
 
+/// A JoinGroup that is refused, in the form of its version: what newer clients read as null older ones read as empty.
 pub fn join_refusal(member_id: Str, error: ErrorCode, api_version: i16) -> JoinGroupResponse {
     let response =
         JoinGroupResponse { member_id, error_code: error.code(), protocol_name: None, ..Default::default() };
     join_in_version(response, api_version)
 }
 
+/// A SyncGroup that is refused.
 pub fn sync_refusal(error: ErrorCode) -> SyncGroupResponse {
     SyncGroupResponse { error_code: error.code(), ..SyncGroupResponse::default() }
 }
 
+/// A Heartbeat that is refused.
 pub fn heartbeat_refusal(error: ErrorCode) -> HeartbeatResponse {
     HeartbeatResponse { error_code: error.code(), ..HeartbeatResponse::default() }
 }

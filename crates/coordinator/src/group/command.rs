@@ -19,7 +19,9 @@ use wire::{ErrorCode, Str, Uuid};
 /// Who asks, and in which version of the API; answers take that version's form.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Caller {
+    /// The version of the request.
     pub api_version: i16,
+    /// The connection's `client.id`.
     pub client_id: Str,
     /// As Java prints an address without a host name: `/127.0.0.1`.
     pub client_host: Str,
@@ -28,29 +30,25 @@ pub struct Caller {
 /// A topic that has left the image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeletedTopic {
+    /// Its id.
     pub id: Uuid,
+    /// Its name.
     pub name: Str,
 }
 
+/// What a group coordinator is asked, by clients (the requests as they came, where not said otherwise) and by itself (inner). Every one
+/// names groups of this partition only.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)] // the fields are who asks, what came, and what the line above names
 pub enum GroupCommand {
-    Join {
-        caller: Caller,
-        request: JoinGroupRequest,
-    },
-    Sync {
-        caller: Caller,
-        request: SyncGroupRequest,
-    },
-    Heartbeat {
-        caller: Caller,
-        request: HeartbeatRequest,
-    },
+    /// JoinGroup: becomes a member, or takes part in a rebalance.
+    Join { caller: Caller, request: JoinGroupRequest },
+    /// SyncGroup: brings the assignment, or waits for it.
+    Sync { caller: Caller, request: SyncGroupRequest },
+    /// Heartbeat: stays a member.
+    Heartbeat { caller: Caller, request: HeartbeatRequest },
     /// The request as it came: `member_id` below version 3, `members` from there on.
-    Leave {
-        caller: Caller,
-        request: LeaveGroupRequest,
-    },
+    Leave { caller: Caller, request: LeaveGroupRequest },
     /// Topics that exist and may be read, each with both its name and its id.
     CommitOffsets {
         caller: Caller,
@@ -58,55 +56,31 @@ pub enum GroupCommand {
         request: Arc<OffsetCommitRequest>,
     },
     /// Topics that exist and may be read, each with its name and, where known, its id.
-    CommitTransactionalOffsets {
-        caller: Caller,
-        request: TxnOffsetCommitRequest,
-    },
+    CommitTransactionalOffsets { caller: Caller, request: TxnOffsetCommitRequest },
     /// One group of a request; below version 8 the handler makes the one group of the request's own fields. Topics
     /// have names; no topics at all asks for every offset.
-    FetchOffsets {
-        caller: Caller,
-        group: OffsetFetchRequestGroup,
-        require_stable: bool,
-    },
-    DeleteOffsets {
-        request: OffsetDeleteRequest,
-    },
+    FetchOffsets { caller: Caller, group: OffsetFetchRequestGroup, require_stable: bool },
+    /// OffsetDelete (KIP-496): refused for topics that the group subscribes to.
+    DeleteOffsets { request: OffsetDeleteRequest },
     /// Distinct groups of this partition.
-    Describe {
-        caller: Caller,
-        groups: Vec<Str>,
-    },
+    Describe { caller: Caller, groups: Vec<Str> },
     /// Filters as they came; none given means all.
-    List {
-        states: Vec<Str>,
-        types: Vec<Str>,
-    },
+    List { states: Vec<Str>, types: Vec<Str> },
     /// Distinct groups of this partition.
-    Delete {
-        groups: Vec<Str>,
-    },
+    Delete { groups: Vec<Str> },
     /// Topics were deleted: their offsets go. Answered with [`GroupAnswer::Done`].
-    TopicsDeleted {
-        topics: Vec<DeletedTopic>,
-    },
+    TopicsDeleted { topics: Vec<DeletedTopic> },
     /// Inner: the leader's assignment is committed.
-    AssignmentPersisted {
-        group: Str,
-        generation: i32,
-        assignment: BTreeMap<Str, Bytes>,
-    },
+    AssignmentPersisted { group: Str, generation: i32, assignment: BTreeMap<Str, Bytes> },
     /// Inner: a static member's new member id is committed.
-    StaticMemberPersisted {
-        group: Str,
-        member_id: Str,
-        leader_before: Option<Str>,
-    },
+    StaticMemberPersisted { group: Str, member_id: Str, leader_before: Option<Str> },
     /// Inner: a deadline has come.
     Fired(GroupTimer),
 }
 
+/// What a group coordinator answers; the variant is the command's.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)] // each is called as the command it answers
 pub enum GroupAnswer {
     Join(JoinGroupResponse),
     Sync(SyncGroupResponse),
@@ -126,6 +100,7 @@ pub enum GroupAnswer {
 
 /// Deadlines; a group or member has at most one of each.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)] // the fields say whose it is
 pub enum GroupTimer {
     /// A member's session, and how long a member id is kept for someone who was told to come back with it.
     Session { group: Str, member_id: Str },

@@ -10,12 +10,15 @@ use wire::{Str, Uuid};
 /// One committed offset: 56 bytes, checked below, for there may be ten million of them, twice.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommittedOffset {
+    /// The offset that will be read next.
     pub offset: i64,
+    /// When it was committed, by the wall clock.
     pub commit_timestamp_ms: i64,
     /// Where the record stands in the log; decides between a plain and a transactional commit.
     pub record_offset: i64,
     /// What most commits do not have.
     rare: Option<Box<Rare>>,
+    /// The partition.
     pub partition: i32,
     /// −1 when the client gave none.
     pub leader_epoch: i32,
@@ -33,6 +36,7 @@ struct Rare {
 }
 
 impl CommittedOffset {
+    /// What a record at an offset of the log says.
     pub fn from_record(record_offset: i64, partition: i32, value: &OffsetCommitValue) -> Self {
         let plain = value.metadata.is_empty() && value.expire_timestamp == -1;
         let rare = (!plain).then(|| {
@@ -49,6 +53,7 @@ impl CommittedOffset {
         }
     }
 
+    /// What the client wrote beside it; usually empty.
     pub fn metadata(&self) -> Str {
         self.rare.as_ref().map(|rare| rare.metadata.clone()).unwrap_or_default()
     }
@@ -61,6 +66,7 @@ impl CommittedOffset {
 
 /// Partitions of one topic, sorted by number; a sorted vector is half the size of a tree.
 pub type PartitionOffsets = Vec<CommittedOffset>;
+/// By topic name.
 pub type TopicOffsets = BTreeMap<Str, PartitionOffsets>;
 
 /// All offsets of one `__consumer_offsets` partition.
@@ -76,6 +82,7 @@ pub struct Offsets {
 }
 
 impl Offsets {
+    /// The committed offset of one partition.
     pub fn get(&self, group: &str, topic: &str, partition: i32) -> Option<&CommittedOffset> {
         find(self.committed.get(group)?.get(topic)?, partition)
     }
@@ -112,6 +119,7 @@ impl Offsets {
         })
     }
 
+    /// A plain commit: replaces what was committed.
     pub fn put(&mut self, group: &Str, topic: &Str, offset: CommittedOffset) {
         insert(&mut self.committed, group, topic, offset);
     }

@@ -22,16 +22,21 @@ const OFFSET_COMMIT_EXPIRING_VERSION: i16 = 1;
 
 /// A change of one partition's groups; no value is a tombstone.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)] // the fields are the record's key and value
 pub enum GroupRecord {
+    /// The committed offset of a partition.
     OffsetCommit { group: Str, topic: Str, partition: i32, value: Option<OffsetCommitValue> },
+    /// A classic group as its last generation left it.
     GroupMetadata { group: Str, value: Option<Arc<GroupMetadataValue>> },
 }
 
 impl GroupRecord {
+    /// The end of one committed offset.
     pub fn offset_tombstone(group: &Str, topic: &Str, partition: i32) -> Self {
         GroupRecord::OffsetCommit { group: group.clone(), topic: topic.clone(), partition, value: None }
     }
 
+    /// The end of a group.
     pub fn group_tombstone(group: &Str) -> Self {
         GroupRecord::GroupMetadata { group: group.clone(), value: None }
     }
@@ -93,6 +98,7 @@ pub fn size_in_batch(records: &[GroupRecord]) -> usize {
     BATCH_HEADER + sizes.sum::<usize>()
 }
 
+/// Key and value as Kafka writes them.
 pub fn encode(record: &GroupRecord) -> EncodedRecord {
     match record {
         GroupRecord::OffsetCommit { group, topic, partition, value } => {
@@ -183,16 +189,22 @@ fn detached(mut value: GroupMetadataValue) -> GroupMetadataValue {
 
 /// An offset commit as it is persisted.
 pub struct OffsetToCommit<'a> {
+    /// The offset to be read next.
     pub offset: i64,
+    /// Of the last record read; −1 where the client gave none.
     pub leader_epoch: i32,
+    /// What the client wrote beside it.
     pub metadata: Option<&'a Str>,
+    /// The wall clock's time of the commit.
     pub wall_ms: i64,
     /// −1 when the broker's retention decides.
     pub expire_timestamp_ms: i64,
+    /// Zero where the client did not say.
     pub topic_id: Uuid,
 }
 
 impl OffsetToCommit<'_> {
+    /// The value of its record.
     pub fn value(&self) -> OffsetCommitValue {
         OffsetCommitValue {
             offset: self.offset,

@@ -33,6 +33,7 @@ pub enum Group {
 /// What dies with leadership.
 #[derive(Debug)]
 pub struct GroupSoft {
+    /// As configured now.
     pub config: GroupConfig,
     pub(super) wall: Wall,
     pub(super) entropy: SplitMix64,
@@ -96,6 +97,7 @@ impl Turn {
 }
 
 impl GroupMachine {
+    /// A partition without groups.
     pub fn new() -> Self {
         GroupMachine::default()
     }
@@ -105,6 +107,7 @@ impl GroupMachine {
         self.groups.len()
     }
 
+    /// Committed and staged offsets.
     pub fn offsets(&self) -> &Offsets {
         &self.offsets
     }

@@ -23,6 +23,7 @@ use wire::records::metadata::{
 
 /// Producer ids per block.
 const PRODUCER_ID_BLOCK: i64 = 1000;
+const _: () = assert!(PRODUCER_ID_BLOCK <= i32::MAX as i64, "an answer counts them in 32 bits");
 /// Ids below this number are Kafka's own; a log directory never has one.
 const RESERVED_IDS: u128 = 100;
 

@@ -39,38 +39,57 @@ use wire::{ErrorCode, Str};
 /// by the handler, which adds its own results to the answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ControllerCommand {
+    /// CreateTopics (KIP-4).
     CreateTopics {
+        /// Topics the client may create.
         request: CreateTopicsRequest,
         /// Topics whose configuration the answer may show; `None`: all.
         describable: Option<BTreeSet<Str>>,
     },
+    /// DeleteTopics (KIP-4, 516): by name or by id.
     DeleteTopics(DeleteTopicsRequest),
+    /// CreatePartitions (KIP-195).
     CreatePartitions(CreatePartitionsRequest),
     /// BROKER_LOGGER resources are the receiving node's own business and must be taken out before.
     IncrementalAlterConfigs(IncrementalAlterConfigsRequest),
+    /// AlterConfigs: replaces everything that is set on a resource.
     AlterConfigs(AlterConfigsRequest),
+    /// BrokerRegistration (KIP-631).
     RegisterBroker {
+        /// As the broker sent it.
         request: BrokerRegistrationRequest,
         /// From version 3 on, a broker says which epoch it last shut down cleanly with (KIP-966).
         api_version: i16,
     },
+    /// BrokerHeartbeat (KIP-631): alive, how far it has read, whether it leaves.
     BrokerHeartbeat(BrokerHeartbeatRequest),
+    /// UnregisterBroker (KIP-631).
     UnregisterBroker(UnregisterBrokerRequest),
+    /// ControllerRegistration (KIP-919).
     RegisterController(ControllerRegistrationRequest),
+    /// UnregisterController.
     UnregisterController(UnregisterControllerRequest),
+    /// AllocateProducerIds (KIP-730): a block of ids for a broker.
     AllocateProducerIds(AllocateProducerIdsRequest),
+    /// UpdateFeatures (KIP-584, 1022).
     UpdateFeatures {
+        /// Features and levels.
         request: UpdateFeaturesRequest,
         /// Up to version 1 the answer repeats every feature.
         api_version: i16,
     },
+    /// AlterPartition (KIP-497): a leader proposes its ISR.
     AlterPartition {
+        /// As the leader sent it.
         request: AlterPartitionRequest,
         /// Below version 3 the ISR comes without broker epochs.
         api_version: i16,
     },
+    /// AlterPartitionReassignments (KIP-455): begins or cancels.
     AlterPartitionReassignments(AlterPartitionReassignmentsRequest),
+    /// ElectLeaders (KIP-183, 460).
     ElectLeaders(ElectLeadersRequest),
+    /// AssignReplicasToDirs (KIP-858).
     AssignReplicasToDirs(AssignReplicasToDirsRequest),
 }
 
@@ -144,6 +163,7 @@ impl ControllerCommand {
 
 /// What a command answers; the variant is the command's.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // each is called as the command it answers
 pub enum ControllerAnswer {
     CreateTopics(CreateTopicsResponse),
     DeleteTopics(DeleteTopicsResponse),
@@ -166,6 +186,7 @@ pub enum ControllerAnswer {
 /// A whole command, or one part of it, was refused: what the client must read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
+    /// The code.
     pub error: ErrorCode,
     /// Kafka's words; `None` where Kafka sends no message, or the error's own.
     pub message: Option<String>,

@@ -36,7 +36,9 @@ use wire::{ErrorCode, Str};
 /// What a controller is configured with; the names of the keys in the comments.
 #[derive(Clone, Debug)]
 pub struct ControllerOptions {
+    /// This node.
     pub node_id: i32,
+    /// Brokers of another cluster are refused.
     pub cluster_id: Str,
     /// `default.replication.factor`
     pub default_replication_factor: i16,
@@ -59,9 +61,11 @@ pub struct Situation<'a> {
     pub image: &'a MetadataImage,
     /// At which offset each broker's registration lies in the log.
     pub registration_offsets: &'a BTreeMap<i32, i64>,
+    /// The node's own time.
     pub now_ms: i64,
     /// The offset that the first record of this decision will get.
     pub next_offset: i64,
+    /// The level of kraft.version in force.
     pub kraft_version: i16,
     /// The quorum has no other voter.
     pub only_voter: bool,
@@ -72,11 +76,13 @@ pub struct Situation<'a> {
 /// What a command deserves.
 #[derive(Debug, Default)]
 pub struct Decision {
+    /// To be appended, in this order.
     pub records: Vec<VersionedRecord>,
     /// All records in one batch; otherwise as many batches as it takes.
     pub atomic: bool,
     /// `None` for what the controller does by itself.
     pub answer: Option<ControllerAnswer>,
+    /// What has to happen beside the append.
     pub follow_up: Option<FollowUp>,
 }
 
@@ -84,6 +90,7 @@ pub struct Decision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FollowUp {
     /// The broker may go when all others have seen the metadata up to here.
+    #[allow(missing_docs)] // its fields are what the line above says
     NoteControlledShutdown { broker_id: i32 },
     /// Before the append: raise kraft.version.
     UpgradeKRaftVersion(i16),

@@ -7,12 +7,15 @@ use wire::Str;
 /// One effective topic configuration, as CreateTopics answers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EffectiveConfig {
+    /// The key.
     pub name: Str,
     /// `None` only if there is neither a value nor a default.
     pub value: Option<Str>,
+    /// It cannot be changed while the node runs.
     pub read_only: bool,
     /// Kafka's number of the source: 1 topic, 2 broker, 3 cluster default, 4 static, 5 default.
     pub source: i8,
+    /// Its value is a secret and is not shown.
     pub sensitive: bool,
 }
 

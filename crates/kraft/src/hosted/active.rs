@@ -315,10 +315,12 @@ impl Active {
 /// Records committed at once that are still applied a second time, to be compared. More come only when a broker with very many
 /// partitions registers, and would double the time that takes; every smaller commit goes on checking the same code.
 const TWIN_RECORDS_MAX: usize = 10_000;
+const _: () = assert!(TWIN_RECORDS_MAX >= MAX_BATCH_RECORDS, "whatever fits into one batch is compared");
 /// Bytes of a batch that are not values: the header.
 const BATCH_OVERHEAD: usize = 128;
 /// Bytes of a record that are not its value, at most: lengths, deltas, attributes.
 const RECORD_OVERHEAD: usize = 24;
+const _: () = assert!(BATCH_OVERHEAD + RECORD_OVERHEAD < MAX_BATCH_BYTES, "a batch has room for a record");
 
 fn encoded_size(records: &[VersionedRecord]) -> usize {
     BATCH_OVERHEAD + records.iter().map(|record| record.encode().len() + RECORD_OVERHEAD).sum::<usize>()

@@ -4,7 +4,7 @@
 use super::OpenError;
 use crate::image::{MetadataImage, Provenance, Replay, VersionedRecord};
 use crate::raft::control::{SnapshotHead, data_records, decode_snapshot};
-use crate::raft::{MetadataLog, OffsetAndEpoch, Unreadable};
+use crate::raft::{MAX_BATCH_BYTES, MetadataLog, OffsetAndEpoch, Unreadable};
 use bytes::Bytes;
 use wire::codec::DecodeError;
 use wire::record_batch::RecordBatch;
@@ -12,6 +12,7 @@ use wire::records::metadata::MetadataRecord;
 
 /// Bytes of the log read at once.
 const READ_BYTES: usize = 8 << 20;
+const _: () = assert!(READ_BYTES >= MAX_BATCH_BYTES, "one read takes in a whole batch");
 
 impl From<Unreadable> for OpenError {
     fn from(unreadable: Unreadable) -> Self {

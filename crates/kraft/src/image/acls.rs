@@ -8,12 +8,19 @@ use wire::{Str, Uuid};
 /// One access control entry; the numbers are Kafka's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AclImage {
+    /// Kafka's number of the resource type (2 topic, 3 group, 4 cluster, ...).
     pub resource_type: i8,
+    /// The name, or its beginning, or `*`.
     pub resource_name: Str,
+    /// 3 literal, 4 prefixed (KIP-290).
     pub pattern_type: i8,
+    /// `User:name`.
     pub principal: Str,
+    /// An address, or `*`.
     pub host: Str,
+    /// Kafka's number of the operation.
     pub operation: i8,
+    /// 2 deny, 3 allow.
     pub permission_type: i8,
 }
 

@@ -15,7 +15,9 @@ use wire::{Str, Uuid};
 pub struct Endpoint {
     /// The listener's name, e.g. `PLAINTEXT`.
     pub name: Str,
+    /// As advertised.
     pub host: Str,
+    /// As advertised.
     pub port: u16,
     /// Kafka's id of the security protocol: 0 PLAINTEXT, 1 SSL, 2 SASL_PLAINTEXT, 3 SASL_SSL.
     pub security_protocol: i16,
@@ -24,16 +26,23 @@ pub struct Endpoint {
 /// A registered broker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BrokerRegistration {
+    /// `node.id`.
     pub id: i32,
     /// Grows with every incarnation: the offset at which it registered.
     pub epoch: i64,
+    /// Drawn anew at each start of the process.
     pub incarnation_id: Uuid,
+    /// One for each listener.
     pub endpoints: Vec<Endpoint>,
+    /// The levels that it supports, by feature.
     pub features: BTreeMap<Str, VersionRange>,
+    /// `broker.rack`.
     pub rack: Option<Str>,
     /// Fenced brokers lead nothing and are hidden from clients.
     pub fenced: bool,
+    /// It has asked to leave (KIP-841).
     pub in_controlled_shutdown: bool,
+    /// Left over from the days of ZooKeeper; kept because records say it.
     pub is_migrating_zk_broker: bool,
     /// Online log directories, sorted. Empty for brokers older than KIP-858.
     pub directories: Vec<Uuid>,
@@ -75,10 +84,15 @@ impl BrokerRegistration {
 /// A registered controller.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ControllerRegistration {
+    /// `node.id`.
     pub id: i32,
+    /// Drawn anew at each start of the process.
     pub incarnation_id: Uuid,
+    /// Left over from the days of ZooKeeper; kept because records say it.
     pub zk_migration_ready: bool,
+    /// One for each controller listener.
     pub endpoints: Vec<Endpoint>,
+    /// The levels that it supports, by feature.
     pub features: BTreeMap<Str, VersionRange>,
 }
 

@@ -11,10 +11,15 @@ use wire::records::metadata::ConfigRecord;
 /// What a configuration belongs to; the numbers are Kafka's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ResourceType {
+    /// A topic, by name.
     Topic = 2,
+    /// A broker by id, or all of them.
     Broker = 4,
+    /// A broker's loggers; never in the log.
     BrokerLogger = 8,
+    /// A subscription of client metrics (KIP-714).
     ClientMetrics = 16,
+    /// A group (KIP-848).
     Group = 32,
 }
 
@@ -40,7 +45,9 @@ impl ResourceType {
 /// One configured thing. A broker resource with an empty name is the cluster-wide default.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConfigResource {
+    /// What kind of thing.
     pub resource_type: ResourceType,
+    /// Which one.
     pub name: Str,
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 /// Entries per chunk before it is split. A change copies one chunk and the vector of chunk pointers: with n entries about
 /// `CHUNK + n / CHUNK` reference counts, so the square root of 200,000 (450) would be ideal; smaller favours small maps.
 const CHUNK: usize = 256;
+const _: () = assert!(CHUNK >= 2, "a full chunk is split into two that are not empty");
 
 type Chunk<K, V> = Arc<Vec<(K, V)>>;
 

@@ -55,16 +55,25 @@ impl Default for Provenance {
 /// another controller wrote is taken as it is, as Kafka takes it: a node that refuses its own cluster's log helps nobody.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetadataImage {
+    /// How far it reaches.
     pub provenance: Provenance,
+    /// Levels in force.
     pub features: FeaturesImage,
+    /// Brokers and controllers.
     pub cluster: ClusterImage,
+    /// Topics and partitions.
     pub topics: TopicsImage,
+    /// Dynamic configurations.
     pub configs: ConfigsImage,
+    /// Quotas by user, client and address.
     pub client_quotas: ClientQuotasImage,
     /// The first producer id that no broker has been given yet; `None` before the first block.
     pub next_producer_id: Option<i64>,
+    /// Access control entries.
     pub acls: AclsImage,
+    /// SCRAM credentials.
     pub scram: ScramImage,
+    /// Delegation tokens.
     pub delegation_tokens: DelegationTokensImage,
 }
 

@@ -10,9 +10,13 @@ use wire::records::metadata::{RemoveUserScramCredentialRecord, UserScramCredenti
 /// What a server needs to verify a user.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ScramCredential {
+    /// Drawn for each credential.
     pub salt: Bytes,
+    /// H(HMAC(salted password, "Client Key")), RFC 5802.
     pub stored_key: Bytes,
+    /// HMAC(salted password, "Server Key"), RFC 5802.
     pub server_key: Bytes,
+    /// Of the hash, over the password.
     pub iterations: i32,
 }
 

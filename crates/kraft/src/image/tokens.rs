@@ -8,12 +8,19 @@ use wire::records::metadata::{DelegationTokenRecord, RemoveDelegationTokenRecord
 /// One token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DelegationToken {
+    /// Its name.
     pub token_id: Str,
+    /// Whose rights it carries.
     pub owner: Str,
+    /// Who had it made.
     pub requester: Str,
+    /// Who beside the owner may renew it.
     pub renewers: Vec<Str>,
+    /// When it was made.
     pub issue_timestamp_ms: i64,
+    /// Beyond this it cannot be renewed.
     pub max_timestamp_ms: i64,
+    /// Then it ends, unless it is renewed.
     pub expiration_timestamp_ms: i64,
 }
 

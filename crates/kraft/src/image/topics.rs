@@ -19,8 +19,10 @@ pub(crate) const NO_RECOVERY_CHANGE: i8 = -1;
 /// Whether the leader was elected uncleanly and still has to recover (KIP-704).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LeaderRecoveryState {
+    /// Its log is what was committed.
     #[default]
     Recovered = 0,
+    /// It may lack committed records and has not recovered from that yet.
     Recovering = 1,
 }
 
@@ -43,16 +45,23 @@ impl LeaderRecoveryState {
 /// One partition. What a controller of ours keeps true of it is in `invariants.rs`, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartitionImage {
+    /// Broker ids, the preferred leader first.
     pub replicas: Vec<i32>,
     /// The log directory of each replica, in the order of `replicas`.
     pub directories: Vec<Uuid>,
+    /// In-sync replicas: they have everything that is committed.
     pub isr: Vec<i32>,
+    /// Leave when the reassignment in progress is complete (KIP-455).
     pub removing_replicas: Vec<i32>,
+    /// Come with the reassignment in progress.
     pub adding_replicas: Vec<i32>,
+    /// Eligible leaders: out of the ISR, and yet they have everything that is committed (KIP-966).
     pub elr: Vec<i32>,
+    /// Who led last, where nobody is eligible.
     pub last_known_elr: Vec<i32>,
     /// [`NO_LEADER`] if offline.
     pub leader: i32,
+    /// Whether the leader was elected cleanly.
     pub leader_recovery_state: LeaderRecoveryState,
     /// Grows with every election.
     pub leader_epoch: i32,
@@ -146,7 +155,9 @@ fn checked_directories(directories: &[Uuid], replicas: usize) -> Result<Vec<Uuid
 /// One topic.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TopicImage {
+    /// Its name.
     pub name: Str,
+    /// Its id; a topic made anew under the name has another.
     pub id: Uuid,
     /// By partition index.
     pub partitions: CowMap<i32, Arc<PartitionImage>>,
@@ -170,7 +181,9 @@ impl TopicImage {
 /// How a topic differs between two images.
 #[derive(Debug)]
 pub enum TopicChange<'a> {
+    /// Only the newer image has it.
     Created(&'a Arc<TopicImage>),
+    /// Only the older image has it.
     Deleted(&'a Arc<TopicImage>),
     /// Older and newer; `newer.partitions.changes_since(&older.partitions)` names the partitions.
     Changed(&'a Arc<TopicImage>, &'a Arc<TopicImage>),

@@ -16,7 +16,9 @@ use wire::{Str, Uuid};
 /// A record and the version of its schema at which it is written, which follows from the metadata version.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VersionedRecord {
+    /// The record.
     pub record: MetadataRecord,
+    /// The version it is written in, which the metadata version decides.
     pub version: i16,
 }
 

@@ -19,6 +19,8 @@ pub const MAX_BATCH_RECORDS: usize = 10_000;
 const MAX_DECOMPRESSED: DecompressLimit =
     DecompressLimit { max_output: 64 << 20, max_ratio: 1000, ratio_free_bytes: 16 << 20 };
 
+const _: () = assert!(MAX_BATCH_BYTES <= MAX_DECOMPRESSED.max_output, "what may be written can be read");
+
 /// A batch, snapshot or control record that cannot be read.
 #[derive(Debug)]
 pub struct Unreadable(pub String);
@@ -141,7 +143,9 @@ pub fn data_batch(values: impl IntoIterator<Item = Bytes>, now_ms: i64) -> Bytes
 /// The parts of a snapshot that are not metadata values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SnapshotHead {
+    /// The time of the last record that went into the snapshot.
     pub last_contained_timestamp_ms: i64,
+    /// The level of kraft.version; 0: voters are configured.
     pub kraft_version: i16,
     /// Only with a dynamic quorum.
     pub voters: Option<VoterSet>,

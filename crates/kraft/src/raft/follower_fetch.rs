@@ -2,6 +2,7 @@
 //! fetch acknowledges everything below its offset, so it is sent only when that is durable.
 
 use super::leader_and_epoch::{Common, known_id};
+use super::leader_fetch::FETCH_ANSWER_BYTES;
 use super::quorum::{NEVER, Quorum};
 use super::role::{Download, Role};
 use super::voters::OffsetAndEpoch;
@@ -16,6 +17,7 @@ use wire::{Str, Uuid};
 const FETCH_MAX_BYTES: i32 = 1 << 20;
 /// How long a leader may keep a follower's fetch that finds nothing.
 const FETCH_MAX_WAIT_MS: i32 = 500;
+const _: () = assert!(FETCH_MAX_BYTES as usize <= FETCH_ANSWER_BYTES, "a leader gives what is asked for");
 
 impl Quorum {
     pub(super) fn fetch_from_leader(&mut self, now_ms: i64) {

@@ -1,5 +1,6 @@
 //! Fetch as the leader serves it (KIP-595): where a follower's log departs from ours, and fetches that wait for news.
 
+use super::control::MAX_BATCH_BYTES;
 use super::leader_and_epoch::is_metadata;
 use super::quorum::Quorum;
 use super::role::Role;
@@ -14,7 +15,8 @@ use wire::topic::CLUSTER_METADATA;
 use wire::{ErrorCode, Str, Uuid};
 
 /// The most that a fetch is answered with, whatever it asks for.
-const FETCH_ANSWER_BYTES: usize = 8 << 20;
+pub(super) const FETCH_ANSWER_BYTES: usize = 8 << 20;
+const _: () = assert!(FETCH_ANSWER_BYTES >= MAX_BATCH_BYTES, "an answer has room for any batch");
 /// Fetches that wait at once; beyond, they are answered empty at once.
 pub(super) const MAX_PARKED_FETCHES: usize = 10_000;
 

@@ -44,9 +44,11 @@ use wire::{Str, Uuid};
 /// What a replica of the metadata log is configured with; the names of the keys in the comments.
 #[derive(Clone, Debug)]
 pub struct RaftOptions {
+    /// This replica's id.
     pub node_id: i32,
     /// The id of the metadata directory, from its meta.properties.
     pub directory_id: Uuid,
+    /// Requests of other clusters are refused.
     pub cluster_id: Str,
     /// The name of the controller listener that peers use: the first of `controller.listener.names`.
     pub listener_name: Str,
@@ -72,6 +74,7 @@ pub struct RaftOptions {
 
 /// A request of the quorum's protocol, from a peer, a broker that observes, or an admin client.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // each is called as the message it is
 pub enum RaftRequest {
     Vote(VoteRequest),
     BeginQuorumEpoch(BeginQuorumEpochRequest),
@@ -83,6 +86,7 @@ pub enum RaftRequest {
 
 /// The answer to a [`RaftRequest`] of the same variant.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // each is called as the message it is
 pub enum RaftResponse {
     Vote(VoteResponse),
     BeginQuorumEpoch(BeginQuorumEpochResponse),
@@ -97,15 +101,20 @@ pub enum RaftResponse {
 pub struct Destination {
     /// The node's id; negative for a bootstrap server whose id is not known.
     pub id: i32,
+    /// As its listener is advertised.
     pub host: Str,
+    /// As its listener is advertised.
     pub port: u16,
 }
 
 /// A request to be sent. Its answer, or the lack of one, comes back with the same correlation id.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outgoing {
+    /// Whom to.
     pub to: Destination,
+    /// Comes back with the answer.
     pub correlation_id: u64,
+    /// What.
     pub request: RaftRequest,
 }
 
@@ -117,14 +126,20 @@ pub type RequestToken = u64;
 pub enum Event {
     /// Time has passed.
     Tick,
+    /// Somebody asks.
     Request {
+        /// Comes back with the answer.
         token: RequestToken,
+        /// What is asked.
         request: RaftRequest,
     },
     /// The answer to an [`Outgoing`], or that there is none.
     Response {
+        /// The peer that was asked.
         from: i32,
+        /// Of the request.
         correlation_id: u64,
+        /// `None`: the connection failed or the answer was unreadable.
         response: Option<RaftResponse>,
     },
     /// Stop leading, if it leads: the controller cannot go on.
@@ -136,26 +151,35 @@ pub enum Event {
 /// What a replica wants done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
+    /// To a peer.
     Send(Outgoing),
+    /// To whoever asked.
     Answer {
+        /// As it came with the request.
         token: RequestToken,
+        /// What is answered.
         response: RaftResponse,
     },
     /// Everything below is committed.
     Committed {
+        /// The offset after the last committed record.
         high_watermark: i64,
     },
     /// Who leads; this node itself only once it may act as controller.
     LeaderChanged {
+        /// In this epoch.
         epoch: i32,
+        /// `None` while nobody is known.
         leader: Option<i32>,
     },
     /// Uncommitted records at and after this offset are gone.
     Truncated {
+        /// Where the log ends now.
         end_offset: i64,
     },
     /// A fetched snapshot has replaced the log.
     SnapshotInstalled {
+        /// Its name: where the log begins now.
         id: OffsetAndEpoch,
     },
 }

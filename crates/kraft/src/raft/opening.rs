@@ -12,7 +12,9 @@ use wire::random::SplitMix64;
 /// Why a replica could not be opened.
 #[derive(Debug)]
 pub enum QuorumOpenError {
+    /// The disk failed.
     Storage(StorageFault),
+    /// A file is damaged, or newer than this build.
     Unreadable(Unreadable),
 }
 
@@ -31,7 +33,9 @@ impl From<Unreadable> for QuorumOpenError {
 /// Which files somebody has read before a quorum opens them, and how far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReadFiles {
+    /// The latest snapshot; `None` without one.
     pub snapshot: Option<OffsetAndEpoch>,
+    /// The log below this offset.
     pub end_offset: i64,
 }
 
@@ -46,7 +50,9 @@ impl ReadFiles {
 
 /// What was learned there about the voters.
 pub struct KnownVoters {
+    /// What was read.
     pub read: ReadFiles,
+    /// The voters according to that.
     pub history: VoterHistory,
 }
 

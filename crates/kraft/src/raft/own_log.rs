@@ -1,7 +1,7 @@
 //! The replica's own log: what it appends as leader, and what control records and cuts of the log mean to it (KIP-853). Owns the
 //! history of the voters; never metadata records.
 
-use super::control::{Unreadable, decode_snapshot, kraft_version_batch, note_voters};
+use super::control::{MAX_BATCH_BYTES, Unreadable, decode_snapshot, kraft_version_batch, note_voters};
 use super::opening::QuorumOpenError;
 use super::quorum::Quorum;
 use super::role::Role;
@@ -12,6 +12,7 @@ use wire::record_batch::RecordBatch;
 
 /// Bytes read at once while looking for voters in the log.
 const READ_BYTES: usize = 8 << 20;
+const _: () = assert!(READ_BYTES >= MAX_BATCH_BYTES, "one read takes in a whole batch");
 
 /// This replica cannot append: it does not lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,7 @@ pub struct NotLeader;
 /// Why kraft.version cannot be raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpgradeRefused {
+    /// Only the leader may.
     NotLeader,
     /// The version is lower than the one in force.
     Downgrade,

@@ -9,8 +9,11 @@ use wire::Uuid;
 /// The durable part of an epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ElectionState {
+    /// The epoch; never goes back.
     pub epoch: i32,
+    /// Its leader, if one was known.
     pub leader_id: Option<i32>,
+    /// Whom this replica voted for in it.
     pub voted: Option<ReplicaKey>,
     /// Only kept in version 0 (static voters).
     pub voters: BTreeSet<i32>,

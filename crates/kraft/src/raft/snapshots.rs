@@ -21,6 +21,8 @@ use wire::{ErrorCode, Str};
 const SNAPSHOT_FETCH_BYTES: i32 = 1 << 20;
 /// The most that one answer carries, whatever is asked for.
 const SNAPSHOT_ANSWER_BYTES: usize = 8 << 20;
+const _: () =
+    assert!(SNAPSHOT_FETCH_BYTES as usize <= SNAPSHOT_ANSWER_BYTES, "a leader gives what is asked for");
 
 impl Quorum {
     // ---- Written here ----

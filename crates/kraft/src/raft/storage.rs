@@ -14,6 +14,7 @@ pub struct StorageFault {
     pub disk_full: bool,
     /// What was tried, e.g. `append to the metadata log`.
     pub operation: &'static str,
+    /// What the disk said.
     pub cause: Box<dyn Error + Send + Sync>,
 }
 
@@ -44,7 +45,9 @@ impl Error for StorageFault {
 /// A finished snapshot on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SnapshotFile {
+    /// Its name: the offset after its last record, and that record's epoch.
     pub id: OffsetAndEpoch,
+    /// As it lies on disk.
     pub size_bytes: u64,
 }
 

@@ -11,7 +11,9 @@ use wire::{Str, Uuid};
 /// A place in the log: the offset after a record and that record's epoch. Also the name of a snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OffsetAndEpoch {
+    /// The offset after the record.
     pub offset: i64,
+    /// The leader epoch of the record's batch.
     pub epoch: i32,
 }
 
@@ -48,6 +50,7 @@ impl fmt::Display for OffsetAndEpoch {
 /// A replica of the metadata log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReplicaKey {
+    /// `node.id`.
     pub id: i32,
     /// `None` where the sender is older than KIP-853 or the voter was configured statically.
     pub directory_id: Option<Uuid>,
@@ -71,8 +74,11 @@ pub type Endpoints = BTreeMap<Str, (Str, u16)>;
 /// One voter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VoterNode {
+    /// Its id, and in a dynamic quorum its directory's.
     pub key: ReplicaKey,
+    /// Where it listens for other voters.
     pub endpoints: Endpoints,
+    /// The levels of kraft.version that it supports.
     pub kraft_versions: VersionRange,
 }
 
@@ -87,6 +93,7 @@ impl VoterNode {
 /// The voters at one moment, by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VoterSet {
+    /// By id.
     pub voters: BTreeMap<i32, VoterNode>,
 }
 

@@ -13,14 +13,18 @@ use wire::{ErrorCode, Str};
 /// A way of assigning that a member knows, with what it has to say under it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Protocol {
+    /// The assignor's name, e.g. `range`.
     pub name: Str,
+    /// What the member subscribes to, in the protocol's own form; opaque here but for the consumer protocol.
     pub metadata: Bytes,
 }
 
 /// A request that is answered later, in the form of its version.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Waiting {
+    /// Who asked.
     pub token: ReplyToken,
+    /// The version of the request, in whose form the answer must be.
     pub api_version: i16,
 }
 
@@ -46,20 +50,30 @@ impl Waiting {
     }
 }
 
+/// A member of a classic group.
 #[derive(Debug, Clone)]
 pub struct Member {
+    /// Given by the coordinator: the client's id or the instance id, and a UUID.
     pub id: Str,
     /// Set for static members (KIP-345).
     pub instance_id: Option<Str>,
+    /// The `client.id` of the connection that joined.
     pub client_id: Str,
+    /// The address it joined from, with Java's slash before it.
     pub client_host: Str,
+    /// How long a rebalance may wait for it to come back.
     pub rebalance_timeout_ms: i32,
+    /// How long it may be silent.
     pub session_timeout_ms: i32,
+    /// `consumer` for Kafka's own consumers.
     pub protocol_type: Str,
     /// In the member's order of preference; names are distinct.
     pub protocols: Vec<Protocol>,
+    /// What the leader of the last generation gave it; empty before.
     pub assignment: Bytes,
+    /// Its JoinGroup, until the join phase ends.
     pub awaiting_join: Option<Waiting>,
+    /// Its SyncGroup, until the assignment is committed.
     pub awaiting_sync: Option<Waiting>,
     /// Has not been through a join phase yet: its session is not kept by waiting.
     pub is_new: bool,

@@ -39,13 +39,18 @@ pub const CONSUMER_PROTOCOL_TYPE: &str = "consumer";
 /// Kafka's Dead state is a group that is not there: deletion drops it in the same turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClassicState {
+    /// Nobody is a member.
     Empty,
+    /// The join phase: members come, or come back.
     PreparingRebalance,
+    /// The leader makes the assignment; the others wait for it.
     CompletingRebalance,
+    /// Everybody has an assignment, or can have it.
     Stable,
 }
 
 impl ClassicState {
+    /// The name that DescribeGroups and ListGroups show.
     pub fn name(self) -> &'static str {
         match self {
             ClassicState::Empty => "Empty",
@@ -60,6 +65,7 @@ impl ClassicState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JoinPhase {
     /// The first generation of an empty group: wait a little for more members (KIP-134).
+    #[allow(missing_docs)] // its fields are what the line above says
     Initial { delay_ms: i32, remaining_ms: i32 },
     /// Until the rebalance timeout.
     Rebalance,
@@ -70,15 +76,21 @@ pub enum JoinPhase {
 /// one with a generation has; assignments are waited for when nobody is waited for to join), `generation` (none written goes back).
 #[derive(Debug, Clone)]
 pub struct ClassicGroup {
+    /// The group's name.
     pub id: Str,
     pub(super) state: ClassicState,
     previous_state: ClassicState,
+    /// When it came into this state, by the wall clock; `None` where its record does not tell.
     pub state_timestamp_ms: Option<i64>,
     /// Never empty text.
     pub protocol_type: Option<Str>,
+    /// The assignor that was chosen; `None` while the group is empty.
     pub protocol_name: Option<Str>,
+    /// Grows by one with each completed join phase.
     pub generation: i32,
+    /// The member that makes the assignment.
     pub leader: Option<Str>,
+    /// By member id.
     pub members: BTreeMap<Str, Member>,
     /// Instance id → member id. Invariant: of members only.
     pub(super) static_members: BTreeMap<Str, Str>,
@@ -99,6 +111,7 @@ pub struct ClassicGroup {
 }
 
 impl ClassicGroup {
+    /// A group that nobody has joined yet.
     pub fn new(id: Str, wall_ms: i64) -> Self {
         ClassicGroup {
             id,
@@ -142,26 +155,32 @@ impl ClassicGroup {
         group
     }
 
+    /// Its phase.
     pub fn state(&self) -> ClassicState {
         self.state
     }
 
+    /// Nobody is a member.
     pub fn is_empty(&self) -> bool {
         self.state == ClassicState::Empty
     }
 
+    /// A member id was handed out that has not come back yet (KIP-394).
     pub fn has_pending_members(&self) -> bool {
         !self.pending_join.is_empty()
     }
 
+    /// True for the member that makes the assignment.
     pub fn is_leader(&self, member_id: &str) -> bool {
         self.leader.as_ref().is_some_and(|leader| leader.as_str() == member_id)
     }
 
+    /// Its members are consumers of Kafka's own protocol, whose subscriptions can be read.
     pub fn uses_consumer_protocol(&self) -> bool {
         self.protocol_type.as_ref().is_some_and(|name| name.as_str() == CONSUMER_PROTOCOL_TYPE)
     }
 
+    /// What all members together subscribe to; `None` when that cannot be read.
     pub fn subscribed_topics(&self) -> Option<&BTreeSet<Str>> {
         self.subscribed_topics.as_ref()
     }
