@@ -1,5 +1,5 @@
-//! Incremental fetch sessions (KIP-227, with topic ids KIP-516). Owned by the connection: a reconnect costs one full fetch,
-//! as an eviction does. Pure bookkeeping: which partitions a fetch is about, and which of the answers the client has to see.
+//! Incremental fetch sessions (KIP-227, with topic ids KIP-516). Owned by the connection that goes on with them; `session_cache.rs` knows
+//! which that is. Pure bookkeeping: which partitions a fetch is about, and which of the answers the client has to see.
 
 use std::collections::BTreeMap;
 
@@ -66,6 +66,8 @@ pub(crate) struct Asked {
 pub(crate) enum Plan {
     /// The session is not as the client thinks: nothing but this error is answered.
     Refused(ErrorCode),
+    /// The session is not this connection's: it may be another's.
+    Elsewhere(WantedList),
     /// As it stands in the request; no session results.
     Sessionless(WantedList),
     /// As it stands in the request; a session may result.
@@ -91,8 +93,9 @@ pub(crate) struct FetchSessions {
     sessions: Vec<Session>,
 }
 
+/// What a client is fetching, and what it was told of it.
 #[derive(Debug)]
-struct Session {
+pub(crate) struct Session {
     id: i32,
     /// What the next request has to say.
     epoch: i32,
@@ -135,7 +138,7 @@ impl FetchSessions {
             return if asked.epoch == FINAL_EPOCH { Plan::Sessionless(wanted) } else { Plan::Full(wanted) };
         }
         let Some((at, session)) = found.and_then(|at| Some((at, self.sessions.get_mut(at)?))) else {
-            return Plan::Refused(ErrorCode::FetchSessionIdNotFound);
+            return Plan::Elsewhere(wanted);
         };
         if session.epoch != asked.epoch {
             return Plan::Refused(ErrorCode::InvalidFetchSessionEpoch);
@@ -153,19 +156,13 @@ impl FetchSessions {
         Plan::Incremental { session_id: session.id, wanted }
     }
 
-    /// After a full fetch: remembers it under `new_id` and answers the id to tell, 0 if no session is made.
+    /// After a full fetch of few enough partitions: remembers it under `new_id`. Answers the session that gave way to it.
     pub fn begin(
         &mut self,
         new_id: i32,
         uses_topic_ids: bool,
-        partitions: impl ExactSizeIterator<Item = (Wanted, Answered)>,
-    ) -> i32 {
-        if partitions.len() > PARTITIONS_PER_FETCH_SESSION {
-            return 0;
-        }
-        if self.sessions.len() >= FETCH_SESSIONS_PER_CONNECTION {
-            self.sessions.remove(0);
-        }
+        partitions: impl Iterator<Item = (Wanted, Answered)>,
+    ) -> Option<Session> {
         let mut session = Session {
             id: new_id,
             epoch: next_epoch(INITIAL_EPOCH),
@@ -181,8 +178,25 @@ impl FetchSessions {
                 log_start_offset: answered.log_start_offset,
             });
         }
+        self.adopt(session)
+    }
+
+    /// Goes on with a session that another connection began. Answers the one that gave way to it.
+    pub fn adopt(&mut self, session: Session) -> Option<Session> {
+        let is_full = self.sessions.len() >= FETCH_SESSIONS_PER_CONNECTION;
+        let gone = is_full.then(|| self.sessions.remove(0));
         self.sessions.push(session);
-        new_id
+        gone
+    }
+
+    /// The session ends here.
+    pub fn remove(&mut self, id: i32) -> Option<Session> {
+        let at = self.sessions.iter().position(|session| session.id == id)?;
+        Some(self.sessions.remove(at))
+    }
+
+    pub fn into_all(self) -> Vec<Session> {
+        self.sessions
     }
 
     /// After an incremental fetch: calls `tells` with those answers of which the client has to be told. The plan's partitions, or
@@ -207,6 +221,15 @@ impl FetchSessions {
 }
 
 impl Session {
+    pub fn id(&self) -> i32 {
+        self.id
+    }
+
+    /// How many it remembers.
+    pub fn partitions(&self) -> usize {
+        self.order.len()
+    }
+
     fn add(&mut self, cached: Cached) {
         let key = cached.wanted.key();
         match self.places.get(&key) {

@@ -34,6 +34,7 @@ mod quorum;
 mod replica;
 pub mod rim;
 mod rules;
+mod session_cache;
 mod shard;
 mod timers;
 mod topic_settings;

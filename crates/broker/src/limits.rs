@@ -36,8 +36,7 @@ pub(crate) const TURNS_PER_CALLER: usize = 8;
 /// Bytes of a coordinator's log replayed per turn while it loads (at 200 MB/s: 5 ms).
 pub(crate) const LOAD_BYTES_PER_TURN: u32 = 1 << 20;
 
-/// Fetch sessions that one connection may hold at once; Kafka's clients need one. (Kafka bounds them per broker by
-/// `max.incremental.fetch.session.cache.slots`.)
+/// Fetch sessions that one connection may go on with at once; Kafka's clients need one.
 pub(crate) const FETCH_SESSIONS_PER_CONNECTION: usize = 2;
 
 /// Partitions that one fetch session may remember: 100,000 of them are some 10 MB; a larger fetch is served without one.

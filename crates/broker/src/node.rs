@@ -32,6 +32,7 @@ use crate::mailbox::{Answer, Mailbox, reply};
 use crate::producer_ids::ProducerIds;
 use crate::quorum::{QuorumCell, QuorumCommand};
 use crate::rim::{CloseReason, Handling, Job, Outcome, Rim};
+use crate::session_cache::SessionCache;
 use crate::shard::cell::{NEVER, ShardCell};
 use crate::views::{LeaderView, PartitionCell, Views};
 
@@ -65,12 +66,13 @@ struct NodeState {
     latest_ms: AtomicI64,
     /// Numbers for fetch sessions; mixed, so that one does not follow from another.
     session_serial: AtomicU64,
+    session_cache: Arc<SessionCache>,
 }
 
 impl Node {
     /// A connection was accepted and authenticated.
     pub fn connection(&self, peer: Peer) -> Connection {
-        Connection::new(peer)
+        Connection::new(peer, Arc::clone(&self.0.session_cache))
     }
 
     /// Begins to handle one request (the frame without its length prefix).

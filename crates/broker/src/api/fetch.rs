@@ -10,7 +10,7 @@ use bytes::Bytes;
 use log::ReadLimit;
 use smallvec::SmallVec;
 use wire::codec::DecodeError;
-use wire::fetch::{FetchAnswer, FetchView, PartitionView};
+use wire::fetch::{FetchAnswer, FetchView, ForgottenView, PartitionView};
 use wire::hash::StableMap;
 use wire::messages::fetch::{NodeEndpoint, PartitionData};
 use wire::{ErrorCode, Str};
@@ -19,6 +19,7 @@ use super::Call;
 use crate::command::{Command, WatchPartition, WatchPartitions};
 use crate::fetch_pass::{Pass, Reading, Terms, refusal};
 use crate::fetch_session::{Answered, Asked, Plan, Wanted, WantedList};
+use crate::limits::PARTITIONS_PER_FETCH_SESSION;
 use crate::mailbox::reply;
 use crate::rim::{CloseReason, Handling, Outcome};
 use crate::views::Views;
@@ -48,9 +49,10 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
         // DIVERGES: Kafka falls over it with UNKNOWN_SERVER_ERROR.
         return Ok(Handling::ready(refuse(&call, ErrorCode::InvalidRequest, &wanted)));
     }
-    let forgotten = &request.forgotten;
-    let plan = call.connection.with_fetch_sessions(|sessions| sessions.plan(asked, wanted, forgotten));
-    let (session, wanted) = match plan {
+    let (session, wanted) = match plan(&call, asked, wanted, &request.forgotten) {
+        Plan::Elsewhere(_) => {
+            return Ok(Handling::ready(refuse(&call, ErrorCode::FetchSessionIdNotFound, &[])));
+        }
         Plan::Refused(error) => return Ok(Handling::ready(refuse(&call, error, &[]))),
         Plan::Sessionless(wanted) => (Session::None, wanted),
         Plan::Full(wanted) => (Session::Begins(asked), wanted),
@@ -64,6 +66,28 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
         return Ok(Handling::running(fetch.go_on(pass)));
     }
     Ok(Handling::ready(fetch.end.outcome(&fetch.reading, &pass)))
+}
+
+/// What the fetch is about. A session that another connection began comes over to the one that goes on with it.
+fn plan(call: &Call, asked: Asked, wanted: WantedList, forgotten: &[ForgottenView<'_>]) -> Plan {
+    let (connection, cache) = (&call.connection, call.connection.session_cache());
+    let own = |wanted| connection.with_fetch_sessions(|sessions| sessions.plan(asked, wanted, forgotten));
+    let plan = match own(wanted) {
+        Plan::Elsewhere(wanted) => match cache.take(asked.session_id, connection) {
+            Some(session) => {
+                let gone = connection.with_fetch_sessions(|sessions| sessions.adopt(session));
+                gone.into_iter().for_each(|gone| cache.ended(gone.id()));
+                own(wanted)
+            }
+            None => Plan::Elsewhere(wanted),
+        },
+        plan => plan,
+    };
+    // It was ended, by this request or by what it forgot, wherever it was.
+    if asked.session_id != 0 && matches!(plan, Plan::Sessionless(_) | Plan::Full(_)) {
+        cache.ended(asked.session_id);
+    }
+    plan
 }
 
 /// Nothing is fetched. Versions before sessions have no place for an error but beside their partitions.
@@ -311,9 +335,16 @@ fn begin_session(call: &Call, asked: Asked, lines: &[Line<'_>]) -> i32 {
     if call.api_version < 7 {
         return 0;
     }
+    let (new_id, cache) = (call.node.new_fetch_session_id(), call.connection.session_cache());
+    if lines.len() > PARTITIONS_PER_FETCH_SESSION || !cache.begin(new_id, &call.connection) {
+        return 0;
+    }
     let partitions = lines.iter().map(|&(wanted, data)| (wanted.clone(), answered(data)));
-    let new_id = call.node.new_fetch_session_id();
-    call.connection.with_fetch_sessions(|sessions| sessions.begin(new_id, asked.uses_topic_ids, partitions))
+    let gone = call
+        .connection
+        .with_fetch_sessions(|sessions| sessions.begin(new_id, asked.uses_topic_ids, partitions));
+    gone.into_iter().for_each(|gone| cache.ended(gone.id()));
+    new_id
 }
 
 /// Where the leaders are that the lines name (KIP-951).

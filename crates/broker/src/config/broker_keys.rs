@@ -191,7 +191,7 @@ pub static BROKER_KEYS: &[ConfigKey] = &[
     key("max.connections.per.ip", Int, Some("2147483647"), AtLeast(0.0), Medium, ClusterWide, Implemented, "Most connections from one address."),
     key("max.connections.per.ip.overrides", Text, Some(""), Any, Medium, ClusterWide, Implemented, "Exceptions to that limit as address:count pairs."),
     key("max.decompressed.message.bytes", Int, Some("2147483639"), Between(1.0, 2147483639.0), Medium, ClusterWide, Implemented, "Most bytes that one record of a compressed batch may come to."),
-    key("max.incremental.fetch.session.cache.slots", Int, Some("1000"), AtLeast(0.0), Medium, ReadOnly, Accepted, "Most incremental fetch sessions of the broker; here each connection has its own bound."),
+    key("max.incremental.fetch.session.cache.slots", Int, Some("1000"), AtLeast(0.0), Medium, ReadOnly, Implemented, "Most incremental fetch sessions of the broker."),
     key("max.request.partition.size.limit", Int, Some("2000"), AtLeast(1.0), Medium, ReadOnly, Implemented, "Most partitions in one DescribeTopicPartitions answer."),
     key("message.max.bytes", Int, Some("1048588"), AtLeast(0.0), High, ClusterWide, Implemented, "Largest record batch, compressed."),
     key("metadata.log.dir", Text, None, Any, High, ReadOnly, Implemented, "Directory of the metadata log; empty means the first log directory."),

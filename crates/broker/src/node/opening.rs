@@ -32,6 +32,7 @@ use crate::moves::Moves;
 use crate::producer_ids::ProducerIds;
 use crate::quorum::{PartitionMetadataLog, QuorumCell};
 use crate::rim::Rim;
+use crate::session_cache::SessionCache;
 use crate::shard::cell::ShardCell;
 use crate::shard::{Shard, Surroundings};
 use crate::views::Views;
@@ -163,6 +164,7 @@ impl Node {
             checkpoint_interval_ms,
             latest_ms: AtomicI64::new(now_ms),
             session_serial: AtomicU64::new(seed),
+            session_cache: Arc::new(SessionCache::new(session_slots(&file))),
             config,
         })))
     }
@@ -179,6 +181,11 @@ fn listeners(config: &StaticConfig, directories: &Arc<Directories>) -> (Listener
         directories: Arc::clone(directories),
     };
     (listeners, cordoned)
+}
+
+/// Fetch sessions that the node remembers.
+fn session_slots(file: &BrokerFile) -> usize {
+    usize::try_from(file.number("max.incremental.fetch.session.cache.slots")).unwrap_or(0)
 }
 
 /// The offset checkpoints of a directory are written together, when something changed, at the shortest interval that any of them

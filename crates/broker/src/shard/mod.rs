@@ -75,9 +75,8 @@ pub(crate) struct Shard {
     unsettled: Vec<usize>,
     /// Where the janitor goes on.
     janitor_at: usize,
-    /// Whether this pass of the janitor also forgets idle producers, and when the next one does.
-    expiring: bool,
-    next_expiry_ms: i64,
+    /// Where the search for idle producers goes on.
+    expiry_at: usize,
     /// When the cleaner looks at the logs again.
     next_cleaner_ms: i64,
     random: wire::random::SplitMix64,
@@ -99,6 +98,8 @@ enum Timer {
     OpenFound,
     /// Retention looks at the next replicas.
     Janitor,
+    /// Idle producers of the next replicas are forgotten.
+    ProducerExpiry,
     /// A coordinator that found no room on the disk loads again.
     OpenCoordinator(Arc<PartitionCell>),
     /// A flush that found no room on the disk is tried again.
@@ -121,7 +122,8 @@ impl Shard {
         let mut timers = Timers::default();
         timers.add(now_ms.saturating_add(around.initial_task_delay_ms), Timer::Janitor);
         timers.add(now_ms.saturating_add(around.cleaners.settings().backoff_ms), Timer::Cleaner);
-        let next_expiry_ms = now_ms.saturating_add(around.producer_expiry_interval_ms);
+        let expiry_ms = now_ms.saturating_add(around.producer_expiry_interval_ms);
+        timers.add(expiry_ms, Timer::ProducerExpiry);
         Shard {
             random: wire::random::SplitMix64::new(around.seed),
             around,
@@ -133,8 +135,7 @@ impl Shard {
             timers,
             unsettled: Vec::new(),
             janitor_at: 0,
-            expiring: false,
-            next_expiry_ms,
+            expiry_at: 0,
             next_cleaner_ms: i64::MIN,
         }
     }
@@ -220,6 +221,7 @@ impl Shard {
                 Timer::Remove(removal) => effects.push(Effect::Remove(*removal)),
                 Timer::OpenFound => self.open_found(),
                 Timer::Janitor => self.janitor(now_ms, effects),
+                Timer::ProducerExpiry => self.expire_producers(now_ms),
                 Timer::OpenCoordinator(cell) => self.reopen_coordinator(now_ms, &cell, effects),
                 Timer::FlushAgain(cell) => {
                     if let Some(replica) = self.touch(&cell) {

@@ -46,13 +46,6 @@ impl Shard {
 
     /// Retention of the next replicas; comes back at once until all were seen, then after the configured interval.
     pub(super) fn janitor(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
-        if self.janitor_at == 0 {
-            // Producers are looked at less often than segments, and in one whole pass.
-            self.expiring = now_ms >= self.next_expiry_ms;
-            if self.expiring {
-                self.next_expiry_ms = now_ms.saturating_add(self.around.producer_expiry_interval_ms);
-            }
-        }
         let end = self.replicas.len().min(self.janitor_at.saturating_add(REPLICAS_PER_JANITOR_STEP));
         for slot in self.janitor_at..end {
             self.tidy(now_ms, slot, effects);
@@ -67,15 +60,30 @@ impl Shard {
         self.timers.add(next_ms, Timer::Janitor);
     }
 
-    /// Retention of one replica, and its idle producers.
+    /// Forgets the idle producers of the next replicas; comes back at once until all were seen, then after the configured interval.
+    pub(super) fn expire_producers(&mut self, now_ms: i64) {
+        let wall_ms = self.around.wall.at(now_ms);
+        let end = self.replicas.len().min(self.expiry_at.saturating_add(REPLICAS_PER_JANITOR_STEP));
+        let next = self.replicas.get_mut(self.expiry_at..end).unwrap_or_default();
+        for replica in next.iter_mut().flatten().filter(|replica| !matches!(replica.state, State::Offline)) {
+            replica.log.expire_producers(wall_ms);
+        }
+        let next_ms = if end < self.replicas.len() {
+            self.expiry_at = end;
+            now_ms
+        } else {
+            self.expiry_at = 0;
+            now_ms.saturating_add(self.around.producer_expiry_interval_ms)
+        };
+        self.timers.add(next_ms, Timer::ProducerExpiry);
+    }
+
+    /// Retention of one replica.
     pub(super) fn tidy(&mut self, now_ms: i64, slot: usize, effects: &mut Vec<Effect>) {
         let wall_ms = self.around.wall.at(now_ms);
         let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { return };
         if matches!(replica.state, State::Offline) || replica.log.log_end_offset() == 0 {
             return;
-        }
-        if self.expiring {
-            replica.log.expire_producers(wall_ms);
         }
         let mut tidied = Ok(());
         if replica.is_idle_since_last_look() {

@@ -9,6 +9,7 @@ mod found;
 mod full_disk;
 mod groups;
 mod hostile;
+mod intervals;
 mod jbod;
 mod jbod_power;
 mod offsets;
@@ -17,6 +18,7 @@ mod produce;
 mod reassignment;
 mod restart;
 mod rot;
+mod sessions;
 mod twice;
 
 use std::future::Future;

@@ -10,6 +10,9 @@ const CLEAN_INTERVAL_MS: i64 = 60_000;
 /// A start does not wait for the snapshot that it finds due.
 const START_MS: i64 = 1_000;
 
+/// Until a snapshot is tried again that met an open transaction.
+const OPEN_TRANSACTION_PAUSE_MS: i64 = 1_000;
+
 /// Counters since the last snapshot.
 #[derive(Debug)]
 pub(super) struct Schedule {
@@ -47,7 +50,9 @@ impl Schedule {
     /// When there may be something to do at the latest.
     pub(super) fn next_deadline_ms(&self, policy: &SnapshotPolicy) -> i64 {
         let first = self.start_ends_ms.filter(|_| self.has_grown(policy));
-        first.map_or(self.next_clean_ms, |first_ms| first_ms.min(self.next_clean_ms))
+        let by_time = (policy.max_interval_ms > 0 && self.bytes > 0)
+            .then(|| self.since_ms.saturating_add(policy.max_interval_ms));
+        first.into_iter().chain(by_time).fold(self.next_clean_ms, i64::min)
     }
 
     fn has_grown(&self, policy: &SnapshotPolicy) -> bool {
@@ -58,7 +63,7 @@ impl Schedule {
 impl MetadataQuorum {
     /// Takes a snapshot if one is due, and deletes old ones with the log before them.
     pub(super) fn keep_snapshots(&mut self, now_ms: i64) -> Result<(), StorageFault> {
-        let age_ms = now_ms - self.snapshots.since_ms;
+        let age_ms = now_ms.saturating_sub(self.snapshots.since_ms);
         let by_time = self.policy.max_interval_ms > 0 && age_ms >= self.policy.max_interval_ms;
         self.snapshots.start_ends_ms.take_if(|end_ms| *end_ms <= now_ms);
         let by_size = self.snapshots.has_grown(&self.policy) && self.snapshots.start_ends_ms.is_none();
@@ -79,6 +84,9 @@ impl MetadataQuorum {
     /// Writes the committed image. Not within an open transaction, whose outcome nobody knows.
     fn take_snapshot(&mut self, now_ms: i64) -> Result<(), StorageFault> {
         if self.committed.replay.open_transaction().is_some() {
+            // Time alone brings it again in a moment; what grows, with the next record.
+            self.snapshots.since_ms =
+                now_ms.saturating_add(OPEN_TRANSACTION_PAUSE_MS).saturating_sub(self.policy.max_interval_ms);
             return Ok(());
         }
         let image = self.committed.replay.stable();
