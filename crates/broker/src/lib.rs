@@ -11,6 +11,7 @@ mod cleaners;
 mod cold_reads;
 mod command;
 pub mod config;
+mod config_requests;
 pub mod connection;
 mod coordinators;
 mod directories;
@@ -24,6 +25,7 @@ mod image_delta;
 mod internal_topics;
 mod lifecycle;
 pub mod limits;
+pub mod loggers;
 mod mailbox;
 pub mod metadata_files;
 mod moves;
@@ -44,7 +46,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use config::check_cordoned;
 pub use connection::{Connection, Peer};
 pub use node::{Listener, Node, NodeOptions, OpenError};
 pub use rim::{CloseReason, Handling, Job, Outcome, Rim};
-pub use rules::check_cordoned;

@@ -28,6 +28,7 @@ use crate::command::{Append, Appending, Command, Group};
 use crate::config::StaticConfig;
 use crate::connection::{Connection, Peer};
 use crate::directories::Directories;
+use crate::loggers::Loggers;
 use crate::mailbox::{Answer, Mailbox, reply};
 use crate::producer_ids::ProducerIds;
 use crate::quorum::{QuorumCell, QuorumCommand};
@@ -46,6 +47,7 @@ struct NodeState {
     config: Arc<StaticConfig>,
     rim: Arc<dyn Rim>,
     wall: Wall,
+    loggers: Arc<Loggers>,
     apis: Apis,
     directories: Arc<Directories>,
     shards: Box<[ShardCell]>,
@@ -155,6 +157,11 @@ impl Node {
     /// This node's id.
     pub fn node_id(&self) -> i32 {
         self.0.node_id
+    }
+
+    /// The process's loggers, which clients may ask about and change.
+    pub(crate) fn loggers(&self) -> &Loggers {
+        &self.0.loggers
     }
 
     /// The cluster's id.

@@ -51,18 +51,13 @@ impl Reader<'_> {
     }
 
     fn number<N: std::str::FromStr>(&self, name: &str, otherwise: N) -> N {
-        self.text(name).and_then(|value| value.trim().parse().ok()).unwrap_or(otherwise)
+        self.text(name).and_then(|value| value.parse().ok()).unwrap_or(otherwise)
     }
 
     fn log_config(&self) -> LogConfig {
         let default = LogConfig::default();
         let policy = self.text("cleanup.policy").unwrap_or_default();
         let policy = list(&policy);
-        let broker = |name: &str, otherwise: i64| {
-            let key = crate::config::broker_key(name);
-            let value = key.and_then(|key| self.layers.broker(key).value);
-            value.and_then(|value| value.trim().parse().ok()).unwrap_or(otherwise)
-        };
         LogConfig {
             segment_bytes: self
                 .number("internal.segment.bytes", self.number("segment.bytes", default.segment_bytes)),
@@ -70,7 +65,7 @@ impl Reader<'_> {
             segment_jitter_ms: self.number("segment.jitter.ms", default.segment_jitter_ms),
             segment_index_bytes: self.number("segment.index.bytes", default.segment_index_bytes),
             index_interval_bytes: self.number("index.interval.bytes", default.index_interval_bytes),
-            preallocate: self.text("preallocate").is_some_and(|value| value.trim() == "true"),
+            preallocate: self.text("preallocate").is_some_and(|value| value == "true"),
             max_message_bytes: self.number("max.message.bytes", default.max_message_bytes),
             max_decompressed_message_bytes: self
                 .number("max.decompressed.message.bytes", default.max_decompressed_message_bytes),
@@ -98,10 +93,13 @@ impl Reader<'_> {
             max_compaction_lag_ms: self.number("max.compaction.lag.ms", default.max_compaction_lag_ms),
             min_cleanable_dirty_ratio: self
                 .number("min.cleanable.dirty.ratio", default.min_cleanable_dirty_ratio),
-            producer_id_expiration_ms: broker("producer.id.expiration.ms", default.producer_id_expiration_ms),
+            producer_id_expiration_ms: self
+                .layers
+                .number("producer.id.expiration.ms")
+                .unwrap_or(default.producer_id_expiration_ms),
             verify_transactions: crate::config::broker_key("transaction.partition.verification.enable")
                 .and_then(|key| self.layers.broker(key).value)
-                .is_none_or(|value| value.trim() != "false"),
+                .is_none_or(|value| value != "false"),
             max_producers: default.max_producers,
         }
     }

@@ -29,7 +29,7 @@ impl ConfigRules for FewRules {
         &self,
         resource: &ConfigResource,
         configs: &ResourceConfigs,
-        _: &ResourceConfigs,
+        _: &ConfigsImage,
     ) -> Result<(), Refusal> {
         let known = |key: &Str| TOPIC_KEYS.iter().any(|(name, ..)| *key == *name);
         match configs.keys().find(|key| resource.resource_type == ResourceType::Topic && !known(key)) {
@@ -40,17 +40,18 @@ impl ConfigRules for FewRules {
         }
     }
 
-    fn is_list(&self, _: ResourceType, key: &str) -> bool {
-        TOPIC_KEYS.iter().any(|(name, _, list)| *name == key && *list)
-    }
-
-    fn default_value(&self, _: ResourceType, key: &str) -> Option<Str> {
-        TOPIC_KEYS.iter().find(|(name, ..)| *name == key).map(|(_, value, _)| Str::from(*value))
+    fn list_default(&self, _: ResourceType, key: &str, operation: &str) -> Result<Str, Refusal> {
+        let list = TOPIC_KEYS.iter().find(|(name, _, list)| *name == key && *list);
+        let what = || format!("Can't {operation} to key {key} because its type is not LIST.");
+        list.map(|(_, default, _)| Str::from(*default))
+            .ok_or_else(|| Refusal::new(ErrorCode::InvalidConfig, what()))
     }
 
     fn topic_value(&self, key: &str, topic: &ResourceConfigs, configs: &ConfigsImage) -> Option<Str> {
         let own = topic.get(key).or_else(|| configs.of_cluster().get(key));
-        own.cloned().or_else(|| self.default_value(ResourceType::Topic, key))
+        let default =
+            || TOPIC_KEYS.iter().find(|(name, ..)| *name == key).map(|(_, value, _)| Str::from(*value));
+        own.cloned().or_else(default)
     }
 
     fn topic_values(&self, topic: &ResourceConfigs, configs: &ConfigsImage) -> Vec<EffectiveConfig> {

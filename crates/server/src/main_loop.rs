@@ -331,6 +331,7 @@ fn node_options(
         config,
         rim: bells.clone(),
         wall: clock.wall().clone(),
+        loggers: Arc::clone(&settings.loggers),
     }
 }
 

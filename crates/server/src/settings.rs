@@ -8,8 +8,10 @@ mod embedded;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use broker::config::{BrokerFile, Warning, check_together, list};
+use broker::loggers::Loggers;
 use net::listener::ConnectionLimits;
 
 use crate::guard::Patience;
@@ -52,6 +54,8 @@ pub struct Settings {
     pub metadata_directory: PathBuf,
     /// Limits of the sockets.
     pub sockets: SocketSettings,
+    /// The process's loggers; whoever writes its lines puts in those that obey.
+    pub loggers: Arc<Loggers>,
 }
 
 /// Limits of the sockets.
@@ -151,6 +155,7 @@ impl Settings {
                 })?,
             directories,
             sockets: sockets(&file)?,
+            loggers: Arc::new(Loggers::silent()),
             listeners: bound,
             controller_names,
             file,

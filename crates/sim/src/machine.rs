@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use broker::config::{BrokerFile, StaticConfig, Values};
+use broker::loggers::Loggers;
 use broker::rim::Bells;
 use broker::{Job, Listener, Node, NodeOptions, OpenError, Peer, Rim};
 use log::directory::MetaProperties;
@@ -243,5 +244,6 @@ fn options(shape: &Shape, bells: &Arc<Bells>, wall: &Wall) -> NodeOptions {
         config: StaticConfig { shards: shape.shards, ..StaticConfig::from_file(file) },
         rim: Arc::clone(bells) as Arc<dyn Rim>,
         wall: wall.clone(),
+        loggers: Arc::new(Loggers::silent()),
     }
 }

@@ -1,23 +1,55 @@
-//! AlterConfigs: the older request that replaces everything set on a resource; the controller decides.
+//! AlterConfigs (KIP-133): the older request that replaces everything set on a resource; the controller decides.
 
 use kraft::controller::{ControllerAnswer, ControllerCommand};
-use wire::ErrorCode;
 use wire::messages::alter_configs::{
     AlterConfigsRequest, AlterConfigsResourceResponse, AlterConfigsResponse,
 };
+use wire::{ErrorCode, Str};
 
 use super::Call;
+use crate::config_requests::{Asked, in_order, refusals};
 
-pub(super) async fn handle(call: Call, request: AlterConfigsRequest) -> AlterConfigsResponse {
-    let refused = request.resources.iter().map(|resource| AlterConfigsResourceResponse {
-        error_code: ErrorCode::NotController.code(),
-        error_message: None,
-        resource_type: resource.resource_type,
-        resource_name: resource.resource_name.clone(),
+pub(super) async fn handle(call: Call, mut request: AlterConfigsRequest) -> AlterConfigsResponse {
+    let asked: Vec<(i8, Str)> =
+        request.resources.iter().map(|one| (one.resource_type, one.resource_name.clone())).collect();
+    let shape = request.resources.iter().map(|one| Asked {
+        resource_type: one.resource_type,
+        name: &one.resource_name,
+        keys: one.configs.iter().map(|config| &config.name).collect(),
+        nulls: one
+            .configs
+            .iter()
+            .filter(|config| config.value.is_none())
+            .map(|config| &config.name)
+            .collect(),
     });
-    let refused = refused.collect();
-    match call.node.propose(ControllerCommand::AlterConfigs(request)).await {
-        Ok(ControllerAnswer::AlterConfigs(response)) => response,
-        Ok(_) | Err(_) => AlterConfigsResponse { responses: refused, ..AlterConfigsResponse::default() },
+    let known: Vec<Option<AlterConfigsResourceResponse>> =
+        refusals(&shape.collect::<Vec<_>>(), call.node.node_id(), false)
+            .into_iter()
+            .zip(&asked)
+            .map(|(refused, asked)| refused.map(|(error, what)| answer(asked, error, Some(what))))
+            .collect();
+    let mut open = known.iter().map(Option::is_none);
+    request.resources.retain(|_| open.next().unwrap_or(false));
+    let decided = if request.resources.is_empty() {
+        Vec::new()
+    } else {
+        match call.node.propose(ControllerCommand::AlterConfigs(request)).await {
+            Ok(ControllerAnswer::AlterConfigs(response)) => response.responses,
+            Ok(_) | Err(_) => Vec::new(),
+        }
+    };
+    let of = |answer: &AlterConfigsResourceResponse| (answer.resource_type, answer.resource_name.clone());
+    let responses =
+        in_order(known, decided, &asked, of, |asked| answer(asked, ErrorCode::NotController, None));
+    AlterConfigsResponse { responses, ..AlterConfigsResponse::default() }
+}
+
+fn answer(asked: &(i8, Str), error: ErrorCode, message: Option<String>) -> AlterConfigsResourceResponse {
+    AlterConfigsResourceResponse {
+        error_code: error.code(),
+        error_message: message.map(Str::from),
+        resource_type: asked.0,
+        resource_name: asked.1.clone(),
     }
 }

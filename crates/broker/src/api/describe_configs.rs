@@ -1,19 +1,21 @@
 //! DescribeConfigs (KIP-133, KIP-226, KIP-569): every key of a resource, its value, where it comes from and what stands behind it.
 //! Owns the shape of the answer; values, layers and docs are the table's.
 
+use kraft::controller::check_topic_name;
 use kraft::image::{ConfigResource, MetadataImage, ResourceConfigs, ResourceType};
 use wire::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResponse,
     DescribeConfigsResult, DescribeConfigsSynonym,
 };
-use wire::topic::validate_name;
 use wire::{ErrorCode, Str};
 
 use super::Call;
 use crate::config::{
     BROKER_KEYS, BrokerLayers, CLIENT_METRICS_KEYS, ConfigKey, Effective, GROUP_KEYS, Source, Synonym,
-    TOPIC_KEYS, UpdateMode, Values, broker_key, group_defaults, of_resource, topic_effective,
+    TOPIC_KEYS, UpdateMode, Values, broker_key, group_defaults, listener_key, of_resource,
 };
+use crate::loggers::LogLevel;
+use std::collections::BTreeSet;
 
 type Refusal = (ErrorCode, String);
 
@@ -31,20 +33,25 @@ pub(super) fn handle(call: &Call, request: DescribeConfigsRequest) -> DescribeCo
         cluster_wide: &cluster_wide,
         file: &call.node.config().values,
     };
-    let describe = |resource: &DescribeConfigsResource| {
-        let entries = entries(call.node.node_id(), &image, &layers, resource);
-        let (error, message, entries) = match entries {
-            Ok(entries) => (ErrorCode::None, None, entries),
-            Err((error, message)) => (error, Some(Str::from(message)), Vec::new()),
+    // Kafka refuses the whole request where one of its types is unknown.
+    let unknown = request.resources.iter().any(|asked| ResourceType::from_id(asked.resource_type).is_none());
+    let describe = |asked: &DescribeConfigsResource| {
+        let entries = match ResourceType::from_id(asked.resource_type).filter(|_| !unknown) {
+            None => Err((ErrorCode::InvalidRequest, ErrorCode::InvalidRequest.message().to_owned())),
+            Some(kind) => entries(call, &image, &layers, kind, &asked.resource_name),
         };
-        let asked = resource.configuration_keys.as_deref().filter(|keys| !keys.is_empty());
-        let is_asked = |entry: &Entry| asked.is_none_or(|keys| keys.contains(&entry.name));
+        let (error, message, entries) = match entries {
+            Ok(entries) => (ErrorCode::None, String::new(), entries),
+            Err((error, message)) => (error, message, Vec::new()),
+        };
+        let wanted = asked.configuration_keys.as_deref().filter(|keys| !keys.is_empty());
+        let is_wanted = |entry: &Entry| wanted.is_none_or(|keys| keys.contains(&entry.name));
         DescribeConfigsResult {
             error_code: error.code(),
-            error_message: message,
-            resource_type: resource.resource_type,
-            resource_name: resource.resource_name.clone(),
-            configs: entries.into_iter().filter(is_asked).map(|entry| entry.shown(&request)).collect(),
+            error_message: Some(Str::from(message)),
+            resource_type: asked.resource_type,
+            resource_name: asked.resource_name.clone(),
+            configs: entries.into_iter().filter(is_wanted).map(|entry| entry.shown(&request)).collect(),
         }
     };
     DescribeConfigsResponse {
@@ -56,8 +63,10 @@ pub(super) fn handle(call: &Call, request: DescribeConfigsRequest) -> DescribeCo
 /// One key of one resource.
 struct Entry {
     name: Str,
-    /// `None` for a key that the table does not know.
+    /// `None` for a key that no table knows.
     key: Option<&'static ConfigKey>,
+    /// A value that may be shown although no table knows its key.
+    open: bool,
     effective: Effective,
     read_only: bool,
 }
@@ -65,9 +74,9 @@ struct Entry {
 impl Entry {
     fn shown(self, request: &DescribeConfigsRequest) -> DescribeConfigsResourceResult {
         // What nobody knows might be a password.
-        let sensitive = self.key.is_none_or(ConfigKey::is_sensitive);
+        let sensitive = self.key.map_or(!self.open, ConfigKey::is_sensitive);
         let synonym = |synonym: Synonym| DescribeConfigsSynonym {
-            name: Str::from_static(synonym.name),
+            name: Str::from(&*synonym.name),
             value: (!sensitive).then(|| Str::from(synonym.value)),
             source: synonym.source as i8,
         };
@@ -93,47 +102,42 @@ fn values(configs: &ResourceConfigs) -> Values {
 }
 
 fn entries(
-    node_id: i32,
+    call: &Call,
     image: &MetadataImage,
     layers: &BrokerLayers<'_>,
-    resource: &DescribeConfigsResource,
+    kind: ResourceType,
+    name: &Str,
 ) -> Result<Vec<Entry>, Refusal> {
-    let name = &resource.resource_name;
-    let kind = ResourceType::from_id(resource.resource_type).ok_or_else(|| {
-        (ErrorCode::InvalidRequest, format!("Unsupported resource type: {}", resource.resource_type))
-    })?;
+    let node_id = call.node.node_id();
     let own = || values(image.configs.of(&ConfigResource::new(kind, name.clone())));
+    let invalid = |what: String| Err((ErrorCode::InvalidRequest, what));
     match kind {
         ResourceType::Topic => {
-            if validate_name(name).is_err() {
-                let what = ErrorCode::InvalidTopicException.message();
-                return Err((ErrorCode::InvalidTopicException, what.to_owned()));
+            check_topic_name(name).map_err(|why| (why.error, why.message.unwrap_or_default()))?;
+            match image.topics.by_name(name) {
+                Some(_) => Ok(topic_entries(&own(), layers)),
+                None => Err((ErrorCode::UnknownTopicOrPartition, String::new())),
             }
-            if image.topics.by_name(name).is_none() {
-                return Err((ErrorCode::UnknownTopicOrPartition, String::new()));
-            }
-            Ok(topic_entries(&own(), layers))
         }
         ResourceType::Broker if name.is_empty() => Ok(cluster_entries(layers)),
-        ResourceType::Broker if is_id(name, node_id) => Ok(broker_entries(layers)),
-        ResourceType::Broker => {
-            let what =
-                format!("Unexpected broker id, expected {node_id} or empty string, but received {name}");
-            Err((ErrorCode::InvalidRequest, what))
+        ResourceType::BrokerLogger if name.is_empty() => invalid("Broker id must not be empty".to_owned()),
+        ResourceType::Broker | ResourceType::BrokerLogger => {
+            let Ok(id) = name.parse::<i32>() else {
+                return invalid(format!("Broker id must be an integer, but it is: {name}"));
+            };
+            let of_broker = kind == ResourceType::Broker;
+            if id != node_id {
+                let or = if of_broker { " or empty string," } else { "" };
+                return invalid(format!("Unexpected broker id, expected {node_id}{or} but received {name}"));
+            }
+            Ok(if of_broker { broker_entries(layers) } else { logger_entries(call) })
         }
-        ResourceType::BrokerLogger if is_id(name, node_id) => Ok(Vec::new()),
-        ResourceType::BrokerLogger => {
-            let what = format!("Unexpected broker id, expected {node_id} but received {name}");
-            Err((ErrorCode::InvalidRequest, what))
-        }
-        ResourceType::Group if name.is_empty() => {
-            Err((ErrorCode::InvalidRequest, "Group name must not be empty".to_owned()))
-        }
+        ResourceType::Group if name.is_empty() => invalid("Group name must not be empty".to_owned()),
         ResourceType::Group => {
-            Ok(resource_entries(GROUP_KEYS, &own(), Source::Group, |name| group_defaults(name, layers)))
+            Ok(resource_entries(GROUP_KEYS, &own(), Source::Group, |key| group_defaults(key, layers)))
         }
         ResourceType::ClientMetrics if name.is_empty() => {
-            Err((ErrorCode::InvalidRequest, "Client metrics subscription name must not be empty".to_owned()))
+            invalid("Client metrics subscription name must not be empty".to_owned())
         }
         ResourceType::ClientMetrics => {
             Ok(resource_entries(CLIENT_METRICS_KEYS, &own(), Source::ClientMetrics, |_| Vec::new()))
@@ -141,87 +145,74 @@ fn entries(
     }
 }
 
-fn is_id(name: &str, node_id: i32) -> bool {
-    name.parse() == Ok(node_id)
+/// Levels of loggers have no type, no synonyms and no default.
+fn logger_entries(call: &Call) -> Vec<Entry> {
+    let entry = |(name, level): (&'static str, LogLevel)| Entry {
+        name: Str::from_static(name),
+        key: None,
+        open: true,
+        effective: Effective {
+            value: Some(level.name().to_owned()),
+            source: Source::BrokerLogger,
+            synonyms: Vec::new(),
+        },
+        read_only: false,
+    };
+    call.node.loggers().levels().into_iter().map(entry).collect()
 }
 
 fn topic_entries(overrides: &Values, layers: &BrokerLayers<'_>) -> Vec<Entry> {
     let shown = TOPIC_KEYS.iter().filter(|key| !key.internal || overrides.contains_key(key.name));
-    let entry = |key: &'static ConfigKey| {
-        let effective = topic_effective(key.name, overrides, layers)?;
-        Some(Entry { name: Str::from_static(key.name), key: Some(key), effective, read_only: false })
-    };
-    shown.filter_map(entry).collect()
+    shown.map(|key| known(key, layers.topic(key, overrides), false)).collect()
 }
 
 fn broker_entries(layers: &BrokerLayers<'_>) -> Vec<Entry> {
-    let is_set = |name: &str| {
-        [layers.per_broker, layers.cluster_wide, layers.file].iter().any(|values| values.contains_key(name))
-    };
-    let known = BROKER_KEYS
+    let set = [layers.per_broker, layers.cluster_wide, layers.file];
+    let is_set = |name: &str| set.iter().any(|values| values.contains_key(name));
+    let in_table = BROKER_KEYS
         .iter()
         .filter(|key| (!key.internal && !key.dynamic_only && !key.ours) || is_set(key.name));
-    let mut entries: Vec<Entry> = known
-        .map(|key| Entry {
-            name: Str::from_static(key.name),
-            key: Some(key),
-            effective: layers.broker(key),
-            read_only: key.update_mode == UpdateMode::ReadOnly,
-        })
-        .collect();
+    let mut entries: Vec<Entry> =
+        in_table.map(|key| known(key, layers.broker(key), key.update_mode == UpdateMode::ReadOnly)).collect();
     // Keys of plug-ins and of listeners: whatever was set.
-    let sources = [
-        (layers.per_broker, Source::DynamicBroker),
-        (layers.cluster_wide, Source::DynamicDefaultBroker),
-        (layers.file, Source::StaticBroker),
-    ];
-    for (values, source) in sources {
-        for (name, value) in values.iter().filter(|(name, _)| broker_key(name).is_none()) {
-            if !entries.iter().any(|entry| *entry.name == **name) {
-                entries.push(unknown(name, value, source));
-            }
-        }
-    }
+    let others: BTreeSet<&String> =
+        set.iter().flat_map(|values| values.keys()).filter(|name| broker_key(name).is_none()).collect();
+    entries.extend(others.into_iter().map(|name| other(name, layers)));
     entries
 }
 
-/// The cluster-wide default: only what is set.
+/// The cluster-wide default: only what is set, as it was written.
 fn cluster_entries(layers: &BrokerLayers<'_>) -> Vec<Entry> {
-    let entry = |(name, value): (&String, &String)| match broker_key(name) {
-        None => unknown(name, value, Source::DynamicDefaultBroker),
-        Some(key) => {
-            let nothing = Values::new();
-            let only = BrokerLayers { per_broker: &nothing, ..*layers };
-            let mut effective = only.broker(key);
-            effective.synonyms.retain(|synonym| synonym.source == Source::DynamicDefaultBroker);
-            Entry {
-                name: Str::from_static(key.name),
-                key: Some(key),
-                effective,
-                read_only: key.update_mode == UpdateMode::ReadOnly,
-            }
-        }
+    let nothing = Values::new();
+    let only = BrokerLayers { per_broker: &nothing, ..*layers };
+    let entry = |(name, value): (&String, &String)| {
+        let mut entry = match broker_key(name) {
+            None => other(name, &only),
+            Some(key) => known(key, only.broker(key), key.update_mode == UpdateMode::ReadOnly),
+        };
+        entry.effective.value = Some(value.clone());
+        entry.effective.synonyms.retain(|synonym| synonym.source == Source::DynamicDefaultBroker);
+        entry
     };
     layers.cluster_wide.iter().map(entry).collect()
 }
 
-fn unknown(name: &str, value: &str, source: Source) -> Entry {
-    let effective = Effective { value: Some(value.to_owned()), source, synonyms: Vec::new() };
-    Entry { name: Str::from(name), key: None, effective, read_only: source == Source::StaticBroker }
+fn known(key: &'static ConfigKey, effective: Effective, read_only: bool) -> Entry {
+    Entry { name: Str::from_static(key.name), key: Some(key), open: false, effective, read_only }
+}
+
+/// A name that is not in the table, though it may stand for a key that is.
+fn other(name: &str, layers: &BrokerLayers<'_>) -> Entry {
+    let (key, effective) = (listener_key(name).map(|found| found.key), layers.other(name));
+    Entry { name: Str::from(name), key, open: false, effective, read_only: true }
 }
 
 fn resource_entries(
     table: &'static [ConfigKey],
     own: &Values,
     source: Source,
-    inherited: impl Fn(&str) -> Vec<Synonym>,
+    inherited: impl Fn(&'static ConfigKey) -> Vec<Synonym>,
 ) -> Vec<Entry> {
     let shown = table.iter().filter(|key| !key.internal || own.contains_key(key.name));
-    let entry = |key: &'static ConfigKey| Entry {
-        name: Str::from_static(key.name),
-        key: Some(key),
-        effective: of_resource(key, own, inherited(key.name), source),
-        read_only: false,
-    };
-    shown.map(entry).collect()
+    shown.map(|key| known(key, of_resource(key, own, inherited(key), source), false)).collect()
 }

@@ -9,85 +9,131 @@ use wire::messages::incremental_alter_configs::{
 use wire::{ErrorCode, Str};
 
 use super::Call;
+use crate::config_requests::{Asked, Refused, in_order, refusals};
+use crate::loggers::{LogLevel, Loggers, ROOT};
 
+const SET: i8 = 0;
 /// The operation that needs no value.
 const DELETE: i8 = 1;
+const APPEND: i8 = 2;
+const SUBTRACT: i8 = 3;
 
 pub(super) async fn handle(
     call: Call,
     mut request: IncrementalAlterConfigsRequest,
 ) -> IncrementalAlterConfigsResponse {
-    let is_logger =
-        |resource: &AlterConfigsResource| resource.resource_type == ResourceType::BrokerLogger.id();
-    let (loggers, others): (Vec<_>, Vec<_>) = request.resources.into_iter().partition(is_logger);
-    request.resources = others;
-    let node_id = call.node.node_id();
-    // DIVERGES: levels of single loggers cannot be changed while the node runs.
-    let mut responses: Vec<_> = loggers
-        .iter()
-        .map(|logger| {
-            let what = "This node has no loggers that can be changed.";
-            refused(logger, ErrorCode::InvalidConfig, Some(what.to_owned()))
-        })
-        .collect();
-    request.resources.retain(|resource| match malformed(resource, node_id) {
-        Some(what) => {
-            responses.push(refused(resource, ErrorCode::InvalidRequest, Some(what)));
-            false
+    let asked: Vec<(i8, Str)> =
+        request.resources.iter().map(|one| (one.resource_type, one.resource_name.clone())).collect();
+    let known = known(&call, &request);
+    let mut open = known.iter().map(Option::is_none);
+    request.resources.retain(|_| open.next().unwrap_or(false));
+    let decided = if request.resources.is_empty() {
+        Vec::new()
+    } else {
+        match call.node.propose(ControllerCommand::IncrementalAlterConfigs(request)).await {
+            Ok(ControllerAnswer::IncrementalAlterConfigs(response)) => response.responses,
+            Ok(_) | Err(_) => Vec::new(),
         }
-        None => true,
-    });
-    if request.resources.is_empty() {
-        return IncrementalAlterConfigsResponse { responses, ..IncrementalAlterConfigsResponse::default() };
-    }
-    let wanted = request.resources.clone();
-    match call.node.propose(ControllerCommand::IncrementalAlterConfigs(request)).await {
-        Ok(ControllerAnswer::IncrementalAlterConfigs(decided)) => responses.extend(decided.responses),
-        Ok(_) | Err(_) => {
-            responses.extend(wanted.iter().map(|resource| refused(resource, ErrorCode::NotController, None)));
-        }
-    }
+    };
+    let of = |answer: &AlterConfigsResourceResponse| (answer.resource_type, answer.resource_name.clone());
+    let missing = |asked: &(i8, Str)| answer(asked, ErrorCode::NotController, None);
+    let responses = in_order(known, decided, &asked, of, missing);
     IncrementalAlterConfigsResponse { responses, ..IncrementalAlterConfigsResponse::default() }
 }
 
-/// What no controller need be asked about, in Kafka's words.
-fn malformed(resource: &AlterConfigsResource, node_id: i32) -> Option<String> {
-    let name = &resource.resource_name;
-    match ResourceType::from_id(resource.resource_type) {
-        None => return Some(format!("Unknown resource type {}", resource.resource_type)),
-        Some(ResourceType::Topic) if name.is_empty() => {
-            return Some("Default topic resources are not allowed.".to_owned());
-        }
-        Some(ResourceType::Broker) if !name.is_empty() => match name.parse::<i32>() {
-            Ok(id) if id == node_id => {}
-            Ok(id) => {
-                return Some(format!(
-                    "Unexpected broker id, expected {node_id} or empty string, but received {id}"
-                ));
+/// What is answered without the controller: refusals, and loggers, which are changed here.
+fn known(call: &Call, request: &IncrementalAlterConfigsRequest) -> Vec<Option<AlterConfigsResourceResponse>> {
+    let needs_value = |config: &&AlterableConfig| config.value.is_none() && config.config_operation != DELETE;
+    let shape = request.resources.iter().map(|one| Asked {
+        resource_type: one.resource_type,
+        name: &one.resource_name,
+        keys: one.configs.iter().map(|config| &config.name).collect(),
+        nulls: one.configs.iter().filter(needs_value).map(|config| &config.name).collect(),
+    });
+    let shape: Vec<Asked<'_>> = shape.collect();
+    let refused = refusals(&shape, call.node.node_id(), true);
+    let one = |(one, refused): (&AlterConfigsResource, Option<Refused>)| {
+        let asked = (one.resource_type, one.resource_name.clone());
+        let outcome = match (refused, ResourceType::from_id(one.resource_type)) {
+            (Some(refused), _) => Err(refused),
+            (None, Some(ResourceType::BrokerLogger)) => {
+                change_loggers(call.node.loggers(), &one.configs, request.validate_only)
             }
-            Err(_) => return Some(format!("Node id must be an integer, but it is: {name}")),
-        },
-        Some(_) => {}
-    }
-    let names: std::collections::BTreeSet<&str> =
-        resource.configs.iter().map(|config| &*config.name).collect();
-    if names.len() < resource.configs.len() {
-        return Some("Error due to duplicate config keys".to_owned());
-    }
-    let is_null = |config: &&AlterableConfig| config.value.is_none() && config.config_operation != DELETE;
-    let nulls: Vec<&str> = resource.configs.iter().filter(is_null).map(|config| &*config.name).collect();
-    (!nulls.is_empty()).then(|| format!("Null value not supported for : {}", nulls.join(",")))
+            (None, Some(ResourceType::Broker)) => match unknown_operation(&one.configs) {
+                Some(refused) => Err(refused),
+                None => return None,
+            },
+            (None, _) => return None,
+        };
+        Some(match outcome {
+            Ok(()) => answer(&asked, ErrorCode::None, None),
+            Err((error, what)) => answer(&asked, error, Some(what)),
+        })
+    };
+    request.resources.iter().zip(refused).map(one).collect()
 }
 
-fn refused(
-    resource: &AlterConfigsResource,
-    error: ErrorCode,
-    message: Option<String>,
-) -> AlterConfigsResourceResponse {
+fn unknown_operation(configs: &[AlterableConfig]) -> Option<Refused> {
+    let unknown = configs.iter().find(|config| !(SET..=SUBTRACT).contains(&config.config_operation))?;
+    Some((ErrorCode::InvalidRequest, format!("Unknown operations type {}", unknown.config_operation)))
+}
+
+/// All or nothing.
+fn change_loggers(
+    loggers: &Loggers,
+    configs: &[AlterableConfig],
+    validate_only: bool,
+) -> Result<(), Refused> {
+    let mut changes = Vec::new();
+    for config in configs {
+        changes.push(logger_change(config)?);
+    }
+    if !validate_only {
+        loggers.change(&changes);
+    }
+    Ok(())
+}
+
+fn logger_change(config: &AlterableConfig) -> Result<(&'static str, Option<LogLevel>), Refused> {
+    let not_allowed = |operation: String| {
+        let what = format!("{operation} is not allowed for the BROKER_LOGGER resource");
+        (ErrorCode::InvalidRequest, what)
+    };
+    let name = &config.name;
+    let logger = || {
+        let unknown = || (ErrorCode::InvalidConfig, format!("Logger {name} does not exist!"));
+        Loggers::find(name).ok_or_else(unknown)
+    };
+    match config.config_operation {
+        SET => {
+            let (logger, value) = (logger()?, config.value.as_deref().unwrap_or_default());
+            let unknown = || {
+                let what = format!(
+                    "Cannot set the log level of {name} to {value} as it is not a supported log level. Valid log levels are {}",
+                    LogLevel::NAMES
+                );
+                (ErrorCode::InvalidConfig, what)
+            };
+            Ok((logger, Some(LogLevel::from_name(value).ok_or_else(unknown)?)))
+        }
+        DELETE => match logger()? {
+            ROOT => {
+                let what = "Removing the log level of the root logger is not allowed".to_owned();
+                Err((ErrorCode::InvalidRequest, what))
+            }
+            logger => Ok((logger, None)),
+        },
+        APPEND => Err(not_allowed("APPEND operation".to_owned())),
+        SUBTRACT => Err(not_allowed("SUBTRACT operation".to_owned())),
+        other => Err(not_allowed(format!("Unknown operation type {other}"))),
+    }
+}
+
+fn answer(asked: &(i8, Str), error: ErrorCode, message: Option<String>) -> AlterConfigsResourceResponse {
     AlterConfigsResourceResponse {
         error_code: error.code(),
         error_message: message.map(Str::from),
-        resource_type: resource.resource_type,
-        resource_name: resource.resource_name.clone(),
+        resource_type: asked.0,
+        resource_name: asked.1.clone(),
     }
 }

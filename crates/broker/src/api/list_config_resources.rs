@@ -22,14 +22,15 @@ pub(super) fn handle(call: &Call, request: ListConfigResourcesRequest) -> ListCo
         (0, _) => vec![ResourceType::ClientMetrics],
         (_, []) => ALL.to_vec(),
         (_, given) => {
-            let known: Vec<_> = given.iter().filter_map(|id| ResourceType::from_id(*id)).collect();
-            if known.len() != given.len() {
+            let known: Option<Vec<_>> = given.iter().map(|id| ResourceType::from_id(*id)).collect();
+            let Some(known) = known else {
                 return ListConfigResourcesResponse {
                     error_code: ErrorCode::UnsupportedVersion.code(),
                     ..ListConfigResourcesResponse::default()
                 };
-            }
-            known
+            };
+            // A type asked for twice is answered once.
+            ALL.into_iter().filter(|kind| known.contains(kind)).collect()
         }
     };
     let mut told = Vec::new();

@@ -3,7 +3,8 @@
 
 use super::key::ConfigKey;
 use super::topic_keys::TOPIC_SYNONYMS;
-use super::{broker_key, topic_key};
+use super::{BrokerFile, broker_key, listener_key, topic_key};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Names to values, as they are stored in configs and metadata.
@@ -17,6 +18,7 @@ pub enum Source {
     DynamicDefaultBroker = 3,
     StaticBroker = 4,
     Default = 5,
+    BrokerLogger = 6,
     ClientMetrics = 7,
     Group = 8,
 }
@@ -24,14 +26,21 @@ pub enum Source {
 /// One of the values that could be in force, the strongest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Synonym {
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     pub value: String,
     pub source: Source,
+}
+
+impl Synonym {
+    fn new(name: &'static str, value: &str, source: Source) -> Synonym {
+        Synonym { name: Cow::Borrowed(name), value: value.to_owned(), source }
+    }
 }
 
 /// The value in force and all that stand behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effective {
+    /// As it was read (see [`ConfigKey::shown`]), however it was written.
     pub value: Option<String>,
     pub source: Source,
     pub synonyms: Vec<Synonym>,
@@ -46,27 +55,27 @@ pub struct BrokerLayers<'a> {
 }
 
 impl BrokerLayers<'_> {
-    /// Everything that gives one of `names` a value: layer by layer, in each the strongest name first.
-    fn synonyms(&self, names: &[&'static str]) -> Vec<Synonym> {
-        let layers = [
+    /// The dynamic layers and the file, the strongest first.
+    fn each(&self) -> [(&Values, Source); 3] {
+        [
             (self.per_broker, Source::DynamicBroker),
             (self.cluster_wide, Source::DynamicDefaultBroker),
             (self.file, Source::StaticBroker),
-        ];
+        ]
+    }
+
+    /// Everything that gives one of `names` a value: layer by layer, in each the strongest name first.
+    fn synonyms(&self, names: &[&'static str]) -> Vec<Synonym> {
         let mut found = Vec::new();
-        for (values, source) in layers {
+        for (values, source) in self.each() {
             for name in names {
-                if let Some(value) = values.get(*name) {
-                    found.push(Synonym { name, value: value.clone(), source });
-                }
+                found.extend(values.get(*name).map(|value| Synonym::new(name, value, source)));
             }
         }
         for name in names {
             // Kafka tells no default of a key that no file may set.
-            if let Some(key) = broker_key(name).filter(|key| !key.dynamic_only)
-                && let Some(value) = key.default
-            {
-                found.push(Synonym { name, value: value.to_owned(), source: Source::Default });
+            if let Some(key) = broker_key(name).filter(|key| !key.dynamic_only) {
+                found.extend(key.default.map(|value| Synonym::new(name, value, Source::Default)));
             }
         }
         found
@@ -75,17 +84,56 @@ impl BrokerLayers<'_> {
     /// The entries of a broker key that is a list.
     pub fn list(&self, name: &str) -> Vec<String> {
         let text = broker_key(name).and_then(|key| self.broker(key).value).unwrap_or_default();
-        text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+        super::list(&text).into_iter().filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
     }
 
     /// The value of a broker key.
     pub fn broker(&self, key: &'static ConfigKey) -> Effective {
-        let synonyms = self.synonyms(broker_synonyms(key.name));
         // A stronger synonym's value (log.retention.ms) is not the value of this key (log.retention.hours).
-        let own = synonyms.iter().find(|synonym| synonym.name == key.name);
-        let source = own.map_or(Source::Default, |synonym| synonym.source);
-        let value = own.map(|synonym| synonym.value.clone());
-        Effective { value, source, synonyms: from_own_name(synonyms, key.name) }
+        let synonyms = from_own_name(self.synonyms(broker_synonyms(key.name)), key.name);
+        let first = synonyms.first();
+        Effective {
+            value: first.map(|synonym| key.shown(&synonym.value)),
+            source: first.map_or(Source::Default, |synonym| synonym.source),
+            synonyms,
+        }
+    }
+
+    /// A broker key's value, where it is an integer.
+    pub fn number(&self, name: &str) -> Option<i64> {
+        broker_key(name).and_then(|key| self.broker(key).value).and_then(|value| value.parse().ok())
+    }
+
+    /// The value under a name that the table does not have (a listener's, a plug-in's), and behind it that of the key which a
+    /// listener's name stands for: `listener.name.internal.ssl.key.password`.
+    pub fn other(&self, name: &str) -> Effective {
+        let own = self.each().into_iter().filter_map(|(values, source)| {
+            let name = Cow::Owned(name.to_owned());
+            values.get(&*name).map(|value| Synonym { name, value: value.clone(), source })
+        });
+        let own: Vec<Synonym> = own.collect();
+        let first = own.first();
+        let (value, source) =
+            (first.map(|own| own.value.clone()), first.map_or(Source::Default, |own| own.source));
+        let base = listener_key(name)
+            .map_or_else(Vec::new, |found| self.synonyms(std::slice::from_ref(&found.key.name)));
+        let strength = |synonym: &Synonym| match synonym.source {
+            Source::DynamicBroker => 0,
+            Source::DynamicDefaultBroker => 1,
+            Source::StaticBroker => 2,
+            _ => 3,
+        };
+        let mut synonyms: Vec<Synonym> = own.into_iter().chain(base).collect();
+        synonyms.sort_by_key(strength);
+        Effective { value, source, synonyms: from_own_name(synonyms, name) }
+    }
+
+    /// All layers as one file: what a start would read.
+    pub fn merged(&self) -> BrokerFile {
+        let mut values = self.file.clone();
+        values.extend(self.cluster_wide.clone());
+        values.extend(self.per_broker.clone());
+        BrokerFile::checked(values)
     }
 
     /// The value of a topic key, in the topic key's own unit.
@@ -95,11 +143,11 @@ impl BrokerLayers<'_> {
         let inherited = all.first().map(in_topic_unit);
         let mut synonyms = from_own_name(all, names.first().copied().unwrap_or_default());
         if let Some(value) = overrides.get(key.name) {
-            synonyms
-                .insert(0, Synonym { name: key.name, value: value.clone(), source: Source::DynamicTopic });
-            return Effective { value: Some(value.clone()), source: Source::DynamicTopic, synonyms };
+            let value = key.shown(value);
+            synonyms.insert(0, Synonym::new(key.name, &value, Source::DynamicTopic));
+            return Effective { value: Some(value), source: Source::DynamicTopic, synonyms };
         }
-        let value = inherited.or_else(|| key.default.map(str::to_owned));
+        let value = inherited.map(|value| key.shown(&value)).or_else(|| key.default.map(str::to_owned));
         let source = synonyms.first().map_or(Source::Default, |synonym| synonym.source);
         Effective { value, source, synonyms }
     }
@@ -111,26 +159,20 @@ fn from_own_name(synonyms: Vec<Synonym>, name: &str) -> Vec<Synonym> {
     synonyms.into_iter().skip_while(|synonym| synonym.name != name).collect()
 }
 
-/// The value of a group or client-metrics key: its own, else a default given by the caller, else the table's.
+/// The value of a group or client-metrics key: its own, else what is inherited, else the table's default, which is no synonym.
 pub fn of_resource(
     key: &'static ConfigKey,
     overrides: &Values,
     inherited: Vec<Synonym>,
     own: Source,
 ) -> Effective {
-    let mut synonyms = Vec::new();
+    let mut synonyms = inherited;
     if let Some(value) = overrides.get(key.name) {
-        synonyms.push(Synonym { name: key.name, value: value.clone(), source: own });
+        synonyms.insert(0, Synonym::new(key.name, &key.shown(value), own));
     }
-    if inherited.is_empty() {
-        let default =
-            |value: &str| Synonym { name: key.name, value: value.to_owned(), source: Source::Default };
-        synonyms.extend(key.default.map(default));
-    }
-    synonyms.extend(inherited);
     let first = synonyms.first();
     Effective {
-        value: first.map(|synonym| synonym.value.clone()),
+        value: first.map(|synonym| key.shown(&synonym.value)).or_else(|| key.default.map(str::to_owned)),
         source: first.map_or(Source::Default, |synonym| synonym.source),
         synonyms,
     }
@@ -138,7 +180,7 @@ pub fn of_resource(
 
 /// Hours and minutes become the milliseconds that topics speak of.
 fn in_topic_unit(synonym: &Synonym) -> String {
-    let factor = match synonym.name {
+    let factor = match &*synonym.name {
         "log.roll.hours" | "log.roll.jitter.hours" | "log.retention.hours" => 3_600_000,
         "log.retention.minutes" => 60_000,
         _ => return synonym.value.clone(),
@@ -182,9 +224,12 @@ pub fn group_synonym(name: &str) -> Option<&'static str> {
     key.map(|key| key.name)
 }
 
-/// The values a group key inherits from the broker, the strongest first; none if there is no broker key for it.
-pub fn group_defaults(name: &str, layers: &BrokerLayers<'_>) -> Vec<Synonym> {
-    group_synonym(name).map_or_else(Vec::new, |broker| layers.synonyms(broker_synonyms(broker)))
+/// The values a group key inherits, the strongest first: the broker key's, or its own default where there is none.
+pub fn group_defaults(key: &'static ConfigKey, layers: &BrokerLayers<'_>) -> Vec<Synonym> {
+    match group_synonym(key.name) {
+        Some(broker) => layers.synonyms(broker_synonyms(broker)),
+        None => key.default.map(|value| Synonym::new(key.name, value, Source::Default)).into_iter().collect(),
+    }
 }
 
 /// Looks a key up in the table of a resource type.

@@ -1,6 +1,7 @@
 //! Every configuration key that Kafka 4.4 knows, in one table per resource, and the broker's own file read through it.
 //! Owns names, types, defaults, bounds, docs and states; what a key does is decided where its value is read.
 
+mod broker_changes;
 mod broker_keys;
 mod client_metrics_keys;
 mod group_keys;
@@ -9,6 +10,7 @@ mod layers;
 mod listener_keys;
 mod names;
 mod refusals;
+mod resource_changes;
 mod static_config;
 mod together;
 mod topic_keys;
@@ -17,6 +19,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use broker_changes::{BrokerChange, check_cordoned};
 pub use broker_keys::BROKER_KEYS;
 pub use client_metrics_keys::CLIENT_METRICS_KEYS;
 pub use group_keys::GROUP_KEYS;
@@ -28,12 +31,13 @@ pub use layers::{
 pub use listener_keys::{ListenerKey, listener_key};
 pub use names::{Warning, is_known, nearest, told};
 pub use refusals::refusal;
+pub use resource_changes::{check_client_metrics, check_group};
 pub use static_config::{FlushAck, StaticConfig};
 pub use together::check_together;
 pub use topic_keys::TOPIC_KEYS;
 pub use value::{Parsed, list};
 
-use listener_keys::has_listener;
+use listener_keys::{LISTENER_PREFIX, has_listener};
 use names::warning;
 use std::collections::BTreeSet;
 
@@ -82,6 +86,11 @@ impl BrokerFile {
             warnings.extend(warning(&values, name, value));
         }
         Ok((Self { values }, warnings))
+    }
+
+    /// A file that was checked before.
+    pub fn checked(values: Values) -> Self {
+        Self { values }
     }
 
     /// All that the file says, by name.

@@ -48,7 +48,7 @@ impl Default for StaticConfig {
 impl StaticConfig {
     /// The file, for keys that only one room reads.
     pub fn file(&self) -> BrokerFile {
-        BrokerFile { values: self.values.clone() }
+        BrokerFile::checked(self.values.clone())
     }
 
     /// Reads a checked file; what it does not set is the table's default.

@@ -26,6 +26,7 @@ use crate::directories::{Directories, Listed};
 use crate::image_delta::{Listeners, Publisher};
 use crate::lifecycle::Lifecycle;
 use crate::limits::FETCH_MEMORY_BYTES;
+use crate::loggers::Loggers;
 use crate::mailbox::Mailbox;
 use crate::metadata_files;
 use crate::moves::Moves;
@@ -66,6 +67,8 @@ pub struct NodeOptions {
     pub rim: Arc<dyn Rim>,
     /// What the wall clock makes of the times that the calls bring.
     pub wall: Wall,
+    /// The process's loggers.
+    pub loggers: Arc<Loggers>,
 }
 
 /// Why a node could not be opened.
@@ -150,6 +153,7 @@ impl Node {
             cluster_id: identity.cluster_id,
             rim: Arc::clone(&options.rim),
             wall: options.wall.clone(),
+            loggers: Arc::clone(&options.loggers),
             apis: Apis::new(),
             directories,
             quorum: QuorumCell::new(quorum, publisher, lifecycle),

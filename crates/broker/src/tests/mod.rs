@@ -42,6 +42,7 @@ use wire::wall::Wall;
 use wire::{ApiKey, ErrorCode, Str, Uuid};
 
 use crate::config::{BrokerFile, StaticConfig, Values};
+use crate::loggers::Loggers;
 use crate::rim::Bells;
 use crate::{Connection, Handling, Listener, Node, NodeOptions, Outcome, Peer, Rim};
 
@@ -186,6 +187,7 @@ impl Harness {
             config,
             rim: Arc::clone(&bells) as Arc<dyn Rim>,
             wall: Wall::default(),
+            loggers: Arc::new(Loggers::silent()),
         };
         // Every start is another incarnation.
         let seed = disk.operations() + 7;

@@ -22,19 +22,17 @@ pub struct EffectiveConfig {
 /// The table of keys. Implemented by the broker; pure.
 pub trait ConfigRules: Send + Sync {
     /// May this resource have this whole set of dynamic configurations? Checks the resource's name (topic, broker id, group,
-    /// subscription) and every value, in Kafka's words: `INVALID_CONFIG`, `INVALID_REQUEST`, `INVALID_TOPIC_EXCEPTION`.
+    /// subscription) and every value, alone and beside `all` that is in force before, in Kafka's words: `INVALID_CONFIG`, `INVALID_REQUEST`, `INVALID_TOPIC_EXCEPTION`.
     fn validate(
         &self,
         resource: &ConfigResource,
         configs: &ResourceConfigs,
-        existing: &ResourceConfigs,
+        all: &ConfigsImage,
     ) -> Result<(), Refusal>;
 
-    /// The key holds a comma-separated list, so that APPEND and SUBTRACT make sense.
-    fn is_list(&self, resource_type: ResourceType, key: &str) -> bool;
-
-    /// The built-in default of a key.
-    fn default_value(&self, resource_type: ResourceType, key: &str) -> Option<Str>;
+    /// The built-in default of a key that holds a comma-separated list; of any other key, why it cannot be APPENDed to or
+    /// SUBTRACTed from.
+    fn list_default(&self, resource_type: ResourceType, key: &str, operation: &str) -> Result<Str, Refusal>;
 
     /// The value of a topic key: the topic's own, or what this node's and the cluster's dynamic configuration (under the
     /// broker synonym of the key), the static file and the default say.

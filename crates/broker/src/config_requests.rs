@@ -1,0 +1,78 @@
+//! What AlterConfigs and IncrementalAlterConfigs refuse without asking the controller: resources and keys named twice, values
+//! that are null, brokers that are not this one. Owns the order of these checks and Kafka's words for them.
+
+use kraft::image::ResourceType;
+use std::collections::{BTreeMap, BTreeSet};
+use wire::{ErrorCode, Str};
+
+/// One resource of either request.
+pub(crate) struct Asked<'a> {
+    pub resource_type: i8,
+    pub name: &'a Str,
+    pub keys: Vec<&'a Str>,
+    /// Keys without the value that they need.
+    pub nulls: Vec<&'a Str>,
+}
+
+/// Why a resource is refused.
+pub(crate) type Refused = (ErrorCode, String);
+
+/// For each resource, why it is refused, if it is.
+pub(crate) fn refusals(asked: &[Asked<'_>], node_id: i32, takes_loggers: bool) -> Vec<Option<Refused>> {
+    let mut counts: BTreeMap<(i8, &str), usize> = BTreeMap::new();
+    for one in asked {
+        *counts.entry((one.resource_type, one.name)).or_default() += 1;
+    }
+    let refusal = |one: &Asked<'_>| {
+        let what = if counts.get(&(one.resource_type, &**one.name)).is_some_and(|count| *count > 1) {
+            // DIVERGES: to AlterConfigs Kafka gives no answer at all.
+            Some("Each resource must appear at most once.".to_owned())
+        } else {
+            malformed(one, node_id, takes_loggers)
+        };
+        what.map(|what| (ErrorCode::InvalidRequest, what))
+    };
+    asked.iter().map(refusal).collect()
+}
+
+fn malformed(asked: &Asked<'_>, node_id: i32, takes_loggers: bool) -> Option<String> {
+    let Asked { name, keys, nulls, .. } = asked;
+    if keys.iter().collect::<BTreeSet<_>>().len() < keys.len() {
+        return Some("Error due to duplicate config keys".to_owned());
+    }
+    if !nulls.is_empty() {
+        let names: Vec<&str> = nulls.iter().map(|name| name.as_str()).collect();
+        return Some(format!("Null value not supported for : {}", names.join(", ")));
+    }
+    let of_this_node = |unexpected: &str| match name.parse::<i32>() {
+        Ok(id) if id == node_id => None,
+        Ok(id) => Some(format!("Unexpected {unexpected} {node_id}, but received {id}")),
+        Err(_) => Some(format!("Node id must be an integer, but it is: {name}")),
+    };
+    match ResourceType::from_id(asked.resource_type) {
+        Some(ResourceType::BrokerLogger) if takes_loggers => of_this_node("node id. Expected"),
+        None | Some(ResourceType::BrokerLogger) => {
+            Some(format!("Unknown resource type {}", asked.resource_type))
+        }
+        Some(ResourceType::Broker) if !name.is_empty() => of_this_node("broker id, expected"),
+        Some(
+            ResourceType::Topic | ResourceType::Broker | ResourceType::ClientMetrics | ResourceType::Group,
+        ) => None,
+    }
+}
+
+/// The answers in the order of the questions: those known at once, and what the controller says of the others.
+pub(crate) fn in_order<A>(
+    known: Vec<Option<A>>,
+    decided: Vec<A>,
+    asked: &[(i8, Str)],
+    of: impl Fn(&A) -> (i8, Str),
+    missing: impl Fn(&(i8, Str)) -> A,
+) -> Vec<A> {
+    let mut decided: BTreeMap<(i8, Str), A> =
+        decided.into_iter().map(|answer| (of(&answer), answer)).collect();
+    let answer = |(known, asked): (Option<A>, &(i8, Str))| {
+        known.or_else(|| decided.remove(asked)).unwrap_or_else(|| missing(asked))
+    };
+    known.into_iter().zip(asked).map(answer).collect()
+}
