@@ -124,7 +124,7 @@ def settle():
 def say(label, answer):
     """Ports and paths differ from run to run."""
     text = re.sub(r"127\.0\.0\.1:\d+", "HOST:PORT", repr(answer))
-    text = re.sub(r"(/[\w.-]+)+/(brokers|ca)/[\w.-]+", "DIRECTORY", text)
+    text = re.sub(r"/[\w./-]+/data\b", "DIRECTORY", text)
     print(f"{label}: {text}", flush=True)
 
 
@@ -181,7 +181,7 @@ def sweep_of_broker_keys(asker, keys):
     """Every broker key for the cluster and for the broker, good and bad."""
     for key in keys:
         for name in ("", "1"):
-            say(f"broker-key {key.name} {name or 'cluster'} good", asker.set(BROKER, name, key.name, key.good(), validate=True))
+            say(f"broker-key {key.name} {name or 'cluster'} {key.good()}", asker.set(BROKER, name, key.name, key.good(), validate=True))
             for value in key.bad():
                 say(f"broker-key {key.name} {name or 'cluster'} {value}", asker.set(BROKER, name, key.name, value, validate=True))
 
@@ -197,11 +197,9 @@ def refusals(asker):
     for label, (kind, name) in cases.items():
         key = {GROUP: "consumer.session.timeout.ms", CLIENT_METRICS: "interval.ms", LOGGER: "ROOT", BROKER: "message.max.bytes"}.get(kind, "retention.ms")
         value = "INFO" if kind == LOGGER else "50000"
-        for validate in (False, True):
-            word = f"{label}{'-validate' if validate else ''}"
-            say(f"incremental-{word}", asker.incremental([(kind, name, [(key, SET, value)])], validate))
-            say(f"legacy-{word}", asker.legacy([(kind, name, [(key, value)])], validate))
-        say(f"incremental-{label}-nothing", asker.incremental([(kind, name, [])]))
+        say(f"incremental-{label}", asker.incremental([(kind, name, [(key, SET, value)])]))
+        say(f"legacy-{label}", asker.legacy([(kind, name, [(key, value)])]))
+        say(f"incremental-{label}-nothing", asker.incremental([(kind, name, [])], validate=True))
         say(f"legacy-{label}-nothing", asker.legacy([(kind, name, [])], validate=True))
     asker.create("refusals")
     topic = lambda *configs: asker.incremental([(TOPIC, "refusals", list(configs))])
@@ -262,23 +260,22 @@ def sweep_of_resource_keys(asker, keys, kind, extra):
     """Every key of a topic, group or subscription: each round sets one more value of each on a resource of its own."""
     label = lambda key: f"{key.kind}-key {key.name}"
     values = {key.name: [key.good(), *extra.get(key.name, []), *key.bad()] for key in keys}
-    for turn in range(max(map(len, values.values()))):
-        name = f"keys-{turn}"
+    rounds = [[key for key in keys if turn < len(values[key.name])] for turn in range(max(map(len, values.values())))]
+    for turn, asked in enumerate(rounds):
         if kind == TOPIC:
-            asker.create(name)
-        asked = [key for key in keys if turn < len(values[key.name])]
+            asker.create(f"keys-{turn}")
         for key in asked:
             value = values[key.name][turn]
-            say(f"{label(key)} {value!r}", asker.set(kind, name, key.name, value))
-        settle()
-        for one in asker.describe(kind, name, [key.name for key in asked])[2]:
+            say(f"{label(key)} {value!r}", asker.set(kind, f"keys-{turn}", key.name, value))
+    settle()
+    for turn, asked in enumerate(rounds):
+        for one in asker.describe(kind, f"keys-{turn}", [key.name for key in asked])[2]:
             say(f"{keys[0].kind}-key {one[0]} {values[one[0]][turn]!r} described", one)
-        if turn == 0:
-            for key in asked:
-                say(f"{label(key)} deleted", asker.alter(kind, name, [(key.name, DELETE, None)]))
-            settle()
-            for one in asker.describe(kind, name, [key.name for key in asked])[2]:
-                say(f"{keys[0].kind}-key {one[0]} deleted described", one)
+    for key in rounds[0]:
+        say(f"{label(key)} deleted", asker.alter(kind, "keys-0", [(key.name, DELETE, None)]))
+    settle()
+    for one in asker.describe(kind, "keys-0", [key.name for key in keys])[2]:
+        say(f"{keys[0].kind}-key {one[0]} deleted described", one)
 
 
 TOPIC_VALUES = {
@@ -474,7 +471,7 @@ def broker_pairs(asker):
     for case in cases:
         for name in ("", "1"):
             say(f"broker-pair {case} {name or 'cluster'}", ask(name, *case))
-    for listener in ("plaintext", "PLAINTEXT", "controller", "nowhere"):
+    for listener in ("plaintext", "controller", "nowhere"):
         for key, value in (("ssl.keystore.type", "PKCS12"), ("ssl.truststore.type", "nonsense"), ("ssl.keystore.location", "/nowhere"), ("ssl.client.auth", "requested"), ("ssl.client.auth", "nonsense"),
                            ("max.connections", "1000"), ("max.connections", "x"), ("max.connection.creation.rate", "0"), ("num.network.threads", "3"), ("num.network.threads", "9"),
                            ("num.io.threads", "8"), ("message.max.bytes", "1000"), ("node.id", "1"), ("listeners", "x"), ("no.such.key", "1"), ("connections.max.reauth.ms", "5"),

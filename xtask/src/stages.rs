@@ -8,6 +8,7 @@ mod bad_input;
 mod cli;
 mod clients;
 mod compaction;
+mod configs;
 mod counts;
 mod crash;
 mod disk;
@@ -125,6 +126,7 @@ const STAGES: &[Stage] = &[
     stage("disk", Needs::Core, disk::run, "each broker serves the other's directory; kafka-dump-log"),
     stage("topic-keys", Needs::Core, topic_keys::run, "every topic key of the log, changed live: both brokers do the same"),
     stage("answers", Needs::Core, answers::run, "every admin, group and cluster API in every version, spoiled field by field: both brokers say the same"),
+    stage("configs", Needs::Core, configs::run, "every configuration key set, described, refused: both brokers answer the same"),
     stage("clients", Needs::Quiet, clients::run, "kcat, Python, JavaScript and Java clients"),
     stage("takeover", Needs::Core, takeover::run, "Kafka's directory with ACLs, SCRAM, quotas: to us and back"),
     stage("compaction", Needs::Core, compaction::run, "both brokers' cleaners leave the same batches of one directory"),

@@ -75,14 +75,18 @@ struct Set {
 }
 
 impl Loggers {
-    /// Loggers that all inherit `root`, which is in force already.
-    pub fn new(root: LogLevel, door: Door) -> Loggers {
-        Loggers { set: Mutex::new(Set { root, own: BTreeMap::new() }), door }
+    /// Loggers as they are in force already: all inherit `root` but those of a part that `of_path` knows another level of.
+    pub fn new(root: LogLevel, of_path: impl Fn(&str) -> Option<LogLevel>, door: Door) -> Loggers {
+        let own = |(name, paths): &(&'static str, &[&str])| {
+            paths.iter().find_map(|path| of_path(path)).map(|level| (*name, level))
+        };
+        let own = LOGGERS.iter().filter_map(own).collect();
+        Loggers { set: Mutex::new(Set { root, own }), door }
     }
 
     /// For a node whose lines nobody reads.
     pub fn silent() -> Loggers {
-        Loggers::new(LogLevel::Info, Box::new(|_, _| {}))
+        Loggers::new(LogLevel::Info, |_| None, Box::new(|_, _| {}))
     }
 
     /// Each logger with the level that is in force for it.
@@ -155,7 +159,7 @@ mod tests {
                 parts.iter().find(|(path, _)| *path == "broker::shard::cleaning").map(|(_, level)| *level);
             ear.lock().push((root, cleaning));
         };
-        let loggers = Loggers::new(LogLevel::Info, Box::new(door));
+        let loggers = Loggers::new(LogLevel::Info, |_| None, Box::new(door));
         let level = |name: &str| loggers.levels().into_iter().find(|(known, _)| *known == name).unwrap().1;
         loggers.change(&[("kafka.log", Some(LogLevel::Debug))]);
         assert_eq!((level("kafka.log.LogCleaner"), level("kafka.server")), (LogLevel::Debug, LogLevel::Info));

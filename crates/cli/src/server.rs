@@ -8,7 +8,7 @@ use crate::configuration;
 use crate::failure::Failure;
 use crate::invocation;
 use ::server::journey::Journey;
-use ::server::logs;
+use ::server::logs::{self, Levels};
 use ::server::main_loop::{self, Running, StartError};
 use ::server::properties;
 use ::server::settings::{Refused, Settings};
@@ -66,10 +66,10 @@ pub struct ServerArgs {
 /// Starts a node on embedded defaults and runs it until a signal.
 pub fn start(args: StartArgs) -> Result<(), Failure> {
     let log = args.log.clone();
-    let start = move |journey: &Journey| {
+    let start = move |journey: &Journey, levels: Option<Levels>| {
         let data_dir = args.data_dir.to_string_lossy();
         let settings = Settings::embedded(&args.listen, &data_dir, configuration::pairs(&args.set)?);
-        launch(settings, "--listen HOST:PORT, --data-dir DIR and --set KEY=VALUE", journey)
+        launch(settings, "--listen HOST:PORT, --data-dir DIR and --set KEY=VALUE", journey, levels)
     };
     let hello = |running: &Running| format!("{}; Ctrl-C stops it{}", ready(running), next_steps(running));
     run_until_stopped(&log, start, hello)
@@ -78,7 +78,7 @@ pub fn start(args: StartArgs) -> Result<(), Failure> {
 /// Runs a node from its properties file until a signal.
 pub fn run(args: ServerArgs) -> Result<(), Failure> {
     let log = args.log.clone();
-    let start = move |journey: &Journey| {
+    let start = move |journey: &Journey, levels: Option<Levels>| {
         let config = args.config.or(args.file);
         let place = config.as_deref().map_or("--set KEY=VALUE".to_owned(), |file| file.display().to_string());
         // It may be a pipe that nobody writes into.
@@ -90,7 +90,7 @@ pub fn run(args: ServerArgs) -> Result<(), Failure> {
             }
             _ => Settings::new(all),
         };
-        launch(settings, &place, journey)
+        launch(settings, &place, journey, levels)
     };
     run_until_stopped(&log, start, |running| format!("{}\n", ready(running)))
 }
@@ -121,10 +121,14 @@ fn launch(
     settings: Result<(Settings, Vec<Warning>), Refused>,
     where_to: &str,
     journey: &Journey,
+    levels: Option<Levels>,
 ) -> Result<Running, Failure> {
-    let (settings, warnings) = settings.map_err(|why| configuration::refused(&why, where_to))?;
+    let (mut settings, warnings) = settings.map_err(|why| configuration::refused(&why, where_to))?;
     for line in broker::config::told(&warnings) {
         tracing::warn!("{line}");
+    }
+    if let Some(levels) = levels {
+        settings.loggers = levels.loggers();
     }
     let cluster_id = properties::cluster_id_from_environment(|name| std::env::var(name).ok());
     main_loop::start_watched(&settings, cluster_id.as_deref(), journey).map_err(failed)
@@ -137,15 +141,16 @@ fn failed(error: StartError) -> Failure {
 /// Signals are heard before anything else is done.
 fn run_until_stopped(
     log: &LogArgs,
-    start: impl FnOnce(&Journey) -> Result<Running, Failure> + Send + 'static,
+    start: impl FnOnce(&Journey, Option<Levels>) -> Result<Running, Failure> + Send + 'static,
     hello: impl FnOnce(&Running) -> String,
 ) -> Result<(), Failure> {
     let cannot = |error| Failure::new("cannot listen for signals", error);
     let signals = StopSignals::listen().map_err(cannot)?;
-    logs::start(log.log_level.as_deref()).map_err(|why| {
+    let levels = logs::start(log.log_level.as_deref()).map_err(|why| {
         Failure::usage("cannot read the log level", why)
             .try_this("--log-level info, or --log-level warn,broker=debug")
     })?;
+    let start = move |journey: &Journey| start(journey, levels);
     let say = |running: &Running| {
         // Nobody may be reading; the node runs all the same.
         let _ = io::stdout().write_all(hello(running).as_bytes()).and_then(|()| io::stdout().flush());

@@ -4,7 +4,9 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
-use tracing_subscriber::filter::Targets;
+use broker::loggers::{LogLevel, Loggers};
+use tracing::Level;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt, reload};
@@ -30,6 +32,19 @@ impl Levels {
         // Fails only when the subscriber is gone, and then there is nobody to tell.
         let _ = self.0.reload(targets);
     }
+
+    /// The same for the node's clients, by the names of loggers (KIP-412).
+    pub fn loggers(&self) -> Arc<Loggers> {
+        let now = self.now();
+        let root = now.default_level().map_or(LogLevel::Fatal, level);
+        let of_path = |path: &str| now.iter().find(|(target, _)| *target == path).map(|(_, filter)| level(filter));
+        let levels = self.clone();
+        let door = move |root, parts: &[(&'static str, LogLevel)]| {
+            let parts = parts.iter().map(|(path, level)| (*path, filter(*level)));
+            levels.set(Targets::new().with_default(filter(root)).with_targets(parts));
+        };
+        Arc::new(Loggers::new(root, of_path, Box::new(door)))
+    }
 }
 
 /// Begins to write. `asked` is the command line's word, which goes before the environment's: a level, or a list such as
@@ -50,6 +65,29 @@ pub fn start(asked: Option<&str>) -> Result<Option<Levels>, String> {
         .log_internal_errors(false);
     let begun = tracing_subscriber::registry().with(filter).with(lines).try_init();
     Ok(begun.ok().map(|()| Levels(Arc::new(handle))))
+}
+
+fn level(filter: LevelFilter) -> LogLevel {
+    match filter.into_level() {
+        None => LogLevel::Fatal,
+        Some(Level::ERROR) => LogLevel::Error,
+        Some(Level::WARN) => LogLevel::Warn,
+        Some(Level::INFO) => LogLevel::Info,
+        Some(Level::DEBUG) => LogLevel::Debug,
+        Some(Level::TRACE) => LogLevel::Trace,
+    }
+}
+
+/// No line here is worse than an error: who wants only the fatal ones hears nothing.
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Fatal => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
 }
 
 fn parse(text: &str) -> Result<Targets, String> {
@@ -80,7 +118,6 @@ pub fn say(line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tracing_subscriber::filter::LevelFilter;
 
     #[test]
     fn levels_are_read_as_people_write_them() {
@@ -98,6 +135,12 @@ mod tests {
         assert_eq!(levels.now().default_level(), Some(LevelFilter::WARN));
         levels.set(levels.now().with_target("broker", LevelFilter::TRACE));
         assert!(levels.now().would_enable("broker", &tracing::Level::TRACE));
+        let loggers = levels.loggers();
+        let of = |name: &str| loggers.levels().into_iter().find(|(known, _)| *known == name).map(|(_, level)| level);
+        assert_eq!((of("root"), of("kafka.server")), (Some(LogLevel::Warn), Some(LogLevel::Trace)));
+        loggers.change(&[("kafka.log", Some(LogLevel::Debug)), ("kafka.server", None)]);
+        assert!(levels.now().would_enable("log::segment", &Level::DEBUG));
+        assert!(!levels.now().would_enable("broker::node", &Level::INFO));
         assert!(start(None).unwrap().is_none(), "one log a process");
     }
 }
