@@ -39,15 +39,6 @@ impl Oracle {
         Ok(Self { broker_jars: home.join("broker"), tool_jars: home.join("tools"), log4j })
     }
 
-    /// The jar of the clients, which carries the message files.
-    pub fn client_jar(&self) -> Result<PathBuf> {
-        let jars = std::fs::read_dir(&self.broker_jars)?.filter_map(|entry| Some(entry.ok()?.path()));
-        let is_it = |path: &PathBuf| {
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("kafka-clients-"))
-        };
-        jars.into_iter().find(is_it).context("no kafka-clients jar among the reference's")
-    }
-
     /// A Java command on the broker's jars (and `extra` before them).
     pub fn java(&self, heap: &str, extra: &[&Path]) -> Command {
         self.on(&self.broker_jars, heap, extra)

@@ -37,7 +37,8 @@ impl Levels {
     pub fn loggers(&self) -> Arc<Loggers> {
         let now = self.now();
         let root = now.default_level().map_or(LogLevel::Fatal, level);
-        let of_path = |path: &str| now.iter().find(|(target, _)| *target == path).map(|(_, filter)| level(filter));
+        let of_path =
+            |path: &str| now.iter().find(|(target, _)| *target == path).map(|(_, filter)| level(filter));
         let levels = self.clone();
         let door = move |root, parts: &[(&'static str, LogLevel)]| {
             let parts = parts.iter().map(|(path, level)| (*path, filter(*level)));
@@ -136,7 +137,9 @@ mod tests {
         levels.set(levels.now().with_target("broker", LevelFilter::TRACE));
         assert!(levels.now().would_enable("broker", &tracing::Level::TRACE));
         let loggers = levels.loggers();
-        let of = |name: &str| loggers.levels().into_iter().find(|(known, _)| *known == name).map(|(_, level)| level);
+        let of = |name: &str| {
+            loggers.levels().into_iter().find(|(known, _)| *known == name).map(|(_, level)| level)
+        };
         assert_eq!((of("root"), of("kafka.server")), (Some(LogLevel::Warn), Some(LogLevel::Trace)));
         loggers.change(&[("kafka.log", Some(LogLevel::Debug)), ("kafka.server", None)]);
         assert!(levels.now().would_enable("log::segment", &Level::DEBUG));

@@ -93,7 +93,13 @@ impl BrokerChange<'_> {
         }
         self.check_steps()?;
         // DIVERGES: what promises somebody something that is not kept here is refused, at the start as at run time.
-        let refused = self.changed.iter().find_map(|(name, value)| refusal(name, value));
+        let elsewhere =
+            |name: &str| listener_key(name).is_some_and(|found| !self.has_listener(found.listener));
+        let refused = self
+            .changed
+            .iter()
+            .filter(|(name, _)| !elsewhere(name))
+            .find_map(|(name, value)| refusal(name, value));
         refused.map_or(Ok(()), Err)
     }
 
@@ -170,7 +176,9 @@ impl BrokerChange<'_> {
 
 /// The key that a name means, with or without a listener's prefix.
 fn key_of(name: &str) -> Option<&'static ConfigKey> {
-    broker_key(name).or_else(|| listener_key(name).map(|found| found.key))
+    // Kafka knows no types of what is below a mechanism.
+    let below = || listener_key(name).filter(|found| found.mechanism.is_none()).map(|found| found.key);
+    broker_key(name).or_else(below)
 }
 
 fn check_value(key: &ConfigKey, value: &str) -> Result<(), String> {
