@@ -89,11 +89,3 @@ impl From<io::Error> for Failure {
         Failure { silent, ..Failure::new("could not read or write", error) }
     }
 }
-
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Failure {
-        let why: Vec<String> = error.chain().skip(1).map(|cause| cause.to_string()).collect();
-        let why = if why.is_empty() { "see above".to_owned() } else { why.join(": ") };
-        Failure::new(error, why)
-    }
-}
