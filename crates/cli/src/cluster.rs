@@ -1,9 +1,10 @@
 //! `ottla cluster`: who there is, what they speak, their disks, the metadata quorum.
 
 use crate::args::{ConnectArgs, OutputArgs, OutputFormat};
-use crate::connect::{all_ok, ask, finish};
+use crate::connect::ask;
 use crate::failure::Failure;
 use crate::output::{Table, print_json, print_line};
+use crate::refusal::{all_ok, finish};
 use crate::time::format_time_ms;
 use clap::{Args, Subcommand};
 use client::Admin;

@@ -1,10 +1,11 @@
 //! `ottla config`: configs of topics, brokers, groups and client metrics: get, set, unset.
 
 use crate::args::{ConnectArgs, OutputArgs, OutputFormat};
-use crate::connect::{all_ok, ask, finish};
+use crate::connect::ask;
 use crate::failure::{Exit, Failure, say};
 use crate::invocation::quoted;
 use crate::output::Table;
+use crate::refusal::{all_ok, finish};
 use clap::{Args, Subcommand};
 use client::admin::{ConfigChange, ConfigEntry, ConfigResource, ResourceKind};
 use client::{Admin, Str};

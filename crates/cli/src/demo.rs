@@ -3,9 +3,10 @@
 //! group's committed offsets end where the log ends. A single mismatch fails the command.
 
 use crate::args::{OutputArgs, OutputFormat};
-use crate::connect::{all_ok, block_on, finish};
+use crate::connect::block_on;
 use crate::failure::Failure;
 use crate::output::{print_json, print_line};
+use crate::refusal::{all_ok, finish};
 use ::server::main_loop::{self, Running};
 use ::server::properties::Properties;
 use ::server::settings::Settings;

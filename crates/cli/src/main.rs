@@ -17,6 +17,7 @@ mod group;
 mod invocation;
 mod output;
 mod produce;
+mod refusal;
 mod server;
 mod spelling;
 mod storage;

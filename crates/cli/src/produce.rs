@@ -1,16 +1,17 @@
 //! `ottla produce` (and `ottla topic produce`): every line of standard input, or of files, becomes a record.
 
 use crate::args::ConnectArgs;
-use crate::connect::{Cluster, block_on, exit_of, spelled, split, unreadable};
+use crate::connect::{Cluster, block_on, spelled, unreadable};
 use crate::consume::told_to_stop;
 use crate::failure::{Exit, Failure, say};
 use crate::format::unescape;
+use crate::refusal::{exit_of, split};
 use clap::Args;
 use client::{Acks, Compression, Delivery, ErrorCode, Header, Producer, Record, RecordMetadata, Str};
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const AFTER: &str = r#"Examples:
   echo hello | ottla produce greetings
@@ -120,8 +121,17 @@ pub fn run(mut args: ProduceArgs, connection: &ConnectArgs) -> Result<(), Failur
         };
         let producer = cluster.within_limit(begin).await?;
         let waiting = VecDeque::new();
-        let mut job =
-            Job { args, producer, waiting, sent: 0, refused: None, refusals: 0, warned: false, told: false };
+        let mut job = Job {
+            args,
+            producer,
+            waiting,
+            sent: 0,
+            refused: None,
+            refused_at: None,
+            refusals: 0,
+            warned: false,
+            told: false,
+        };
         let mut stop = std::pin::pin!(told_to_stop());
         let mut stopped = false;
         while let Some(input) = inputs.pop_front().filter(|_| !stopped) {
@@ -140,6 +150,9 @@ const TOPIC_LIMIT: Duration = Duration::from_secs(5);
 /// How long records may wait before a word about it.
 const FIRST_WARNING: Duration = Duration::from_secs(2);
 
+/// How long a refusal waits for the end of the input, which tells it in full.
+const FIRST_REFUSAL: Duration = Duration::from_secs(1);
+
 fn no_topic(topic: &Str, within: Duration, error: client::Error) -> Failure {
     if error.code() != Some(ErrorCode::UnknownTopicOrPartition) {
         return error.into();
@@ -157,6 +170,7 @@ struct Job {
     sent: u64,
     /// The first refusal: what is told at the end.
     refused: Option<client::Error>,
+    refused_at: Option<Instant>,
     refusals: u64,
     /// The present standstill has been told.
     warned: bool,
@@ -215,7 +229,8 @@ impl Job {
     /// While the input goes on: what the end would tell too late.
     fn warn(&mut self) {
         warn(&self.producer, &mut self.warned);
-        if let Some(error) = self.refused.as_ref().filter(|_| !self.told) {
+        let lasting = self.refused_at.is_some_and(|refused| refused.elapsed() >= FIRST_REFUSAL);
+        if let Some(error) = self.refused.as_ref().filter(|_| lasting && !self.told) {
             self.told = true;
             say(format_args!("warning: a record was not stored: {error}; going on"));
         }
@@ -264,6 +279,7 @@ impl Job {
             Ok(_) => {}
             Err(error) => {
                 self.refusals += 1;
+                self.refused_at.get_or_insert_with(Instant::now);
                 self.refused.get_or_insert(error);
             }
         }

@@ -129,7 +129,7 @@ pub fn instead_of(option: &str) -> Option<&'static str> {
             "ottla config get --topic NAME, or --broker ID, --group NAME; set and unset change them"
         }
         "--property" | "--formatter-property" => {
-            "--print-key, --print-timestamp, --print-headers, --key-separator TEXT, or --format"
+            "--key-separator TEXT; to consume also --print-key, --print-timestamp, --print-headers, --format"
         }
         "--reader-property" => "--key-separator TEXT for parse.key; --null, --delimiter",
         "--isolation-level" => "--read-committed",

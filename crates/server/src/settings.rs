@@ -107,8 +107,14 @@ impl Settings {
         embedded::EMBEDDED.iter().for_each(|(key, value)| properties.set(*key, *value));
         properties.set("listeners", format!("PLAINTEXT://{listen}"));
         properties.set("log.dirs", data_dir);
+        let keys = embedded::EMBEDDED.iter().map(|(key, _)| *key);
+        let ours: Vec<&str> = keys.filter(|key| overrides.get(key).is_none()).collect();
         properties.extend(overrides);
-        Self::read(properties, false)
+        let (settings, mut warnings) = Self::read(properties, false)?;
+        // Nobody configured what only these defaults say.
+        warnings
+            .retain(|one| !matches!(one, Warning::WithoutEffect { name } if ours.contains(&name.as_str())));
+        Ok((settings, warnings))
     }
 
     fn read(properties: Properties, controller_listener: bool) -> Result<(Self, Vec<Warning>), Refused> {

@@ -2,9 +2,9 @@
 
 use super::committed;
 use crate::args::{OutputArgs, OutputFormat};
-use crate::connect::finish;
 use crate::failure::Failure;
 use crate::output::{Table, print_json, print_line};
+use crate::refusal::finish;
 use clap::Args;
 use client::admin::{GroupDescription, GroupMember};
 use client::{Admin, ErrorCode, IsolationLevel, OffsetSpec, Str, TopicPartition};

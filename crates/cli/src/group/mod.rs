@@ -4,9 +4,10 @@ mod describe;
 mod reset;
 
 use crate::args::{ConnectArgs, OutputArgs};
-use crate::connect::{all_ok, ask, finish};
+use crate::connect::ask;
 use crate::failure::Failure;
 use crate::output::Table;
+use crate::refusal::{all_ok, finish};
 use clap::{Args, Subcommand};
 use client::admin::Each;
 use client::{Admin, CommittedOffset, Str, TopicPartition};

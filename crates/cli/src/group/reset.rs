@@ -3,9 +3,10 @@
 
 use super::{Scope, committed, scope};
 use crate::args::OutputArgs;
-use crate::connect::{all_ok, finish, unreadable};
+use crate::connect::unreadable;
 use crate::failure::{Exit, Failure, say};
 use crate::output::Table;
+use crate::refusal::{all_ok, finish};
 use crate::time::parse_time_ms;
 use clap::Args;
 use client::{

@@ -2,9 +2,9 @@
 
 use crate::args::OutputArgs;
 use crate::config::{pair, say_if_dry};
-use crate::connect::{all_ok, finish};
 use crate::failure::{Failure, say};
 use crate::output::Table;
+use crate::refusal::{all_ok, finish};
 use clap::Args;
 use client::admin::NewTopic;
 use client::{Admin, ErrorCode, Str};

@@ -1,9 +1,9 @@
 //! `ottla topic describe`: the topic, its configs that differ from the defaults, its partitions.
 
 use crate::args::{OutputArgs, OutputFormat};
-use crate::connect::{all_ok, finish};
 use crate::failure::Failure;
 use crate::output::{Table, print_json, print_line};
+use crate::refusal::{all_ok, finish};
 use clap::Args;
 use client::admin::{ConfigEntry, ConfigResource};
 use client::{Admin, Partition, Str, Topic};

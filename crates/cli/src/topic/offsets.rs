@@ -1,9 +1,9 @@
 //! `ottla topic offsets`: where partitions begin and end, or where they were at a time.
 
 use crate::args::OutputArgs;
-use crate::connect::{all_ok, finish};
 use crate::failure::Failure;
 use crate::output::Table;
+use crate::refusal::{all_ok, finish};
 use crate::time::parse_time_ms;
 use clap::Args;
 use client::{Admin, IsolationLevel, OffsetSpec, Str, TopicPartition};

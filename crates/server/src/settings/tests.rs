@@ -256,3 +256,14 @@ fn what_would_be_served_without_its_protection_refuses() {
             .is_ok()
     );
 }
+
+#[test]
+fn defaults_that_nobody_configured_are_not_told() {
+    let warnings = |pairs: &[&str]| {
+        let mut overrides = Properties::default();
+        pairs.iter().for_each(|pair| overrides.set_pair(pair).unwrap());
+        Settings::embedded("127.0.0.1:0", "data", overrides).map(|(_, warnings)| warnings.len()).ok()
+    };
+    assert_eq!(warnings(&[]), Some(0));
+    assert_eq!(warnings(&["transaction.state.log.min.isr=1", "no.such.key=1"]), Some(2));
+}
