@@ -353,9 +353,9 @@ impl Log {
         Ok(())
     }
 
-    /// A full disk refused: what was written of the batch is cut and the log stays good. Anything else poisons it.
+    /// A full disk refused, or no descriptor was left: what was written of the batch is cut and the log stays good. Anything else poisons it.
     fn undo_write(&mut self, segment: &Arc<Segment>, fault: Fault) -> Fault {
-        if fault.is_disk_full() && segment.cut(segment.size(), &*self.disk).is_ok() {
+        if fault.is_passing() && segment.cut(segment.size(), &*self.disk).is_ok() {
             return fault;
         }
         self.fail(fault)
@@ -363,7 +363,7 @@ impl Log {
 
     pub(crate) fn fail(&mut self, fault: Fault) -> Fault {
         // Making files on a full disk leaves nothing that matters behind; the next append tries again.
-        if !fault.is_disk_full() {
+        if !fault.is_passing() {
             self.poison(&fault);
         }
         fault
@@ -395,7 +395,7 @@ impl Log {
             });
             match noted {
                 // The entries stay in memory and go to the file when there is room again.
-                Err(fault) if !fault.is_disk_full() => return Err(fault),
+                Err(fault) if !fault.is_passing() => return Err(fault),
                 Ok(()) | Err(_) => {}
             }
             position += header.size_in_bytes() as u32;

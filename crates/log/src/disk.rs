@@ -211,6 +211,9 @@ pub struct RealDisk {
 /// Descriptors kept for log files; sockets need the rest (100,000 partitions share these).
 pub const DEFAULT_DESCRIPTORS: usize = 8192;
 
+/// How often half of the descriptors are given back for one that is missing.
+const GIVING_BACK: u32 = 8;
+
 /// Linux takes no more of an advice than the device's read-ahead or its largest request; 128 KiB is the least that is usual.
 const ADVICE_BYTES: usize = 128 << 10;
 
@@ -249,21 +252,35 @@ impl RealDisk {
             return Ok(descriptor.clone());
         }
         let mode = Mode::from_raw_mode(0o644);
-        let opened = match rustix::fs::open(&state.path, flags | OFlags::RDWR | OFlags::CLOEXEC, mode) {
-            Err(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => {
-                // Others took our share: give half of ours back and try once more.
-                self.evict(self.capacity / 2, Some(entry));
-                rustix::fs::open(&state.path, flags | OFlags::RDWR | OFlags::CLOEXEC, mode)
-            }
-            other => other,
-        };
-        let descriptor = Arc::new(opened.map_err(|error| io_fault(operation, &state.path, error))?);
+        let opened = self.with_room(Some(entry), || {
+            Ok(rustix::fs::open(&state.path, flags | OFlags::RDWR | OFlags::CLOEXEC, mode)?)
+        });
+        let descriptor = Arc::new(opened.map_err(|error| Fault::io(operation, &state.path, &error))?);
         state.descriptor = Some(descriptor.clone());
         state.tell_kernel(operation);
         drop(state);
         self.open.lock().push_back(Arc::downgrade(entry));
         self.evict(self.capacity, Some(entry));
         Ok(descriptor)
+    }
+
+    /// A call that needs a descriptor of its own. Where none is left others took our share, and half of what we have is given back.
+    fn with_room<T>(
+        &self,
+        caller: Option<&Arc<FileEntry>>,
+        mut call: impl FnMut() -> std::io::Result<T>,
+    ) -> std::io::Result<T> {
+        for _ in 0..GIVING_BACK {
+            match call() {
+                Err(error) if is_short_of_descriptors(&error) => {
+                    let open = self.open.lock().len();
+                    self.evict(open / 2, caller);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+        call()
     }
 
     /// Closes descriptors until at most `keep` are open. The entry of the caller is left alone.
@@ -295,6 +312,11 @@ impl RealDisk {
 
 fn io_fault(operation: Operation, path: &Path, error: rustix::io::Errno) -> Fault {
     Fault::io(operation, path, &std::io::Error::from(error))
+}
+
+fn is_short_of_descriptors(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// Runs a system call again when a signal cut it short.
@@ -419,8 +441,10 @@ impl Disk for RealDisk {
 
     fn sync(&self, file: &FileHandle) -> Result<(), Fault> {
         let descriptor = self.descriptor_of(file, OFlags::empty(), Operation::Sync)?;
-        // Not retried on any error, EINTR included: after a failure the kernel has forgotten the pages (fsyncgate).
-        rustix::fs::fdatasync(&descriptor).map_err(|error| io_fault(Operation::Sync, &file.path(), error))
+        // Not retried on any error of the disk: after a failure the kernel has forgotten the pages (fsyncgate). A signal is none: the
+        // wait for the pages was cut short, and they are written all the same.
+        retry(|| rustix::fs::fdatasync(&descriptor))
+            .map_err(|error| io_fault(Operation::Sync, &file.path(), error))
     }
 
     fn syncs_side_by_side(&self) -> bool {
@@ -462,7 +486,7 @@ impl Disk for RealDisk {
     fn list(&self, path: &Path) -> Result<Vec<DirectoryEntry>, Fault> {
         let fault = |error: std::io::Error| Fault::io(Operation::List, path, &error);
         let mut names = Vec::new();
-        for entry in std::fs::read_dir(path).map_err(fault)? {
+        for entry in self.with_room(None, || std::fs::read_dir(path)).map_err(fault)? {
             let entry = entry.map_err(fault)?;
             // The listing itself says what is a directory: a log directory holds one a partition, and to look at each of them was nearly
             // all that a start asked of the kernel. A file that vanishes between listing and looking (a janitor's deletion) is not there.
@@ -483,10 +507,11 @@ impl Disk for RealDisk {
     }
 
     fn sync_directory(&self, path: &Path) -> Result<(), Fault> {
-        let fault = |error| io_fault(Operation::SyncDirectory, path, error);
+        let fault = |error: std::io::Error| Fault::io(Operation::SyncDirectory, path, &error);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let descriptor = rustix::fs::open(path, flags, Mode::empty()).map_err(fault)?;
-        rustix::fs::fsync(&descriptor).map_err(fault)
+        let open = || Ok(rustix::fs::open(path, flags, Mode::empty())?);
+        let descriptor = self.with_room(None, open).map_err(fault)?;
+        retry(|| rustix::fs::fsync(&descriptor)).map_err(|error| fault(error.into()))
     }
 
     fn rename_directory(&self, from: &Path, to: &Path) -> Result<(), Fault> {
@@ -494,7 +519,7 @@ impl Disk for RealDisk {
     }
 
     fn remove_directory(&self, path: &Path) -> Result<(), Fault> {
-        match std::fs::remove_dir_all(path) {
+        match self.with_room(None, || std::fs::remove_dir_all(path)) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(Fault::io(Operation::Remove, path, &error)),
@@ -512,7 +537,9 @@ impl Disk for RealDisk {
     fn lock(&self, path: &Path) -> Result<bool, Fault> {
         let fault = |error| io_fault(Operation::Open, path, error);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
-        let descriptor = rustix::fs::open(path, flags, Mode::from_raw_mode(0o644)).map_err(fault)?;
+        let open = || Ok(rustix::fs::open(path, flags, Mode::from_raw_mode(0o644))?);
+        let descriptor =
+            self.with_room(None, open).map_err(|error| Fault::io(Operation::Open, path, &error))?;
         match rustix::fs::fcntl_lock(&descriptor, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
                 self.locks.lock().push(descriptor);

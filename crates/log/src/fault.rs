@@ -72,9 +72,20 @@ impl Fault {
         matches!(self.cause, Cause::Io { kind: std::io::ErrorKind::WouldBlock, .. })
     }
 
-    /// The process or the machine ran out of descriptors: no fault of the disk.
+    /// The process or the machine ran out of descriptors or memory: no fault of the disk.
     pub fn is_shortage(&self) -> bool {
-        matches!(self.cause, Cause::Io { kind: std::io::ErrorKind::ResourceBusy, .. })
+        let Cause::Io { kind, .. } = &self.cause else { return false };
+        match kind {
+            std::io::ErrorKind::ResourceBusy => true,
+            // A sync that ran short of memory may have lost pages like any other that failed.
+            std::io::ErrorKind::OutOfMemory => self.operation != Operation::Sync,
+            _ => false,
+        }
+    }
+
+    /// It refused and left the disk as good as it was: the same may well succeed later.
+    pub fn is_passing(&self) -> bool {
+        self.is_disk_full() || self.is_shortage()
     }
 
     /// No space left. Whether the log can go on when there is room says `Log::poisoned`.

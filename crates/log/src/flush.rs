@@ -111,7 +111,7 @@ impl FlushWork {
         if let Some(Ahead { segment, bytes, limit }) = &self.ahead {
             match segment.write_ahead(*bytes, *limit, &*self.disk) {
                 // It goes without: there is no need for them.
-                Err(fault) if fault.is_disk_full() || fault.is_not_found() => {}
+                Err(fault) if fault.is_passing() || fault.is_not_found() => {}
                 other => other?,
             }
         }

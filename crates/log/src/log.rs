@@ -317,8 +317,9 @@ impl Log {
     /// for the leader epochs' new file leaves it as it was: nothing is proven, and the next flush tries again.
     pub fn flushed(&mut self, outcome: &FlushOutcome) -> Result<(), Fault> {
         if let Err(fault) = &outcome.result {
+            // For want of a descriptor nothing was even tried.
             let synced = matches!(fault.operation, Operation::Sync | Operation::SyncDirectory);
-            if synced || !fault.is_disk_full() {
+            if (synced && !fault.is_shortage()) || !fault.is_passing() {
                 self.poison(fault);
             }
             return Err(fault.clone());

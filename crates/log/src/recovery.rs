@@ -386,7 +386,7 @@ impl Log {
                     });
                     // On a full disk the entries stay in memory, as when they are made by an append.
                     if let Err(fault) = noted
-                        && !fault.is_disk_full()
+                        && !fault.is_passing()
                     {
                         return Err(fault);
                     }

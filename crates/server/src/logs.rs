@@ -92,9 +92,13 @@ fn filter(level: LogLevel) -> LevelFilter {
 }
 
 fn parse(text: &str) -> Result<Targets, String> {
-    text.trim()
-        .parse()
-        .map_err(|_| "not error, warn, info, debug, trace or off, nor a list of TARGET=LEVEL".to_owned())
+    let no_level = || "not error, warn, info, debug, trace or off, nor a list of TARGET=LEVEL".to_owned();
+    // A word alone could be a target, all of which is told; it is a slip of the pen.
+    let is_level = |part: &str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
+    match text.split(',').map(str::trim).all(is_level) {
+        true => text.trim().parse().map_err(|_| no_level()),
+        false => Err(no_level()),
+    }
 }
 
 /// stderr for as long as somebody reads it.
@@ -128,6 +132,7 @@ mod tests {
         assert!(list.would_enable("broker::node", &tracing::Level::DEBUG));
         assert!(!list.would_enable("server", &tracing::Level::INFO));
         assert!(parse("info,broker=loud").is_err());
+        assert!(parse("loud").is_err());
     }
 
     #[test]

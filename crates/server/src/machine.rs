@@ -6,7 +6,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use log::Fault;
+use log::disk::DEFAULT_DESCRIPTORS;
 use log::fault::Cause;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The machine's name, for listeners without a host.
 pub fn host_name() -> String {
@@ -71,11 +73,34 @@ fn user(id: u32) -> String {
     name.map_or_else(|| format!("user {id}"), |name| format!("user {name} ({id})"))
 }
 
-/// Descriptors this process may open.
-pub fn descriptors_max() -> usize {
-    let text = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with("Max open files"));
-    line.and_then(|line| line.split_whitespace().nth(3)?.parse().ok()).unwrap_or(1024)
+/// How the descriptors of this process are shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Descriptors {
+    /// For files of the logs.
+    pub files: usize,
+    /// For connections.
+    pub connections: usize,
+}
+
+/// Kept back from both: the standard three, locks, listeners, what the lanes poll with, and files that are open for a moment only
+/// (a directory that is synced or listed, on every thread of the pool).
+const DESCRIPTORS_RESERVED: usize = 64;
+
+/// Takes as many descriptors as the process may have (its soft limit is raised to the hard one, as the JVM does), and shares them.
+pub fn take_descriptors() -> Descriptors {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        // Refused where the kernel's own maximum is lower; the soft limit stands then.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    }
+    let now = getrlimit(Resource::Nofile).current;
+    share_descriptors(now.map_or(usize::MAX, |now| usize::try_from(now).unwrap_or(usize::MAX)))
+}
+
+fn share_descriptors(all: usize) -> Descriptors {
+    let rest = all.saturating_sub(DESCRIPTORS_RESERVED);
+    let files = (rest / 2).clamp(8, DEFAULT_DESCRIPTORS);
+    Descriptors { files, connections: rest.saturating_sub(files).max(1) }
 }
 
 #[cfg(test)]
@@ -83,10 +108,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn files_and_connections_share_what_there_is() {
+        for all in [0, 64, 80, 300, 1_024, 20_000, 1 << 20, usize::MAX] {
+            let Descriptors { files, connections } = share_descriptors(all);
+            assert!(files <= DEFAULT_DESCRIPTORS);
+            assert!(all < 80 || files + connections + DESCRIPTORS_RESERVED <= all, "{all}");
+        }
+        assert_eq!(share_descriptors(300), Descriptors { files: 118, connections: 118 });
+        assert_eq!(share_descriptors(1 << 20).files, DEFAULT_DESCRIPTORS);
+    }
+
+    #[test]
     fn the_machine_answers() {
         assert!(!host_name().is_empty());
         assert!(memory_bytes() > 1 << 24);
-        assert!(descriptors_max() >= 64);
+        let taken = take_descriptors();
+        assert!(taken.files >= 8 && taken.connections >= 1);
+        assert_eq!(getrlimit(Resource::Nofile).current, getrlimit(Resource::Nofile).maximum);
         assert_eq!(total_of("X: 1\nMemTotal:       24684420 kB\n"), Some(24_684_420 * 1024));
     }
 }

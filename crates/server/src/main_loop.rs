@@ -45,9 +45,6 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long the controller may take to let this broker go.
 const CONTROLLED_SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
 
-/// Descriptors kept back for files when `max.connections` is not set.
-const DESCRIPTORS_FOR_CONNECTIONS: (usize, usize) = (8, 10);
-
 /// Why a node did not start, and what to do about it.
 #[derive(Debug)]
 pub struct StartError {
@@ -98,7 +95,8 @@ pub fn start_watched(
 ) -> Result<Running, StartError> {
     let began = Instant::now();
     let clock = Arc::new(Clock::start());
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk::default());
+    let descriptors = machine::take_descriptors();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(descriptors.files));
     let doors = bind(settings, journey)?;
     let bound: BTreeMap<String, SocketAddr> =
         doors.iter().filter_map(|door| Some((door.name.clone(), door.socket.local_addr().ok()?))).collect();
@@ -115,7 +113,7 @@ pub fn start_watched(
     journey.waits_for("the threads to start");
     let no_threads = |e: io::Error| StartError::new("cannot start the threads", e, "ulimit -u");
     let threads = NodeThreads::start(&node, &clock, &bells).map_err(no_threads)?;
-    let shared = Arc::new(shared(settings, &node, &clock));
+    let shared = Arc::new(shared(settings, &node, &clock, descriptors.connections));
     // Connections wait in the backlog until then: before its registration the node would tell clients what an earlier life (or
     // another broker on this directory) registered, and refuse new topics for want of a broker.
     if let Err(why) = wait_until_ready(settings, &node, &threads, journey) {
@@ -335,7 +333,7 @@ fn node_options(
     }
 }
 
-fn shared(settings: &Settings, node: &Node, clock: &Arc<Clock>) -> Shared {
+fn shared(settings: &Settings, node: &Node, clock: &Arc<Clock>, descriptors: usize) -> Shared {
     let sockets = &settings.sockets;
     // A quarter of the machine's memory for requests on their way in, unless the configuration says otherwise; always room
     // for one of the largest.
@@ -343,8 +341,7 @@ fn shared(settings: &Settings, node: &Node, clock: &Arc<Clock>) -> Shared {
         .queued_max_bytes
         .unwrap_or_else(|| (machine::memory_bytes() / 4).max(sockets.request_max_bytes));
     let mut connections: ConnectionLimits = sockets.connections.clone();
-    let (part, whole) = DESCRIPTORS_FOR_CONNECTIONS;
-    connections.total = connections.total.min(machine::descriptors_max() / whole * part).max(1);
+    connections.total = connections.total.min(descriptors);
     Shared {
         node: node.clone(),
         clock: clock.clone(),

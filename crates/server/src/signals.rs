@@ -23,7 +23,7 @@ use crate::{logs, machine};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a start may take to notice that it is wanted back.
-const TURNING_BACK: Duration = Duration::from_secs(10);
+const TURNING_BACK: Duration = Duration::from_secs(5);
 
 /// A stop that stays at one step for so long hangs; the kernel, too, calls a task hung after as much.
 const HANGS: Duration = Duration::from_secs(120);

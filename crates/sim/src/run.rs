@@ -59,6 +59,7 @@ pub fn run(options: Options) -> Report {
         Err(fault) => unreachable!("a fresh disk: {fault}"),
     };
     let world = World::new(shape, random, trace, machine);
+    world.spoil_the_clock(&mut Random::new(options.seed.rotate_left(32)));
     let mut executor = Executor::default();
     world.spawn(fate::run(world.clone()));
     drive(&world, &mut executor);

@@ -38,6 +38,8 @@ pub struct State {
     now_ms: Cell<i64>,
     /// The machine's clock beside it, which may be wrong and put right.
     pub wall: Wall,
+    /// When it is set, and how far ahead it is from then on; the next one last.
+    settings_of_the_clock: RefCell<Vec<(i64, i64)>>,
     pub phase: Cell<Phase>,
     random: RefCell<Random>,
     pub trace: RefCell<Trace>,
@@ -67,6 +69,7 @@ impl World {
             shape,
             now_ms: Cell::new(crate::START_MS),
             wall: Wall::default(),
+            settings_of_the_clock: RefCell::default(),
             phase: Cell::new(Phase::Storm),
             random: RefCell::new(random),
             trace: RefCell::new(trace),
@@ -88,7 +91,30 @@ impl World {
     /// Time passes; whoever waited for it is woken.
     pub fn advance_to(&self, now_ms: i64) {
         self.0.now_ms.set(now_ms);
+        while let Some((_, ahead_ms)) =
+            self.settings_of_the_clock.borrow_mut().pop_if(|next| next.0 <= now_ms)
+        {
+            self.wall.is_ahead_by(ahead_ms);
+            self.tell(&format!("the machine's clock is set: {ahead_ms} ms ahead"));
+        }
         self.timers.borrow_mut().fire(now_ms);
+    }
+
+    /// The machine's clock starts five hours slow or right, and is set forward, back and right again. Chance of its own: the seeds of
+    /// before go the way they went.
+    pub fn spoil_the_clock(&self, random: &mut Random) {
+        const HOURS_5: i64 = 5 * 3_600_000;
+        if random.per_mille(500) {
+            self.wall.is_ahead_by(random.pick(&[0, -HOURS_5], 0));
+            let mut at_ms = crate::START_MS;
+            let mut settings = Vec::new();
+            for _ in 0..random.between(1, 6) {
+                at_ms += random.between(50, 4_000);
+                settings.push((at_ms, random.pick(&[0, HOURS_5, -HOURS_5, 40], 0)));
+            }
+            settings.reverse();
+            *self.settings_of_the_clock.borrow_mut() = settings;
+        }
     }
 
     /// One draw.

@@ -145,7 +145,7 @@ impl Node {
                 Ok(true) => {}
                 Ok(false) => return,
                 // Who waited was refused; what waits now has the job after this one.
-                Err(fault) if fault.is_disk_full() => {
+                Err(fault) if fault.is_passing() => {
                     tracing::warn!(%fault, "no room for the log starts");
                     directory.note_change();
                 }
@@ -243,6 +243,10 @@ impl Node {
     /// without the metadata, the process ends.
     pub(crate) fn directory_failed(&self, now_ms: i64, index: usize, fault: &Fault) {
         let Some(directory) = self.0.directories.get(index) else { return };
+        if fault.is_shortage() {
+            tracing::warn!(%fault, "the process is short of descriptors or memory: the disk is not to blame");
+            return;
+        }
         if !directory.fail() {
             return;
         }
@@ -308,7 +312,7 @@ impl Node {
 
     fn write_checkpoints(&self, now_ms: i64, round: &CheckpointRound) {
         for (index, fault) in round.write(&self.0.directories) {
-            if fault.is_disk_full() {
+            if fault.is_passing() {
                 // The old files still stand, and are written again when there may be room.
                 tracing::warn!(%fault, "no room for the offset checkpoints");
                 self.0

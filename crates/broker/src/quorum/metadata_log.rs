@@ -89,7 +89,7 @@ impl PartitionMetadataLog {
         self.view = self.log.view();
         let good = self.log.poisoned().is_none();
         appended.map(|appended| appended.base_offset).map_err(|refused| match refused {
-            AppendRefused::Storage(fault) if fault.is_disk_full() && good => {
+            AppendRefused::Storage(fault) if fault.is_passing() && good => {
                 StorageFault::full(OPERATION, fault)
             }
             AppendRefused::Storage(fault) => StorageFault::new(OPERATION, fault),
@@ -232,7 +232,7 @@ impl MetadataLog for PartitionMetadataLog {
         };
         if let Err(fault) = write() {
             const OPERATION: &str = "write a snapshot";
-            if !fault.is_disk_full() {
+            if !fault.is_passing() {
                 return Err(StorageFault::new(OPERATION, fault));
             }
             self.disk.remove(&file).map_err(|fault| StorageFault::new(OPERATION, fault))?;

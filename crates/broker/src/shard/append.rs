@@ -124,8 +124,13 @@ impl Shard {
         let directories = Arc::clone(&self.around.directories);
         if let (Refused::Fault(fault), Some(replica)) = (refused, self.replica(cell)) {
             let directory = replica.directory;
-            if fault.is_disk_full() && replica.log.poisoned().is_none() {
-                directories.get(directory).into_iter().for_each(Directory::note_full);
+            if fault.is_passing() && replica.log.poisoned().is_none() {
+                match fault.is_disk_full() {
+                    true => directories.get(directory).into_iter().for_each(Directory::note_full),
+                    false => {
+                        tracing::warn!(%fault, "an append is refused: the process is short of descriptors or memory")
+                    }
+                }
                 self.coordinator_without_room(now_ms, cell, effects);
                 return;
             }

@@ -261,7 +261,7 @@ impl Shard {
                 Stage::Asked => own.waiting = Some(moving),
                 Stage::Agreed => self.exchange_or_go_on(now_ms, bytes, moving, effects),
             },
-            MoveStep::Stopped(CopyStop::Target(fault)) if fault.is_disk_full() => {
+            MoveStep::Stopped(CopyStop::Target(fault)) if fault.is_passing() => {
                 self.copy_on(now_ms, now_ms.saturating_add(FULL_DISK_PAUSE_MS), moving, effects);
             }
             MoveStep::Stopped(stop) => self.move_failed(&cell, moving, stop, effects),

@@ -82,7 +82,7 @@ fn sync(node: &mut Harness, group: &str, member: &Str, generation: i32) -> SyncG
     node.ask(ApiKey::SyncGroup, 5, &request)
 }
 
-fn commit(group: &str, topic: &str, offset: i64) -> OffsetCommitRequest {
+pub(crate) fn commit(group: &str, topic: &str, offset: i64) -> OffsetCommitRequest {
     let partition = OffsetCommitRequestPartition {
         partition_index: 0,
         committed_offset: offset,
@@ -101,7 +101,7 @@ fn commit(group: &str, topic: &str, offset: i64) -> OffsetCommitRequest {
     }
 }
 
-fn committed(node: &mut Harness, group: &str, topic: &str) -> i64 {
+pub(crate) fn committed(node: &mut Harness, group: &str, topic: &str) -> i64 {
     let topics = vec![OffsetFetchRequestTopic { name: Str::from(topic), partition_indexes: vec![0] }];
     let request = OffsetFetchRequest {
         group_id: Str::from(group),

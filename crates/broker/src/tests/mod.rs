@@ -3,6 +3,7 @@
 
 mod basics;
 mod cleaning;
+mod clock;
 mod fetch;
 mod flushing;
 mod found;
@@ -103,6 +104,8 @@ pub(crate) struct Harness {
     pub bells: Arc<Bells>,
     pub connection: Connection,
     pub now_ms: i64,
+    /// The machine's clock beside it.
+    pub wall: Wall,
     settings: Vec<(String, String)>,
 }
 
@@ -172,7 +175,7 @@ impl Harness {
         values.extend(settings.iter().cloned());
         let (file, _) = BrokerFile::new(values).unwrap();
         let config = StaticConfig { shards: 2, ..StaticConfig::from_file(file) };
-        let bells = Arc::new(Bells::default());
+        let (bells, wall) = (Arc::new(Bells::default()), Wall::default());
         let options = NodeOptions {
             node_id: 1,
             listeners: vec![Listener {
@@ -186,7 +189,7 @@ impl Harness {
             directories: directories_of(&settings),
             config,
             rim: Arc::clone(&bells) as Arc<dyn Rim>,
-            wall: Wall::default(),
+            wall: wall.clone(),
             loggers: Arc::new(Loggers::silent()),
         };
         // Every start is another incarnation.
@@ -194,7 +197,7 @@ impl Harness {
         let node = Node::open(options, Arc::new(disk.clone()), seed, now_ms);
         let node = node.inspect_err(|error| eprintln!("the node does not open: {error}")).ok()?;
         let connection = Harness::connect(&node);
-        let mut harness = Harness { node, disk, bells, connection, now_ms, settings };
+        let mut harness = Harness { node, disk, bells, connection, now_ms, wall, settings };
         harness.bells.call_quorum();
         for _ in 0..1_000 {
             harness.settle();

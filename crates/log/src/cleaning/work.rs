@@ -103,7 +103,7 @@ impl From<Fault> for CleanStop {
         match fault.cause {
             // What was to be read or written went with a deletion.
             _ if fault.is_not_found() => CleanStop::CalledOff,
-            _ if fault.is_disk_full() => CleanStop::DiskFull(fault),
+            _ if fault.is_passing() => CleanStop::DiskFull(fault),
             Cause::Corrupt(_) => CleanStop::Unreadable(fault.to_string()),
             Cause::Io { .. } | Cause::Poisoned => CleanStop::Fault(fault),
         }
