@@ -15,6 +15,7 @@ mod disk;
 mod golden;
 mod jbod;
 mod real_input;
+mod records;
 mod rim;
 mod schedule;
 mod start;
@@ -126,6 +127,7 @@ const STAGES: &[Stage] = &[
     stage("jbod", Needs::Core, jbod::run, "several log directories: the same script on both brokers, one fails, kills in moves"),
     stage("disk", Needs::Core, disk::run, "each broker serves the other's directory; kafka-dump-log"),
     stage("topic-keys", Needs::Core, topic_keys::run, "every topic key of the log, changed live: both brokers do the same"),
+    stage("records", Needs::Core, records::run, "records asked twice, too much or too little; damage, and a consumer that steps over it"),
     stage("answers", Needs::Core, answers::run, "every admin, group and cluster API in every version, spoiled field by field: both brokers say the same"),
     stage("configs", Needs::Core, configs::run, "every configuration key set, described, refused: both brokers answer the same"),
     stage("clients", Needs::Quiet, clients::run, "kcat, Python, JavaScript and Java clients"),

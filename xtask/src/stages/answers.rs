@@ -54,13 +54,13 @@ fn answers(bench: &Bench, broker: &Broker, name: &str) -> Result<Vec<Line>> {
 
 /// A question and its answer.
 #[derive(Clone, Debug, PartialEq)]
-struct Line {
+pub(super) struct Line {
     question: String,
     answer: String,
 }
 
 impl Line {
-    fn of(line: &str) -> Option<Line> {
+    pub(super) fn of(line: &str) -> Option<Line> {
         let (question, answer) = line.split_once(": ")?;
         Some(Line { question: question.to_owned(), answer: answer.to_owned() })
     }
@@ -68,14 +68,14 @@ impl Line {
 
 /// One line of the file: `questions | Kafka's piece of the answer | ours in its place | why`. A `*` in the questions stands for anything,
 /// as Kafka's piece for the whole answer.
-struct Divergence {
+pub(super) struct Divergence {
     line: String,
     questions: Vec<String>,
     theirs: String,
     ours: String,
 }
 
-fn parse(text: &str) -> Result<Vec<Divergence>> {
+pub(super) fn parse(text: &str) -> Result<Vec<Divergence>> {
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let one = |line: &str| {
         let parts: Vec<&str> = line.split(" | ").map(str::trim).collect();
@@ -113,7 +113,7 @@ impl Divergence {
 }
 
 /// One check per question, and one per divergence; all differences as text.
-fn compare(wanted: &[Line], found: &[Line], diverges: &[Divergence]) -> (Tally, String) {
+pub(super) fn compare(wanted: &[Line], found: &[Line], diverges: &[Divergence]) -> (Tally, String) {
     let (mut tally, mut all) = (Tally::default(), String::new());
     let mut found: BTreeMap<&str, &str> =
         found.iter().map(|line| (line.question.as_str(), line.answer.as_str())).collect();
