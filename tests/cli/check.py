@@ -1,7 +1,8 @@
 """The binary's commands against a broker, as people and scripts use them: transcripts, and what no transcript can show (hung
 and dying brokers, signals, terminals, pipes that close).
 
-check.py BINARY BROKER PORT DIRECTORY: the broker advertises 127.0.0.1:PORT, where a relay listens that can fall silent.
+check.py BINARY BROKER PORT DIRECTORY DATA: the broker advertises 127.0.0.1:PORT, where a relay listens that can fall silent; its log
+directory is DATA.
 Prints `ok - NAME` or `not ok - NAME: REASON` for each check, at its end `done - cli`.
 """
 
@@ -13,6 +14,7 @@ import pty
 import re
 import select
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +23,7 @@ import threading
 import time
 
 BINARY, BROKER, PORT, DIRECTORY = sys.argv[1], sys.argv[2], int(sys.argv[3]), pathlib.Path(sys.argv[4])
+DATA = pathlib.Path(sys.argv[5])
 HERE = pathlib.Path(__file__).parent
 FRONT = f"127.0.0.1:{PORT}"
 
@@ -569,6 +572,110 @@ def the_sample_configuration_starts():
         node.kill()
 
 
+def verified(*paths):
+    """What `dump --verify` finds, and its counts."""
+    ended = ottla("dump", "--verify", "-o", "json", *map(str, paths))
+    *found, counts = [json.loads(line) for line in ended.out.splitlines()]
+    expect(ended.code == (1 if counts["damaged"] else 0) and three_lines(ended.err) == bool(counts["damaged"]), ended)
+    return found, counts
+
+
+def a_running_nodes_directory_verifies_while_it_is_written_to():
+    """The broker under test: segments that roll, indexes that grow, compressed batches."""
+    ottla("topic", "create", "verified", "-p", "2", "--config", "segment.bytes=1048576", "--config", "index.interval.bytes=512")
+    for codec in ("none", "gzip", "snappy", "lz4", "zstd"):
+        lines = b"".join(b"%s %06d\n" % (codec.encode(), at) for at in range(2000))
+        expect(ottla("produce", "verified", "-X", f"compression.type={codec}", stdin=lines).code == 0, codec)
+    writer = start("produce", "verified", "-X", "linger.ms=0")
+    stop = threading.Event()
+
+    def write():
+        at = 0
+        while not stop.is_set():
+            writer.stdin.write(b"%08d %s\n" % (at, b"x" * 900))
+            at += 1
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        for _ in range(4):
+            found, counts = verified(DATA)
+            expect(found == [] and counts["records"] >= 10000 and counts["files"] > 10, (found, counts))
+    finally:
+        stop.set()
+        thread.join()
+    expect(finish(writer, time.monotonic()).code == 0, "the writer did not end well")
+    found, counts = verified(DATA)
+    expect(found == [] and counts["damaged"] == 0, (found, counts))
+
+
+def a_flipped_bit_is_found_where_it_is():
+    """In a copy of what the broker under test wrote."""
+    ottla("topic", "create", "flipped", "-p", "1")
+    for line in (b"one\n", b"two\n", b"three\n"):
+        ottla("produce", "flipped", stdin=line)
+    copy = DIRECTORY / "flipped-0"
+    shutil.copytree(DATA / "flipped-0", copy)
+    log = copy / "00000000000000000000.log"
+    batches = [json.loads(line) for line in ottla("dump", "-o", "json", str(log)).out.splitlines()]
+    expect([batch["base_offset"] for batch in batches[:3]] == [0, 1, 2], batches)
+    found, counts = verified(copy)
+    expect(found == [] and counts["records"] == 3, (found, counts))
+    whole, at = log.read_bytes(), batches[1]["position"]
+    for byte in (at + 7, at + 11, at + 16, at + 20, at + batches[1]["size"] - 2):
+        log.write_bytes(whole[:byte] + bytes([whole[byte] ^ 1]) + whole[byte + 1:])
+        found, counts = verified(copy)
+        places = [(one["kind"], pathlib.Path(one["file"]).name, one["position"], one["offset"]) for one in found]
+        expect(places == [("damage", log.name, at, 1)] and counts["damaged"] == 1, (byte, found, counts))
+    told = ottla("dump", "--verify", str(copy))
+    expect(told.code == 1 and f"{log}: damage at position {at}, offset 1: " in told.out, told)
+    promised = re.findall(r"^  (\{.*\})$", ottla("dump", "--help").out.split("--verify reads")[1], re.M)
+    expect([list(json.loads(one)) for one in promised] == [list(found[0]), list(counts)], (promised, found, counts))
+    # The newest segment may end within a batch, a checkpoint may not.
+    end = batches[2]["position"] + batches[2]["size"]
+    log.write_bytes(whole[:end - 5])
+    found, counts = verified(log)
+    expect([one["kind"] for one in found] == ["torn_tail"] and counts["torn_tails"] == 1, (found, counts))
+    log.write_bytes(whole)
+    (copy / "leader-epoch-checkpoint").write_text("0\n2\n0 0\n")
+    found, counts = verified(copy)
+    expect([pathlib.Path(one["file"]).name for one in found] == ["leader-epoch-checkpoint"], found)
+
+
+def storage_check_says_what_a_start_says():
+    """The same three lines, and not a byte is changed by either."""
+    place = DIRECTORY / "checked"
+    lost, other, bad, blank, link = (place / name for name in ("lost", "other", "bad", "blank", "link"))
+    (lost / "orders-0").mkdir(parents=True)
+    for one in (other, bad):
+        one.mkdir()
+    (bad / "meta.properties").write_text("version=1\ncluster.id=c\nnode.id=one\n")
+    (place / "notes").mkdir()
+    (place / "notes" / "notes.txt").write_text("mine")
+    link.symlink_to(other)
+    voters = f"controller.quorum.voters=1@{closed_address()}\n"
+    sample = (HERE.parent.parent / "docs/server.properties").read_text().replace("log.dirs=", "#")
+    sample = re.sub("^(controller.quorum.voters|listeners|advertised.listeners)=.*$", "", sample, flags=re.M)
+    sample += voters + f"listeners=PLAINTEXT://{closed_address()},CONTROLLER://{closed_address()}\n"
+    file = place / "server.properties"
+    cases = [
+        (f"{lost}", "is not empty and has no meta.properties"), (f"{place / 'notes'}", "notes.txt"),
+        (f"{other},{lost}", "is not empty"), (f"{bad}", "cannot read"), (f"{other},{link}", "names a directory twice"),
+    ]
+    for directories, word in cases:
+        file.write_text(f"{sample}log.dirs={directories}\n")
+        before = sorted(place.rglob("*"))
+        checked = ottla("storage", "check", "-c", str(file))
+        started = ottla("server", "-c", str(file))
+        lines = [ended.err.splitlines()[-3:] for ended in (checked, started)]
+        expect(checked.code == started.code == 1 and lines[0] == lines[1] and three_lines(checked.err), (checked, started))
+        expect(word in checked.err and sorted(place.rglob("*")) == before, (word, checked))
+    file.write_text(f"{sample}log.dirs={blank}\n")
+    ended = ottla("storage", "check", "-c", str(file))
+    expect(ended.code == 0 and "the start formats them" in ended.out and not blank.exists(), ended)
+    expect("warning: configured, " in ended.out, ended)
+
+
 def main():
     relay = Relay(PORT, BROKER)
     scripts = sorted(HERE.glob("*.txt"))
@@ -577,6 +684,8 @@ def main():
         hints_work_as_they_stand, a_refused_producer_speaks_within_five_seconds, signals_end_cleanly,
         pipes_that_close_are_no_failure, tables_fit_terminals_and_pipes_have_all, every_json_is_documented,
         properties_are_obeyed, a_broker_that_is_gone_is_told_at_once, a_node_starts_as_the_help_says,
+        a_running_nodes_directory_verifies_while_it_is_written_to, a_flipped_bit_is_found_where_it_is,
+        storage_check_says_what_a_start_says,
         the_sample_configuration_starts,
     ]
     for script in scripts:

@@ -134,7 +134,8 @@ fn launch(
     main_loop::start_watched(&settings, cluster_id.as_deref(), journey).map_err(failed)
 }
 
-fn failed(error: StartError) -> Failure {
+/// What a start says when it refuses.
+pub(crate) fn failed(error: StartError) -> Failure {
     Failure::new(error.what, error.why).try_this(error.hint)
 }
 

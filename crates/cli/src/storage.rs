@@ -124,9 +124,9 @@ fn run_check(args: CheckArgs, out: &mut dyn Write) -> Result<(), Failure> {
     };
     let (settings, warnings) = read.map_err(|why| configuration::refused(&why, &place))?;
     for line in broker::config::told(&warnings) {
-        writeln!(out, "warning:  {line}")?;
+        writeln!(out, "warning: {line}")?;
     }
-    let report = takeover::check(&settings, &disk());
+    let report = takeover::check(&settings, &disk()).map_err(crate::server::failed)?;
     for finding in &report.0 {
         writeln!(out, "{finding}")?;
     }

@@ -1,6 +1,8 @@
 //! The text of Kafka's small files: checkpoints (version, count, lines), `partition.metadata`, `meta.properties`, the clean
 //! shutdown marker. Pure text both ways; whoever reads a damaged one gets `None` and rebuilds, these are caches.
 
+use crate::epochs::EpochCache;
+use crate::names;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use wire::Uuid;
@@ -24,6 +26,19 @@ pub(crate) fn read_lines(text: &[u8]) -> Option<Vec<&str>> {
     let count: usize = lines.next()?.trim().parse().ok()?;
     let entries: Vec<&str> = lines.filter(|line| !line.trim().is_empty()).collect();
     (entries.len() == count).then_some(entries)
+}
+
+/// Whether a checkpoint or `partition.metadata` holds what it should; `None` for a name that is none of theirs.
+pub fn is_sound(name: &str, text: &[u8]) -> Option<bool> {
+    match name {
+        names::PARTITION_METADATA => Some(read_partition_metadata(text).is_some()),
+        // Entries that do not grow drop each other.
+        names::LEADER_EPOCHS => Some(read_lines(text).is_some_and(|lines| {
+            EpochCache::from_text(text).is_some_and(|cache| cache.entries().len() == lines.len())
+        })),
+        _other if name.ends_with("-offset-checkpoint") => Some(read_offsets(text).is_some()),
+        _other => None,
+    }
 }
 
 /// Offsets per topic and partition, as the offset checkpoints hold them.

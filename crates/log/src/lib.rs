@@ -42,6 +42,7 @@ pub mod view;
 pub use ahead::ReadAhead;
 pub use append::{AppendOrigin, AppendRefused, Appended};
 pub use buffers::ReadMemory;
+pub use checkpoint::is_sound;
 pub use cleaning::{CleanCandidate, CleanFigures, CleanStep, CleanStop, CleanWork, MapBounds};
 pub use config::LogConfig;
 pub use directory::LogDirectory;

@@ -31,6 +31,7 @@ use crate::{machine, random, takeover};
 mod prepare;
 
 use prepare::prepare_directories;
+pub(crate) use prepare::{Prospect, examine};
 
 /// Connections waiting to be accepted. Kafka's default of 50 makes a storm of clients wait for their SYN retries; the kernel
 /// caps it by `somaxconn`.

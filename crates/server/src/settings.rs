@@ -411,6 +411,8 @@ fn directories(file: &BrokerFile) -> Vec<PathBuf> {
     let mut all: Vec<PathBuf> = Vec::new();
     for directory in named.into_iter().filter(|d| !d.is_empty()).map(PathBuf::from) {
         // Named twice is meant once, as Kafka has it.
+        // DIVERGES: names are compared as paths, so `X,X/` is one directory and starts. Kafka compares their text and refuses what
+        // it formatted itself ("Duplicate directory ID"); one directory is meant, and we neither format, lock nor write it twice.
         if !all.contains(&directory) {
             all.push(directory);
         }

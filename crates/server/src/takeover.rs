@@ -16,6 +16,7 @@ use log::{Disk, LogDirectory};
 
 use crate::directories::Ensemble;
 use crate::format::all_directories;
+use crate::main_loop::{Prospect, StartError, examine};
 use crate::settings::Settings;
 
 /// Something that was found.
@@ -33,7 +34,7 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Finding::Fact(what) => write!(f, "          {what}"),
-            Finding::Warning(what) => write!(f, "warning:  {what}"),
+            Finding::Warning(what) => write!(f, "warning: {what}"),
             Finding::Obstacle(what) => write!(f, "obstacle: {what}"),
         }
     }
@@ -65,22 +66,20 @@ impl Report {
     }
 }
 
-/// Looks at everything.
-pub fn check(settings: &Settings, disk: &Arc<dyn Disk>) -> Report {
+/// Looks at everything; an error is what a start on these directories would end with.
+pub fn check(settings: &Settings, disk: &Arc<dyn Disk>) -> Result<Report, StartError> {
     let mut report = Report::default();
     let ensemble = Ensemble::load(&**disk, &all_directories(settings));
     for (path, why) in ensemble.unreadable() {
-        report.obstacle(format!("{} cannot be read: {why}", path.display()));
+        report.warn(format!("{} cannot be read: {why}", path.display()));
     }
-    if ensemble.formatted().next().is_none() {
-        report.obstacle("No readable meta.properties files found.");
-        return report;
-    }
-    for path in ensemble.empty() {
-        report.obstacle(format!("No `meta.properties` found in {}", path.display()));
-    }
-    if let Err(why) = ensemble.verify(None, settings.node_id) {
-        report.obstacle(why);
+    match examine(settings, &**disk, &ensemble) {
+        Ok(Prospect::Formats) => {
+            report.fact("these directories are blank: the start formats them, a new cluster begins");
+            return Ok(report);
+        }
+        Ok(Prospect::Opens) => {}
+        Err(refused) => return Err(refused),
     }
     for (path, meta) in ensemble.formatted() {
         if meta.version == 0 {
@@ -93,7 +92,7 @@ pub fn check(settings: &Settings, disk: &Arc<dyn Disk>) -> Report {
     if let Some(image) = check_metadata(settings, &**disk, &mut report) {
         check_partitions(settings, disk, &image, &mut report);
     }
-    report
+    Ok(report)
 }
 
 fn check_metadata(settings: &Settings, disk: &dyn Disk, report: &mut Report) -> Option<MetadataImage> {
@@ -135,7 +134,7 @@ fn check_metadata(settings: &Settings, disk: &dyn Disk, report: &mut Report) -> 
 /// What is in the image and what this release does with it.
 fn tell_image(settings: &Settings, image: &MetadataImage, report: &mut Report) {
     let (topics, partitions) = (image.topics.len(), image.topics.partition_count());
-    report.fact(format!("{topics} topics with {partitions} partitions"));
+    report.fact(format!("{} with {}", counted(topics, "topic"), counted(partitions, "partition")));
     let others: Vec<String> = image
         .cluster
         .brokers()
@@ -206,8 +205,13 @@ fn check_partitions(settings: &Settings, disk: &Arc<dyn Disk>, image: &MetadataI
         }
     }
     if missing > 0 {
-        report.fact(format!("{missing} partitions have no directory: empty ones, or a disk is missing"));
+        let missing = counted(missing, "partition");
+        report.fact(format!("without a directory: {missing}, empty or on a disk that is missing"));
     }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 const METADATA_TOPIC: &str = "__cluster_metadata";

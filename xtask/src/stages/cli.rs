@@ -23,6 +23,7 @@ pub fn run(bench: &Bench) -> Result<Tally> {
     let mut command = Command::new("python3");
     command.arg("-u").arg(bench.workspace.root.join("tests/cli/check.py"));
     command.arg(binary(&bench.workspace)).arg(broker.address()).arg(relay.to_string()).arg(scratch);
+    command.arg(broker.data());
     let mut tally = clients::read("cli", &bench.run("cli", &mut command, 4)?);
     drop(broker);
     tally.check("a node starts with every key of docs/server.properties", sample_starts(bench)?);

@@ -17,8 +17,8 @@ fn malformed(why: impl std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why.to_string())
 }
 
-pub(super) fn dump_producers(file: &Path, wanted: &Wanted, out: &mut Out) -> io::Result<()> {
-    let bytes = Bytes::from(fs::read(file)?);
+/// A snapshot whose checksum is right.
+pub(super) fn producers(bytes: Bytes) -> io::Result<ProducerSnapshot> {
     let mut from = Decoder::of(bytes.clone());
     let version = from.i16().map_err(malformed)?;
     let snapshot = ProducerSnapshot::decode(&mut from, version).map_err(malformed)?;
@@ -27,6 +27,11 @@ pub(super) fn dump_producers(file: &Path, wanted: &Wanted, out: &mut Out) -> io:
     if snapshot.crc != computed {
         return Err(malformed(format!("its checksum is {}, computed is {computed}", snapshot.crc)));
     }
+    Ok(snapshot)
+}
+
+pub(super) fn dump_producers(file: &Path, wanted: &Wanted, out: &mut Out) -> io::Result<()> {
+    let snapshot = producers(fs::read(file)?.into())?;
     for entry in snapshot.producer_entries {
         let first_open = Some(entry.current_txn_first_offset).filter(|&offset| offset >= 0);
         let has_batch = entry.last_sequence != NO_SEQUENCE;

@@ -28,19 +28,41 @@ pub(super) fn prepare_directories(
 ) -> Result<(), StartError> {
     let directories = all_directories(settings);
     journey.waits_for(format!("the file system of {}", shown(directories.iter())));
-    named_once(&directories)?;
     let mut ensemble = Ensemble::load(&**disk, &directories);
-    let is_new = ensemble.formatted().next().is_none();
-    if settings.is_single_node() && (is_new || was_cut_short(settings, &**disk, &ensemble)?) {
-        refuse_what_is_not_blank(&**disk, &ensemble)?;
+    if examine(settings, &**disk, &ensemble)? == Prospect::Formats {
         let cluster_id = ensemble.cluster_id().or(cluster_id);
         format_alone(settings, disk, cluster_id, wall_ms)?;
         ensemble = Ensemble::load(&**disk, &directories);
+        check(settings, &ensemble)?;
     }
-    check(settings, &ensemble)?;
     journey.waits_for("the locks of the directories");
     let metadata = &settings.metadata_directory;
     ensemble.formatted().try_for_each(|(path, _)| lock(&**disk, path, path == metadata))
+}
+
+/// What a start would do with the directories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prospect {
+    /// Format them first.
+    Formats,
+    /// Open them.
+    Opens,
+}
+
+/// Looks without touching anything: what a start would do, or why it refuses.
+pub(crate) fn examine(
+    settings: &Settings,
+    disk: &dyn Disk,
+    ensemble: &Ensemble,
+) -> Result<Prospect, StartError> {
+    named_once(ensemble.0.keys())?;
+    let is_new = ensemble.formatted().next().is_none();
+    if settings.is_single_node() && (is_new || was_cut_short(settings, disk, ensemble)?) {
+        refuse_what_is_not_blank(disk, ensemble)?;
+        return Ok(Prospect::Formats);
+    }
+    check(settings, ensemble)?;
+    Ok(Prospect::Opens)
 }
 
 /// A directory under two names would be formatted, locked and written twice.

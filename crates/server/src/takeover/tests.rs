@@ -48,15 +48,19 @@ fn level(name: &str, level: i16) -> Bytes {
     record(FeatureLevelRecord { name: name.into(), feature_level: level })
 }
 
+fn checked(settings: &Settings, disk: &Arc<dyn Disk>) -> Report {
+    check(settings, disk).unwrap()
+}
+
 /// The first reason not to start.
 fn obstacle(disk: &Arc<dyn Disk>) -> Option<String> {
-    check(&alone(), disk).obstacles().next().map(str::to_owned)
+    checked(&alone(), disk).obstacles().next().map(str::to_owned)
 }
 
 /// The one obstacle.
 fn obstacle_of(values: &[Bytes]) -> String {
     let disk = with_metadata(values);
-    let report = check(&alone(), &disk);
+    let report = checked(&alone(), &disk);
     let obstacles: Vec<&str> = report.obstacles().collect();
     assert_eq!(obstacles.len(), 1, "{report:?}");
     obstacles[0].to_owned()
@@ -85,11 +89,27 @@ fn what_this_release_does_not_know_is_an_obstacle_with_its_reason() {
 fn several_voters_and_strangers_are_obstacles() {
     let disk = with_metadata(&[level("metadata.version", 33)]);
     let three = settings("controller.quorum.voters=1@h:9393,2@h:9394,3@h:9395");
-    assert!(check(&three, &disk).obstacles().any(|what| what.contains("quorum of one")));
+    assert!(checked(&three, &disk).obstacles().any(|what| what.contains("quorum of one")));
     let stranger = settings("controller.quorum.voters=1@127.0.0.1:9393\nlog.dirs=/data,/other");
-    assert!(check(&stranger, &disk).obstacles().any(|what| what.contains("/other")));
+    let refused = check(&stranger, &disk).unwrap_err();
+    assert!(refused.what.contains("/other is not formatted"), "{refused}");
+}
+
+#[test]
+fn what_a_start_refuses_is_refused_and_what_it_formats_is_told() {
     let nothing: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
-    assert!(check(&alone(), &nothing).obstacles().any(|what| what.contains("meta.properties")));
+    let report = checked(&alone(), &nothing);
+    assert!(report.obstacles().next().is_none() && format!("{report:?}").contains("blank"), "{report:?}");
+    assert!(!nothing.exists(Path::new("/data")));
+    // Not alone: nobody formats it.
+    let three = settings("controller.quorum.voters=1@h:9393,2@h:9394,3@h:9395");
+    assert_eq!(check(&three, &nothing).unwrap_err().what, "the log directories are not formatted");
+    let lost: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+    lost.create_directory(Path::new("/data/orders-0")).unwrap();
+    let refused = check(&alone(), &lost).unwrap_err();
+    assert_eq!(refused.what, "/data is not empty and has no meta.properties");
+    lost.replace_file(Path::new("/data/meta.properties"), b"version=9").unwrap();
+    assert_eq!(check(&alone(), &lost).unwrap_err().what, "cannot read /data");
 }
 
 #[test]
@@ -115,11 +135,11 @@ fn a_good_directory_is_described_and_left_as_it_is() {
     let stray = "/data/old-0/partition.metadata";
     disk.create_directory(Path::new("/data/old-0")).unwrap();
     disk.replace_file(Path::new(stray), b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ").unwrap();
-    let report = check(&alone(), &disk);
+    let report = checked(&alone(), &disk);
     assert_eq!(report.obstacles().count(), 0, "{report:?}");
     let text: String = report.0.iter().map(|finding| format!("{finding}\n")).collect();
     for expected in [
-        "1 topics",
+        "1 topic with 0 partitions",
         "1 ACLs are kept and protect nothing",
         "kept and not in force: max.connection.creation.rate=5",
         "was not left cleanly",

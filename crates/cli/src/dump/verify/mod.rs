@@ -1,0 +1,275 @@
+//! `ottla dump --verify`: reads every byte that a node would trust and says what is damaged. Owns which files are looked at, in
+//! which order, and the words of the report; never writes. A running node's directory gives no false alarm: whatever is found is
+//! looked for a second time, and only what both looks saw is told.
+//!
+//! What no file can show is not found: a segment that is gone as a whole leaves a gap as compaction does.
+
+mod index;
+mod segment;
+mod small;
+mod window;
+
+use super::Out;
+use crate::failure::Failure;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write};
+use std::ops::AddAssign;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+/// A write of a running node that the first look saw half done is over by the second.
+const SECOND_LOOK: Duration = Duration::from_millis(200);
+
+/// Findings listed of one segment, about 200 bytes each: one with more is a ruin, and its last line says so.
+const LISTED_MAX: usize = 1000;
+
+/// A node's directory, a partition's in it.
+const DEPTH: usize = 2;
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Bytes are not what was written.
+    Damage,
+    /// The newest segment ends within a batch: a write in flight or what a crash left, which the next start cuts.
+    TornTail,
+    /// Too large to be looked at.
+    Unchecked,
+}
+
+/// One line of the report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Finding {
+    file: PathBuf,
+    kind: Kind,
+    position: Option<u64>,
+    /// The first offset that it concerns.
+    offset: Option<i64>,
+    what: String,
+}
+
+/// How much was read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Counts {
+    files: u64,
+    bytes: u64,
+    batches: u64,
+    records: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Counts) {
+        self.files += other.files;
+        self.bytes += other.bytes;
+        self.batches += other.batches;
+        self.records += other.records;
+    }
+}
+
+/// One look at something.
+#[derive(Debug, Default)]
+struct Look {
+    findings: Vec<Finding>,
+    counts: Counts,
+}
+
+impl Look {
+    fn find(&mut self, file: &Path, kind: Kind, position: Option<u64>, offset: Option<i64>, what: String) {
+        let mut finding = Finding { file: file.to_owned(), kind, position, offset, what };
+        if self.findings.len() >= LISTED_MAX {
+            return;
+        }
+        if self.findings.len() + 1 == LISTED_MAX {
+            finding.what.push_str("; what lies behind it is not listed");
+        }
+        self.findings.push(finding);
+    }
+
+    fn damage(&mut self, file: &Path, position: Option<u64>, offset: Option<i64>, what: impl Into<String>) {
+        self.find(file, Kind::Damage, position, offset, what.into());
+    }
+
+    /// A file that is gone was deleted by its node; any other refusal is told.
+    fn unless_gone<T>(&mut self, file: &Path, result: io::Result<T>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                self.damage(file, None, None, format!("cannot be read: {error}"));
+                None
+            }
+        }
+    }
+}
+
+/// Looks at every path and prints the report; damage is a failure.
+pub(super) fn run<'a>(
+    paths: impl Iterator<Item = &'a PathBuf>,
+    json: bool,
+    out: &mut Out,
+) -> Result<(), Failure> {
+    let mut report = Report { out, json, counts: Counts::default(), damaged: 0, torn: 0, unchecked: 0 };
+    for path in paths {
+        let missing = |error: io::Error| crate::connect::unreadable(path, &error);
+        if fs::metadata(path).map_err(missing)?.is_dir() {
+            fs::read_dir(path).map_err(missing)?;
+            directory(path, DEPTH, &mut report)?;
+        } else {
+            file(path, &mut report)?;
+        }
+    }
+    report.close()
+}
+
+/// Everything in a directory, by name.
+fn directory(path: &Path, depth: usize, report: &mut Report<'_>) -> io::Result<()> {
+    let mut names = BTreeSet::new();
+    let listed = fs::read_dir(path).and_then(|entries| {
+        entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<Result<Vec<_>, _>>()
+    });
+    let mut look = Look::default();
+    names.extend(look.unless_gone(path, listed).into_iter().flatten());
+    report.tell(look)?;
+    let bases: BTreeSet<i64> = names.iter().filter_map(|name| segment_base(Path::new(name))).collect();
+    for &base in &bases {
+        report.confirmed(|| segment::look(path, base, newer(&names, base)))?;
+    }
+    for name in &names {
+        let inside = path.join(name);
+        if inside.is_dir() {
+            // A node deletes those while it runs.
+            if depth > 1 && !name.to_string_lossy().ends_with("-delete") {
+                directory(&inside, depth - 1, report)?;
+            }
+        } else if segment_base(&inside).is_none() {
+            report.confirmed(|| small::look(&inside))?;
+        }
+    }
+    Ok(())
+}
+
+/// One file; one of a segment stands for the segment.
+fn file(path: &Path, report: &mut Report<'_>) -> io::Result<()> {
+    let Some(base) = segment_base(path) else {
+        return report.confirmed(|| small::look(path));
+    };
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let names: BTreeSet<_> = fs::read_dir(parent)?.flatten().map(|entry| entry.file_name()).collect();
+    report.confirmed(|| segment::look(parent, base, newer(&names, base)))
+}
+
+/// The offset of a segment by the name of one of its files.
+fn segment_base(file: &Path) -> Option<i64> {
+    let name = file.file_name()?.to_str()?;
+    let (digits, kind) = name.split_once('.')?;
+    let is_segment = matches!(kind, "log" | "index" | "timeindex" | "txnindex");
+    let is_number = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_segment && is_number { digits.parse().ok() } else { None }
+}
+
+/// Where the next segment begins; `None`: this is the one that is written to.
+fn newer(names: &BTreeSet<std::ffi::OsString>, base: i64) -> Option<i64> {
+    let logs = names.iter().map(Path::new).filter(|name| name.extension().is_some_and(|kind| kind == "log"));
+    logs.filter_map(segment_base).filter(|other| *other > base).min()
+}
+
+/// What is printed, and what it adds up to.
+struct Report<'a> {
+    out: &'a mut Out,
+    json: bool,
+    counts: Counts,
+    damaged: u64,
+    torn: u64,
+    unchecked: u64,
+}
+
+impl Report<'_> {
+    /// Looks, and where something is found looks again.
+    fn confirmed(&mut self, look: impl Fn() -> Look) -> io::Result<()> {
+        let mut seen = look();
+        if !seen.findings.is_empty() {
+            thread::sleep(SECOND_LOOK);
+            let again = look();
+            seen.findings.retain(|finding| again.findings.contains(finding));
+        }
+        self.tell(seen)
+    }
+
+    fn tell(&mut self, look: Look) -> io::Result<()> {
+        self.counts += look.counts;
+        for finding in look.findings {
+            let kind = match finding.kind {
+                Kind::Damage => {
+                    self.damaged += 1;
+                    "damage"
+                }
+                Kind::TornTail => {
+                    self.torn += 1;
+                    "torn_tail"
+                }
+                Kind::Unchecked => {
+                    self.unchecked += 1;
+                    "unchecked"
+                }
+            };
+            let Finding { file, position, offset, what, .. } = finding;
+            if self.json {
+                let line = json!({"file": file.display().to_string(), "kind": kind, "position": position,
+                    "offset": offset, "what": what});
+                writeln!(self.out, "{line}")?;
+                continue;
+            }
+            write!(self.out, "{}: {}", file.display(), kind.replace('_', " "))?;
+            if let Some(position) = position {
+                write!(self.out, " at position {position}")?;
+            }
+            if let Some(offset) = offset {
+                write!(self.out, ", offset {offset}")?;
+            }
+            writeln!(self.out, ": {what}")?;
+        }
+        self.out.flush()
+    }
+
+    fn close(self) -> Result<(), Failure> {
+        let Report { out, json, counts, damaged, torn, unchecked } = self;
+        if json {
+            let line = json!({"files": counts.files, "bytes": counts.bytes, "batches": counts.batches,
+                "records": counts.records, "damaged": damaged, "torn_tails": torn, "unchecked": unchecked});
+            writeln!(out, "{line}")?;
+        } else {
+            writeln!(
+                out,
+                "read {} in {}, {} with {}: {} damaged, {}, {} unchecked",
+                counted(counts.bytes, "byte"),
+                counted(counts.files, "file"),
+                counts.batches.to_string() + if counts.batches == 1 { " batch" } else { " batches" },
+                counted(counts.records, "record"),
+                if damaged == 0 { "nothing".to_owned() } else { damaged.to_string() },
+                counted(torn, "torn tail"),
+                unchecked,
+            )?;
+        }
+        out.flush()?;
+        match damaged {
+            0 => Ok(()),
+            _ => Err(Failure::new(
+                format!("found damage in {}", counted(damaged, "place")),
+                "these bytes are not what was written; each line above names one",
+            )
+            .try_this(
+                "a copy of these files from another replica; consumers can go on behind the named offsets",
+            )),
+        }
+    }
+}
+
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests;
