@@ -33,7 +33,8 @@ with --print-data-log each has "records" too
 prints a line for each damage and one of counts. Its exit code is 1 if anything is damaged, else 0; a torn tail of the newest
 segment is no damage: a node is writing there, or a crash left it and the next start cuts it.
 With -o json: a line for each finding ("kind" is damage, torn_tail or unchecked), then the counts
-  {"file":"orders-0/00000000000000000000.log","kind":"damage","position":73,"offset":1,"what":"the CRC does not match"}
+  {"file":"orders-0/00000000000000000000.log","kind":"damage","position":73,"offset":1,
+   "what":"the CRC does not match; good again at position 146, offset 2"}
   {"files":4,"bytes":292,"batches":4,"records":4,"damaged":1,"torn_tails":0,"unchecked":0}"#;
 
 /// Arguments of `ottla dump`.
