@@ -595,6 +595,40 @@ def loggers(asker):
     say("logger-and-topic", asker.incremental([(LOGGER, "1", [("root", SET, "INFO")]), (TOPIC, "absent", [("retention.ms", SET, "1")])]))
 
 
+def limits(asker):
+    """Caps on the connections of one address, changed while the node runs: what is described must be in force. The asker has one already."""
+    held = []
+    def another():
+        """Whether one more connection is served; it stays open then."""
+        connection = kafka.Connection(asker.connection.jar, asker.address, 5)
+        try:
+            connection.ask("ApiVersions", 0, {})
+        except kafka.Closed:
+            connection.socket.close()
+            return False
+        held.append(connection)
+        return True
+    def room():
+        """How many more connections are served, five at most; all are left again."""
+        count = 0
+        while count < 5 and another():
+            count += 1
+        while held:
+            held.pop().socket.close()
+        return count
+    per_ip, overrides = "max.connections.per.ip", "max.connections.per.ip.overrides"
+    steps = (("2", SET, per_ip, "2", 1), ("4", SET, per_ip, "4", 3), ("override", SET, overrides, "127.0.0.1:3,127.0.0.9:1", 2),
+             ("override of another", SET, overrides, "127.0.0.9:1", 3), ("none here", SET, overrides, "127.0.0.1:0,127.0.0.9:1", 0),
+             ("override deleted", DELETE, overrides, None, 3), ("deleted", DELETE, per_ip, None, 5))
+    for resource in ("", "1"):
+        for label, operation, key, value, wanted in steps:
+            label = f"limits {resource or 'cluster'} {label}"
+            say(label, asker.alter(BROKER, resource, [(key, operation, value)]))
+            say(f"{label} described", asker.until(lambda: asker.value(BROKER, "1", key), lambda found: value is None or found[0][1] == value))
+            # A connection that was left is gone a moment later.
+            say(f"{label} in force", (asker.until(room, lambda found: found == wanted), wanted))
+
+
 def main(address, jar, facts):
     asker = Asker(address, kafka.Jar(jar))
     keys = [Key(line) for line in open(facts)]
@@ -612,6 +646,7 @@ def main(address, jar, facts):
     descriptions(asker)
     resources(asker)
     loggers(asker)
+    limits(asker)
     print("done - all asked")
 
 

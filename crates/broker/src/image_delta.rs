@@ -11,7 +11,7 @@ use wire::topic::{TopicIdPartition, is_internal};
 use wire::{Str, Uuid};
 
 use crate::cleaners::{CleanerSettings, Cleaners};
-use crate::config::{BrokerLayers, StaticConfig, Values};
+use crate::config::{BrokerLayers, StaticConfig, Values, ValuesDoor};
 use crate::directories::Directories;
 use crate::moves::Moves;
 use crate::topic_settings::TopicSettings;
@@ -57,6 +57,7 @@ pub(crate) struct Listeners {
     pub cleaners: Arc<Cleaners>,
     pub moves: Arc<Moves>,
     pub directories: Arc<Directories>,
+    pub outside: ValuesDoor,
 }
 
 /// A change, and the views to publish with it.
@@ -94,7 +95,10 @@ impl Publisher {
             let listeners = &self.listeners;
             cleaners =
                 listeners.cleaners.configure(self.with_layers(&image.configs, CleanerSettings::resolve));
-            self.with_layers(&image.configs, |layers| listeners.moves.configure(layers));
+            self.with_layers(&image.configs, |layers| {
+                listeners.moves.configure(layers);
+                (listeners.outside)(layers);
+            });
             let paths = self.with_layers(&image.configs, |layers| layers.list("cordoned.log.dirs"));
             cordoned = Some(listeners.directories.cordon(&paths));
         }
@@ -258,3 +262,6 @@ fn change_key<'a, K, V>(change: &'a kraft::image::Change<'a, K, V>) -> &'a K {
         | kraft::image::Change::Removed(key, _) => key,
     }
 }
+
+#[cfg(test)]
+mod tests;

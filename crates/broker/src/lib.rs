@@ -13,6 +13,7 @@ mod command;
 pub mod config;
 mod config_requests;
 pub mod connection;
+mod connection_caps;
 mod coordinators;
 mod directories;
 mod effect;
@@ -48,5 +49,6 @@ mod tests;
 
 pub use config::check_cordoned;
 pub use connection::{Connection, Peer};
+pub use connection_caps::ConnectionCaps;
 pub use node::{Listener, Node, NodeOptions, OpenError};
 pub use rim::{CloseReason, Handling, Job, Outcome, Rim};

@@ -48,14 +48,14 @@ pub enum Refused {
 }
 
 /// Counts live connections.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Admission {
-    limits: ConnectionLimits,
     counts: Mutex<Counts>,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
+    limits: ConnectionLimits,
     total: usize,
     per_ip: BTreeMap<IpAddr, usize>,
 }
@@ -68,19 +68,21 @@ pub struct Place {
 }
 
 impl Admission {
-    /// Nobody connected yet.
-    pub fn new(limits: ConnectionLimits) -> Arc<Self> {
-        Arc::new(Self { limits, counts: Mutex::default() })
+    /// Other limits from now on.
+    // DIVERGES: where more are connected than may be, Kafka closes those that were silent longest, and whoever comes to a full
+    // node waits; here nobody is cut off in the middle of something, and whoever comes is refused until enough have left.
+    pub fn limit(&self, limits: ConnectionLimits) {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).limits = limits;
     }
 
     /// Takes a place for a connection from `ip`, or says why not.
     pub fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Place, Refused> {
         let ip = ip.to_canonical();
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.total >= self.limits.total {
+        if counts.total >= counts.limits.total {
             return Err(Refused::TooMany);
         }
-        let cap = self.limits.per_ip_overrides.get(&ip).copied().unwrap_or(self.limits.per_ip);
+        let cap = counts.limits.per_ip_overrides.get(&ip).copied().unwrap_or(counts.limits.per_ip);
         let from_here = counts.per_ip.entry(ip).or_default();
         if *from_here >= cap {
             if *from_here == 0 {
@@ -121,7 +123,8 @@ mod tests {
         let a: IpAddr = [10, 0, 0, 1].into();
         let b: IpAddr = [10, 0, 0, 2].into();
         let limits = ConnectionLimits { total: 3, per_ip: 2, per_ip_overrides: BTreeMap::from([(b, 0)]) };
-        let admission = Admission::new(limits);
+        let admission = Arc::new(Admission::default());
+        admission.limit(limits);
         let first = admission.admit(a).unwrap();
         let _second = admission.admit(a).unwrap();
         assert_eq!(admission.admit(a).unwrap_err(), Refused::TooManyFromAddress);
@@ -130,6 +133,25 @@ mod tests {
         assert_eq!(admission.admit([10, 0, 0, 4].into()).unwrap_err(), Refused::TooMany);
         drop(first);
         assert_eq!(admission.connections(), 2);
+        assert!(admission.admit(a).is_ok());
+    }
+
+    #[test]
+    fn a_limit_below_the_present_count_refuses_until_enough_have_left_and_a_wider_one_at_once() {
+        let a: IpAddr = [10, 0, 0, 1].into();
+        let admission = Arc::new(Admission::default());
+        let mut places: Vec<Place> = (0..3).map(|_| admission.admit(a).unwrap()).collect();
+        admission.limit(ConnectionLimits { per_ip: 2, ..ConnectionLimits::default() });
+        assert_eq!(
+            (admission.admit(a).unwrap_err(), admission.connections()),
+            (Refused::TooManyFromAddress, 3)
+        );
+        places.truncate(1);
+        places.push(admission.admit(a).unwrap());
+        assert_eq!(admission.admit(a).unwrap_err(), Refused::TooManyFromAddress);
+        admission.limit(ConnectionLimits { total: 2, ..ConnectionLimits::default() });
+        assert_eq!(admission.admit(a).unwrap_err(), Refused::TooMany);
+        admission.limit(ConnectionLimits::default());
         assert!(admission.admit(a).is_ok());
     }
 

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use broker::config::ValuesDoor;
 use broker::node::{Listener, OpenError};
-use broker::{Node, NodeOptions};
+use broker::{ConnectionCaps, Node, NodeOptions};
 use log::{Disk, RealDisk};
 use net::listener::{self, Admission, ConnectionLimits};
 use net::{Budget, FrameLimits};
@@ -107,14 +108,16 @@ pub fn start_watched(
     let bells = Bells::new();
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let seed = random::seed().map_err(|e| StartError::new("no randomness", e, "ls -l /dev/urandom"))?;
-    let node =
-        Node::open(node_options(settings, &bound, cores, &bells, &clock), disk.clone(), seed, clock.now_ms())
-            .map_err(|error| refused_to_open(settings, &error))?;
+    let admission = Arc::new(Admission::default());
+    let door = values_door(&admission, descriptors.connections);
+    let options = node_options(settings, &bound, cores, &bells, &clock, door);
+    let node = Node::open(options, disk.clone(), seed, clock.now_ms())
+        .map_err(|error| refused_to_open(settings, &error))?;
     turned_back(journey)?;
     journey.waits_for("the threads to start");
     let no_threads = |e: io::Error| StartError::new("cannot start the threads", e, "ulimit -u");
     let threads = NodeThreads::start(&node, &clock, &bells).map_err(no_threads)?;
-    let shared = Arc::new(shared(settings, &node, &clock, descriptors.connections));
+    let shared = Arc::new(shared(settings, &node, &clock, admission));
     // Connections wait in the backlog until then: before its registration the node would tell clients what an earlier life (or
     // another broker on this directory) registered, and refuse new topics for want of a broker.
     if let Err(why) = wait_until_ready(settings, &node, &threads, journey) {
@@ -307,6 +310,7 @@ fn node_options(
     cores: usize,
     bells: &Arc<Bells>,
     clock: &Clock,
+    values_door: ValuesDoor,
 ) -> NodeOptions {
     let mut config = broker::config::StaticConfig::from_file(settings.file.clone());
     if config.shards == 0 {
@@ -331,22 +335,34 @@ fn node_options(
         rim: bells.clone(),
         wall: clock.wall().clone(),
         loggers: Arc::clone(&settings.loggers),
+        values_door,
     }
 }
 
-fn shared(settings: &Settings, node: &Node, clock: &Arc<Clock>, descriptors: usize) -> Shared {
+/// Caps on connections are the broker's own values, and never more than there are descriptors for.
+fn values_door(admission: &Arc<Admission>, descriptors: usize) -> ValuesDoor {
+    let admission = admission.clone();
+    Arc::new(move |layers| {
+        let caps = ConnectionCaps::resolve(layers);
+        admission.limit(ConnectionLimits {
+            total: caps.total.min(descriptors),
+            per_ip: caps.per_ip,
+            per_ip_overrides: caps.per_ip_overrides,
+        });
+    })
+}
+
+fn shared(settings: &Settings, node: &Node, clock: &Arc<Clock>, admission: Arc<Admission>) -> Shared {
     let sockets = &settings.sockets;
     // A quarter of the machine's memory for requests on their way in, unless the configuration says otherwise; always room
     // for one of the largest.
     let budget = sockets
         .queued_max_bytes
         .unwrap_or_else(|| (machine::memory_bytes() / 4).max(sockets.request_max_bytes));
-    let mut connections: ConnectionLimits = sockets.connections.clone();
-    connections.total = connections.total.min(descriptors);
     Shared {
         node: node.clone(),
         clock: clock.clone(),
-        admission: Admission::new(connections),
+        admission,
         budget: Budget::new(budget),
         limits: FrameLimits { max_bytes: sockets.request_max_bytes },
         patience: sockets.patience,

@@ -6,13 +6,12 @@
 mod embedded;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use broker::config::{BrokerFile, Warning, check_together, list};
+use broker::ConnectionCaps;
+use broker::config::{BrokerFile, BrokerLayers, Values, Warning, check_together, list};
 use broker::loggers::Loggers;
-use net::listener::ConnectionLimits;
 
 use crate::guard::Patience;
 use crate::listeners::{self, Endpoint, ProtocolMap, Voter};
@@ -65,8 +64,6 @@ pub struct SocketSettings {
     pub request_max_bytes: usize,
     /// `queued.max.request.bytes`; `None`: a share of the machine's memory.
     pub queued_max_bytes: Option<usize>,
-    /// `max.connections` and relatives.
-    pub connections: ConnectionLimits,
     /// Idle and slow connections.
     pub patience: Patience,
 }
@@ -427,27 +424,13 @@ fn sockets(file: &BrokerFile) -> Result<SocketSettings, String> {
     if queued > 0 && (queued as usize) < request_max_bytes {
         return Err("queued.max.request.bytes must be larger or equal to socket.request.max.bytes".to_owned());
     }
-    let mut per_ip_overrides = BTreeMap::new();
-    for entry in file.list("max.connections.per.ip.overrides").iter().filter(|e| !e.is_empty()) {
-        let invalid = || format!("max.connections.per.ip.overrides contains invalid addresses : {entry}");
-        let (address, count) = entry.rsplit_once(':').ok_or_else(invalid)?;
-        let address = address.trim_matches(['[', ']']);
-        let count = count.trim().parse().map_err(|_| format!("For input string: \"{count}\""))?;
-        // DIVERGES: Kafka also takes host names here and resolves them once at the start.
-        per_ip_overrides.insert(address.parse::<IpAddr>().map_err(|_| invalid())?.to_canonical(), count);
-    }
-    let per_ip = number("max.connections.per.ip");
-    if per_ip == 0 && per_ip_overrides.is_empty() {
-        return Err(
-            "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is \
-                    set."
-                .to_owned(),
-        );
-    }
+    let none = Values::new();
+    let layers = BrokerLayers { per_broker: &none, cluster_wide: &none, file: file.values() };
+    ConnectionCaps::check_overrides(&layers)?;
+    ConnectionCaps::check_anybody(&layers)?;
     Ok(SocketSettings {
         request_max_bytes,
         queued_max_bytes: (queued > 0).then_some(queued as usize),
-        connections: ConnectionLimits { total: number("max.connections"), per_ip, per_ip_overrides },
         patience: Patience { idle_ms: file.number("connections.max.idle.ms"), ..Patience::default() },
     })
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use broker::config::refusal;
+use broker::config::not_in_force;
 use broker::metadata_files::{self, ONE_VOTER};
 use kraft::features::KRAFT_VERSION;
 use kraft::image::{MetadataImage, ResourceType};
@@ -164,8 +164,8 @@ pub fn unkept(image: &MetadataImage) -> Vec<String> {
     // In a file these would refuse; here nobody could take them out without a node that starts.
     for (resource, values) in image.configs.iter() {
         if resource.resource_type == ResourceType::Broker {
-            let refused = values.iter().filter_map(|(name, value)| refusal(name, value));
-            told.extend(refused.map(|why| format!("a dynamic value is kept and not in force: {why}")));
+            let unkept = values.iter().filter_map(|(name, value)| not_in_force(name, value));
+            told.extend(unkept.map(|why| format!("a dynamic value is kept and not in force: {why}")));
         }
     }
     told

@@ -2,10 +2,12 @@
 //! and which values go with those in force. Owns the rules and Kafka's words for them; never a value.
 
 use super::key::UpdateMode;
+use super::refusals::only_at_the_start;
 use super::{
     BrokerLayers, ConfigKey, LISTENER_PREFIX, ValueType, Values, broker_key, check_together, list,
     listener_key, refusal,
 };
+use crate::connection_caps::ConnectionCaps;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Values that are to replace others on one resource.
@@ -85,6 +87,7 @@ impl BrokerChange<'_> {
                 "Cannot update these configs at default cluster level, broker id must be specified",
             )?;
         }
+        self.check_only_at_the_start()?;
         self.check_listeners()?;
         // What stood wrong already is not this change's fault.
         let standing = standing(&self.after);
@@ -103,17 +106,17 @@ impl BrokerChange<'_> {
         refused.map_or(Ok(()), Err)
     }
 
+    /// What only a start obeys stays as it is.
+    fn check_only_at_the_start(&self) -> Result<(), String> {
+        let value =
+            |layers: &BrokerLayers<'_>, name: &str| broker_key(name).and_then(|key| layers.broker(key).value);
+        let differs = |name: &str| value(&self.before, name) != value(&self.after, name);
+        let mut differing = self.changed.iter().map(|(name, _)| *name).filter(|name| differs(name));
+        differing.find_map(only_at_the_start).map_or(Ok(()), Err)
+    }
+
     fn check_listeners(&self) -> Result<(), String> {
-        let is_changed = |key: &str| self.changed.iter().any(|(name, _)| *name == key);
-        if is_changed("listeners") && self.after.list("listeners") != self.before.list("listeners") {
-            // DIVERGES: Kafka opens and closes listeners while it runs; here they are the start's, and a value that is not in
-            // force must not be told as if it were.
-            return Err(
-                "The listeners of this node are opened at its start: set listeners in the file and restart"
-                    .to_owned(),
-            );
-        }
-        if !is_changed(PROTOCOLS) {
+        if !self.changed.iter().any(|(name, _)| *name == PROTOCOLS) {
             return Ok(());
         }
         let (before, after) = (protocols(&self.before)?, protocols(&self.after)?);
@@ -217,31 +220,9 @@ fn standing(layers: &BrokerLayers<'_>) -> Result<(), String> {
     let required = |what: String| format!("requirement failed: {what}");
     check_together(&layers.merged())
         .map_err(|what| if what.starts_with("group.") { what } else { required(what) })?;
-    check_overrides(layers)?;
+    ConnectionCaps::check_overrides(layers)?;
+    ConnectionCaps::check_anybody(layers).map_err(required)?;
     check_cordoned(layers.file, &layers.list("cordoned.log.dirs").join(",")).map_err(required)
-}
-
-/// `max.connections.per.ip.overrides`: `address:count` pairs.
-fn check_overrides(layers: &BrokerLayers<'_>) -> Result<(), String> {
-    let overrides = layers.list("max.connections.per.ip.overrides");
-    for entry in &overrides {
-        let Some((address, count)) = entry.rsplit_once(':') else {
-            // DIVERGES: Kafka tells indices into a string.
-            return Err(format!(
-                "max.connections.per.ip.overrides: {entry} is no pair of an address and a count"
-            ));
-        };
-        count.trim().parse::<i32>().map_err(|_| format!("For input string: \"{}\"", count.trim()))?;
-        let is_host = |c: char| c.is_ascii_alphanumeric() || "-%._:".contains(c);
-        if !address.trim().chars().all(is_host) {
-            return Err(format!("max.connections.per.ip.overrides contains invalid addresses : {address}"));
-        }
-    }
-    if layers.number("max.connections.per.ip") == Some(0) && overrides.is_empty() {
-        let what = "requirement failed: max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set.";
-        return Err(what.to_owned());
-    }
-    Ok(())
 }
 
 /// `cordoned.log.dirs` names log directories, or all of them (KIP-1066).

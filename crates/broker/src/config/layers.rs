@@ -6,6 +6,7 @@ use super::topic_keys::TOPIC_SYNONYMS;
 use super::{BrokerFile, broker_key, listener_key, topic_key};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Names to values, as they are stored in configs and metadata.
 pub type Values = BTreeMap<String, String>;
@@ -45,6 +46,9 @@ pub struct Effective {
     pub source: Source,
     pub synonyms: Vec<Synonym>,
 }
+
+/// Outside the node somebody obeys values of the broker as well: told them at the start, and again whenever they change.
+pub type ValuesDoor = Arc<dyn Fn(&BrokerLayers<'_>) + Send + Sync>;
 
 /// The broker-wide layers, borrowed from the static config and the metadata image.
 #[derive(Clone, Copy)]

@@ -25,12 +25,12 @@ pub use client_metrics_keys::CLIENT_METRICS_KEYS;
 pub use group_keys::GROUP_KEYS;
 pub use key::{ConfigKey, Importance, State, UpdateMode, Validator, ValueType};
 pub use layers::{
-    BrokerLayers, Effective, Source, Synonym, Values, broker_synonyms, group_defaults, group_synonym,
-    of_resource, topic_effective, topic_synonyms,
+    BrokerLayers, Effective, Source, Synonym, Values, ValuesDoor, broker_synonyms, group_defaults,
+    group_synonym, of_resource, topic_effective, topic_synonyms,
 };
 pub use listener_keys::{ListenerKey, listener_key};
 pub use names::{Warning, is_known, nearest, told};
-pub use refusals::refusal;
+pub use refusals::{not_in_force, refusal};
 pub use resource_changes::{check_client_metrics, check_group};
 pub use static_config::{FlushAck, StaticConfig};
 pub use together::check_together;

@@ -6,6 +6,7 @@
 
 use super::key::{State, ValueType};
 use super::{ListenerKey, broker_key, list, listener_key};
+use crate::connection_caps::unread_override;
 
 /// Which values promise nothing.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +61,25 @@ pub(super) static REFUSALS: &[Refusal] = &[
     row("sasl.server.callback.handler.class", KafkasOwn, NOT_LOADED),
     row("ssl.engine.factory.class", KafkasOwn, NOT_LOADED),
 ];
+
+/// Keys that Kafka changes while it runs and that are read here at the start only: with another value they refuse the change, for
+/// what is described must be in force.
+// DIVERGES: each of them.
+const ONLY_AT_THE_START: &[(&str, &str)] = &[
+    ("config.providers", "providers are asked when the file is read"),
+    ("listeners", "the listeners of this node are opened at its start"),
+];
+
+/// Why the broker key `name` cannot change while the node runs, though Kafka's can.
+pub(super) fn only_at_the_start(name: &str) -> Option<String> {
+    let (_, why) = ONLY_AT_THE_START.iter().find(|(key, _)| *key == name)?;
+    Some(format!("{name} cannot change while the node runs, {why}: set {name} in the file and restart"))
+}
+
+/// Why a dynamic value that the metadata holds already (of another release, of Kafka) is not obeyed.
+pub fn not_in_force(name: &str, value: &str) -> Option<String> {
+    refusal(name, value).or_else(|| only_at_the_start(name)).or_else(|| unread_override(name, value))
+}
 
 /// Why the broker key `name` (bare, or below a listener's prefix) may not have `value`, as one sentence. For whoever starts a node and
 /// for whoever changes one that runs.

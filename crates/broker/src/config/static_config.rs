@@ -1,5 +1,6 @@
 //! The static configuration as the node reads it: typed, resolved. Every value comes from the broker's file through the
-//! table of keys; no default stands here.
+//! table of keys; no default stands here. Keys that can change while the node runs are not here: whoever obeys one reads
+//! [`super::BrokerLayers`].
 
 use super::{BrokerFile, Values};
 
@@ -13,8 +14,6 @@ pub struct StaticConfig {
     pub max_request_partition_size_limit: i32,
     pub num_partitions: i32,
     pub default_replication_factor: i16,
-    pub min_insync_replicas: i32,
-    pub message_max_bytes: i32,
     pub fetch_max_bytes: i32,
     pub offsets_topic_num_partitions: i32,
     pub offsets_topic_replication_factor: i16,
@@ -62,8 +61,6 @@ impl StaticConfig {
             max_request_partition_size_limit: int("max.request.partition.size.limit"),
             num_partitions: int("num.partitions"),
             default_replication_factor: short("default.replication.factor"),
-            min_insync_replicas: int("min.insync.replicas"),
-            message_max_bytes: int("message.max.bytes"),
             fetch_max_bytes: int("fetch.max.bytes"),
             offsets_topic_num_partitions: int("offsets.topic.num.partitions"),
             offsets_topic_replication_factor: short("offsets.topic.replication.factor"),

@@ -21,7 +21,7 @@ use super::{Node, NodeState};
 use crate::api::Apis;
 use crate::cleaners::{CleanerSettings, Cleaners};
 use crate::cold_reads::ColdReads;
-use crate::config::{BrokerFile, BrokerLayers, StaticConfig, Values};
+use crate::config::{BrokerFile, BrokerLayers, StaticConfig, Values, ValuesDoor};
 use crate::directories::{Directories, Listed};
 use crate::image_delta::{Listeners, Publisher};
 use crate::lifecycle::Lifecycle;
@@ -69,6 +69,8 @@ pub struct NodeOptions {
     pub wall: Wall,
     /// The process's loggers.
     pub loggers: Arc<Loggers>,
+    /// What of the rim obeys the broker's own values.
+    pub values_door: ValuesDoor,
 }
 
 /// Why a node could not be opened.
@@ -119,7 +121,7 @@ impl Node {
         let shard_count = config.shards.max(1);
         let on_disk = OnDisk { identity: &identity, directories: &directories, disk: &disk, read };
         let quorum = open_quorum(&options, on_disk, random.next_u64(), now_ms)?;
-        let (listeners, cordoned) = listeners(&config, &directories);
+        let (listeners, cordoned) = listeners(&config, &directories, &options.values_door);
         let publisher = Publisher::new(options.node_id, shard_count, Arc::clone(&config), listeners.clone());
         let mut lifecycle = Lifecycle::new(
             registration(&options, &identity, &directories, &mut random),
@@ -175,7 +177,11 @@ impl Node {
 }
 
 /// What obeys the broker's own settings, as the file has them, and the log directories that it cordons.
-fn listeners(config: &StaticConfig, directories: &Arc<Directories>) -> (Listeners, Vec<Uuid>) {
+fn listeners(
+    config: &StaticConfig,
+    directories: &Arc<Directories>,
+    outside: &ValuesDoor,
+) -> (Listeners, Vec<Uuid>) {
     let layers =
         BrokerLayers { per_broker: &Values::new(), cluster_wide: &Values::new(), file: &config.values };
     let cordoned = directories.cordon(&layers.list("cordoned.log.dirs"));
@@ -183,7 +189,9 @@ fn listeners(config: &StaticConfig, directories: &Arc<Directories>) -> (Listener
         cleaners: Arc::new(Cleaners::new(CleanerSettings::resolve(&layers))),
         moves: Arc::new(Moves::new(&layers, directories.iter().count())),
         directories: Arc::clone(directories),
+        outside: Arc::clone(outside),
     };
+    outside(&layers);
     (listeners, cordoned)
 }
 

@@ -33,6 +33,7 @@ use bytes::Bytes;
 use log::directory::MetaProperties;
 use log::sim_disk::Survival;
 use log::{LogDirectory, SimDisk};
+use parking_lot::Mutex;
 use wire::codec::Message;
 use wire::frame::{RequestHeader, decode_response, encode_request};
 use wire::messages::create_topics::{
@@ -43,6 +44,7 @@ use wire::wall::Wall;
 use wire::{ApiKey, ErrorCode, Str, Uuid};
 
 use crate::config::{BrokerFile, StaticConfig, Values};
+use crate::connection_caps::ConnectionCaps;
 use crate::loggers::Loggers;
 use crate::rim::Bells;
 use crate::{Connection, Handling, Listener, Node, NodeOptions, Outcome, Peer, Rim};
@@ -107,6 +109,8 @@ pub(crate) struct Harness {
     /// The machine's clock beside it.
     pub wall: Wall,
     settings: Vec<(String, String)>,
+    /// What the rim heard last of the broker's own values.
+    told: Arc<Mutex<Option<ConnectionCaps>>>,
 }
 
 /// `log.dirs` of a node, [`DIRECTORY`] unless its settings say otherwise. The first holds the metadata.
@@ -176,6 +180,8 @@ impl Harness {
         let (file, _) = BrokerFile::new(values).unwrap();
         let config = StaticConfig { shards: 2, ..StaticConfig::from_file(file) };
         let (bells, wall) = (Arc::new(Bells::default()), Wall::default());
+        let told = Arc::new(Mutex::new(None));
+        let ear = Arc::clone(&told);
         let options = NodeOptions {
             node_id: 1,
             listeners: vec![Listener {
@@ -191,13 +197,14 @@ impl Harness {
             rim: Arc::clone(&bells) as Arc<dyn Rim>,
             wall: wall.clone(),
             loggers: Arc::new(Loggers::silent()),
+            values_door: Arc::new(move |layers| *ear.lock() = Some(ConnectionCaps::resolve(layers))),
         };
         // Every start is another incarnation.
         let seed = disk.operations() + 7;
         let node = Node::open(options, Arc::new(disk.clone()), seed, now_ms);
         let node = node.inspect_err(|error| eprintln!("the node does not open: {error}")).ok()?;
         let connection = Harness::connect(&node);
-        let mut harness = Harness { node, disk, bells, connection, now_ms, wall, settings };
+        let mut harness = Harness { node, disk, bells, connection, now_ms, wall, settings, told };
         harness.bells.call_quorum();
         for _ in 0..1_000 {
             harness.settle();

@@ -1,10 +1,28 @@
 //! Stops, crashes and what survives them.
 
 use super::fetch::values;
+use super::flushing::alter_of;
 use super::produce::{produce, request};
 use super::*;
 use wire::messages::metadata::{MetadataRequest, MetadataResponse};
 use wire::messages::produce::ProduceResponse;
+
+/// `max.connections.per.ip` as whoever counts connections was told it.
+fn per_ip(node: &Harness) -> Option<usize> {
+    node.told.lock().as_ref().map(|caps| caps.per_ip)
+}
+
+#[test]
+fn the_rim_hears_the_brokers_own_values_when_they_change_and_again_at_the_next_start() {
+    let mut node = Harness::with(&[("max.connections.per.ip", "9")]);
+    assert_eq!(per_ip(&node), Some(9));
+    assert_eq!(alter_of(&mut node, (4, ""), "max.connections.per.ip", "7"), 0);
+    assert_eq!(per_ip(&node), Some(7));
+    assert_eq!(alter_of(&mut node, (4, "1"), "max.connections.per.ip", "5"), 0);
+    assert_eq!(per_ip(&node), Some(5));
+    assert_eq!(alter_of(&mut node, (4, "1"), "max.connections.per.ip.overrides", "localhost:3"), 42);
+    assert_eq!(per_ip(&node.restart()), Some(5));
+}
 
 #[test]
 fn a_clean_restart_keeps_topics_records_and_offsets() {
