@@ -160,7 +160,8 @@ fn indexes_are_held_against_their_log() {
 #[test]
 fn small_files_are_judged_by_their_names() {
     let partition = Partition::new("small");
-    let cases: [(&str, &[u8], bool); 11] = [
+    let cases: [(&str, &[u8], bool); 12] = [
+        ("cleaner-offset-checkpoint", b"", true),
         ("leader-epoch-checkpoint", b"0\n2\n0 0\n3 7\n", true),
         ("leader-epoch-checkpoint", b"0\n2\n3 0\n0 7\n", false),
         ("leader-epoch-checkpoint", b"0\n2\n0 0\n", false),
