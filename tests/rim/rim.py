@@ -368,6 +368,70 @@ def words():
         check("an unwritable directory names its reason", code == 1 and named, locked.says())
 
 
+def events():
+    """What happens in the node's life: a line each, floods a line with a count."""
+    node = Node("events", max_connections_per_ip="6").format().launch()
+    up = node.up()
+
+    def has(name, *words):
+        """A line with all of these words, soon."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            lines = [line for line in node.says().splitlines() if all(word in line for word in words)]
+            if lines:
+                return check(name, True)
+            time.sleep(0.1)
+        check(name, False, node.says()[-2000:])
+
+    def ask(*arguments):
+        command = [START[0], *arguments, "-b", f"127.0.0.1:{node.port}"]
+        return subprocess.run(["timeout", "20", *command], capture_output=True, text=True)
+
+    check("a node for its lines", up, node.says())
+    ask("topic", "create", "orders", "--partitions", "2")
+    has("a new topic is told", "INFO", "topic orders created", "partitions 2, replication factor 1")
+    ask("topic", "alter", "orders", "--set", "retention.ms=123456")
+    has("a configuration is told", "INFO", "configuration of topic orders changed", 'retention.ms="123456"')
+    ask("topic", "add-partitions", "orders", "--total", "5")
+    has("more partitions are told", "topic orders: 3 partitions added, it has 5")
+    node.client("-P", "-t", "orders", text="a\n")
+    node.client("-G", "watchers\x1b[2J\nforged", "orders", "-e", "-c", "1", "-X", "auto.offset.reset=earliest")
+    has("a group's generation is told, its name on one line", "generation 1 with 1 members", '"watchers\\u{1b}[2J\\nforged"', "a member joined")
+    has("and that a member left", "watchers", "a member left")
+    has("and that it is empty", "watchers", "empty since generation 2")
+    # Every request after the first is a lie about its length.
+    for _ in range(300):
+        with socket.create_connection(("127.0.0.1", node.port)) as s:
+            s.sendall(b"\xff\xff\xff\xff")
+            s.settimeout(5)
+            while s.recv(100):
+                pass
+    time.sleep(1.1)
+    with socket.create_connection(("127.0.0.1", node.port)) as s:
+        s.sendall(b"\xff\xff\xff\xff")
+        s.settimeout(5)
+        while s.recv(100):
+            pass
+    has("a flood of bad frames says how many it left out", "closed:", "more like it before")
+    told = sum("closed:" in line for line in node.says().splitlines())
+    check("and has a line a second", 2 <= told <= 20, f"{told} lines")
+    many = [socket.create_connection(("127.0.0.1", node.port)) for _ in range(40)]
+    has("a refused connection is told", "refused: max.connections.per.ip is reached")
+    told = sum("refused: max" in line for line in node.says().splitlines())
+    check("and its flood is bounded", told <= 5, f"{told} lines")
+    for s in many:
+        s.close()
+    time.sleep(0.3)
+    ask("topic", "delete", "orders")
+    has("a deleted topic is told", "INFO", "topic orders deleted")
+    node.end(signal.SIGKILL)
+    node.launch()
+    node.up()
+    has("a recovery is one line", "INFO", "the last stop was not clean", "logs were read again")
+    check("what was there before is no news", "created" not in node.says(), node.says())
+    check("and it stops", node.end() == 0)
+
+
 original = lived("original")
 refusals(original)
 acceptances(original)
@@ -379,3 +443,4 @@ if OURS:
     own_formatting()
     deaf()
     words()
+    events()

@@ -2,7 +2,7 @@
 //! a function call. Owns who asked what; the machine and its twins belong to `coordinator::Hosted`.
 
 use bytes::Bytes;
-use coordinator::group::{GroupAnswer, GroupCommand, GroupMachine, GroupSoft};
+use coordinator::group::{GroupAnswer, GroupCommand, GroupEvent, GroupMachine, GroupSoft};
 use coordinator::{Hosted, HostedOptions, Journal, ReplyToken};
 use log::{AppendOrigin, Fault, ReadLimit, ReadRefused};
 use wire::ErrorCode;
@@ -42,6 +42,8 @@ pub(crate) struct Step {
     pub fault: Option<Fault>,
     /// What of the log cannot be read: the coordinator does without.
     pub lost: Vec<Lost>,
+    /// What people are told.
+    pub events: Vec<GroupEvent>,
 }
 
 /// Records that a coordinator could not load.
@@ -189,6 +191,9 @@ impl GroupCoordinator {
         }
         replies.shrink_to(REPLIES_KEPT);
         self.replies = replies;
+        if let Some(soft) = self.hosted.soft_mut() {
+            step.events.append(&mut soft.events);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! stays dead until the process restarts.
 
 mod placement;
+mod recovered;
 
 pub(crate) use placement::{Found, FoundReplica, FutureFound, Place};
 
@@ -21,6 +22,7 @@ use wire::topic::TopicIdPartition;
 use crate::amendments::Amendments;
 use crate::flusher::Flusher;
 use crate::limits::{DISK_RESERVE_BYTES, DISK_RESERVE_SHARE, DISK_UNCHECKED_BYTES, DISK_UNCHECKED_MS};
+use recovered::Recovered;
 
 /// All log directories, in the order of `log.dirs`.
 pub(crate) struct Directories {
@@ -29,6 +31,8 @@ pub(crate) struct Directories {
     preferred: Mutex<BTreeMap<(String, i32), usize>>,
     /// The broker was unfenced once: what the image gains from here on is new, and lies in no directory that cannot be read.
     is_settled: AtomicBool,
+    /// What was read again after an unclean stop.
+    pub recovered: Recovered,
 }
 
 /// What all log directories hold, read before anything in them is touched.
@@ -86,6 +90,8 @@ pub(crate) struct Directory {
     cordoned: AtomicBool,
     /// Less than the reserve is left: appends are refused, everything else goes on.
     full: AtomicBool,
+    /// People were told that it is full, and not yet that it is over.
+    told_full: AtomicBool,
     /// Bytes that may be appended before the room is looked at again.
     unchecked_bytes: AtomicI64,
     /// When the room is looked at again, however little was appended: others write, too.
@@ -126,7 +132,12 @@ impl Directories {
                 }
             });
         }
-        Ok(Directories { list, preferred: Mutex::default(), is_settled: AtomicBool::new(false) })
+        Ok(Directories {
+            list,
+            preferred: Mutex::default(),
+            is_settled: AtomicBool::new(false),
+            recovered: Recovered::default(),
+        })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Directory> {
@@ -182,6 +193,11 @@ impl Directories {
         if preferred.len() < PREFERENCES_MAX {
             preferred.insert((topic.to_owned(), partition), directory);
         }
+    }
+
+    /// The broker was unfenced once.
+    pub fn is_settled(&self) -> bool {
+        self.is_settled.load(Ordering::Acquire)
     }
 
     /// The broker is unfenced: the image holds all that there was before this life of the process.
@@ -254,6 +270,7 @@ impl Directory {
             failed: AtomicBool::new(false),
             cordoned: AtomicBool::new(false),
             full: AtomicBool::new(false),
+            told_full: AtomicBool::new(false),
             unchecked_bytes: AtomicI64::new(0),
             look_again_ms: AtomicI64::new(i64::MIN),
             replicas: AtomicUsize::new(0),
@@ -311,6 +328,26 @@ impl Directory {
             self.measure(bytes);
         }
         !self.full.load(Ordering::Acquire)
+    }
+
+    /// Says that something was refused for want of room. True where that is news: then somebody looks soon whether it is over.
+    pub fn tell_full(&self) -> bool {
+        let is_news = !self.told_full.swap(true, Ordering::AcqRel);
+        if is_news {
+            let available_bytes = self.log.space().map_or(0, |space| space.available_bytes);
+            tracing::error!(directory = %self.log.path().display(), available_bytes, "the disk is full: what would be written there is refused with KAFKA_STORAGE_ERROR, reading goes on; make room, or let retention do it");
+        }
+        is_news
+    }
+
+    /// Looks whether there is room again, and says so.
+    pub fn is_full_still(&self) -> bool {
+        self.measure(1);
+        let still = self.full.load(Ordering::Acquire);
+        if !still && self.told_full.swap(false, Ordering::AcqRel) {
+            tracing::info!(directory = %self.log.path().display(), "the disk has room again: writing goes on");
+        }
+        still
     }
 
     /// Looks at the file system: one system call per tenth of the room that is left, or per quarter of the reserve; others write,

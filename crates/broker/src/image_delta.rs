@@ -13,6 +13,7 @@ use wire::{Str, Uuid};
 use crate::cleaners::{CleanerSettings, Cleaners};
 use crate::config::{BrokerLayers, StaticConfig, Values, ValuesDoor};
 use crate::directories::Directories;
+use crate::image_lines;
 use crate::moves::Moves;
 use crate::topic_settings::TopicSettings;
 use crate::views::{PartitionCell, TopicViews, Views};
@@ -104,7 +105,12 @@ impl Publisher {
         }
         let mut publication =
             Step { publisher: self, views, image: &image, topics: vec![], set: vec![], gone: vec![] };
-        for change in image.topics.changes_since(&old.topics) {
+        let changes = image.topics.changes_since(&old.topics);
+        // Before, it is what an earlier life left.
+        if self.listeners.directories.is_settled() && tracing::enabled!(tracing::Level::INFO) {
+            image_lines::lines(&old, &image, &changes).iter().for_each(|line| tracing::info!("{line}"));
+        }
+        for change in changes {
             publication.topic(change);
         }
         publication.settings(&old, broker_wide);

@@ -178,6 +178,11 @@ impl<M: Machine> Hosted<M> {
         self.soft.as_ref()
     }
 
+    /// The same for whoever hosts it, to take out what is left there for the host.
+    pub fn soft_mut(&mut self) -> Option<&mut M::Soft> {
+        self.soft.as_mut()
+    }
+
     /// Replaces the limits (dynamic topic configuration).
     pub fn set_options(&mut self, options: HostedOptions) {
         self.options = options;

@@ -23,7 +23,7 @@ use net::{Budget, FrameLimits};
 use crate::bells::Bells;
 use crate::clock::Clock;
 use crate::journey::Journey;
-use crate::lanes::{Door, RunningLanes, Shared};
+use crate::lanes::{Door, Refusals, RunningLanes, Shared};
 use crate::listeners::Endpoint;
 use crate::settings::Settings;
 use crate::threads::NodeThreads;
@@ -366,6 +366,7 @@ fn shared(settings: &Settings, node: &Node, clock: &Arc<Clock>, admission: Arc<A
         budget: Budget::new(budget),
         limits: FrameLimits { max_bytes: sockets.request_max_bytes },
         patience: sockets.patience,
+        refusals: Refusals::default(),
     }
 }
 

@@ -250,7 +250,7 @@ impl Node {
         if !directory.fail() {
             return;
         }
-        tracing::error!(%fault, directory = %directory.log.path().display(), "the log directory is dead: no retry, no acknowledgement");
+        tracing::error!(%fault, directory = %directory.log.path().display(), replicas = directory.replicas(), "the log directory is dead: no retry, no acknowledgement; its replicas are offline until the node is started again on a sound disk");
         for shard in &self.0.shards {
             shard.post(Command::DirectoryFailed { directory: index });
         }

@@ -6,7 +6,7 @@ use log::{AppendOrigin, Appended};
 use wire::ErrorCode;
 use wire::produce::Produced;
 
-use super::{Shard, Timer};
+use super::{LOOK_FOR_ROOM_MS, Shard, Timer};
 use crate::command::{Append, AppendEntry, AppendResults};
 use crate::directories::{Directories, Directory};
 use crate::effect::Effect;
@@ -76,6 +76,8 @@ impl Shard {
         };
         let directory = directories.get(replica.directory);
         if !directory.is_some_and(|directory| directory.has_room_for(entry.batches.size_in_bytes(), now_ms)) {
+            let index = replica.directory;
+            self.without_room(now_ms, index);
             return refusal(ErrorCode::KafkaStorageError);
         }
         if all && let Err(error) = replica.ready_for_acks_all() {
@@ -126,7 +128,10 @@ impl Shard {
             let directory = replica.directory;
             if fault.is_passing() && replica.log.poisoned().is_none() {
                 match fault.is_disk_full() {
-                    true => directories.get(directory).into_iter().for_each(Directory::note_full),
+                    true => {
+                        directories.get(directory).into_iter().for_each(Directory::note_full);
+                        self.without_room(now_ms, directory);
+                    }
                     false => {
                         tracing::warn!(%fault, "an append is refused: the process is short of descriptors or memory")
                     }
@@ -138,6 +143,22 @@ impl Shard {
             replica.state = State::Offline;
             replica.show_role();
             effects.push(Effect::DirectoryFailed { directory, fault });
+        }
+    }
+
+    /// Something was refused for want of room: people hear of it, and of its end, whether or not somebody writes until then.
+    pub(super) fn without_room(&mut self, now_ms: i64, directory: usize) {
+        if self.around.directories.get(directory).is_some_and(|place| !place.is_failed() && place.tell_full())
+        {
+            self.timers.add(now_ms.saturating_add(LOOK_FOR_ROOM_MS), Timer::LookForRoom(directory));
+        }
+    }
+
+    /// It may be over.
+    pub(super) fn look_for_room(&mut self, now_ms: i64, directory: usize) {
+        let place = self.around.directories.get(directory);
+        if place.is_some_and(|place| !place.is_failed() && place.is_full_still()) {
+            self.timers.add(now_ms.saturating_add(LOOK_FOR_ROOM_MS), Timer::LookForRoom(directory));
         }
     }
 

@@ -84,6 +84,7 @@ impl Shard {
         }
         cell.set_role(Role::Leader { leader_epoch: partition.leader_epoch });
         if self.sleepers.opening_at.is_none() {
+            self.around.directories.recovered.shard_begins();
             self.timers.add(self.now_ms.saturating_add(FOUND_LOGS_PAUSE_MS), Timer::OpenFound);
         }
         self.sleepers.opening_at = Some(self.sleepers.opening_at.unwrap_or(place).min(place));
@@ -115,9 +116,21 @@ impl Shard {
                 opened += 1;
             }
         }
+        let was_at_it = self.sleepers.opening_at.is_some();
         self.sleepers.opening_at = (place < self.sleepers.list.len()).then_some(place);
+        if was_at_it && self.sleepers.opening_at.is_none() {
+            self.around.directories.recovered.shard_ends();
+            self.tell_recovered_soon();
+        }
         if self.sleepers.opening_at.is_some() {
             self.timers.add(self.now_ms, Timer::OpenFound);
+        }
+    }
+
+    /// In a turn of its own, whose time is that of the end.
+    pub(super) fn tell_recovered_soon(&mut self) {
+        if self.around.directories.recovered.is_untold() {
+            self.timers.add(self.now_ms.saturating_add(1), Timer::TellRecovered);
         }
     }
 

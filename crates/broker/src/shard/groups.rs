@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use coordinator::HostedOptions;
 use coordinator::Machine;
-use coordinator::group::{DeletedTopic, GroupAnswer, GroupCommand, GroupMachine, GroupSoft};
+use coordinator::group::{DeletedTopic, GroupAnswer, GroupCommand, GroupEvent, GroupMachine, GroupSoft};
 use wire::ErrorCode;
 use wire::topic::CONSUMER_OFFSETS;
 
@@ -14,6 +14,7 @@ use crate::coordinators::{GroupCoordinator, Load, Lost, Step};
 use crate::effect::Effect;
 use crate::mailbox::reply;
 use crate::replica::{Replica, State};
+use crate::telling::Shown;
 use crate::views::PartitionCell;
 
 /// Lines about records that cannot be read, of one piece of a load.
@@ -175,6 +176,7 @@ impl Shard {
         if let Some(fault) = step.fault {
             self.refused(now_ms, cell, crate::replica::Refused::Fault(fault), effects);
         }
+        self.tell_of_groups(now_ms, &step.events);
         let partition = cell.key.partition;
         for Lost { offset, next_offset, reason } in step.lost.iter().take(LOST_TOLD) {
             tracing::error!(topic = CONSUMER_OFFSETS, partition, offset, next_offset, %reason, "records of groups cannot be read: what they said is lost, their groups go on with what was stored besides");
@@ -186,6 +188,37 @@ impl Shard {
                 more,
                 "more records of groups cannot be read"
             );
+        }
+    }
+
+    /// What happened to groups. A storm of clients that come and go has its lines by the second.
+    fn tell_of_groups(&mut self, now_ms: i64, events: &[GroupEvent]) {
+        for event in events {
+            if let Some(left_out) = self.group_lines.take(now_ms) {
+                tracing::info!("{}{left_out}", group_line(event));
+            }
+        }
+    }
+}
+
+fn group_line(event: &GroupEvent) -> String {
+    match event {
+        GroupEvent::GenerationBegun { group, generation, members, protocol, leader, reason } => {
+            let (group, protocol, leader) = (Shown(group), Shown(protocol), Shown(leader));
+            format!(
+                "group {group}: generation {generation} with {members} members, protocol {protocol}, leader {leader}: {}",
+                reason.text()
+            )
+        }
+        GroupEvent::Emptied { group, generation } => {
+            format!("group {}: empty since generation {generation}", Shown(group))
+        }
+        GroupEvent::Departed { group, member_id, how } => {
+            format!("group {}: {}: {}", Shown(group), how.text(), Shown(member_id))
+        }
+        GroupEvent::Deleted { group } => format!("group {} deleted", Shown(group)),
+        GroupEvent::Expired { group } => {
+            format!("group {} deleted: it is empty and its offsets have expired", Shown(group))
         }
     }
 }

@@ -35,6 +35,7 @@ use crate::moves::Moves;
 use crate::replica::isr::InSyncReplicas;
 use crate::replica::pending::{PendingProduces, ProduceId};
 use crate::replica::{Replica, State};
+use crate::telling::Ration;
 use crate::timers::Timers;
 use crate::views::PartitionCell;
 use crate::watch::Watch;
@@ -79,6 +80,7 @@ pub(crate) struct Shard {
     expiry_at: usize,
     /// When the cleaner looks at the logs again.
     next_cleaner_ms: i64,
+    group_lines: Ration,
     random: wire::random::SplitMix64,
     /// Of the turn.
     now_ms: i64,
@@ -112,10 +114,20 @@ enum Timer {
     Clean(Box<Cleaning>),
     /// A move that waits for a place, for room or for its turn may go on.
     Move(Box<Moving>),
+    /// A full disk may have room again.
+    LookForRoom(usize),
+    /// The logs of an unclean stop may all be read.
+    TellRecovered,
 }
 
 /// Between two attempts on a full disk.
 const FULL_DISK_PAUSE_MS: i64 = 500;
+
+/// Between two looks whether a full disk has room: one system call a second, while it is full.
+const LOOK_FOR_ROOM_MS: i64 = 1_000;
+
+/// Lines of the log about groups.
+const GROUP_LINES_PER_SECOND: u32 = 50;
 
 impl Shard {
     pub fn new(around: Surroundings, now_ms: i64) -> Shard {
@@ -137,6 +149,7 @@ impl Shard {
             janitor_at: 0,
             expiry_at: 0,
             next_cleaner_ms: i64::MIN,
+            group_lines: Ration::new(GROUP_LINES_PER_SECOND),
         }
     }
 
@@ -220,6 +233,12 @@ impl Shard {
                 Timer::Coordinator(cell) => self.coordinator_due(now_ms, &cell, effects),
                 Timer::Remove(removal) => effects.push(Effect::Remove(*removal)),
                 Timer::OpenFound => self.open_found(),
+                Timer::LookForRoom(directory) => self.look_for_room(now_ms, directory),
+                Timer::TellRecovered => {
+                    if let Some(line) = self.around.directories.recovered.line(now_ms) {
+                        tracing::info!("{line}");
+                    }
+                }
                 Timer::Janitor => self.janitor(now_ms, effects),
                 Timer::ProducerExpiry => self.expire_producers(now_ms),
                 Timer::OpenCoordinator(cell) => self.reopen_coordinator(now_ms, &cell, effects),
@@ -376,9 +395,12 @@ impl Shard {
                     directories.get(directory).into_iter().for_each(Directory::note_change);
                     self.retire_if_durable(cell, effects);
                 }
-                Err(_) if replica.log.poisoned().is_none() => {
+                Err(fault) if replica.log.poisoned().is_none() => {
                     let due_ms = now_ms.saturating_add(FULL_DISK_PAUSE_MS);
                     self.timers.add(due_ms, Timer::FlushAgain(Arc::clone(cell)));
+                    if fault.is_disk_full() {
+                        self.without_room(now_ms, directory);
+                    }
                 }
                 Err(fault) => effects.push(Effect::DirectoryFailed { directory, fault }),
             }

@@ -63,6 +63,7 @@ impl Shard {
         if !deleted.is_empty() {
             self.topics_deleted(now_ms, &deleted, effects);
         }
+        self.tell_recovered_soon();
     }
 
     /// The cells of a topic that this shard owns.
@@ -181,6 +182,7 @@ impl Shard {
         if found.is_some() && place.is_failed() {
             return Ok(None);
         }
+        let is_unclean = found.as_ref().is_some_and(|mode| !mode.clean_shutdown);
         let path = place.log.partition_path(&views.name, index);
         let settings = views.settings.load_full();
         let (disk, config) = (Arc::clone(&self.around.disk), Arc::clone(&settings.log));
@@ -202,6 +204,10 @@ impl Shard {
             }
             Some(opened) => opened?,
         };
+        if is_unclean {
+            let bytes = log.recovery_report().map_or(0, |report| report.scanned_bytes);
+            self.around.directories.recovered.add(self.now_ms, bytes);
+        }
         upkeep::report_recovery(&log);
         if log.recovery_report().is_some_and(|report| report.ends_before.is_some()) {
             place.lower_recovery_point(&views.name, index, log.recovery_point())?;

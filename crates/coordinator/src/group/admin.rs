@@ -4,6 +4,7 @@
 
 use super::classic::{ClassicGroup, ClassicState};
 use super::command::{Caller, GroupAnswer};
+use super::events::GroupEvent;
 use super::records::GroupRecord;
 use super::refuse;
 use super::state::{Group, GroupMachine, GroupSoft, Turn};
@@ -56,6 +57,7 @@ impl GroupMachine {
             Some(false) => refuse::deleted(group_id, ErrorCode::NonEmptyGroup),
             Some(true) => {
                 self.delete_group(turn, group_id);
+                turn.tell(GroupEvent::Deleted { group: group_id.clone() });
                 soft.classic.remove(group_id);
                 DeletableGroupResult { group_id: group_id.clone(), ..DeletableGroupResult::default() }
             }

@@ -5,6 +5,7 @@
 use super::classic::{ClassicGroup, ClassicState};
 use super::command::GroupTimer;
 use super::config::GroupConfig;
+use super::events::GroupEvent;
 use super::offsets::CommittedOffset;
 use super::records::GroupRecord;
 use super::state::{GroupMachine, GroupSoft, Turn};
@@ -66,6 +67,7 @@ impl GroupMachine {
         }
         if is_empty && all_expired {
             turn.write(GroupRecord::group_tombstone(group_id));
+            turn.tell(GroupEvent::Expired { group: group_id.clone() });
             soft.classic.remove(group_id);
         } else if soft
             .classic

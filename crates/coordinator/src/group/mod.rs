@@ -3,7 +3,7 @@
 //! Owns the replicated state of one `__consumer_offsets` partition ([`GroupMachine`]) and its command table. The rooms:
 //! `classic/` the protocol of JoinGroup and SyncGroup · `commit.rs` OffsetCommit, TxnOffsetCommit, OffsetDelete ·
 //! `fetch.rs` OffsetFetch · `offsets.rs` committed and pending transactional offsets · `expiry.rs` what grows old ·
-//! `admin.rs` DescribeGroups, ListGroups, DeleteGroups · `records.rs` record ↔ bytes · `refuse.rs` the shape of errors.
+//! `admin.rs` DescribeGroups, ListGroups, DeleteGroups · `records.rs` record ↔ bytes · `refuse.rs` the shape of errors · `events.rs` what people are told.
 //!
 //! Never authorizes, never resolves topic ids or names, never checks whether a topic exists: the request handlers do
 //! that on the image, before they ask.
@@ -14,6 +14,7 @@ pub mod classic;
 mod command;
 mod commit;
 pub mod config;
+pub mod events;
 mod expiry;
 mod fetch;
 mod invariants;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use command::{Caller, DeletedTopic, GroupAnswer, GroupCommand, GroupTimer};
 pub use config::GroupConfig;
+pub use events::GroupEvent;
 pub use partition::{partition_for, topic_configs};
 pub use records::GroupRecord;
 pub use state::{GroupMachine, GroupSoft};
@@ -86,6 +88,7 @@ impl Machine for GroupMachine {
             GroupCommand::Fired(timer) => self.timer_fired(soft, &mut turn, timer),
         }
         self.check_decision(soft, touched.as_ref(), &turn.decision);
+        soft.events.append(&mut turn.events);
         turn.decision
     }
 
@@ -135,6 +138,7 @@ impl Machine for GroupMachine {
     fn opened(&self, soft: &mut GroupSoft, now_ms: i64) -> Decision<GroupMachine> {
         let mut turn = Turn::new(soft, now_ms, None);
         self.open_classic_groups(soft, &mut turn);
+        soft.events.append(&mut turn.events);
         let check_ms = soft.config.offsets_retention_check_interval_ms;
         turn.decision.set_timer(GroupTimer::Expiry { after: None }, now_ms.saturating_add(check_ms));
         turn.decision

@@ -5,6 +5,7 @@
 use super::classic::ClassicGroup;
 use super::command::{GroupAnswer, GroupTimer};
 use super::config::GroupConfig;
+use super::events::GroupEvent;
 use super::offsets::{CommittedOffset, Offsets};
 use super::records::GroupRecord;
 use crate::machine::{Decision, Origin, ReplyToken};
@@ -39,13 +40,15 @@ pub struct GroupSoft {
     pub(super) entropy: SplitMix64,
     /// Classic groups that have members, or had some in this term. A group of the machine that is not here is empty.
     pub(super) classic: BTreeMap<Str, ClassicGroup>,
+    /// What happened and nobody was told of yet; whoever hosts the machine takes it after each step.
+    pub events: Vec<GroupEvent>,
 }
 
 impl GroupSoft {
     /// `seed` makes the member ids of this term.
     pub fn new(config: GroupConfig, seed: u64) -> Self {
         let (wall, classic) = (Wall::default(), BTreeMap::new());
-        GroupSoft { config, wall, entropy: SplitMix64::new(seed), classic }
+        GroupSoft { config, wall, entropy: SplitMix64::new(seed), classic, events: Vec::new() }
     }
 
     /// What commits and their ages are counted in; timers are not.
@@ -62,11 +65,18 @@ pub(super) struct Turn {
     pub wall_ms: i64,
     pub token: Option<ReplyToken>,
     pub decision: Decision<GroupMachine>,
+    pub events: Vec<GroupEvent>,
 }
 
 impl Turn {
     pub fn new(soft: &GroupSoft, now_ms: i64, token: Option<ReplyToken>) -> Self {
-        Turn { now_ms, wall_ms: soft.wall.at(now_ms), token, decision: Decision::default() }
+        Turn {
+            now_ms,
+            wall_ms: soft.wall.at(now_ms),
+            token,
+            decision: Decision::default(),
+            events: Vec::new(),
+        }
     }
 
     /// To the one who asked; waits for what this decision writes.
@@ -89,6 +99,10 @@ impl Turn {
 
     pub fn cancel_timer(&mut self, timer: GroupTimer) {
         self.decision.cancel_timer(timer);
+    }
+
+    pub fn tell(&mut self, event: GroupEvent) {
+        self.events.push(event);
     }
 
     pub fn write(&mut self, record: GroupRecord) {

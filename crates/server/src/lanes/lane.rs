@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
+use broker::CloseReason;
 use net::listener::{Place, Refused};
 use net::{Edges, Socket};
 use rustix::buffer::spare_capacity;
@@ -18,7 +19,8 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 use super::post::{Bell, Post};
-use super::{Accepted, Door, DoorPlate, Lanes, NodeService, Phase, Shared};
+use super::refusals::Kind;
+use super::{Accepted, Door, DoorPlate, Lanes, NodeService, Phase, Refusals, Shared};
 use crate::gateway::{End, Gateway};
 use crate::guard::Verdict;
 
@@ -195,7 +197,7 @@ impl Lane {
         match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(Poll::Pending) => {}
             Ok(Poll::Ready(end)) => {
-                log_end(&end, *from, &door.name);
+                log_end(&self.shared.refusals, now_ms, &end, *from, &door.name);
                 self.close(place);
             }
             // A panic costs its connection, not the lane.
@@ -302,7 +304,8 @@ impl Lane {
 
     fn rest(&mut self, index: usize, error: &io::Error) {
         if let Some(door) = self.doors.get_mut(index) {
-            tracing::warn!("{}: cannot accept: {error}", door.plate.name);
+            let what = format_args!("{}: cannot accept: {error}", door.plate.name);
+            self.shared.refusals.tell(Kind::Accept, self.now_ms, what);
             let _ = epoll::delete(&self.poller, &door.socket);
             door.rests_until_ms = Some(self.now_ms + DOOR_RESTS_MS);
         }
@@ -310,22 +313,29 @@ impl Lane {
 
     /// Deals an accepted connection to the lane with the fewest.
     fn admit(&self, stream: std::net::TcpStream, from: SocketAddr, door: Arc<DoorPlate>) {
-        match self.shared.admission.admit(from.ip()) {
-            Ok(place) => self.all.deal(Accepted { stream, from, door, place }),
-            Err(Refused::TooMany) => tracing::warn!("{from} refused: max.connections is reached"),
-            Err(Refused::TooManyFromAddress) => {
-                tracing::warn!("{from} refused: max.connections.per.ip is reached");
-            }
-        }
+        let limit = match self.shared.admission.admit(from.ip()) {
+            Ok(place) => return self.all.deal(Accepted { stream, from, door, place }),
+            Err(Refused::TooMany) => "max.connections",
+            Err(Refused::TooManyFromAddress) => "max.connections.per.ip",
+        };
+        let what = format_args!("{} {from}: refused: {limit} is reached", door.name);
+        self.shared.refusals.tell(Kind::Connection, self.now_ms, what);
     }
 }
 
-fn log_end(end: &End, from: SocketAddr, listener: &str) {
+fn log_end(refusals: &Refusals, now_ms: i64, end: &End, from: SocketAddr, listener: &str) {
     match end {
         End::Closed => tracing::debug!("{listener} {from}: closed by the peer"),
         End::Lost(error) => tracing::debug!("{listener} {from}: lost: {error}"),
-        End::BadFrame(bad) => tracing::warn!("{listener} {from}: closed: {bad}"),
-        End::Refused(reason) => tracing::info!("{listener} {from}: closed: {reason:?}"),
+        End::BadFrame(bad) => {
+            refusals.tell(Kind::Frame, now_ms, format_args!("{listener} {from}: closed: {bad}"));
+        }
+        End::Refused(reason @ CloseReason::Stopping) => {
+            tracing::debug!("{listener} {from}: closed: {reason:?}");
+        }
+        End::Refused(reason) => {
+            refusals.tell(Kind::Request, now_ms, format_args!("{listener} {from}: closed: {reason:?}"));
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod lane;
 mod post;
+mod refusals;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -23,6 +24,7 @@ use crate::gateway::Service;
 use crate::guard::Patience;
 use lane::Lane;
 use post::Post;
+pub use refusals::Refusals;
 
 /// A bound listener on its way to the first lane.
 pub struct Door {
@@ -48,6 +50,8 @@ pub struct Shared {
     pub limits: FrameLimits,
     /// Caps on silence.
     pub patience: Patience,
+    /// Lines about those who are refused.
+    pub refusals: Refusals,
 }
 
 /// How far the lanes are on their way to the end.

@@ -3,6 +3,7 @@
 use super::super::answers;
 use super::super::command::{Caller, GroupAnswer, GroupCommand, GroupTimer};
 use super::super::config::GroupConfig;
+use super::super::events::{Departure, Reason};
 use super::super::records::{self, GroupRecord};
 use super::super::state::{GroupMachine, GroupSoft, Turn};
 use super::member::{Member, Waiting, protocols_of};
@@ -57,7 +58,7 @@ impl GroupMachine {
         let group = self.live(soft, &request.group_id, turn.wall_ms);
         let join = Join { caller, request: &request, config: &config, new_member_id };
         if !group.accepts(&request.member_id, config.classic_max_size) {
-            group.remove(turn, &request.member_id);
+            group.depart(turn, &request.member_id, Departure::GroupFull);
             refuse(turn, caller, Str::new(), ErrorCode::GroupMaxSizeReached);
         } else if is_unknown_member {
             group.join_new_member(turn, &join);
@@ -189,7 +190,7 @@ impl ClassicGroup {
     fn rejoin(&mut self, turn: &mut Turn, join: &Join<'_>) {
         let member_id = join.request.member_id.clone();
         self.update_member(turn, join, &member_id);
-        self.rebalance_or_complete(turn, join.config);
+        self.rebalance_or_complete(turn, join.config, Reason::Rejoined);
     }
 
     fn add_member(&mut self, turn: &mut Turn, join: &Join<'_>, member_id: Str) {
@@ -200,7 +201,7 @@ impl ClassicGroup {
         self.add(member, waiting(turn, join.caller));
         let timer = GroupTimer::Session { group: self.id.clone(), member_id };
         turn.set_timer(timer, i64::from(join.config.classic_new_member_join_timeout_ms));
-        self.rebalance_or_complete(turn, join.config);
+        self.rebalance_or_complete(turn, join.config, Reason::Joined);
     }
 
     fn update_member(&mut self, turn: &mut Turn, join: &Join<'_>, member_id: &str) {
@@ -243,8 +244,12 @@ impl ClassicGroup {
                     leader_before,
                 });
             }
-            ClassicState::Stable => self.rebalance_or_complete(turn, join.config),
-            ClassicState::CompletingRebalance => self.prepare_rebalance(turn, join.config),
+            ClassicState::Stable => {
+                self.rebalance_or_complete(turn, join.config, Reason::StaticMemberReplaced)
+            }
+            ClassicState::CompletingRebalance => {
+                self.prepare_rebalance(turn, join.config, Reason::StaticMemberReplaced)
+            }
             ClassicState::PreparingRebalance => self.maybe_complete_join_phase(turn),
             ClassicState::Empty => unreachable!("an empty group has no static members"),
         }

@@ -3,6 +3,7 @@
 use super::super::answers;
 use super::super::command::{Caller, GroupAnswer, GroupTimer};
 use super::super::config::GroupConfig;
+use super::super::events::{Departure, Reason};
 use super::super::state::{GroupMachine, GroupSoft, Turn};
 use super::{ClassicGroup, ClassicState};
 use wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
@@ -81,10 +82,10 @@ impl GroupMachine {
         if member.is_kept_by_waiting() {
             return;
         }
-        group.remove(turn, member_id);
+        group.depart(turn, member_id, Departure::SessionEnded);
         match group.state {
             ClassicState::Stable | ClassicState::CompletingRebalance => {
-                group.rebalance_or_complete(turn, &config);
+                group.rebalance_or_complete(turn, &config, Reason::Departed(Departure::SessionEnded));
             }
             ClassicState::PreparingRebalance if group.has_all_members_joined() => {
                 group.complete_join_phase(turn);
@@ -138,7 +139,7 @@ impl ClassicGroup {
             match self.state {
                 ClassicState::PreparingRebalance => self.maybe_complete_join_phase(turn),
                 ClassicState::CompletingRebalance | ClassicState::Stable => {
-                    self.rebalance_or_complete(turn, config);
+                    self.rebalance_or_complete(turn, config, Reason::Departed(Departure::Left));
                 }
                 ClassicState::Empty => {}
             }
@@ -165,6 +166,6 @@ impl ClassicGroup {
     fn remove_leaver(&mut self, turn: &mut Turn, member_id: &Str) {
         let timer = GroupTimer::Session { group: self.id.clone(), member_id: member_id.clone() };
         turn.cancel_timer(timer);
-        self.remove(turn, member_id);
+        self.depart(turn, member_id, Departure::Left);
     }
 }

@@ -23,6 +23,7 @@ pub use member::{Member, Protocol, Waiting};
 
 use super::answers;
 use super::command::GroupAnswer;
+use super::events::{Departure, GroupEvent, Reason};
 use super::java;
 use super::state::Turn;
 use crate::machine::Reply;
@@ -108,6 +109,8 @@ pub struct ClassicGroup {
     join_phase: JoinPhase,
     /// The generation that the sync deadline was set for.
     sync_deadline_generation: i32,
+    /// Why the last join phase began.
+    reason: Reason,
 }
 
 impl ClassicGroup {
@@ -132,6 +135,7 @@ impl ClassicGroup {
             new_member_added: false,
             join_phase: JoinPhase::Rebalance,
             sync_deadline_generation: 0,
+            reason: Reason::Joined,
         }
     }
 
@@ -238,6 +242,14 @@ impl ClassicGroup {
         let member_id = member.id.clone();
         self.members.insert(member_id.clone(), member);
         self.await_join(&member_id, waiting);
+    }
+
+    /// A member goes, and people are told how.
+    fn depart(&mut self, turn: &mut Turn, member_id: &Str, how: Departure) {
+        if self.members.contains_key(member_id) {
+            turn.tell(GroupEvent::Departed { group: self.id.clone(), member_id: member_id.clone(), how });
+        }
+        self.remove(turn, member_id);
     }
 
     /// Takes a member out. Whatever it still waits for is refused.

@@ -3,6 +3,7 @@
 use super::super::answers;
 use super::super::command::GroupTimer;
 use super::super::config::GroupConfig;
+use super::super::events::{Departure, GroupEvent, Reason};
 use super::super::records::GroupRecord;
 use super::super::state::{Group, GroupMachine, GroupSoft, Turn};
 use super::{ClassicGroup, ClassicState, JoinPhase};
@@ -27,7 +28,7 @@ impl GroupMachine {
                 group.renew_session(turn, member_id);
             }
             if members.len() > max_size {
-                group.prepare_rebalance(turn, &config);
+                group.prepare_rebalance(turn, &config, Reason::TooLarge);
             }
         }
     }
@@ -52,15 +53,16 @@ impl GroupMachine {
 
 impl ClassicGroup {
     /// Membership has changed: begin a join phase, or see whether the one that runs can end.
-    pub(super) fn rebalance_or_complete(&mut self, turn: &mut Turn, config: &GroupConfig) {
+    pub(super) fn rebalance_or_complete(&mut self, turn: &mut Turn, config: &GroupConfig, reason: Reason) {
         if self.can_rebalance() {
-            self.prepare_rebalance(turn, config);
+            self.prepare_rebalance(turn, config, reason);
         } else {
             self.maybe_complete_join_phase(turn);
         }
     }
 
-    pub(super) fn prepare_rebalance(&mut self, turn: &mut Turn, config: &GroupConfig) {
+    pub(super) fn prepare_rebalance(&mut self, turn: &mut Turn, config: &GroupConfig, reason: Reason) {
+        self.reason = reason;
         if self.state == ClassicState::CompletingRebalance {
             self.drop_assignment(turn, ErrorCode::RebalanceInProgress);
         }
@@ -107,12 +109,21 @@ impl ClassicGroup {
             self.protocol_name = None;
             self.subscribed_topics = self.compute_subscribed_topics();
             self.transition_to(ClassicState::Empty, turn.wall_ms);
+            turn.tell(GroupEvent::Emptied { group: self.id.clone(), generation: self.generation });
             turn.write(GroupRecord::group_metadata(self, &BTreeMap::new()));
             return;
         }
         self.protocol_name = self.select_protocol();
         self.subscribed_topics = self.compute_subscribed_topics();
         self.transition_to(ClassicState::CompletingRebalance, turn.wall_ms);
+        turn.tell(GroupEvent::GenerationBegun {
+            group: self.id.clone(),
+            generation: self.generation,
+            members: self.members.len(),
+            protocol: self.protocol_name.clone().unwrap_or_default(),
+            leader: self.leader.clone().unwrap_or_default(),
+            reason: self.reason,
+        });
         self.answer_joins(turn);
     }
 
@@ -139,7 +150,7 @@ impl ClassicGroup {
         let absent = self.members.values().filter(|m| m.awaiting_join.is_none() && m.instance_id.is_none());
         let absent: Vec<Str> = absent.map(|member| member.id.clone()).collect();
         for member_id in absent {
-            self.remove(turn, &member_id);
+            self.depart(turn, &member_id, Departure::NotRejoined);
             turn.cancel_timer(GroupTimer::Session { group: self.id.clone(), member_id });
         }
     }

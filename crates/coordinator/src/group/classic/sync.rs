@@ -3,6 +3,7 @@
 use super::super::answers;
 use super::super::command::{Caller, GroupAnswer, GroupCommand, GroupTimer};
 use super::super::config::GroupConfig;
+use super::super::events::{Departure, Reason};
 use super::super::records::{self, GroupRecord};
 use super::super::state::{GroupMachine, GroupSoft, Turn};
 use super::member::Waiting;
@@ -63,10 +64,10 @@ impl GroupMachine {
             return;
         }
         for member_id in std::mem::take(&mut group.pending_sync) {
-            group.remove(turn, &member_id);
+            group.depart(turn, &member_id, Departure::NeverSynced);
             turn.cancel_timer(GroupTimer::Session { group: group.id.clone(), member_id });
         }
-        group.prepare_rebalance(turn, &config);
+        group.prepare_rebalance(turn, &config, Reason::Departed(Departure::NeverSynced));
     }
 }
 
@@ -140,7 +141,7 @@ impl ClassicGroup {
         let record = GroupRecord::group_metadata(self, &by_member);
         if records::size_in_batch(std::slice::from_ref(&record)) > config.max_batch_bytes {
             self.drop_assignment(turn, ErrorCode::UnknownServerError);
-            return self.rebalance_or_complete(turn, config);
+            return self.rebalance_or_complete(turn, config, Reason::AssignmentTooLarge);
         }
         turn.write(record);
         turn.decision.after_commit.push(GroupCommand::AssignmentPersisted {
