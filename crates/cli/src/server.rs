@@ -53,7 +53,7 @@ pub struct ServerArgs {
     /// The same as --config FILE
     #[arg(value_name = "FILE", conflicts_with = "config")]
     pub file: Option<PathBuf>,
-    /// Kafka's own configuration file; without it, embedded defaults and the KAFKA_ environment
+    /// Kafka's own configuration file, or embedded defaults; KAFKA_ variables of the environment go over it, --set over both
     #[arg(short = 'c', long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Overrides one key of the file; may be repeated

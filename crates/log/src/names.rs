@@ -72,6 +72,11 @@ pub(crate) fn stray_directory(topic_partition: &str, unique: &str) -> String {
     renamed_directory(topic_partition, unique, STRAY_DIRECTORY_SUFFIX)
 }
 
+/// Whether a directory is that of a partition, by its name.
+pub fn is_partition_directory(name: &str) -> bool {
+    parse_partition_directory(name).is_some()
+}
+
 /// Whether a directory was set aside under such a name.
 pub fn is_stray_directory(name: &str) -> bool {
     name.ends_with(STRAY_DIRECTORY_SUFFIX)

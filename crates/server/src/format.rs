@@ -110,9 +110,13 @@ pub fn format(
             directory_id: own_id,
             checkpoint: checkpoint.as_deref(),
         };
-        writing::write_directory(disk, path, &content, options.starts_at_once && metadata).map_err(
-            |fault| format!("Error while writing meta.properties file {}: {fault}", path.display()),
-        )?;
+        let aside = writing::write_directory(disk, path, &content, options.starts_at_once && metadata)
+            .map_err(|fault| {
+                format!("Error while writing meta.properties file {}: {fault}", path.display())
+            })?;
+        if let Some(aside) = aside {
+            say(format!("A metadata log without meta.properties was there: it is now {}.", aside.display()))?;
+        }
     }
     Ok(())
 }

@@ -28,6 +28,9 @@ const TURNING_BACK: Duration = Duration::from_secs(5);
 /// A stop that stays at one step for so long hangs; the kernel, too, calls a task hung after as much.
 const HANGS: Duration = Duration::from_secs(120);
 
+/// A second signal this soon after the first is the first one again: `timeout` and shells send it to a process and to its group.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
+
 /// As shells report a process that a signal ended.
 const SIGNALLED: i32 = 128;
 
@@ -138,6 +141,7 @@ async fn watch_start<T>(
                     journey.turn_back();
                     wanted_back = Some((asked, Instant::now()));
                 }
+                Some((_, since)) if since.elapsed() < SAME_SIGNAL => {}
                 Some(_) => at_once(asked),
             },
             _ = ticks.tick() => teller.tell(journey),
@@ -158,12 +162,14 @@ async fn watch_stop(
     journey: &Journey,
     signals: &mut [(Asked, Signal)],
 ) -> io::Result<()> {
-    let (mut ticks, mut teller) = (ticks(), Teller::new("stopping"));
+    let (mut ticks, mut teller, began) = (ticks(), Teller::new("stopping"), Instant::now());
     tokio::pin!(stopped);
     loop {
         tokio::select! {
             outcome = &mut stopped => return outcome,
-            asked = next(signals) => at_once(asked),
+            asked = next(signals) => if began.elapsed() >= SAME_SIGNAL {
+                at_once(asked);
+            },
             _ = ticks.tick() => teller.tell(journey),
         }
         let (what, since) = journey.step();

@@ -30,12 +30,13 @@ pub fn write_directory(
     path: &Path,
     content: &Content<'_>,
     starts_at_once: bool,
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<Option<PathBuf>, Box<dyn std::error::Error>> {
     let mut unproven = Unproven::default();
+    let mut aside = None;
     unproven.make_directories(&**disk, path)?;
     if let Some(checkpoint) = content.checkpoint {
         let log = path.join(METADATA_LOG);
-        set_aside(&**disk, &log)?;
+        aside = set_aside(&**disk, &log)?;
         unproven.make_directories(&**disk, &log)?;
         let file = FileHandle::new(log.join(CHECKPOINT));
         disk.create_empty(&file)?;
@@ -64,7 +65,7 @@ pub fn write_directory(
     if !starts_at_once {
         disk.sync_directory(path)?;
     }
-    Ok(())
+    Ok(aside)
 }
 
 /// What was written and made, and is not on the platter yet.
@@ -123,11 +124,13 @@ impl Unproven {
 
 /// A metadata log in a directory that was never formatted is what a crash left of an earlier attempt, or somebody's who lost his
 /// meta.properties: nothing of it counts, and nothing of it is destroyed.
-fn set_aside(disk: &dyn Disk, log: &Path) -> Result<(), Box<dyn std::error::Error>> {
+fn set_aside(disk: &dyn Disk, log: &Path) -> Result<Option<PathBuf>, Box<dyn std::error::Error>> {
     if !disk.exists(log) || disk.list(log)?.iter().all(|entry| entry.name.starts_with(CHECKPOINT)) {
-        return Ok(());
+        return Ok(None);
     }
     let mut aside = log.as_os_str().to_os_string();
     aside.push(format!(".{}-stray", random::uuid()?));
-    Ok(disk.rename_directory(log, Path::new(&aside))?)
+    let aside = PathBuf::from(aside);
+    disk.rename_directory(log, &aside)?;
+    Ok(Some(aside))
 }

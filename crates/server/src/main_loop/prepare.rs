@@ -7,11 +7,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use log::names::is_partition_directory;
 use log::{Disk, Fault};
 
 use super::StartError;
 use crate::directories::Ensemble;
-use crate::format::{self, FormatOptions, QuorumChoice, all_directories, is_untouched, stranger};
+use crate::format::{
+    self, FormatOptions, METADATA_LOG, QuorumChoice, all_directories, is_untouched, stranger,
+};
 use crate::journey::Journey;
 use crate::settings::Settings;
 use crate::{machine, random};
@@ -62,6 +65,9 @@ pub(crate) fn examine(
         return Ok(Prospect::Formats);
     }
     check(settings, ensemble)?;
+    if settings.is_single_node() {
+        refuse_a_lost_metadata_log(settings, disk, ensemble)?;
+    }
     Ok(Prospect::Opens)
 }
 
@@ -126,9 +132,37 @@ fn refuse_what_is_not_blank(disk: &dyn Disk, ensemble: &Ensemble) -> Result<(), 
                 format!(
                     "No readable meta.properties files found. It holds {name}, perhaps of a node whose identity was lost"
                 ),
+                "its meta.properties put back (with the cluster.id and the node.id of this node), or an empty directory",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The one voter of a cluster knows its topics from its metadata log alone: without it partitions that lie there would be set aside as
+/// nobody's, and an empty cluster begin.
+fn refuse_a_lost_metadata_log(
+    settings: &Settings,
+    disk: &dyn Disk,
+    ensemble: &Ensemble,
+) -> Result<(), StartError> {
+    let metadata = &settings.metadata_directory;
+    if disk.exists(&metadata.join(METADATA_LOG)) {
+        return Ok(());
+    }
+    for (path, _) in ensemble.formatted() {
+        let entries = disk.list(path).map_err(|fault| cannot_use("read", path, &fault))?;
+        let partition =
+            entries.iter().find(|entry| entry.is_directory && is_partition_directory(&entry.name));
+        if let Some(partition) = partition {
+            return Err(StartError::new(
+                format!("{} has no metadata log", metadata.display()),
                 format!(
-                    "put its meta.properties back, or give the node an empty directory; by hand: {FORMAT}"
+                    "{METADATA_LOG} is not there, and {} lies in {}: who starts without it has no topics",
+                    partition.name,
+                    path.display()
                 ),
+                "the log.dirs and metadata.log.dir of the configuration, or that directory put back",
             ));
         }
     }
@@ -151,7 +185,8 @@ fn check(settings: &Settings, ensemble: &Ensemble) -> Result<(), StartError> {
         return Err(StartError::new(
             format!("{} is not formatted, but others of this node are", path.display()),
             format!("No `meta.properties` found in {}", path.display()),
-            format!("{FORMAT} --ignore-formatted, with the cluster id of the others"),
+            "its meta.properties put back; an empty directory: ottla storage format --ignore-formatted -t CLUSTER_ID -c FILE, \
+             with the cluster.id of the others' meta.properties",
         ));
     }
     ensemble.verify(None, settings.node_id).map_err(|why| {

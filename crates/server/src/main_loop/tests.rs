@@ -105,6 +105,26 @@ fn a_new_directory_beside_formatted_ones_must_be_formatted_by_hand() {
 }
 
 #[test]
+fn partitions_without_their_metadata_log_are_refused_and_left_alone() {
+    let scratch = Scratch::new();
+    run(&scratch, &[]).stop();
+    let settings = settings(&scratch, &[]);
+    let metadata = settings.metadata_directory.join("__cluster_metadata-0");
+    let aside = scratch.0.join("aside");
+    std::fs::rename(&metadata, &aside).unwrap();
+    // Without any partition there is nothing to lose: Kafka, too, begins such a log anew.
+    let partition = settings.metadata_directory.join("orders-0");
+    std::fs::create_dir(&partition).unwrap();
+    let before = contents(&settings.metadata_directory);
+    let error = start(&settings, None).err().expect("it must not start");
+    assert!(error.what.ends_with("has no metadata log") && error.why.contains("orders-0"), "{error}");
+    assert_eq!(contents(&settings.metadata_directory), before);
+    std::fs::remove_dir(&partition).unwrap();
+    std::fs::rename(&aside, &metadata).unwrap();
+    run(&scratch, &[]).stop();
+}
+
+#[test]
 fn strangers_who_hold_half_frames_or_send_nonsense_harm_nobody() {
     let scratch = Scratch::new();
     let running = run(&scratch, &[]);
