@@ -102,12 +102,11 @@ pub fn format(
             (true, Some(_), Some(_)) => "dynamic metadata voter directory",
         };
         say(format!("Formatting {kind} {} with {METADATA_VERSION} {version}.", path.display()))?;
-        let own_id = me.filter(|_| metadata).map(|v| v.directory_id);
         let checkpoint = metadata.then(|| bootstrap.checkpoint(now_ms));
         let content = writing::Content {
             cluster_id: &options.cluster_id,
             node_id: settings.node_id,
-            directory_id: own_id,
+            directory_id: me.filter(|_| metadata).map(|v| v.directory_id),
             checkpoint: checkpoint.as_deref(),
         };
         let aside = writing::write_directory(disk, path, &content, options.starts_at_once && metadata)
