@@ -634,6 +634,8 @@ def main(address, jar, facts):
     asker = Asker(address, kafka.Jar(jar))
     keys = [Key(line) for line in open(facts)]
     of = lambda kind: [key for key in keys if key.kind == kind]
+    # First, for a connection that a later step leaves waiting for an answer stays one of Kafka's for ever.
+    limits(asker)
     sweep_of_broker_keys(asker, of("broker"))
     refusals(asker)
     sweep_of_resource_keys(asker, of("topic"), TOPIC, TOPIC_VALUES)
@@ -647,7 +649,6 @@ def main(address, jar, facts):
     descriptions(asker)
     resources(asker)
     loggers(asker)
-    limits(asker)
     print("done - all asked")
 
 
