@@ -22,6 +22,9 @@ use wire::{ErrorCode, Str};
 /// Batches of one partition in flight at most: what brokers remember for finding duplicates.
 const MAX_IN_FLIGHT_PER_PARTITION: usize = 5;
 
+/// Of a batch that an earlier attempt stored.
+const OFFSET_UNKNOWN: Stored = Stored { base_offset: -1, log_append_time_ms: -1 };
+
 /// How batches are made and given up.
 #[derive(Debug, Clone)]
 pub(crate) struct AccumulatorOptions {
@@ -100,6 +103,14 @@ struct Queue {
     closed: VecDeque<Batch>,
     /// Sent and not answered.
     in_flight: Vec<Arc<Outcome>>,
+    /// May be written, and the broker finds that they do not follow what it has: of a producer's batches it remembers
+    /// after a restart only the last. The answers to those behind them tell.
+    unproven: Vec<Batch>,
+    /// The newest batch given up though it may be written: what `unproven` holds before it stays unproven.
+    abandoned: Option<(u64, u32)>,
+    /// The broker has stored something of this producer id. Until then it takes any sequence, so that the first batch
+    /// goes alone: from there on a stored batch proves all those before it.
+    begun: bool,
     /// No sending before this, after a failure.
     not_before_ms: i64,
     /// The sequence of the next new batch; `None` until the first is sent.
@@ -171,6 +182,7 @@ impl Accumulator {
         let mut outcomes = Vec::new();
         for queue in self.queues.values_mut().flatten() {
             queue.closed.extend(queue.open.take());
+            outcomes.extend(queue.unproven.iter().map(|batch| batch.outcome.clone()));
             outcomes.extend(queue.closed.iter().map(|batch| batch.outcome.clone()));
             outcomes.extend(queue.in_flight.iter().cloned());
         }
@@ -247,42 +259,99 @@ impl Accumulator {
     /// The broker stored the batch.
     pub(crate) fn stored(&mut self, batch: Batch, stored: Stored) {
         self.landed(&batch);
+        self.prove_those_before(&batch);
         self.buffered_bytes -= batch.buffered_bytes;
         batch.store(stored);
     }
 
+    /// Sequences have no gaps: a batch that is stored follows all that went before it.
+    fn prove_those_before(&mut self, stored: &Batch) {
+        let Some(queue) = queue_of(&mut self.queues, &stored.partition) else { return };
+        queue.begun = true;
+        if stored.sequence().is_none() {
+            return;
+        }
+        let mut proven = std::mem::take(&mut queue.unproven);
+        while queue.closed.front().is_some_and(|front| front.maybe_written && front.serial < stored.serial) {
+            proven.extend(queue.closed.pop_front());
+        }
+        for batch in proven {
+            self.buffered_bytes -= batch.buffered_bytes;
+            batch.store(OFFSET_UNKNOWN);
+        }
+    }
+
     /// The broker refused the batch, or nobody knows what became of it. True: metadata should be asked for again.
     pub(crate) fn refused(&mut self, now_ms: i64, mut batch: Batch, error: Error) -> bool {
-        self.landed(&batch);
         let verdict = judge(&error, self.options.idempotent);
-        batch.maybe_written = verdict == Verdict::Unknown;
+        if verdict == Verdict::Duplicate {
+            self.stored(batch, OFFSET_UNKNOWN);
+            return false;
+        }
+        self.landed(&batch);
+        // For good: what a later attempt is told says nothing about an earlier one.
+        batch.maybe_written |= matches!(verdict, Verdict::Unknown | Verdict::Lost);
+        let target = batch.partition.clone();
         let expired = now_ms >= batch.created_ms + self.options.delivery_timeout_ms;
         let out_of_tries = batch.attempts > self.options.retries;
         match verdict {
-            Verdict::Duplicate => {
-                self.buffered_bytes -= batch.buffered_bytes;
-                batch.store(Stored { base_offset: -1, log_append_time_ms: -1 });
+            Verdict::TooLarge if batch.record_count > 1 && !batch.maybe_written => {
+                self.split(now_ms, batch, error);
             }
-            Verdict::TooLarge if batch.record_count > 1 => self.split(now_ms, batch, error),
-            Verdict::TooLarge | Verdict::Final => self.give_up(batch, error),
-            Verdict::Retry | Verdict::Unknown | Verdict::Gap if expired || out_of_tries => {
+            Verdict::Duplicate | Verdict::TooLarge | Verdict::Final | Verdict::Lost => {
+                self.give_up(batch, error);
+            }
+            Verdict::Retry | Verdict::Unknown | Verdict::Gap | Verdict::Stranger
+                if expired || out_of_tries =>
+            {
                 let error = if expired { self.expiry(Some(error)) } else { error };
                 self.give_up(batch, error);
             }
-            Verdict::Gap => {
-                let idle = self.options.idempotent;
-                let behind = queue_of(&mut self.queues, &batch.partition).is_some_and(|queue| {
-                    queue
-                        .closed
-                        .front()
-                        .is_some_and(|front| front.attempts > 0 && front.serial < batch.serial)
-                });
-                // Behind a batch that is tried again, a gap is only the consequence; in front it is the loss itself.
-                self.requeue(now_ms, batch, error, idle && !behind);
-            }
+            // Under this id and epoch nothing will ever tell.
+            Verdict::Stranger if batch.maybe_written => self.give_up(batch, error),
+            Verdict::Gap | Verdict::Stranger => self.gap(now_ms, batch, error),
             Verdict::Retry | Verdict::Unknown => self.requeue(now_ms, batch, error, false),
         }
+        self.settle(&target);
         matches!(verdict, Verdict::Retry | Verdict::Unknown)
+    }
+
+    /// The batch does not follow what the broker has.
+    fn gap(&mut self, now_ms: i64, mut batch: Batch, error: Error) {
+        let queue = queue_of(&mut self.queues, &batch.partition).expect("it was sent from this queue");
+        let behind =
+            queue.closed.front().is_some_and(|front| front.attempts > 0 && front.serial < batch.serial);
+        if !behind && batch.maybe_written {
+            batch.last_error = Some(error);
+            self.active.insert(batch.partition.clone());
+            queue.unproven.push(batch);
+            return;
+        }
+        // Behind a batch that is tried again, a gap is only the consequence; in front it is the loss itself.
+        self.requeue(now_ms, batch, error, !behind);
+    }
+
+    /// When none is left whose answer could prove the unproven: the broker would know the last of them if it had any,
+    /// so it has none. Only one given up behind them can be there, and they with it.
+    fn settle(&mut self, target: &TopicPartition) {
+        let Some(queue) = queue_of(&mut self.queues, target) else { return };
+        let asks = queue.closed.front().is_some_and(|front| front.maybe_written);
+        if asks || queue.unproven.is_empty() || !queue.in_flight.is_empty() {
+            return;
+        }
+        let abandoned = queue.abandoned;
+        let (open, absent): (Vec<Batch>, Vec<Batch>) = std::mem::take(&mut queue.unproven)
+            .into_iter()
+            .partition(|batch| abandoned.is_some_and(|serial| batch.serial < serial));
+        queue.reset = true;
+        for mut batch in absent {
+            batch.maybe_written = false;
+            queue.insert(batch);
+        }
+        for mut batch in open {
+            let error = batch.last_error.take().expect("it was refused");
+            self.give_up(batch, error);
+        }
     }
 
     /// Gives up what has waited for longer than the delivery timeout. Returns the next time to look.
@@ -291,21 +360,28 @@ impl Accumulator {
         for target in self.active.clone() {
             let Some(queue) = queue_of(&mut self.queues, &target) else { continue };
             let mut expired = Vec::new();
-            let oldest =
-                |queue: &Queue| queue.closed.front().or(queue.open.as_ref()).map(|batch| batch.created_ms);
+            let oldest = |queue: &Queue| {
+                let first = queue.unproven.first().or(queue.closed.front()).or(queue.open.as_ref());
+                first.map(|batch| batch.created_ms)
+            };
             while let Some(created_ms) = oldest(queue) {
                 let deadline_ms = created_ms + self.options.delivery_timeout_ms;
                 if now_ms < deadline_ms {
                     next = Some(next.map_or(deadline_ms, |n| n.min(deadline_ms)));
                     break;
                 }
-                expired.extend(queue.closed.pop_front().or_else(|| queue.open.take()));
+                if queue.unproven.is_empty() {
+                    expired.extend(queue.closed.pop_front().or_else(|| queue.open.take()));
+                } else {
+                    expired.push(queue.unproven.remove(0));
+                }
             }
             for mut batch in expired {
                 let last = batch.last_error.take();
                 let error = self.expiry(last);
                 self.give_up(batch, error);
             }
+            self.settle(&target);
             if queue_of(&mut self.queues, &target).is_none_or(|queue| queue.is_drained()) {
                 self.active.remove(&target);
             }
@@ -317,7 +393,8 @@ impl Accumulator {
     pub(crate) fn fail_all(&mut self, error: &Error) {
         for target in std::mem::take(&mut self.active) {
             let Some(queue) = queue_of(&mut self.queues, &target) else { continue };
-            let waiting: Vec<Batch> = queue.closed.drain(..).chain(queue.open.take()).collect();
+            let waiting: Vec<Batch> =
+                queue.unproven.drain(..).chain(queue.closed.drain(..)).chain(queue.open.take()).collect();
             for batch in waiting {
                 self.give_up(batch, error.clone());
             }
@@ -344,10 +421,13 @@ impl Accumulator {
         // A sequence that certainly was not written leaves a gap; one that may have been shows itself by the answer
         // to the batch behind it.
         if batch.sequence().is_some()
-            && !batch.maybe_written
             && let Some(queue) = queue_of(&mut self.queues, &batch.partition)
         {
-            queue.reset = true;
+            if batch.maybe_written {
+                queue.abandoned = queue.abandoned.max(Some(batch.serial));
+            } else {
+                queue.reset = true;
+            }
         }
         batch.outcome.fail(error);
     }
@@ -398,7 +478,7 @@ enum Due {
 
 impl Queue {
     fn is_drained(&self) -> bool {
-        self.open.is_none() && self.closed.is_empty()
+        self.open.is_none() && self.closed.is_empty() && self.unproven.is_empty()
     }
 
     fn front_bytes(&self) -> usize {
@@ -411,7 +491,7 @@ impl Queue {
         }
         let again = self.closed.front().is_some_and(|front| front.attempts > 0);
         // One at a time after a failure: only so can a gap be told from its consequences.
-        let alone = options.idempotent && (again || self.reset);
+        let alone = options.idempotent && (again || self.reset || !self.begun);
         if self.in_flight.len() >= if alone { 1 } else { MAX_IN_FLIGHT_PER_PARTITION } {
             return Due::AfterAnswer;
         }
@@ -447,16 +527,18 @@ impl Queue {
     /// be written already: under its old sequence the broker can still tell.
     fn start_over_if_needed(&mut self, identity: &mut Option<(i64, i16)>) {
         let unknown = self.closed.front().is_some_and(|front| front.maybe_written);
-        if !self.reset || unknown || !self.in_flight.is_empty() {
+        if !self.reset || unknown || !self.unproven.is_empty() || !self.in_flight.is_empty() {
             return;
         }
         self.reset = false;
+        self.abandoned = None;
         let (producer_id, epoch) = match self.next {
             Some(next) if next.epoch < i16::MAX => (next.producer_id, next.epoch + 1),
             Some(next) => {
                 // This id's epochs are used up here: ask for another, unless somebody has already.
                 *identity = identity.filter(|(producer_id, _)| *producer_id != next.producer_id);
                 self.next = None;
+                self.begun = false;
                 match *identity {
                     Some(identity) => identity,
                     None => {
@@ -472,6 +554,8 @@ impl Queue {
         };
         let mut next = Sequence { producer_id, epoch, base: 0 };
         for batch in self.closed.iter_mut().filter(|batch| batch.sequence().is_some()) {
+            // Behind a batch that is not there, none is.
+            batch.maybe_written = false;
             batch.stamp(next);
             next.base = increment_sequence(next.base, batch.record_count);
         }
@@ -489,34 +573,36 @@ impl Queue {
 enum Verdict {
     /// Stored already, by an earlier attempt.
     Duplicate,
-    /// Certainly not stored; the same may succeed later.
+    /// This attempt was certainly not stored; the same may succeed later.
     Retry,
     /// Perhaps stored; a retry is safe only with sequences.
     Unknown,
-    /// Not stored, because the sequence does not follow what the broker has.
+    /// This attempt was not stored: the sequence does not follow what the broker has.
     Gap,
+    /// This attempt was not stored: the broker does not know the producer, or knows a later epoch.
+    Stranger,
     /// Not stored, and never will be as it is.
     TooLarge,
     /// Not stored, and never will be.
     Final,
+    /// Perhaps stored; nothing to gain from a retry.
+    Lost,
 }
 
 fn judge(error: &Error, idempotent: bool) -> Verdict {
     let Error::Refused { code, .. } = error else {
-        return if error.is_retriable() { Verdict::Unknown } else { Verdict::Final };
+        return if error.is_retriable() { Verdict::Unknown } else { Verdict::Lost };
     };
     match code {
         ErrorCode::DuplicateSequenceNumber => Verdict::Duplicate,
         ErrorCode::MessageTooLarge => Verdict::TooLarge,
-        ErrorCode::OutOfOrderSequenceNumber
-        | ErrorCode::UnknownProducerId
-        | ErrorCode::InvalidProducerEpoch
-            if idempotent =>
-        {
-            Verdict::Gap
-        }
-        ErrorCode::RequestTimedOut | ErrorCode::NotEnoughReplicasAfterAppend => Verdict::Unknown,
-        other if other.is_retriable() => Verdict::Retry,
+        ErrorCode::OutOfOrderSequenceNumber if idempotent => Verdict::Gap,
+        ErrorCode::UnknownProducerId | ErrorCode::InvalidProducerEpoch if idempotent => Verdict::Stranger,
+        // What is checked before anything is written. The others may come afterwards, as when a leader resigns that
+        // waits for its followers.
+        ErrorCode::NotEnoughReplicas | ErrorCode::CorruptMessage => Verdict::Retry,
+        ErrorCode::UnknownServerError => Verdict::Lost,
+        other if other.is_retriable() => Verdict::Unknown,
         _other => Verdict::Final,
     }
 }

@@ -29,12 +29,39 @@ impl Harness {
         Harness { accumulator, now_ms: 10_000, deliveries: Vec::new() }
     }
 
-    /// Records with these values to partition 0, each value closed into a batch of its own.
+    /// Records with these values to partition 0, each value closed into a batch of its own; the broker knows the producer.
     fn batches(&mut self, values: &[&str]) {
         for value in values {
             self.append(0, value);
             self.accumulator.flush();
         }
+        self.begun();
+    }
+
+    /// The broker has stored something of this producer in every partition.
+    fn begun(&mut self) {
+        self.accumulator.queues.values_mut().flatten().for_each(|queue| queue.begun = true);
+    }
+
+    /// Sends these values in batches of their own and loses all answers.
+    fn all_lost(&mut self, values: &[&str]) {
+        self.batches(values);
+        let sent: Vec<Batch> = values.iter().map(|_| only(self.drain())).collect();
+        sent.into_iter().for_each(|batch| self.lost(batch));
+        self.wait(100);
+    }
+
+    /// The next batch, which must be alone and read like this.
+    fn next(&mut self, expected: &str) -> Batch {
+        let mut batch = only(self.drain());
+        assert_eq!(show(&mut batch), expected);
+        assert!(self.drain().is_empty(), "alone");
+        batch
+    }
+
+    fn gap(&mut self, batch: Batch) {
+        self.refused(batch, ErrorCode::OutOfOrderSequenceNumber);
+        self.wait(100);
     }
 
     fn append(&mut self, partition: i32, value: &str) -> bool {
@@ -240,6 +267,141 @@ fn a_batch_that_may_be_written_is_settled_before_a_new_epoch_begins() {
 }
 
 #[test]
+fn the_first_batch_of_a_producer_goes_alone() {
+    let mut h = Harness::new(options());
+    for value in ["a", "b"] {
+        h.append(0, value);
+        h.accumulator.flush();
+    }
+    let a = h.next("a@0:0");
+    h.stored(a, 0);
+    assert_eq!(show(&mut only(h.drain())), "b@0:1");
+}
+
+/// A broker that has started again remembers only the last batch.
+#[test]
+fn batches_written_before_the_last_one_that_the_broker_knows_are_not_sent_under_a_new_epoch() {
+    let mut h = Harness::new(options());
+    h.all_lost(&["a", "b", "c"]);
+    let a = h.next("a@0:0");
+    h.gap(a);
+    let b = h.next("b@0:1");
+    h.gap(b);
+    assert_eq!(h.outcomes(), "? ? ?");
+    let c = h.next("c@0:2");
+    h.batches(&["d"]);
+    h.stored(c, 2);
+    assert_eq!(h.outcomes(), "-1 -1 2 ?");
+    assert_eq!(show(&mut only(h.drain())), "d@0:3");
+}
+
+#[test]
+fn batches_that_the_broker_has_none_of_begin_a_new_epoch() {
+    let mut h = Harness::new(options());
+    h.all_lost(&["a", "b"]);
+    let a = h.next("a@0:0");
+    h.gap(a);
+    let b = h.next("b@0:1");
+    h.gap(b);
+    let a = h.next("a@1:0");
+    h.stored(a, 7);
+    let b = h.next("b@1:1");
+    h.refused(b, ErrorCode::DuplicateSequenceNumber);
+    assert_eq!(h.outcomes(), "7 -1");
+    assert!(h.accumulator.is_empty());
+}
+
+#[test]
+fn a_lost_answer_is_not_forgotten_over_other_refusals() {
+    for code in [ErrorCode::NotLeaderOrFollower, ErrorCode::NotEnoughReplicas, ErrorCode::RequestTimedOut] {
+        let mut h = Harness::new(options());
+        h.all_lost(&["a", "b"]);
+        let a = h.next("a@0:0");
+        h.refused(a, code);
+        h.wait(100);
+        let a = h.next("a@0:0");
+        h.gap(a);
+        let b = h.next("b@0:1");
+        h.refused(b, code);
+        h.wait(100);
+        let b = h.next("b@0:1");
+        h.stored(b, 1);
+        assert_eq!(h.outcomes(), "-1 1", "{code:?}");
+    }
+}
+
+#[test]
+fn a_leader_that_resigns_may_have_written() {
+    let mut h = Harness::new(options());
+    h.batches(&["a", "b"]);
+    let a = only(h.drain());
+    let b = only(h.drain());
+    h.refused(a, ErrorCode::NotLeaderOrFollower);
+    h.refused(b, ErrorCode::NotLeaderOrFollower);
+    h.wait(100);
+    let a = h.next("a@0:0");
+    h.gap(a);
+    let b = h.next("b@0:1");
+    h.stored(b, 1);
+    assert_eq!(h.outcomes(), "-1 1");
+}
+
+#[test]
+fn a_stored_batch_proves_one_before_it_whose_answer_was_lost() {
+    let mut h = Harness::new(options());
+    h.batches(&["a", "b"]);
+    let a = only(h.drain());
+    let b = only(h.drain());
+    h.refused(a, ErrorCode::RequestTimedOut);
+    h.stored(b, 1);
+    assert_eq!(h.outcomes(), "-1 1");
+    h.wait(100);
+    assert!(h.drain().is_empty());
+}
+
+#[test]
+fn what_nobody_can_prove_fails_rather_than_being_sent_again() {
+    let mut h = Harness::new(options());
+    h.all_lost(&["a", "b"]);
+    let a = h.next("a@0:0");
+    h.gap(a);
+    let b = h.next("b@0:1");
+    h.refused(b, ErrorCode::TopicAuthorizationFailed);
+    assert_eq!(h.outcomes(), "! !");
+    h.batches(&["c"]);
+    assert_eq!(show(&mut only(h.drain())), "c@1:0");
+
+    let mut h = Harness::new(options());
+    h.all_lost(&["a"]);
+    let a = h.next("a@0:0");
+    h.refused(a, ErrorCode::UnknownProducerId);
+    assert_eq!(h.outcomes(), "!");
+    assert!(h.accumulator.is_empty());
+}
+
+#[test]
+fn the_unproven_are_given_up_at_the_delivery_timeout() {
+    let mut h = Harness::new(options());
+    h.all_lost(&["a", "b"]);
+    let a = h.next("a@0:0");
+    h.gap(a);
+    h.wait(1000);
+    h.accumulator.expire(h.now_ms);
+    assert_eq!(h.outcomes(), "! !");
+    assert!(h.accumulator.is_empty());
+}
+
+#[test]
+fn a_batch_that_may_be_written_is_not_split() {
+    let mut h = Harness::new(options());
+    h.append(0, "a");
+    h.all_lost(&["b"]);
+    let batch = h.next("a+b@0:0");
+    h.refused(batch, ErrorCode::MessageTooLarge);
+    assert_eq!(h.outcomes(), "! !");
+}
+
+#[test]
 fn a_batch_that_is_too_large_goes_in_halves() {
     let mut h = Harness::new(options());
     for value in ["a", "b", "c", "d", "e"] {
@@ -331,6 +493,7 @@ fn every_partition_has_its_turn_when_requests_are_small() {
             h.accumulator.flush();
         }
     }
+    h.begun();
     let order: Vec<i32> = (0..8).flat_map(|_| h.drain()).map(|batch| batch.partition.partition).collect();
     assert_eq!(order, [0, 1, 2, 3, 0, 1, 2, 3]);
 }
