@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use broker::config::not_in_force;
-use broker::metadata_files::{self, ONE_VOTER};
+use broker::metadata_files;
 use kraft::features::KRAFT_VERSION;
 use kraft::image::{MetadataImage, ResourceType};
 use log::directory::PartitionDirectory;
@@ -96,10 +96,6 @@ pub fn check(settings: &Settings, disk: &Arc<dyn Disk>) -> Result<Report, StartE
 }
 
 fn check_metadata(settings: &Settings, disk: &dyn Disk, report: &mut Report) -> Option<MetadataImage> {
-    if settings.voters.len() > 1 {
-        let count = settings.voters.len();
-        report.obstacle(format!("controller.quorum.voters names {count} controllers: {ONE_VOTER}"));
-    }
     let inspection = match metadata_files::read(disk, &settings.metadata_directory) {
         Ok(Some(inspection)) => inspection,
         Ok(None) => {

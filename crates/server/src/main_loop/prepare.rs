@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use broker::metadata_files::ONE_VOTER;
 use log::names::is_partition_directory;
 use log::{Disk, Fault};
 
@@ -58,6 +59,7 @@ pub(crate) fn examine(
     disk: &dyn Disk,
     ensemble: &Ensemble,
 ) -> Result<Prospect, StartError> {
+    refuse_other_nodes(settings)?;
     named_once(ensemble.0.keys())?;
     let is_new = ensemble.formatted().next().is_none();
     if settings.is_single_node() && (is_new || was_cut_short(settings, disk, ensemble)?) {
@@ -69,6 +71,19 @@ pub(crate) fn examine(
         refuse_a_lost_metadata_log(settings, disk, ensemble)?;
     }
     Ok(Prospect::Opens)
+}
+
+/// Nothing is sent to other nodes yet: a node that needs one would wait for it for ever.
+fn refuse_other_nodes(settings: &Settings) -> Result<(), StartError> {
+    let why = match settings.voters.len() {
+        count @ 2.. => format!("controller.quorum.voters names {count} controllers: {ONE_VOTER}"),
+        _ if !settings.roles.controller => {
+            "process.roles is only broker, and this release reaches no controller elsewhere".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    let hint = "process.roles=broker,controller, with this node as the only one of controller.quorum.voters";
+    Err(StartError::new("this node needs others", why, hint))
 }
 
 /// A directory under two names would be formatted, locked and written twice.
