@@ -547,6 +547,49 @@ def a_node_starts_as_the_help_says():
         node.kill()
 
 
+def a_restart_under_a_producer_loses_and_doubles_nothing():
+    """Clean stops of our own node while batches are in flight: their answers are lost, and it remembers each partition's last only."""
+    listen = closed_address()
+
+    def launch():
+        command = [BINARY, "--listen", listen, "--data-dir", "restarted", "--set", "num.partitions=4"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=DIRECTORY)
+        expect(" is ready" in read_line(process.stdout, 15), "no greeting")
+        return process
+
+    node, fed, stop = launch(), 0, threading.Event()
+    expect(ottla("topic", "create", "restarted", "-p", "4", broker=listen).code == 0, "no topic")
+    writer = start("produce", "restarted", "-X", "batch.size=2048", "-X", "linger.ms=0", broker=listen)
+
+    def feed():
+        nonlocal fed
+        while not stop.is_set():
+            writer.stdin.write(b"".join(b"%d\n" % (fed + at) for at in range(1000)))
+            fed += 1000
+
+    try:
+        thread = threading.Thread(target=feed)
+        thread.start()
+        for _ in range(8):
+            before, until = fed, time.monotonic() + 15
+            while fed < before + 20000:
+                expect(writer.poll() is None and time.monotonic() < until, f"the producer stopped after {fed} lines")
+                time.sleep(0.01)
+            node.send_signal(signal.SIGTERM)
+            expect(node.wait(15) == 0, "the node did not end well")
+            node = launch()
+        stop.set()
+        thread.join()
+        ended = finish(writer, time.monotonic())
+        expect(ended.code == 0, ended)
+        read = ottla("consume", "restarted", "--from-beginning", "-e", broker=listen).out.split()
+        expect(len(read) == len(set(read)) == fed, (fed, len(read), len(set(read))))
+    finally:
+        stop.set()
+        writer.kill()
+        node.kill()
+
+
 def the_sample_configuration_starts():
     """docs/server.properties as it stands, but for the ports, which may be taken here."""
     listen, control = closed_address(), closed_address()
@@ -686,7 +729,7 @@ def main():
         properties_are_obeyed, a_broker_that_is_gone_is_told_at_once, a_node_starts_as_the_help_says,
         a_running_nodes_directory_verifies_while_it_is_written_to, a_flipped_bit_is_found_where_it_is,
         storage_check_says_what_a_start_says,
-        the_sample_configuration_starts,
+        the_sample_configuration_starts, a_restart_under_a_producer_loses_and_doubles_nothing,
     ]
     for script in scripts:
         run_transcript(script)
