@@ -559,7 +559,7 @@ def a_restart_under_a_producer_loses_and_doubles_nothing():
 
     node, fed, stop = launch(), 0, threading.Event()
     expect(ottla("topic", "create", "restarted", "-p", "4", broker=listen).code == 0, "no topic")
-    writer = start("produce", "restarted", "-X", "batch.size=2048", "-X", "linger.ms=0", broker=listen)
+    writer = start("produce", "restarted", "-X", "batch.size=2048", "-X", "buffer.memory=262144", broker=listen)
 
     def feed():
         nonlocal fed
