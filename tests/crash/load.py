@@ -4,6 +4,7 @@
   write          writers and committer work from now on
   rest           they pause; what is under way is waited for: a node that came back must take it
   verify         reads what is new since the last time and compares; `verify all` from the beginning
+  lossy          from now on the broker may lose what it acknowledged: an offset that is given out again is a loss, no trouble
   losses         counts acknowledged records that are not there any more, and forgets them (for a mode that may lose)
   counts         records acknowledged and offsets committed so far
 An answer begins with `ok` or `bad`. Two writers of librdkafka: one plain with three partitions, one idempotent with two. A value
@@ -49,6 +50,8 @@ class Writer:
         self.settings = QUICK | {"acks": "all", "linger.ms": 2, "message.timeout.ms": 600_000, "retries": 1_000_000} | settings
         self.idempotent = settings.get("enable.idempotence", False)
         self.next, self.under_way, self.acked_count = 0, 0, 0
+        # Acknowledged records whose offset another one got; None where that must not be.
+        self.replaced = None
         # By partition, by offset: the record's number, -1 where nothing is known.
         self.acked = [array.array("q") for _ in range(partitions)]
         self.seen = [array.array("q") for _ in range(partitions)]
@@ -70,7 +73,11 @@ class Writer:
                 acked = self.acked[partition]
                 if len(acked) <= offset:
                     acked.extend([-1] * (offset + 1 - len(acked)))
-                if acked[offset] not in (-1, number):
+                if acked[offset] in (-1, number):
+                    pass
+                elif self.replaced is not None:
+                    self.replaced += 1
+                else:
                     trouble(f"{self.topic}-{partition}: offset {offset} was acknowledged for {acked[offset]} and for {number}")
                 acked[offset] = number
         return answer
@@ -169,7 +176,8 @@ class Writer:
         return offset + 1
 
     def losses(self, client):
-        lost = 0
+        with self.lock:
+            lost, self.replaced = self.replaced or 0, 0
         for partition in range(self.partitions):
             _low, high = until("watermarks", lambda: client.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=5))
             with self.lock:
@@ -279,6 +287,9 @@ def obey(words, writers, committer, reader, everybody):
                 for partition in range(writer.partitions):
                     writer.read(reader, partition, "all" in words)
             committer.verify(reader)
+        case "lossy":
+            for writer in writers:
+                writer.replaced = 0
         case "losses":
             return str(sum(w.losses(reader) for w in writers))
         case "counts":

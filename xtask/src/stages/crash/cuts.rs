@@ -56,6 +56,7 @@ pub fn prove_live(bench: &Bench, disk: &PoweredDisk, rounds: usize) -> Result<Ta
         let name = format!("cut-none-{round}");
         let mut broker = start(bench, disk, "none", &name)?;
         let mut load = Load::start(bench, &broker.address(), &name)?;
+        load.tell("lossy")?;
         load.tell("write")?;
         pause(Duration::from_millis(dice.between(500, 1500)));
         cut(bench, disk, &mut broker, &mut dice)?;
