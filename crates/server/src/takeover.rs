@@ -13,6 +13,7 @@ use kraft::features::KRAFT_VERSION;
 use kraft::image::{MetadataImage, ResourceType};
 use log::directory::PartitionDirectory;
 use log::{Disk, LogDirectory};
+use wire::topic::CLUSTER_METADATA;
 
 use crate::directories::Ensemble;
 use crate::format::all_directories;
@@ -80,11 +81,6 @@ pub fn check(settings: &Settings, disk: &Arc<dyn Disk>) -> Result<Report, StartE
         }
         Ok(Prospect::Opens) => {}
         Err(refused) => return Err(refused),
-    }
-    for (path, meta) in ensemble.formatted() {
-        if meta.version == 0 {
-            report.obstacle(format!("{} is of ZooKeeper times (version=0)", path.display()));
-        }
     }
     if let Some(cluster_id) = ensemble.cluster_id() {
         report.fact(format!("node {} of cluster {cluster_id}", settings.node_id));
@@ -186,7 +182,7 @@ fn check_partitions(settings: &Settings, disk: &Arc<dyn Disk>, image: &MetadataI
         };
         for partition in listing.partitions {
             // The metadata log has its own place.
-            if partition.topic == METADATA_TOPIC {
+            if partition.topic == CLUSTER_METADATA {
                 continue;
             }
             check_partition(&**disk, image, &partition, report);
@@ -209,8 +205,6 @@ fn check_partitions(settings: &Settings, disk: &Arc<dyn Disk>, image: &MetadataI
 fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
-
-const METADATA_TOPIC: &str = "__cluster_metadata";
 
 fn check_partition(
     disk: &dyn Disk,

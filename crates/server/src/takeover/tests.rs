@@ -113,6 +113,16 @@ fn what_a_start_refuses_is_refused_and_what_it_formats_is_told() {
 }
 
 #[test]
+fn an_identity_of_version_0_is_no_obstacle_as_it_is_none_for_a_start() {
+    let disk = with_metadata(&[level("metadata.version", 33)]);
+    let cluster_id = Ensemble::load(&*disk, &all_directories(&alone())).cluster_id().unwrap().to_owned();
+    let identity = format!("version=0\nbroker.id=1\ncluster.id={cluster_id}\n");
+    disk.replace_file(Path::new("/data/meta.properties"), identity.as_bytes()).unwrap();
+    let report = checked(&alone(), &disk);
+    assert_eq!(report.obstacles().count(), 0, "{report:?}");
+}
+
+#[test]
 fn a_good_directory_is_described_and_left_as_it_is() {
     let topic = TopicRecord { name: "t".into(), topic_id: Uuid([3; 16]) };
     let acl = AccessControlEntryRecord {
