@@ -10,6 +10,9 @@ import struct
 import sys
 import time
 
+sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/protocol")
+from crc32c import crc32c
+
 HOST, PORT = sys.argv[1].rsplit(":", 1)
 TOPIC = "refusals"
 
@@ -31,18 +34,6 @@ def zigzag(n):
         out.append(n & 0x7F | 0x80)
         n >>= 7
     return bytes(out) + bytes([n])
-
-
-def crc32c(data, table=[]):
-    if not table:
-        for n in range(256):
-            for _ in range(8):
-                n = n >> 1 ^ (0x82F63B78 if n & 1 else 0)
-            table.append(n)
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
-    return crc ^ 0xFFFFFFFF
 
 
 def record(value, delta=0, key=None):

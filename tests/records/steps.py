@@ -10,6 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/protocol")
+from crc32c import crc32c
 from kafka import ZERO, Closed, Connection, Jar, Raw, Silent, varint
 
 ADDRESS, DATA, MODE = sys.argv[1], sys.argv[2], sys.argv[4]
@@ -57,18 +58,6 @@ def topic_id(name):
 
 
 # --- records
-
-def crc32c(data, table=[]):
-    if not table:
-        for n in range(256):
-            for _ in range(8):
-                n = n >> 1 ^ (0x82F63B78 if n & 1 else 0)
-            table.append(n)
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
-    return crc ^ 0xFFFFFFFF
-
 
 def zigzag(number):
     return varint(((number << 1) ^ (number >> 63)) & (2**64 - 1))

@@ -4,7 +4,11 @@ Flexible versions only. Needs no package.
 """
 import socket
 import struct
+import sys
 import time
+
+sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/protocol")
+from crc32c import crc32c
 
 
 def i8(n): return struct.pack(">b", n)
@@ -80,18 +84,6 @@ class Cursor:
 
 
 # --- record batches
-
-def crc32c(data, table=[]):
-    if not table:
-        for n in range(256):
-            for _ in range(8):
-                n = n >> 1 ^ (0x82F63B78 if n & 1 else 0)
-            table.append(n)
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
-    return crc ^ 0xFFFFFFFF
-
 
 def record(key, value, delta, stamp_delta=0):
     field = lambda b: zigzag(-1) if b is None else zigzag(len(b)) + b
