@@ -298,15 +298,21 @@ def filled(name):
     expect(ended.code == 0, ended)
 
 
-def a_broker_that_falls_silent_ends_consume_and_produce(relay):
-    filled("silence")
-    reader = start("consume", "silence", "--from-beginning", "--timeout", "3s")
+def at_work(topic):
+    """A consumer that has read all of a topic, and a producer that has added a record to it; both have 3 s of patience."""
+    filled(topic)
+    reader = start("consume", topic, "--from-beginning", "--timeout", "3s")
     lines = [read_line(reader.stdout, 10) for _ in range(3)]
     expect(lines == ["1\n", "2\n", "3\n"], lines)
-    writer = start("produce", "silence", "--timeout", "3s", "-v")
+    writer = start("produce", topic, "--timeout", "3s", "-v")
     writer.stdin.write(b"4\n")
     writer.stdin.flush()
-    expect(read_line(writer.stdout, 10) == "silence [0] at offset 3\n", "no delivery")
+    expect(read_line(writer.stdout, 10) == f"{topic} [0] at offset 3\n", "no delivery")
+    return reader, writer
+
+
+def a_broker_that_falls_silent_ends_consume_and_produce(relay):
+    reader, writer = at_work("silence")
     relay.silent.set()
     try:
         writer.stdin.write(b"5\n")
@@ -333,14 +339,7 @@ def a_broker_that_is_gone_is_told_at_once():
 
 def a_broker_that_dies_ends_consume_and_produce(relay):
     """The last check: nobody is behind the advertised address from here on."""
-    filled("death")
-    reader = start("consume", "death", "--from-beginning", "--timeout", "3s")
-    lines = [read_line(reader.stdout, 10) for _ in range(3)]
-    expect(lines == ["1\n", "2\n", "3\n"], lines)
-    writer = start("produce", "death", "--timeout", "3s", "-v")
-    writer.stdin.write(b"4\n")
-    writer.stdin.flush()
-    expect(read_line(writer.stdout, 10) == "death [0] at offset 3\n", "no delivery")
+    reader, writer = at_work("death")
     relay.cut()
     writer.stdin.write(b"5\n")
     writer.stdin.flush()
