@@ -3,12 +3,16 @@
 //! Owns the list of rules; each file beside this one holds one kind. Reads tracked files and `cargo metadata` only,
 //! changes nothing but the ratchet, and that only with `--shrink`.
 
+mod circles;
 mod configuration;
 mod imports;
 mod manifests;
+mod modules;
+mod names;
 mod sizes;
 mod source;
 mod text;
+mod tokens;
 
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
@@ -34,6 +38,7 @@ pub fn check(workspace: &Workspace) -> Result<Vec<String>> {
     let mut complaints = Vec::new();
     manifests::check(workspace, &mut complaints)?;
     imports::check(&sources, &mut complaints);
+    circles::check(&sources, &mut complaints);
     sizes::check(workspace, &sources, &mut complaints)?;
     text::check_sources(&sources, &mut complaints);
     text::check_every_file(workspace, &mut complaints)?;
