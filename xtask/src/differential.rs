@@ -4,18 +4,17 @@
 
 pub mod configs;
 pub mod facts;
+pub mod requests;
 pub mod value;
 
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::codegen::schema::Role;
 use crate::codegen::{emit::Names, schemas};
 use crate::oracle::Oracle;
-use crate::stages::Bench;
+use crate::process::converse;
+use crate::stages::workbench::Workbench;
 use crate::tally::Tally;
 use crate::workspace::{Workspace, cargo};
 use value::Random;
@@ -47,7 +46,7 @@ pub fn command(arguments: &[String]) -> Result<bool> {
 }
 
 /// The stage: the schemas say what the reference's classes say, and both codecs agree.
-pub fn stage(bench: &Bench) -> Result<Tally> {
+pub fn stage(bench: &Workbench) -> Result<Tally> {
     let stale = facts::stale(&bench.workspace)?;
     for name in &stale {
         println!("   not what the reference has: crates/wire/schema/{name}");
@@ -120,52 +119,4 @@ fn make(seed: u64, per_version: usize) -> Result<Vec<Case>> {
         }
     }
     Ok(cases)
-}
-
-/// A lawful request with random content, without its header.
-pub struct Request {
-    /// The API.
-    pub key: i16,
-    /// The version that the body is written in.
-    pub version: i16,
-    /// Whether the header before it has tagged fields.
-    pub flexible: bool,
-    /// The body.
-    pub body: Vec<u8>,
-}
-
-/// Random requests of every API and version.
-pub fn requests(seed: u64, per_version: usize) -> Result<Vec<Request>> {
-    let mut random = Random(seed ^ 0x9e37_79b9_7f4a_7c15);
-    let mut requests = Vec::new();
-    for (_, schema) in &schemas()? {
-        let Some(api) = &schema.api else { continue };
-        let names = Names::of(schema);
-        for message in schema.messages.iter().filter(|message| message.role == Role::Request) {
-            for version in message.versions.low..=message.versions.high {
-                for _ in 0..per_version {
-                    let scribe = value::Scribe { message, version, names: &names };
-                    let value = scribe.random(&message.fields, Some(&mut random));
-                    let mut body = Vec::new();
-                    scribe.write(&mut body, &message.fields, &value);
-                    let flexible = version >= message.flexible;
-                    requests.push(Request { key: api.key, version, flexible, body });
-                }
-            }
-        }
-    }
-    Ok(requests)
-}
-
-/// Gives a program its standard input and collects the lines it prints.
-fn converse(mut command: Command, input: &str) -> Result<Vec<String>> {
-    let program = Path::new(command.get_program()).display().to_string();
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context(program.clone())?;
-    let mut to = child.stdin.take().context("a pipe was asked for")?;
-    let output = std::thread::scope(|scope| {
-        scope.spawn(move || to.write_all(input.as_bytes()));
-        child.wait_with_output()
-    })?;
-    ensure!(output.status.success(), "{program}: {}", output.status);
-    Ok(String::from_utf8(output.stdout)?.lines().map(str::to_string).collect())
 }

@@ -1,9 +1,10 @@
-//! Running other programs: output into a log file, a time limit, the whole process group ended when it is over.
+//! Running other programs: output into a log file or taken line by line, a time limit, the whole process group ended when it is over.
 //!
 //! Owns nothing that outlives a call but the log files. Never prints.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::fs::File;
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -76,4 +77,17 @@ pub fn signal_group(leader: u32, signal: &str) {
 /// Waits a little between two looks at something that another process will change.
 pub fn pause(time: Duration) {
     std::thread::sleep(time);
+}
+
+/// Gives a program its standard input and collects the lines it prints.
+pub fn converse(mut command: Command, input: &str) -> Result<Vec<String>> {
+    let program = Path::new(command.get_program()).display().to_string();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context(program.clone())?;
+    let mut to = child.stdin.take().context("a pipe was asked for")?;
+    let output = std::thread::scope(|scope| {
+        scope.spawn(move || to.write_all(input.as_bytes()));
+        child.wait_with_output()
+    })?;
+    ensure!(output.status.success(), "{program}: {}", output.status);
+    Ok(String::from_utf8(output.stdout)?.lines().map(str::to_string).collect())
 }

@@ -18,94 +18,26 @@ mod real_input;
 mod records;
 mod rim;
 mod schedule;
+mod stage;
 mod start;
 mod suites;
 mod takeover;
 mod topic_keys;
+pub mod workbench;
 
-use crate::broker::{Broker, Kind};
-use crate::process::{Finished, run};
+use crate::broker::Kind;
 use crate::tally::Tally;
-use crate::workspace::{Workspace, cargo};
+use crate::workspace::Workspace;
 use crate::{codegen, tidy};
-use anyhow::{Result, bail, ensure};
-use std::path::PathBuf;
+use anyhow::{Result, bail};
+use stage::{Needs, Stage};
 use std::process::Command;
-use std::time::Duration;
-
-/// What every stage may use.
-pub struct Bench {
-    /// Paths.
-    pub workspace: Workspace,
-    /// Logs of this run.
-    pub logs: PathBuf,
-    /// Whom the black-box stages talk to: ours, or the reference to prove the tests themselves.
-    pub kind: Kind,
-    /// `--full`: the long run of the stages that have one.
-    pub full: bool,
-    /// `--only=NAME`: one suite of the stage that has several.
-    pub part: Option<String>,
-    /// `--write-table`: the page about the suites is written, not only checked.
-    pub write_table: bool,
-}
-
-impl Bench {
-    /// Runs a program for a stage, its output in `NAME.log`.
-    pub fn run(&self, name: &str, command: &mut Command, minutes: u64) -> Result<Finished> {
-        run(command, &self.logs.join(format!("{name}.log")), Duration::from_secs(minutes * 60))
-    }
-
-    /// Runs a program that prints lines and, at its end, one that begins with `done - `: the lines before that one.
-    pub fn lines(
-        &self,
-        name: &str,
-        command: &mut Command,
-        minutes: u64,
-        broker: &Broker,
-    ) -> Result<Vec<String>> {
-        let finished = self.run(name, command, minutes)?;
-        let mut lines: Vec<String> = finished.output.lines().map(str::to_owned).collect();
-        ensure!(
-            lines.pop().is_some_and(|line| line.starts_with("done - ")),
-            "{name}: {}: {}\nbroker: {}",
-            finished.how,
-            finished.tail(6),
-            broker.log().display()
-        );
-        Ok(lines)
-    }
-
-    /// A cargo command at the workspace root.
-    pub fn cargo(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(cargo());
-        command.args(arguments).current_dir(&self.workspace.root);
-        command
-    }
-}
-
-/// What a stage needs of the machine while it runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Needs {
-    /// Cargo or the tree itself: these run first, one after another, because all others need what they make.
-    Tree,
-    /// A core at most times; the rest is waiting for timers and for other programs. Two of these run side by side.
-    Core,
-    /// A quiet machine: what it finds would be another thing beside others.
-    Quiet,
-}
-
-/// One stage of the test command.
-struct Stage {
-    name: &'static str,
-    about: &'static str,
-    needs: Needs,
-    run: fn(&Bench) -> Result<Tally>,
-}
+use workbench::Workbench;
 
 const fn stage(
     name: &'static str,
     needs: Needs,
-    run: fn(&Bench) -> Result<Tally>,
+    run: fn(&Workbench) -> Result<Tally>,
     about: &'static str,
 ) -> Stage {
     Stage { name, about, needs, run }
@@ -170,7 +102,7 @@ pub fn command(arguments: &[String]) -> Result<bool> {
     let workspace = Workspace::load()?;
     let logs = workspace.scratch("test-logs")?;
     let kind = if against_kafka { Kind::Kafka } else { Kind::Ottla };
-    let bench = Bench { workspace, logs, kind, full, part, write_table };
+    let bench = Workbench { workspace, logs, kind, full, part, write_table };
     let chosen: Vec<&Stage> = STAGES
         .iter()
         .filter(|stage| names.is_empty() || names.iter().any(|name| *name == stage.name))
@@ -183,7 +115,7 @@ pub fn command(arguments: &[String]) -> Result<bool> {
 }
 
 /// A stage that is one program: held if it ended well, else its last lines are shown.
-fn single(bench: &Bench, name: &str, command: &mut Command, minutes: u64) -> Result<Tally> {
+fn single(bench: &Workbench, name: &str, command: &mut Command, minutes: u64) -> Result<Tally> {
     let finished = bench.run(name, command, minutes)?;
     if !finished.success {
         println!("{}", finished.tail(60));
@@ -191,20 +123,20 @@ fn single(bench: &Bench, name: &str, command: &mut Command, minutes: u64) -> Res
     Ok(Tally::one(&format!("{name} ({})", finished.how), finished.success))
 }
 
-fn fmt(bench: &Bench) -> Result<Tally> {
+fn fmt(bench: &Workbench) -> Result<Tally> {
     single(bench, "fmt", &mut bench.cargo(&["fmt", "--all", "--check"]), 2)
 }
 
-fn clippy(bench: &Bench) -> Result<Tally> {
+fn clippy(bench: &Workbench) -> Result<Tally> {
     let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
     single(bench, "clippy", &mut bench.cargo(&arguments), 20)
 }
 
-fn build(bench: &Bench) -> Result<Tally> {
+fn build(bench: &Workbench) -> Result<Tally> {
     single(bench, "build", &mut bench.cargo(&["build", "--release", "--locked", "--package", "ottla"]), 30)
 }
 
-fn unit(bench: &Bench) -> Result<Tally> {
+fn unit(bench: &Workbench) -> Result<Tally> {
     let finished =
         bench.run("unit", &mut bench.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]), 30)?;
     let mut tally = Tally::from_cargo_test(&finished.output);
@@ -217,11 +149,11 @@ fn unit(bench: &Bench) -> Result<Tally> {
     Ok(tally)
 }
 
-fn codegen(_: &Bench) -> Result<Tally> {
+fn codegen(_: &Workbench) -> Result<Tally> {
     Ok(Tally::one("generated files are stale: `cargo xtask codegen`", codegen::run(true)?))
 }
 
-fn tidy_tree(bench: &Bench) -> Result<Tally> {
+fn tidy_tree(bench: &Workbench) -> Result<Tally> {
     let complaints = tidy::check(&bench.workspace)?;
     Ok(Tally { passed: usize::from(complaints.is_empty()), failed: complaints, skipped: Vec::new() })
 }

@@ -1,9 +1,9 @@
 //! One cell of the table: what is measured of each of its contenders, run by run. The contenders of a cell take turns within each
 //! run, in the other order every second time, so that a noisy minute hits all of them; the first run is thrown away.
 
-use super::Options;
-use super::contender::{Contender, Running, Who};
+use super::contender::{Contender, Running};
 use super::measure::Spread;
+use super::options::Options;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
 
@@ -127,22 +127,5 @@ fn keep(rows: &mut Vec<Row>, cell: &'static str, contender: &Contender, found: F
             Some(row) => row.values.push(value),
             None => rows.push(Row { cell, contender: contender.name, figure, values: vec![value] }),
         }
-    }
-}
-
-impl Options {
-    /// Those of a cell who take part: Kafka and strangers only if they were asked for; a stranger goes wherever Kafka would.
-    fn present(&self, contenders: &[Contender]) -> Vec<Contender> {
-        let mut present: Vec<Contender> = contenders
-            .iter()
-            .filter(|contender| contender.who != Who::Kafka || self.kafka)
-            .copied()
-            .collect();
-        if self.stranger.is_some()
-            && contenders.iter().any(|contender| contender.name == super::contender::KAFKA.name)
-        {
-            present.push(super::contender::STRANGER);
-        }
-        present
     }
 }

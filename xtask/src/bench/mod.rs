@@ -14,6 +14,7 @@ mod instructions;
 mod load;
 mod measure;
 mod metadata;
+mod options;
 mod paced;
 mod rates;
 mod report;
@@ -29,6 +30,7 @@ use Turns::{Alone, Once, Paired};
 use anyhow::{Context, Result, bail, ensure};
 use cell::{Kind, Turns};
 use contender::{Contender, FLOOR, FLOOR_SYNC, KAFKA, KAFKA_SYNC, OTTLA, OTTLA_AUTO, OTTLA_GROUP};
+use options::Options;
 use std::process::Command;
 use std::time::Instant;
 
@@ -116,17 +118,6 @@ const CELLS: &[Kind] = &[
     cell("codecs", "Kafka's producer, idempotent, with every codec", BROKERS, Paired, clients::codecs),
 ];
 
-/// What the command line says.
-pub struct Options {
-    cells: Vec<String>,
-    runs: usize,
-    /// Volume of a throughput run.
-    megabytes: usize,
-    json: Option<String>,
-    kafka: bool,
-    stranger: Option<String>,
-}
-
 /// Parses, builds the release binary (unless `OTTLA_BINARY` names one), measures, prints. Runs itself optimised: a slow generator
 /// measures itself.
 pub fn command(arguments: &[String]) -> Result<bool> {
@@ -167,18 +158,6 @@ pub fn command(arguments: &[String]) -> Result<bool> {
         std::fs::write(file, report::json(&rows))?;
     }
     Ok(whole)
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options { cells: Vec::new(), runs: 5, megabytes: 400, json: None, kafka: false, stranger: None }
-    }
-}
-
-impl Options {
-    fn wants(&self, cell: &str) -> bool {
-        self.cells.is_empty() || self.cells.iter().any(|wanted| cell == wanted)
-    }
 }
 
 fn parse(arguments: &[String]) -> Result<Options> {

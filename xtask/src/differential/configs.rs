@@ -6,8 +6,8 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::converse;
 use crate::oracle::Oracle;
+use crate::process::converse;
 use crate::workspace::{Workspace, cargo};
 
 /// What both have and see alike, though they say it otherwise.

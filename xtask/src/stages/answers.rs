@@ -5,7 +5,7 @@
 //! Nothing here knows a right answer: Apache Kafka says so. Where ours differs on purpose, `tests/answers/diverges.txt` says how and why; a
 //! line of it that nothing needs any more fails the stage.
 
-use super::Bench;
+use super::workbench::Workbench;
 use crate::broker::{Broker, Kind};
 use crate::oracle::Oracle;
 use crate::tally::Tally;
@@ -21,7 +21,7 @@ const SETTINGS: &[(&str, &str)] = &[("auto.create.topics.enable", "false")];
 const SHOWN: usize = 3;
 
 /// The stage.
-pub fn run(bench: &Bench) -> Result<Tally> {
+pub fn run(bench: &Workbench) -> Result<Tally> {
     let reference = Broker::start(&bench.workspace, Kind::Kafka, "answers-reference", SETTINGS)?;
     let tested = Broker::start(&bench.workspace, bench.kind, "answers", SETTINGS)?;
     let (wanted, found) = std::thread::scope(|scope| {
@@ -40,7 +40,7 @@ pub fn run(bench: &Bench) -> Result<Tally> {
 }
 
 /// What a broker says to both scripts.
-fn answers(bench: &Bench, broker: &Broker, name: &str) -> Result<Vec<Line>> {
+fn answers(bench: &Workbench, broker: &Broker, name: &str) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     let jar = Oracle::install(&bench.workspace)?.client_jar()?;
     for script in ["sweep", "steps"] {

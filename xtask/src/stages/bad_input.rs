@@ -6,7 +6,8 @@
 
 mod frames;
 
-use super::{Bench, clients};
+use super::clients;
+use super::workbench::Workbench;
 use crate::broker::{Broker, Kind};
 use crate::process::Finished;
 use crate::tally::Tally;
@@ -41,7 +42,7 @@ struct Outcome {
 }
 
 /// The stage.
-pub fn run(bench: &Bench) -> Result<Tally> {
+pub fn run(bench: &Workbench) -> Result<Tally> {
     let mut tally = Tally::default();
     let mut broker = Broker::start(&bench.workspace, bench.kind, "bad-input", &[])?;
     let address = broker.address();
@@ -169,7 +170,7 @@ fn exchange(stream: &mut TcpStream, frame: &[u8], mark: u32) -> std::io::Result<
 }
 
 /// A few checks of a stock client.
-fn stock_clients(bench: &Bench, address: &str, when: &str) -> Result<Tally> {
+fn stock_clients(bench: &Workbench, address: &str, when: &str) -> Result<Tally> {
     let mut command = Command::new(clients::python_environment(bench)?);
     command.arg("-u").arg(bench.workspace.root.join("tests/clients/python/confluent.py")).arg(address);
     command.args(["codec_zstd", "idempotent_producer", "commit_and_resume", "group_range", "admin_topics"]);
@@ -177,14 +178,14 @@ fn stock_clients(bench: &Bench, address: &str, when: &str) -> Result<Tally> {
     Ok(clients::read("confluent-kafka", &finished))
 }
 
-fn bombs(bench: &Bench, address: &str) -> Result<Tally> {
+fn bombs(bench: &Workbench, address: &str) -> Result<Tally> {
     let mut command = Command::new(clients::python_environment(bench)?);
     command.arg("-u").arg(bench.workspace.root.join("tests/bad_input/bomb.py")).arg(address);
     Ok(clients::read("bomb", &bench.run("bad-input-bombs", &mut command, 4)?))
 }
 
 /// The requests of `tests/bad_input/refusals.py` against the reference and against the tested broker.
-fn refusals(bench: &Bench) -> Result<Tally> {
+fn refusals(bench: &Workbench) -> Result<Tally> {
     let quiet = [("auto.create.topics.enable", "false")];
     let ask = |kind: Kind, name: &str| -> Result<Finished> {
         let broker = Broker::start(&bench.workspace, kind, &format!("refusals-{name}"), &quiet)?;

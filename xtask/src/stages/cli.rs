@@ -4,7 +4,8 @@
 //! The commands are always ours, the broker is either's. What is checked stands in `tests/cli`; the broker advertises a relay
 //! in front of it, which can fall silent.
 
-use super::{Bench, clients};
+use super::clients;
+use super::workbench::Workbench;
 use crate::broker::{Broker, Kind, binary};
 use crate::tally::Tally;
 use anyhow::{Context, Result};
@@ -12,7 +13,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 /// The stage.
-pub fn run(bench: &Bench) -> Result<Tally> {
+pub fn run(bench: &Workbench) -> Result<Tally> {
     let relay = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?.local_addr()?.port();
     let advertised = format!("PLAINTEXT://127.0.0.1:{relay}");
     let settings = [("advertised.listeners", advertised.as_str()), ("auto.create.topics.enable", "false")];
@@ -31,7 +32,7 @@ pub fn run(bench: &Bench) -> Result<Tally> {
 }
 
 /// The sample configuration on the broker under test, at other ports and in another directory.
-fn sample_starts(bench: &Bench) -> Result<bool> {
+fn sample_starts(bench: &Workbench) -> Result<bool> {
     let path = bench.workspace.root.join("docs/server.properties");
     let file = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let placed = ["listeners", "advertised.listeners", "controller.quorum.voters", "log.dirs"];

@@ -3,7 +3,7 @@
 //! Owns how each is installed and called; what each checks stands in `tests/clients/<client>`. All run at the same time,
 //! as they would on a real broker; each keeps to topics and groups of its own names.
 
-use super::Bench;
+use super::workbench::Workbench;
 use crate::broker::Broker;
 use crate::oracle::Oracle;
 use crate::process::Finished;
@@ -15,7 +15,7 @@ use std::process::Command;
 /// One client: its name and how its script is called; the broker's address is appended.
 struct Client {
     name: &'static str,
-    command: fn(&Bench) -> Result<Command>,
+    command: fn(&Workbench) -> Result<Command>,
 }
 
 const CLIENTS: &[Client] = &[
@@ -31,7 +31,7 @@ const CLIENTS: &[Client] = &[
 const LIMIT: u64 = 6;
 
 /// The stage.
-pub fn run(bench: &Bench) -> Result<Tally> {
+pub fn run(bench: &Workbench) -> Result<Tally> {
     let mut tally = Tally::default();
     let mut ready = Vec::new();
     for client in CLIENTS {
@@ -73,7 +73,7 @@ pub fn run(bench: &Bench) -> Result<Tally> {
 }
 
 /// One client with nobody beside it.
-fn alone(bench: &Bench, name: &str, address: &str) -> Result<Tally> {
+fn alone(bench: &Workbench, name: &str, address: &str) -> Result<Tally> {
     let mut again = Tally::default();
     for client in CLIENTS.iter().filter(|client| client.name == name) {
         let mut command = (client.command)(bench)?;
@@ -93,23 +93,23 @@ pub fn read(name: &str, finished: &Finished) -> Tally {
 }
 
 /// The environment of the Python clients.
-pub fn python_environment(bench: &Bench) -> Result<std::path::PathBuf> {
+pub fn python_environment(bench: &Workbench) -> Result<std::path::PathBuf> {
     let requirements = bench.workspace.root.join("tests/clients/python/requirements.txt");
     provision::python(&bench.workspace, "clients", &requirements)
 }
 
-fn python(bench: &Bench, script: &str) -> Result<Command> {
+fn python(bench: &Workbench, script: &str) -> Result<Command> {
     let mut command = Command::new(python_environment(bench)?);
     command.arg("-u").arg(bench.workspace.root.join("tests/clients/python").join(script));
     Ok(command)
 }
 
-fn kcat(bench: &Bench) -> Result<Command> {
+fn kcat(bench: &Workbench) -> Result<Command> {
     provision::debian(&bench.workspace, "kcat", "kcat")?;
     Ok(Command::new(bench.workspace.root.join("tests/clients/kcat/run.sh")))
 }
 
-fn kafkajs(bench: &Bench) -> Result<Command> {
+fn kafkajs(bench: &Workbench) -> Result<Command> {
     let directory = bench.workspace.root.join("tests/clients/kafkajs");
     let modules = provision::node(&bench.workspace, "kafkajs", &directory.join("package.json"))?;
     let mut command = Command::new("node");
@@ -117,7 +117,7 @@ fn kafkajs(bench: &Bench) -> Result<Command> {
     Ok(command)
 }
 
-fn java(bench: &Bench) -> Result<Command> {
+fn java(bench: &Workbench) -> Result<Command> {
     let oracle = Oracle::install(&bench.workspace)?;
     let sources = bench.workspace.root.join("tests/clients/java");
     let classes = provision::javac(&bench.workspace, &sources, &oracle.broker_jars)?;

@@ -4,7 +4,8 @@
 //! `tests/compaction/data.py` writes and reads, `kafka-dump-log` prints the batches. Only what cannot be equal is left out of the
 //! comparison: the time of a delete horizon (and the CRC over it), the compressed bytes of two implementations of one codec.
 
-use super::{Bench, clients};
+use super::clients;
+use super::workbench::Workbench;
 use crate::broker::{Broker, Kind};
 use crate::oracle::Oracle;
 use crate::process::pause;
@@ -31,7 +32,7 @@ const CLEANING: &[(&str, &str)] = &[
 const CLEANING_LIMIT: Duration = Duration::from_secs(90);
 
 /// The stage.
-pub fn run(bench: &Bench) -> Result<Tally> {
+pub fn run(bench: &Workbench) -> Result<Tally> {
     let mut tally = Tally::default();
     let home = bench.workspace.scratch("brokers")?;
     let directories =
@@ -85,7 +86,7 @@ pub fn run(bench: &Bench) -> Result<Tally> {
 }
 
 /// Runs `data.py`; its lines without the last.
-fn data(bench: &Bench, broker: &Broker, what: &str, start: &str) -> Result<Vec<String>> {
+fn data(bench: &Workbench, broker: &Broker, what: &str, start: &str) -> Result<Vec<String>> {
     let mut command = Command::new(clients::python_environment(bench)?);
     command
         .arg("-u")
@@ -155,7 +156,7 @@ fn files(directory: &Path, ending: &str) -> Result<Vec<PathBuf>> {
 }
 
 /// All batches and records of all segments, by file, as `kafka-dump-log` prints them.
-fn dump(bench: &Bench, data: &Path, name: &str) -> Result<BTreeMap<String, Vec<String>>> {
+fn dump(bench: &Workbench, data: &Path, name: &str) -> Result<BTreeMap<String, Vec<String>>> {
     let mut paths = Vec::new();
     for partition in partitions(data)? {
         paths.extend(files(&partition, "log")?);

@@ -4,7 +4,7 @@
 //! Nothing here knows a right answer: Apache Kafka says so. Where ours is better on purpose stands in
 //! `tests/configs/diverges.txt`, with the reason; a line of it that no answer needs any more fails.
 
-use super::Bench;
+use super::workbench::Workbench;
 use crate::broker::{Broker, Kind};
 use crate::oracle::Oracle;
 use crate::process;
@@ -16,7 +16,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// The stage.
-pub fn run(bench: &Bench) -> Result<Tally> {
+pub fn run(bench: &Workbench) -> Result<Tally> {
     let facts = facts(bench)?;
     let mut reference = Broker::start(&bench.workspace, Kind::Kafka, "configs-reference", &[])?;
     let mut tested = Broker::start(&bench.workspace, bench.kind, "configs", &[])?;
@@ -36,7 +36,7 @@ pub fn run(bench: &Bench) -> Result<Tally> {
 }
 
 /// The definitions of all keys, from the reference's classes.
-fn facts(bench: &Bench) -> Result<PathBuf> {
+fn facts(bench: &Workbench) -> Result<PathBuf> {
     let mut java = Oracle::install(&bench.workspace)?.java("256m", &[]);
     java.arg(bench.workspace.root.join("xtask/java/ConfigFacts.java"));
     let finished = process::run(&mut java, &bench.logs.join("config-facts.log"), Duration::from_secs(60))?;
@@ -49,7 +49,7 @@ fn facts(bench: &Bench) -> Result<PathBuf> {
 }
 
 /// Runs the script; its lines.
-fn steps(bench: &Bench, broker: &Broker, facts: &Path, name: &str) -> Result<Vec<String>> {
+fn steps(bench: &Workbench, broker: &Broker, facts: &Path, name: &str) -> Result<Vec<String>> {
     let mut command = Command::new("python3");
     command.arg("-u").arg(bench.workspace.root.join("tests/configs/steps.py")).arg(broker.address());
     command.arg(Oracle::install(&bench.workspace)?.client_jar()?).arg(facts);

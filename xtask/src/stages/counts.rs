@@ -1,13 +1,13 @@
 //! The gate on speed that holds on a busy machine: instructions, allocations, system calls, memory and descriptors of the release binary
 //! against the bounds in `bench/bounds.rs`. Never looks at a clock.
 
-use super::Bench;
+use super::workbench::Workbench;
 use crate::bench::bounds::{self, BOUNDS};
 use crate::tally::Tally;
 use anyhow::Result;
 
 /// The stage.
-pub fn run(bench: &Bench) -> Result<Tally> {
+pub fn run(bench: &Workbench) -> Result<Tally> {
     let figures = bounds::measure(&bench.workspace)?;
     let mut tally = Tally::default();
     for bound in BOUNDS {

@@ -4,12 +4,14 @@
 //! Owns the rounds and what must hold after each. A short run by default; `--full` is the run whose figures the documents give.
 
 mod cuts;
+mod dice;
 mod full_disk;
 mod kills;
 mod load;
 pub mod power;
 
-use super::{Bench, clients};
+use super::clients;
+use super::workbench::Workbench;
 use crate::tally::Tally;
 use anyhow::{Result, bail};
 
@@ -32,7 +34,7 @@ const FULL: Rounds = Rounds { cuts: 250, live_cuts: 10, kills: 1000, fills: 50 }
 const DURABLE: &[&str] = &["auto", "group"];
 
 /// The stage: kills in every mode and power cuts side by side, each on a node of its own; they wait more than they work.
-pub fn run(bench: &Bench) -> Result<Tally> {
+pub fn run(bench: &Workbench) -> Result<Tally> {
     let rounds = if bench.full { FULL } else { SHORT };
     clients::python_environment(bench)?;
     let mut tally = Tally::default();
@@ -51,7 +53,7 @@ pub fn run(bench: &Bench) -> Result<Tally> {
     Ok(tally)
 }
 
-fn cut_rounds(bench: &Bench, rounds: &Rounds, tally: &mut Tally) {
+fn cut_rounds(bench: &Workbench, rounds: &Rounds, tally: &mut Tally) {
     let disk = match power::PoweredDisk::make(bench, "crash-disk") {
         Ok(disk) => disk,
         Err(why) => {
@@ -70,15 +72,4 @@ fn cut_rounds(bench: &Bench, rounds: &Rounds, tally: &mut Tally) {
 /// What broke one mode is told and does not keep the others from being tried.
 fn settled(outcome: Result<Tally>) -> Tally {
     outcome.unwrap_or_else(|error| Tally { failed: vec![format!("{error:#}")], ..Tally::default() })
-}
-
-/// A small generator for times and choices; the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    /// A number from `from` up to but not including `below`.
-    fn between(&mut self, from: u64, below: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        from + (self.0 >> 33) % (below - from)
-    }
 }

@@ -3,7 +3,8 @@
 //! `tests/disk/data.py` writes and takes inventory; two brokers on the same directory must print the same inventory,
 //! after a clean stop and after `kill -9`. Owns the order of starts and stops.
 
-use super::{Bench, clients};
+use super::clients;
+use super::workbench::Workbench;
 use crate::broker::{Broker, Kind};
 use crate::oracle::Oracle;
 use crate::process::Finished;
@@ -30,7 +31,7 @@ const SETTINGS: &[(&str, &str)] =
     &[("log.index.interval.bytes", "1024"), ("log.retention.check.interval.ms", "3600000")];
 
 /// The stage.
-pub fn run(bench: &Bench) -> Result<Tally> {
+pub fn run(bench: &Workbench) -> Result<Tally> {
     let mut tally = Tally::default();
     tally.absorb("a directory of Kafka", pass_on(bench, Kind::Kafka, bench.kind)?);
     tally.absorb("a directory of ours", pass_on(bench, bench.kind, Kind::Kafka)?);
@@ -38,7 +39,7 @@ pub fn run(bench: &Bench) -> Result<Tally> {
 }
 
 /// `from` writes a directory, `to` serves it; then `from` again, after a kill.
-fn pass_on(bench: &Bench, from: Kind, to: Kind) -> Result<Tally> {
+fn pass_on(bench: &Workbench, from: Kind, to: Kind) -> Result<Tally> {
     let mut tally = Tally::default();
     let directory = bench.workspace.scratch("brokers")?.join(format!("disk-{}", from.name()));
     let _ = std::fs::remove_dir_all(&directory);
@@ -97,7 +98,7 @@ fn ends_in_zeros(file: &Path) -> Result<bool> {
 }
 
 /// Runs `data.py`; its lines without the last.
-fn data(bench: &Bench, broker: &Broker, name: &str, arguments: &[&str]) -> Result<Vec<String>> {
+fn data(bench: &Workbench, broker: &Broker, name: &str, arguments: &[&str]) -> Result<Vec<String>> {
     let mut command = Command::new(clients::python_environment(bench)?);
     command
         .arg("-u")
@@ -118,7 +119,7 @@ fn compare(tally: &mut Tally, what: &str, wanted: &[String], found: &[String]) {
 }
 
 /// Every file of a data directory through `kafka-dump-log`, a few Java processes in all.
-fn dump(bench: &Bench, data: &Path) -> Result<Tally> {
+fn dump(bench: &Workbench, data: &Path) -> Result<Tally> {
     let mut tally = Tally::default();
     let files = files_of(data)?;
     let is = |path: &Path, ending: &str| path.extension().is_some_and(|extension| extension == ending);
@@ -156,7 +157,7 @@ fn dump(bench: &Bench, data: &Path) -> Result<Tally> {
     Ok(tally)
 }
 
-fn dump_files(bench: &Bench, what: &str, paths: &[PathBuf], flags: &[&str]) -> Result<Finished> {
+fn dump_files(bench: &Workbench, what: &str, paths: &[PathBuf], flags: &[&str]) -> Result<Finished> {
     let list: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
     let mut command = Oracle::install(&bench.workspace)?.tool_java("512m", &[]);
     command.arg("org.apache.kafka.tools.DumpLogSegments").args(flags).arg("--files").arg(list.join(","));

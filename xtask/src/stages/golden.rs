@@ -3,7 +3,7 @@
 //! The script is `tests/golden/script.txt`; `tests/golden/ToolBench.java` runs all of its tools in one Java process per
 //! broker and leaves out what differs from run to run. Owns the comparison, for other stages too that run tools.
 
-use super::Bench;
+use super::workbench::Workbench;
 use crate::broker::{Broker, Kind};
 use crate::oracle::Oracle;
 use crate::process::Finished;
@@ -24,7 +24,7 @@ pub(super) struct Step {
 }
 
 /// The stage.
-pub fn run(bench: &Bench) -> Result<Tally> {
+pub fn run(bench: &Workbench) -> Result<Tally> {
     let script = bench.workspace.root.join("tests/golden/script.txt");
     let drive = |name: &'static str, broker: &Broker| {
         let scratch = bench.workspace.scratch("golden")?.join(name);
@@ -43,7 +43,7 @@ pub fn run(bench: &Bench) -> Result<Tally> {
 
 /// The tools of a script against a broker, all in one Java process.
 pub(super) fn run_tools(
-    bench: &Bench,
+    bench: &Workbench,
     name: &str,
     broker: &Broker,
     script: &Path,
@@ -74,7 +74,7 @@ fn steps(finished: &Finished) -> Result<Vec<Step>> {
 }
 
 /// One check per step; all differences go into the file `diff` beside the logs.
-pub(super) fn compare(bench: &Bench, diff: &str, wanted: &[Step], found: &[Step]) -> Result<Tally> {
+pub(super) fn compare(bench: &Workbench, diff: &str, wanted: &[Step], found: &[Step]) -> Result<Tally> {
     ensure!(wanted.len() == found.len(), "{} steps against {}", wanted.len(), found.len());
     let mut tally = Tally::default();
     let mut all = String::new();

@@ -3,9 +3,9 @@
 //!
 //! `tests/jbod/Jbod.java` carries the steps out and prints what it saw; `tests/jbod/tools.txt` is what Kafka's tools are asked. Owns the steps, the order of starts and the comparison.
 
-use super::Bench;
 use super::crash::power::PoweredDisk;
 use super::golden::{self, Step};
+use super::workbench::Workbench;
 use crate::broker::{Broker, Kind};
 use crate::oracle::Oracle;
 use crate::provision;
@@ -92,7 +92,7 @@ const SLOW: &str = "config replica.alter.log.dirs.io.max.bytes.per.second=100000
 const FAST: &str = "config replica.alter.log.dirs.io.max.bytes.per.second=";
 
 /// The stage.
-pub fn run(bench: &Bench) -> Result<Tally> {
+pub fn run(bench: &Workbench) -> Result<Tally> {
     let mut tally = Tally::default();
     tally.absorb("the script", script(bench)?);
     tally.absorb("kill -9 in a move", kill_in_a_move(bench)?);
@@ -107,12 +107,12 @@ pub fn run(bench: &Bench) -> Result<Tally> {
 
 /// A node with three log directories: `data` with the metadata, `b` and `c`.
 struct Node<'a> {
-    bench: &'a Bench,
+    bench: &'a Workbench,
     base: PathBuf,
 }
 
 impl<'a> Node<'a> {
-    fn fresh(bench: &'a Bench, name: &str) -> Result<Node<'a>> {
+    fn fresh(bench: &'a Workbench, name: &str) -> Result<Node<'a>> {
         let base = bench.workspace.scratch("brokers")?.join(format!("jbod-{name}"));
         let _ = std::fs::remove_dir_all(&base);
         std::fs::create_dir_all(&base)?;
@@ -155,7 +155,7 @@ fn expect(tally: &mut Tally, found: &[String], wanted: &[&str]) {
     same(tally, &wanted, found);
 }
 
-fn script(bench: &Bench) -> Result<Tally> {
+fn script(bench: &Workbench) -> Result<Tally> {
     let mut tally = Tally::default();
     let of = |kind: Kind| -> Result<(Vec<String>, Vec<Step>)> {
         let name = format!("script-{}", kind.name());
@@ -172,7 +172,7 @@ fn script(bench: &Bench) -> Result<Tally> {
     Ok(tally)
 }
 
-fn kill_in_a_move(bench: &Bench) -> Result<Tally> {
+fn kill_in_a_move(bench: &Workbench) -> Result<Tally> {
     let mut tally = Tally::default();
     let node = Node::fresh(bench, "kill")?;
     let mut broker = node.start(bench.kind)?;
@@ -210,7 +210,7 @@ fn kill_in_a_move(bench: &Bench) -> Result<Tally> {
 }
 
 /// `from` writes several directories and leaves a move half made, `to` serves them and brings it to its end.
-fn pass_on(bench: &Bench, from: Kind, to: Kind) -> Result<Tally> {
+fn pass_on(bench: &Workbench, from: Kind, to: Kind) -> Result<Tally> {
     let mut tally = Tally::default();
     let node = Node::fresh(bench, &format!("pass-{}-{}", from.name(), to.name()))?;
     let mut broker = node.start(from)?;
@@ -245,7 +245,7 @@ fn pass_on(bench: &Bench, from: Kind, to: Kind) -> Result<Tally> {
 }
 
 /// The third directory is on a disk that is cut off.
-fn failure(bench: &Bench, disk: &PoweredDisk) -> Result<Tally> {
+fn failure(bench: &Workbench, disk: &PoweredDisk) -> Result<Tally> {
     let mut tally = Tally::default();
     let wanted = fail_one(bench, disk, Kind::Kafka)?;
     let found = fail_one(bench, disk, bench.kind)?;
@@ -259,7 +259,7 @@ fn failure(bench: &Bench, disk: &PoweredDisk) -> Result<Tally> {
 }
 
 /// What was seen until the repair, and after it.
-fn fail_one(bench: &Bench, disk: &PoweredDisk, kind: Kind) -> Result<(Vec<String>, Vec<String>)> {
+fn fail_one(bench: &Workbench, disk: &PoweredDisk, kind: Kind) -> Result<(Vec<String>, Vec<String>)> {
     let node = Node::fresh(bench, &format!("failure-{}", kind.name()))?;
     let on_disk = disk.path().join(kind.name());
     std::fs::create_dir_all(&on_disk)?;

@@ -4,7 +4,8 @@
 //! restarted while confluent-kafka writes; read back by a group of three members of different libraries, of which one is
 //! killed with -9, and then the broker too. Every line arrives, order per key is kept, committed offsets hold.
 
-use super::{Bench, clients};
+use super::clients;
+use super::workbench::Workbench;
 use crate::broker::Broker;
 use crate::oracle::Oracle;
 use crate::process::{Finished, pause, signal_group, spawn};
@@ -39,7 +40,7 @@ struct Progress {
 }
 
 /// The stage.
-pub fn run(bench: &Bench) -> Result<Tally> {
+pub fn run(bench: &Workbench) -> Result<Tally> {
     let mut tally = Tally::default();
     let directory = bench.workspace.scratch("real-input")?;
     let lines = prepare(bench, &directory)?;
@@ -58,7 +59,7 @@ pub fn run(bench: &Bench) -> Result<Tally> {
 }
 
 /// Writes the parts; returns the number of lines.
-fn prepare(bench: &Bench, directory: &Path) -> Result<usize> {
+fn prepare(bench: &Workbench, directory: &Path) -> Result<usize> {
     std::fs::remove_dir_all(directory)?;
     std::fs::create_dir_all(directory)?;
     let mut index = package_index()?;
@@ -82,18 +83,18 @@ fn package_index() -> Result<Vec<u8>> {
 }
 
 /// A command of `lines.py`, run to its end.
-fn script(bench: &Bench, name: &str, arguments: &[&str]) -> Result<Finished> {
+fn script(bench: &Workbench, name: &str, arguments: &[&str]) -> Result<Finished> {
     bench.run(name, &mut script_command(bench, arguments)?, 8)
 }
 
-fn script_command(bench: &Bench, arguments: &[&str]) -> Result<Command> {
+fn script_command(bench: &Workbench, arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new(clients::python_environment(bench)?);
     command.arg("-u").arg(bench.workspace.root.join("tests/real_input/lines.py")).args(arguments);
     Ok(command)
 }
 
 /// The four parts through three producers; the broker is killed while the third writes.
-fn produce(bench: &Bench, broker: &mut Broker, directory: &Path) -> Result<Tally> {
+fn produce(bench: &Workbench, broker: &mut Broker, directory: &Path) -> Result<Tally> {
     let mut tally = Tally::default();
     let address = broker.address();
     let part = |number: usize| directory.join(format!("part-{number}.tsv")).display().to_string();
@@ -127,7 +128,7 @@ fn produce(bench: &Bench, broker: &mut Broker, directory: &Path) -> Result<Tally
 }
 
 /// Kafka's console producer, fed from a file.
-fn console(bench: &Bench, address: &str, file: &str) -> Result<Command> {
+fn console(bench: &Workbench, address: &str, file: &str) -> Result<Command> {
     let oracle = Oracle::install(&bench.workspace)?;
     let java = oracle.tool_java("512m", &[]);
     let mut command = Command::new("sh");
@@ -139,7 +140,7 @@ fn console(bench: &Bench, address: &str, file: &str) -> Result<Command> {
 }
 
 /// Three members read; one is killed, then the broker; those that stay read everything.
-fn read(bench: &Bench, broker: &mut Broker, directory: &Path, lines: usize) -> Result<Tally> {
+fn read(bench: &Workbench, broker: &mut Broker, directory: &Path, lines: usize) -> Result<Tally> {
     let mut tally = Tally::default();
     let mut members = start_members(bench, &broker.address(), directory)?;
     let outs: Vec<PathBuf> = members.iter().map(|member| member.out.clone()).collect();
@@ -176,7 +177,7 @@ fn read(bench: &Bench, broker: &mut Broker, directory: &Path, lines: usize) -> R
     Ok(tally)
 }
 
-fn start_members(bench: &Bench, address: &str, directory: &Path) -> Result<Vec<Member>> {
+fn start_members(bench: &Workbench, address: &str, directory: &Path) -> Result<Vec<Member>> {
     let python = clients::python_environment(bench)?;
     let oracle = Oracle::install(&bench.workspace)?;
     let sources = bench.workspace.root.join("tests/real_input");
@@ -243,7 +244,7 @@ fn progress(outs: &[PathBuf]) -> Result<Progress> {
 }
 
 /// What the broker says: committed offset and end of each partition.
-fn committed(bench: &Bench, broker: &Broker) -> Result<BTreeMap<i32, (i64, i64)>> {
+fn committed(bench: &Workbench, broker: &Broker) -> Result<BTreeMap<i32, (i64, i64)>> {
     let finished = script(bench, "real-input-committed", &["committed", &broker.address(), GROUP, TOPIC])?;
     ensure!(finished.success, "committed offsets: {}", finished.tail(3));
     let mut places = BTreeMap::new();

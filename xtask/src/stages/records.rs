@@ -4,8 +4,8 @@
 //!
 //! Nothing here knows a right answer: Apache Kafka says so.
 
-use super::Bench;
 use super::answers::{Line, compare, parse};
+use super::workbench::Workbench;
 use crate::broker::{Broker, Kind};
 use crate::oracle::Oracle;
 use crate::tally::Tally;
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use std::process::Command;
 
 /// The stage.
-pub fn run(bench: &Bench) -> Result<Tally> {
+pub fn run(bench: &Workbench) -> Result<Tally> {
     let (wanted, found) = std::thread::scope(|scope| {
         let wanted = scope.spawn(|| story(bench, Kind::Kafka, "records-reference"));
         let found = story(bench, bench.kind, "records");
@@ -41,7 +41,7 @@ pub fn run(bench: &Bench) -> Result<Tally> {
 }
 
 /// All that one broker says, and the log of its last life.
-fn story(bench: &Bench, kind: Kind, name: &str) -> Result<(Vec<Line>, String)> {
+fn story(bench: &Workbench, kind: Kind, name: &str) -> Result<(Vec<Line>, String)> {
     let mut broker = Broker::start(&bench.workspace, kind, name, &[])?;
     let mut lines = steps(bench, &broker, name, "ask")?;
     broker.stop()?;
@@ -57,7 +57,7 @@ fn story(bench: &Bench, kind: Kind, name: &str) -> Result<(Vec<Line>, String)> {
     Ok((lines, log))
 }
 
-fn steps(bench: &Bench, broker: &Broker, name: &str, mode: &str) -> Result<Vec<Line>> {
+fn steps(bench: &Workbench, broker: &Broker, name: &str, mode: &str) -> Result<Vec<Line>> {
     let jar = Oracle::install(&bench.workspace)?.client_jar()?;
     let mut command = Command::new("python3");
     command.arg(bench.workspace.root.join("tests/records/steps.py"));
@@ -67,7 +67,7 @@ fn steps(bench: &Bench, broker: &Broker, name: &str, mode: &str) -> Result<Vec<L
     Ok(lines.iter().filter_map(|line| Line::of(line)).collect())
 }
 
-fn is_found_by_dump(bench: &Bench) -> Result<bool> {
+fn is_found_by_dump(bench: &Workbench) -> Result<bool> {
     let data = bench.workspace.scratch("brokers")?.join("records-ottla/data");
     let mut dump = Command::new(crate::broker::binary(&bench.workspace));
     dump.arg("dump").arg(data.join("damaged-0/00000000000000000000.log"));

@@ -1,7 +1,7 @@
 //! How a node starts and stops: directories that are refused and left alone, those that older releases wrote, signals at every moment, few
 //! descriptors, a clock that is put right. `tests/rim/rim.py` starts the broker itself and says what it saw.
 
-use super::Bench;
+use super::workbench::Workbench;
 use crate::broker::{Kind, binary};
 use crate::oracle::Oracle;
 use crate::provision;
@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::process::Command;
 
 /// The stage.
-pub fn run(bench: &Bench) -> Result<Tally> {
+pub fn run(bench: &Workbench) -> Result<Tally> {
     provision::debian(&bench.workspace, "kcat", "kcat")?;
     provision::debian(&bench.workspace, "faketime", "faketime")?;
     let home = bench.workspace.scratch("rim")?.join(bench.kind.name());

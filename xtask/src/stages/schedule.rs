@@ -3,7 +3,8 @@
 //! Owns order, seconds, second chances and the closing lines. A stage that fails is run once more, alone: if it passes then
 //! it is listed as a flake, which is a bug to be mended, and both results stay on the page. Knows nothing of what a stage does.
 
-use super::{Bench, Needs, Stage};
+use super::stage::{Needs, Stage};
+use super::workbench::Workbench;
 use crate::process::pause;
 use crate::tally::Tally;
 use crate::workspace::in_ci;
@@ -64,7 +65,7 @@ struct Started<'a> {
 }
 
 /// Runs the stages and tells of them. True if all checks held, some of them perhaps only the second time.
-pub fn run(stages: &[&Stage], flags: &[&String], bench: &Bench) -> Result<bool> {
+pub fn run(stages: &[&Stage], flags: &[&String], bench: &Workbench) -> Result<bool> {
     let started = Instant::now();
     let runner = Runner { flags, bench };
     let mut records = Vec::new();
@@ -83,7 +84,7 @@ pub fn run(stages: &[&Stage], flags: &[&String], bench: &Bench) -> Result<bool> 
 }
 
 /// Runs one stage in this process, which the schedule started: its lines to standard output, its tally into a file.
-pub fn for_another(stage: &Stage, bench: &Bench) -> Result<bool> {
+pub fn for_another(stage: &Stage, bench: &Workbench) -> Result<bool> {
     let tally = (stage.run)(bench).unwrap_or_else(|error| Tally {
         failed: vec![format!("could not be run: {error:#}")],
         ..Tally::default()
@@ -93,13 +94,13 @@ pub fn for_another(stage: &Stage, bench: &Bench) -> Result<bool> {
     Ok(tally.failed.is_empty())
 }
 
-fn tally_file(bench: &Bench, stage: &str) -> PathBuf {
+fn tally_file(bench: &Workbench, stage: &str) -> PathBuf {
     bench.logs.join(format!("{stage}.tally.json"))
 }
 
 struct Runner<'a> {
     flags: &'a [&'a String],
-    bench: &'a Bench,
+    bench: &'a Workbench,
 }
 
 impl Runner<'_> {
@@ -206,7 +207,7 @@ fn tell(stage: &Stage, outcome: &Outcome) {
 }
 
 /// The summary and the plain closing line.
-fn conclude(records: &[Record], bench: &Bench, started: Instant) -> bool {
+fn conclude(records: &[Record], bench: &Workbench, started: Instant) -> bool {
     let mut total = Tally::default();
     for record in records {
         total.absorb(record.name, record.counted().clone());

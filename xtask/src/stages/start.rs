@@ -3,7 +3,7 @@
 //!
 //! A refusal of ours has three lines, leaves the data directory empty, and `storage check` says it, too.
 
-use super::Bench;
+use super::workbench::Workbench;
 use crate::broker::{Broker, Kind, binary, free_ports};
 use crate::oracle::Oracle;
 use crate::process::{self, pause, signal_group, spawn};
@@ -42,7 +42,7 @@ struct Case {
 }
 
 /// The stage.
-pub fn run(bench: &Bench) -> Result<Tally> {
+pub fn run(bench: &Workbench) -> Result<Tally> {
     let file = bench.workspace.root.join("tests/start/cases.txt");
     let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
     let home = bench.workspace.scratch("brokers")?.join("start");
@@ -66,7 +66,7 @@ pub fn run(bench: &Bench) -> Result<Tally> {
 }
 
 /// The cases with a properties file for each, on ports and in a directory of its own.
-fn prepared(bench: &Bench, text: &str, home: &Path, kind: Kind) -> Result<Vec<(Case, PathBuf)>> {
+fn prepared(bench: &Workbench, text: &str, home: &Path, kind: Kind) -> Result<Vec<(Case, PathBuf)>> {
     let files = bench.workspace.root.join("tests/start/files");
     let mut prepared = Vec::new();
     for case in parse(text)? {
@@ -99,7 +99,7 @@ fn prepared(bench: &Bench, text: &str, home: &Path, kind: Kind) -> Result<Vec<(C
 }
 
 /// All cases in one process; a line for each.
-fn ask_kafka(bench: &Bench, cases: &[(Case, PathBuf)]) -> Result<Tally> {
+fn ask_kafka(bench: &Workbench, cases: &[(Case, PathBuf)]) -> Result<Tally> {
     let oracle = Oracle::install(&bench.workspace)?;
     let sources = bench.workspace.root.join("tests/start");
     let classes = provision::javac(&bench.workspace, &sources, &oracle.broker_jars)?;
@@ -123,7 +123,7 @@ fn ask_kafka(bench: &Bench, cases: &[(Case, PathBuf)]) -> Result<Tally> {
 }
 
 /// Starts ours on a case and looks at what became of it.
-fn ask_ours(bench: &Bench, case: &Case, properties: &Path, tally: &mut Tally) -> Result<()> {
+fn ask_ours(bench: &Workbench, case: &Case, properties: &Path, tally: &mut Tally) -> Result<()> {
     let Some(wanted) = &case.ottla else { return Ok(()) };
     let directory = properties.parent().unwrap_or(properties);
     let command = |arguments: &[&str]| {
@@ -181,7 +181,7 @@ fn try_start(command: &mut Command, log: &Path) -> Result<(bool, String)> {
 }
 
 /// A key store with one self-signed certificate.
-fn make_keystore(bench: &Bench, path: &Path) -> Result<()> {
+fn make_keystore(bench: &Workbench, path: &Path) -> Result<()> {
     let mut command = Command::new("keytool");
     command.args(["-genkeypair", "-alias", "node", "-keyalg", "RSA", "-dname", "CN=localhost"]);
     command.args(["-storetype", "PKCS12", "-storepass", "secret", "-keypass", "secret", "-keystore"]);

@@ -1,77 +1,31 @@
 //! `cargo xtask test suites`: whole regression suites of other people's clients, each test judged by checked-in lists.
 //!
-//! Owns the table of suites, how their tests are run (each in a process of its own, with a time limit, against a broker of
-//! the suite's own) and what the lists make of the outcomes. How a suite is installed is in the file of its kind; which of
+//! Owns how their tests are run (each in a process of its own, with a time limit, against a broker of
+//! the suite's own) and what the lists make of the outcomes. The suites are in `catalog.rs`, how one is installed in the file of its kind; which of
 //! its tests must pass stands in `tests/suites/<suite>`. Never changes an assertion of a suite: only where the broker is.
 
+mod case;
+mod catalog;
 mod crates;
 mod librdkafka;
 mod lists;
 mod python;
 mod table;
 
-use super::Bench;
+use super::workbench::Workbench;
 use crate::broker::Broker;
-use crate::process::{Finished, run as run_program};
+use crate::process::run as run_program;
 use crate::tally::Tally;
 use anyhow::{Context, Result};
+use case::{BROKER, Case, Outcome, Ran};
+use catalog::{SUITES, Suite};
 use lists::{Lists, Standing};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-
-/// One suite: where it comes from, what its broker is like, how many of its tests run at the same time.
-struct Suite {
-    name: &'static str,
-    /// What it is, for docs/suites.md.
-    about: &'static str,
-    properties: &'static [(&'static str, &'static str)],
-    install: fn(&Bench) -> Result<Vec<Case>>,
-    workers: usize,
-}
-
-/// The longest first: two suites are run at a time.
-const SUITES: &[Suite] = &[
-    Suite {
-        name: "librdkafka",
-        about: "librdkafka's own regression suite, from the npm package @confluentinc/kafka-javascript",
-        properties: &[("num.partitions", "4")],
-        install: librdkafka::install,
-        workers: 4,
-    },
-    Suite {
-        name: "rdkafka",
-        about: "integration tests of the crate rdkafka",
-        properties: &[("num.partitions", "3"), ("node.id", "0")],
-        install: crates::rdkafka,
-        workers: 2,
-    },
-    Suite {
-        name: "krafka",
-        about: "integration tests of the crate krafka",
-        properties: &[("num.partitions", "4")],
-        install: crates::krafka,
-        workers: 4,
-    },
-    Suite {
-        name: "kafka-python",
-        about: "integration tests of kafka-python's source distribution",
-        properties: &[("num.partitions", "4"), ("node.id", "0")],
-        install: python::install,
-        workers: 2,
-    },
-    Suite {
-        name: "rskafka",
-        about: "integration tests of the crate rskafka",
-        properties: &[("auto.create.topics.enable", "false")],
-        install: crates::rskafka,
-        workers: 2,
-    },
-];
 
 /// Settings beyond [`Broker`]'s own that all suites want: short cleaner and heartbeat intervals, and nothing deleted for its
 /// age, since some tests write records of long ago.
@@ -90,36 +44,8 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// With `--full`, for the slow ones.
 const SLOW_LIMIT: Duration = Duration::from_secs(300);
 
-/// Stands for the broker's address in a case's arguments and environment.
-const BROKER: &str = "{broker}";
-
-/// How a test ended.
-enum Outcome {
-    Passed,
-    /// The suite itself left it out.
-    Skipped,
-    /// With its last words.
-    Failed(String),
-}
-
-/// One test of a suite: a program to run, and how to read its end.
-struct Case {
-    name: String,
-    program: PathBuf,
-    arguments: Vec<String>,
-    environment: Vec<(String, String)>,
-    directory: PathBuf,
-    verdict: fn(&Finished) -> Outcome,
-}
-
-/// One case that was run.
-struct Ran {
-    outcome: Outcome,
-    seconds: f64,
-}
-
 /// The stage.
-pub fn run(bench: &Bench) -> Result<Tally> {
+pub fn run(bench: &Workbench) -> Result<Tally> {
     let mut tally = Tally::default();
     table::check(bench, &mut tally)?;
     let mut ready = Vec::new();
@@ -153,7 +79,7 @@ pub fn run(bench: &Bench) -> Result<Tally> {
 }
 
 /// Runs a suite against a broker of its own and judges it.
-fn one_suite(bench: &Bench, suite: &Suite, cases: &[Case]) -> Result<Tally> {
+fn one_suite(bench: &Workbench, suite: &Suite, cases: &[Case]) -> Result<Tally> {
     let started = Instant::now();
     let lists = Lists::read(&bench.workspace, suite.name)?;
     let mut properties = PROPERTIES.to_vec();
@@ -192,7 +118,7 @@ fn one_suite(bench: &Bench, suite: &Suite, cases: &[Case]) -> Result<Tally> {
 }
 
 /// Runs cases, as many at a time as the suite bears.
-fn in_parallel(bench: &Bench, suite: &Suite, cases: &[&Case], address: &str) -> BTreeMap<String, Ran> {
+fn in_parallel(bench: &Workbench, suite: &Suite, cases: &[&Case], address: &str) -> BTreeMap<String, Ran> {
     let next = AtomicUsize::new(0);
     let ran = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
@@ -211,7 +137,7 @@ fn in_parallel(bench: &Bench, suite: &Suite, cases: &[&Case], address: &str) -> 
 }
 
 /// Runs one test in a process of its own.
-fn one_case(bench: &Bench, suite: &Suite, case: &Case, address: &str) -> Ran {
+fn one_case(bench: &Workbench, suite: &Suite, case: &Case, address: &str) -> Ran {
     let started = Instant::now();
     let mut command = Command::new(&case.program);
     command.current_dir(&case.directory);
@@ -228,7 +154,7 @@ fn one_case(bench: &Bench, suite: &Suite, case: &Case, address: &str) -> Ran {
 }
 
 /// Leaves every outcome and its seconds beside the logs.
-fn note(bench: &Bench, suite: &Suite, ran: &BTreeMap<String, Ran>) -> Result<()> {
+fn note(bench: &Workbench, suite: &Suite, ran: &BTreeMap<String, Ran>) -> Result<()> {
     let mut text = String::new();
     for (name, ran) in ran {
         let outcome = match &ran.outcome {

@@ -3,7 +3,7 @@
 //!
 //! `tests/takeover/Keeper.java` fills and takes inventory. Owns the order of starts and stops.
 
-use super::Bench;
+use super::workbench::Workbench;
 use crate::broker::{Broker, Kind, binary};
 use crate::oracle::Oracle;
 use crate::process::Finished;
@@ -24,7 +24,7 @@ const EXPECTED: &[&str] =
     &["ACLs are kept", "SCRAM credentials are kept", "client quotas are kept", "The node can start"];
 
 /// The stage.
-pub fn run(bench: &Bench) -> Result<Tally> {
+pub fn run(bench: &Workbench) -> Result<Tally> {
     let mut tally = Tally::default();
     let directory = bench.workspace.scratch("brokers")?.join("takeover");
     let _ = std::fs::remove_dir_all(&directory);
@@ -88,7 +88,7 @@ fn same(tally: &mut Tally, what: &str, wanted: &[String], found: &[String]) {
     );
 }
 
-fn keep(bench: &Bench, broker: &Broker, arguments: &[&str]) -> Result<Vec<String>> {
+fn keep(bench: &Workbench, broker: &Broker, arguments: &[&str]) -> Result<Vec<String>> {
     let oracle = Oracle::install(&bench.workspace)?;
     let sources = bench.workspace.root.join("tests/takeover");
     let classes = provision::javac(&bench.workspace, &sources, &oracle.broker_jars)?;
@@ -99,7 +99,7 @@ fn keep(bench: &Bench, broker: &Broker, arguments: &[&str]) -> Result<Vec<String
 }
 
 /// `ottla storage check` on a properties file.
-fn check(bench: &Bench, properties: &Path) -> Result<Finished> {
+fn check(bench: &Workbench, properties: &Path) -> Result<Finished> {
     let mut command = Command::new(binary(&bench.workspace));
     command.args(["storage", "check", "-c"]).arg(properties);
     bench.run("takeover-check", &mut command, 1)

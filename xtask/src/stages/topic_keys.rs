@@ -3,7 +3,7 @@
 //!
 //! Nothing here knows what a key does: Apache Kafka says so.
 
-use super::Bench;
+use super::workbench::Workbench;
 use crate::broker::{Broker, Kind};
 use crate::tally::Tally;
 use anyhow::Result;
@@ -29,7 +29,7 @@ const IDLE: &[(&str, &str)] = &[
 ];
 
 /// The stage.
-pub fn run(bench: &Bench) -> Result<Tally> {
+pub fn run(bench: &Workbench) -> Result<Tally> {
     let mut reference = Broker::start(&bench.workspace, Kind::Kafka, "topic-keys-reference", TIGHT)?;
     let mut tested = Broker::start(&bench.workspace, bench.kind, "topic-keys", TIGHT)?;
     let (wanted, found) = std::thread::scope(|scope| {
@@ -60,7 +60,7 @@ pub fn run(bench: &Bench) -> Result<Tally> {
 }
 
 /// Runs the script; its lines.
-fn steps(bench: &Bench, broker: &Broker, what: &str, name: &str) -> Result<Vec<String>> {
+fn steps(bench: &Workbench, broker: &Broker, what: &str, name: &str) -> Result<Vec<String>> {
     let mut command = Command::new("python3");
     command.arg("-u").arg(bench.workspace.root.join("tests/topic_keys/steps.py"));
     command.arg(broker.address()).arg(broker.data()).arg(what);

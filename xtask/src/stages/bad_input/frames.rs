@@ -2,7 +2,8 @@
 //!
 //! The same seed gives the same frames. Owns the ways of breaking; the lawful requests come from the schemas.
 
-use crate::differential::{self, Request, value::Random};
+use crate::differential::requests::{Request, requests};
+use crate::differential::value::Random;
 use anyhow::Result;
 
 /// Seeds the generator.
@@ -17,7 +18,7 @@ pub fn make(count: usize) -> Result<Vec<Vec<u8>>> {
     let mut frames = Vec::with_capacity(count + 1000);
     let mut round = 0;
     while frames.len() < count {
-        for request in differential::requests(SEED + round, 3)? {
+        for request in requests(SEED + round, 3)? {
             if !SPARED.contains(&request.key) {
                 frames.push(break_one(&request, &mut random));
             }

@@ -1,17 +1,18 @@
 //! Power cuts under a node that clients write to. In the durable modes nothing acknowledged may be missing afterwards; with
 //! `log.flush.ack=none` something must be, else the cuts are none.
 
+use super::dice::Dice;
 use super::load::Load;
 use super::power::PoweredDisk;
-use super::{Bench, Dice};
 use crate::broker::Broker;
 use crate::process::{pause, signal_group};
+use crate::stages::workbench::Workbench;
 use crate::tally::Tally;
 use anyhow::{Context, Result};
 use std::time::Duration;
 
 /// A node whose data lies on the disk.
-fn start(bench: &Bench, disk: &PoweredDisk, mode: &str, name: &str) -> Result<Broker> {
+fn start(bench: &Workbench, disk: &PoweredDisk, mode: &str, name: &str) -> Result<Broker> {
     let data = disk.path().join(name);
     let _ = std::fs::remove_dir_all(&data);
     let settings = [("log.flush.ack", mode), ("log.dirs", &data.display().to_string())];
@@ -19,7 +20,7 @@ fn start(bench: &Bench, disk: &PoweredDisk, mode: &str, name: &str) -> Result<Br
 }
 
 /// Cuts, repairs, starts again. Half of the time the process stops with the power; else it lives to see its writes fail.
-fn cut(bench: &Bench, disk: &PoweredDisk, broker: &mut Broker, dice: &mut Dice) -> Result<()> {
+fn cut(bench: &Workbench, disk: &PoweredDisk, broker: &mut Broker, dice: &mut Dice) -> Result<()> {
     if dice.between(0, 2) == 0 {
         signal_group(broker.id(), "STOP");
         disk.cut()?;
@@ -33,7 +34,7 @@ fn cut(bench: &Bench, disk: &PoweredDisk, broker: &mut Broker, dice: &mut Dice) 
 }
 
 /// `rounds` cuts in a durable mode.
-pub fn survive(bench: &Bench, disk: &PoweredDisk, mode: &str, rounds: usize) -> Result<Tally> {
+pub fn survive(bench: &Workbench, disk: &PoweredDisk, mode: &str, rounds: usize) -> Result<Tally> {
     let name = format!("cut-{mode}");
     let mut broker = start(bench, disk, mode, &name)?;
     let mut load = Load::start(bench, &broker.address(), &name)?;
@@ -50,7 +51,7 @@ pub fn survive(bench: &Bench, disk: &PoweredDisk, mode: &str, rounds: usize) -> 
 }
 
 /// Cuts in mode `none`: what was acknowledged from the page cache goes.
-pub fn prove_live(bench: &Bench, disk: &PoweredDisk, rounds: usize) -> Result<Tally> {
+pub fn prove_live(bench: &Workbench, disk: &PoweredDisk, rounds: usize) -> Result<Tally> {
     let (mut lost, mut dice) = (0, Dice(3));
     for round in 0..rounds {
         let name = format!("cut-none-{round}");

@@ -3,10 +3,10 @@
 //!
 //! Owns the tmpfs (root only) and the order of things.
 
-use super::Bench;
 use crate::broker::Broker;
 use crate::process::run;
 use crate::stages::clients;
+use crate::stages::workbench::Workbench;
 use crate::tally::Tally;
 use anyhow::{Context, Result, ensure};
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ const SIZE: &str = "size=256m";
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(bench: &Bench) -> Result<SmallDisk> {
+    fn mount(bench: &Workbench) -> Result<SmallDisk> {
         let at = bench.workspace.scratch("full-disk")?;
         let log = bench.logs.join("full-disk-mount.log");
         let mut command = Command::new("mount");
@@ -38,7 +38,7 @@ impl Drop for SmallDisk {
 }
 
 /// Fills and frees it `rounds` times.
-pub fn run_rounds(bench: &Bench, rounds: usize) -> Result<Tally> {
+pub fn run_rounds(bench: &Workbench, rounds: usize) -> Result<Tally> {
     let mut tally = Tally::default();
     let disk = match SmallDisk::mount(bench) {
         Ok(disk) => disk,

@@ -1,15 +1,16 @@
 //! `kill -9` of the node again and again while clients write; now and then while it starts.
 
+use super::dice::Dice;
 use super::load::Load;
-use super::{Bench, Dice};
 use crate::broker::Broker;
 use crate::process::pause;
+use crate::stages::workbench::Workbench;
 use crate::tally::Tally;
 use anyhow::{Context, Result};
 use std::time::Duration;
 
 /// Kills it `rounds` times in a mode of `log.flush.ack`.
-pub fn run(bench: &Bench, mode: &str, rounds: usize) -> Result<Tally> {
+pub fn run(bench: &Workbench, mode: &str, rounds: usize) -> Result<Tally> {
     let name = format!("kill-{mode}");
     let mut broker = Broker::start(&bench.workspace, bench.kind, &name, &[("log.flush.ack", mode)])?;
     let mut load = Load::start(bench, &broker.address(), &name)?;

@@ -2,9 +2,9 @@
 //!
 //! Owns the child process; it ends with this value.
 
-use super::Bench;
 use crate::process::signal_group;
 use crate::stages::clients;
+use crate::stages::workbench::Workbench;
 use crate::tally::Tally;
 use anyhow::{Context, Result, bail};
 use std::fs::File;
@@ -29,7 +29,7 @@ pub struct Load {
 
 impl Load {
     /// Starts them; their topics are made, nothing is written yet.
-    pub fn start(bench: &Bench, address: &str, name: &str) -> Result<Load> {
+    pub fn start(bench: &Workbench, address: &str, name: &str) -> Result<Load> {
         let log = bench.logs.join(format!("crash-{name}.log"));
         let errors = File::create(&log).with_context(|| log.display().to_string())?;
         let mut command = Command::new(clients::python_environment(bench)?);

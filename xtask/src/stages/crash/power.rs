@@ -4,7 +4,7 @@
 //! Owns the image file, the mount point and the mount. Needs root and a kernel with loop devices.
 
 use crate::process::{pause, run};
-use crate::stages::Bench;
+use crate::stages::workbench::Workbench;
 use anyhow::{Context, Result, ensure};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub struct PoweredDisk {
 
 impl PoweredDisk {
     /// Makes and mounts it, and cuts it off once to see whether that works here.
-    pub fn make(bench: &Bench, name: &str) -> Result<PoweredDisk> {
+    pub fn make(bench: &Workbench, name: &str) -> Result<PoweredDisk> {
         let home = bench.workspace.scratch(name)?;
         let disk = PoweredDisk {
             image: home.join("image"),

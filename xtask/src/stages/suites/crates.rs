@@ -3,9 +3,9 @@
 //! `tests/suites/rust` is a workspace with one package per crate; the crate's own `tests` folder, as cargo unpacked it, is
 //! put beside each manifest. All are compiled once, unoptimised, in a target folder below the project's.
 
-use super::{BROKER, Case, Outcome};
+use super::case::{BROKER, Case, Outcome};
 use crate::process::{Finished, run};
-use crate::stages::Bench;
+use crate::stages::workbench::Workbench;
 use crate::workspace::cargo;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -14,24 +14,24 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Tests of `krafka`; they stand behind `#[ignore]` because they want a broker.
-pub fn krafka(bench: &Bench) -> Result<Vec<Case>> {
+pub fn krafka(bench: &Workbench) -> Result<Vec<Case>> {
     cases(bench, "krafka", &["--ignored"], &[("OTTLA_SUITE_BROKER", BROKER)])
 }
 
 /// Tests of `rskafka`.
-pub fn rskafka(bench: &Bench) -> Result<Vec<Case>> {
+pub fn rskafka(bench: &Workbench) -> Result<Vec<Case>> {
     let environment = [("TEST_INTEGRATION", "1"), ("TEST_BROKER_IMPL", "kafka"), ("KAFKA_CONNECT", BROKER)];
     cases(bench, "rskafka", &[], &environment)
 }
 
 /// Tests of `rdkafka`, which is librdkafka in Rust's clothes.
-pub fn rdkafka(bench: &Bench) -> Result<Vec<Case>> {
+pub fn rdkafka(bench: &Workbench) -> Result<Vec<Case>> {
     cases(bench, "rdkafka", &[], &[("KAFKA_HOST", BROKER), ("KAFKA_VERSION", "4.0.0")])
 }
 
 /// Compiles the tests and makes a case of each of the crate's own. All crates are named in one command, so that cargo
 /// chooses the dependencies' features once; the second and the third suite find everything compiled.
-fn cases(bench: &Bench, name: &str, extra: &[&str], environment: &[(&str, &str)]) -> Result<Vec<Case>> {
+fn cases(bench: &Workbench, name: &str, extra: &[&str], environment: &[(&str, &str)]) -> Result<Vec<Case>> {
     let sources = sources(bench)?;
     let mut command = cargo_there(&sources);
     command.args(["test", "--no-run", "--workspace", "--locked", "--tests", "--message-format=json"]);
@@ -88,7 +88,7 @@ fn cargo_there(sources: &Path) -> Command {
 
 /// Copies the workspace and the crates' tests below the target directory; files that are as they should be stay untouched,
 /// so that cargo does not compile them again.
-fn sources(bench: &Bench) -> Result<PathBuf> {
+fn sources(bench: &Workbench) -> Result<PathBuf> {
     let home = bench.workspace.scratch("test-tools/suites")?.join("rust");
     let ours = bench.workspace.root.join("tests/suites/rust");
     for file in ["Cargo.toml", "Cargo.lock", "krafka/Cargo.toml", "rskafka/Cargo.toml", "rdkafka/Cargo.toml"]
@@ -187,7 +187,7 @@ fn executables(output: &str, manifest: &Path) -> Vec<(String, PathBuf)> {
 }
 
 /// The tests that a binary has.
-fn listed(bench: &Bench, target: &str, program: &Path) -> Result<Vec<String>> {
+fn listed(bench: &Workbench, target: &str, program: &Path) -> Result<Vec<String>> {
     let finished = bench.run(&format!("suites-list-{target}"), Command::new(program).arg("--list"), 1)?;
     let names = finished.output.lines().filter_map(|line| line.strip_suffix(": test"));
     Ok(names.map(str::to_owned).collect())

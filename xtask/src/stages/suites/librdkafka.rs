@@ -3,11 +3,11 @@
 //! Owns the build and which of the suite's tests talk to a broker (by the table in its `test.c`); tests with mock brokers
 //! are left out, for they say nothing about ours.
 
-use super::{BROKER, Case, Outcome};
+use super::case::{BROKER, Case, Outcome};
 use crate::oracle::Oracle;
 use crate::process::Finished;
 use crate::provision;
-use crate::stages::Bench;
+use crate::stages::workbench::Workbench;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
@@ -49,7 +49,7 @@ const ADMIN_PARTS: &[&str] = &[
 const LEFT_OUT: &[&str] = &["TEST_F_LOCAL", "TEST_F_MANUAL", "TEST_F_KNOWN_ISSUE"];
 
 /// Builds the suite; one case per number in its table.
-pub fn install(bench: &Bench) -> Result<Vec<Case>> {
+pub fn install(bench: &Workbench) -> Result<Vec<Case>> {
     let home = build(bench)?;
     let tests = home.join("tests");
     let tools = tools(bench, &home)?;
@@ -148,7 +148,7 @@ fn table(text: &str) -> Vec<String> {
 }
 
 /// Without optimisation: it compiles in half the time.
-fn build(bench: &Bench) -> Result<PathBuf> {
+fn build(bench: &Workbench) -> Result<PathBuf> {
     let home = bench.workspace.scratch("test-tools/suites")?.join("librdkafka");
     provision::librdkafka(
         &bench.workspace,
@@ -160,7 +160,7 @@ fn build(bench: &Bench) -> Result<PathBuf> {
 }
 
 /// Six tests call Kafka's own tools: `$KAFKA_PATH/bin/kafka-topics.sh` and `kafka-acls.sh`.
-fn tools(bench: &Bench, home: &Path) -> Result<PathBuf> {
+fn tools(bench: &Workbench, home: &Path) -> Result<PathBuf> {
     let jars = Oracle::install(&bench.workspace)?.tool_jars;
     let folder = home.join("kafka");
     std::fs::create_dir_all(folder.join("bin"))?;

@@ -3,7 +3,7 @@
 //! `must_pass.txt` gates: a test on it that fails or is gone fails the stage; the list only grows. `not_applicable.txt` and
 //! `slow.txt` give a reason per test (`NAME: reason`). A test that stands nowhere fails the stage until it is given a place.
 
-use super::{Outcome, Ran};
+use super::case::{Outcome, Ran};
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, ensure};

@@ -3,10 +3,10 @@
 //! The package itself comes installed from the index; of the source only its `test` folder is used. Never SASL or TLS: those
 //! modules start a broker of their own.
 
-use super::{BROKER, Case, Outcome};
+use super::case::{BROKER, Case, Outcome};
 use crate::process::Finished;
 use crate::provision;
-use crate::stages::Bench;
+use crate::stages::workbench::Workbench;
 use anyhow::{Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,7 +20,7 @@ const MODULES: &[&str] =
     &["test_admin_integration.py", "test_consumer_integration.py", "test_producer_integration.py"];
 
 /// Installs the client and unpacks its tests; one case per test.
-pub fn install(bench: &Bench) -> Result<Vec<Case>> {
+pub fn install(bench: &Workbench) -> Result<Vec<Case>> {
     let ours = bench.workspace.root.join("tests/suites/kafka-python");
     let python = provision::python(&bench.workspace, "suite", &ours.join("requirements.txt"))?;
     let home = unpack(bench, &python, &ours)?;
@@ -66,7 +66,7 @@ fn verdict(finished: &Finished) -> Outcome {
 }
 
 /// The source distribution's tests, beside nothing of the package itself.
-fn unpack(bench: &Bench, python: &Path, ours: &Path) -> Result<PathBuf> {
+fn unpack(bench: &Workbench, python: &Path, ours: &Path) -> Result<PathBuf> {
     let home = bench.workspace.scratch("test-tools/suites")?.join(format!("kafka-python-{VERSION}"));
     let marker = home.join("unpacked");
     if marker.exists() {

@@ -2,8 +2,9 @@
 //!
 //! Owns the page's text; the stage tells when it is stale.
 
+use super::catalog::{SUITES, Suite};
 use super::lists::Lists;
-use super::{Bench, SUITES, Suite};
+use crate::stages::workbench::Workbench;
 use crate::tally::Tally;
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
@@ -19,7 +20,7 @@ them pass by now. This page is written from the lists by `--write-table`, and th
 ";
 
 /// Writes the page or checks that it is fresh.
-pub fn check(bench: &Bench, tally: &mut Tally) -> Result<()> {
+pub fn check(bench: &Workbench, tally: &mut Tally) -> Result<()> {
     let path = bench.workspace.root.join("docs/suites.md");
     let wanted = page(bench)?;
     if bench.write_table {
@@ -30,7 +31,7 @@ pub fn check(bench: &Bench, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-fn page(bench: &Bench) -> Result<String> {
+fn page(bench: &Workbench) -> Result<String> {
     let mut read = Vec::new();
     for suite in SUITES {
         read.push((suite, Lists::read(&bench.workspace, suite.name)?));
