@@ -1,55 +1,18 @@
 //! No circle of files: of two files of a crate at most one names what the other defines, directly or by way of others.
 //!
-//! Owns the rule and how a circle is told. A file names another when, outside of its tests, it names an item that is defined there,
-//! whatever re-exports it goes by; a `pub use` for others' sake and a `mod` are doors and name nothing. Generated files are left out.
+//! Owns the rule and how a circle is told; when a file names another, `edges.rs` says.
 
-use super::modules::{Crate, Kind};
-use super::names::Meaning;
-use super::source::Source;
+use super::edges::{Edges, Graph};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Crates that are not yet free of circles; each leaves this list for good.
 const EXEMPT: &[&str] = &["wire", "log", "kraft", "coordinator", "broker", "client", "server", "cli", "sim"];
 
-/// For each file the files that it names, and one item of each for which it does.
-type Edges<'a> = BTreeMap<usize, BTreeMap<usize, &'a str>>;
-
 /// Complains about every circle of every crate that is not exempt.
-pub fn check(sources: &[Source], complaints: &mut Vec<String>) {
-    check_but(EXEMPT, sources, complaints);
-}
-
-fn check_but(exempt: &[&str], sources: &[Source], complaints: &mut Vec<String>) {
-    let by_path: BTreeMap<&str, &Source> =
-        sources.iter().map(|source| (source.path.as_str(), source)).collect();
-    let roots = sources.iter().filter(|source| matches!(source.inner(), "lib.rs" | "main.rs"));
-    for root in roots.filter(|root| !exempt.contains(&root.room())) {
-        let read = Crate::read(root, &by_path);
-        let edges = edges(&read);
-        for circle in circles(&edges) {
-            complaints.push(told(&read, &edges, &circle));
-        }
+pub fn check(graphs: &[Graph], complaints: &mut Vec<String>) {
+    for graph in graphs.iter().filter(|graph| !EXEMPT.contains(&graph.room())) {
+        complaints.extend(circles(&graph.edges).iter().map(|circle| told(graph, circle)));
     }
-}
-
-fn edges<'a>(read: &Crate<'a>) -> Edges<'a> {
-    let mut edges = Edges::new();
-    for (index, module) in read.modules.iter().enumerate() {
-        let paths = module.mentions.iter().flat_map(|path| read.meanings(index, path));
-        let macros = module.macros.iter().flat_map(|name| {
-            let named = read.meanings(index, &[*name]).into_iter();
-            named.filter(|meaning| matches!(meaning, Meaning::Item { kind: Kind::Macro, .. }))
-        });
-        let around = module.macros.iter().filter_map(|name| read.macro_around(index, name));
-        for meaning in paths.chain(macros).chain(around) {
-            let Meaning::Item { file, name, .. } = meaning else { continue };
-            let product = |file: usize| !read.files[file].generated();
-            if file != module.file && product(file) && product(module.file) {
-                edges.entry(module.file).or_default().entry(file).or_insert(name);
-            }
-        }
-    }
-    edges
 }
 
 /// For every file the shortest way from it back to itself; ways that are one circle are one.
@@ -86,19 +49,24 @@ fn from_its_smallest(mut circle: Vec<usize>) -> Vec<usize> {
 }
 
 /// `path: a.rs -> b.rs (Item) -> a.rs (Item): what to do`.
-fn told(read: &Crate, edges: &Edges, circle: &[usize]) -> String {
-    let name = |file: usize| read.files[file].inner();
+fn told(graph: &Graph, circle: &[usize]) -> String {
+    let name = |file: usize| graph.files[file].inner();
     let mut chain = name(circle[0]).to_owned();
     for (position, file) in circle.iter().enumerate() {
         let next = circle[(position + 1) % circle.len()];
-        chain += &format!(" -> {} ({})", name(next), edges[file][&next]);
+        chain += &format!(" -> {} ({})", name(next), graph.edges[file][&next]);
     }
-    format!("{}: {chain}: what passes between two files stands in one below both", read.files[circle[0]].path)
+    format!(
+        "{}: {chain}: what passes between two files stands in one below both",
+        graph.files[circle[0]].path
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tidy::edges;
+    use crate::tidy::source::Source;
 
     /// What is complained about in a crate of these files.
     fn complaints(files: &[(&str, &str)]) -> Vec<String> {
@@ -106,7 +74,7 @@ mod tests {
             |(path, text): &(&str, &str)| Source::new(format!("crates/x/src/{path}"), (*text).to_owned());
         let sources: Vec<Source> = files.iter().map(source).collect();
         let mut found = Vec::new();
-        check_but(&[], &sources, &mut found);
+        check(&edges::graphs(&sources), &mut found);
         found
     }
 
@@ -191,22 +159,14 @@ mod tests {
     }
 
     #[test]
-    fn generated_files_and_exempt_crates_are_left_out() {
-        let root = Source::new(
-            "crates/wire/src/lib.rs".into(),
-            "mod messages; pub struct Alpha(messages::Beta);".into(),
-        );
-        let generated =
-            Source::new("crates/wire/src/messages/mod.rs".into(), "pub struct Beta(crate::Alpha);".into());
-        let mut found = Vec::new();
-        check_but(&[], &[root, generated], &mut found);
-        assert!(found.is_empty(), "{found:?}");
-        let a = Source::new("crates/y/src/a.rs".into(), "pub struct Alpha(crate::Root);".into());
-        let root = Source::new("crates/y/src/lib.rs".into(), "mod a; pub struct Root(a::Alpha);".into());
-        let sources = [root, a];
-        check_but(&["y"], &sources, &mut found);
-        assert!(found.is_empty(), "{found:?}");
-        check_but(&["x"], &sources, &mut found);
-        assert_eq!(found.len(), 1);
+    fn generated_files_are_left_out() {
+        let source = |path: &str, text: &str| Source::new(path.to_owned(), text.to_owned());
+        let sources = |path: &str| {
+            let root = source("crates/wire/src/lib.rs", "mod messages; pub struct Alpha(messages::Beta);");
+            [root, source(path, "pub struct Beta(crate::Alpha);")]
+        };
+        let edges = |path: &str| edges::graphs(&sources(path)).pop().map_or(0, |graph| graph.edges.len());
+        assert_eq!(edges("crates/wire/src/messages/mod.rs"), 0);
+        assert_eq!(edges("crates/wire/src/messages.rs"), 2);
     }
 }

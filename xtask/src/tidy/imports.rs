@@ -1,7 +1,9 @@
 //! What must never name what (ARCHITECTURE.md, "What must never import what").
 //!
-//! Owns the rules inside crates, read from the text of the files; the rules between crates are in `manifests.rs`.
+//! Owns the rules inside crates: which place may not name which, and words that some may not contain. The rules between crates are in
+//! `manifests.rs`, the one against circles in `circles.rs`.
 
+use super::edges::Graph;
 use super::source::{Source, code_of};
 
 /// Words that no file of a crate below the line may contain, and why.
@@ -23,64 +25,82 @@ pub const BRAIN: &[&str] = &["wire", "log", "kraft", "coordinator", "broker", "s
 /// The one room that may define what the brain must not name: the fixed-seed hash map.
 const STABLE_HASH: &str = "crates/wire/src/hash.rs";
 
-/// A rule inside a crate: files whose inner path starts with `place` never name `forbidden`.
+/// A rule inside a crate: what lies in one of the places `who` names nothing that is defined in one of the places `never`. A place is a
+/// module with all that is in it: `shard` is `shard.rs`, `shard/mod.rs` and the rest of `shard/`.
 struct Wall {
     room: &'static str,
-    place: &'static str,
-    forbidden: &'static [&'static str],
+    who: &'static [&'static str],
+    never: &'static [&'static str],
     why: &'static str,
 }
 
 const WALLS: &[Wall] = &[
     Wall {
         room: "kraft",
-        place: "raft",
-        forbidden: &["crate::image", "crate::controller", "super::super::image", "super::super::controller"],
+        who: &["raft"],
+        never: &["image", "controller"],
         why: "the raft sees opaque records",
     },
     Wall {
         room: "kraft",
-        place: "image",
-        forbidden: &["crate::controller"],
+        who: &["image"],
+        never: &["controller"],
         why: "the image knows nothing of who decides it",
     },
-    Wall {
-        room: "broker",
-        place: "api/",
-        forbidden: &[
-            "log::Log;",
-            "log::Log,",
-            "log::Log}",
-            "log::Log::",
-            "log::Log ",
-            "log::log::",
-            "kraft::raft",
-        ],
-        why: "handlers read views and ask shards or the quorum",
-    },
-    Wall { room: "broker", place: "shard", forbidden: &["crate::api"], why: "a shard never knows who asks" },
+    Wall { room: "broker", who: &["shard"], never: &["api"], why: "a shard never knows who asks" },
 ];
 
-/// Complains about every line that crosses a wall.
-pub fn check(sources: &[Source], complaints: &mut Vec<String>) {
+/// Words that no handler of the broker contains: views, shards and the quorum stand between it and these.
+const NOT_IN_HANDLERS: &[&str] =
+    &["log::Log;", "log::Log,", "log::Log}", "log::Log::", "log::Log ", "log::log::", "kraft::raft"];
+
+/// Complains about every line and every name that crosses a wall.
+pub fn check(sources: &[Source], graphs: &[Graph], complaints: &mut Vec<String>) {
     for source in sources {
         // A stopwatch under examples/ is not part of the product.
         let example = source.path.contains("/examples/");
         if BRAIN.contains(&source.room()) && source.path != STABLE_HASH && !example {
             below_the_line(source, complaints);
         }
-        for wall in WALLS.iter().filter(|wall| wall.room == source.room()) {
-            if source.inner().starts_with(wall.place) {
-                never(source, wall.forbidden, wall.why, complaints);
-            }
-        }
-        if source.room() == "broker" {
-            api_files_apart(source, complaints);
+        if source.room() == "broker" && source.inner().starts_with("api/") {
+            never(source, NOT_IN_HANDLERS, "handlers read views and ask shards or the quorum", complaints);
         }
         if source.room() == "wire" && source.inner().starts_with("messages/") {
             generated_imports(source, complaints);
         }
     }
+    for graph in graphs {
+        for (file, named) in &graph.edges {
+            for (other, item) in named {
+                crossing(graph.files[*file], graph.files[*other], item, complaints);
+            }
+        }
+    }
+}
+
+/// Complains if `source` must not name `item`, which `other` defines.
+fn crossing(source: &Source, other: &Source, item: &str, complaints: &mut Vec<String>) {
+    let within = |source: &Source, places: &[&str]| places.iter().any(|place| is_within(source, place));
+    let crossed = WALLS
+        .iter()
+        .filter(|wall| wall.room == source.room() && within(source, wall.who) && within(other, wall.never));
+    let apart = "what two handlers share stands beside api/, not in one of them";
+    let handlers = (source.room() == "broker").then(|| handler(source).zip(handler(other))).flatten();
+    let shared = handlers.is_some_and(|(one, another)| one != another);
+    for why in crossed.map(|wall| wall.why).chain(shared.then_some(apart)) {
+        complaints.push(format!("{}: `{item}` of {}: {why}", source.path, other.inner()));
+    }
+}
+
+/// Whether a file is the module `place` or lies in it.
+fn is_within(source: &Source, place: &str) -> bool {
+    source.inner().strip_prefix(place).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+}
+
+/// `fetch` for `api/fetch.rs` and for what lies in `api/fetch/`.
+fn handler(source: &Source) -> Option<&str> {
+    let name = source.inner().strip_prefix("api/")?.split(['/', '.']).next()?;
+    (name != "mod").then_some(name)
 }
 
 fn below_the_line(source: &Source, complaints: &mut Vec<String>) {
@@ -113,26 +133,6 @@ fn never(source: &Source, words: &[&str], why: &str, complaints: &mut Vec<String
     }
 }
 
-/// `api/fetch.rs` (or `api/fetch/…`) names no other file of `api/`.
-fn api_files_apart(source: &Source, complaints: &mut Vec<String>) {
-    let Some(own) = source.inner().strip_prefix("api/") else { return };
-    let own = own.split(['/', '.']).next().unwrap_or_default();
-    if own == "mod" {
-        return;
-    }
-    for (number, line) in source.product_lines() {
-        let code = code_of(line);
-        for (_, rest) in code.match_indices("api::").map(|(at, word)| (at, &code[at + word.len()..])) {
-            let named: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            let a_file = named.chars().next().is_some_and(char::is_lowercase);
-            if a_file && named != own {
-                let why = "what two handlers share stands beside api/, not in one of them";
-                complaints.push(format!("{}:{number}: `api::{named}`: {why}", source.path));
-            }
-        }
-    }
-}
-
 /// Generated messages import the codec and the vocabulary's plain types, nothing else.
 fn generated_imports(source: &Source, complaints: &mut Vec<String>) {
     for (number, line) in source.product_lines() {
@@ -149,25 +149,68 @@ fn generated_imports(source: &Source, complaints: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tidy::edges::graphs;
 
-    fn complaints(path: &str, text: &str) -> usize {
+    fn complaints(files: &[(&str, &str)]) -> Vec<String> {
+        let source = |(path, text): &(&str, &str)| Source::new((*path).to_owned(), (*text).to_owned());
+        let sources: Vec<Source> = files.iter().map(source).collect();
         let mut found = Vec::new();
-        check(&[Source::new(path.into(), text.into())], &mut found);
-        found.len()
+        check(&sources, &graphs(&sources), &mut found);
+        found
     }
 
     #[test]
-    fn walls_are_seen() {
-        assert_eq!(complaints("crates/log/src/view.rs", "use std::fs::File;\n"), 1);
-        assert_eq!(complaints("crates/log/src/disk.rs", "use std::fs::File;\n"), 0);
-        assert_eq!(complaints("crates/broker/src/shard.rs", "use tokio::x;\n// tokio\n"), 1);
-        assert_eq!(complaints("crates/kraft/src/raft/mod.rs", "use crate::image::X;\n"), 1);
-        assert_eq!(complaints("crates/broker/src/api/fetch.rs", "use crate::api::produce::x;\n"), 1);
+    fn words_are_seen() {
+        let count = |path: &str, text: &str| complaints(&[(path, text)]).len();
+        assert_eq!(count("crates/log/src/view.rs", "use std::fs::File;\n"), 1);
+        assert_eq!(count("crates/log/src/disk.rs", "use std::fs::File;\n"), 0);
+        assert_eq!(count("crates/broker/src/shard.rs", "use tokio::x;\n// tokio\n"), 1);
+        assert_eq!(count("crates/broker/src/api/fetch.rs", "use log::Log;\n"), 1);
+        assert_eq!(count("crates/broker/src/api/fetch.rs", "use log::LogView;\n"), 0);
+        assert_eq!(count("crates/net/src/conn.rs", "use tokio::net::TcpStream;\n"), 0);
+    }
+
+    /// What is said of `who`, which names a type of `whom`, in a crate with this root.
+    fn naming(room: &str, root: &str, who: &str, whom: &str) -> Vec<String> {
+        let path = |place: &str| format!("crates/{room}/src/{place}.rs");
+        let text = format!("use crate::{}::Alpha;\n", whom.replace('/', "::"));
+        complaints(&[(&path("lib"), root), (&path(who), &text), (&path(whom), "pub struct Alpha;\n")])
+    }
+
+    #[test]
+    fn every_wall_is_seen_when_it_is_crossed() {
+        for wall in WALLS {
+            for (who, whom) in wall.who.iter().flat_map(|who| wall.never.iter().map(move |whom| (who, whom)))
+            {
+                let found = naming(wall.room, &format!("mod {who}; mod {whom};"), who, whom);
+                let told = format!("crates/{}/src/{who}.rs: `Alpha` of {whom}.rs: {}", wall.room, wall.why);
+                assert_eq!(found, [told]);
+            }
+        }
+    }
+
+    #[test]
+    fn handlers_of_the_broker_stand_apart() {
+        let root = "mod api { pub mod fetch; pub mod produce; }";
+        assert_eq!(naming("broker", root, "api/fetch", "api/produce").len(), 1);
+        assert_eq!(naming("client", root, "api/fetch", "api/produce").len(), 0);
+    }
+
+    #[test]
+    fn a_wall_is_seen_through_doors_and_in_folders() {
+        let found = complaints(&[
+            (
+                "crates/kraft/src/lib.rs",
+                "mod raft; mod image; mod doors { pub use crate::image::topics::Alpha as Beta; }",
+            ),
+            ("crates/kraft/src/raft/mod.rs", "mod vote;"),
+            ("crates/kraft/src/raft/vote.rs", "fn f(x: crate::doors::Beta) {}"),
+            ("crates/kraft/src/image/mod.rs", "pub mod topics;"),
+            ("crates/kraft/src/image/topics.rs", "pub struct Alpha;"),
+        ]);
         assert_eq!(
-            complaints("crates/broker/src/api/fetch.rs", "use log::LogView;\nuse crate::api::Answer;\n"),
-            0
+            found,
+            ["crates/kraft/src/raft/vote.rs: `Alpha` of image/topics.rs: the raft sees opaque records"]
         );
-        assert_eq!(complaints("crates/broker/src/api/fetch.rs", "use log::Log;\n"), 1);
-        assert_eq!(complaints("crates/net/src/conn.rs", "use tokio::net::TcpStream;\n"), 0);
     }
 }

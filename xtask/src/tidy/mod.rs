@@ -5,6 +5,7 @@
 
 mod circles;
 mod configuration;
+mod edges;
 mod imports;
 mod manifests;
 mod modules;
@@ -37,8 +38,9 @@ pub fn check(workspace: &Workspace) -> Result<Vec<String>> {
     let sources = read_sources(workspace)?;
     let mut complaints = Vec::new();
     manifests::check(workspace, &mut complaints)?;
-    imports::check(&sources, &mut complaints);
-    circles::check(&sources, &mut complaints);
+    let graphs = edges::graphs(&sources);
+    imports::check(&sources, &graphs, &mut complaints);
+    circles::check(&graphs, &mut complaints);
     sizes::check(workspace, &sources, &mut complaints)?;
     text::check_sources(&sources, &mut complaints);
     text::check_every_file(workspace, &mut complaints)?;
