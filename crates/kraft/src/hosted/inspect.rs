@@ -4,7 +4,7 @@
 use super::OpenError;
 use super::replayed::Replayed;
 use crate::image::{MetadataImage, VersionedRecord};
-use crate::raft::control::{data_records, note_voters};
+use crate::raft::control::data_records;
 use crate::raft::{KnownVoters, MetadataLog, OffsetAndEpoch, ReadFiles, VoterHistory, VoterSet};
 use bytes::Bytes;
 use wire::record_batch::RecordBatch;
@@ -69,7 +69,7 @@ impl Inspection {
                 let expected = self.read.next_offset;
                 return Err(OpenError::Unreadable(format!("there is no batch at offset {expected}")));
             }
-            note_voters(&batch, &mut self.voters)?;
+            self.voters.note(&batch)?;
             self.latest_epoch = batch.partition_leader_epoch;
             self.read.apply_batch(&batch)?;
             self.bytes += batch.bytes().len() as u64;

@@ -1,6 +1,7 @@
 //! Access control entries (KIP-11, 290, 801) as they are stored. Deciding by them is the authorizer's business.
 
-use super::{Contradiction, CowMap, contradiction};
+use super::CowMap;
+use super::contradiction::{Contradiction, contradiction};
 use std::sync::Arc;
 use wire::records::metadata::{AccessControlEntryRecord, RemoveAccessControlEntryRecord};
 use wire::{Str, Uuid};

@@ -1,6 +1,7 @@
 //! Registered brokers and controllers: epochs, endpoints, features, fencing, log directories (KIP-631, 841, 858, 919, 1066).
 
-use super::{Contradiction, CowMap, contradiction};
+use super::CowMap;
+use super::contradiction::{Contradiction, contradiction};
 use crate::features::VersionRange;
 use std::collections::BTreeMap;
 use std::sync::Arc;

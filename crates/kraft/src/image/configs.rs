@@ -1,7 +1,8 @@
 //! Dynamic configurations of all resources: topics, brokers, groups, client metrics (KIP-226, 714, 848). Keys and values as
 //! they were set; what they mean and default to is the broker's table.
 
-use super::{Contradiction, CowMap, contradiction};
+use super::CowMap;
+use super::contradiction::{Contradiction, contradiction};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;

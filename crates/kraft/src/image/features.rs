@@ -1,6 +1,6 @@
 //! Finalised feature levels. Never `kraft.version`, which lives in the control records of the log.
 
-use super::{Contradiction, contradiction};
+use super::contradiction::{Contradiction, contradiction};
 use crate::features::{ELIGIBLE_LEADER_REPLICAS_VERSION, KRAFT_VERSION, METADATA_VERSION, MetadataVersion};
 use std::collections::BTreeMap;
 use std::sync::Arc;

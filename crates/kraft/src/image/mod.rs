@@ -5,6 +5,7 @@
 mod acls;
 mod brokers;
 mod configs;
+mod contradiction;
 pub mod cow_map;
 mod features;
 mod invariants;
@@ -18,6 +19,7 @@ mod write;
 pub use acls::{AclImage, AclsImage};
 pub use brokers::{BrokerRegistration, ClusterImage, ControllerRegistration, Endpoint};
 pub use configs::{ConfigResource, ConfigsImage, ResourceConfigs, ResourceType};
+pub use contradiction::Contradiction;
 pub use cow_map::{Change, CowMap};
 pub use features::FeaturesImage;
 pub use quotas::{ClientQuotasImage, QuotaEntity};
@@ -28,7 +30,7 @@ pub(crate) use topics::NO_LEADER_CHANGE;
 pub use topics::{LeaderRecoveryState, NO_LEADER, PartitionImage, TopicChange, TopicImage, TopicsImage};
 pub use write::VersionedRecord;
 
-use std::fmt;
+use contradiction::contradiction;
 use wire::records::metadata::MetadataRecord;
 
 /// How far into the metadata log an image reaches. Its snapshot is called `<last_offset + 1>-<last_epoch>`.
@@ -75,22 +77,6 @@ pub struct MetadataImage {
     pub scram: ScramImage,
     /// Delegation tokens.
     pub delegation_tokens: DelegationTokensImage,
-}
-
-/// A record contradicts the image it meets: the log is damaged or was not written by a correct controller. Nothing was applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Contradiction(pub String);
-
-impl fmt::Display for Contradiction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Contradiction {}
-
-fn contradiction<T>(what: impl Into<String>) -> Result<T, Contradiction> {
-    Err(Contradiction(what.into()))
 }
 
 impl MetadataImage {

@@ -1,6 +1,7 @@
 //! Client quotas (KIP-546, 599, 612): which entity may use how much of what.
 
-use super::{Contradiction, CowMap};
+use super::CowMap;
+use super::contradiction::Contradiction;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::Str;

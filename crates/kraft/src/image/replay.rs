@@ -1,7 +1,8 @@
 //! Replays records in log order, with the transactions of the metadata log (KIP-868): what is inside an open transaction is
 //! not yet the state of the cluster, and an abort takes it back. Owns one image and, inside a transaction, the one before it.
 
-use super::{Contradiction, MetadataImage, Provenance, contradiction};
+use super::contradiction::{Contradiction, contradiction};
+use super::{MetadataImage, Provenance};
 use std::collections::BTreeMap;
 use wire::records::metadata::MetadataRecord;
 

@@ -1,6 +1,7 @@
 //! SCRAM credentials (KIP-554, 900) as they are stored: salted and hashed, never a password.
 
-use super::{Contradiction, CowMap};
+use super::CowMap;
+use super::contradiction::Contradiction;
 use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! Delegation tokens (KIP-48, 373) as they are stored; the token's secret is derived, not stored.
 
-use super::{Contradiction, CowMap};
+use super::CowMap;
+use super::contradiction::Contradiction;
 use std::sync::Arc;
 use wire::Str;
 use wire::records::metadata::{DelegationTokenRecord, RemoveDelegationTokenRecord};

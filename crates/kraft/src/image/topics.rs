@@ -1,7 +1,8 @@
 //! Topics and their partitions: replicas, directories, ISR, ELR, leader and epochs (KIP-455, 516, 704, 858, 966).
 //! Owns how partition records merge; who should lead is the controller's business.
 
-use super::{Change, Contradiction, CowMap, contradiction};
+use super::contradiction::{Contradiction, contradiction};
+use super::{Change, CowMap};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use wire::records::metadata::{

@@ -1,7 +1,8 @@
 //! The quorum's own records in the log and in snapshots: LeaderChange, KRaftVersion, KRaftVoters, SnapshotHeader and -Footer,
 //! and the frame of a snapshot around values it does not look into. Owns their batches; never the disk.
 
-use super::voters::{OffsetAndEpoch, VoterHistory, VoterSet};
+use super::offset_and_epoch::OffsetAndEpoch;
+use super::voters::VoterSet;
 use bytes::Bytes;
 use std::fmt;
 use wire::codec::{Decoder, Message};
@@ -70,13 +71,13 @@ fn voter_records(version: i16, voters: Option<&VoterSet>) -> Vec<(ControlType, B
 }
 
 /// What the quorum itself has to learn from a batch.
-enum ControlNews {
+pub(super) enum ControlNews {
     KRaftVersion(i16),
     Voters(VoterSet),
 }
 
 /// The voters and versions that a batch announces, with their offsets.
-fn control_news(batch: &RecordBatch) -> Result<Vec<(i64, ControlNews)>, Unreadable> {
+pub(super) fn control_news(batch: &RecordBatch) -> Result<Vec<(i64, ControlNews)>, Unreadable> {
     let mut news = Vec::new();
     for record in batch.control_records().map_err(|error| unreadable("control batch", error))? {
         let mut value = Decoder::of(record.value.clone());
@@ -100,19 +101,6 @@ fn control_news(batch: &RecordBatch) -> Result<Vec<(i64, ControlNews)>, Unreadab
         }
     }
     Ok(news)
-}
-
-/// Notes the kraft.versions and voters that a batch of the log announces.
-pub(crate) fn note_voters(batch: &RecordBatch, history: &mut VoterHistory) -> Result<(), Unreadable> {
-    if batch.is_control() {
-        for (offset, news) in control_news(batch)? {
-            match news {
-                ControlNews::KRaftVersion(version) => history.add_kraft_version(offset, version),
-                ControlNews::Voters(voters) => history.add_voters(offset, voters),
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The values of a data batch with their offsets; a control batch has none.

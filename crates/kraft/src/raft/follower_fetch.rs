@@ -3,9 +3,9 @@
 
 use super::leader_and_epoch::{Common, known_id};
 use super::leader_fetch::FETCH_ANSWER_BYTES;
+use super::offset_and_epoch::OffsetAndEpoch;
 use super::quorum::{NEVER, Quorum};
 use super::role::{Download, Role};
-use super::voters::OffsetAndEpoch;
 use super::{Destination, RaftRequest, StorageFault};
 use bytes::Bytes;
 use wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, ReplicaState};

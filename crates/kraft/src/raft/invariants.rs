@@ -1,7 +1,7 @@
 //! What must hold of a replica whenever a step has ended, in release too: a quorum that breaks its own rules must stop before
 //! it tells anybody. The list stands at [`Quorum`]. Costs a few comparisons and, for a leader, one look at each voter.
 
-use super::leader_fetch::MAX_PARKED_FETCHES;
+use super::parked_fetch::MAX_PARKED_FETCHES;
 use super::quorum::{NEVER, Quorum};
 use super::role::{Leader, Role};
 

@@ -1,15 +1,17 @@
-//! Fetch as the leader serves it (KIP-595): where a follower's log departs from ours, and fetches that wait for news.
+//! Fetch as the leader serves it (KIP-595): where a follower's log departs from ours, and when those that wait are answered.
 
 use super::control::MAX_BATCH_BYTES;
 use super::leader_and_epoch::is_metadata;
+use super::offset_and_epoch::OffsetAndEpoch;
+use super::parked_fetch::{MAX_PARKED_FETCHES, ParkedFetch};
 use super::quorum::Quorum;
 use super::role::Role;
-use super::voters::{OffsetAndEpoch, ReplicaKey};
+use super::voters::ReplicaKey;
 use super::{RaftResponse, RequestToken, StorageFault};
 use bytes::Bytes;
 use wire::messages::fetch::{
-    EpochEndOffset, FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse,
-    LeaderIdAndEpoch, NodeEndpoint, PartitionData, SnapshotId,
+    EpochEndOffset, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse, LeaderIdAndEpoch,
+    NodeEndpoint, PartitionData, SnapshotId,
 };
 use wire::topic::CLUSTER_METADATA;
 use wire::{ErrorCode, Str, Uuid};
@@ -17,18 +19,6 @@ use wire::{ErrorCode, Str, Uuid};
 /// The most that a fetch is answered with, whatever it asks for.
 pub(super) const FETCH_ANSWER_BYTES: usize = 8 << 20;
 const _: () = assert!(FETCH_ANSWER_BYTES >= MAX_BATCH_BYTES, "an answer has room for any batch");
-/// Fetches that wait at once; beyond, they are answered empty at once.
-pub(super) const MAX_PARKED_FETCHES: usize = 10_000;
-
-/// A fetch that waits for records or for a higher watermark.
-#[derive(Debug)]
-pub(super) struct ParkedFetch {
-    token: RequestToken,
-    replica: ReplicaKey,
-    pub(super) partition: FetchPartition,
-    max_bytes: i32,
-    pub(super) deadline_ms: i64,
-}
 
 /// How a follower's log relates to the leader's.
 enum Position {

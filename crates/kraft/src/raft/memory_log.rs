@@ -1,8 +1,8 @@
 //! `MetadataLog` in memory, with an idea of what is durable: for scripts, and for simulations that cut the power. Never used
 //! by a real node.
 
+use super::offset_and_epoch::OffsetAndEpoch;
 use super::storage::{MetadataLog, SnapshotFile, StorageFault};
-use super::voters::OffsetAndEpoch;
 use bytes::{Bytes, BytesMut};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

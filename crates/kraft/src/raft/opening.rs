@@ -2,10 +2,11 @@
 
 use super::connections::Connections;
 use super::control::Unreadable;
+use super::offset_and_epoch::OffsetAndEpoch;
 use super::quorum::{NEVER, Quorum};
 use super::quorum_state::ElectionState;
 use super::role::{Ballot, Candidate, Resigned, Role, Unattached};
-use super::voters::{OffsetAndEpoch, VoterHistory};
+use super::voter_history::VoterHistory;
 use super::{MetadataLog, RaftOptions, StorageFault};
 use wire::random::SplitMix64;
 

@@ -1,11 +1,12 @@
 //! The replica's own log: what it appends as leader, and what control records and cuts of the log mean to it (KIP-853). Owns the
 //! history of the voters; never metadata records.
 
-use super::control::{MAX_BATCH_BYTES, Unreadable, decode_snapshot, kraft_version_batch, note_voters};
+use super::control::{MAX_BATCH_BYTES, Unreadable, decode_snapshot, kraft_version_batch};
+use super::offset_and_epoch::OffsetAndEpoch;
 use super::opening::QuorumOpenError;
 use super::quorum::Quorum;
 use super::role::Role;
-use super::voters::{OffsetAndEpoch, VoterSet};
+use super::voters::VoterSet;
 use super::{Effect, StorageFault};
 use bytes::Bytes;
 use wire::record_batch::RecordBatch;
@@ -139,7 +140,7 @@ impl Quorum {
                 return Err(Unreadable(what).into());
             }
             for batch in batches {
-                note_voters(&batch, &mut self.voters)?;
+                self.voters.note(&batch)?;
                 self.control_offset = batch.next_offset();
             }
         }

@@ -1,10 +1,11 @@
 //! `Quorum`: the replica itself. Owns the order inside a step: event, then timers, then what must be durable, then effects.
 
 use super::connections::Connections;
-use super::leader_fetch::ParkedFetch;
+use super::parked_fetch::ParkedFetch;
 use super::quorum_state::ElectionState;
 use super::role::Role;
-use super::voters::{ReplicaKey, VoterHistory, VoterNode, VoterSet};
+use super::voter_history::VoterHistory;
+use super::voters::{ReplicaKey, VoterNode, VoterSet};
 use super::{Effect, Event, MetadataLog, RaftOptions, RaftRequest, RaftResponse, RequestToken, StorageFault};
 use crate::features::VersionRange;
 use wire::random::SplitMix64;

@@ -7,7 +7,8 @@ mod leader;
 pub(super) use ballot::Ballot;
 pub(super) use leader::{Leader, Progress};
 
-use super::voters::{Endpoints, OffsetAndEpoch, ReplicaKey};
+use super::offset_and_epoch::OffsetAndEpoch;
+use super::voters::{Endpoints, ReplicaKey};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 

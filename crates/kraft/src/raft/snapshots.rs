@@ -3,10 +3,11 @@
 
 use super::control::{SnapshotHead, encode_snapshot};
 use super::leader_and_epoch::{Common, is_metadata, known_id};
+use super::offset_and_epoch::OffsetAndEpoch;
 use super::quorum::Quorum;
 use super::role::Role;
 use super::storage::{SnapshotFile, StorageFault};
-use super::voters::{OffsetAndEpoch, ReplicaKey};
+use super::voters::ReplicaKey;
 use super::{Effect, RaftResponse, RequestToken};
 use bytes::Bytes;
 use wire::messages::fetch_snapshot::{

@@ -1,7 +1,7 @@
 //! What the quorum asks of its disk: one log with its leader epochs, its snapshots, and the quorum-state file. The broker
 //! implements it over a partition log; `memory_log` implements it for scripts and simulation. Owns no policy.
 
-use super::OffsetAndEpoch;
+use super::offset_and_epoch::OffsetAndEpoch;
 use bytes::Bytes;
 use std::error::Error;
 use std::fmt;

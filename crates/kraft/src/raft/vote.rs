@@ -2,9 +2,10 @@
 //! counted; moves between roles are `transitions.rs`'s.
 
 use super::leader_and_epoch::{Common, MAX_FOREIGN_EPOCH, is_metadata, known_id};
+use super::offset_and_epoch::OffsetAndEpoch;
 use super::quorum::{NEVER, Quorum};
 use super::role::Role;
-use super::voters::{OffsetAndEpoch, ReplicaKey};
+use super::voters::ReplicaKey;
 use super::{RaftRequest, RaftResponse, RequestToken};
 use wire::messages::vote;
 use wire::topic::CLUSTER_METADATA;

@@ -1,51 +1,10 @@
-//! Who votes (KIP-853): replica keys, voter sets, and their history along the log. A voter is an id, and from kraft.version 1 on
-//! also the id of its directory, so that a voter back with an empty disk is a stranger. Owns no disk and no timers.
+//! Who votes (KIP-853): replica keys and voter sets. A voter is an id, and from kraft.version 1 on also the id of its directory, so
+//! that a voter back with an empty disk is a stranger. Owns no disk and no timers.
 
-use super::control::SnapshotHead;
 use crate::features::VersionRange;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use wire::records::raft::{Endpoint, KRaftVersionFeature, VotersRecord, VotersRecordVoter};
 use wire::{Str, Uuid};
-
-/// A place in the log: the offset after a record and that record's epoch. Also the name of a snapshot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OffsetAndEpoch {
-    /// The offset after the record.
-    pub offset: i64,
-    /// The leader epoch of the record's batch.
-    pub epoch: i32,
-}
-
-impl OffsetAndEpoch {
-    /// The snapshot that formatting writes: not a state of the cluster, but the records to begin with (KIP-1170).
-    pub const BOOTSTRAP: OffsetAndEpoch = OffsetAndEpoch { offset: 0, epoch: 0 };
-
-    /// A place.
-    pub fn new(offset: i64, epoch: i32) -> Self {
-        OffsetAndEpoch { offset, epoch }
-    }
-}
-
-impl PartialOrd for OffsetAndEpoch {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for OffsetAndEpoch {
-    /// The later epoch is further, whatever its offset.
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.epoch, self.offset).cmp(&(other.epoch, other.offset))
-    }
-}
-
-impl fmt::Display for OffsetAndEpoch {
-    /// As in the file name of a snapshot.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:020}-{:010}", self.offset, self.epoch)
-    }
-}
 
 /// A replica of the metadata log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -183,91 +142,5 @@ impl VoterSet {
             (voter.voter_id, node)
         };
         VoterSet { voters: record.voters.iter().map(node).collect() }
-    }
-}
-
-/// Voters and kraft.version as the log tells them: a control record counts from the moment it is appended, not committed, and
-/// is taken back when the log is truncated. Offset -1 stands for the bootstrap snapshot.
-#[derive(Clone, Debug, Default)]
-pub struct VoterHistory {
-    fixed: VoterSet,
-    voters: BTreeMap<i64, VoterSet>,
-    kraft_versions: BTreeMap<i64, i16>,
-}
-
-impl VoterHistory {
-    /// A history that begins with the configured voters.
-    pub fn new(fixed: VoterSet) -> Self {
-        VoterHistory { fixed, voters: BTreeMap::new(), kraft_versions: BTreeMap::new() }
-    }
-
-    /// The latest voters.
-    pub fn latest(&self) -> &VoterSet {
-        self.voters.values().next_back().unwrap_or(&self.fixed)
-    }
-
-    /// Where the latest voters were written; `None` if they are the configured ones.
-    pub fn latest_offset(&self) -> Option<i64> {
-        self.voters.keys().next_back().copied()
-    }
-
-    /// The latest kraft.version.
-    pub fn kraft_version(&self) -> i16 {
-        self.kraft_versions.values().next_back().copied().unwrap_or(0)
-    }
-
-    /// Voters and kraft.version as of an offset, for a snapshot; no voters where they are the configured ones.
-    pub fn at(&self, offset: i64) -> (Option<&VoterSet>, i16) {
-        let voters = self.voters.range(..=offset).next_back().map(|(_, voters)| voters);
-        let version = self.kraft_versions.range(..=offset).next_back().map_or(0, |(_, version)| *version);
-        (voters, version)
-    }
-
-    /// What the snapshot of this end says.
-    pub(crate) fn begin_with(&mut self, end_offset: i64, head: SnapshotHead) {
-        self.clear();
-        self.add_kraft_version(end_offset - 1, head.kraft_version);
-        if let Some(voters) = head.voters {
-            self.add_voters(end_offset - 1, voters);
-        }
-    }
-
-    /// Takes over what another one knows, but for the configured voters.
-    pub(crate) fn learn(&mut self, other: VoterHistory) {
-        let VoterHistory { fixed: _, voters, kraft_versions } = other;
-        (self.voters, self.kraft_versions) = (voters, kraft_versions);
-    }
-
-    /// A voters record at an offset.
-    pub fn add_voters(&mut self, offset: i64, voters: VoterSet) {
-        self.voters.insert(offset, voters);
-    }
-
-    /// A kraft.version record at an offset.
-    pub fn add_kraft_version(&mut self, offset: i64, version: i16) {
-        self.kraft_versions.insert(offset, version);
-    }
-
-    /// The log was cut at an offset.
-    pub fn truncate_to(&mut self, offset: i64) {
-        self.voters.split_off(&offset);
-        self.kraft_versions.split_off(&offset);
-    }
-
-    /// A snapshot replaces everything.
-    pub fn clear(&mut self) {
-        self.voters.clear();
-        self.kraft_versions.clear();
-    }
-
-    /// The log now begins at an offset: of what is before, only the last still matters.
-    pub fn forget_before(&mut self, offset: i64) {
-        fn forget<T>(entries: &mut BTreeMap<i64, T>, offset: i64) {
-            if let Some(keep) = entries.range(..=offset).next_back().map(|(at, _)| *at) {
-                *entries = entries.split_off(&keep);
-            }
-        }
-        forget(&mut self.voters, offset);
-        forget(&mut self.kraft_versions, offset);
     }
 }
