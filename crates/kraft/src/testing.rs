@@ -2,6 +2,7 @@
 
 use crate::controller::{
     ConfigRules, ControllerAnswer, ControllerCommand, ControllerOptions, EffectiveConfig, Refusal,
+    RegisterBroker,
 };
 use crate::features;
 use crate::hosted::{MetadataQuorum, OpenError, QuorumOptions, SnapshotPolicy, Turn};
@@ -178,10 +179,10 @@ impl One {
 
     /// Registers a broker and lets it be unfenced; returns its epoch.
     pub(crate) fn add_broker(&mut self, broker_id: i32, rack: Option<&str>) -> i64 {
-        let answer = self.ask(ControllerCommand::RegisterBroker {
+        let answer = self.ask(ControllerCommand::RegisterBroker(RegisterBroker {
             request: registration(broker_id, 1, rack),
             api_version: 4,
-        });
+        }));
         let ControllerAnswer::RegisterBroker(response) = answer else { panic!("{answer:?}") };
         assert_eq!(response.error_code, 0);
         self.heartbeat(broker_id, response.broker_epoch);

@@ -1,6 +1,6 @@
 //! CreateTopics: the controller decides; this node only says so. Kafka's rules and words are in `kraft::controller`.
 
-use kraft::controller::{ControllerAnswer, ControllerCommand};
+use kraft::controller::{ControllerAnswer, ControllerCommand, CreateTopics};
 use wire::ErrorCode;
 use wire::messages::create_topics::{CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse};
 
@@ -8,7 +8,8 @@ use super::Call;
 
 pub(super) async fn handle(call: Call, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let names: Vec<_> = request.topics.iter().map(|topic| topic.name.clone()).collect();
-    let answer = call.node.propose(ControllerCommand::CreateTopics { request, describable: None }).await;
+    let answer =
+        call.node.propose(ControllerCommand::CreateTopics(CreateTopics { request, describable: None })).await;
     if let Ok(ControllerAnswer::CreateTopics(response)) = answer {
         return response;
     }

@@ -1,6 +1,6 @@
 //! UpdateFeatures (KIP-584): finalised feature levels; the controller decides.
 
-use kraft::controller::{ControllerAnswer, ControllerCommand};
+use kraft::controller::{ControllerAnswer, ControllerCommand, UpdateFeatures};
 use wire::ErrorCode;
 use wire::messages::update_features::{UpdateFeaturesRequest, UpdateFeaturesResponse};
 
@@ -8,7 +8,8 @@ use super::Call;
 
 pub(super) async fn handle(call: Call, request: UpdateFeaturesRequest) -> UpdateFeaturesResponse {
     let api_version = call.api_version;
-    match call.node.propose(ControllerCommand::UpdateFeatures { request, api_version }).await {
+    match call.node.propose(ControllerCommand::UpdateFeatures(UpdateFeatures { request, api_version })).await
+    {
         Ok(ControllerAnswer::UpdateFeatures(response)) => response,
         Ok(_) | Err(_) => UpdateFeaturesResponse {
             error_code: ErrorCode::NotController.code(),

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use kraft::controller::{ControllerAnswer, ControllerCommand};
+use kraft::controller::{ControllerAnswer, ControllerCommand, CreateTopics, RegisterBroker};
 use kraft::hosted::{MetadataQuorum, QuorumStatus, Token, Turn};
 use kraft::image::MetadataImage;
 use kraft::raft::{RaftRequest, RaftResponse, StorageFault};
@@ -197,7 +197,7 @@ impl Held {
                 self.quorum.propose(
                     now_ms,
                     token,
-                    ControllerCommand::CreateTopics { request, describable: None },
+                    ControllerCommand::CreateTopics(CreateTopics { request, describable: None }),
                 );
             }
             QuorumCommand::Request(request, reply) => {
@@ -248,9 +248,10 @@ impl Held {
             }
             let command = match self.lifecycle.step(now_ms, self.quorum.own_offset()) {
                 None => return false,
-                Some(Wish::Register(request)) => {
-                    ControllerCommand::RegisterBroker { request: *request, api_version: REGISTRATION_VERSION }
-                }
+                Some(Wish::Register(request)) => ControllerCommand::RegisterBroker(RegisterBroker {
+                    request: *request,
+                    api_version: REGISTRATION_VERSION,
+                }),
                 Some(Wish::Heartbeat(request)) => ControllerCommand::BrokerHeartbeat(request),
             };
             match self.quorum.propose_own(now_ms, &command) {

@@ -1,7 +1,7 @@
 //! AlterPartitionReassignments and ListPartitionReassignments (KIP-455) on a node beside which a second broker is registered and
 //! never comes: what is begun stays under way, the node goes on serving, and a cancellation ends it.
 
-use kraft::controller::ControllerCommand;
+use kraft::controller::{ControllerCommand, RegisterBroker};
 use wire::messages::alter_partition_reassignments::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignablePartition,
     ReassignableTopic,
@@ -36,7 +36,7 @@ fn register(node: &mut Harness, broker_id: i32) {
         previous_broker_epoch: -1,
         ..Default::default()
     };
-    drop(node.node.propose(ControllerCommand::RegisterBroker { request, api_version: 4 }));
+    drop(node.node.propose(ControllerCommand::RegisterBroker(RegisterBroker { request, api_version: 4 })));
     node.settle();
     assert!(node.node.image().cluster.broker(broker_id).is_some());
 }

@@ -1,9 +1,9 @@
 //! Who belongs to the cluster (KIP-631, 858, 919, 966): registration of brokers and controllers, unregistration, producer id
 //! blocks. Heartbeats are in `heartbeats.rs`.
 
-use super::Decider;
-use super::command::Refusal;
+use super::decider::Decider;
 use super::leadership::BrokerChange;
+use super::refusal::Refusal;
 use crate::features::{METADATA_VERSION, VersionRange};
 use crate::image::BrokerRegistration;
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! AlterConfigs and IncrementalAlterConfigs (KIP-133, 226, 339): which configuration records a change deserves. What a key is
 //! and which values it takes is the rules' business; what eligible leader replicas forbid is here (KIP-966).
 
-use super::Decider;
-use super::command::Refusal;
+use super::decider::Decider;
+use super::refusal::Refusal;
 use crate::image::{ConfigResource, ResourceConfigs, ResourceType, VersionedRecord};
 use std::collections::BTreeMap;
 use wire::messages::alter_configs::{self, AlterConfigsRequest, AlterConfigsResponse};

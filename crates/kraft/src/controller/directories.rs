@@ -1,8 +1,8 @@
 //! AssignReplicasToDirs (KIP-858): a broker says in which log directory each of its replicas lies.
 
-use super::Decider;
-use super::command::Refusal;
+use super::decider::Decider;
 use super::leadership::BrokerChange;
+use super::refusal::Refusal;
 use crate::image::TopicImage;
 use std::sync::Arc;
 use wire::messages::assign_replicas_to_dirs::{

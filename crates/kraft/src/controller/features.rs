@@ -1,9 +1,9 @@
 //! UpdateFeatures (KIP-584, 778, 853, 1022): raising and lowering feature levels, if every node supports them and nothing
 //! that is stored would be lost.
 
-use super::command::Refusal;
 use super::configs::config_record;
-use super::{Decider, FollowUp};
+use super::decider::{Decider, FollowUp};
+use super::refusal::Refusal;
 use crate::features::{
     self, ELIGIBLE_LEADER_REPLICAS_VERSION, Feature, KRAFT_VERSION, METADATA_VERSION, MetadataVersion,
     VersionRange,

@@ -1,9 +1,9 @@
 //! The life of a broker as its heartbeats drive it (KIP-631, 841, 858, 1066): unfencing when it has caught up, fencing, controlled
 //! shutdown, lost and cordoned log directories; and fencing of those that went silent.
 
-use super::command::Refusal;
+use super::decider::{Decider, FollowUp};
 use super::leadership::BrokerChange;
-use super::{Decider, FollowUp};
+use super::refusal::Refusal;
 use crate::image::BrokerRegistration;
 use std::sync::Arc;
 use wire::messages::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};

@@ -1,9 +1,9 @@
 //! AlterPartition (KIP-497, 704, 841, 903): a leader proposes its ISR. Refused where the leader is not the one the controller
 //! knows, or a replica is fenced, leaving, or of another incarnation.
 
-use super::Decider;
-use super::command::Refusal;
+use super::decider::Decider;
 use super::partition_change::Election;
+use super::refusal::Refusal;
 use crate::image::{LeaderRecoveryState, PartitionImage, TopicImage};
 use std::sync::Arc;
 use wire::ErrorCode;

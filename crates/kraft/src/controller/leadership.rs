@@ -1,9 +1,10 @@
 //! Who leads which partition: elections when brokers come and go, on request (KIP-460), and by the controller's own checks of
 //! preferred and unclean leaders. Owns which partitions are looked at; how one changes is `partition_change.rs`'s.
 
-use super::Decider;
-use super::command::{Refusal, in_time};
+use super::decider::Decider;
 use super::partition_change::{Election, PartitionChange};
+use super::refusal::{Refusal, in_time};
+use super::terms::Terms;
 use crate::image::{PartitionImage, TopicImage};
 use std::sync::Arc;
 use wire::messages::elect_leaders::{
@@ -18,13 +19,6 @@ pub(super) struct BrokerChange {
     pub removed: Option<i32>,
     pub added: Option<i32>,
     pub unclean_shutdown: Option<i32>,
-}
-
-/// What a topic's configurations say about elections.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
-    min_insync_replicas: usize,
-    unclean_election: bool,
 }
 
 impl Decider<'_> {
@@ -147,17 +141,7 @@ impl Decider<'_> {
     fn terms(&self, topic: &TopicImage) -> Terms {
         let configs = &self.image().configs;
         let own = configs.of_topic(&topic.name);
-        let resolve = || {
-            let value = |key| self.rules.topic_value(key, own, configs);
-            let unclean = value("unclean.leader.election.enable");
-            let min_insync_replicas = value("min.insync.replicas");
-            Terms {
-                min_insync_replicas: min_insync_replicas
-                    .and_then(|value| value.trim().parse().ok())
-                    .unwrap_or(1),
-                unclean_election: unclean.is_some_and(|value| value.trim().eq_ignore_ascii_case("true")),
-            }
-        };
+        let resolve = || Terms::resolve(self.rules, own, configs);
         if own.is_empty() { *self.plain_terms.get_or_init(resolve) } else { resolve() }
     }
 

@@ -1,8 +1,8 @@
 //! New partitions: CreatePartitions (KIP-195), what a manual assignment must look like, and a partition's first state.
 
-use super::Decider;
-use super::command::{Refusal, in_time};
+use super::decider::Decider;
 use super::placement::{UsableBroker, place};
+use super::refusal::{Refusal, in_time};
 use crate::image::{PartitionImage, TopicImage};
 use crate::raft::MAX_BATCH_RECORDS;
 use std::sync::Arc;

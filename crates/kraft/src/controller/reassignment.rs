@@ -1,9 +1,9 @@
 //! AlterPartitionReassignments (KIP-455): new replicas for a partition, or an end to replacing them. Owns what a target must look
 //! like and what a reassignment in progress goes back to; how it completes is `partition_change.rs`'s. Moves no bytes.
 
-use super::Decider;
-use super::command::{Refusal, in_time};
+use super::decider::Decider;
 use super::partition_change::Election;
+use super::refusal::{Refusal, in_time};
 use crate::image::{PartitionImage, TopicImage};
 use std::collections::BTreeSet;
 use std::sync::Arc;

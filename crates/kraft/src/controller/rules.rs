@@ -1,6 +1,6 @@
 //! What the controller has to know about configuration keys without knowing the keys: the broker's table, behind a trait.
 
-use super::command::Refusal;
+use super::refusal::Refusal;
 use crate::image::{ConfigResource, ConfigsImage, ResourceConfigs, ResourceType};
 use wire::Str;
 

@@ -3,7 +3,7 @@
 mod random;
 mod shown;
 
-use crate::controller::ControllerCommand;
+use crate::controller::{AlterPartition, ControllerCommand, CreateTopics, RegisterBroker, UpdateFeatures};
 use crate::golden::{self, Command, numbers};
 use crate::hosted::QuorumOptions;
 use crate::raft::SharedLog;
@@ -144,7 +144,7 @@ impl Stage {
             Some(epoch) => epoch.parse().unwrap_or(-1),
             None => -1,
         };
-        ControllerCommand::RegisterBroker { request, api_version: 4 }
+        ControllerCommand::RegisterBroker(RegisterBroker { request, api_version: 4 })
     }
 
     fn heartbeat(&self, command: &Command<'_>) -> ControllerCommand {
@@ -198,7 +198,7 @@ impl Stage {
         let topic = alter_partition::TopicData { topic_id: self.topic_id(name), partitions: vec![data] };
         let request =
             AlterPartitionRequest { broker_id, broker_epoch: self.epoch_of(broker_id), topics: vec![topic] };
-        ControllerCommand::AlterPartition { request, api_version: 3 }
+        ControllerCommand::AlterPartition(AlterPartition { request, api_version: 3 })
     }
 
     fn assign(&self, command: &Command<'_>) -> ControllerCommand {
@@ -263,7 +263,10 @@ fn create(command: &Command<'_>) -> ControllerCommand {
         validate_only: command.has("validate"),
         timeout_ms: timeout_ms(command),
     };
-    ControllerCommand::CreateTopics { request, describable: command.has("hidden").then(Default::default) }
+    ControllerCommand::CreateTopics(CreateTopics {
+        request,
+        describable: command.has("hidden").then(Default::default),
+    })
 }
 
 fn partitions(command: &Command<'_>) -> ControllerCommand {
@@ -392,7 +395,7 @@ fn update_feature(command: &Command<'_>) -> ControllerCommand {
         validate_only: command.has("validate"),
         ..Default::default()
     };
-    ControllerCommand::UpdateFeatures { request, api_version: 2 }
+    ControllerCommand::UpdateFeatures(UpdateFeatures { request, api_version: 2 })
 }
 
 fn check(name: &str, script: &str) {

@@ -1,9 +1,9 @@
 //! CreateTopics and DeleteTopics (KIP-4, 464, 516, 599): names, collisions, replica assignments, configurations, answers.
 //! Refusals carry Kafka's codes and words. What a topic's configuration may be is the rules' business.
 
-use super::Decider;
-use super::command::{Refusal, in_time};
+use super::decider::Decider;
 use super::placement::place;
+use super::refusal::{Refusal, in_time};
 use crate::image::{ConfigResource, PartitionImage};
 use crate::raft::MAX_BATCH_RECORDS;
 use std::collections::{BTreeMap, BTreeSet};

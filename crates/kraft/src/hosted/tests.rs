@@ -4,7 +4,7 @@
 mod three;
 
 use super::*;
-use crate::controller::{ControllerAnswer, ControllerCommand, bootstrap_snapshot};
+use crate::controller::{ControllerAnswer, ControllerCommand, CreateTopics, bootstrap_snapshot};
 use crate::image::{ConfigResource, MetadataImage};
 use crate::raft::control::data_records;
 use crate::raft::{MemoryLog, OffsetAndEpoch, SharedLog, VoterNode, VoterSet};
@@ -28,7 +28,7 @@ fn create(name: &str, partitions: i32) -> ControllerCommand {
         ..Default::default()
     };
     let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
-    ControllerCommand::CreateTopics { request, describable: None }
+    ControllerCommand::CreateTopics(CreateTopics { request, describable: None })
 }
 
 fn error_of(answer: &ControllerAnswer) -> i16 {

@@ -1,18 +1,21 @@
 //! Commands about configurations: IncrementalAlterConfigs, AlterConfigs.
 
-use crate::controller::Decider;
-use crate::controller::command::{ControllerAnswer, Half, Refusal, Refused};
+use crate::controller::decide::{Decide, Refused};
+use crate::controller::decider::Decider;
+use crate::controller::refusal::Refusal;
 use wire::messages::alter_configs::{self, AlterConfigsRequest, AlterConfigsResponse};
 use wire::messages::incremental_alter_configs::{
     self, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
 };
 
-impl Half for &IncrementalAlterConfigsRequest {
-    fn decide(self, decider: &mut Decider<'_>) -> Result<ControllerAnswer, Refusal> {
-        Ok(ControllerAnswer::IncrementalAlterConfigs(decider.incremental_alter_configs(self)))
+impl Decide for IncrementalAlterConfigsRequest {
+    type Answer = IncrementalAlterConfigsResponse;
+
+    fn decide(&self, decider: &mut Decider<'_>) -> Result<Self::Answer, Refusal> {
+        Ok(decider.incremental_alter_configs(self))
     }
 
-    fn refused(self, no: Refused) -> ControllerAnswer {
+    fn refused(&self, no: Refused) -> Self::Answer {
         let result = |resource: &incremental_alter_configs::AlterConfigsResource| {
             incremental_alter_configs::AlterConfigsResourceResponse {
                 error_code: no.error_code,
@@ -22,19 +25,18 @@ impl Half for &IncrementalAlterConfigsRequest {
             }
         };
         let responses = self.resources.iter().map(result).collect();
-        ControllerAnswer::IncrementalAlterConfigs(IncrementalAlterConfigsResponse {
-            responses,
-            ..Default::default()
-        })
+        IncrementalAlterConfigsResponse { responses, ..Default::default() }
     }
 }
 
-impl Half for &AlterConfigsRequest {
-    fn decide(self, decider: &mut Decider<'_>) -> Result<ControllerAnswer, Refusal> {
-        Ok(ControllerAnswer::AlterConfigs(decider.alter_configs(self)))
+impl Decide for AlterConfigsRequest {
+    type Answer = AlterConfigsResponse;
+
+    fn decide(&self, decider: &mut Decider<'_>) -> Result<Self::Answer, Refusal> {
+        Ok(decider.alter_configs(self))
     }
 
-    fn refused(self, no: Refused) -> ControllerAnswer {
+    fn refused(&self, no: Refused) -> Self::Answer {
         let result =
             |resource: &alter_configs::AlterConfigsResource| alter_configs::AlterConfigsResourceResponse {
                 error_code: no.error_code,
@@ -43,6 +45,6 @@ impl Half for &AlterConfigsRequest {
                 resource_name: resource.resource_name.clone(),
             };
         let responses = self.resources.iter().map(result).collect();
-        ControllerAnswer::AlterConfigs(AlterConfigsResponse { responses, ..Default::default() })
+        AlterConfigsResponse { responses, ..Default::default() }
     }
 }

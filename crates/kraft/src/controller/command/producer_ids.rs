@@ -1,18 +1,18 @@
 //! The command about producer ids: AllocateProducerIds.
 
-use crate::controller::Decider;
-use crate::controller::command::{ControllerAnswer, Half, Refusal, Refused};
+use crate::controller::decide::{Decide, Refused};
+use crate::controller::decider::Decider;
+use crate::controller::refusal::Refusal;
 use wire::messages::allocate_producer_ids::{AllocateProducerIdsRequest, AllocateProducerIdsResponse};
 
-impl Half for &AllocateProducerIdsRequest {
-    fn decide(self, decider: &mut Decider<'_>) -> Result<ControllerAnswer, Refusal> {
-        decider.allocate_producer_ids(self).map(ControllerAnswer::AllocateProducerIds)
+impl Decide for AllocateProducerIdsRequest {
+    type Answer = AllocateProducerIdsResponse;
+
+    fn decide(&self, decider: &mut Decider<'_>) -> Result<Self::Answer, Refusal> {
+        decider.allocate_producer_ids(self)
     }
 
-    fn refused(self, no: Refused) -> ControllerAnswer {
-        ControllerAnswer::AllocateProducerIds(AllocateProducerIdsResponse {
-            error_code: no.error_code,
-            ..Default::default()
-        })
+    fn refused(&self, no: Refused) -> Self::Answer {
+        AllocateProducerIdsResponse { error_code: no.error_code, ..Default::default() }
     }
 }

@@ -1,7 +1,8 @@
 //! Commands about topics: CreateTopics, DeleteTopics, CreatePartitions.
 
-use crate::controller::Decider;
-use crate::controller::command::{ControllerAnswer, Half, Refusal, Refused};
+use crate::controller::decide::{Decide, Refused};
+use crate::controller::decider::Decider;
+use crate::controller::refusal::Refusal;
 use std::collections::BTreeSet;
 use wire::messages::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopicResult,
@@ -10,29 +11,42 @@ use wire::messages::create_topics::{CreatableTopicResult, CreateTopicsRequest, C
 use wire::messages::delete_topics::{DeletableTopicResult, DeleteTopicsRequest, DeleteTopicsResponse};
 use wire::{Str, Uuid};
 
-impl Half for (&CreateTopicsRequest, Option<&BTreeSet<Str>>) {
-    fn decide(self, decider: &mut Decider<'_>) -> Result<ControllerAnswer, Refusal> {
-        decider.create_topics(self.0, self.1).map(ControllerAnswer::CreateTopics)
+/// CreateTopics (KIP-4).
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateTopics {
+    /// Topics the client may create.
+    pub request: CreateTopicsRequest,
+    /// Topics whose configuration the answer may show; `None`: all.
+    pub describable: Option<BTreeSet<Str>>,
+}
+
+impl Decide for CreateTopics {
+    type Answer = CreateTopicsResponse;
+
+    fn decide(&self, decider: &mut Decider<'_>) -> Result<Self::Answer, Refusal> {
+        decider.create_topics(&self.request, self.describable.as_ref())
     }
 
-    fn refused(self, no: Refused) -> ControllerAnswer {
+    fn refused(&self, no: Refused) -> Self::Answer {
         let result = |topic: &wire::messages::create_topics::CreatableTopic| CreatableTopicResult {
             name: topic.name.clone(),
             error_code: no.error_code,
             error_message: no.message.clone(),
             ..Default::default()
         };
-        let topics = self.0.topics.iter().map(result).collect();
-        ControllerAnswer::CreateTopics(CreateTopicsResponse { topics, ..Default::default() })
+        let topics = self.request.topics.iter().map(result).collect();
+        CreateTopicsResponse { topics, ..Default::default() }
     }
 }
 
-impl Half for &DeleteTopicsRequest {
-    fn decide(self, decider: &mut Decider<'_>) -> Result<ControllerAnswer, Refusal> {
-        decider.delete_topics(self).map(ControllerAnswer::DeleteTopics)
+impl Decide for DeleteTopicsRequest {
+    type Answer = DeleteTopicsResponse;
+
+    fn decide(&self, decider: &mut Decider<'_>) -> Result<Self::Answer, Refusal> {
+        decider.delete_topics(self)
     }
 
-    fn refused(self, no: Refused) -> ControllerAnswer {
+    fn refused(&self, no: Refused) -> Self::Answer {
         let by_state = self.topics.iter().map(|topic| (topic.name.clone(), topic.topic_id));
         let by_name = self.topic_names.iter().map(|name| (Some(name.clone()), Uuid::ZERO));
         let result = |(name, topic_id)| DeletableTopicResult {
@@ -42,16 +56,18 @@ impl Half for &DeleteTopicsRequest {
             ..Default::default()
         };
         let responses = by_state.chain(by_name).map(result).collect();
-        ControllerAnswer::DeleteTopics(DeleteTopicsResponse { responses, ..Default::default() })
+        DeleteTopicsResponse { responses, ..Default::default() }
     }
 }
 
-impl Half for &CreatePartitionsRequest {
-    fn decide(self, decider: &mut Decider<'_>) -> Result<ControllerAnswer, Refusal> {
-        decider.create_partitions(self).map(ControllerAnswer::CreatePartitions)
+impl Decide for CreatePartitionsRequest {
+    type Answer = CreatePartitionsResponse;
+
+    fn decide(&self, decider: &mut Decider<'_>) -> Result<Self::Answer, Refusal> {
+        decider.create_partitions(self)
     }
 
-    fn refused(self, no: Refused) -> ControllerAnswer {
+    fn refused(&self, no: Refused) -> Self::Answer {
         let result =
             |topic: &wire::messages::create_partitions::CreatePartitionsTopic| CreatePartitionsTopicResult {
                 name: topic.name.clone(),
@@ -59,6 +75,6 @@ impl Half for &CreatePartitionsRequest {
                 error_message: no.message.clone(),
             };
         let results = self.topics.iter().map(result).collect();
-        ControllerAnswer::CreatePartitions(CreatePartitionsResponse { results, ..Default::default() })
+        CreatePartitionsResponse { results, ..Default::default() }
     }
 }

@@ -1,0 +1,24 @@
+//! What a controller is configured with.
+
+use wire::Str;
+
+/// What a controller is configured with; the names of the keys in the comments.
+#[derive(Clone, Debug)]
+pub struct ControllerOptions {
+    /// This node.
+    pub node_id: i32,
+    /// Brokers of another cluster are refused.
+    pub cluster_id: Str,
+    /// `default.replication.factor`
+    pub default_replication_factor: i16,
+    /// `num.partitions`
+    pub default_num_partitions: i32,
+    /// `broker.session.timeout.ms`
+    pub session_timeout_ms: i64,
+    /// `metadata.max.idle.interval.ms`; 0 writes no NoOpRecords.
+    pub max_idle_interval_ms: i64,
+    /// `leader.imbalance.check.interval.seconds`, or `None` without `auto.leader.rebalance.enable`.
+    pub leader_imbalance_check_interval_ms: Option<i64>,
+    /// `unclean.leader.election.interval.ms`
+    pub unclean_election_check_interval_ms: i64,
+}
