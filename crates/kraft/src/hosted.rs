@@ -5,44 +5,35 @@
 mod active;
 pub mod inspect;
 mod invariants;
+mod open_error;
 mod replayed;
+mod schedule;
 mod snapshots;
+mod status;
+mod turn;
+
+pub use self::open_error::OpenError;
+pub use self::schedule::SnapshotPolicy;
+pub use self::status::{LeaderAndEpoch, QuorumStatus};
+pub use self::turn::{Token, Turn};
 
 use self::active::Active;
 use self::inspect::Inspection;
+use self::open_error::unreadable;
 use self::replayed::Replayed;
+use self::schedule::Schedule;
 use crate::controller::{
     ConfigRules, Controller, ControllerAnswer, ControllerCommand, ControllerOptions, Refusal,
     bootstrap_records,
 };
 use crate::features::{self, MetadataVersion, VersionRange};
 use crate::image::{MetadataImage, VersionedRecord};
-use crate::raft::{
-    Effect, Event, MetadataLog, Outgoing, Quorum, QuorumOpenError, RaftOptions, RaftRequest, RaftResponse,
-    StorageFault,
-};
+use crate::raft::{Effect, Event, MetadataLog, Quorum, RaftOptions, RaftRequest, RaftResponse, StorageFault};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use wire::messages::controller_registration::{ControllerRegistrationRequest, Feature, Listener};
 use wire::random::SplitMix64;
 use wire::{Str, Uuid};
-
-/// Identifies a command or request whose answer comes later; the caller's own numbering.
-pub type Token = u64;
-
-/// When snapshots are taken and how long old ones and the log before them are kept.
-#[derive(Clone, Copy, Debug)]
-pub struct SnapshotPolicy {
-    /// `metadata.log.max.record.bytes.between.snapshots`
-    pub max_bytes_between: u64,
-    /// `metadata.log.max.snapshot.interval.ms`; 0: never by time.
-    pub max_interval_ms: i64,
-    /// `metadata.max.retention.bytes`; negative: unlimited.
-    pub retention_bytes: i64,
-    /// `metadata.max.retention.ms`; negative: unlimited.
-    pub retention_ms: i64,
-}
 
 /// What the quorum of a node is made of.
 pub struct QuorumOptions {
@@ -59,73 +50,6 @@ pub struct QuorumOptions {
     pub read: Option<Inspection>,
     /// Election jitter, replica placement and topic ids follow from it.
     pub seed: u64,
-}
-
-/// Why a quorum could not be opened.
-#[derive(Debug)]
-pub enum OpenError {
-    /// The disk failed.
-    Storage(StorageFault),
-    /// The log, a snapshot or quorum-state is damaged, or newer than this build: which, where and why.
-    Unreadable(String),
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OpenError::Storage(fault) => fault.fmt(f),
-            OpenError::Unreadable(what) => write!(f, "the metadata log cannot be read: {what}"),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
-
-/// Who leads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LeaderAndEpoch {
-    /// `None` while nobody is known.
-    pub leader: Option<i32>,
-    /// In this epoch.
-    pub epoch: i32,
-}
-
-/// What a turn wants done, in this order: publish the image, send the requests, send the answers.
-#[derive(Debug, Default)]
-pub struct Turn {
-    /// The newest committed image, if it is a newer one.
-    pub image: Option<Arc<MetadataImage>>,
-    /// To peers.
-    pub sends: Vec<Outgoing>,
-    /// To commands, by the token they were proposed with.
-    pub answers: Vec<(Token, ControllerAnswer)>,
-    /// To requests of peers and observers.
-    pub raft_answers: Vec<(Token, RaftResponse)>,
-    /// When to call `turn` again at the latest.
-    pub next_deadline_ms: i64,
-}
-
-/// Figures about the quorum, for metrics and `kafka-metadata-quorum`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct QuorumStatus {
-    /// As far as it is known here.
-    pub leader: LeaderAndEpoch,
-    /// This node is the active controller.
-    pub is_active: bool,
-    /// The first offset that is still there.
-    pub log_start_offset: i64,
-    /// The offset that the next record gets.
-    pub log_end_offset: i64,
-    /// -1 while unknown.
-    pub high_watermark: i64,
-    /// The last offset in the published image; -1 before any.
-    pub last_applied_offset: i64,
-    /// When that offset was written, by its leader's wall clock; 0 before any.
-    pub last_applied_timestamp_ms: i64,
-    /// Answers that wait for the high watermark.
-    pub parked_answers: usize,
-    /// The newest snapshot's offset; -1 without any.
-    pub latest_snapshot_offset: i64,
 }
 
 /// The metadata quorum of one node.
@@ -149,26 +73,11 @@ pub struct MetadataQuorum {
     /// How this controller registers itself; the incarnation is this process's.
     registration: ControllerRegistrationRequest,
     policy: SnapshotPolicy,
-    snapshots: snapshots::Schedule,
+    snapshots: Schedule,
     rng: SplitMix64,
     turn: Turn,
     /// A fault met outside of `turn`, which will return it.
     fault: Option<StorageFault>,
-}
-
-impl From<StorageFault> for OpenError {
-    fn from(fault: StorageFault) -> Self {
-        OpenError::Storage(fault)
-    }
-}
-
-impl From<QuorumOpenError> for OpenError {
-    fn from(error: QuorumOpenError) -> Self {
-        match error {
-            QuorumOpenError::Storage(fault) => OpenError::Storage(fault),
-            QuorumOpenError::Unreadable(what) => OpenError::Unreadable(what.to_string()),
-        }
-    }
 }
 
 impl MetadataQuorum {
@@ -211,7 +120,7 @@ impl MetadataQuorum {
             bootstrap,
             registration,
             policy: options.snapshots,
-            snapshots: snapshots::Schedule::new(now_ms, bytes),
+            snapshots: Schedule::new(now_ms, bytes),
             rng,
             turn: Turn::default(),
             fault: None,
@@ -469,14 +378,6 @@ fn registration_of(raft: &RaftOptions, rng: &mut SplitMix64) -> ControllerRegist
         zk_migration_ready: false,
         listeners: raft.local_endpoints.iter().map(listener).collect(),
         features: features::supported().into_iter().map(feature).collect(),
-    }
-}
-
-/// A log that was readable before and is not any more is a fault of the disk.
-fn unreadable(error: OpenError) -> StorageFault {
-    match error {
-        OpenError::Storage(fault) => fault,
-        OpenError::Unreadable(what) => StorageFault::new("read the metadata log", what),
     }
 }
 

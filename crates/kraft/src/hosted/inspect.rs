@@ -1,7 +1,7 @@
 //! What the files of a metadata log amount to, told without a quorum: for whoever has to know before anything is touched. Owns the
 //! reading only; the caller brings the bytes. A quorum that opens the same files goes on from there and does not read them again.
 
-use super::OpenError;
+use super::open_error::OpenError;
 use super::replayed::Replayed;
 use crate::image::{MetadataImage, VersionedRecord};
 use crate::raft::control::data_records;

@@ -1,10 +1,10 @@
 //! Reading snapshot and log into an image: at start, as a follower, and up to the end of the log when taking over. Refuses what
 //! it does not understand; nothing is skipped.
 
-use super::OpenError;
+use super::open_error::OpenError;
 use crate::image::{MetadataImage, Provenance, Replay, VersionedRecord};
 use crate::raft::control::{SnapshotHead, data_records, decode_snapshot};
-use crate::raft::{MAX_BATCH_BYTES, MetadataLog, OffsetAndEpoch, Unreadable};
+use crate::raft::{MAX_BATCH_BYTES, MetadataLog, OffsetAndEpoch};
 use bytes::Bytes;
 use wire::codec::DecodeError;
 use wire::record_batch::RecordBatch;
@@ -13,12 +13,6 @@ use wire::records::metadata::MetadataRecord;
 /// Bytes of the log read at once.
 const READ_BYTES: usize = 8 << 20;
 const _: () = assert!(READ_BYTES >= MAX_BATCH_BYTES, "one read takes in a whole batch");
-
-impl From<Unreadable> for OpenError {
-    fn from(unreadable: Unreadable) -> Self {
-        OpenError::Unreadable(unreadable.to_string())
-    }
-}
 
 /// An image and how far it has read.
 #[derive(Clone, Debug, Default)]

@@ -1,0 +1,24 @@
+//! What a turn of the quorum hands to its caller, as plain data.
+
+use crate::controller::ControllerAnswer;
+use crate::image::MetadataImage;
+use crate::raft::{Outgoing, RaftResponse};
+use std::sync::Arc;
+
+/// Identifies a command or request whose answer comes later; the caller's own numbering.
+pub type Token = u64;
+
+/// What a turn wants done, in this order: publish the image, send the requests, send the answers.
+#[derive(Debug, Default)]
+pub struct Turn {
+    /// The newest committed image, if it is a newer one.
+    pub image: Option<Arc<MetadataImage>>,
+    /// To peers.
+    pub sends: Vec<Outgoing>,
+    /// To commands, by the token they were proposed with.
+    pub answers: Vec<(Token, ControllerAnswer)>,
+    /// To requests of peers and observers.
+    pub raft_answers: Vec<(Token, RaftResponse)>,
+    /// When to call `turn` again at the latest.
+    pub next_deadline_ms: i64,
+}
