@@ -3,10 +3,7 @@
 //! do not fill the memory with what they may never read. Owns the arithmetic; what is brought in is void of earlier checks
 //! (`verified.rs`), and nothing here waits for it.
 
-use crate::disk::Disk;
-use crate::segment::Segment;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// A window at least: less would cost more calls than it spares.
 const WINDOW_BYTES_MIN: u32 = 128 << 10;
@@ -24,21 +21,6 @@ pub(crate) struct Ahead {
     until: u32,
     /// Bytes asked for at once; 0 as long as nothing was missing.
     window: u32,
-}
-
-/// Bytes of a segment that a reader will want soon.
-#[derive(Clone, Debug)]
-pub struct ReadAhead {
-    pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) segment: Arc<Segment>,
-    pub(crate) bytes: Range<u32>,
-}
-
-impl ReadAhead {
-    /// Asks for them. Does not wait until they are there, but may wait until the disk takes one more request.
-    pub fn ask(&self) {
-        self.segment.bring_in(&*self.disk, self.bytes.clone());
-    }
 }
 
 fn window(bytes: u32) -> u32 {

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use wire::Uuid;
 
 /// `0`, the count, then one entry per line.
-pub(crate) fn write_lines(lines: impl ExactSizeIterator<Item = String>) -> String {
+fn write_lines(lines: impl ExactSizeIterator<Item = String>) -> String {
     let mut text = format!("0\n{}\n", lines.len());
     for line in lines {
         text.push_str(&line);
@@ -18,7 +18,7 @@ pub(crate) fn write_lines(lines: impl ExactSizeIterator<Item = String>) -> Strin
 }
 
 /// The entries of a version 0 checkpoint; `None` unless there are exactly as many as it says.
-pub(crate) fn read_lines(text: &[u8]) -> Option<Vec<&str>> {
+fn read_lines(text: &[u8]) -> Option<Vec<&str>> {
     let mut lines = std::str::from_utf8(text).ok()?.lines();
     if lines.next()?.trim() != "0" {
         return None;
@@ -36,7 +36,7 @@ pub fn is_sound(name: &str, text: &[u8]) -> Option<bool> {
         names::PARTITION_METADATA => Some(read_partition_metadata(text).is_some()),
         // Entries that do not grow drop each other.
         names::LEADER_EPOCHS => Some(read_lines(text).is_some_and(|lines| {
-            EpochCache::from_text(text).is_some_and(|cache| cache.entries().len() == lines.len())
+            read_epochs(text).is_some_and(|cache| cache.entries().len() == lines.len())
         })),
         _other if name.ends_with("-offset-checkpoint") => Some(read_offsets(text).is_some()),
         _other => None,
@@ -61,6 +61,21 @@ pub(crate) fn read_offsets(text: &[u8]) -> Option<Offsets> {
         offsets.insert((topic.to_owned(), partition.parse().ok()?), offset.parse().ok()?);
     }
     Some(offsets)
+}
+
+/// One epoch and its start offset per line.
+pub(crate) fn write_epochs(epochs: &EpochCache) -> String {
+    write_lines(epochs.entries().iter().map(|entry| format!("{} {}", entry.epoch, entry.start_offset)))
+}
+
+/// `None` if the text is not a checkpoint.
+pub(crate) fn read_epochs(text: &[u8]) -> Option<EpochCache> {
+    let mut epochs = EpochCache::default();
+    for line in read_lines(text)? {
+        let (epoch, start_offset) = line.split_once(' ')?;
+        epochs.assign(epoch.parse().ok()?, start_offset.parse().ok()?);
+    }
+    Some(epochs)
 }
 
 pub(crate) fn write_partition_metadata(topic_id: Uuid) -> String {
@@ -154,6 +169,18 @@ mod tests {
         {
             assert_eq!(read_offsets(damaged.as_bytes()), None, "{damaged:?}");
         }
+    }
+
+    #[test]
+    fn epochs_come_back() {
+        let mut epochs = EpochCache::default();
+        epochs.assign(1, 0);
+        epochs.assign(2, 10);
+        let text = write_epochs(&epochs);
+        assert_eq!(text, "0\n2\n1 0\n2 10\n");
+        assert_eq!(read_epochs(text.as_bytes()), Some(epochs));
+        assert_eq!(read_epochs(b"0\n2\n1 0\n"), None);
+        assert_eq!(read_epochs(b"\0\0\0"), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! (`swap`). Never deletes what is not replaced, never cleans the active segment or beyond the last stable offset.
 //! KIP-58, KIP-98, KIP-280 (offset strategy), KIP-354, KIP-534.
 
+mod bookmark;
 mod choice;
 mod copying;
 #[cfg(test)]
@@ -12,6 +13,8 @@ mod guard;
 mod key_hash;
 mod mapping;
 mod offset_map;
+mod outcome;
+mod round;
 mod standings;
 mod swap;
 #[cfg(test)]
@@ -25,4 +28,5 @@ pub(crate) use guard::CleanGuard;
 
 pub use choice::CleanCandidate;
 pub use offset_map::MapBounds;
-pub use work::{CleanFigures, CleanStep, CleanStop, CleanWork};
+pub use outcome::{CleanFigures, CleanStep, CleanStop};
+pub use work::CleanWork;

@@ -7,7 +7,7 @@ use crate::directory::{Checkpoint, LogDirectory, Offsets};
 use crate::disk::Disk;
 use crate::fault::Fault;
 use crate::log::Log;
-use crate::recovery::OpenMode;
+use crate::open::OpenMode;
 use crate::sim_disk::{SimDisk, SimFault, Survival};
 use crate::testing::{self, DIRECTORY};
 use crate::view::ReadLimit;

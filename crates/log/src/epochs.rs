@@ -1,7 +1,5 @@
-//! The leader-epoch cache (KIP-101, KIP-279): which epoch began at which offset, kept in `leader-epoch-checkpoint`. Pure; the log
-//! decides when the file is written.
-
-use crate::checkpoint;
+//! The leader-epoch cache (KIP-101, KIP-279): which epoch began at which offset, kept in `leader-epoch-checkpoint`. Pure: the
+//! file's text is `checkpoint.rs`, and the log decides when it is written.
 
 /// What a reader asks for that knows no epoch.
 const NO_EPOCH: i32 = -1;
@@ -93,23 +91,6 @@ impl EpochCache {
     pub fn clear(&mut self) {
         self.entries.clear();
     }
-
-    /// The checkpoint file's text.
-    pub(crate) fn to_text(&self) -> String {
-        checkpoint::write_lines(
-            self.entries.iter().map(|entry| format!("{} {}", entry.epoch, entry.start_offset)),
-        )
-    }
-
-    /// `None` if the text is not a checkpoint.
-    pub(crate) fn from_text(text: &[u8]) -> Option<EpochCache> {
-        let mut cache = EpochCache::default();
-        for line in checkpoint::read_lines(text)? {
-            let (epoch, start_offset) = line.split_once(' ')?;
-            cache.assign(epoch.parse().ok()?, start_offset.parse().ok()?);
-        }
-        Some(cache)
-    }
 }
 
 #[cfg(test)]
@@ -158,14 +139,5 @@ mod tests {
             (None, Some(2), Some(3))
         );
         assert!(!cut.truncate_start(15));
-    }
-
-    #[test]
-    fn the_file_comes_back() {
-        let cache = cache(&[(1, 0), (2, 10)]);
-        assert_eq!(cache.to_text(), "0\n2\n1 0\n2 10\n");
-        assert_eq!(EpochCache::from_text(cache.to_text().as_bytes()), Some(cache));
-        assert_eq!(EpochCache::from_text(b"0\n2\n1 0\n"), None);
-        assert_eq!(EpochCache::from_text(b"\0\0\0"), None);
     }
 }

@@ -1,7 +1,9 @@
 //! Flushing as data: what must be synced for a log to be durable up to an offset, runnable on another thread. Decides nothing
 //! about when (the broker's flusher does). One flusher per log at a time.
 
+use crate::checkpoint;
 use crate::disk::{Disk, FileHandle};
+use crate::epochs::EpochCache;
 use crate::fault::Fault;
 use crate::segment::Segment;
 use std::collections::BTreeMap;
@@ -19,14 +21,14 @@ pub struct FlushWork {
     replacements: Vec<(PathBuf, Vec<u8>)>,
     /// Directories with new names in them: synced after the files, innermost first.
     directories: Vec<PathBuf>,
-    ahead: Option<Ahead>,
+    ahead: Option<WriteAhead>,
     owed_bytes: u64,
     stamp: Stamp,
 }
 
 /// Zeros to be written behind a segment's batches.
 #[derive(Clone, Debug)]
-pub(crate) struct Ahead {
+pub(crate) struct WriteAhead {
     pub segment: Arc<Segment>,
     pub bytes: u64,
     /// The file may not become longer.
@@ -103,12 +105,12 @@ impl FlushWork {
         self.sync_directories(|_| true)
     }
 
-    pub(crate) fn write_ahead(&mut self, ahead: Ahead) {
+    pub(crate) fn write_ahead(&mut self, ahead: WriteAhead) {
         self.ahead = Some(ahead);
     }
 
     fn sync_files(&self) -> Result<(), Fault> {
-        if let Some(Ahead { segment, bytes, limit }) = &self.ahead {
+        if let Some(WriteAhead { segment, bytes, limit }) = &self.ahead {
             match segment.write_ahead(*bytes, *limit, &*self.disk) {
                 // It goes without: there is no need for them.
                 Err(fault) if fault.is_passing() || fault.is_not_found() => {}
@@ -281,7 +283,7 @@ impl Dirty {
         let epochs = self.epochs_are_due();
         if epochs {
             let path = from.directory.join(crate::names::LEADER_EPOCHS);
-            replacements.push((path, from.epochs.to_text().into_bytes()));
+            replacements.push((path, checkpoint::write_epochs(from.epochs).into_bytes()));
         }
         if self.directory.is_some() || epochs {
             directories.push(from.directory.clone());
@@ -322,7 +324,7 @@ impl Dirty {
 pub(crate) struct Flushable<'a> {
     pub disk: &'a Arc<dyn Disk>,
     pub directory: &'a PathBuf,
-    pub epochs: &'a crate::epochs::EpochCache,
+    pub epochs: &'a EpochCache,
     pub upto: i64,
 }
 

@@ -14,6 +14,7 @@ pub mod directory;
 pub mod disk;
 pub mod epochs;
 pub mod fault;
+mod fetched;
 pub mod flush;
 pub mod future;
 mod index;
@@ -21,25 +22,28 @@ mod leftovers;
 #[allow(clippy::module_inception)]
 mod log;
 pub mod names;
+mod open;
 mod producers;
 mod read;
-pub mod recovery;
+mod read_ahead;
+mod recovery;
 mod removing;
 mod replay;
 pub mod retention;
 mod scan;
 mod segment;
+mod segment_list;
 pub mod sim_disk;
 mod snapshot;
 mod source;
 #[cfg(test)]
 mod testing;
 mod timestamps;
+mod trails;
 pub mod transactions;
 mod verified;
 pub mod view;
 
-pub use ahead::ReadAhead;
 pub use append::{AppendOrigin, AppendRefused, Appended};
 pub use buffers::ReadMemory;
 pub use checkpoint::is_sound;
@@ -48,13 +52,13 @@ pub use config::LogConfig;
 pub use directory::LogDirectory;
 pub use disk::{Disk, DiskSpace, FileHandle, RealDisk};
 pub use fault::Fault;
+pub use fetched::{Fetched, ReadRefused};
 pub use flush::{FlushOutcome, FlushWork};
 pub use future::{CopyStop, FutureLog};
 pub use log::{Closed, Log};
-pub use recovery::{OpenMode, RecoveryReport};
+pub use open::{OpenMode, RecoveryReport};
+pub use read_ahead::ReadAhead;
 pub use retention::Removal;
 pub use sim_disk::SimDisk;
 pub use source::Reach;
-pub use view::{
-    ActiveProducer, Fetched, LogView, OffsetSpec, ReadLimit, ReadRefused, ReadTerms, TimestampOffset,
-};
+pub use view::{ActiveProducer, LogView, OffsetSpec, ReadLimit, ReadTerms, TimestampOffset};

@@ -6,14 +6,15 @@ use crate::config::LogConfig;
 use crate::disk::{Disk, FileHandle};
 use crate::epochs::EpochCache;
 use crate::fault::{Fault, Operation};
-use crate::flush::{Ahead, Dirty, FlushOutcome, FlushWork, Flushable};
+use crate::flush::{Dirty, FlushOutcome, FlushWork, Flushable, WriteAhead};
 use crate::names;
+use crate::open::{OpenMode, RecoveryReport};
 use crate::producers::Producers;
-use crate::recovery::{OpenMode, RecoveryReport};
 use crate::retention::Removal;
 use crate::segment::Segment;
+use crate::segment_list::SegmentList;
 use crate::snapshot;
-use crate::view::{ActiveProducer, LogView, SegmentList};
+use crate::view::{ActiveProducer, LogView};
 use std::collections::BTreeSet;
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
@@ -87,6 +88,40 @@ impl Log {
     pub fn unwritten(disk: Arc<dyn Disk>, directory: PathBuf, config: Arc<LogConfig>, topic_id: Uuid) -> Log {
         let mode = OpenMode { topic_id: Some(topic_id), clean_shutdown: true, ..OpenMode::default() };
         Log::empty(disk, directory, config, &mode, 0)
+    }
+
+    /// A log without a file, its offsets at the start that the checkpoints tell.
+    pub(crate) fn empty(
+        disk: Arc<dyn Disk>,
+        directory: PathBuf,
+        config: Arc<LogConfig>,
+        mode: &OpenMode,
+        now_ms: i64,
+    ) -> Log {
+        let start = mode.log_start_offset.max(0);
+        Log {
+            segments: Arc::new(SegmentList::new(disk.clone(), Vec::new())),
+            disk,
+            directory,
+            config,
+            topic_id: mode.topic_id,
+            sealed_bytes: 0,
+            active: Active { created_ms: now_ms, ..Active::default() },
+            log_start_offset: start,
+            high_watermark: start,
+            log_end_offset: start,
+            recovery_point: start,
+            epochs: Arc::new(EpochCache::default()),
+            producers: None,
+            snapshots: BTreeSet::new(),
+            dirty: Dirty::default(),
+            poisoned: None,
+            report: None,
+            removals: Vec::new(),
+            cleaned_offset: mode.cleaned_offset,
+            cleaning: None,
+            exchanges: 0,
+        }
     }
 
     /// What opening found and did; `None` if it found nothing to do.
@@ -283,7 +318,7 @@ impl Log {
             let bytes = (u64::from(active.size()) / 4).min(most);
             let room = active.room_bytes();
             if bytes >= (most / 32).max(1) && room < bytes / 2 {
-                work.write_ahead(Ahead { segment: active.clone(), bytes: bytes - room, limit });
+                work.write_ahead(WriteAhead { segment: active.clone(), bytes: bytes - room, limit });
             }
         }
         Some(work)

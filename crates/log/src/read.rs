@@ -8,12 +8,13 @@ use crate::buffers::{self, Buffer};
 use crate::damage::DamagedRange;
 use crate::disk::Cached;
 use crate::fault::{Fault, Operation};
+use crate::fetched::{Fetched, ReadRefused};
 use crate::index::OffsetEntry;
 use crate::scan::{Scanner, Step};
 use crate::segment::Segment;
 use crate::source::{Reach, Source};
+use crate::trails::{TrailEnd, Trails};
 use crate::verified::Age;
-use crate::view::{Fetched, ReadRefused, TrailEnd, Trails};
 use bytes::{Buf, Bytes};
 use std::ops::Range;
 use std::sync::Arc;
@@ -51,9 +52,9 @@ pub(crate) struct Served {
     pub window: Option<Range<u32>>,
 }
 
-/// A batch's place.
+/// A batch's header, and where it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct LocatedBatch {
     pub position: u32,
     pub header: BatchHeader,
 }
@@ -85,7 +86,7 @@ impl From<Fault> for Stop {
 
 /// What a walk finds that looks at every batch.
 enum Past {
-    Batch(Place),
+    Batch(LocatedBatch),
     Damage(DamagedRange, String),
     Nothing,
 }
@@ -173,7 +174,7 @@ impl Readable<'_> {
     }
 
     /// The first batch whose last offset is at least `from`.
-    pub fn find(&self, from: i64) -> Result<Option<Place>, ReadRefused> {
+    pub fn find(&self, from: i64) -> Result<Option<LocatedBatch>, ReadRefused> {
         let hint = self.hint(from).map_err(|fault| self.refused(Stop::Disk(fault)))?;
         if let Some(hint) = hint {
             match self.walk(hint, from) {
@@ -186,7 +187,7 @@ impl Readable<'_> {
     }
 
     /// The whole batch at a place, CRC checked.
-    pub fn batch(&self, place: &Place) -> Result<Bytes, ReadRefused> {
+    pub fn batch(&self, place: &LocatedBatch) -> Result<Bytes, ReadRefused> {
         let size = place.header.size_in_bytes();
         let bytes = self
             .segment
@@ -199,14 +200,14 @@ impl Readable<'_> {
     }
 
     /// The batch at a place is not what its header promises.
-    pub fn bad_batch(&self, place: &Place, what: String) -> ReadRefused {
+    pub fn bad_batch(&self, place: &LocatedBatch, what: String) -> ReadRefused {
         let (offset, next_offset) = (place.header.base_offset, place.header.next_offset());
         let range = DamagedRange { offset, next_offset, position: place.position };
         self.refused(Stop::Damaged { range, is_news: false, what })
     }
 
     /// The batch after a place.
-    pub fn next(&self, place: &Place) -> Result<Option<Place>, ReadRefused> {
+    pub fn next(&self, place: &LocatedBatch) -> Result<Option<LocatedBatch>, ReadRefused> {
         let size = u32::try_from(place.header.size_in_bytes()).unwrap_or(u32::MAX);
         let position = place.position.saturating_add(size);
         let cursor = Cursor::behind(position, place.header.next_offset());
@@ -508,7 +509,7 @@ impl Readable<'_> {
                         Some((range, what)) => {
                             Past::Damage(DamagedRange { next_offset: header.base_offset, ..range }, what)
                         }
-                        None => Past::Batch(Place { position, header }),
+                        None => Past::Batch(LocatedBatch { position, header }),
                     });
                 }
                 Step::End => return Ok(bad.map_or(Past::Nothing, |(range, what)| Past::Damage(range, what))),
@@ -530,7 +531,7 @@ impl Readable<'_> {
         cursor: Cursor,
         from: i64,
         behind: Option<u32>,
-    ) -> Result<Option<Place>, ReadRefused> {
+    ) -> Result<Option<LocatedBatch>, ReadRefused> {
         let walked = match cursor.position > self.bytes {
             true => Err(bad(from, cursor.position, "a batch is longer than the log")),
             false => self.walk(cursor, from),
@@ -549,12 +550,12 @@ impl Readable<'_> {
     }
 
     /// Walks headers alone, for questions that need no record bytes.
-    fn walk(&self, mut cursor: Cursor, from: i64) -> Result<Option<Place>, Stop> {
+    fn walk(&self, mut cursor: Cursor, from: i64) -> Result<Option<LocatedBatch>, Stop> {
         while cursor.position < self.bytes {
             let length = SLACK_BYTES.min(self.bytes - cursor.position);
             let piece = self.piece(cursor.position, length, from)?;
             if let Some(header) = self.skip(piece.buffer.bytes(), &mut cursor, from)? {
-                return Ok(Some(Place { position: cursor.position, header }));
+                return Ok(Some(LocatedBatch { position: cursor.position, header }));
             }
         }
         Ok(None)

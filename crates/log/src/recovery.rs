@@ -5,65 +5,18 @@
 use crate::checkpoint;
 use crate::config::LogConfig;
 use crate::disk::Disk;
-use crate::epochs::EpochCache;
 use crate::fault::{Fault, Operation};
-use crate::flush::Dirty;
 use crate::index::{Entry, OffsetEntry};
 use crate::leftovers::{self, Found};
-use crate::log::{Active, Log};
+use crate::log::Log;
 use crate::names;
+use crate::open::{Corruption, OpenMode, RecoveryReport};
 use crate::scan::{Scanner, Step};
 use crate::segment::{FoundFiles, Segment};
 use crate::source::Source;
-use crate::view::SegmentList;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use wire::Uuid;
-
-/// What the directory's checkpoints and the image say about a partition before it is opened.
-#[derive(Clone, Debug, Default)]
-pub struct OpenMode {
-    /// `.kafka_cleanshutdown` was there: indexes and snapshots are trusted after cheap checks, nothing is scanned.
-    pub clean_shutdown: bool,
-    /// From `recovery-point-offset-checkpoint`: everything below was proven flushed.
-    pub recovery_point: i64,
-    /// From `log-start-offset-checkpoint`.
-    pub log_start_offset: i64,
-    /// From `replication-offset-checkpoint`.
-    pub high_watermark: i64,
-    /// Written to (and compared with) `partition.metadata`; `None` takes what is there.
-    pub topic_id: Option<Uuid>,
-    /// From `cleaner-offset-checkpoint`, if it names the partition.
-    pub cleaned_offset: Option<i64>,
-}
-
-/// What opening a log found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RecoveryReport {
-    /// Bytes of log read and checked.
-    pub scanned_bytes: u64,
-    /// Bytes cut above the durable point: never acknowledged as durable.
-    pub cut_bytes: u64,
-    /// Index, snapshot and checkpoint files that were rebuilt.
-    pub rebuilt: Vec<String>,
-    /// Bad batches below the durable point: kept, never served.
-    pub corrupt: Vec<Corruption>,
-    /// The log ends (at a batch's end) before this durable point: it was truncated and its checkpoint not yet written, or the
-    /// disk lost it. The caller writes the directory's checkpoint before it appends: otherwise the next crash would take what is
-    /// appended for corruption below the durable point.
-    pub ends_before: Option<i64>,
-}
-
-/// A bad batch in the middle of a log, or batches missing from it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Corruption {
-    pub segment_base_offset: i64,
-    pub position: u64,
-    /// First offset that is missing.
-    pub offset: i64,
-    pub what: String,
-}
 
 /// All segments after scanning.
 #[derive(Debug)]
@@ -123,39 +76,6 @@ impl Log {
         Ok(log)
     }
 
-    pub(crate) fn empty(
-        disk: Arc<dyn Disk>,
-        directory: PathBuf,
-        config: Arc<LogConfig>,
-        mode: &OpenMode,
-        now_ms: i64,
-    ) -> Log {
-        let start = mode.log_start_offset.max(0);
-        Log {
-            segments: Arc::new(SegmentList::new(disk.clone(), Vec::new())),
-            disk,
-            directory,
-            config,
-            topic_id: mode.topic_id,
-            sealed_bytes: 0,
-            active: Active { created_ms: now_ms, ..Active::default() },
-            log_start_offset: start,
-            high_watermark: start,
-            log_end_offset: start,
-            recovery_point: start,
-            epochs: Arc::new(EpochCache::default()),
-            producers: None,
-            snapshots: BTreeSet::new(),
-            dirty: Dirty::default(),
-            poisoned: None,
-            report: None,
-            removals: Vec::new(),
-            cleaned_offset: mode.cleaned_offset,
-            cleaning: None,
-            exchanges: 0,
-        }
-    }
-
     /// A directory of another topic of the same name (deleted and made again) is a fault the caller must settle.
     fn check_topic_id(&mut self, found: &Found, mode: &OpenMode) -> Result<(), Fault> {
         if !found.has_partition_metadata {
@@ -188,7 +108,7 @@ impl Log {
     fn load_epochs(&mut self, found: &Found, report: &mut RecoveryReport) -> Result<(), Fault> {
         if found.has_epochs {
             let text = self.disk.read_file(&self.directory.join(names::LEADER_EPOCHS))?;
-            match EpochCache::from_text(&text) {
+            match checkpoint::read_epochs(&text) {
                 Some(epochs) => self.epochs = Arc::new(epochs),
                 // Kafka makes the file empty before it first writes it.
                 None if text.is_empty() => {}

@@ -3,13 +3,13 @@
 
 use crate::disk::FileHandle;
 use crate::fault::Fault;
+use crate::fetched::ReadRefused;
 use crate::log::{Active, Log};
 use crate::names;
 use crate::read::Readable;
 use crate::retention::{LogFacts, Removal, SegmentFacts, choose};
 use crate::segment::Segment;
 use crate::source::Source;
-use crate::view::ReadRefused;
 use std::path::PathBuf;
 use std::sync::Arc;
 use wire::Uuid;

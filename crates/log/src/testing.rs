@@ -3,7 +3,7 @@
 use crate::append::{AppendOrigin, AppendRefused, Appended};
 use crate::config::LogConfig;
 use crate::log::Log;
-use crate::recovery::OpenMode;
+use crate::open::OpenMode;
 use crate::sim_disk::SimDisk;
 use crate::view::{LogView, ReadLimit};
 use bytes::Bytes;

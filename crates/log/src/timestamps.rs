@@ -1,8 +1,9 @@
 //! ListOffsets: offsets by timestamp, and the special ones (KIP-79, KIP-405, KIP-734, KIP-1005, KIP-1023). The only place of
 //! this crate that decodes records, and only of the one batch that holds the answer.
 
-use crate::read::{Place, Readable};
-use crate::view::{LogView, OffsetSpec, ReadLimit, ReadRefused, TimestampOffset};
+use crate::fetched::ReadRefused;
+use crate::read::{LocatedBatch, Readable};
+use crate::view::{LogView, OffsetSpec, ReadLimit, TimestampOffset};
 use bytes::Bytes;
 use wire::compress::DecompressLimit;
 use wire::record_batch::{BatchError, NO_TIMESTAMP, RecordBatch};
@@ -98,7 +99,7 @@ impl LogView {
     fn in_batch(
         &self,
         readable: &Readable<'_>,
-        place: &Place,
+        place: &LocatedBatch,
         timestamp: i64,
         from: i64,
     ) -> Result<Option<TimestampOffset>, ReadRefused> {

@@ -1,22 +1,16 @@
 //! `LogView`: what readers see of a log, immutable and cheap to publish. Reading never enters the shard and never re-encodes
 //! records; it locates whole batches, checks their CRC and hands out bytes.
 
-use crate::ahead::{Ahead, ReadAhead};
 use crate::buffers::ReadMemory;
 use crate::disk::Disk;
 use crate::epochs::EpochCache;
-use crate::fault::Fault;
+use crate::fetched::{Fetched, ReadRefused};
 use crate::read::{Readable, Stop, Wanted};
-use crate::segment::Segment;
+use crate::read_ahead::ReadAhead;
+use crate::segment_list::SegmentList;
 use crate::source::{Reach, Source};
 use crate::transactions::AbortedTransaction;
-use crate::verified::Age;
-use bytes::Bytes;
-use parking_lot::Mutex;
-use std::collections::VecDeque;
-use std::fmt;
 use std::sync::Arc;
-use wire::ErrorCode;
 
 /// Up to where a reader may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,19 +23,6 @@ pub enum ReadLimit {
     LogEnd,
 }
 
-/// Whole batches read from a log.
-#[derive(Clone, Debug, Default)]
-pub struct Fetched {
-    /// Zero or more whole batches; the first one holds the asked offset or the next existing one.
-    pub records: Bytes,
-    /// First offset after the last batch read; the asked offset if nothing was read.
-    pub next_offset: i64,
-    /// What the reader will want from the platter if it goes on: for a thread that may wait. A read that reaches there has asked.
-    pub ahead: Option<ReadAhead>,
-    /// So many of them were not known to be good and had to be checked.
-    pub checked_bytes: u32,
-}
-
 /// How much to read, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadTerms<'a> {
@@ -52,25 +33,6 @@ pub struct ReadTerms<'a> {
     pub reach: Reach,
     /// Who counts the memory until the last reference to the bytes is gone.
     pub memory: Option<&'a Arc<ReadMemory>>,
-}
-
-/// Why a read has no bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReadRefused {
-    /// Below the log start offset or beyond the log's end.
-    OffsetOutOfRange { log_start_offset: i64, upto: i64 },
-    /// A batch on disk fails its checks: reported, never served.
-    Corrupt {
-        /// The first offset that cannot be read.
-        offset: i64,
-        /// Where it goes on behind the damage.
-        next_offset: i64,
-        /// A reader of records meets it for the first time: somebody is to be told.
-        is_news: bool,
-        fault: Fault,
-    },
-    /// The disk refused.
-    Storage(Fault),
 }
 
 /// Timestamps asked of ListOffsets.
@@ -131,117 +93,6 @@ pub struct LogView {
     pub(crate) epochs: Arc<EpochCache>,
 }
 
-/// The segments of a log, oldest first, and the disk they are on; changes only on roll, removal and truncation.
-#[derive(Debug)]
-pub(crate) struct SegmentList {
-    pub disk: Arc<dyn Disk>,
-    pub segments: Vec<Arc<Segment>>,
-    /// Dies with the list: what is cut away is forgotten with it.
-    pub trails: Trails,
-}
-
-/// Where readers stopped, and will go on: saves them the index. As good as having walked there, for only checked batches lead
-/// here; a reader that finds another one at work does without.
-#[derive(Debug, Default)]
-pub(crate) struct Trails(Mutex<VecDeque<Trail>>);
-
-#[derive(Clone, Copy, Debug)]
-struct Trail {
-    segment: i64,
-    offset: i64,
-    end: TrailEnd,
-}
-
-/// Readers of one partition that go on in turn; a trail is 32 bytes.
-const TRAILS_MAX: usize = 64;
-
-/// Where a reader goes on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TrailEnd {
-    pub position: u32,
-    /// Of the segment's `verified` when the batch before was seen to end here.
-    pub age: Age,
-    /// How far ahead of the reader the platter was asked.
-    pub ahead: Ahead,
-}
-
-impl Trails {
-    /// Takes the trail of the reader that goes on at `offset`: where the batch after the last one before begins. Who takes it leaves
-    /// another one, or the same.
-    pub fn take(&self, segment: &Segment, offset: i64) -> Option<TrailEnd> {
-        let mut trails = self.0.try_lock()?;
-        let at = trails.iter().rposition(|trail| trail.is_at(segment, offset))?;
-        trails.remove(at).map(|trail| trail.end)
-    }
-
-    /// Where such a trail ends; it stays.
-    pub fn position(&self, segment: &Segment, offset: i64) -> Option<u32> {
-        let trails = self.0.try_lock()?;
-        trails.iter().rev().find(|trail| trail.is_at(segment, offset)).map(|trail| trail.end.position)
-    }
-
-    /// The batches up to `offset` were read and good; the reader's trail goes on from here.
-    pub fn leave(&self, segment: &Segment, offset: i64, end: TrailEnd) {
-        let Some(mut trails) = self.0.try_lock() else { return };
-        if trails.len() >= TRAILS_MAX {
-            trails.pop_front();
-        }
-        trails.push_back(Trail { segment: segment.base_offset, offset, end });
-    }
-}
-
-impl Trail {
-    fn is_at(&self, segment: &Segment, offset: i64) -> bool {
-        self.offset == offset && self.segment == segment.base_offset
-    }
-}
-
-impl SegmentList {
-    pub fn new(disk: Arc<dyn Disk>, segments: Vec<Arc<Segment>>) -> SegmentList {
-        SegmentList { disk, segments, trails: Trails::default() }
-    }
-
-    /// Index of the segment that holds `offset`, or would.
-    pub fn floor(&self, offset: i64) -> Option<usize> {
-        self.segments.partition_point(|segment| segment.base_offset <= offset).checked_sub(1)
-    }
-}
-
-impl Fetched {
-    /// Not a byte.
-    pub(crate) fn nothing(from: i64) -> Fetched {
-        Fetched { records: Bytes::new(), next_offset: from, ahead: None, checked_bytes: 0 }
-    }
-}
-
-impl ReadRefused {
-    /// What the client is told.
-    pub fn error_code(&self) -> ErrorCode {
-        match self {
-            ReadRefused::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-            // It lasts: no try will find it mended.
-            ReadRefused::Corrupt { .. } => ErrorCode::CorruptMessage,
-            ReadRefused::Storage(_) => ErrorCode::KafkaStorageError,
-        }
-    }
-}
-
-impl fmt::Display for ReadRefused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ReadRefused::OffsetOutOfRange { log_start_offset, upto } => {
-                write!(f, "offset is outside [{log_start_offset}, {upto}]")
-            }
-            ReadRefused::Corrupt { offset, next_offset, fault, .. } => {
-                write!(f, "offsets {offset} to {}: {fault}", next_offset.saturating_sub(1))
-            }
-            ReadRefused::Storage(fault) => write!(f, "{fault}"),
-        }
-    }
-}
-
-impl std::error::Error for ReadRefused {}
-
 impl LogView {
     /// What readers see of a log that was never written, led in an epoch.
     pub fn unwritten(disk: Arc<dyn Disk>, leader_epoch: i32) -> LogView {
@@ -259,6 +110,7 @@ impl LogView {
             epochs: Arc::new(epochs),
         }
     }
+
     /// The offset readers with `limit` may not reach.
     pub fn upper_bound(&self, limit: ReadLimit) -> i64 {
         match limit {

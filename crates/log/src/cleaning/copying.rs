@@ -1,9 +1,10 @@
 //! The second half of a cleaning: what stays of a group of segments goes to one new segment, named `.cleaned` until it is whole and
 //! on the platter, then `.swap`: from then on a start completes the exchange.
 
+use super::bookmark::{Bookmark, unreadable};
 use super::filter::{self, Kept};
-use super::mapping::{Place, unreadable};
-use super::work::{CleanStop, CleanWork};
+use super::outcome::CleanStop;
+use super::round::Round;
 use crate::disk::FileHandle;
 use crate::fault::Fault;
 use crate::names;
@@ -23,7 +24,7 @@ pub(super) struct Copying {
     group: Vec<Arc<Segment>>,
     /// Index of the source being read, and where in it; `None` at its beginning.
     at: usize,
-    place: Option<Place>,
+    bookmark: Option<Bookmark>,
     cleaned: Arc<Segment>,
     out: Vec<u8>,
     /// The batches in `out`.
@@ -38,8 +39,71 @@ pub(super) struct CleanedGroup {
 }
 
 impl Copying {
+    /// Makes the new segment's file.
+    pub fn begin(round: &Round, group: Vec<Arc<Segment>>) -> Result<Copying, CleanStop> {
+        let base_offset = group.first().map_or(0, |first| first.base_offset);
+        let cleaned = Arc::new(Segment::with_suffix(&round.directory, base_offset, names::CLEANED_SUFFIX));
+        round.guard.writes(Some(Arc::clone(&cleaned)));
+        round.guard.step(|| {
+            // An earlier try may have left files of these names.
+            cleaned.files().iter().try_for_each(|file| round.disk.remove(file))?;
+            round.disk.create(&cleaned.log)
+        })?;
+        Ok(Copying { group, at: 0, bookmark: None, cleaned, out: Vec::new(), headers: Vec::new() })
+    }
+
+    /// Copies on until `left` bytes are used up; true when the new segment is whole, durable and named `.swap`.
+    pub fn run(&mut self, round: &mut Round, left: &mut u64) -> Result<bool, CleanStop> {
+        let disk = Arc::clone(&round.disk);
+        while let Some(segment) = self.group.get(self.at).cloned() {
+            let next_base = round.base_after(&segment);
+            let bookmark = match self.bookmark.take() {
+                Some(bookmark) => bookmark,
+                None => {
+                    let aborted = round.view.aborted_transactions(segment.base_offset, next_base)?;
+                    round.transactions.add(aborted);
+                    Bookmark::beginning(&segment)
+                }
+            };
+            let mut scanner = bookmark.scanner(&*disk, &segment).up_to(next_base);
+            loop {
+                match scanner.step()? {
+                    Step::Batch { header, bytes, .. } => {
+                        *left = left.saturating_sub(header.size_in_bytes() as u64);
+                        self.copy_batch(round, &RecordBatch::parse(bytes)?)?;
+                    }
+                    Step::End => break,
+                    Step::Bad { what } => return Err(unreadable(&segment, scanner.position(), &what)),
+                }
+                if *left == 0 {
+                    self.bookmark = Some(Bookmark::of(scanner));
+                    return Ok(false);
+                }
+            }
+            self.at += 1;
+        }
+        self.write(round)?;
+        self.finish(round)?;
+        Ok(true)
+    }
+
     pub fn into_group(self) -> CleanedGroup {
         CleanedGroup { sources: self.group, cleaned: self.cleaned }
+    }
+
+    fn copy_batch(&mut self, round: &mut Round, batch: &RecordBatch) -> Result<(), CleanStop> {
+        let verdict = filter::decide(batch, &round.map, &mut round.transactions, &round.rules)?;
+        let figures = &mut round.figures;
+        figures.read_bytes += batch.size_in_bytes() as u64;
+        figures.records_read += verdict.records_read;
+        figures.records_kept += verdict.records_kept;
+        self.keep(batch, &verdict.kept)?;
+        if let Some(aborted) = verdict.aborted {
+            round.guard.step(|| {
+                self.cleaned.with_indexes(|indexes| indexes.transactions.push(aborted, &*round.disk))
+            })?;
+        }
+        if self.out.len() >= WRITE_BYTES { self.write(round) } else { Ok(()) }
     }
 
     fn keep(&mut self, batch: &RecordBatch, kept: &Kept) -> Result<(), CleanStop> {
@@ -53,77 +117,13 @@ impl Copying {
         self.out.extend_from_slice(bytes);
         Ok(())
     }
-}
 
-impl CleanWork {
-    pub(super) fn begin_copying(&mut self, group: Vec<Arc<Segment>>) -> Result<Copying, CleanStop> {
-        let base_offset = group.first().map_or(0, |first| first.base_offset);
-        let cleaned = Arc::new(Segment::with_suffix(&self.directory, base_offset, names::CLEANED_SUFFIX));
-        self.guard.writes(Some(Arc::clone(&cleaned)));
-        self.guard.step(|| {
-            // An earlier try may have left files of these names.
-            cleaned.files().iter().try_for_each(|file| self.disk.remove(file))?;
-            self.disk.create(&cleaned.log)
-        })?;
-        Ok(Copying { group, at: 0, place: None, cleaned, out: Vec::new(), headers: Vec::new() })
-    }
-
-    /// Copies on until `left` bytes are used up; true when the new segment is whole, durable and named `.swap`.
-    pub(super) fn copy_slice(&mut self, copying: &mut Copying, left: &mut u64) -> Result<bool, CleanStop> {
-        let disk = Arc::clone(&self.disk);
-        while let Some(segment) = copying.group.get(copying.at).cloned() {
-            let next_base = self.base_after(&segment);
-            let place = match copying.place.take() {
-                Some(place) => place,
-                None => {
-                    let aborted = self.view.aborted_transactions(segment.base_offset, next_base)?;
-                    self.transactions.add(aborted);
-                    Place::beginning(&segment)
-                }
-            };
-            let mut scanner = place.scanner(&*disk, &segment).up_to(next_base);
-            loop {
-                match scanner.step()? {
-                    Step::Batch { header, bytes, .. } => {
-                        *left = left.saturating_sub(header.size_in_bytes() as u64);
-                        self.copy_batch(copying, &RecordBatch::parse(bytes)?)?;
-                    }
-                    Step::End => break,
-                    Step::Bad { what } => return Err(unreadable(&segment, scanner.position(), &what)),
-                }
-                if *left == 0 {
-                    copying.place = Some(Place::of(scanner));
-                    return Ok(false);
-                }
-            }
-            copying.at += 1;
-        }
-        self.write(copying)?;
-        self.finish(&copying.cleaned)?;
-        Ok(true)
-    }
-
-    fn copy_batch(&mut self, copying: &mut Copying, batch: &RecordBatch) -> Result<(), CleanStop> {
-        let verdict = filter::decide(batch, &self.map, &mut self.transactions, &self.rules)?;
-        let figures = self.figures_mut();
-        figures.read_bytes += batch.size_in_bytes() as u64;
-        figures.records_read += verdict.records_read;
-        figures.records_kept += verdict.records_kept;
-        copying.keep(batch, &verdict.kept)?;
-        if let Some(aborted) = verdict.aborted {
-            self.guard.step(|| {
-                copying.cleaned.with_indexes(|indexes| indexes.transactions.push(aborted, &*self.disk))
-            })?;
-        }
-        if copying.out.len() >= WRITE_BYTES { self.write(copying) } else { Ok(()) }
-    }
-
-    fn write(&mut self, copying: &mut Copying) -> Result<(), CleanStop> {
-        let (cleaned, start) = (&copying.cleaned, copying.cleaned.size());
-        let end = u64::from(start) + copying.out.len() as u64;
+    fn write(&mut self, round: &mut Round) -> Result<(), CleanStop> {
+        let (cleaned, start) = (&self.cleaned, self.cleaned.size());
+        let end = u64::from(start) + self.out.len() as u64;
         let fits = |header: &BatchHeader| cleaned.holds(header.last_offset());
         let end = match u32::try_from(end) {
-            Ok(end) if end <= i32::MAX as u32 && copying.headers.iter().all(fits) => end,
+            Ok(end) if end <= i32::MAX as u32 && self.headers.iter().all(fits) => end,
             Ok(_) | Err(_) => {
                 return Err(CleanStop::Unreadable(format!(
                     "what is left of {} fits no segment",
@@ -131,38 +131,38 @@ impl CleanWork {
                 )));
             }
         };
-        let interval = self.config.index_interval_bytes;
-        self.guard.step(|| {
-            self.disk.write_at(&cleaned.log, u64::from(start), &mut [IoSlice::new(&copying.out)])?;
+        let interval = round.config.index_interval_bytes;
+        round.guard.step(|| {
+            round.disk.write_at(&cleaned.log, u64::from(start), &mut [IoSlice::new(&self.out)])?;
             let mut position = start;
-            for header in &copying.headers {
+            for header in &self.headers {
                 let (base, last) = (cleaned.base_offset, header.last_offset());
                 cleaned.with_indexes(|indexes| {
-                    indexes.appended(base, last, header, position, interval, &*self.disk)
+                    indexes.appended(base, last, header, position, interval, &*round.disk)
                 })?;
                 position += header.size_in_bytes() as u32;
             }
             Ok(())
         })?;
         cleaned.set_size(end);
-        self.figures_mut().written_bytes += copying.out.len() as u64;
-        copying.out.clear();
-        copying.headers.clear();
+        round.figures.written_bytes += self.out.len() as u64;
+        self.out.clear();
+        self.headers.clear();
         Ok(())
     }
 
     /// Whole and on the platter first, then the name that says so, then that name on the platter.
-    fn finish(&self, cleaned: &Segment) -> Result<(), CleanStop> {
-        self.guard.step(|| cleaned.seal(&*self.disk))?;
-        for file in cleaned.files() {
-            if_there(self.disk.sync(&file))?;
+    fn finish(&self, round: &Round) -> Result<(), CleanStop> {
+        round.guard.step(|| self.cleaned.seal(&*round.disk))?;
+        for file in self.cleaned.files() {
+            if_there(round.disk.sync(&file))?;
         }
-        self.guard.step(|| {
-            cleaned.files().iter().rev().try_for_each(|file| {
-                if_there(self.disk.rename(file, &renamed(file, names::CLEANED_SUFFIX, names::SWAP_SUFFIX)))
+        round.guard.step(|| {
+            self.cleaned.files().iter().rev().try_for_each(|file| {
+                if_there(round.disk.rename(file, &renamed(file, names::CLEANED_SUFFIX, names::SWAP_SUFFIX)))
             })
         })?;
-        self.disk.sync_directory(&self.directory)?;
+        round.disk.sync_directory(&round.directory)?;
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use crate::disk::Disk;
 use crate::fault::Fault;
 use crate::log::Log;
 use crate::names;
-use crate::recovery::OpenMode;
+use crate::open::OpenMode;
 use crate::sim_disk::{SimDisk, SimFault, Survival};
 use crate::testing::{self, DIRECTORY};
 use std::collections::BTreeMap;

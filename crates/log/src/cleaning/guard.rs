@@ -1,7 +1,7 @@
 //! How a log calls its cleaning off: truncation, deletion and the end of the log must not meet a cleaning that still writes. Every
 //! change of a name or a byte by the cleaning happens under this lock; once it is called off, none happens any more.
 
-use super::work::CleanStop;
+use super::outcome::CleanStop;
 use crate::disk::Disk;
 use crate::fault::Fault;
 use crate::segment::Segment;

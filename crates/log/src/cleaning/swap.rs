@@ -23,7 +23,7 @@ impl Log {
             self.call_off_cleaning()?;
             return Ok(false);
         };
-        work.guard.writes(None);
+        work.guard().writes(None);
         self.exchange(at, &sources, &cleaned).inspect_err(|fault| self.poison(fault))?;
         Ok(true)
     }
@@ -84,13 +84,13 @@ impl Log {
 
     /// The cleaning ended early.
     pub fn cleaning_stopped(&mut self, work: &CleanWork) {
-        if self.cleaning.as_ref().is_some_and(|guard| Arc::ptr_eq(guard, &work.guard)) {
+        if self.cleaning.as_ref().is_some_and(|guard| Arc::ptr_eq(guard, work.guard())) {
             self.cleaning = None;
         }
     }
 
     fn is_cleaned_by(&self, work: &CleanWork) -> bool {
-        let same = |guard: &Arc<CleanGuard>| Arc::ptr_eq(guard, &work.guard) && !guard.is_off();
+        let same = |guard: &Arc<CleanGuard>| Arc::ptr_eq(guard, work.guard()) && !guard.is_off();
         self.cleaning.as_ref().is_some_and(same)
     }
 

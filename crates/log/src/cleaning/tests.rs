@@ -3,7 +3,7 @@ use crate::append::AppendOrigin;
 use crate::config::LogConfig;
 use crate::disk::Disk;
 use crate::log::Log;
-use crate::recovery::OpenMode;
+use crate::open::OpenMode;
 use crate::testing::{self, DIRECTORY, fresh};
 use crate::view::{LogView, ReadLimit};
 use bytes::Bytes;

@@ -5,7 +5,7 @@ use super::MapBounds;
 use super::tests::{batches, compacting, drive, put, roll, transactional};
 use crate::append::AppendOrigin;
 use crate::log::Log;
-use crate::recovery::OpenMode;
+use crate::open::OpenMode;
 use crate::sim_disk::{SimDisk, SimFault, Survival};
 use crate::testing::{self, fresh, open};
 use crate::view::LogView;

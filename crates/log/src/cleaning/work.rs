@@ -7,35 +7,21 @@ use super::filter::{LastWritten, Rules};
 use super::guard::CleanGuard;
 use super::mapping::Mapping;
 use super::offset_map::{MapBounds, OffsetMap};
+use super::outcome::{CleanFigures, CleanStep, CleanStop};
+use super::round::Round;
 use super::transactions::CleanedTransactions;
-use crate::config::LogConfig;
-use crate::disk::Disk;
-use crate::fault::{Cause, Fault};
 use crate::log::Log;
-use crate::read::Stop;
 use crate::segment::Segment;
-use crate::view::{LogView, ReadRefused};
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::Arc;
-use wire::record_batch::BatchError;
 
 /// A cleaning under way.
 #[derive(Debug)]
 pub struct CleanWork {
-    pub(super) guard: Arc<CleanGuard>,
-    pub(super) disk: Arc<dyn Disk>,
-    pub(super) directory: PathBuf,
-    pub(super) config: Arc<LogConfig>,
-    /// The log when the cleaning began.
-    pub(super) view: LogView,
-    pub(super) candidate: CleanCandidate,
-    pub(super) rules: Rules,
-    pub(super) map: OffsetMap,
-    pub(super) transactions: CleanedTransactions,
+    round: Round,
     stage: Stage,
+    /// What is to become one segment each, and was not begun yet.
     groups: VecDeque<Vec<Arc<Segment>>>,
-    figures: CleanFigures,
 }
 
 #[derive(Debug)]
@@ -47,96 +33,6 @@ enum Stage {
     /// The log took a group in; its new names are not on the platter yet.
     TakenIn,
     Finished,
-}
-
-/// What a slice of work came to.
-#[derive(Debug)]
-pub enum CleanStep {
-    /// Run it again, when you like.
-    More,
-    /// [`Log::take_in`] is next, then run it again.
-    TakeIn,
-    /// [`Log::cleaning_done`] is next.
-    Done,
-    /// [`Log::cleaning_stopped`] is next.
-    Stopped(CleanStop),
-}
-
-/// Why a cleaning ended early. Nothing is lost: the log is as it was, or as far as it had come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CleanStop {
-    /// The log was truncated, deleted or closed, or its oldest segments went.
-    CalledOff,
-    /// No room for the copy; worth another try when there is.
-    DiskFull(Fault),
-    /// A batch that cannot be read, or that fits no segment: another try would end the same way.
-    Unreadable(String),
-    /// The disk failed.
-    Fault(Fault),
-}
-
-/// What was done so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CleanFigures {
-    /// Bytes read to build the map.
-    pub mapped_bytes: u64,
-    /// Bytes read to be copied.
-    pub read_bytes: u64,
-    pub written_bytes: u64,
-    pub records_read: u64,
-    pub records_kept: u64,
-    /// Keys in the map.
-    pub keys: u64,
-    pub segments_before: u64,
-    pub segments_after: u64,
-}
-
-impl CleanFigures {
-    /// All bytes that the disk moved: what a throttle counts.
-    pub fn moved_bytes(&self) -> u64 {
-        self.mapped_bytes + self.read_bytes + self.written_bytes
-    }
-}
-
-impl From<Fault> for CleanStop {
-    fn from(fault: Fault) -> CleanStop {
-        match fault.cause {
-            // What was to be read or written went with a deletion.
-            _ if fault.is_not_found() => CleanStop::CalledOff,
-            _ if fault.is_passing() => CleanStop::DiskFull(fault),
-            Cause::Corrupt(_) => CleanStop::Unreadable(fault.to_string()),
-            Cause::Io { .. } | Cause::Poisoned => CleanStop::Fault(fault),
-        }
-    }
-}
-
-impl From<BatchError> for CleanStop {
-    fn from(error: BatchError) -> CleanStop {
-        CleanStop::Unreadable(error.to_string())
-    }
-}
-
-impl From<ReadRefused> for CleanStop {
-    fn from(refused: ReadRefused) -> CleanStop {
-        match refused {
-            ReadRefused::Storage(fault) => fault.into(),
-            ReadRefused::OffsetOutOfRange { .. } | ReadRefused::Corrupt { .. } => {
-                CleanStop::Unreadable(refused.to_string())
-            }
-        }
-    }
-}
-
-impl From<Stop> for CleanStop {
-    fn from(stop: Stop) -> CleanStop {
-        match stop {
-            Stop::Disk(fault) => fault.into(),
-            Stop::Bad { offset, what, .. } => CleanStop::Unreadable(format!("offset {offset}: {what}")),
-            Stop::Damaged { range, what, .. } => {
-                CleanStop::Unreadable(format!("offset {}: {what}", range.offset))
-            }
-        }
-    }
 }
 
 impl Log {
@@ -164,7 +60,7 @@ impl Log {
             producers: producers.map(|(id, entry)| (id, last_written(entry))).collect(),
         };
         let mapping = Mapping::new(&view, &candidate);
-        CleanWork {
+        let round = Round {
             guard,
             disk: Arc::clone(&self.disk),
             directory: self.directory.clone(),
@@ -181,36 +77,40 @@ impl Log {
             candidate,
             rules,
             transactions: CleanedTransactions::default(),
-            stage: Stage::Mapping(mapping),
-            groups: VecDeque::new(),
             figures: CleanFigures::default(),
-        }
+        };
+        CleanWork { round, stage: Stage::Mapping(mapping), groups: VecDeque::new() }
     }
 }
 
 impl CleanWork {
     /// First offset that this cleaning leaves dirty; known once the map is built.
     pub fn end_offset(&self) -> i64 {
-        self.map.latest_offset + 1
+        self.round.end_offset()
     }
 
     pub fn figures(&self) -> CleanFigures {
-        CleanFigures { keys: self.map.entries(), ..self.figures }
+        CleanFigures { keys: self.round.map.entries(), ..self.round.figures }
     }
 
     /// The first dirty offset and the first that must stay as it is.
     pub fn candidate(&self) -> &CleanCandidate {
-        &self.candidate
+        &self.round.candidate
+    }
+
+    /// Shared with the log that is cleaned.
+    pub(super) fn guard(&self) -> &Arc<CleanGuard> {
+        &self.round.guard
     }
 
     /// Works until about `slice_bytes` were read, or the log has to be asked. Blocking.
     pub fn run(&mut self, slice_bytes: u64) -> CleanStep {
         match self.try_run(slice_bytes) {
             Ok(step) => step,
-            Err(_) if self.guard.is_off() => CleanStep::Stopped(CleanStop::CalledOff),
+            Err(_) if self.round.guard.is_off() => CleanStep::Stopped(CleanStop::CalledOff),
             Err(stop @ CleanStop::Fault(_)) => CleanStep::Stopped(stop),
             Err(stop @ (CleanStop::CalledOff | CleanStop::DiskFull(_) | CleanStop::Unreadable(_))) => {
-                match self.discard() {
+                match self.round.discard() {
                     Ok(()) => CleanStep::Stopped(stop),
                     Err(fault) => CleanStep::Stopped(CleanStop::Fault(fault)),
                 }
@@ -221,12 +121,12 @@ impl CleanWork {
     fn try_run(&mut self, slice_bytes: u64) -> Result<CleanStep, CleanStop> {
         let mut left = slice_bytes.max(1);
         while left > 0 {
-            if self.guard.is_off() {
+            if self.round.guard.is_off() {
                 return Err(CleanStop::CalledOff);
             }
             self.stage = match std::mem::replace(&mut self.stage, Stage::Finished) {
                 Stage::Mapping(mut mapping) => {
-                    if self.map_slice(&mut mapping, &mut left)? {
+                    if mapping.run(&mut self.round, &mut left)? {
                         self.groups = self.group();
                         self.next_group()?
                     } else {
@@ -234,7 +134,7 @@ impl CleanWork {
                     }
                 }
                 Stage::Copying(mut copying) => {
-                    if self.copy_slice(&mut copying, &mut left)? {
+                    if copying.run(&mut self.round, &mut left)? {
                         self.stage = Stage::Ready(Box::new(copying.into_group()));
                         return Ok(CleanStep::TakeIn);
                     }
@@ -245,7 +145,7 @@ impl CleanWork {
                     return Ok(CleanStep::TakeIn);
                 }
                 Stage::TakenIn => {
-                    self.disk.sync_directory(&self.directory)?;
+                    self.round.disk.sync_directory(&self.round.directory)?;
                     self.next_group()?
                 }
                 Stage::Finished => return Ok(CleanStep::Done),
@@ -257,9 +157,9 @@ impl CleanWork {
     fn next_group(&mut self) -> Result<Stage, CleanStop> {
         Ok(match self.groups.pop_front() {
             Some(group) => {
-                self.figures.segments_before += group.len() as u64;
-                self.figures.segments_after += 1;
-                Stage::Copying(Box::new(self.begin_copying(group)?))
+                self.round.figures.segments_before += group.len() as u64;
+                self.round.figures.segments_after += 1;
+                Stage::Copying(Box::new(Copying::begin(&self.round, group)?))
             }
             None => Stage::Finished,
         })
@@ -278,12 +178,12 @@ impl CleanWork {
 
     /// Segments that become one: their sizes, their indexes and their offsets must fit (KIP-58, KAFKA-6264).
     fn group(&self) -> VecDeque<Vec<Arc<Segment>>> {
-        let all = &self.view.segments.segments;
+        let all = &self.round.view.segments.segments;
         let end = self.end_offset();
         let cleanable =
             all.get(..all.partition_point(|segment| segment.base_offset < end)).unwrap_or_default();
-        let most_bytes = u64::from(self.config.segment_bytes);
-        let most_index = u64::from(self.config.segment_index_bytes);
+        let most_bytes = u64::from(self.round.config.segment_bytes);
+        let most_index = u64::from(self.round.config.segment_index_bytes);
         let mut groups: VecDeque<Vec<Arc<Segment>>> = VecDeque::new();
         let (mut bytes, mut offsets, mut times) = (0u64, 0u64, 0u64);
         for (at, segment) in cleanable.iter().enumerate() {
@@ -291,7 +191,7 @@ impl CleanWork {
             let (index, time_index) = segment.read_indexes(|indexes| indexes.bytes());
             let last_offset = match cleanable.get(at + 1) {
                 Some(next) => next.base_offset - 1,
-                None => self.candidate.first_uncleanable_offset - 1,
+                None => self.round.candidate.first_uncleanable_offset - 1,
             };
             let fits = |first: &Arc<Segment>| {
                 bytes + size <= most_bytes
@@ -309,25 +209,5 @@ impl CleanWork {
             (bytes, offsets, times) = (bytes + size, offsets + index, times + time_index);
         }
         groups
-    }
-
-    /// Where the segment after one of the view begins.
-    pub(super) fn base_after(&self, segment: &Segment) -> i64 {
-        let all = &self.view.segments.segments;
-        let next = all.partition_point(|other| other.base_offset <= segment.base_offset);
-        all.get(next).map_or(self.view.log_end_offset, |next| next.base_offset)
-    }
-
-    pub(super) fn figures_mut(&mut self) -> &mut CleanFigures {
-        &mut self.figures
-    }
-
-    /// Removes the copy and makes sure that it does not come back: a start would take it for a swap to be completed.
-    fn discard(&self) -> Result<(), Fault> {
-        self.guard.remove_files(&*self.disk)?;
-        match self.disk.sync_directory(&self.directory) {
-            Err(fault) if fault.is_not_found() => Ok(()),
-            other => other,
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::append::AppendOrigin;
-use crate::recovery::OpenMode;
+use crate::open::OpenMode;
 use crate::sim_disk::{SimDisk, SimFault, Survival};
 use crate::testing::{self, append, read_all, records, small, valid};
 use wire::record_batch::BatchAttributes;

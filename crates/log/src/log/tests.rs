@@ -1,9 +1,10 @@
 use super::*;
 use crate::append::{AppendOrigin, AppendRefused};
-use crate::recovery::OpenMode;
+use crate::fetched::ReadRefused;
+use crate::open::OpenMode;
 use crate::sim_disk::{SimDisk, SimFault};
 use crate::testing::*;
-use crate::view::{OffsetSpec, ReadLimit, ReadRefused};
+use crate::view::{OffsetSpec, ReadLimit};
 use wire::record_batch::{
     BatchAttributes, EndTransactionMarker, RecordBatch, TimestampType, end_transaction_batch,
 };

@@ -1,11 +1,12 @@
 //! Reading ahead of a reader: when the platter is asked, for how much at most, and that what comes is checked whoever vouched for it.
 
 use crate::LogConfig;
+use crate::fetched::{Fetched, ReadRefused};
 use crate::log::Log;
 use crate::sim_disk::SimDisk;
 use crate::source::Reach;
 use crate::testing::*;
-use crate::view::{Fetched, ReadLimit, ReadRefused, ReadTerms};
+use crate::view::{ReadLimit, ReadTerms};
 use std::path::{Path, PathBuf};
 use wire::record_batch::{HEADER_BYTES, RecordBatch};
 

@@ -1,10 +1,11 @@
 //! What is checked, and when: bytes that were written or checked and stayed in the page cache are not, everything else is.
 
+use crate::fetched::ReadRefused;
 use crate::log::Log;
 use crate::sim_disk::SimDisk;
 use crate::source::Reach;
 use crate::testing::*;
-use crate::view::{OffsetSpec, ReadLimit, ReadRefused, ReadTerms};
+use crate::view::{OffsetSpec, ReadLimit, ReadTerms};
 use crate::{LogConfig, OpenMode};
 use bytes::Bytes;
 use std::path::{Path, PathBuf};

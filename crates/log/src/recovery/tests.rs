@@ -1,8 +1,9 @@
 use super::*;
 use crate::disk::FileHandle;
+use crate::fetched::ReadRefused;
 use crate::sim_disk::{SimDisk, Survival};
 use crate::testing::*;
-use crate::view::{ReadLimit, ReadRefused};
+use crate::view::ReadLimit;
 use std::io::IoSlice;
 use std::path::Path;
 
