@@ -10,13 +10,18 @@
 //! ```
 //! Demotion and failure drop everything; a new leader epoch makes a new `Hosted` and loads it again.
 
+mod applied;
 mod batches;
 mod invariants;
+mod options;
 #[cfg(test)]
 mod tests;
 
 #[cfg(test)]
 pub(crate) use batches::encode as encode_batches;
+
+use applied::{Applied, Change};
+pub use options::HostedOptions;
 
 use crate::machine::{
     CorruptRecord, Decision, Machine, Origin, Reply, ReplyToken, TimerChange, TransactionMarker,
@@ -25,8 +30,6 @@ use crate::timers::Timers;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use wire::ErrorCode;
-use wire::compress::Compression;
-use wire::wall::Wall;
 
 /// Timers that may fire in one call of [`Hosted::tick`]; the rest is due at once again.
 const MAX_TIMERS_PER_TICK: usize = 256;
@@ -41,46 +44,11 @@ pub trait Journal {
     fn append(&mut self, batch: Bytes) -> Result<i64, ErrorCode>;
 }
 
-/// What a hosted machine is told about its partition.
-#[derive(Debug, Clone)]
-pub struct HostedOptions {
-    /// `max.message.bytes` of the topic: no batch is larger.
-    pub max_batch_bytes: usize,
-    /// `offsets.topic.compression.codec` and its kin.
-    pub compression: Compression,
-    /// `offsets.commit.timeout.ms` and its kin: a parked answer older than this becomes COORDINATOR_NOT_AVAILABLE.
-    pub answer_timeout_ms: i64,
-    /// What the batches' times are.
-    pub wall: Wall,
-}
-
-impl Default for HostedOptions {
-    fn default() -> Self {
-        HostedOptions {
-            max_batch_bytes: 1_048_588,
-            compression: Compression::None,
-            answer_timeout_ms: 5_000,
-            wall: Wall::default(),
-        }
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Loading,
     Open,
     Closed,
-}
-
-/// What the committed twin still has to see.
-struct Applied<M: Machine> {
-    offset: i64,
-    change: Change<M>,
-}
-
-enum Change<M: Machine> {
-    Record(Origin, M::Record),
-    Marker(TransactionMarker),
 }
 
 /// What waits for the high watermark to reach `until`.

@@ -1,77 +1,14 @@
 //! `ApiKey`: every API of Kafka 4.4 with its versions, and which header goes before them (KIP-482, KIP-511).
 //! The rows are generated from the schemas into `api_key/table.rs`.
 
+mod row;
 mod table;
 
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use row::{BROKER, CONTROLLER};
 pub use table::ApiKey;
-
-/// On the listeners of a broker.
-const BROKER: u8 = 1;
-/// On the listeners of a controller.
-const CONTROLLER: u8 = 2;
-/// On either.
-const BOTH: u8 = 3;
-/// No version is flexible.
-const NEVER: i16 = i16::MAX;
-
-/// What the table says about one API.
-#[derive(Debug)]
-pub(crate) struct Row {
-    name: &'static str,
-    /// First and last.
-    versions: (i16, i16),
-    latest: i16,
-    flexible_from: i16,
-    listeners: u8,
-    forwardable: bool,
-    cluster_action: bool,
-}
-
-macro_rules! api_keys {
-    ($($key:literal $name:ident $low:literal..=$high:literal latest $latest:literal flexible $flexible:tt
-        on $listeners:ident forwardable $forwardable:literal cluster_action $cluster_action:literal;)*) => {
-        /// An API of the protocol. The number is the key on the wire.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(i16)]
-        pub enum ApiKey {
-            $(#[allow(missing_docs)] $name = $key,)*
-        }
-
-        impl ApiKey {
-            /// Every API, in the order of the keys.
-            pub const ALL: &[ApiKey] = &[$(ApiKey::$name,)*];
-
-            /// The API of this key.
-            pub const fn from_i16(key: i16) -> Option<ApiKey> {
-                match key {
-                    $($key => Some(ApiKey::$name),)*
-                    _ => None,
-                }
-            }
-
-            pub(crate) const fn row(self) -> &'static super::Row {
-                match self {
-                    $(ApiKey::$name => const {
-                        &super::Row {
-                            name: stringify!($name),
-                            versions: ($low, $high),
-                            latest: $latest,
-                            flexible_from: $flexible,
-                            listeners: $listeners,
-                            forwardable: $forwardable,
-                            cluster_action: $cluster_action,
-                        }
-                    },)*
-                }
-            }
-        }
-    };
-}
-
-use api_keys;
 
 impl ApiKey {
     /// The number on the wire.

@@ -346,7 +346,7 @@ pub fn api_keys(schemas: &[(String, Schema)]) -> String {
     let rows: String = rows.into_values().collect();
     format!(
         "//! Every API: key, name, versions, first flexible version, listeners. {HEAD}\n\n\
-         use super::{{BOTH, BROKER, CONTROLLER, NEVER, api_keys}};\n\napi_keys! {{\n{rows}}}\n"
+         use super::row::{{BOTH, BROKER, CONTROLLER, NEVER, api_keys}};\n\napi_keys! {{\n{rows}}}\n"
     )
 }
 

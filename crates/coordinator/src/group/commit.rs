@@ -7,7 +7,8 @@ use super::command::{Caller, DeletedTopic, GroupAnswer};
 use super::config::GroupConfig;
 use super::records::{self, GroupRecord, OffsetToCommit};
 use super::refuse;
-use super::state::{GroupMachine, GroupSoft, Turn};
+use super::state::{GroupMachine, GroupSoft};
+use super::turn::Turn;
 use crate::machine::ProducerIdentity;
 use std::collections::BTreeSet;
 use wire::messages::offset_commit::{

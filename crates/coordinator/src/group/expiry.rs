@@ -8,7 +8,8 @@ use super::config::GroupConfig;
 use super::events::GroupEvent;
 use super::offsets::CommittedOffset;
 use super::records::GroupRecord;
-use super::state::{GroupMachine, GroupSoft, Turn};
+use super::state::{GroupMachine, GroupSoft};
+use super::turn::Turn;
 use std::ops::Bound::{Excluded, Unbounded};
 use wire::Str;
 

@@ -26,6 +26,7 @@ mod refuse;
 pub mod state;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 pub use command::{Caller, DeletedTopic, GroupAnswer, GroupCommand, GroupTimer};
 pub use config::GroupConfig;
@@ -36,7 +37,7 @@ pub use state::{GroupMachine, GroupSoft};
 
 use crate::machine::{Decision, EncodedRecord, Machine, Origin, Reply, ReplyToken, TransactionMarker};
 use bytes::Bytes;
-use state::Turn;
+use turn::Turn;
 use wire::ErrorCode;
 
 impl Machine for GroupMachine {

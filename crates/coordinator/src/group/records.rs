@@ -3,14 +3,12 @@
 //! Owns the versions that are written (those of Kafka 4.4 at the latest metadata.version: group metadata 3, offset
 //! commit 4, or 1 where the commit brings its own expiry). Reads every version that Kafka reads.
 
-use super::classic::ClassicGroup;
 use crate::machine::EncodedRecord;
 use bytes::Bytes;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::codec::{DecodeError, Decoder, Encoder, Message};
 use wire::records::group::{
-    GroupKey, GroupMetadataKey, GroupMetadataValue, LegacyOffsetCommitValue, MemberMetadata, OffsetCommitKey,
+    GroupKey, GroupMetadataKey, GroupMetadataValue, LegacyOffsetCommitValue, OffsetCommitKey,
     OffsetCommitValue,
 };
 use wire::{Str, Uuid};
@@ -39,42 +37,6 @@ impl GroupRecord {
     /// The end of a group.
     pub fn group_tombstone(group: &Str) -> Self {
         GroupRecord::GroupMetadata { group: group.clone(), value: None }
-    }
-
-    /// The group as it is now, with the assignments that go with this generation.
-    pub fn group_metadata(group: &ClassicGroup, assignment: &BTreeMap<Str, Bytes>) -> Self {
-        let members = group.members.values().map(|member| MemberMetadata {
-            member_id: member.id.clone(),
-            group_instance_id: member.instance_id.clone(),
-            client_id: member.client_id.clone(),
-            client_host: member.client_host.clone(),
-            rebalance_timeout: member.rebalance_timeout_ms,
-            session_timeout: member.session_timeout_ms,
-            subscription: member.metadata_of(group.protocol_name.as_ref()),
-            assignment: assignment.get(&member.id).cloned().unwrap_or_default(),
-        });
-        let value = GroupMetadataValue {
-            protocol_type: group.protocol_type.clone().unwrap_or_default(),
-            generation: group.generation,
-            protocol: group.protocol_name.clone(),
-            leader: group.leader.clone(),
-            current_state_timestamp: group.state_timestamp_ms.unwrap_or(-1),
-            members: members.collect(),
-        };
-        GroupRecord::GroupMetadata { group: group.id.clone(), value: Some(Arc::new(value)) }
-    }
-
-    /// The first record of a group that has nothing yet.
-    pub fn new_group(group: &ClassicGroup) -> Self {
-        let value = GroupMetadataValue {
-            protocol_type: Str::new(),
-            generation: 0,
-            protocol: None,
-            leader: None,
-            current_state_timestamp: group.state_timestamp_ms.unwrap_or(-1),
-            members: Vec::new(),
-        };
-        GroupRecord::GroupMetadata { group: group.id.clone(), value: Some(Arc::new(value)) }
     }
 }
 

@@ -3,12 +3,11 @@
 //! Owns `apply`: the only way in which groups come, change and go. Decisions live in the other rooms.
 
 use super::classic::ClassicGroup;
-use super::command::{GroupAnswer, GroupTimer};
 use super::config::GroupConfig;
 use super::events::GroupEvent;
 use super::offsets::{CommittedOffset, Offsets};
 use super::records::GroupRecord;
-use crate::machine::{Decision, Origin, ReplyToken};
+use crate::machine::Origin;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::Str;
@@ -54,59 +53,6 @@ impl GroupSoft {
     /// What commits and their ages are counted in; timers are not.
     pub fn with_wall(self, wall: Wall) -> Self {
         GroupSoft { wall, ..self }
-    }
-}
-
-/// The working place of one decision.
-pub(super) struct Turn {
-    /// The node's own time: timers.
-    pub now_ms: i64,
-    /// The wall clock's: what is written, and what is compared with it.
-    pub wall_ms: i64,
-    pub token: Option<ReplyToken>,
-    pub decision: Decision<GroupMachine>,
-    pub events: Vec<GroupEvent>,
-}
-
-impl Turn {
-    pub fn new(soft: &GroupSoft, now_ms: i64, token: Option<ReplyToken>) -> Self {
-        Turn {
-            now_ms,
-            wall_ms: soft.wall.at(now_ms),
-            token,
-            decision: Decision::default(),
-            events: Vec::new(),
-        }
-    }
-
-    /// To the one who asked; waits for what this decision writes.
-    pub fn answer(&mut self, answer: GroupAnswer) {
-        if let Some(token) = self.token {
-            self.decision.answer(token, answer);
-        }
-    }
-
-    /// To the one who asked; leaves at once.
-    pub fn refuse(&mut self, answer: GroupAnswer) {
-        if let Some(token) = self.token {
-            self.decision.refuse(token, answer);
-        }
-    }
-
-    pub fn set_timer(&mut self, timer: GroupTimer, delay_ms: i64) {
-        self.decision.set_timer(timer, self.now_ms.saturating_add(delay_ms));
-    }
-
-    pub fn cancel_timer(&mut self, timer: GroupTimer) {
-        self.decision.cancel_timer(timer);
-    }
-
-    pub fn tell(&mut self, event: GroupEvent) {
-        self.events.push(event);
-    }
-
-    pub fn write(&mut self, record: GroupRecord) {
-        self.decision.records.push(record);
     }
 }
 

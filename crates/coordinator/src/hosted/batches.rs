@@ -1,6 +1,7 @@
 //! Decided records ↔ record batches. Owns sizes and splitting; knows nothing of what the records mean.
 
-use super::{Applied, Change, HostedOptions};
+use super::applied::{Applied, Change};
+use super::options::HostedOptions;
 use crate::machine::{CorruptRecord, Decision, Machine, Origin, ProducerIdentity, TransactionMarker};
 use bytes::Bytes;
 use wire::compress::DecompressLimit;

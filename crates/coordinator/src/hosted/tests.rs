@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::machine::{EncodedRecord, ProducerIdentity};
+use wire::compress::Compression;
 
 /// The sum of all numbers; numbers of open transactions count once they commit.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -5,7 +5,6 @@ use std::fmt;
 
 use bytes::{Buf, Bytes};
 
-use super::Decode;
 use crate::{Str, Uuid};
 
 /// What one frame may ask for.
@@ -84,6 +83,15 @@ impl fmt::Display for DecodeError {
 }
 
 impl std::error::Error for DecodeError {}
+
+/// What an element of an array costs.
+#[derive(Clone, Copy, Debug)]
+pub struct ElementSize {
+    /// The fewest bytes of the frame that one takes.
+    pub frame_bytes_min: usize,
+    /// Bytes of memory that one takes.
+    pub memory_bytes: usize,
+}
 
 /// A struct's tagged section while it is being read.
 #[derive(Debug)]
@@ -310,15 +318,15 @@ impl Decoder {
         }
     }
 
-    /// The declared element count of an array of `T`, or `None` for null. When this succeeds, the elements fit into
-    /// what is left of the frame and their memory has been taken from the budget.
+    /// The declared element count of an array, or `None` for null. When this succeeds, the elements fit into what is left of
+    /// the frame and their memory has been taken from the budget.
     #[inline]
-    pub fn array_length<T: Decode>(&mut self) -> Result<Option<usize>, DecodeError> {
+    pub fn array_length(&mut self, element: ElementSize) -> Result<Option<usize>, DecodeError> {
         let Some(count) = self.length()? else { return Ok(None) };
-        if count.saturating_mul(T::MIN_SIZE.max(1)) > self.remaining() {
+        if count.saturating_mul(element.frame_bytes_min.max(1)) > self.remaining() {
             return Err(DecodeError::Truncated);
         }
-        let memory = count.saturating_mul(size_of::<T>());
+        let memory = count.saturating_mul(element.memory_bytes);
         if count > self.limits.max_array_elements || memory > self.limits.max_allocation_bytes {
             return Err(DecodeError::TooLarge);
         }

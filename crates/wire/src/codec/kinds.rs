@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::decoder::ElementSize;
 use super::{Decode, DecodeError, Decoder, Encode, Encoder, Struct};
 use crate::{Str, Uuid};
 
@@ -114,7 +115,7 @@ impl<T: Decode + Default> Decode for Vec<T> {
 
     #[inline]
     fn decode_from(&mut self, from: &mut Decoder, version: i16, _: bool) -> Result<(), DecodeError> {
-        let count = from.array_length::<T>()?.ok_or(DecodeError::UnexpectedNull)?;
+        let count = from.array_length(size_of_element::<T>())?.ok_or(DecodeError::UnexpectedNull)?;
         *self = elements(from, version, count)?;
         Ok(())
     }
@@ -135,7 +136,7 @@ impl<T: Decode + Default> Decode for Option<Vec<T>> {
 
     #[inline]
     fn decode_from(&mut self, from: &mut Decoder, version: i16, nullable: bool) -> Result<(), DecodeError> {
-        *self = match legal(from.array_length::<T>()?, nullable)? {
+        *self = match legal(from.array_length(size_of_element::<T>())?, nullable)? {
             Some(count) => Some(elements(from, version, count)?),
             None => None,
         };
@@ -201,6 +202,11 @@ impl<T: Struct> Encode for Option<T> {
 #[inline]
 fn legal<T>(value: Option<T>, nullable: bool) -> Result<Option<T>, DecodeError> {
     if value.is_none() && !nullable { Err(DecodeError::UnexpectedNull) } else { Ok(value) }
+}
+
+#[inline]
+fn size_of_element<T: Decode>() -> ElementSize {
+    ElementSize { frame_bytes_min: T::MIN_SIZE, memory_bytes: size_of::<T>() }
 }
 
 /// Reads `count` elements; the decoder has made sure that they fit into the frame and the budget.

@@ -1,11 +1,12 @@
 //! Builds v2 batches, any codec. Byte-equal to what the Java builder writes from the same records (compression apart).
 
-use super::record::write_record;
-use super::{
+use super::header::{
     BatchHeader, CONTROL_BIT, CRC_START, HEADER_BYTES, LENGTH_PREFIX_BYTES, NO_LEADER_EPOCH,
-    NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, RecordHeader, TIMESTAMP_TYPE_BIT,
-    TRANSACTIONAL_BIT, TimestampType, record_size,
+    NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, TIMESTAMP_TYPE_BIT, TRANSACTIONAL_BIT,
+    TimestampType,
 };
+use super::record::write_record;
+use super::record::{RecordHeader, record_size};
 use crate::compress::{Compression, compress};
 use bytes::Bytes;
 

@@ -3,11 +3,12 @@
 //! to what the Java cleaner writes (compression apart). Never decides which records stay.
 
 use super::builder::header_crc;
-use super::record::{put_varint, varint_size};
-use super::{
-    BatchError, BatchHeader, DELETE_HORIZON_BIT, HEADER_BYTES, LENGTH_PREFIX_BYTES, NO_TIMESTAMP, RecordRef,
+use super::header::{
+    BatchError, BatchHeader, DELETE_HORIZON_BIT, HEADER_BYTES, LENGTH_PREFIX_BYTES, NO_TIMESTAMP,
     TimestampType,
 };
+use super::record::RecordRef;
+use super::record::{put_varint, varint_size};
 use crate::compress::{Compression, compress};
 
 /// Collects the records that stay, then writes the batch anew.

@@ -1,7 +1,10 @@
 //! Control records: transaction markers (KIP-98) and the quorum's own records (KIP-595, KIP-630, KIP-853). Owns their keys and
 //! the marker's value; the quorum's values are ordinary messages, encoded by their owner.
 
-use super::{BatchAttributes, BatchError, Record, RecordBatch, RecordBatchBuilder};
+use super::batch::RecordBatch;
+use super::builder::{BatchAttributes, RecordBatchBuilder};
+use super::header::BatchError;
+use super::record::Record;
 use crate::compress::DecompressLimit;
 use bytes::Bytes;
 

@@ -1,7 +1,8 @@
 //! Records inside a v2 batch: parsing (borrowed and owned), sizes, writing. Checks every length against what is there; headers
 //! keep their order and their duplicates (KIP-82).
 
-use super::{BatchError, RecordBatch, TimestampType};
+use super::batch::RecordBatch;
+use super::header::{BatchError, TimestampType};
 use crate::compress::Compression;
 use crate::compress::{DecompressLimit, decompress};
 use bytes::Bytes;

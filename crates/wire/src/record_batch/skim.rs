@@ -1,7 +1,7 @@
 //! The hot loop of a produce: one pass over the records of a batch that stays as it is, with every check of [`RecordRef::take`] and
 //! nothing kept of a record but what the leader asks of all of them.
 
-use super::BatchError;
+use super::header::BatchError;
 use super::record::{RecordRef, varint, zigzag};
 
 /// What the records of a batch have in common.

@@ -1,5 +1,6 @@
 use super::*;
-use crate::compress::DecompressLimit;
+use crate::compress::{Compression, DecompressLimit};
+use bytes::Bytes;
 
 const CODECS: [Compression; 5] =
     [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];

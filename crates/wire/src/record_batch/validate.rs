@@ -1,12 +1,14 @@
 //! What a leader demands of produced batches before they touch a log, and what it changes in them: the topic's timestamp type
 //! and compression (KIP-32, KIP-390, KIP-937). Runs on the connection's thread; assigns no offsets, knows no log.
 
+use super::batch::RecordBatch;
 use super::builder::header_crc;
-use super::skim::{Skimmed, skim};
-use super::{
-    BatchAttributes, BatchError, BatchHeader, HEADER_BYTES, LENGTH_PREFIX_BYTES, NO_TIMESTAMP, RecordBatch,
-    RecordBatchBuilder, RecordHeader, RecordRef, TimestampType, batch_crc,
+use super::builder::{BatchAttributes, RecordBatchBuilder};
+use super::header::{
+    BatchError, BatchHeader, HEADER_BYTES, LENGTH_PREFIX_BYTES, NO_TIMESTAMP, TimestampType, batch_crc,
 };
+use super::record::{RecordHeader, RecordRef};
+use super::skim::{Skimmed, skim};
 use crate::ErrorCode;
 use crate::compress::{Compression, DecompressLimit, decompress};
 use bytes::{Buf, Bytes};

@@ -4,10 +4,11 @@ use super::super::answers;
 use super::super::command::{Caller, GroupAnswer, GroupCommand, GroupTimer};
 use super::super::config::GroupConfig;
 use super::super::events::{Departure, Reason};
-use super::super::records::{self, GroupRecord};
-use super::super::state::{GroupMachine, GroupSoft, Turn};
+use super::super::records;
+use super::super::state::{GroupMachine, GroupSoft};
+use super::super::turn::Turn;
+use super::group::{ClassicGroup, ClassicState};
 use super::member::{Member, Waiting, protocols_of};
-use super::{ClassicGroup, ClassicState};
 use wire::messages::join_group::{JoinGroupRequest, JoinGroupResponse};
 use wire::{ErrorCode, Str};
 
@@ -26,7 +27,7 @@ struct Join<'a> {
 }
 
 impl GroupMachine {
-    pub(in super::super) fn join(
+    pub(crate) fn join(
         &self,
         soft: &mut GroupSoft,
         turn: &mut Turn,
@@ -66,13 +67,13 @@ impl GroupMachine {
             group.join_existing_member(turn, &join);
         }
         if is_new_group && turn.decision.records.is_empty() {
-            let record = GroupRecord::new_group(group);
+            let record = group.first_record();
             turn.write(record);
         }
     }
 
     /// The new member id of a static member is committed: its JoinGroup can be answered.
-    pub(in super::super) fn static_member_persisted(
+    pub(crate) fn static_member_persisted(
         &self,
         soft: &mut GroupSoft,
         turn: &mut Turn,
@@ -220,7 +221,7 @@ impl ClassicGroup {
             let error = ErrorCode::RebalanceInProgress;
             let response =
                 answers::join_refusal(join.request.member_id.clone(), error, superseded.api_version);
-            superseded.reply_join(turn, response);
+            turn.reply_join(superseded, response);
         }
     }
 
@@ -233,7 +234,7 @@ impl ClassicGroup {
         self.take_over(turn, join, old_id, &new_id);
         match self.state {
             ClassicState::Stable if self.select_protocol() == self.protocol_name => {
-                let record = GroupRecord::group_metadata(self, &self.assignment());
+                let record = self.to_record(&self.assignment());
                 if records::size_in_batch(std::slice::from_ref(&record)) > join.config.max_batch_bytes {
                     return self.undo_take_over(turn, join, before);
                 }

@@ -3,9 +3,10 @@
 use super::super::answers;
 use super::super::command::{Caller, GroupAnswer, GroupTimer};
 use super::super::config::GroupConfig;
-use super::super::events::{Departure, Reason};
-use super::super::state::{GroupMachine, GroupSoft, Turn};
-use super::{ClassicGroup, ClassicState};
+use super::super::events::{Departure, GroupEvent, Reason};
+use super::super::state::{GroupMachine, GroupSoft};
+use super::super::turn::Turn;
+use super::group::{ClassicGroup, ClassicState};
 use wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
 use wire::messages::leave_group::{LeaveGroupRequest, LeaveGroupResponse, MemberIdentity, MemberResponse};
 use wire::{ErrorCode, Str};
@@ -14,12 +15,7 @@ use wire::{ErrorCode, Str};
 const BATCH_LEAVE_SINCE: i16 = 3;
 
 impl GroupMachine {
-    pub(in super::super) fn heartbeat(
-        &self,
-        soft: &mut GroupSoft,
-        turn: &mut Turn,
-        request: &HeartbeatRequest,
-    ) {
+    pub(crate) fn heartbeat(&self, soft: &mut GroupSoft, turn: &mut Turn, request: &HeartbeatRequest) {
         let outcome = match soft.classic.get_mut(&request.group_id) {
             _ if request.group_id.is_empty() => Err(ErrorCode::InvalidGroupId),
             Some(group) => group.heartbeat(turn, request),
@@ -31,7 +27,7 @@ impl GroupMachine {
         }
     }
 
-    pub(in super::super) fn leave(
+    pub(crate) fn leave(
         &self,
         soft: &mut GroupSoft,
         turn: &mut Turn,
@@ -62,7 +58,7 @@ impl GroupMachine {
     }
 
     /// A session has ended, or a member id was not used in time.
-    pub(in super::super) fn session_over(
+    pub(crate) fn session_over(
         &self,
         soft: &mut GroupSoft,
         turn: &mut Turn,
@@ -167,5 +163,38 @@ impl ClassicGroup {
         let timer = GroupTimer::Session { group: self.id.clone(), member_id: member_id.clone() };
         turn.cancel_timer(timer);
         self.depart(turn, member_id, Departure::Left);
+    }
+}
+
+impl ClassicGroup {
+    /// A member goes, and people are told how.
+    pub(super) fn depart(&mut self, turn: &mut Turn, member_id: &Str, how: Departure) {
+        if self.members.contains_key(member_id) {
+            turn.tell(GroupEvent::Departed { group: self.id.clone(), member_id: member_id.clone(), how });
+        }
+        self.remove(turn, member_id);
+    }
+
+    /// Takes a member out. Whatever it still waits for is refused.
+    pub(super) fn remove(&mut self, turn: &mut Turn, member_id: &str) {
+        if let Some(member) = self.members.remove(member_id) {
+            self.uncount_protocols(&member.protocols);
+            let unknown = ErrorCode::UnknownMemberId;
+            if let Some(waiting) = member.awaiting_join {
+                self.awaiting_join -= 1;
+                turn.reply_join(waiting, answers::join_refusal(Str::new(), unknown, waiting.api_version));
+            }
+            if let Some(waiting) = member.awaiting_sync {
+                turn.reply_sync(waiting, answers::sync_refusal(unknown));
+            }
+            if let Some(instance_id) = &member.instance_id {
+                self.static_members.remove(instance_id);
+            }
+        }
+        if self.is_leader(member_id) {
+            self.leader = self.members.keys().next().cloned();
+        }
+        self.pending_join.remove(member_id);
+        self.pending_sync.remove(member_id);
     }
 }

@@ -1,14 +1,11 @@
 //! One member of a classic group, and the request of its that waits.
 
-use super::super::answers;
-use super::super::command::{Caller, GroupAnswer};
-use super::super::state::Turn;
+use super::super::command::Caller;
 use crate::machine::ReplyToken;
 use bytes::Bytes;
-use wire::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse};
-use wire::messages::sync_group::SyncGroupResponse;
+use wire::Str;
+use wire::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
 use wire::records::group::{GroupMetadataValue, MemberMetadata};
-use wire::{ErrorCode, Str};
 
 /// A way of assigning that a member knows, with what it has to say under it.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,28 +23,6 @@ pub struct Waiting {
     pub token: ReplyToken,
     /// The version of the request, in whose form the answer must be.
     pub api_version: i16,
-}
-
-impl Waiting {
-    pub(in super::super) fn reply_join(self, turn: &mut Turn, response: JoinGroupResponse) {
-        let refused = response.error_code != ErrorCode::None.code();
-        let answer = GroupAnswer::Join(answers::join_in_version(response, self.api_version));
-        if refused {
-            turn.decision.refuse(self.token, answer);
-        } else {
-            turn.decision.answer(self.token, answer);
-        }
-    }
-
-    pub(in super::super) fn reply_sync(self, turn: &mut Turn, response: SyncGroupResponse) {
-        let refused = response.error_code != ErrorCode::None.code();
-        let answer = GroupAnswer::Sync(response);
-        if refused {
-            turn.decision.refuse(self.token, answer);
-        } else {
-            turn.decision.answer(self.token, answer);
-        }
-    }
 }
 
 /// A member of a classic group.

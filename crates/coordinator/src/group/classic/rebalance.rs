@@ -4,17 +4,18 @@ use super::super::answers;
 use super::super::command::GroupTimer;
 use super::super::config::GroupConfig;
 use super::super::events::{Departure, GroupEvent, Reason};
-use super::super::records::GroupRecord;
-use super::super::state::{Group, GroupMachine, GroupSoft, Turn};
-use super::{ClassicGroup, ClassicState, JoinPhase};
+use super::super::state::{Group, GroupMachine, GroupSoft};
+use super::super::turn::Turn;
+use super::group::{ClassicGroup, ClassicState, JoinPhase};
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use wire::messages::join_group::JoinGroupResponse;
 use wire::messages::sync_group::SyncGroupResponse;
 use wire::{ErrorCode, Str};
 
 impl GroupMachine {
     /// After a load: every member of every group gets a session, groups over their size are made to rejoin.
-    pub(in super::super) fn open_classic_groups(&self, soft: &mut GroupSoft, turn: &mut Turn) {
+    pub(crate) fn open_classic_groups(&self, soft: &mut GroupSoft, turn: &mut Turn) {
         let config = soft.config;
         let max_size = usize::try_from(config.classic_max_size).unwrap_or(0);
         for (group_id, group) in &self.groups {
@@ -34,7 +35,7 @@ impl GroupMachine {
     }
 
     /// The time for joining is up.
-    pub(in super::super) fn join_phase_over(&self, soft: &mut GroupSoft, turn: &mut Turn, group_id: &Str) {
+    pub(crate) fn join_phase_over(&self, soft: &mut GroupSoft, turn: &mut Turn, group_id: &Str) {
         let initial_delay_ms = soft.config.classic_initial_rebalance_delay_ms;
         let Some(group) = soft.classic.get_mut(group_id) else { return };
         match group.join_phase {
@@ -110,7 +111,7 @@ impl ClassicGroup {
             self.subscribed_topics = self.compute_subscribed_topics();
             self.transition_to(ClassicState::Empty, turn.wall_ms);
             turn.tell(GroupEvent::Emptied { group: self.id.clone(), generation: self.generation });
-            turn.write(GroupRecord::group_metadata(self, &BTreeMap::new()));
+            turn.write(self.to_record(&BTreeMap::new()));
             return;
         }
         self.protocol_name = self.select_protocol();
@@ -210,9 +211,17 @@ impl ClassicGroup {
     }
 
     /// The member has been heard of: its session starts anew.
-    pub(in super::super) fn renew_session(&self, turn: &mut Turn, member_id: &Str) {
+    pub(crate) fn renew_session(&self, turn: &mut Turn, member_id: &Str) {
         let Some(member) = self.members.get(member_id) else { return };
         let timer = GroupTimer::Session { group: self.id.clone(), member_id: member.id.clone() };
         turn.set_timer(timer, i64::from(member.session_timeout_ms));
+    }
+}
+
+impl ClassicGroup {
+    pub(super) fn complete_join(&mut self, turn: &mut Turn, member_id: &str, response: JoinGroupResponse) {
+        if let Some(waiting) = self.await_join(member_id, None) {
+            turn.reply_join(waiting, response);
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Reads the embedded consumer protocol just far enough: version, then the topic names. Never assigns anything.
 
-use super::ClassicGroup;
+use super::group::ClassicGroup;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use wire::Str;
@@ -26,7 +26,7 @@ impl ClassicGroup {
 }
 
 /// The topics of a `ConsumerProtocolSubscription`, any version from 0.
-pub(in crate::group) fn subscription_topics(metadata: &Bytes) -> Option<Vec<Str>> {
+pub(crate) fn subscription_topics(metadata: &Bytes) -> Option<Vec<Str>> {
     let mut rest = metadata.as_ref();
     let version = i16::from_be_bytes(*take::<2>(&mut rest)?);
     if version < 0 {

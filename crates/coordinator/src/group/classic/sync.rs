@@ -4,20 +4,21 @@ use super::super::answers;
 use super::super::command::{Caller, GroupAnswer, GroupCommand, GroupTimer};
 use super::super::config::GroupConfig;
 use super::super::events::{Departure, Reason};
-use super::super::records::{self, GroupRecord};
-use super::super::state::{GroupMachine, GroupSoft, Turn};
+use super::super::records;
+use super::super::state::{GroupMachine, GroupSoft};
+use super::super::turn::Turn;
+use super::group::{ClassicGroup, ClassicState};
 use super::member::Waiting;
-use super::{ClassicGroup, ClassicState};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use wire::messages::sync_group::SyncGroupRequest;
+use wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use wire::{ErrorCode, Str};
 
 /// From this version on the protocol's type and name are mandatory (KIP-559).
 const PROTOCOL_NAMES_SINCE: i16 = 5;
 
 impl GroupMachine {
-    pub(in super::super) fn sync(
+    pub(crate) fn sync(
         &self,
         soft: &mut GroupSoft,
         turn: &mut Turn,
@@ -40,7 +41,7 @@ impl GroupMachine {
     }
 
     /// The leader's assignment is committed: hand it out, unless the group has moved on.
-    pub(in super::super) fn assignment_persisted(
+    pub(crate) fn assignment_persisted(
         &self,
         soft: &mut GroupSoft,
         turn: &mut Turn,
@@ -56,7 +57,7 @@ impl GroupMachine {
     }
 
     /// Members that never asked for their assignment are gone: the others rebalance without them.
-    pub(in super::super) fn sync_phase_over(&self, soft: &mut GroupSoft, turn: &mut Turn, group_id: &Str) {
+    pub(crate) fn sync_phase_over(&self, soft: &mut GroupSoft, turn: &mut Turn, group_id: &Str) {
         let config = soft.config;
         let Some(group) = soft.classic.get_mut(group_id) else { return };
         let running = matches!(group.state, ClassicState::CompletingRebalance | ClassicState::Stable);
@@ -107,7 +108,7 @@ impl ClassicGroup {
                 let member = self.members.get_mut(member_id);
                 let superseded = member.and_then(|m| std::mem::replace(&mut m.awaiting_sync, waiting));
                 if let Some(superseded) = superseded {
-                    superseded.reply_sync(turn, answers::sync_refusal(ErrorCode::RebalanceInProgress));
+                    turn.reply_sync(superseded, answers::sync_refusal(ErrorCode::RebalanceInProgress));
                 }
                 self.synced_by(turn, member_id);
                 if self.is_leader(member_id) {
@@ -138,7 +139,7 @@ impl ClassicGroup {
                 *slot = Bytes::copy_from_slice(&own.assignment);
             }
         }
-        let record = GroupRecord::group_metadata(self, &by_member);
+        let record = self.to_record(&by_member);
         if records::size_in_batch(std::slice::from_ref(&record)) > config.max_batch_bytes {
             self.drop_assignment(turn, ErrorCode::UnknownServerError);
             return self.rebalance_or_complete(turn, config, Reason::AssignmentTooLarge);
@@ -149,5 +150,20 @@ impl ClassicGroup {
             generation: self.generation,
             assignment: by_member,
         });
+    }
+}
+
+impl ClassicGroup {
+    pub(super) fn complete_sync(
+        &mut self,
+        turn: &mut Turn,
+        member_id: &str,
+        response: SyncGroupResponse,
+    ) -> bool {
+        let waiting = self.members.get_mut(member_id).and_then(|member| member.awaiting_sync.take());
+        if let Some(waiting) = waiting {
+            turn.reply_sync(waiting, response);
+        }
+        waiting.is_some()
     }
 }
