@@ -25,6 +25,7 @@ mod producer;
 mod properties;
 mod record;
 mod standstill;
+mod vetting;
 
 pub use admin::Admin;
 pub use client::Client;
@@ -38,13 +39,12 @@ pub use error::{Error, Result};
 pub use group_offsets::CommittedOffset;
 pub use offsets::{IsolationLevel, ListedOffset, OffsetSpec};
 pub use options::{ClientOptions, parse_bootstrap};
-pub use producer::partitioner::{
-    Partition as PartitionChoice, Partitioner, crc32_partition, murmur2_partition,
-};
+pub use producer::partitioner::{PartitionChoice, Partitioner, crc32_partition, murmur2_partition};
 pub use producer::{Acks, Delivery, Producer, ProducerBuilder, ProducerOptions};
-pub use properties::{Properties, Remark, parse_properties, vet};
+pub use properties::{Properties, parse_properties};
 pub use record::{ConsumerRecord, Header, Record, RecordMetadata, TimestampType};
 pub use standstill::Standstill;
+pub use vetting::{Remark, vet};
 pub use wire::compress::Compression;
 pub use wire::topic::TopicPartition;
 pub use wire::{ApiKey, ErrorCode, Str, Uuid};

@@ -6,7 +6,6 @@ use super::call::Call;
 use crate::error::{Error, Result};
 use crate::options::ClientOptions;
 use bytes::Bytes;
-use net::peer::Answer;
 use net::{Peer, PeerOptions, PeerRequest};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -140,7 +139,7 @@ impl Connection {
 
 /// An answer to come. Dropping it does not recall the request.
 pub(crate) struct Pending<A> {
-    answer: Answer,
+    answer: net::peer::Answer,
     version: i16,
     address: Arc<str>,
     kind: PhantomData<fn() -> A>,

@@ -180,7 +180,7 @@ impl Cluster {
             if let Some((node, address)) = brokers.pop_front() {
                 let cluster = self.clone();
                 asked.spawn(async move {
-                    let outcome = cluster.0.pool.connection_to(&cluster, node, &address).await;
+                    let outcome = cluster.0.pool.connection_to(cluster.options(), node, &address).await;
                     (address, outcome)
                 });
             }
@@ -210,7 +210,16 @@ impl Cluster {
         if self.address_of(node).is_none() {
             self.refresh(self.metadata().version).await?;
         }
-        self.0.pool.connection(self, node).await
+        self.connection(&self.0.pool, node).await
+    }
+
+    /// The connection to this node in a pool of somebody's own; the address comes from the newest snapshot. Cancel-safe.
+    pub(crate) async fn connection(&self, pool: &Pool, node: i32) -> Result<Connection> {
+        let address = self.address_of(node).ok_or_else(|| Error::NoSuchNode {
+            node,
+            known: self.metadata().brokers.keys().copied().collect(),
+        })?;
+        pool.connection_to(self.options(), node, &address).await
     }
 
     /// One try of a request to the controller (or the broker that forwards to it).

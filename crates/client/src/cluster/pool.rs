@@ -1,10 +1,9 @@
 //! Connections to brokers, at most one per broker and pool. A broker answers one connection's requests in order, so
 //! whoever sends requests that wait (fetches, joins) has a pool of its own and delays nobody else.
 
-use super::Cluster;
 use super::connection::Connection;
-use crate::error::{Error, Result};
-use crate::options::random_seed;
+use crate::error::Result;
+use crate::options::{ClientOptions, random_seed};
 use net::Backoff;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -33,24 +32,14 @@ struct SlotState {
 }
 
 impl Pool {
-    /// The live connection to a broker, made if there is none; the address comes from the cluster's metadata.
-    /// Cancel-safe.
-    pub(crate) async fn connection(&self, cluster: &Cluster, node: i32) -> Result<Connection> {
-        let address = cluster.address_of(node).ok_or_else(|| Error::NoSuchNode {
-            node,
-            known: cluster.metadata().brokers.keys().copied().collect(),
-        })?;
-        self.connection_to(cluster, node, &address).await
-    }
-
-    /// The same for a known address; `node` is only the place in the pool.
-    pub(crate) async fn connection_to(
+    /// The live connection to a broker, made if there is none; `node` is only its place in the pool. Cancel-safe.
+    pub(super) async fn connection_to(
         &self,
-        cluster: &Cluster,
+        options: &ClientOptions,
         node: i32,
         address: &str,
     ) -> Result<Connection> {
-        let slot = self.slot(cluster, node);
+        let slot = self.slot(options, node);
         if let Some(live) = slot.live(address) {
             return Ok(live);
         }
@@ -64,7 +53,7 @@ impl Pool {
         // Set before the attempt: one that is cancelled counts as failed.
         let wait = state.backoff.next_wait();
         state.not_before = Some(Instant::now() + wait);
-        let connection = Connection::open(address, cluster.options()).await?;
+        let connection = Connection::open(address, options).await?;
         state.backoff.reset();
         state.not_before = None;
         *slot.latest.lock() = Some(connection.clone());
@@ -79,8 +68,7 @@ impl Pool {
         live.find(Connection::is_alive)
     }
 
-    fn slot(&self, cluster: &Cluster, node: i32) -> Arc<Slot> {
-        let options = cluster.options();
+    fn slot(&self, options: &ClientOptions, node: i32) -> Arc<Slot> {
         let make = || {
             let backoff =
                 Backoff::new(options.reconnect_backoff, options.reconnect_backoff_max, random_seed());

@@ -1,10 +1,10 @@
 //! Collects a consumer's options, then starts it and its tasks.
 
-use super::group::{self, Identity};
 use super::positions::Positions;
+use super::shared::{Identity, SharedConsumer, Subscription};
 use super::{
-    Consumer, ConsumerHandle, ConsumerOptions, OffsetReset, RebalanceListener, Shared, Subscription,
-    assignor::Assignor, fetcher,
+    Consumer, ConsumerHandle, ConsumerOptions, OffsetReset, RebalanceListener, assignor::Assignor, fetcher,
+    group,
 };
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
@@ -119,7 +119,7 @@ impl ConsumerBuilder {
         self.cluster.add_interest(&self.topics, may_create);
         self.cluster.add_interest(self.partitions.iter().map(|target| &target.topic), may_create);
         let subscribes = !self.topics.is_empty();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedConsumer {
             cluster: self.cluster,
             options: self.options,
             positions: Mutex::new(Positions::default()),

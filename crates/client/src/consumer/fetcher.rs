@@ -4,9 +4,9 @@
 //! KIP-320 in part: fetches carry the leader's epoch, so that a stale leader or reader is noticed; positions are not
 //! validated against a new leader yet. Fetch sessions (KIP-227) and fetching from followers (KIP-392) are not used.
 
-use super::Shared;
-use super::positions::{Assigned, Cursor, Place, reset_place};
+use super::positions::{Assigned, Cursor, Position, reset_position};
 use super::records::Fetched;
+use super::shared::SharedConsumer;
 use crate::cluster::metadata::Metadata;
 use crate::cluster::pool::Pool;
 use crate::error::{Error, Result};
@@ -25,7 +25,7 @@ use wire::{ApiKey, ErrorCode, Uuid};
 const TOPIC_IDS_FROM: i16 = 13;
 
 /// Runs until the consumer is gone.
-pub(super) async fn run(shared: Arc<Shared>) {
+pub(super) async fn run(shared: Arc<SharedConsumer>) {
     let (reports, mut inbox) = mpsc::unbounded_channel();
     let mut fetcher = Fetcher {
         shared: shared.clone(),
@@ -57,7 +57,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 /// What a fetch was made of.
 type Asked = BTreeMap<TopicPartition, (Arc<Cursor>, i64)>;
 
-enum Report {
+enum FetchReport {
     Fetched { node: i32, asked: Asked, answer: Result<FetchResponse> },
     Rested { node: i32 },
     Committed { targets: Vec<TopicPartition>, answer: Result<PerPartition<group_offsets::CommittedOffset>> },
@@ -66,9 +66,9 @@ enum Report {
 }
 
 struct Fetcher {
-    shared: Arc<Shared>,
+    shared: Arc<SharedConsumer>,
     pool: Arc<Pool>,
-    reports: mpsc::UnboundedSender<Report>,
+    reports: mpsc::UnboundedSender<FetchReport>,
     /// Leaders with a fetch in flight.
     busy: BTreeSet<i32>,
     /// Leaders that failed a moment ago.
@@ -128,13 +128,13 @@ impl Fetcher {
         self.busy.insert(node);
         tokio::spawn(async move {
             let answer = async {
-                let connection = pool.connection(&shared.cluster, node).await?;
+                let connection = shared.cluster.connection(&pool, node).await?;
                 let version = connection.version(ApiKey::Fetch, cap)?;
                 let timeout = shared.cluster.options().request_timeout + shared.options.fetch_max_wait;
                 connection.send(&request, version, timeout).await
             };
             let answer = answer.await;
-            let _ = reports.send(Report::Fetched { node, asked, answer });
+            let _ = reports.send(FetchReport::Fetched { node, asked, answer });
         });
     }
 
@@ -170,9 +170,9 @@ impl Fetcher {
         (request, by_id)
     }
 
-    fn hear(&mut self, report: Report) {
+    fn hear(&mut self, report: FetchReport) {
         match report {
-            Report::Fetched { node, asked, answer } => {
+            FetchReport::Fetched { node, asked, answer } => {
                 self.busy.remove(&node);
                 match answer.and_then(|answer| self.fetched(&asked, answer)) {
                     Ok(()) => self.shared.progress.succeeded(),
@@ -188,12 +188,12 @@ impl Fetcher {
                     }
                 }
             }
-            Report::Rested { node } => {
+            FetchReport::Rested { node } => {
                 self.backing_off.remove(&node);
             }
-            Report::Committed { targets, answer } => self.committed(&targets, answer),
-            Report::Listed { wanted, answer } => self.listed(&wanted, answer),
-            Report::Metadata => self.asking_for_metadata = false,
+            FetchReport::Committed { targets, answer } => self.committed(&targets, answer),
+            FetchReport::Listed { wanted, answer } => self.listed(&wanted, answer),
+            FetchReport::Metadata => self.asking_for_metadata = false,
         }
     }
 
@@ -234,9 +234,9 @@ impl Fetcher {
             |assigned: &&mut Assigned| assigned.cursor().is_some_and(|now| Arc::ptr_eq(now, cursor));
         let Some(assigned) = positions.get_mut(target).filter(current) else { return Ok(()) };
         if ErrorCode::from_code(answer.error_code) == ErrorCode::OffsetOutOfRange {
-            let place = reset_place(self.shared.options.offset_reset, target, wall_clock_ms())?;
+            let position = reset_position(self.shared.options.offset_reset, target, wall_clock_ms())?;
             tracing::info!(%target, offset, "the offset is out of range, resetting");
-            positions.seek(target, place);
+            positions.seek(target, position);
             return Ok(());
         }
         Error::check(answer.error_code, None, || format!("fetch {target} from offset {offset}"))?;
@@ -259,7 +259,7 @@ impl Fetcher {
     fn lose(&self, target: &TopicPartition, cursor: &Arc<Cursor>) {
         let mut positions = self.shared.positions.lock();
         if positions.get(target).and_then(Assigned::cursor).is_some_and(|now| Arc::ptr_eq(now, cursor)) {
-            positions.seek(target, Place::Lost);
+            positions.seek(target, Position::Lost);
         }
     }
 
@@ -268,7 +268,7 @@ impl Fetcher {
         let (reports, backoff) = (self.reports.clone(), self.shared.cluster.options().retry_backoff);
         tokio::spawn(async move {
             tokio::time::sleep(backoff).await;
-            let _ = reports.send(Report::Rested { node });
+            let _ = reports.send(FetchReport::Rested { node });
         });
     }
 
@@ -277,12 +277,12 @@ impl Fetcher {
         let mut to_read: Vec<TopicPartition> = Vec::new();
         let mut to_list: BTreeMap<TopicPartition, OffsetSpec> = BTreeMap::new();
         for (target, assigned) in self.shared.positions.lock().iter_mut() {
-            match assigned.place {
-                Place::Committed if !assigned.asking => to_read.push(target.clone()),
-                Place::Reset(spec) if !assigned.asking => {
+            match assigned.position {
+                Position::Committed if !assigned.asking => to_read.push(target.clone()),
+                Position::Reset(spec) if !assigned.asking => {
                     to_list.insert(target.clone(), spec);
                 }
-                Place::Committed | Place::Reset(_) | Place::Lost | Place::At(_) => continue,
+                Position::Committed | Position::Reset(_) | Position::Lost | Position::At(_) => continue,
             }
             assigned.asking = true;
         }
@@ -294,7 +294,7 @@ impl Fetcher {
             tokio::spawn(async move {
                 let within = shared.cluster.options().api_timeout;
                 let answer = list_offsets(&shared.cluster, &to_list, shared.options.isolation, within).await;
-                let _ = reports.send(Report::Listed { wanted: to_list, answer });
+                let _ = reports.send(FetchReport::Listed { wanted: to_list, answer });
             });
         }
     }
@@ -310,7 +310,7 @@ impl Fetcher {
                     group_offsets::committed(&shared.cluster, group, Some(&targets), stable, within).await
                 }
             };
-            let _ = reports.send(Report::Committed { targets, answer });
+            let _ = reports.send(FetchReport::Committed { targets, answer });
         });
     }
 
@@ -328,22 +328,24 @@ impl Fetcher {
         };
         let mut positions = self.shared.positions.lock();
         for target in targets {
-            let waiting =
-                |assigned: &&mut Assigned| assigned.asking && matches!(assigned.place, Place::Committed);
+            let waiting = |assigned: &&mut Assigned| {
+                assigned.asking && matches!(assigned.position, Position::Committed)
+            };
             let Some(assigned) = positions.get_mut(target).filter(waiting) else { continue };
             assigned.asking = false;
             match answer.remove(target) {
                 Some(Ok(committed)) => assigned.found(committed.offset, committed.leader_epoch),
                 Some(Err(error)) => {
-                    assigned.place = Place::Lost;
+                    assigned.position = Position::Lost;
                     self.shared.tell(error);
                 }
                 None => {
-                    assigned.place = reset_place(self.shared.options.offset_reset, target, wall_clock_ms())
-                        .unwrap_or_else(|error| {
-                            self.shared.tell(error);
-                            Place::Lost
-                        });
+                    assigned.position =
+                        reset_position(self.shared.options.offset_reset, target, wall_clock_ms())
+                            .unwrap_or_else(|error| {
+                                self.shared.tell(error);
+                                Position::Lost
+                            });
                 }
             }
         }
@@ -354,14 +356,13 @@ impl Fetcher {
         {
             let mut positions = self.shared.positions.lock();
             for (target, spec) in wanted {
-                let same =
-                    |assigned: &&mut Assigned| matches!(assigned.place, Place::Reset(now) if now == *spec);
+                let same = |assigned: &&mut Assigned| matches!(assigned.position, Position::Reset(now) if now == *spec);
                 let Some(assigned) = positions.get_mut(target).filter(same) else { continue };
                 match answer.remove(target) {
                     // Nothing that young: begin behind the last record.
                     Some(Ok(listed)) if listed.offset < 0 => {
                         assigned.asking = false;
-                        assigned.place = Place::Reset(OffsetSpec::Latest);
+                        assigned.position = Position::Reset(OffsetSpec::Latest);
                     }
                     Some(Ok(listed)) => assigned.found(listed.offset, listed.leader_epoch),
                     Some(Err(error)) => {
@@ -406,7 +407,7 @@ impl Fetcher {
                 shared.progress.failed(error);
                 tokio::time::sleep(backoff.max(Duration::from_millis(1))).await;
             }
-            let _ = reports.send(Report::Metadata);
+            let _ = reports.send(FetchReport::Metadata);
         });
     }
 }

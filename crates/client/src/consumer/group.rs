@@ -5,12 +5,12 @@
 //! KIP-62 (heartbeats apart from polling), KIP-345 (static members), KIP-394 (member id required), KIP-429
 //! (cooperative), KIP-800 (reasons), KIP-814 (static leaders skip assigning).
 
-use super::Shared;
 use super::assignor::{Assignor, PartitionCounts, RebalanceProtocol, common_protocol};
 use super::protocol::{
     PROTOCOL_TYPE, decode_assignment, decode_members, encode_assignments, encode_subscription,
     partition_counts,
 };
+use super::shared::{Identity, SharedConsumer};
 use crate::cluster::CoordinatorKind;
 use crate::cluster::call::Call;
 use crate::cluster::connection::Connection;
@@ -43,28 +43,14 @@ pub(super) enum GroupEvent {
     Assigned(Vec<TopicPartition>, oneshot::Sender<()>),
 }
 
-/// Who this member is at the moment, for commits.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Identity {
-    /// -1 outside of a generation.
-    pub(super) generation: i32,
-    pub(super) member_id: Str,
-}
-
-impl Identity {
-    pub(super) fn none() -> Identity {
-        Identity { generation: -1, member_id: Str::new() }
-    }
-}
-
 /// The membership's task. `leave` asks it to end.
 pub(super) async fn run(
-    shared: Arc<Shared>,
+    shared: Arc<SharedConsumer>,
     group_id: Str,
     events: mpsc::UnboundedSender<GroupEvent>,
     leave: oneshot::Receiver<oneshot::Sender<()>>,
 ) {
-    let mut member = Member {
+    let mut member = MemberTask {
         shared,
         group_id,
         events,
@@ -85,8 +71,9 @@ pub(super) async fn run(
     }
 }
 
-struct Member {
-    shared: Arc<Shared>,
+/// The task of being a member.
+struct MemberTask {
+    shared: Arc<SharedConsumer>,
     group_id: Str,
     events: mpsc::UnboundedSender<GroupEvent>,
     /// Of its own: joins wait long and must not hold up anybody.
@@ -101,7 +88,7 @@ struct Member {
     subscribed: u64,
 }
 
-impl Member {
+impl MemberTask {
     /// Joins and stays, again and again. Ends only by being dropped.
     async fn live(&mut self) {
         let mut backoff = self.shared.backoff();
@@ -405,7 +392,7 @@ impl Member {
                 found
             }
         };
-        self.pool.connection(&self.shared.cluster, node).await
+        self.shared.cluster.connection(&self.pool, node).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! The part of a consumer that any task may use: positions, seeks, pauses, commits. Clones share it.
 
-use super::positions::{Assigned, Place, at};
-use super::{Shared, group::Identity};
+use super::positions::{Assigned, Position, at};
+use super::shared::{Identity, SharedConsumer};
 use crate::error::{Error, Result};
 use crate::group_offsets::{self, CommittedOffset, Committer};
 use crate::offsets::{ListedOffset, OffsetSpec, list_offsets};
@@ -15,7 +15,7 @@ use wire::{ErrorCode, Str};
 /// Steers a consumer from anywhere.
 #[derive(Debug, Clone)]
 pub struct ConsumerHandle {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<SharedConsumer>,
 }
 
 /// Who a consumer is in its group at the moment.
@@ -43,7 +43,7 @@ impl ConsumerHandle {
             let mut positions = shared.positions.lock();
             positions.clear();
             // Without a group nothing is committed: the answer is empty at once, and `auto.offset.reset` decides.
-            positions.add(partitions, &Place::Committed);
+            positions.add(partitions, &Position::Committed);
         }
         shared.fetch_wake.notify_one();
     }
@@ -85,16 +85,16 @@ impl ConsumerHandle {
 
     /// Goes on at this offset; what was fetched is dropped.
     pub fn seek(&self, target: &TopicPartition, offset: i64) -> Result<()> {
-        self.seek_to_place(target, at(offset, -1))
+        self.seek_to_position(target, at(offset, -1))
     }
 
     /// Goes on at an offset that is looked up in the background.
     pub fn seek_to(&self, target: &TopicPartition, spec: OffsetSpec) -> Result<()> {
-        self.seek_to_place(target, Place::Reset(spec))
+        self.seek_to_position(target, Position::Reset(spec))
     }
 
-    fn seek_to_place(&self, target: &TopicPartition, place: Place) -> Result<()> {
-        let moved = self.shared.positions.lock().seek(target, place);
+    fn seek_to_position(&self, target: &TopicPartition, position: Position) -> Result<()> {
+        let moved = self.shared.positions.lock().seek(target, position);
         self.shared.fetch_wake.notify_one();
         if moved { Ok(()) } else { Err(not_assigned(target)) }
     }

@@ -10,29 +10,25 @@ mod options;
 mod positions;
 pub(crate) mod protocol;
 mod records;
+mod shared;
 
 pub use builder::ConsumerBuilder;
 pub use handle::{ConsumerHandle, GroupMembership};
 pub use options::{ConsumerOptions, OffsetReset, parse_iso_duration};
 
-use crate::cluster::Cluster;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::record::ConsumerRecord;
-use crate::standstill::Progress;
-use group::{GroupEvent, Identity};
-use net::Backoff;
-use parking_lot::Mutex;
-use positions::{Place, Positions};
-use records::{Fetched, ReadRules, Reader};
-use std::collections::{BTreeSet, VecDeque};
+use group::GroupEvent;
+use positions::Position;
+use records::{ReadRules, Reader};
+use shared::{Buffered, Ready};
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, mpsc, oneshot};
-use wire::Str;
+use tokio::sync::{mpsc, oneshot};
 use wire::topic::TopicPartition;
 
 /// A future of a [`RebalanceListener`].
@@ -104,122 +100,6 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         self.handle.shared.closing.store(true, Ordering::Release);
         self.handle.shared.fetch_wake.notify_one();
-    }
-}
-
-/// What the consumer, its handles and its tasks share.
-#[derive(Debug)]
-struct Shared {
-    cluster: Cluster,
-    options: ConsumerOptions,
-    positions: Mutex<Positions>,
-    subscription: Mutex<Subscription>,
-    /// The membership should look at the subscription again.
-    subscription_changed: Notify,
-    identity: Mutex<Identity>,
-    /// Fetched, or gone wrong, in order of arrival.
-    ready: Mutex<VecDeque<Ready>>,
-    /// `poll` should look again.
-    ready_notify: Notify,
-    /// The fetcher should look again.
-    fetch_wake: Notify,
-    /// Bytes in `ready` and in the reader.
-    buffered: AtomicUsize,
-    /// The zero of `last_poll_ms`.
-    started: Instant,
-    last_poll_ms: AtomicI64,
-    in_poll: AtomicBool,
-    polled: Notify,
-    /// One commit at a time, so that an older one never overwrites a newer one.
-    committing: tokio::sync::Mutex<()>,
-    progress: Progress,
-    closing: AtomicBool,
-    stopped: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct Subscription {
-    topics: BTreeSet<Str>,
-    version: u64,
-}
-
-#[derive(Debug)]
-enum Ready {
-    Fetched(Fetched, Buffered),
-    Failed(Error),
-}
-
-/// Counts fetched bytes for as long as they are held.
-#[derive(Debug)]
-struct Buffered {
-    shared: Arc<Shared>,
-    bytes: usize,
-}
-
-impl Drop for Buffered {
-    fn drop(&mut self) {
-        self.shared.buffered.fetch_sub(self.bytes, Ordering::AcqRel);
-        self.shared.fetch_wake.notify_one();
-    }
-}
-
-impl Shared {
-    fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Acquire)
-    }
-
-    fn backoff(&self) -> Backoff {
-        let options = self.cluster.options();
-        Backoff::new(options.retry_backoff, options.retry_backoff_max, crate::options::random_seed())
-    }
-
-    /// An error for the program, told by the next `poll`.
-    fn tell(&self, error: Error) {
-        self.ready.lock().push_back(Ready::Failed(error));
-        self.ready_notify.notify_one();
-    }
-
-    fn queue(self: &Arc<Shared>, fetched: Fetched) {
-        let bytes = fetched.batches.iter().map(|batch| batch.bytes().len()).sum();
-        self.buffered.fetch_add(bytes, Ordering::AcqRel);
-        let buffered = Buffered { shared: self.clone(), bytes };
-        self.ready.lock().push_back(Ready::Fetched(fetched, buffered));
-        self.ready_notify.notify_one();
-    }
-
-    /// Topics subscribed to, and the version of the list.
-    fn subscription(&self) -> (Vec<Str>, u64) {
-        let subscription = self.subscription.lock();
-        (subscription.topics.iter().cloned().collect(), subscription.version)
-    }
-
-    fn now_ms(&self) -> i64 {
-        self.started.elapsed().as_millis() as i64
-    }
-
-    /// True when the program has not polled for `max.poll.interval.ms`.
-    fn is_silent(&self) -> bool {
-        let silent_ms = self.now_ms() - self.last_poll_ms.load(Ordering::Acquire);
-        !self.in_poll.load(Ordering::Acquire) && silent_ms > self.options.max_poll_interval.as_millis() as i64
-    }
-
-    /// Marks the program as polling for as long as the guard lives.
-    fn enter_poll(self: &Arc<Shared>) -> InPoll {
-        let was_silent = self.is_silent();
-        self.in_poll.store(true, Ordering::Release);
-        if was_silent {
-            self.polled.notify_one();
-        }
-        InPoll(self.clone())
-    }
-}
-
-struct InPoll(Arc<Shared>);
-
-impl Drop for InPoll {
-    fn drop(&mut self) {
-        self.0.last_poll_ms.store(self.0.now_ms(), Ordering::Release);
-        self.0.in_poll.store(false, Ordering::Release);
     }
 }
 
@@ -358,7 +238,7 @@ impl Consumer {
                 }
                 GroupEvent::Assigned(partitions, _) => {
                     let shared = &self.handle.shared;
-                    shared.positions.lock().add(partitions.iter().cloned(), &Place::Committed);
+                    shared.positions.lock().add(partitions.iter().cloned(), &Position::Committed);
                     if let Some(listener) = listener {
                         listener.assigned(&self.handle, partitions).await;
                     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
 use wire::topic::TopicPartition;
 
-/// A position that records are delivered from. Shared by the state, the fetched data and the reader, so that a
+/// A position that records are delivered from. SharedConsumer by the state, the fetched data and the reader, so that a
 /// delivery costs two stores and no lock. A seek makes a new one and lets go of the old one.
 #[derive(Debug)]
 pub(crate) struct Cursor {
@@ -51,7 +51,7 @@ impl Cursor {
 
 /// What is known of a partition's position.
 #[derive(Debug, Clone)]
-pub(crate) enum Place {
+pub(crate) enum Position {
     /// The group's committed offset must be asked for.
     Committed,
     /// An offset must be asked for by time.
@@ -65,11 +65,11 @@ pub(crate) enum Place {
 /// One assigned partition.
 #[derive(Debug)]
 pub(crate) struct Assigned {
-    pub(crate) place: Place,
+    pub(crate) position: Position,
     /// The next offset to fetch; at or beyond the cursor.
     pub(crate) fetch_offset: i64,
     pub(crate) paused: bool,
-    /// A request that will settle `place` is under way.
+    /// A request that will settle `position` is under way.
     pub(crate) asking: bool,
     /// Given in the answer to the last fetch; -1 before.
     pub(crate) high_watermark: i64,
@@ -82,11 +82,11 @@ pub(crate) struct Positions {
 }
 
 impl Positions {
-    /// Adds partitions at `place`; those already there stay as they are.
-    pub(crate) fn add(&mut self, targets: impl IntoIterator<Item = TopicPartition>, place: &Place) {
+    /// Adds partitions at `position`; those already there stay as they are.
+    pub(crate) fn add(&mut self, targets: impl IntoIterator<Item = TopicPartition>, position: &Position) {
         for target in targets {
             let fresh = || Assigned {
-                place: place.clone(),
+                position: position.clone(),
                 fetch_offset: -1,
                 paused: false,
                 asking: false,
@@ -134,20 +134,20 @@ impl Positions {
 
     /// Delivered positions, for committing.
     pub(crate) fn delivered(&self) -> BTreeMap<TopicPartition, (i64, i32)> {
-        let known = self.partitions.iter().filter_map(|(target, assigned)| match &assigned.place {
-            Place::At(cursor) => Some((target.clone(), (cursor.offset(), cursor.leader_epoch()))),
-            Place::Committed | Place::Reset(_) | Place::Lost => None,
+        let known = self.partitions.iter().filter_map(|(target, assigned)| match &assigned.position {
+            Position::At(cursor) => Some((target.clone(), (cursor.offset(), cursor.leader_epoch()))),
+            Position::Committed | Position::Reset(_) | Position::Lost => None,
         });
         known.collect()
     }
 
     /// Moves a partition. False: it is not assigned.
-    pub(crate) fn seek(&mut self, target: &TopicPartition, place: Place) -> bool {
+    pub(crate) fn seek(&mut self, target: &TopicPartition, position: Position) -> bool {
         let Some(assigned) = self.partitions.get_mut(target) else { return false };
         assigned.kill();
         assigned.asking = false;
-        assigned.place = place;
-        if let Place::At(cursor) = &assigned.place {
+        assigned.position = position;
+        if let Position::At(cursor) = &assigned.position {
             assigned.fetch_offset = cursor.offset();
         }
         true
@@ -157,11 +157,11 @@ impl Positions {
     pub(crate) fn pause(&mut self, target: &TopicPartition) -> bool {
         let Some(assigned) = self.partitions.get_mut(target) else { return false };
         assigned.paused = true;
-        if let Place::At(cursor) = &assigned.place {
+        if let Position::At(cursor) = &assigned.position {
             let again = Cursor::new(cursor.offset(), cursor.leader_epoch());
             assigned.kill();
             assigned.fetch_offset = again.offset();
-            assigned.place = Place::At(again);
+            assigned.position = Position::At(again);
         }
         true
     }
@@ -176,39 +176,43 @@ impl Positions {
 
 impl Assigned {
     fn kill(&self) {
-        if let Place::At(cursor) = &self.place {
+        if let Position::At(cursor) = &self.position {
             cursor.live.store(false, Ordering::Release);
         }
     }
 
     /// The cursor, if the position is known.
     pub(crate) fn cursor(&self) -> Option<&Arc<Cursor>> {
-        match &self.place {
-            Place::At(cursor) => Some(cursor),
-            Place::Committed | Place::Reset(_) | Place::Lost => None,
+        match &self.position {
+            Position::At(cursor) => Some(cursor),
+            Position::Committed | Position::Reset(_) | Position::Lost => None,
         }
     }
 
     /// The position was found.
     pub(crate) fn found(&mut self, offset: i64, leader_epoch: i32) {
-        self.place = at(offset, leader_epoch);
+        self.position = at(offset, leader_epoch);
         self.fetch_offset = offset;
         self.asking = false;
     }
 }
 
-/// The place of a known offset.
-pub(crate) fn at(offset: i64, leader_epoch: i32) -> Place {
-    Place::At(Cursor::new(offset, leader_epoch))
+/// The position of a known offset.
+pub(crate) fn at(offset: i64, leader_epoch: i32) -> Position {
+    Position::At(Cursor::new(offset, leader_epoch))
 }
 
-/// Where to go when there is no position: a place to be asked for, or the error to tell.
-pub(crate) fn reset_place(reset: OffsetReset, target: &TopicPartition, now_ms: i64) -> Result<Place, Error> {
+/// Where to go when there is no position: a position to be asked for, or the error to tell.
+pub(crate) fn reset_position(
+    reset: OffsetReset,
+    target: &TopicPartition,
+    now_ms: i64,
+) -> Result<Position, Error> {
     match reset {
-        OffsetReset::Earliest => Ok(Place::Reset(OffsetSpec::Earliest)),
-        OffsetReset::Latest => Ok(Place::Reset(OffsetSpec::Latest)),
+        OffsetReset::Earliest => Ok(Position::Reset(OffsetSpec::Earliest)),
+        OffsetReset::Latest => Ok(Position::Reset(OffsetSpec::Latest)),
         OffsetReset::ByDuration(back) => {
-            Ok(Place::Reset(OffsetSpec::Timestamp((now_ms - back.as_millis() as i64).max(0))))
+            Ok(Position::Reset(OffsetSpec::Timestamp((now_ms - back.as_millis() as i64).max(0))))
         }
         OffsetReset::None => {
             let code = wire::ErrorCode::OffsetOutOfRange;
@@ -228,7 +232,7 @@ mod tests {
 
     fn at_offset(offset: i64) -> Positions {
         let mut positions = Positions::default();
-        positions.add([target()], &Place::Committed);
+        positions.add([target()], &Position::Committed);
         positions.get_mut(&target()).expect("assigned").found(offset, 3);
         positions
     }
@@ -257,7 +261,7 @@ mod tests {
     #[test]
     fn adding_again_changes_nothing_and_removing_stops_delivery() {
         let mut positions = at_offset(5);
-        positions.add([target()], &Place::Committed);
+        positions.add([target()], &Position::Committed);
         let cursor = positions.get(&target()).and_then(Assigned::cursor).expect("still known").clone();
         positions.remove([&target()]);
         assert!(!cursor.is_live() && positions.assigned().is_empty());

@@ -31,11 +31,12 @@ pub(crate) struct Stored {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     partition: TopicPartition,
-    state: Mutex<State>,
+    state: Mutex<DeliveryState>,
 }
 
+/// From open to decided, and never back.
 #[derive(Debug)]
-enum State {
+enum DeliveryState {
     Waiting {
         wakers: Vec<Waker>,
         timestamps: Vec<i64>,
@@ -51,14 +52,14 @@ enum State {
 
 impl Outcome {
     pub(crate) fn new(partition: TopicPartition) -> Arc<Outcome> {
-        let state = State::Waiting { wakers: Vec::new(), timestamps: Vec::new() };
+        let state = DeliveryState::Waiting { wakers: Vec::new(), timestamps: Vec::new() };
         Arc::new(Outcome { partition, state: Mutex::new(state) })
     }
 
     /// One more record with this timestamp; only while nothing has been decided.
     pub(crate) fn add(self: &Arc<Outcome>, timestamp_ms: i64) -> Delivery {
         let mut state = self.state.lock();
-        let State::Waiting { timestamps, .. } = &mut *state else {
+        let DeliveryState::Waiting { timestamps, .. } = &mut *state else {
             unreachable!("records are added only to open batches")
         };
         timestamps.push(timestamp_ms);
@@ -67,23 +68,23 @@ impl Outcome {
 
     /// The batch is stored.
     pub(crate) fn store(&self, stored: Stored) {
-        self.decide(|timestamps| State::Stored { stored, timestamps });
+        self.decide(|timestamps| DeliveryState::Stored { stored, timestamps });
     }
 
     /// The batch is given up.
     pub(crate) fn fail(&self, error: Error) {
-        self.decide(|_| State::Failed(error));
+        self.decide(|_| DeliveryState::Failed(error));
     }
 
     /// The batch lives on in parts.
     pub(crate) fn split(&self, parts: Vec<(u32, Arc<Outcome>)>) {
-        self.decide(|_| State::Split(parts));
+        self.decide(|_| DeliveryState::Split(parts));
     }
 
     /// The first decision counts.
-    fn decide(&self, next: impl FnOnce(Vec<i64>) -> State) {
+    fn decide(&self, next: impl FnOnce(Vec<i64>) -> DeliveryState) {
         let mut state = self.state.lock();
-        if let State::Waiting { wakers, timestamps } = &mut *state {
+        if let DeliveryState::Waiting { wakers, timestamps } = &mut *state {
             let (wakers, timestamps) = (std::mem::take(wakers), std::mem::take(timestamps));
             *state = next(timestamps);
             drop(state);
@@ -94,12 +95,12 @@ impl Outcome {
     /// The parts, if it was split; pending while nothing is decided.
     fn poll_parts(&self, cx: &mut Context<'_>) -> Poll<Vec<Arc<Outcome>>> {
         match &mut *self.state.lock() {
-            State::Waiting { wakers, .. } => {
+            DeliveryState::Waiting { wakers, .. } => {
                 wait(wakers, cx);
                 Poll::Pending
             }
-            State::Split(parts) => Poll::Ready(parts.iter().map(|(_, part)| part.clone()).collect()),
-            State::Stored { .. } | State::Failed(_) => Poll::Ready(Vec::new()),
+            DeliveryState::Split(parts) => Poll::Ready(parts.iter().map(|(_, part)| part.clone()).collect()),
+            DeliveryState::Stored { .. } | DeliveryState::Failed(_) => Poll::Ready(Vec::new()),
         }
     }
 }
@@ -134,11 +135,13 @@ impl Delivery {
         let (mut outcome, mut index) = (self.outcome.clone(), self.index);
         loop {
             let part = match &*outcome.state.lock() {
-                State::Split(parts) => {
+                DeliveryState::Split(parts) => {
                     let at = parts.partition_point(|(first, _)| *first <= index).saturating_sub(1);
                     parts.get(at).map(|(first, part)| (part.clone(), index - first))
                 }
-                State::Waiting { .. } | State::Stored { .. } | State::Failed(_) => None,
+                DeliveryState::Waiting { .. } | DeliveryState::Stored { .. } | DeliveryState::Failed(_) => {
+                    None
+                }
             };
             match part {
                 Some(next) => (outcome, index) = next,
@@ -151,9 +154,9 @@ impl Delivery {
 impl Outcome {
     fn read(&self, index: u32) -> Option<Result<RecordMetadata>> {
         match &*self.state.lock() {
-            State::Waiting { .. } | State::Split(_) => None,
-            State::Failed(error) => Some(Err(error.clone())),
-            State::Stored { stored, timestamps } => {
+            DeliveryState::Waiting { .. } | DeliveryState::Split(_) => None,
+            DeliveryState::Failed(error) => Some(Err(error.clone())),
+            DeliveryState::Stored { stored, timestamps } => {
                 let produced = timestamps.get(index as usize).copied().unwrap_or(-1);
                 let appended = stored.log_append_time_ms;
                 Some(Ok(RecordMetadata {
@@ -177,7 +180,7 @@ impl Future for Delivery {
                 return Poll::Ready(result);
             }
             let mut state = outcome.state.lock();
-            if let State::Waiting { wakers, .. } = &mut *state {
+            if let DeliveryState::Waiting { wakers, .. } = &mut *state {
                 wait(wakers, cx);
                 return Poll::Pending;
             }

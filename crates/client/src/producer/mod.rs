@@ -7,6 +7,7 @@ mod delivery;
 mod options;
 pub mod partitioner;
 mod sender;
+mod shared;
 
 pub use delivery::Delivery;
 pub use options::{Acks, ProducerOptions};
@@ -20,8 +21,9 @@ use crate::standstill::{Progress, Standstill};
 use accumulator::{Accumulator, AccumulatorOptions};
 use parking_lot::Mutex;
 use partitioner::{Chooser, Partitioner};
+use shared::{Buffer, SharedProducer};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 use wire::compress::Compression;
@@ -111,7 +113,7 @@ impl ProducerBuilder {
             compression: (options.compression, options.compression_level),
         });
         let chooser = Chooser::new(options.partitioner.clone(), options.batch_bytes, random_seed());
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedProducer {
             cluster: self.cluster,
             options,
             started: Instant::now(),
@@ -135,50 +137,11 @@ pub struct Producer {
 
 /// Dropping it lets the sender end.
 #[derive(Debug)]
-struct Handle(Arc<Shared>);
+struct Handle(Arc<SharedProducer>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
         self.0.close();
-    }
-}
-
-/// What the producer's handles and its sender share.
-#[derive(Debug)]
-struct Shared {
-    cluster: Cluster,
-    options: ProducerOptions,
-    /// The zero of the accumulator's clock.
-    started: Instant,
-    buffer: Mutex<Buffer>,
-    /// The sender should look again.
-    wake: Notify,
-    /// Buffer space became free.
-    space: Notify,
-    progress: Progress,
-    closing: AtomicBool,
-}
-
-#[derive(Debug)]
-struct Buffer {
-    accumulator: Accumulator,
-    chooser: Chooser,
-    /// Callers of `enqueue` that wait: batches are closed early for them.
-    waiting_for_space: usize,
-}
-
-impl Shared {
-    fn now_ms(&self) -> i64 {
-        self.started.elapsed().as_millis() as i64
-    }
-
-    fn close(&self) {
-        self.closing.store(true, Ordering::Release);
-        self.wake.notify_one();
-    }
-
-    fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Acquire)
     }
 }
 
@@ -307,10 +270,10 @@ impl Producer {
 }
 
 /// Counts a waiting caller for as long as it waits, cancelled or not.
-struct WaitingForSpace<'a>(&'a Shared);
+struct WaitingForSpace<'a>(&'a SharedProducer);
 
 impl WaitingForSpace<'_> {
-    fn new(shared: &Shared) -> WaitingForSpace<'_> {
+    fn new(shared: &SharedProducer) -> WaitingForSpace<'_> {
         shared.buffer.lock().waiting_for_space += 1;
         shared.wake.notify_one();
         WaitingForSpace(shared)

@@ -8,7 +8,7 @@ use wire::Str;
 use wire::random::SplitMix64;
 
 /// A user's own choice of partition.
-pub trait Partition: Send + Sync {
+pub trait PartitionChoice: Send + Sync {
     /// The partition, below `partitions`; `None` leaves it to the sticky choice.
     fn partition(&self, topic: &str, key: Option<&[u8]>, partitions: i32) -> Option<i32>;
 }
@@ -24,7 +24,7 @@ pub enum Partitioner {
     /// In turn, whatever the key.
     RoundRobin,
     /// The user's own.
-    Custom(Arc<dyn Partition>),
+    Custom(Arc<dyn PartitionChoice>),
 }
 
 impl std::fmt::Debug for Partitioner {

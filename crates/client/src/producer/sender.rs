@@ -4,7 +4,8 @@
 use super::accumulator::{Drained, Route};
 use super::batch::Batch;
 use super::delivery::Stored;
-use super::{Acks, Shared};
+use super::options::Acks;
+use super::shared::SharedProducer;
 use crate::cluster::connection::Connection;
 use crate::cluster::metadata::Metadata;
 use crate::cluster::pool::Pool;
@@ -24,7 +25,7 @@ use wire::{ApiKey, ErrorCode, Str, Uuid};
 const TOPIC_IDS_FROM: i16 = 13;
 
 /// Runs until the producer is closed and everything is decided.
-pub(super) async fn run(shared: Arc<Shared>) {
+pub(super) async fn run(shared: Arc<SharedProducer>) {
     let (reports, mut inbox) = mpsc::unbounded_channel();
     let mut sender = Sender {
         shared: shared.clone(),
@@ -57,7 +58,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 /// What a small task reports.
-enum Report {
+enum SendReport {
     Answered { node: i32, batches: Vec<Batch>, answer: Result<ProduceResponse> },
     Connected { node: i32, connection: Result<Connection> },
     Metadata(Result<Arc<Metadata>>),
@@ -65,9 +66,9 @@ enum Report {
 }
 
 struct Sender {
-    shared: Arc<Shared>,
+    shared: Arc<SharedProducer>,
     pool: Arc<Pool>,
-    reports: mpsc::UnboundedSender<Report>,
+    reports: mpsc::UnboundedSender<SendReport>,
     nodes: BTreeMap<i32, Node>,
     asking_for_metadata: bool,
     asking_for_identity: bool,
@@ -140,7 +141,7 @@ impl Sender {
         let request_timeout = self.shared.cluster.options().request_timeout;
         let (request, has_ids) = self.request(metadata, &mut batches);
         let Some(connection) = self.nodes.get(&node).and_then(|known| known.connection.clone()) else {
-            return self.hear(Report::Answered { node, batches, answer: Err(Error::Closed) });
+            return self.hear(SendReport::Answered { node, batches, answer: Err(Error::Closed) });
         };
         let cap = if has_ids { i16::MAX } else { TOPIC_IDS_FROM - 1 };
         let version = match connection.version(ApiKey::Produce, cap) {
@@ -156,7 +157,7 @@ impl Sender {
         let reports = self.reports.clone();
         tokio::spawn(async move {
             let answer = pending.await;
-            let _ = reports.send(Report::Answered { node, batches, answer });
+            let _ = reports.send(SendReport::Answered { node, batches, answer });
         });
     }
 
@@ -196,15 +197,15 @@ impl Sender {
         }
     }
 
-    fn hear(&mut self, report: Report) {
+    fn hear(&mut self, report: SendReport) {
         match report {
-            Report::Answered { node, batches, answer } => {
+            SendReport::Answered { node, batches, answer } => {
                 if let Some(known) = self.nodes.get_mut(&node) {
                     known.in_flight = known.in_flight.saturating_sub(1);
                 }
                 self.answered(batches, answer);
             }
-            Report::Connected { node, connection } => {
+            SendReport::Connected { node, connection } => {
                 let known = self.nodes.entry(node).or_default();
                 known.connecting = false;
                 match connection {
@@ -216,14 +217,14 @@ impl Sender {
                     }
                 }
             }
-            Report::Metadata(outcome) => {
+            SendReport::Metadata(outcome) => {
                 self.asking_for_metadata = false;
                 if let Err(error) = outcome {
                     tracing::debug!(%error, "no metadata");
                     self.shared.progress.failed(error);
                 }
             }
-            Report::Identity(outcome) => {
+            SendReport::Identity(outcome) => {
                 self.asking_for_identity = false;
                 let mut buffer = self.shared.buffer.lock();
                 match outcome {
@@ -269,8 +270,8 @@ impl Sender {
         known.connection = None;
         let (cluster, pool, reports) = (self.shared.cluster.clone(), self.pool.clone(), self.reports.clone());
         tokio::spawn(async move {
-            let connection = pool.connection(&cluster, node).await;
-            let _ = reports.send(Report::Connected { node, connection });
+            let connection = cluster.connection(&pool, node).await;
+            let _ = reports.send(SendReport::Connected { node, connection });
         });
     }
 
@@ -288,7 +289,7 @@ impl Sender {
             if outcome.is_err() {
                 tokio::time::sleep(backoff).await;
             }
-            let _ = reports.send(Report::Metadata(outcome));
+            let _ = reports.send(SendReport::Metadata(outcome));
         });
     }
 
@@ -298,12 +299,12 @@ impl Sender {
         }
         let (shared, reports) = (self.shared.clone(), self.reports.clone());
         tokio::spawn(async move {
-            let _ = reports.send(Report::Identity(ask_for_identity(&shared).await));
+            let _ = reports.send(SendReport::Identity(ask_for_identity(&shared).await));
         });
     }
 }
 
-async fn ask_for_identity(shared: &Shared) -> Result<(i64, i16)> {
+async fn ask_for_identity(shared: &SharedProducer) -> Result<(i64, i16)> {
     let request = InitProducerIdRequest {
         transactional_id: None,
         transaction_timeout_ms: i32::MAX,

@@ -17,16 +17,16 @@ const IN_CONTROLLED_SHUTDOWN: i8 = 1;
 
 /// What a broker is to the controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum BrokerControlState {
     Fenced,
     Unfenced,
     ControlledShutdown,
     ShutdownNow,
 }
 
-impl State {
+impl BrokerControlState {
     fn is_fenced(self) -> bool {
-        matches!(self, State::Fenced | State::ShutdownNow)
+        matches!(self, BrokerControlState::Fenced | BrokerControlState::ShutdownNow)
     }
 }
 
@@ -48,9 +48,9 @@ impl Decider<'_> {
         let (current, next) = self.next_state(request, registered_at);
         if current != next {
             match next {
-                State::Fenced | State::ShutdownNow => self.fence(broker_id, epoch),
-                State::Unfenced => self.unfence(broker_id, epoch),
-                State::ControlledShutdown => self.begin_controlled_shutdown(broker),
+                BrokerControlState::Fenced | BrokerControlState::ShutdownNow => self.fence(broker_id, epoch),
+                BrokerControlState::Unfenced => self.unfence(broker_id, epoch),
+                BrokerControlState::ControlledShutdown => self.begin_controlled_shutdown(broker),
             }
         }
         self.soft.touched(broker_id, next.is_fenced(), request.current_metadata_offset);
@@ -60,18 +60,22 @@ impl Decider<'_> {
         if self.metadata_version.has_cordoned_directories() {
             self.directories_cordoned(broker, request.cordoned_log_dirs.as_ref());
         }
-        if next == State::ControlledShutdown {
+        if next == BrokerControlState::ControlledShutdown {
             self.follow_up = Some(FollowUp::NoteControlledShutdown { broker_id });
         }
         Ok(BrokerHeartbeatResponse {
             is_caught_up: request.current_metadata_offset >= registered_at,
             is_fenced: next.is_fenced(),
-            should_shut_down: next == State::ShutdownNow,
+            should_shut_down: next == BrokerControlState::ShutdownNow,
             ..Default::default()
         })
     }
 
-    fn next_state(&self, request: &BrokerHeartbeatRequest, registered_at: i64) -> (State, State) {
+    fn next_state(
+        &self,
+        request: &BrokerHeartbeatRequest,
+        registered_at: i64,
+    ) -> (BrokerControlState, BrokerControlState) {
         let id = request.broker_id;
         let nothing =
             super::soft::Heartbeat { fenced: true, metadata_offset: -1, controlled_shutdown_offset: -1 };
@@ -79,26 +83,27 @@ impl Decider<'_> {
         if broker.is_leaving() {
             let may_go = !self.has_leaderships(id)
                 && broker.controlled_shutdown_offset <= self.soft.lowest_active_offset();
-            let next = if may_go { State::ShutdownNow } else { State::ControlledShutdown };
-            return (State::ControlledShutdown, next);
+            let next =
+                if may_go { BrokerControlState::ShutdownNow } else { BrokerControlState::ControlledShutdown };
+            return (BrokerControlState::ControlledShutdown, next);
         }
         if broker.fenced {
             let caught_up = request.current_metadata_offset >= registered_at;
             let next = match (request.want_shut_down, request.want_fence) {
-                (true, _) => State::ShutdownNow,
-                (false, false) if caught_up => State::Unfenced,
-                (false, _) => State::Fenced,
+                (true, _) => BrokerControlState::ShutdownNow,
+                (false, false) if caught_up => BrokerControlState::Unfenced,
+                (false, _) => BrokerControlState::Fenced,
             };
-            return (State::Fenced, next);
+            return (BrokerControlState::Fenced, next);
         }
         let next = match (request.want_shut_down, request.want_fence) {
-            (true, true) => State::ShutdownNow,
-            (false, true) => State::Fenced,
-            (true, false) if self.has_leaderships(id) => State::ControlledShutdown,
-            (true, false) => State::ShutdownNow,
-            (false, false) => State::Unfenced,
+            (true, true) => BrokerControlState::ShutdownNow,
+            (false, true) => BrokerControlState::Fenced,
+            (true, false) if self.has_leaderships(id) => BrokerControlState::ControlledShutdown,
+            (true, false) => BrokerControlState::ShutdownNow,
+            (false, false) => BrokerControlState::Unfenced,
         };
-        (State::Unfenced, next)
+        (BrokerControlState::Unfenced, next)
     }
 
     pub(super) fn fence(&mut self, broker_id: i32, broker_epoch: i64) {

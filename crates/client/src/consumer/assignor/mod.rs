@@ -4,57 +4,18 @@
 //!
 //! KIP-429 (cooperative rebalancing), KIP-54 (sticky), KIP-345 (static members sort by instance id).
 
+mod assignment;
 mod range;
 mod round_robin;
 mod sticky;
 #[cfg(test)]
 mod tests;
 
+pub use assignment::{Assignment, Member, NO_GENERATION, PartitionCounts};
+
 use bytes::Bytes;
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
-use wire::Str;
+use std::collections::BTreeSet;
 use wire::topic::TopicPartition;
-
-/// The partition count of every subscribed topic that exists.
-pub type PartitionCounts = BTreeMap<Str, i32>;
-
-/// Member id → its partitions. Holds every member, also those that get nothing.
-pub type Assignment = BTreeMap<Str, Vec<TopicPartition>>;
-
-/// The generation of a member that has never been in the group, or whose generation is unknown.
-pub const NO_GENERATION: i32 = -1;
-
-/// One member as the leader sees it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Member {
-    /// The member id that the coordinator gave.
-    pub id: Str,
-    /// Set for static members.
-    pub instance_id: Option<Str>,
-    /// Topics that it subscribes to.
-    pub topics: Vec<Str>,
-    /// Partitions that it held when it joined; empty with eager protocols.
-    pub owned: Vec<TopicPartition>,
-    /// The generation in which it held them, or `NO_GENERATION`.
-    pub generation: i32,
-}
-
-impl Member {
-    fn subscribes(&self, topic: &str) -> bool {
-        self.topics.iter().any(|subscribed| &**subscribed == topic)
-    }
-
-    /// Kafka's order: static members first, by instance id; then by member id.
-    fn order(&self, other: &Member) -> Ordering {
-        match (&self.instance_id, &other.instance_id) {
-            (Some(mine), Some(theirs)) => mine.cmp(theirs),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => self.id.cmp(&other.id),
-        }
-    }
-}
 
 /// How partitions change hands in a rebalance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,23 +101,6 @@ impl Assignor {
 /// The protocol that a list of assignors can run: the most gradual one that all of them support (KIP-429).
 pub fn common_protocol(assignors: &[Assignor]) -> RebalanceProtocol {
     assignors.iter().map(|assignor| assignor.protocol()).min().unwrap_or(RebalanceProtocol::Eager)
-}
-
-/// Members in Kafka's order.
-fn in_order(members: &[Member]) -> Vec<&Member> {
-    let mut sorted: Vec<&Member> = members.iter().collect();
-    sorted.sort_by(|a, b| a.order(b));
-    sorted
-}
-
-/// An assignment in which nobody has anything yet.
-fn empty_assignment(members: &[Member]) -> Assignment {
-    members.iter().map(|member| (member.id.clone(), Vec::new())).collect()
-}
-
-/// Every partition of a topic.
-fn partitions_of(topic: &Str, count: i32) -> impl Iterator<Item = TopicPartition> {
-    (0..count).map(move |partition| TopicPartition { topic: topic.clone(), partition })
 }
 
 /// A partition that moves goes to nobody in this round: its new owner gets it in the next, after the old one has

@@ -1,7 +1,7 @@
 //! Kafka's range assignor without racks: topic by topic, the members in order get contiguous ranges and the first
 //! ones get one more where it does not divide. Topics with equal counts and subscribers are co-partitioned by this.
 
-use super::{Assignment, Member, PartitionCounts, empty_assignment, in_order, partitions_of};
+use super::assignment::{Assignment, Member, PartitionCounts, empty_assignment, in_order, partitions_of};
 
 pub(super) fn assign(members: &[Member], partitions: &PartitionCounts) -> Assignment {
     let mut assignment = empty_assignment(members);

@@ -1,7 +1,7 @@
 //! Kafka's round robin assignor: all partitions in order, dealt to the members in turn, passing over those that do
 //! not subscribe to the topic.
 
-use super::{Assignment, Member, PartitionCounts, empty_assignment, in_order, partitions_of};
+use super::assignment::{Assignment, Member, PartitionCounts, empty_assignment, in_order, partitions_of};
 
 pub(super) fn assign(members: &[Member], partitions: &PartitionCounts) -> Assignment {
     let mut assignment = empty_assignment(members);

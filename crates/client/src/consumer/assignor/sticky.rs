@@ -3,7 +3,7 @@
 //! the result is balanced to one partition with the fewest possible moves. Same goals as Kafka's sticky assignor
 //! (KIP-54), another algorithm: only the leader's answer counts in a group, so they need not agree.
 
-use super::{Assignment, Member, PartitionCounts, in_order, partitions_of};
+use super::assignment::{Assignment, Member, PartitionCounts, in_order, partitions_of};
 use std::collections::{BTreeMap, BTreeSet};
 use wire::topic::TopicPartition;
 

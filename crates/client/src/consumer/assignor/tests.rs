@@ -1,4 +1,7 @@
+//! Who gets what, as text, and what every assignor must keep.
+
 use super::*;
+use wire::Str;
 
 /// `check` reads members as "id: topics | owned @ generation" and prints the assignment as "id=t0,t1 ...".
 fn check(assignor: Assignor, topics: &str, members: &[&str], expected: &str) {

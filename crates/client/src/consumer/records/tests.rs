@@ -1,5 +1,5 @@
 use super::*;
-use crate::consumer::positions::{Assigned, Place, Positions};
+use crate::consumer::positions::{Assigned, Position, Positions};
 use bytes::Bytes;
 use wire::compress::Compression;
 use wire::record_batch::{BatchAttributes, EndTransactionMarker, RecordBatchBuilder, end_transaction_batch};
@@ -32,7 +32,7 @@ fn marker(offset: i64, producer_id: i64, commit: bool) -> Bytes {
 fn read(start: i64, isolation: IsolationLevel, aborted: &[(i64, i64)], batches: Vec<Bytes>) -> String {
     let target = TopicPartition::new("t", 0);
     let mut positions = Positions::default();
-    positions.add([target.clone()], &Place::Committed);
+    positions.add([target.clone()], &Position::Committed);
     positions.get_mut(&target).expect("assigned").found(start, -1);
     let cursor = positions.get(&target).and_then(Assigned::cursor).expect("known").clone();
     let batches = batches.into_iter().map(|bytes| RecordBatch::parse(bytes).expect("a batch")).collect();

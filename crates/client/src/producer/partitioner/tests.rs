@@ -62,7 +62,7 @@ fn round_robin_takes_turns_whatever_the_key() {
 #[test]
 fn a_custom_choice_out_of_range_falls_back_to_sticky() {
     struct Fixed(i32);
-    impl Partition for Fixed {
+    impl PartitionChoice for Fixed {
         fn partition(&self, _topic: &str, _key: Option<&[u8]>, _partitions: i32) -> Option<i32> {
             Some(self.0)
         }
