@@ -9,7 +9,7 @@ use wire::topic::TopicPartition;
 use crate::audit;
 use crate::clients::{admin, consumer, producer};
 use crate::invariants;
-use crate::machine::{self, DIRECTORY};
+use crate::machine::DIRECTORY;
 use crate::shape::Plant;
 use crate::socket::Socket;
 use crate::world::{Phase, World};
@@ -113,14 +113,20 @@ async fn come_up(world: &World) -> bool {
             let at = world.draw(|random| random.between(0, 60)) as u64;
             world.machine.borrow().disk.fail_at(at, SimFault::Crash);
         }
-        match machine::boot(world) {
+        let seed = world.draw(|random| random.next());
+        let booted = world.machine.borrow_mut().boot(&world.shape, &world.wall, seed, world.now_ms());
+        match booted {
             Err(error) if !world.machine.borrow().has_fallen() => {
                 world.check(invariants::the_node_comes_up(&error.to_string()));
                 return false;
             }
             Err(_) => {}
-            Ok(()) if becomes_ready(world).await => return true,
-            Ok(()) => {}
+            Ok(()) => {
+                world.boots.set(world.boots.get() + 1);
+                if becomes_ready(world).await {
+                    return true;
+                }
+            }
         }
         if world.violation().is_some() {
             return false;

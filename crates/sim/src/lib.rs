@@ -2,7 +2,7 @@
 //! simulated clients, and invariants with names. One thread; what happens next is the seed's draw, so that a failing seed
 //! fails again. Never touches production code; owns no Kafka semantics but what a client believes.
 //!
-//! `run.rs` driver · `machine.rs` the computer · `fate.rs` its crashes · `network.rs` connections · `clients/` workloads ·
+//! `run.rs` driver · `machine.rs` the computer · `fate.rs` its crashes · `pipes.rs`, `network.rs` connections · `clients/` workloads ·
 //! `model.rs` what was promised · `invariants.rs` what must hold · `audit.rs` where it is looked for.
 
 mod audit;
@@ -14,6 +14,7 @@ mod lying_disk;
 mod machine;
 mod model;
 mod network;
+mod pipes;
 mod random;
 mod run;
 mod shape;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use broker::config::{BrokerFile, StaticConfig, Values};
 use broker::loggers::Loggers;
 use broker::rim::Bells;
-use broker::{Job, Listener, Node, NodeOptions, OpenError, Peer, Rim};
+use broker::{Connection, Job, Listener, Node, NodeOptions, OpenError, Peer, Rim};
 use log::directory::MetaProperties;
 use log::sim_disk::Survival;
 use log::{Disk, LogDirectory, SimDisk};
@@ -17,9 +17,8 @@ use wire::Uuid;
 use wire::wall::Wall;
 
 use crate::lying_disk::LyingDisk;
-use crate::network::{Serving, Wire};
+use crate::pipes::Wire;
 use crate::shape::{Plant, Shape};
-use crate::world::World;
 
 /// The one log directory.
 pub const DIRECTORY: &str = "/data";
@@ -132,95 +131,73 @@ impl Machine {
         let jobs = process.jobs.iter().map(|(at_ms, _)| *at_ms);
         jobs.chain(process.quorum_ms).chain(process.turn_ms).min()
     }
-}
 
-/// A new connection, if the node takes one.
-pub fn accept(world: &World) -> Option<Rc<Wire>> {
-    let mut machine = world.machine.borrow_mut();
-    let process = machine.process.as_ref().filter(|process| process.is_listening)?;
-    let node = process.node.clone();
-    let connection = node.connection(Peer {
-        listener: "PLAINTEXT".to_owned(),
-        controller: false,
-        host: "/127.0.0.1".to_owned(),
-        principal: "User:ANONYMOUS".to_owned(),
-    });
-    let wire = Rc::new(Wire::default());
-    machine.wires.retain(|wire| wire.strong_count() > 0);
-    machine.wires.push(Rc::downgrade(&wire));
-    world.spawn(Serving::new(world.clone(), Rc::clone(&wire), node, connection));
-    Some(wire)
-}
+    /// A new connection, if the node takes one.
+    pub fn accept(&mut self) -> Option<(Node, Connection, Rc<Wire>)> {
+        let process = self.process.as_ref().filter(|process| process.is_listening)?;
+        let node = process.node.clone();
+        let connection = node.connection(Peer {
+            listener: "PLAINTEXT".to_owned(),
+            controller: false,
+            host: "/127.0.0.1".to_owned(),
+            principal: "User:ANONYMOUS".to_owned(),
+        });
+        let wire = Rc::new(Wire::default());
+        self.wires.retain(|wire| wire.strong_count() > 0);
+        self.wires.push(Rc::downgrade(&wire));
+        Some((node, connection, wire))
+    }
 
-/// Does one of the moves, then hands new jobs to the workers.
-pub fn make(world: &World, what: Move) {
-    let now_ms = world.now_ms();
-    let Some(node) = world.machine.borrow().node() else { return };
-    let kind = match what {
-        Move::Quorum => {
-            with(world, |process| process.bells.quorum.store(false, Ordering::SeqCst));
-            let next_ms = node.quorum_turn(now_ms);
-            with(world, |process| process.quorum_ms = next_ms);
-            b'Q'
-        }
-        Move::Turn => {
-            with(world, |process| process.bells.turn.store(false, Ordering::SeqCst));
-            let next_ms = node.turn(now_ms);
-            with(world, |process| process.turn_ms = next_ms);
-            b'T'
-        }
-        Move::Job(index) => {
-            let job = with(world, |process| process.jobs.remove(index).1);
-            if let Some(job) = job {
-                job.run(now_ms);
+    /// Does one of the moves.
+    pub fn make(&mut self, what: Move, now_ms: i64) {
+        let Some(process) = &mut self.process else { return };
+        match what {
+            Move::Quorum => {
+                process.bells.quorum.store(false, Ordering::SeqCst);
+                process.quorum_ms = process.node.quorum_turn(now_ms);
             }
-            b'J'
+            Move::Turn => {
+                process.bells.turn.store(false, Ordering::SeqCst);
+                process.turn_ms = process.node.turn(now_ms);
+            }
+            Move::Job(index) => process.jobs.remove(index).1.run(now_ms),
         }
-    };
-    world.trace.borrow_mut().note(now_ms, kind, &[]);
-}
-
-/// Workers take the jobs that there are.
-pub fn take_jobs(world: &World) {
-    let rung = with(world, |process| process.bells.workers.swap(false, Ordering::SeqCst));
-    if rung != Some(true) {
-        return;
     }
-    let Some(node) = world.machine.borrow().node() else { return };
-    while let Some(job) = node.work() {
-        let slow = world.strikes(world.shape.slow_jobs);
-        let delay_ms = world.draw(|random| random.between(0, if slow { 300 } else { 5 }));
-        with(world, |process| process.jobs.push((world.now_ms() + delay_ms, job)));
+
+    /// The jobs that nobody has, once the node has called for workers.
+    pub fn new_jobs(&self) -> Vec<Job> {
+        let Some(process) = &self.process else { return Vec::new() };
+        if !process.bells.workers.swap(false, Ordering::SeqCst) {
+            return Vec::new();
+        }
+        std::iter::from_fn(|| process.node.work()).collect()
     }
-}
 
-fn with<T>(world: &World, work: impl FnOnce(&mut Process) -> T) -> Option<T> {
-    world.machine.borrow_mut().process.as_mut().map(work)
-}
+    /// A worker has a job and gets to do it at this time.
+    pub fn take_job(&mut self, at_ms: i64, job: Job) {
+        if let Some(process) = &mut self.process {
+            process.jobs.push((at_ms, job));
+        }
+    }
 
-/// Opens the node on what the disk holds; its turns are due at once.
-pub fn boot(world: &World) -> Result<(), OpenError> {
-    let bells = Arc::new(Bells::default());
-    let disk = disk_of(world);
-    world.machine.borrow().disk.set_misses_per_mille(world.shape.misses);
-    let seed = world.draw(|random| random.next());
-    let node = Node::open(options(&world.shape, &bells, &world.wall), disk, seed, world.now_ms())?;
-    world.boots.set(world.boots.get() + 1);
-    let now_ms = world.now_ms();
-    world.machine.borrow_mut().process = Some(Process {
-        node,
-        bells,
-        quorum_ms: Some(now_ms),
-        turn_ms: Some(now_ms),
-        jobs: Vec::new(),
-        is_listening: false,
-    });
-    Ok(())
-}
-
-fn disk_of(world: &World) -> Arc<dyn Disk> {
-    let disk = world.machine.borrow().disk.clone();
-    if world.shape.plant == Plant::DiskLies { Arc::new(LyingDisk(disk)) } else { Arc::new(disk) }
+    /// Opens the node on what the disk holds, with a seed of its own; its turns are due at once.
+    pub fn boot(&mut self, shape: &Shape, wall: &Wall, seed: u64, now_ms: i64) -> Result<(), OpenError> {
+        let bells = Arc::new(Bells::default());
+        self.disk.set_misses_per_mille(shape.misses);
+        let disk = self.disk.clone();
+        let disk: Arc<dyn Disk> =
+            if shape.plant == Plant::DiskLies { Arc::new(LyingDisk(disk)) } else { Arc::new(disk) };
+        let node = Node::open(options(shape, &bells, wall), disk, seed, now_ms)?;
+        self.process = Some(Process {
+            node,
+            bells,
+            quorum_ms: Some(now_ms),
+            turn_ms: Some(now_ms),
+            jobs: Vec::new(),
+            is_listening: false,
+        });
+        Ok(())
+    }
 }
 
 fn options(shape: &Shape, bells: &Arc<Bells>, wall: &Wall) -> NodeOptions {

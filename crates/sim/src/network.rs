@@ -2,61 +2,36 @@
 //! side does what `server::gateway` does: starts frames in order, lets produces overlap, answers in order. Never looks into
 //! a frame beyond `may_overlap`.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use broker::rim::may_overlap;
 use broker::{CloseReason, Connection, Handling, Node, Outcome};
 use bytes::Bytes;
 
 use crate::invariants;
+use crate::pipes::{Pipe, Wire};
 use crate::world::World;
 
-/// One direction.
-#[derive(Default)]
-struct Pipe {
-    queue: VecDeque<(i64, Bytes)>,
-    /// Nothing overtakes.
-    last_ms: i64,
-    reader: Option<Waker>,
-}
-
-/// Both directions of one connection.
-#[derive(Default)]
-pub struct Wire {
-    up: RefCell<Pipe>,
-    down: RefCell<Pipe>,
-    closed: Cell<bool>,
+/// A new connection, if the node takes one.
+pub fn accept(world: &World) -> Option<Rc<Wire>> {
+    let (node, connection, wire) = world.machine.borrow_mut().accept()?;
+    world.spawn(Serving::new(world.clone(), Rc::clone(&wire), node, connection));
+    Some(wire)
 }
 
 impl Wire {
-    /// The connection ends; what was on its way is lost.
-    pub fn reset(&self) {
-        self.closed.set(true);
-        for pipe in [&self.up, &self.down] {
-            let mut pipe = pipe.borrow_mut();
-            pipe.queue.clear();
-            if let Some(reader) = pipe.reader.take() {
-                reader.wake();
-            }
-        }
-    }
-
-    pub fn is_closed(&self) -> bool {
-        self.closed.get()
-    }
-
     /// Sends towards the node.
     pub fn send_up(&self, world: &World, frame: Bytes) {
         self.send(world, &self.up, frame);
     }
 
     fn send(&self, world: &World, pipe: &RefCell<Pipe>, bytes: Bytes) {
-        if self.closed.get() {
+        if self.is_closed() {
             return;
         }
         if world.strikes(world.shape.resets) {

@@ -5,7 +5,7 @@ use crate::audit;
 use crate::executor::{Executor, TaskId};
 use crate::fate;
 use crate::invariants::{self, Violation};
-use crate::machine::{self, Machine, Move};
+use crate::machine::{Machine, Move};
 use crate::random::Random;
 use crate::shape::{Plant, Shape};
 use crate::trace::Trace;
@@ -72,7 +72,7 @@ fn drive(world: &World, executor: &mut Executor) {
         for task in std::mem::take(&mut *world.spawned.borrow_mut()) {
             executor.spawn(task);
         }
-        machine::take_jobs(world);
+        take_jobs(world);
         let now_ms = world.now_ms();
         let mut steps: Vec<Step> =
             world.machine.borrow().moves(now_ms).into_iter().map(Step::Machine).collect();
@@ -86,7 +86,7 @@ fn drive(world: &World, executor: &mut Executor) {
         }
         let chosen = world.draw(|random| random.index(steps.len()));
         match steps.swap_remove(chosen) {
-            Step::Machine(what) => machine::make(world, what),
+            Step::Machine(what) => make(world, what),
             Step::Task(id) => executor.poll(id),
         }
         after_step(world);
@@ -95,6 +95,28 @@ fn drive(world: &World, executor: &mut Executor) {
             world.check(invariants::everything_ends_well("the node never comes to rest"));
         }
     }
+}
+
+/// Workers take the jobs that there are; when they get to do them, the seed draws.
+fn take_jobs(world: &World) {
+    let jobs = world.machine.borrow().new_jobs();
+    for job in jobs {
+        let slow = world.strikes(world.shape.slow_jobs);
+        let delay_ms = world.draw(|random| random.between(0, if slow { 300 } else { 5 }));
+        world.machine.borrow_mut().take_job(world.now_ms() + delay_ms, job);
+    }
+}
+
+/// The machine does one of its moves.
+fn make(world: &World, what: Move) {
+    let now_ms = world.now_ms();
+    world.machine.borrow_mut().make(what, now_ms);
+    let kind = match what {
+        Move::Quorum => b'Q',
+        Move::Turn => b'T',
+        Move::Job(_) => b'J',
+    };
+    world.trace.borrow_mut().note(now_ms, kind, &[]);
 }
 
 /// Moves the clock to what comes next. False if nothing ever comes.

@@ -13,8 +13,8 @@ use wire::frame::{RequestHeader, decode_response, encode_request};
 use wire::{ApiKey, Str};
 
 use crate::invariants;
-use crate::machine;
-use crate::network::Wire;
+use crate::network;
+use crate::pipes::Wire;
 use crate::world::World;
 
 /// The connection ended or the answer did not come in time: nobody knows what became of the request.
@@ -54,7 +54,7 @@ impl Socket {
     /// Connects, however long the node is away.
     pub async fn connect(world: &World, name: &str) -> Socket {
         loop {
-            if let Some(wire) = machine::accept(world) {
+            if let Some(wire) = network::accept(world) {
                 return Socket {
                     world: world.clone(),
                     wire,
