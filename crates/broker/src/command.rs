@@ -3,20 +3,21 @@
 
 use std::sync::Arc;
 
-use coordinator::group::{GroupAnswer, GroupCommand};
-use log::{CleanStep, CopyStop, FlushOutcome, Removal};
-use smallvec::SmallVec;
+use log::{CleanStep, FlushOutcome, Removal};
 use wire::ErrorCode;
-use wire::produce::{Place, Produced};
+use wire::produce::Place;
 use wire::record_batch::ValidBatches;
 use wire::topic::TopicIdPartition;
 
-use crate::checkpoints::CheckpointRound;
-use crate::image_delta::ImageChange;
+use crate::coordinators::kinds::Question;
+use crate::disks::checkpoints::CheckpointRound;
+use crate::disks::cleaners::Cleaning;
+use crate::disks::moving::{MoveStep, Moving};
+use crate::fetch::watch::Watch;
 use crate::mailbox::{Answer, Reply};
-use crate::shard::{Cleaning, Moving};
+use crate::quorum::image_delta::ImageChange;
+use crate::replica::pending::AppendResults;
 use crate::views::{PartitionCell, TopicViews};
-use crate::watch::Watch;
 
 /// What is put into a shard's mailbox.
 pub(crate) enum Command {
@@ -26,8 +27,8 @@ pub(crate) enum Command {
     Append(Append, Reply<AppendResults>),
     /// A fetch waits for bytes.
     Watch(WatchPartitions),
-    /// A request for the group coordinator on a partition of this shard.
-    Group(Box<Group>),
+    /// A question for the coordinator on a partition of this shard.
+    Ask(Box<Ask>),
     /// DeleteRecords: move a log start offset.
     DeleteRecords(DeleteRecords),
     /// DescribeProducers: who produces to a partition.
@@ -76,9 +77,6 @@ pub(crate) struct AppendEntry {
     pub place: Place,
 }
 
-/// In the order of the entries asked for.
-pub(crate) type AppendResults = SmallVec<[(Place, Produced); 1]>;
-
 /// The partitions of this shard that a waiting fetch watches.
 pub(crate) struct WatchPartitions {
     pub watch: Arc<Watch>,
@@ -94,12 +92,11 @@ pub(crate) struct WatchPartition {
     pub last_stable_offset: i64,
 }
 
-/// Something for a group coordinator.
-pub(crate) struct Group {
-    /// The partition of `__consumer_offsets`.
+/// Something for a coordinator.
+pub(crate) struct Ask {
+    /// The partition that it lives on.
     pub cell: Arc<PartitionCell>,
-    pub command: GroupCommand,
-    pub reply: Reply<GroupAnswer>,
+    pub question: Question,
 }
 
 /// Moves a log start offset up.
@@ -118,19 +115,6 @@ pub(crate) struct MoveReplica {
     /// Index of the directory.
     pub target: usize,
     pub reply: Reply<ErrorCode>,
-}
-
-/// What became of a slice of a move.
-pub(crate) enum MoveStep {
-    /// So many bytes, and there are more.
-    Copied {
-        bytes: u64,
-    },
-    /// So many bytes, and the copy met the end of the view it was made from.
-    CaughtUp {
-        bytes: u64,
-    },
-    Stopped(CopyStop),
 }
 
 /// Asks for the producers of a partition.

@@ -1,13 +1,12 @@
 //! What the node knows of one connection: who speaks, through which listener, the fetch sessions that it goes on with, the
 //! topic that it asked for last, the memory that its produces use in turn. Never a socket.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::command::AppendEntry;
-use crate::fetch_session::FetchSessions;
-use crate::session_cache::SessionCache;
+use crate::fetch::session_cache::{ConnectionSessions, SessionCache};
 use crate::views::LastTopic;
 
 /// Who is at the other end; fixed once authentication is done.
@@ -29,10 +28,8 @@ pub struct Connection(Arc<ConnectionState>);
 
 struct ConnectionState {
     peer: Peer,
-    /// Only one fetch of a connection is handled at a time, so nobody waits for this lock but who takes a session away.
-    fetch_sessions: Mutex<FetchSessions>,
-    session_cache: Arc<SessionCache>,
-    /// Nor for this one: the requests of a connection begin one after the other.
+    fetch_sessions: Arc<ConnectionSessions>,
+    /// Nobody waits for this lock: the requests of a connection begin one after the other.
     last_topic: Mutex<LastTopic>,
     spare_entries: Mutex<SpareEntries>,
 }
@@ -61,8 +58,7 @@ impl Connection {
     pub(crate) fn new(peer: Peer, session_cache: Arc<SessionCache>) -> Connection {
         Connection(Arc::new(ConnectionState {
             peer,
-            fetch_sessions: Mutex::default(),
-            session_cache,
+            fetch_sessions: ConnectionSessions::new(session_cache),
             last_topic: Mutex::default(),
             spare_entries: Mutex::default(),
         }))
@@ -83,39 +79,8 @@ impl Connection {
         self.0.spare_entries.lock()
     }
 
-    pub(crate) fn downgrade(&self) -> WeakConnection {
-        WeakConnection(Arc::downgrade(&self.0))
-    }
-
-    /// The sessions of all connections. To be asked by who holds none of the locks here.
-    pub(crate) fn session_cache(&self) -> &SessionCache {
-        &self.0.session_cache
-    }
-
-    /// The sessions; the guard must not be held over a wait.
-    pub(crate) fn with_fetch_sessions<T>(&self, work: impl FnOnce(&mut FetchSessions) -> T) -> T {
-        work(&mut self.0.fetch_sessions.lock())
-    }
-}
-
-/// A connection that may be gone.
-pub(crate) struct WeakConnection(Weak<ConnectionState>);
-
-impl WeakConnection {
-    pub fn upgrade(&self) -> Option<Connection> {
-        self.0.upgrade().map(Connection)
-    }
-
-    pub fn is_gone(&self) -> bool {
-        self.0.strong_count() == 0
-    }
-}
-
-impl Drop for ConnectionState {
-    fn drop(&mut self) {
-        let sessions = std::mem::take(self.fetch_sessions.get_mut()).into_all();
-        if !sessions.is_empty() {
-            self.session_cache.abandoned(sessions);
-        }
+    /// The fetch sessions that it goes on with.
+    pub(crate) fn fetch_sessions(&self) -> &Arc<ConnectionSessions> {
+        &self.0.fetch_sessions
     }
 }

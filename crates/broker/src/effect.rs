@@ -4,16 +4,17 @@
 
 use std::sync::Arc;
 
-use log::{Fault, FlushWork, Removal};
+use log::{Fault, Removal};
 
-use crate::amendments::MovedStart;
-use crate::assignments::Assignment;
-use crate::checkpoints::CheckpointRound;
-use crate::command::AppendResults;
-use crate::coordinators::Answers;
+use crate::coordinators::kinds::Answers;
+use crate::disks::amendments::MovedStart;
+use crate::disks::checkpoints::CheckpointRound;
+use crate::disks::cleaners::Cleaning;
+use crate::disks::flusher::DirtyLog;
+use crate::disks::moving::{Moving, Retirement};
 use crate::mailbox::Reply;
-use crate::shard::{Cleaning, Moving, Retirement};
-use crate::views::PartitionCell;
+use crate::quorum::assignments::Assignment;
+use crate::replica::pending::AppendResults;
 
 /// One wish.
 pub(crate) enum Effect {
@@ -27,8 +28,8 @@ pub(crate) enum Effect {
     DirectoryFailed { directory: usize, fault: Fault },
     /// The answer to a produce.
     Appended(Reply<AppendResults>, AppendResults),
-    /// Answers of a group coordinator.
-    Group(Answers),
+    /// Answers of a coordinator.
+    Answers(Answers),
     /// The next slice of a cleaning.
     Clean(Box<Cleaning>),
     /// The next slice of a move.
@@ -45,11 +46,4 @@ pub(crate) enum Effect {
     CheckpointSoon,
     /// Every shard has told its offsets: the checkpoint files can be written.
     WriteCheckpoints(Arc<CheckpointRound>),
-}
-
-/// A log whose tail is not on the platter.
-pub(crate) struct DirtyLog {
-    pub directory: usize,
-    pub cell: Arc<PartitionCell>,
-    pub work: FlushWork,
 }

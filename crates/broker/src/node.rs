@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
-use bytes::Bytes;
 use kraft::controller::{ControllerAnswer, ControllerCommand};
 use kraft::hosted::QuorumStatus;
 use kraft::image::MetadataImage;
@@ -22,19 +21,20 @@ use wire::messages::describe_quorum::{DescribeQuorumRequest, DescribeQuorumRespo
 use wire::wall::Wall;
 use wire::{ErrorCode, Str};
 
-use crate::api::Apis;
-use crate::cold_reads::ColdReads;
-use crate::command::{Append, Appending, Command, Group};
+use crate::command::{Append, Appending, Ask, Command};
 use crate::config::StaticConfig;
 use crate::connection::{Connection, Peer};
-use crate::directories::Directories;
+use crate::disks::directories::Directories;
+use crate::fetch::cold_reads::ColdReads;
+use crate::fetch::session_cache::SessionCache;
+use crate::greetings::Greetings;
 use crate::loggers::Loggers;
 use crate::mailbox::{Answer, Mailbox, reply};
-use crate::producer_ids::ProducerIds;
+use crate::quorum::producer_ids::ProducerIds;
 use crate::quorum::{QuorumCell, QuorumCommand};
-use crate::rim::{CloseReason, Handling, Job, Outcome, Rim};
-use crate::session_cache::SessionCache;
-use crate::shard::cell::{NEVER, ShardCell};
+use crate::rim::{Job, Rim};
+use crate::shard::cell::ShardCell;
+use crate::timers::NEVER;
 use crate::views::{LeaderView, PartitionCell, Views};
 
 /// A whole Kafka node; cheap to clone.
@@ -48,7 +48,8 @@ struct NodeState {
     rim: Arc<dyn Rim>,
     wall: Wall,
     loggers: Arc<Loggers>,
-    apis: Apis,
+    /// The usual answers of ApiVersions.
+    greetings: Greetings,
     directories: Arc<Directories>,
     shards: Box<[ShardCell]>,
     quorum: QuorumCell,
@@ -75,15 +76,6 @@ impl Node {
     /// A connection was accepted and authenticated.
     pub fn connection(&self, peer: Peer) -> Connection {
         Connection::new(peer, Arc::clone(&self.0.session_cache))
-    }
-
-    /// Begins to handle one request (the frame without its length prefix).
-    pub fn handle(&self, connection: &Connection, frame: Bytes, now_ms: i64) -> Handling {
-        if self.0.quorum.is_gone() {
-            return Handling::ready(Outcome::Close(CloseReason::Stopping));
-        }
-        self.0.note_time(now_ms);
-        self.0.apis.handle(self, connection, frame, now_ms)
     }
 
     /// Timers, leftovers, checkpoints. Returns when to call again at the latest; earlier if the rim's bell rings.
@@ -192,8 +184,13 @@ impl Node {
 
 /// What handlers ask of the node.
 impl Node {
-    pub(crate) fn apis(&self) -> &Apis {
-        &self.0.apis
+    pub(crate) fn greetings(&self) -> &Greetings {
+        &self.0.greetings
+    }
+
+    /// A time that somebody brought.
+    pub(crate) fn note_time(&self, now_ms: i64) {
+        self.0.note_time(now_ms);
     }
 
     pub(crate) fn directories(&self) -> &Directories {
@@ -272,10 +269,10 @@ impl Node {
         }
     }
 
-    /// Asks a group coordinator in the shard of its partition, within the call if that is free.
-    pub(crate) fn ask_group(&self, now_ms: i64, group: Group) {
-        if let Some(shard) = self.0.shards.get(group.cell.shard) {
-            shard.ask(now_ms, group, self);
+    /// Asks a coordinator in the shard of its partition, within the call if that is free.
+    pub(crate) fn ask(&self, now_ms: i64, ask: Ask) {
+        if let Some(shard) = self.0.shards.get(ask.cell.shard) {
+            shard.ask(now_ms, ask, self);
         }
     }
 

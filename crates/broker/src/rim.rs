@@ -36,9 +36,9 @@ pub enum CloseReason {
 
 /// A request on its way. The rim polls it once at once, in the order of arrival, and again whenever its waker is
 /// called; most requests are ready at the first poll.
-pub struct Handling(State);
+pub struct Handling(Progress);
 
-enum State {
+enum Progress {
     Ready(Option<Outcome>),
     Running(Pin<Box<dyn Future<Output = Outcome> + Send>>),
 }
@@ -46,12 +46,12 @@ enum State {
 impl Handling {
     /// An outcome known without waiting.
     pub fn ready(outcome: Outcome) -> Handling {
-        Handling(State::Ready(Some(outcome)))
+        Handling(Progress::Ready(Some(outcome)))
     }
 
     /// An outcome still to be computed.
     pub fn running(future: impl Future<Output = Outcome> + Send + 'static) -> Handling {
-        Handling(State::Running(Box::pin(future)))
+        Handling(Progress::Running(Box::pin(future)))
     }
 }
 
@@ -60,10 +60,10 @@ impl Future for Handling {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
         match &mut self.0 {
-            State::Ready(outcome) => {
+            Progress::Ready(outcome) => {
                 Poll::Ready(outcome.take().unwrap_or(Outcome::Close(CloseReason::Stopping)))
             }
-            State::Running(future) => {
+            Progress::Running(future) => {
                 match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
                     Ok(poll) => poll,
                     Err(_) => Poll::Ready(Outcome::Close(CloseReason::Panicked)),

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+/// The deadline of who has none.
+pub(crate) const NEVER: i64 = i64::MAX;
+
 /// Things due at a time, in order of time and then of arrival.
 #[derive(Debug)]
 pub(crate) struct Timers<K> {

@@ -179,6 +179,16 @@ impl Log {
         self.recovery_point
     }
 
+    /// What the directory's checkpoints say of a log that goes on.
+    pub fn offsets(&self) -> Closed {
+        Closed {
+            recovery_point: self.recovery_point,
+            log_start_offset: self.log_start_offset,
+            high_watermark: self.high_watermark,
+            cleaned_offset: self.cleaned_offset,
+        }
+    }
+
     /// The newest leader epoch in the log.
     pub fn latest_epoch(&self) -> Option<i32> {
         self.epochs.latest().map(|latest| latest.epoch)
@@ -406,12 +416,7 @@ impl Log {
                 self.disk.release(&segment.log);
             }
         }
-        Ok(Closed {
-            recovery_point: self.log_end_offset,
-            log_start_offset: self.log_start_offset,
-            high_watermark: self.high_watermark,
-            cleaned_offset: self.cleaned_offset,
-        })
+        Ok(Closed { recovery_point: self.log_end_offset, ..self.offsets() })
     }
 
     /// Files exist on disk (or are being written).

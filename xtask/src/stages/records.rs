@@ -34,7 +34,7 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
             "the damaged batch is told once, however often it is asked for",
             told("damaged on disk and not served") == 1,
         );
-        tally.check("the damaged commit is told once", told("records of groups cannot be read") == 1);
+        tally.check("the damaged commit is told once", told("coordinator's records cannot be read") == 1);
         tally.check("dump finds the damaged batch, and no other", is_found_by_dump(bench)?);
     }
     Ok(tally)

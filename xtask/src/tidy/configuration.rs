@@ -15,15 +15,16 @@ const NODE: &[&str] = &["broker", "server", "net", "log", "kraft", "coordinator"
 /// node without a file.
 const NOT_READERS: &[&str] = &[
     "crates/broker/src/config/",
-    "crates/broker/src/rules.rs",
+    "crates/broker/src/quorum/rules.rs",
     "crates/broker/src/api/alter_configs.rs",
     "crates/broker/src/api/describe_configs.rs",
     "crates/broker/src/api/incremental_alter_configs.rs",
     "crates/server/src/settings/embedded.rs",
 ];
 
-/// Inside of those, the one place where the node reads.
-const READERS: &[&str] = &["crates/broker/src/config/static_config.rs"];
+/// Inside of those, where the node reads.
+const READERS: &[&str] =
+    &["crates/broker/src/config/static_config.rs", "crates/broker/src/config/connection_caps.rs"];
 
 /// The rule.
 pub fn check(workspace: &Workspace, sources: &[Source], complaints: &mut Vec<String>) -> Result<()> {

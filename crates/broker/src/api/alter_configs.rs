@@ -6,7 +6,7 @@ use wire::messages::alter_configs::{
 };
 use wire::{ErrorCode, Str};
 
-use super::Call;
+use crate::call::Call;
 use crate::config_requests::{Asked, in_order, refusals};
 
 pub(super) async fn handle(call: Call, mut request: AlterConfigsRequest) -> AlterConfigsResponse {

@@ -6,7 +6,7 @@ use wire::messages::alter_partition_reassignments::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
 };
 
-use super::Call;
+use crate::call::Call;
 
 pub(super) async fn handle(
     call: Call,

@@ -9,7 +9,7 @@ use wire::messages::alter_replica_log_dirs::{
 };
 use wire::{ErrorCode, Str};
 
-use super::Call;
+use crate::call::Call;
 use crate::command::{Command, MoveReplica};
 use crate::mailbox::{Answer, reply};
 use crate::views::Role;

@@ -2,7 +2,6 @@
 //! in any version, even one of the future.
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use wire::api_versions::ApiVersionsView;
 use wire::codec::{DecodeError, Rope};
 use wire::messages::api_versions::{
@@ -10,61 +9,30 @@ use wire::messages::api_versions::{
 };
 use wire::{ApiKey, ErrorCode, Str};
 
-use super::{Call, IntoAnswer};
+use crate::call::{Call, IntoAnswer};
+use crate::greetings::Asked;
 use crate::rim::{Handling, Outcome};
 
-/// Answers without an error: the same bytes for everybody who asks in the same version on the same kind of listener, as long as
-/// the image stands.
-#[derive(Default)]
-pub(crate) struct Greetings(Mutex<Vec<Greeting>>);
+/// What is served on a kind of listener (true: a controller's).
+pub(super) type Advertised = fn(bool) -> Vec<ApiVersion>;
 
-struct Greeting {
-    version: i16,
-    controller: bool,
-    image_offset: i64,
-    /// With the length before it; the correlation id is whoever's came first.
-    frame: Vec<u8>,
-}
-
-/// Where the correlation id stands: the header of these answers is always the plain one.
-const CORRELATION_ID: std::ops::Range<usize> = 4..8;
-
-impl Greetings {
-    fn get(&self, call: &Call) -> Option<Outcome> {
-        let (controller, offset) =
-            (call.connection.peer().controller, call.node.image().provenance.last_offset);
-        let greetings = self.0.lock();
-        let fits = |it: &&Greeting| it.version == call.api_version && it.controller == controller;
-        let greeting = greetings.iter().find(fits).filter(|it| it.image_offset == offset)?;
-        let mut frame = greeting.frame.clone();
-        frame.get_mut(CORRELATION_ID)?.copy_from_slice(&call.correlation_id.to_be_bytes());
-        Some(Outcome::Answer(Rope::of(frame)))
-    }
-
-    fn keep(&self, call: &Call, image_offset: i64, frame: &[u8]) {
-        let (version, controller) = (call.api_version, call.connection.peer().controller);
-        let mut greetings = self.0.lock();
-        // At most one per version and listener.
-        greetings.retain(|it| (it.version, it.controller) != (version, controller));
-        greetings.push(Greeting { version, controller, image_offset, frame: frame.to_vec() });
-    }
-}
-
-pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> {
+pub(super) fn handle(call: Call, body: &Bytes, advertised: Advertised) -> Result<Handling, DecodeError> {
     let refused = refused(&call, &ApiVersionsView::parse(body, call.api_version)?);
+    let asked = Asked { version: call.api_version, controller: call.connection.peer().controller };
+    let image_offset = call.node.image().provenance.last_offset;
     if refused.is_none()
-        && let Some(outcome) = call.node.apis().greetings().get(&call)
+        && let Some(frame) = call.node.greetings().get(asked, image_offset, call.correlation_id)
     {
-        return Ok(Handling::ready(outcome));
+        return Ok(Handling::ready(Outcome::Answer(Rope::of(frame))));
     }
-    let answer = refused.map_or_else(|| greeting(&call), refusal);
+    let answer = refused.map_or_else(|| greeting(&call, advertised(asked.controller)), refusal);
     let (offset, is_good) = (answer.finalized_features_epoch, answer.error_code == ErrorCode::None.code());
     let outcome = answer.outcome(call.api_key, call.api_version, call.correlation_id);
     if is_good
         && let Outcome::Answer(rope) = &outcome
         && let Some(frame) = rope.contiguous()
     {
-        call.node.apis().greetings().keep(&call, offset, frame);
+        call.node.greetings().keep(asked, offset, frame);
     }
     Ok(Handling::ready(outcome))
 }
@@ -79,16 +47,10 @@ fn refused(call: &Call, request: &ApiVersionsView<'_>) -> Option<ErrorCode> {
     check_identity(call, request).err()
 }
 
-fn greeting(call: &Call) -> ApiVersionsResponse {
-    let node = &call.node;
-    let controller = call.connection.peer().controller;
-    let image = node.image();
-    let api = |api: &super::Api| {
-        let versions = api.advertised();
-        ApiVersion { api_key: api.key.key(), min_version: *versions.start(), max_version: *versions.end() }
-    };
+fn greeting(call: &Call, api_keys: Vec<ApiVersion>) -> ApiVersionsResponse {
+    let image = call.node.image();
     ApiVersionsResponse {
-        api_keys: node.apis().on_listener(controller).map(api).collect(),
+        api_keys,
         supported_features: supported_features(call.api_version),
         finalized_features_epoch: image.provenance.last_offset,
         finalized_features: image

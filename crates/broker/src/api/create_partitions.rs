@@ -6,7 +6,7 @@ use wire::messages::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopicResult,
 };
 
-use super::Call;
+use crate::call::Call;
 
 pub(super) async fn handle(call: Call, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
     let names: Vec<_> = request.topics.iter().map(|topic| topic.name.clone()).collect();

@@ -4,7 +4,7 @@ use kraft::controller::{ControllerAnswer, ControllerCommand, CreateTopics};
 use wire::ErrorCode;
 use wire::messages::create_topics::{CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse};
 
-use super::Call;
+use crate::call::Call;
 
 pub(super) async fn handle(call: Call, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let names: Vec<_> = request.topics.iter().map(|topic| topic.name.clone()).collect();

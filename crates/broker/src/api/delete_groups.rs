@@ -1,10 +1,10 @@
 //! DeleteGroups (KIP-229): empty groups with all their offsets.
 
-use coordinator::group::{GroupAnswer, GroupCommand};
+use coordinator::group::{GroupAnswer, GroupCommand, GroupMachine};
 use wire::messages::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
 
-use super::Call;
-use crate::group_routing::ask;
+use crate::call::Call;
+use crate::coordinators::routing::ask;
 
 pub(super) async fn handle(call: Call, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
     let mut seen = std::collections::BTreeSet::new();
@@ -14,7 +14,7 @@ pub(super) async fn handle(call: Call, request: DeleteGroupsRequest) -> DeleteGr
             continue;
         }
         let command = GroupCommand::Delete { groups: vec![group.clone()] };
-        if let GroupAnswer::Delete(deleted) = ask(&call, &group, command).await {
+        if let GroupAnswer::Delete(deleted) = ask::<GroupMachine>(&call, &group, command).await {
             results.extend(deleted);
         }
     }

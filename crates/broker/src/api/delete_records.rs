@@ -7,8 +7,8 @@ use wire::messages::delete_records::{
     DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopicResult,
 };
 
-use super::Call;
 use crate::by_topic::{Partitions, grouped};
+use crate::call::Call;
 use crate::command::{Command, DeleteRecords};
 use crate::mailbox::{Answer, reply};
 

@@ -5,7 +5,7 @@ use wire::messages::describe_cluster::{
 };
 use wire::{ErrorCode, Str};
 
-use super::Call;
+use crate::call::Call;
 use crate::operations;
 
 const BROKERS: i8 = 1;

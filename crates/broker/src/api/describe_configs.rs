@@ -9,7 +9,7 @@ use wire::messages::describe_configs::{
 };
 use wire::{ErrorCode, Str};
 
-use super::Call;
+use crate::call::Call;
 use crate::config::{
     BROKER_KEYS, BrokerLayers, CLIENT_METRICS_KEYS, ConfigKey, Effective, GROUP_KEYS, Source, Synonym,
     TOPIC_KEYS, UpdateMode, Values, broker_key, group_defaults, listener_key, of_resource,

@@ -8,8 +8,8 @@ use coordinator::group::{GroupAnswer, GroupCommand, GroupMachine};
 use wire::messages::describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup};
 use wire::{ErrorCode, Str};
 
-use super::Call;
-use crate::group_routing::{ask_at, caller, coordinator_of};
+use crate::call::Call;
+use crate::coordinators::routing::{ask_at, caller, coordinator_of};
 use crate::operations;
 use crate::views::PartitionCell;
 
@@ -24,7 +24,7 @@ pub(super) async fn handle(call: Call, request: DescribeGroupsRequest) -> Descri
     let mut by_coordinator: BTreeMap<i32, (Arc<PartitionCell>, Vec<Str>)> = BTreeMap::new();
     let mut homeless = Vec::new();
     for group in groups {
-        match coordinator_of(&call, &group) {
+        match coordinator_of::<GroupMachine>(&call, &group) {
             Some(cell) => {
                 by_coordinator.entry(cell.key.partition).or_insert_with(|| (cell, Vec::new())).1.push(group);
             }
@@ -42,7 +42,7 @@ pub(super) async fn handle(call: Call, request: DescribeGroupsRequest) -> Descri
         keep(GroupMachine::refuse(&command(homeless), ErrorCode::NotCoordinator));
     }
     for (cell, groups) in by_coordinator.into_values() {
-        keep(ask_at(&call, cell, command(groups)).await);
+        keep(ask_at::<GroupMachine>(&call, cell, command(groups)).await);
     }
     let show = request.include_authorized_operations && call.api_version >= 3;
     let mut times: BTreeMap<&Str, usize> = BTreeMap::new();

@@ -9,8 +9,8 @@ use wire::messages::describe_log_dirs::{
 };
 use wire::{ErrorCode, Str};
 
-use super::Call;
-use crate::directories::Directory;
+use crate::call::Call;
+use crate::disks::directories::Directory;
 
 pub(super) fn handle(call: &Call, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
     let wanted: Option<BTreeMap<Str, Vec<i32>>> = request

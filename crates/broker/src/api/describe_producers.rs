@@ -8,7 +8,7 @@ use wire::messages::describe_producers::{
 };
 use wire::{ErrorCode, Str};
 
-use super::Call;
+use crate::call::Call;
 use crate::command::{Command, DescribeProducers};
 use crate::mailbox::reply;
 use crate::views::TopicViews;

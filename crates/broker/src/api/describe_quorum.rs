@@ -3,7 +3,7 @@
 use wire::ErrorCode;
 use wire::messages::describe_quorum::{DescribeQuorumRequest, DescribeQuorumResponse};
 
-use super::Call;
+use crate::call::Call;
 
 pub(super) async fn handle(call: Call, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
     let gone = || DescribeQuorumResponse {

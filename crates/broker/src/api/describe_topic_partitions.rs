@@ -9,7 +9,7 @@ use wire::messages::describe_topic_partitions::{
 use wire::topic::{is_internal, validate_name};
 use wire::{ErrorCode, Str};
 
-use super::Call;
+use crate::call::Call;
 use crate::operations;
 
 pub(super) fn handle(

@@ -4,7 +4,7 @@ use kraft::controller::{ControllerAnswer, ControllerCommand};
 use wire::ErrorCode;
 use wire::messages::elect_leaders::{ElectLeadersRequest, ElectLeadersResponse};
 
-use super::Call;
+use crate::call::Call;
 
 pub(super) async fn handle(call: Call, request: ElectLeadersRequest) -> ElectLeadersResponse {
     match call.node.propose(ControllerCommand::ElectLeaders(request)).await {

@@ -15,15 +15,15 @@ use wire::hash::StableMap;
 use wire::messages::fetch::{NodeEndpoint, PartitionData};
 use wire::{ErrorCode, Str};
 
-use super::Call;
+use crate::call::Call;
 use crate::command::{Command, WatchPartition, WatchPartitions};
-use crate::fetch_pass::{Pass, Reading, Terms, refusal};
-use crate::fetch_session::{Answered, Asked, Plan, Wanted, WantedList};
+use crate::fetch::pass::{Pass, Reading, Terms, refusal};
+use crate::fetch::session::{Answered, Asked, Plan, Wanted, WantedList};
+use crate::fetch::watch::{Watch, watch};
 use crate::limits::PARTITIONS_PER_FETCH_SESSION;
 use crate::mailbox::reply;
 use crate::rim::{CloseReason, Handling, Outcome};
 use crate::views::Views;
-use crate::watch::{Watch, watch};
 
 /// Consumers read what is replicated, or only what is also committed (KIP-98).
 const READ_UNCOMMITTED: i8 = 0;
@@ -70,12 +70,13 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
 
 /// What the fetch is about. A session that another connection began comes over to the one that goes on with it.
 fn plan(call: &Call, asked: Asked, wanted: WantedList, forgotten: &[ForgottenView<'_>]) -> Plan {
-    let (connection, cache) = (&call.connection, call.connection.session_cache());
-    let own = |wanted| connection.with_fetch_sessions(|sessions| sessions.plan(asked, wanted, forgotten));
+    let held = call.connection.fetch_sessions();
+    let cache = held.cache();
+    let own = |wanted| held.with(|sessions| sessions.plan(asked, wanted, forgotten));
     let plan = match own(wanted) {
-        Plan::Elsewhere(wanted) => match cache.take(asked.session_id, connection) {
+        Plan::Elsewhere(wanted) => match cache.take(asked.session_id, held) {
             Some(session) => {
-                let gone = connection.with_fetch_sessions(|sessions| sessions.adopt(session));
+                let gone = held.with(|sessions| sessions.adopt(session));
                 gone.into_iter().for_each(|gone| cache.ended(gone.id()));
                 own(wanted)
             }
@@ -280,7 +281,7 @@ impl End {
         let mut lines: SmallVec<[Line<'_>; 1]> = SmallVec::new();
         let session_id = match self.session {
             Session::GoesOn(session_id) => {
-                call.connection.with_fetch_sessions(|sessions| {
+                call.connection.fetch_sessions().with(|sessions| {
                     let mut tells = |wanted, data| lines.push((wanted, data));
                     sessions.tell(session_id, read(), |data| answered(data), &mut tells);
                     sessions.tell(session_id, refused(), |data| answered(data), &mut tells);
@@ -335,14 +336,13 @@ fn begin_session(call: &Call, asked: Asked, lines: &[Line<'_>]) -> i32 {
     if call.api_version < 7 {
         return 0;
     }
-    let (new_id, cache) = (call.node.new_fetch_session_id(), call.connection.session_cache());
-    if lines.len() > PARTITIONS_PER_FETCH_SESSION || !cache.begin(new_id, &call.connection) {
+    let (new_id, held) = (call.node.new_fetch_session_id(), call.connection.fetch_sessions());
+    let cache = held.cache();
+    if lines.len() > PARTITIONS_PER_FETCH_SESSION || !cache.begin(new_id, held) {
         return 0;
     }
     let partitions = lines.iter().map(|&(wanted, data)| (wanted.clone(), answered(data)));
-    let gone = call
-        .connection
-        .with_fetch_sessions(|sessions| sessions.begin(new_id, asked.uses_topic_ids, partitions));
+    let gone = held.with(|sessions| sessions.begin(new_id, asked.uses_topic_ids, partitions));
     gone.into_iter().for_each(|gone| cache.ended(gone.id()));
     new_id
 }

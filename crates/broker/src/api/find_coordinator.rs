@@ -1,18 +1,13 @@
 //! FindCoordinator (KIP-699): which broker coordinates a group. The offsets topic comes into being with the first question.
 
-use kraft::image::MetadataImage;
 use wire::messages::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
-use wire::topic::CONSUMER_OFFSETS;
 use wire::{ErrorCode, Str};
 
-use super::Call;
+use crate::call::Call;
+use crate::coordinators::coordinator;
+use crate::coordinators::internal_topics::creation_of;
+use crate::coordinators::routing::{KeyType, partition_of};
 use crate::endpoints::{BrokerEndpoint, alive_broker};
-use crate::internal_topics::creation_of;
-
-/// What a key can be of.
-const GROUP: i8 = 0;
-const TRANSACTION: i8 = 1;
-const SHARE: i8 = 2;
 
 pub(super) fn handle(call: &Call, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
     if call.api_version >= 4 {
@@ -21,9 +16,9 @@ pub(super) fn handle(call: &Call, request: FindCoordinatorRequest) -> FindCoordi
             let error = found.as_ref().err().copied().unwrap_or(ErrorCode::None);
             let (node_id, host, port) = address(found.ok());
             // Only a kind that there is not is explained.
-            let message = match request.key_type {
-                GROUP | TRANSACTION | SHARE => Str::new(),
-                _ => Str::from_static(error.message()),
+            let message = match KeyType::of_code(request.key_type) {
+                Some(_) => Str::new(),
+                None => Str::from_static(error.message()),
             };
             Coordinator { key, node_id, host, port, error_code: error.code(), error_message: Some(message) }
         };
@@ -48,26 +43,26 @@ fn address(broker: Option<BrokerEndpoint>) -> (i32, Str, i32) {
 }
 
 fn find(call: &Call, key_type: i8, key: &str) -> Result<BrokerEndpoint, ErrorCode> {
-    let image = call.node.image();
+    let key_type = KeyType::of_code(key_type).ok_or(ErrorCode::InvalidRequest)?;
+    if coordinator::Coordinator::lives_in(key_type.topic()) {
+        return find_in(call, key_type.topic(), key);
+    }
     match key_type {
-        GROUP => find_group(call, &image, key),
         // There are no transactions here yet; clients go on asking until they give up.
-        TRANSACTION => Err(ErrorCode::CoordinatorNotAvailable),
+        KeyType::Group | KeyType::Transaction => Err(ErrorCode::CoordinatorNotAvailable),
         // DIVERGES: there are no share groups here yet, so their keys are refused in every version, not only in those before 6.
-        SHARE => Err(ErrorCode::InvalidRequest),
-        _ => Err(ErrorCode::InvalidRequest),
+        KeyType::Share => Err(ErrorCode::InvalidRequest),
     }
 }
 
-fn find_group(call: &Call, image: &MetadataImage, group: &str) -> Result<BrokerEndpoint, ErrorCode> {
-    let Some(topic) = image.topics.by_name(CONSUMER_OFFSETS) else {
-        call.node.create_unasked(vec![creation_of(CONSUMER_OFFSETS, call.node.config())]);
+fn find_in(call: &Call, name: &'static str, key: &str) -> Result<BrokerEndpoint, ErrorCode> {
+    let image = call.node.image();
+    let Some(topic) = image.topics.by_name(name) else {
+        call.node.create_unasked(vec![creation_of(name, call.node.config())]);
         return Err(ErrorCode::CoordinatorNotAvailable);
     };
-    let partitions = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
-    let partition = coordinator::group::partition_for(group, partitions);
     topic
-        .partition(partition)
-        .and_then(|partition| alive_broker(image, partition.leader, &call.connection.peer().listener))
+        .partition(partition_of(key, topic.partitions.len()))
+        .and_then(|partition| alive_broker(&image, partition.leader, &call.connection.peer().listener))
         .ok_or(ErrorCode::CoordinatorNotAvailable)
 }

@@ -5,19 +5,21 @@ use coordinator::group::{Caller, GroupAnswer, GroupCommand, GroupMachine};
 use wire::ErrorCode;
 use wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
 
-use super::Call;
-use crate::group_routing::{ask_promptly, passing_caller};
+use crate::call::Call;
+use crate::coordinators::routing::{ask_promptly, passing_caller};
 use crate::rim::Handling;
 
 pub(super) fn handle(call: Call, request: HeartbeatRequest) -> Handling {
     let group_id = request.group_id.clone();
     let command = GroupCommand::Heartbeat { caller: passing_caller(&call), request };
-    ask_promptly(&call, &group_id, command, |answer| match answer.unwrap_or_else(refused) {
-        GroupAnswer::Heartbeat(response) => response,
-        _ => HeartbeatResponse {
-            error_code: ErrorCode::UnknownServerError.code(),
-            ..HeartbeatResponse::default()
-        },
+    ask_promptly::<GroupMachine, _>(&call, &group_id, command, |answer| {
+        match answer.unwrap_or_else(refused) {
+            GroupAnswer::Heartbeat(response) => response,
+            _ => HeartbeatResponse {
+                error_code: ErrorCode::UnknownServerError.code(),
+                ..HeartbeatResponse::default()
+            },
+        }
     })
 }
 

@@ -8,7 +8,7 @@ use wire::messages::incremental_alter_configs::{
 };
 use wire::{ErrorCode, Str};
 
-use super::Call;
+use crate::call::Call;
 use crate::config_requests::{Asked, Refused, in_order, refusals};
 use crate::loggers::{LogLevel, Loggers, ROOT};
 

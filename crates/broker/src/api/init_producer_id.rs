@@ -6,7 +6,7 @@ use wire::ErrorCode;
 use wire::messages::allocate_producer_ids::AllocateProducerIdsRequest;
 use wire::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 
-use super::Call;
+use crate::call::Call;
 
 pub(super) async fn handle(call: Call, request: InitProducerIdRequest) -> InitProducerIdResponse {
     match initialize(&call, &request).await {

@@ -6,7 +6,7 @@ use wire::messages::list_config_resources::{
 };
 use wire::{ErrorCode, Str};
 
-use super::Call;
+use crate::call::Call;
 
 /// In the order in which Kafka lists them where a client asks for all.
 const ALL: [ResourceType; 5] = [

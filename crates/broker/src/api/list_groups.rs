@@ -1,17 +1,19 @@
 //! ListGroups (KIP-518, KIP-848): all groups that this broker coordinates.
 
-use coordinator::group::{GroupAnswer, GroupCommand};
+use coordinator::group::{GroupAnswer, GroupCommand, GroupMachine};
 use wire::ErrorCode;
 use wire::messages::list_groups::{ListGroupsRequest, ListGroupsResponse};
 
-use super::Call;
-use crate::group_routing::{ask_at, local_coordinators};
+use crate::call::Call;
+use crate::coordinators::routing::{ask_at, local_coordinators};
 
 pub(super) async fn handle(call: Call, request: ListGroupsRequest) -> ListGroupsResponse {
     let command =
         || GroupCommand::List { states: request.states_filter.clone(), types: request.types_filter.clone() };
-    let answers: Vec<_> =
-        local_coordinators(&call).into_iter().map(|cell| ask_at(&call, cell, command())).collect();
+    let answers: Vec<_> = local_coordinators::<GroupMachine>(&call)
+        .into_iter()
+        .map(|cell| ask_at::<GroupMachine>(&call, cell, command()))
+        .collect();
     let mut groups = Vec::new();
     for answer in answers {
         match answer.await {

@@ -8,8 +8,8 @@ use wire::messages::list_offsets::{
     ListOffsetsTopicResponse,
 };
 
-use super::Call;
 use crate::by_topic::{Partitions, grouped};
+use crate::call::Call;
 use crate::views::TopicViews;
 
 /// Replica ids that are no broker's: a consumer, and a debugging tool that may ask anybody.

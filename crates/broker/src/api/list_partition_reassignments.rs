@@ -7,7 +7,7 @@ use wire::messages::list_partition_reassignments::{
     OngoingTopicReassignment,
 };
 
-use super::Call;
+use crate::call::Call;
 
 pub(super) fn handle(
     call: &Call,

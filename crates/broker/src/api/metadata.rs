@@ -18,8 +18,8 @@ use wire::metadata::{AskedTopic, MetadataAnswer, MetadataView, TopicHead};
 use wire::topic::{is_internal, validate_name};
 use wire::{ErrorCode, Str, Uuid};
 
-use super::{Call, IntoAnswer};
-use crate::internal_topics::creation_of;
+use crate::call::{Call, IntoAnswer};
+use crate::coordinators::internal_topics::creation_of;
 use crate::limits::AUTO_CREATIONS_PER_REQUEST;
 use crate::operations;
 use crate::rim::{Handling, Outcome};

@@ -42,37 +42,24 @@ mod update_features;
 use std::future::Future;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
 
 use bytes::{Buf, Bytes};
 use wire::codec::{DecodeError, Decoder, Message};
-use wire::frame::{HeaderError, HeaderView, encode_response};
-use wire::messages::api_versions::ApiVersionsRequest;
+use wire::frame::{HeaderError, HeaderView};
+use wire::messages::api_versions::{ApiVersion, ApiVersionsRequest};
 use wire::messages::fetch::FetchRequest;
 use wire::messages::metadata::MetadataRequest;
 use wire::messages::produce::ProduceRequest;
 use wire::{ApiKey, Str};
 
+use crate::call::{Call, IntoAnswer};
 use crate::connection::Connection;
 use crate::node::Node;
 use crate::rim::{CloseReason, Handling, Outcome};
 
 /// What the administrators of Kafka's own tools call themselves: they may write to internal topics.
 const ADMIN_CLIENT_ID: &[u8] = b"__admin_client";
-
-/// What a handler is given besides the request.
-#[derive(Clone)]
-pub(crate) struct Call {
-    pub node: Node,
-    pub connection: Connection,
-    pub api_key: ApiKey,
-    pub api_version: i16,
-    pub correlation_id: i32,
-    /// What the client calls itself, for those handlers that wait: the others do not ask.
-    pub client_id: Option<Str>,
-    /// It calls itself what Kafka's own administrators do.
-    pub is_admin_client: bool,
-    pub now_ms: i64,
-}
 
 /// Why a body was not read.
 enum Unread {
@@ -90,10 +77,10 @@ impl From<DecodeError> for Unread {
 type Run = dyn Fn(Call, Bytes) -> Result<Handling, Unread> + Send + Sync;
 
 /// One row of the table.
-pub(crate) struct Api {
-    pub key: ApiKey,
+struct Api {
+    key: ApiKey,
     /// What is served.
-    pub versions: RangeInclusive<i16>,
+    versions: RangeInclusive<i16>,
     /// What ApiVersions tells, if it is not the same.
     advertised: RangeInclusive<i16>,
     /// The handler may ask what the client calls itself.
@@ -102,13 +89,11 @@ pub(crate) struct Api {
 }
 
 /// All rows, by key.
-pub(crate) struct Apis {
-    rows: Vec<Option<Api>>,
-    /// The usual answers of ApiVersions, made once per image.
-    greetings: api_versions::Greetings,
-}
+struct Apis(Vec<Option<Api>>);
 
-/// The table itself.
+/// The table itself: it knows no node.
+static APIS: LazyLock<Apis> = LazyLock::new(|| Apis::new(rows()));
+
 fn rows() -> Vec<Api> {
     let mut rows = data_rows();
     rows.extend(group_rows());
@@ -119,7 +104,9 @@ fn rows() -> Vec<Api> {
 /// Records, where they are, who writes them.
 fn data_rows() -> Vec<Api> {
     vec![
-        in_place::<ApiVersionsRequest>(ApiKey::ApiVersions, api_versions::handle),
+        in_place::<ApiVersionsRequest>(ApiKey::ApiVersions, |call, body| {
+            api_versions::handle(call, body, advertised)
+        }),
         waiting(ApiKey::DeleteRecords, delete_records::handle),
         waiting(ApiKey::DescribeProducers, describe_producers::handle),
         in_place::<FetchRequest>(ApiKey::Fetch, fetch::handle),
@@ -235,31 +222,43 @@ fn as_text<Q: Message>(body: Bytes, version: i16) -> Unread {
 }
 
 impl Apis {
-    pub fn new() -> Apis {
+    fn new(rows: Vec<Api>) -> Apis {
         let mut table: Vec<Option<Api>> = Vec::new();
-        for row in rows() {
+        for row in rows {
             let index = usize::from(row.key.key().unsigned_abs());
             table.resize_with(table.len().max(index + 1), || None);
             table[index] = Some(row);
         }
-        Apis { rows: table, greetings: api_versions::Greetings::default() }
+        Apis(table)
     }
 
-    fn row(&self, key: ApiKey) -> Option<&Api> {
-        self.rows.get(usize::from(key.key().unsigned_abs()))?.as_ref()
+    /// The row of a key, where it is served on the kind of listener.
+    fn row(&self, key: ApiKey, controller: bool) -> Option<&Api> {
+        let row = self.0.get(usize::from(key.key().unsigned_abs()))?.as_ref();
+        row.filter(|row| row.is_on(controller))
     }
+}
 
-    fn greetings(&self) -> &api_versions::Greetings {
-        &self.greetings
-    }
+/// What ApiVersions tells on a listener, in the order of the keys.
+fn advertised(controller: bool) -> Vec<ApiVersion> {
+    let rows = APIS.0.iter().flatten().filter(|row| row.is_on(controller));
+    rows.map(|row| ApiVersion {
+        api_key: row.key.key(),
+        min_version: *row.advertised.start(),
+        max_version: *row.advertised.end(),
+    })
+    .collect()
+}
 
-    /// The APIs of a listener, in the order of their keys.
-    pub fn on_listener(&self, controller: bool) -> impl Iterator<Item = &Api> {
-        self.rows.iter().flatten().filter(move |row| row.is_on(controller))
-    }
-
-    /// Reads header and body and hands them to their handler. What cannot be read closes the connection, as in Kafka.
-    pub fn handle(&self, node: &Node, connection: &Connection, mut frame: Bytes, now_ms: i64) -> Handling {
+/// The door for requests.
+impl Node {
+    /// Begins to handle one request (the frame without its length prefix): reads header and body and hands them to their handler. What
+    /// cannot be read closes the connection, as in Kafka.
+    pub fn handle(&self, connection: &Connection, mut frame: Bytes, now_ms: i64) -> Handling {
+        if self.may_stop() {
+            return close(CloseReason::Stopping);
+        }
+        self.note_time(now_ms);
         let header = match HeaderView::parse(&frame) {
             Ok(header) => header,
             Err(HeaderError::UnknownApiKey(api_key)) => {
@@ -269,14 +268,14 @@ impl Apis {
         };
         let HeaderView { api_key, api_version, correlation_id, client_id, length } = header;
         let unsupported = CloseReason::Unsupported { api_key: api_key.key(), api_version };
-        let Some(row) = self.row(api_key).filter(|row| row.is_on(connection.peer().controller)) else {
+        let Some(row) = APIS.row(api_key, connection.peer().controller) else {
             return close(unsupported);
         };
         let text = |id| Str::from(String::from_utf8_lossy(id).as_ref());
         let asked_client_id = client_id.filter(|_| row.asks_client_id).map(text);
         let is_admin_client = client_id == Some(ADMIN_CLIENT_ID);
         let call = |client_id| Call {
-            node: node.clone(),
+            node: self.clone(),
             connection: connection.clone(),
             api_key,
             api_version,
@@ -311,11 +310,6 @@ impl Apis {
 }
 
 impl Api {
-    /// What ApiVersions tells of it.
-    pub fn advertised(&self) -> &RangeInclusive<i16> {
-        &self.advertised
-    }
-
     fn is_on(&self, controller: bool) -> bool {
         if controller { self.key.is_on_controller() } else { self.key.is_on_broker() }
     }
@@ -323,15 +317,4 @@ impl Api {
 
 fn close(reason: CloseReason) -> Handling {
     Handling::ready(Outcome::Close(reason))
-}
-
-/// What can be made an outcome.
-pub(crate) trait IntoAnswer {
-    fn outcome(self, key: ApiKey, version: i16, correlation_id: i32) -> Outcome;
-}
-
-impl<M: Message> IntoAnswer for M {
-    fn outcome(self, key: ApiKey, version: i16, correlation_id: i32) -> Outcome {
-        Outcome::Answer(encode_response(key, version, correlation_id, &self))
-    }
 }

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use coordinator::group::{GroupAnswer, GroupCommand};
+use coordinator::group::{GroupAnswer, GroupCommand, GroupMachine};
 use wire::ErrorCode;
 use wire::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestTopic, OffsetCommitResponse, OffsetCommitResponsePartition,
     OffsetCommitResponseTopic,
 };
 
-use super::{Call, IntoAnswer};
-use crate::group_routing::{ask_promptly, passing_caller};
+use crate::call::{Call, IntoAnswer};
+use crate::coordinators::routing::{ask_promptly, passing_caller};
 use crate::rim::Handling;
 
 pub(super) fn handle(call: Call, mut request: OffsetCommitRequest) -> Handling {
@@ -24,7 +24,7 @@ pub(super) fn handle(call: Call, mut request: OffsetCommitRequest) -> Handling {
     let request = Arc::new(request);
     let asked = Arc::clone(&request);
     let command = GroupCommand::CommitOffsets { caller: passing_caller(&call), request };
-    ask_promptly(&call, &asked.clone().group_id, command, move |answer| {
+    ask_promptly::<GroupMachine, _>(&call, &asked.clone().group_id, command, move |answer| {
         let all = |error| asked.topics.iter().map(|topic| failed(topic, error)).collect();
         let topics = match answer {
             Ok(GroupAnswer::CommitOffsets(response)) => response.topics,

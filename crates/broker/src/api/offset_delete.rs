@@ -1,27 +1,28 @@
 //! OffsetDelete (KIP-496): offsets of topics that nobody in the group consumes any more.
 
-use coordinator::group::{GroupAnswer, GroupCommand};
+use coordinator::group::{GroupAnswer, GroupCommand, GroupMachine};
 use wire::ErrorCode;
 use wire::messages::offset_delete::{
     OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic, OffsetDeleteResponse,
     OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
 };
 
-use super::Call;
-use crate::group_routing::ask;
+use crate::call::Call;
+use crate::coordinators::routing::ask;
 
 pub(super) async fn handle(call: Call, mut request: OffsetDeleteRequest) -> OffsetDeleteResponse {
     let mut refused = Vec::new();
     let topics = std::mem::take(&mut request.topics);
     request.topics = topics.into_iter().filter_map(|topic| existing(&call, topic, &mut refused)).collect();
     let group_id = request.group_id.clone();
-    let mut response = match ask(&call, &group_id, GroupCommand::DeleteOffsets { request }).await {
-        GroupAnswer::DeleteOffsets(response) => response,
-        _ => OffsetDeleteResponse {
-            error_code: ErrorCode::UnknownServerError.code(),
-            ..OffsetDeleteResponse::default()
-        },
-    };
+    let mut response =
+        match ask::<GroupMachine>(&call, &group_id, GroupCommand::DeleteOffsets { request }).await {
+            GroupAnswer::DeleteOffsets(response) => response,
+            _ => OffsetDeleteResponse {
+                error_code: ErrorCode::UnknownServerError.code(),
+                ..OffsetDeleteResponse::default()
+            },
+        };
     if response.error_code == ErrorCode::None.code() && !refused.is_empty() {
         // Kafka tells what it refused first.
         response.topics.into_iter().for_each(|topic| merge(&mut refused, topic));

@@ -1,7 +1,7 @@
 //! OffsetFetch (KIP-88, KIP-447, KIP-709, KIP-848): the committed offsets of one group or of many. Versions below 8 speak of
 //! one group in a form of their own.
 
-use coordinator::group::{GroupAnswer, GroupCommand};
+use coordinator::group::{GroupAnswer, GroupCommand, GroupMachine};
 use wire::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
@@ -9,8 +9,8 @@ use wire::messages::offset_fetch::{
 };
 use wire::{ErrorCode, Str, Uuid};
 
-use super::Call;
-use crate::group_routing::{ask, caller};
+use crate::call::Call;
+use crate::coordinators::routing::{ask, caller};
 
 pub(super) async fn handle(call: Call, request: OffsetFetchRequest) -> OffsetFetchResponse {
     if call.api_version >= 8 {
@@ -49,7 +49,7 @@ async fn fetch_group(
     }
     let group_id = group.group_id.clone();
     let command = GroupCommand::FetchOffsets { caller: caller(call), group, require_stable };
-    let mut answer = match ask(call, &group_id, command).await {
+    let mut answer = match ask::<GroupMachine>(call, &group_id, command).await {
         GroupAnswer::FetchOffsets(answer) => answer,
         _ => OffsetFetchResponseGroup {
             group_id,

@@ -6,7 +6,7 @@ use wire::messages::offset_for_leader_epoch::{
     OffsetForLeaderTopic, OffsetForLeaderTopicResult,
 };
 
-use super::Call;
+use crate::call::Call;
 use crate::views::TopicViews;
 
 pub(super) fn handle(call: &Call, request: OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse {

@@ -15,10 +15,11 @@ use wire::produce::{PartitionView, ProduceAnswer, ProduceView, TopicView};
 use wire::record_batch::{BatchHeader, InvalidBatch, claims_transaction, validate_produce};
 use wire::{ErrorCode, Str};
 
-use super::Call;
-use crate::command::{Append, AppendEntry, AppendResults, Appending};
+use crate::call::Call;
+use crate::command::{Append, AppendEntry, Appending};
 use crate::endpoints::current_leader;
 use crate::mailbox::{Answer, Dropped};
+use crate::replica::pending::AppendResults;
 use crate::rim::{CloseReason, Handling, Outcome};
 use crate::views::{FoundTopic, LastTopic, PartitionCell};
 

@@ -1,11 +1,11 @@
 //! SyncGroup (KIP-345, KIP-559): a member fetches its assignment, the leader brings everybody's.
 
-use coordinator::group::{GroupAnswer, GroupCommand};
+use coordinator::group::{GroupAnswer, GroupCommand, GroupMachine};
 use wire::ErrorCode;
 use wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 
-use super::Call;
-use crate::group_routing::{ask, caller};
+use crate::call::Call;
+use crate::coordinators::routing::{ask, caller};
 
 pub(super) async fn handle(call: Call, request: SyncGroupRequest) -> SyncGroupResponse {
     let refusal =
@@ -14,7 +14,7 @@ pub(super) async fn handle(call: Call, request: SyncGroupRequest) -> SyncGroupRe
         return refusal(ErrorCode::InconsistentGroupProtocol);
     }
     let group_id = request.group_id.clone();
-    match ask(&call, &group_id, GroupCommand::Sync { caller: caller(&call), request }).await {
+    match ask::<GroupMachine>(&call, &group_id, GroupCommand::Sync { caller: caller(&call), request }).await {
         GroupAnswer::Sync(response) => response,
         _ => refusal(ErrorCode::UnknownServerError),
     }

@@ -4,7 +4,7 @@ use kraft::controller::{ControllerAnswer, ControllerCommand};
 use wire::ErrorCode;
 use wire::messages::unregister_broker::{UnregisterBrokerRequest, UnregisterBrokerResponse};
 
-use super::Call;
+use crate::call::Call;
 
 pub(super) async fn handle(call: Call, request: UnregisterBrokerRequest) -> UnregisterBrokerResponse {
     match call.node.propose(ControllerCommand::UnregisterBroker(request)).await {

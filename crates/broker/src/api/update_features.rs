@@ -4,7 +4,7 @@ use kraft::controller::{ControllerAnswer, ControllerCommand, UpdateFeatures};
 use wire::ErrorCode;
 use wire::messages::update_features::{UpdateFeaturesRequest, UpdateFeaturesResponse};
 
-use super::Call;
+use crate::call::Call;
 
 pub(super) async fn handle(call: Call, request: UpdateFeaturesRequest) -> UpdateFeaturesResponse {
     let api_version = call.api_version;

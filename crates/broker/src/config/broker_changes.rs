@@ -1,13 +1,14 @@
 //! What may become of a broker's dynamic values (KIP-226): which keys a running node can change, for all brokers or for one,
 //! and which values go with those in force. Owns the rules and Kafka's words for them; never a value.
 
+use super::connection_caps::ConnectionCaps;
 use super::key::UpdateMode;
+use super::listener_keys::LISTENER_PREFIX;
 use super::refusals::only_at_the_start;
 use super::{
-    BrokerLayers, ConfigKey, LISTENER_PREFIX, ValueType, Values, broker_key, check_together, list,
-    listener_key, refusal,
+    BrokerFile, BrokerLayers, ConfigKey, ValueType, Values, broker_key, check_together, list, listener_key,
+    refusal,
 };
-use crate::connection_caps::ConnectionCaps;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Values that are to replace others on one resource.
@@ -218,7 +219,7 @@ fn invalid(what: &str) -> String {
 /// What Kafka asks of the whole of a broker's values, at the start and after every change.
 fn standing(layers: &BrokerLayers<'_>) -> Result<(), String> {
     let required = |what: String| format!("requirement failed: {what}");
-    check_together(&layers.merged())
+    check_together(&BrokerFile::merged(layers))
         .map_err(|what| if what.starts_with("group.") { what } else { required(what) })?;
     ConnectionCaps::check_overrides(layers)?;
     ConnectionCaps::check_anybody(layers).map_err(required)?;

@@ -1,21 +1,7 @@
 //! What a configuration key is: its name, type, default, bounds and state. Owns the shape of the tables beside it and the
 //! checks of one value; never which value is in force (see `layers`). Messages are Kafka's own, because tools print them.
 
-use super::value::{Parsed, is_duration, list};
-
-/// Kafka's value types; the number is the code in DescribeConfigs (KIP-569).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ValueType {
-    Boolean = 1,
-    Text = 2,
-    Int = 3,
-    Short = 4,
-    Long = 5,
-    Double = 6,
-    List = 7,
-    Class = 8,
-    Password = 9,
-}
+use super::value::{Parsed, ValueType, is_duration, list};
 
 /// Which values a key takes beyond its type.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,13 +3,10 @@
 
 use super::key::ConfigKey;
 use super::topic_keys::TOPIC_SYNONYMS;
-use super::{BrokerFile, broker_key, listener_key, topic_key};
+use super::value::Values;
+use super::{broker_key, listener_key, topic_key};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Names to values, as they are stored in configs and metadata.
-pub type Values = BTreeMap<String, String>;
 
 /// Where a value comes from; the number is the code in DescribeConfigs (KIP-226, KIP-714, KIP-848).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,14 +127,6 @@ impl BrokerLayers<'_> {
         let mut synonyms: Vec<Synonym> = own.into_iter().chain(base).collect();
         synonyms.sort_by_key(strength);
         Effective { value, source, synonyms: from_own_name(synonyms, name) }
-    }
-
-    /// All layers as one file: what a start would read.
-    pub fn merged(&self) -> BrokerFile {
-        let mut values = self.file.clone();
-        values.extend(self.cluster_wide.clone());
-        values.extend(self.per_broker.clone());
-        BrokerFile::checked(values)
     }
 
     /// The value of a topic key, in the topic key's own unit.

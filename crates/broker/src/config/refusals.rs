@@ -4,9 +4,9 @@
 //! Owns the one table of them, which shrinks by a row when a promise is kept; what is refused for its protocol is the business
 //! of whoever binds listeners. Keys that merely do nothing are not here: they have `State::Accepted`.
 
-use super::key::{State, ValueType};
-use super::{ListenerKey, broker_key, list, listener_key};
-use crate::connection_caps::unread_override;
+use super::connection_caps::unread_override;
+use super::key::State;
+use super::{ListenerKey, ValueType, broker_key, list, listener_key};
 
 /// Which values promise nothing.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,25 @@
 //! What the text of a configuration value means: parsed as Java parses it, printed as Java prints it. Owns the spellings
 //! that a type takes; bounds and words are the key's (see `key`).
 
-use super::key::ValueType;
+use std::collections::BTreeMap;
 use std::fmt;
+
+/// Names to values, as they are stored in configs and metadata.
+pub type Values = BTreeMap<String, String>;
+
+/// Kafka's value types; the number is the code in DescribeConfigs (KIP-569).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueType {
+    Boolean = 1,
+    Text = 2,
+    Int = 3,
+    Short = 4,
+    Long = 5,
+    Double = 6,
+    List = 7,
+    Class = 8,
+    Password = 9,
+}
 
 /// A value of one of Kafka's types.
 #[derive(Clone, Debug, PartialEq)]

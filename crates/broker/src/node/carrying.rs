@@ -7,15 +7,21 @@ use kraft::image::MetadataImage;
 use log::Fault;
 
 use super::Node;
-use crate::amendments::MovedStart;
-use crate::checkpoints::{self, CheckpointRound};
 use crate::command::Command;
-use crate::effect::{DirtyLog, Effect};
-use crate::image_delta::{ImageChange, Publication, TopicDelta};
+use crate::disks::amendments::MovedStart;
+use crate::disks::checkpoints::{self, CheckpointRound};
+use crate::disks::cleaners::Cleaning;
+use crate::disks::directories::Directory;
+use crate::disks::flusher::DirtyLog;
+use crate::disks::moving::{Moving, Retirement};
+use crate::disks::offsets::DirectoryOffsets;
+use crate::effect::Effect;
+use crate::quorum::image_delta::{ImageChange, Publication, TopicDelta};
 use crate::quorum::{Audience, QuorumCommand};
 use crate::rim::Job;
-use crate::shard::cell::{Carrier, NEVER};
-use crate::shard::{Cleaning, ClosedShard, Moving, Retirement};
+use crate::shard::ClosedShard;
+use crate::shard::cell::Carrier;
+use crate::timers::NEVER;
 
 impl Carrier for Node {
     fn carry(&self, now_ms: i64, effects: Vec<Effect>) {
@@ -33,7 +39,7 @@ impl Carrier for Node {
                     self.directory_failed(now_ms, directory, &fault)
                 }
                 Effect::Appended(reply, results) => reply.send(results),
-                Effect::Group(answers) => answers.into_iter().for_each(|(reply, answer)| reply.send(answer)),
+                Effect::Answers(answers) => answers.send(),
                 Effect::Clean(cleaning) => self.clean(cleaning),
                 Effect::Move(moving) => self.copy_replica(moving),
                 Effect::DiscardFuture(moving) => self.discard_future(moving),
@@ -315,11 +321,7 @@ impl Node {
             if fault.is_passing() {
                 // The old files still stand, and are written again when there may be room.
                 tracing::warn!(%fault, "no room for the offset checkpoints");
-                self.0
-                    .directories
-                    .get(index)
-                    .into_iter()
-                    .for_each(crate::directories::Directory::note_change);
+                self.0.directories.get(index).into_iter().for_each(Directory::note_change);
                 continue;
             }
             self.directory_failed(now_ms, index, &fault);
@@ -330,8 +332,7 @@ impl Node {
     /// hears what is at work next.
     pub fn close(&self, now_ms: i64, tell: &dyn Fn(&str)) {
         self.0.note_time(now_ms);
-        let mut offsets: std::collections::BTreeMap<usize, checkpoints::DirectoryOffsets> =
-            Default::default();
+        let mut offsets: std::collections::BTreeMap<usize, DirectoryOffsets> = Default::default();
         for shard in &self.0.shards {
             let ClosedShard { offsets: closed, faults } =
                 shard.with_shard(|shard| shard.close(now_ms, &self.0.directories, tell));

@@ -18,22 +18,22 @@ use wire::wall::Wall;
 use wire::{Str, Uuid};
 
 use super::{Node, NodeState};
-use crate::api::Apis;
-use crate::cleaners::{CleanerSettings, Cleaners};
-use crate::cold_reads::ColdReads;
 use crate::config::{BrokerFile, BrokerLayers, StaticConfig, Values, ValuesDoor};
-use crate::directories::{Directories, Listed};
-use crate::image_delta::{Listeners, Publisher};
-use crate::lifecycle::Lifecycle;
+use crate::disks::cleaners::{CleanerSettings, Cleaners};
+use crate::disks::directories::{Directories, Listed};
+use crate::disks::moves::Moves;
+use crate::fetch::cold_reads::ColdReads;
+use crate::fetch::session_cache::SessionCache;
+use crate::greetings::Greetings;
 use crate::limits::FETCH_MEMORY_BYTES;
 use crate::loggers::Loggers;
 use crate::mailbox::Mailbox;
-use crate::metadata_files;
-use crate::moves::Moves;
-use crate::producer_ids::ProducerIds;
+use crate::quorum::image_delta::{Listeners, Publisher};
+use crate::quorum::lifecycle::Lifecycle;
+use crate::quorum::metadata_files;
+use crate::quorum::producer_ids::ProducerIds;
 use crate::quorum::{PartitionMetadataLog, QuorumCell};
 use crate::rim::Rim;
-use crate::session_cache::SessionCache;
 use crate::shard::cell::ShardCell;
 use crate::shard::{Shard, Surroundings};
 use crate::views::Views;
@@ -156,7 +156,7 @@ impl Node {
             rim: Arc::clone(&options.rim),
             wall: options.wall.clone(),
             loggers: Arc::clone(&options.loggers),
-            apis: Apis::new(),
+            greetings: Greetings::default(),
             directories,
             quorum: QuorumCell::new(quorum, publisher, lifecycle),
             image: ArcSwap::default(),
@@ -334,7 +334,7 @@ fn open_quorum(
         read,
         seed,
     };
-    let rules = Arc::new(crate::rules::Rules::new(options.node_id, options.config.values.clone()));
+    let rules = Arc::new(crate::quorum::rules::Rules::new(options.node_id, options.config.values.clone()));
     MetadataQuorum::open(quorum_options, Box::new(log), rules, now_ms)
         .map_err(|error| OpenError::Metadata(error.to_string()))
 }

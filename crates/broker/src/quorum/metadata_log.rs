@@ -40,7 +40,7 @@ impl PartitionMetadataLog {
         clean_shutdown: bool,
         now_ms: i64,
     ) -> Result<PartitionMetadataLog, Fault> {
-        let directory = log_directory.join(crate::metadata_files::METADATA_LOG);
+        let directory = log_directory.join(crate::quorum::metadata_files::METADATA_LOG);
         let exists = disk.exists(&directory);
         if !exists {
             disk.create_directory(&directory)?;

@@ -13,17 +13,15 @@ use std::sync::Arc;
 use log::{FlushWork, Log};
 use wire::{ErrorCode, Str};
 
-use crate::amendments::MovedStart;
-use crate::coordinators::GroupCoordinator;
-use crate::effect::Effect;
+use crate::disks::amendments::MovedStart;
+use crate::disks::moving::{Move, Retiring};
+use crate::fetch::watch::Watchers;
 use crate::mailbox::Reply;
 use crate::replica::flushing::Flushing;
 use crate::replica::isr::InSyncReplicas;
 use crate::replica::pending::PendingAcks;
-use crate::shard::{Move, Retiring};
 use crate::topic_settings::TopicSettings;
 use crate::views::{PartitionCell, Role};
-use crate::watch::Watchers;
 
 /// A replica with a log.
 pub(crate) struct Replica {
@@ -39,8 +37,6 @@ pub(crate) struct Replica {
     /// Those of acks 0 and 1 that `flush.messages` holds back.
     pub early_acks: PendingAcks,
     pub watchers: Watchers,
-    /// The coordinator hosted on it, while this broker leads.
-    pub coordinator: Option<Box<GroupCoordinator>>,
     flushing: Flushing,
     /// As last published; says what watchers have seen.
     shown: Shown,
@@ -107,7 +103,6 @@ impl Replica {
             acks: PendingAcks::default(),
             early_acks: PendingAcks::default(),
             watchers: Watchers::default(),
-            coordinator: None,
             flushing,
             shown: Shown::default(),
             seen_end_offset: -1,
@@ -181,16 +176,13 @@ impl Replica {
 
     /// True while somebody waits for the safe offset to move.
     fn waits_for_safety(&self) -> bool {
-        !self.acks.is_empty()
-            || !self.early_acks.is_empty()
-            || self.coordinator.as_ref().is_some_and(|coordinator| coordinator.is_waiting())
+        !self.acks.is_empty() || !self.early_acks.is_empty()
     }
 
     /// The log start as it is now, for the directory's checkpoint.
-    pub fn start_moved(&self, reply: Option<Reply<Result<i64, ErrorCode>>>) -> Effect {
+    pub fn start_moved(&self, reply: Option<Reply<Result<i64, ErrorCode>>>) -> MovedStart {
         let (topic, partition) = (self.topic.clone(), self.cell.key.partition);
-        let moved = MovedStart { topic, partition, offset: self.log.log_start_offset(), reply };
-        Effect::StartMoved { directory: self.directory, moved }
+        MovedStart { topic, partition, offset: self.log.log_start_offset(), reply }
     }
 
     /// The last flush round proved nothing: the next one is asked for the same again.
@@ -203,9 +195,10 @@ impl Replica {
         self.flushing.time_is_up(&self.log, now_ms);
     }
 
-    /// What to flush so that acks can leave, or because it is due; `None` if nothing is dirty or a round is already asked for.
-    pub fn take_flush_work(&mut self) -> Option<FlushWork> {
-        let somebody = self.waits_for_safety();
+    /// What to flush so that acks can leave, or because it is due; `None` if nothing is dirty or a round is already asked for. A
+    /// coordinator on this replica may wait as well.
+    pub fn take_flush_work(&mut self, coordinator_waits: bool) -> Option<FlushWork> {
+        let somebody = coordinator_waits || self.waits_for_safety();
         if !self.flushing.take(&self.log, somebody) {
             return None;
         }

@@ -3,10 +3,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::command::AppendResults;
 use crate::mailbox::Reply;
 use crate::timers::TimerId;
+use smallvec::SmallVec;
 use wire::ErrorCode;
+use wire::produce::{Place, Produced};
+
+/// In the order of the entries asked for.
+pub(crate) type AppendResults = SmallVec<[(Place, Produced); 1]>;
 
 /// Identifies a parked produce within its shard.
 pub(crate) type ProduceId = u64;
@@ -51,6 +55,15 @@ impl PendingAcks {
     pub fn pop(&mut self) -> Option<Parked> {
         self.queue.pop_front()
     }
+}
+
+/// What of a produce is not safe yet.
+pub(crate) struct Parking {
+    pub produce: ProduceId,
+    pub count: usize,
+    /// Some of it waits for other brokers, and not for a flush alone.
+    pub waits_for_replicas: bool,
+    pub deadline_ms: i64,
 }
 
 /// The produces of a shard that have parked batches.

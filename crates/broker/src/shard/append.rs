@@ -6,23 +6,16 @@ use log::{AppendOrigin, Appended};
 use wire::ErrorCode;
 use wire::produce::Produced;
 
+use super::seat::Seat;
+use super::turn::Turn;
 use super::{LOOK_FOR_ROOM_MS, Shard, Timer};
-use crate::command::{Append, AppendEntry, AppendResults};
-use crate::directories::{Directories, Directory};
+use crate::command::{Append, AppendEntry};
+use crate::disks::directories::{Directories, Directory};
 use crate::effect::Effect;
 use crate::mailbox::Reply;
-use crate::replica::pending::{Parked, ProduceId};
+use crate::replica::pending::{AppendResults, Parked, Parking, ProduceId};
 use crate::replica::{Refused, State};
 use crate::views::PartitionCell;
-
-/// What of a produce is not safe yet.
-pub(super) struct Parking {
-    produce: ProduceId,
-    pub count: usize,
-    /// Some of it waits for other brokers, and not for a flush alone.
-    waits_for_replicas: bool,
-    deadline_ms: i64,
-}
 
 /// How long an answer waits for a flush alone, whatever the request says: its timeout is for other replicas. In Kafka a producer that
 /// gives them no time at all is acknowledged, too, where there are none.
@@ -30,12 +23,7 @@ const FLUSH_PATIENCE_MS: i64 = 5_000;
 
 impl Shard {
     /// Appends all entries; answers their results, and what of them has to be parked until it is safe.
-    pub(super) fn append(
-        &mut self,
-        now_ms: i64,
-        append: &Append,
-        effects: &mut Vec<Effect>,
-    ) -> (AppendResults, Parking) {
+    pub(super) fn append(&mut self, turn: &mut Turn, append: &Append) -> (AppendResults, Parking) {
         let mut parking = Parking {
             produce: self.produces.next_id(),
             count: 0,
@@ -46,11 +34,11 @@ impl Shard {
         let mut results = AppendResults::with_capacity(append.entries.len());
         for entry in &append.entries {
             let (directories, place) = (&*directories, (&mut parking, results.len()));
-            let result = self.append_entry(now_ms, entry, append.all, place, directories, effects);
+            let result = self.append_entry(turn, entry, append.all, place, directories);
             results.push((entry.place, result));
         }
         if parking.count > 0 && !parking.waits_for_replicas {
-            parking.deadline_ms = parking.deadline_ms.max(now_ms.saturating_add(FLUSH_PATIENCE_MS));
+            parking.deadline_ms = parking.deadline_ms.max(turn.now_ms.saturating_add(FLUSH_PATIENCE_MS));
         }
         (results, parking)
     }
@@ -63,21 +51,22 @@ impl Shard {
 
     fn append_entry(
         &mut self,
-        now_ms: i64,
+        turn: &mut Turn,
         entry: &AppendEntry,
         all: bool,
         (parking, index): (&mut Parking, usize),
         directories: &Directories,
-        effects: &mut Vec<Effect>,
     ) -> Produced {
-        let wall_ms = self.around.wall.at(now_ms);
+        let wall_ms = self.around.wall.at(turn.now_ms);
         let Some(replica) = self.touch(&entry.cell) else {
             return refusal(ErrorCode::NotLeaderOrFollower);
         };
         let directory = directories.get(replica.directory);
-        if !directory.is_some_and(|directory| directory.has_room_for(entry.batches.size_in_bytes(), now_ms)) {
+        if !directory
+            .is_some_and(|directory| directory.has_room_for(entry.batches.size_in_bytes(), turn.now_ms))
+        {
             let index = replica.directory;
-            self.without_room(now_ms, index);
+            self.without_room(turn.now_ms, index);
             return refusal(ErrorCode::KafkaStorageError);
         }
         if all && let Err(error) = replica.ready_for_acks_all() {
@@ -87,7 +76,7 @@ impl Shard {
             Err(refused) => {
                 let error = refused.error();
                 let log_start_offset = replica.log.log_start_offset();
-                self.refused(now_ms, &entry.cell, refused, effects);
+                self.refused(turn, &entry.cell, refused);
                 match error {
                     ErrorCode::OutOfOrderSequenceNumber
                     | ErrorCode::InvalidProducerEpoch
@@ -116,13 +105,7 @@ impl Shard {
 
     /// A disk fault takes the directory offline; other refusals concern the client alone. A full disk is no fault as long as
     /// the log took nothing of what did not fit: it is refused until there is room.
-    pub(super) fn refused(
-        &mut self,
-        now_ms: i64,
-        cell: &Arc<PartitionCell>,
-        refused: Refused,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn refused(&mut self, turn: &mut Turn, cell: &Arc<PartitionCell>, refused: Refused) {
         let directories = Arc::clone(&self.around.directories);
         if let (Refused::Fault(fault), Some(replica)) = (refused, self.replica(cell)) {
             let directory = replica.directory;
@@ -130,19 +113,19 @@ impl Shard {
                 match fault.is_disk_full() {
                     true => {
                         directories.get(directory).into_iter().for_each(Directory::note_full);
-                        self.without_room(now_ms, directory);
+                        self.without_room(turn.now_ms, directory);
                     }
                     false => {
                         tracing::warn!(%fault, "an append is refused: the process is short of descriptors or memory")
                     }
                 }
-                self.coordinator_without_room(now_ms, cell, effects);
+                self.coordinator_without_room(turn, cell);
                 return;
             }
             // Nobody may read what this log holds beyond the platter from here on.
             replica.state = State::Offline;
             replica.show_role();
-            effects.push(Effect::DirectoryFailed { directory, fault });
+            turn.effects.push(Effect::DirectoryFailed { directory, fault });
         }
     }
 
@@ -162,19 +145,19 @@ impl Shard {
         }
     }
 
-    pub(super) fn produce_timed_out(&mut self, id: ProduceId, effects: &mut Vec<Effect>) {
+    pub(super) fn produce_timed_out(&mut self, turn: &mut Turn, id: ProduceId) {
         if let Some(settled) = self.produces.expire(id) {
-            effects.push(Effect::Appended(settled.reply, settled.results));
+            turn.effects.push(Effect::Appended(settled.reply, settled.results));
         }
     }
 
     /// The leader is gone: whoever waits for it hears this error.
-    pub(super) fn fail_acks(&mut self, slot: usize, error: ErrorCode, effects: &mut Vec<Effect>) {
-        let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { return };
+    pub(super) fn fail_acks(&mut self, turn: &mut Turn, slot: usize, error: ErrorCode) {
+        let Some(Seat { replica, .. }) = self.seats.get_mut(slot) else { return };
         while let Some(parked) = replica.acks.pop().or_else(|| replica.early_acks.pop()) {
             if let Some(settled) = self.produces.settle(parked, error) {
                 self.timers.remove(settled.timer);
-                effects.push(Effect::Appended(settled.reply, settled.results));
+                turn.effects.push(Effect::Appended(settled.reply, settled.results));
             }
         }
     }

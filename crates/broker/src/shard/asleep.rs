@@ -10,42 +10,21 @@ use kraft::image::PartitionImage;
 use log::{Closed, Fault, LogView, OpenMode};
 use wire::topic::TopicIdPartition;
 
+use super::sleepers::Asleep;
 use super::{Shard, Timer};
-use crate::checkpoints::DirectoryOffsets;
+use crate::coordinators::coordinator::Coordinator;
+use crate::disks::offsets::DirectoryOffsets;
 use crate::limits::{FOUND_LOGS_PAUSE_MS, FOUND_LOGS_PER_STEP};
 use crate::replica::isr::InSyncReplicas;
 use crate::replica::{Leader, Replica, State};
 use crate::views::{PartitionCell, Role, TopicViews};
-
-/// One of them. Its leader epoch is in the cell's role.
-struct Asleep {
-    cell: Arc<PartitionCell>,
-    topic: Arc<TopicViews>,
-    /// Index of the log directory where its log will be.
-    directory: u32,
-    partition_epoch: i32,
-    /// How to open what was found on disk; nothing if nothing is there.
-    found: Option<Box<OpenMode>>,
-}
-
-/// All of a shard.
-#[derive(Default)]
-pub(super) struct Sleepers {
-    list: Vec<Option<Asleep>>,
-    free: Vec<usize>,
-    /// The shared view of the newest epoch; topics that were made together share their epochs.
-    view: Option<(i32, Arc<LogView>)>,
-    /// Those before this place were opened; nothing when all were.
-    opening_at: Option<usize>,
-    /// What happened to logs that were opened; carried out at the end of the turn.
-    faults: Vec<(usize, Fault)>,
-}
 
 impl Shard {
     /// Whether a partition may sleep.
     pub(super) fn may_sleep(&self, topic: &TopicViews, partition: &PartitionImage) -> bool {
         let alone = [self.around.node_id];
         !topic.internal
+            && !Coordinator::lives_in(&topic.name)
             && partition.leader == self.around.node_id
             && partition.replicas == alone
             && partition.isr == alone

@@ -7,13 +7,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::Shard;
-use crate::command::{Append, Appending, Command, Group};
+use super::turn::Turn;
+use crate::command::{Append, Appending, Ask, Command};
 use crate::effect::Effect;
 use crate::limits::{COMMANDS_PER_TURN, TURNS_PER_CALLER};
 use crate::mailbox::{self, Mailbox};
-
-/// "Never".
-pub(crate) const NEVER: i64 = i64::MAX;
+use crate::timers::NEVER;
 
 /// A shard, its mailbox, and when it is due.
 pub(crate) struct ShardCell {
@@ -65,21 +64,20 @@ impl ShardCell {
     /// Appends at once where the shard is free and nothing waits for it; else the append waits in the mailbox like any command.
     pub fn append(&self, now_ms: i64, append: Append, carrier: &impl Carrier) -> Appending {
         if let Some(held) = self.free() {
-            return self
-                .at_once(held, now_ms, carrier, |shard, effects| shard.append_turn(now_ms, append, effects));
+            return self.at_once(held, now_ms, carrier, |shard, turn| shard.append_turn(turn, append));
         }
         let (reply, answer) = mailbox::reply();
         self.submit(now_ms, Command::Append(append, reply), carrier);
         Appending::Parked(answer)
     }
 
-    /// As [`ShardCell::append`], for a question to a group coordinator; the answer comes through its reply.
-    pub fn ask(&self, now_ms: i64, group: Group, carrier: &impl Carrier) {
+    /// As [`ShardCell::append`], for a question to a coordinator; the answer comes through its reply.
+    pub fn ask(&self, now_ms: i64, ask: Ask, carrier: &impl Carrier) {
         match self.free() {
-            Some(held) => self.at_once(held, now_ms, carrier, |shard, effects| {
-                shard.group_turn(now_ms, group, effects);
+            Some(held) => self.at_once(held, now_ms, carrier, |shard, turn| {
+                shard.ask_turn(turn, ask);
             }),
-            None => self.submit(now_ms, Command::Group(Box::new(group)), carrier),
+            None => self.submit(now_ms, Command::Ask(Box::new(ask)), carrier),
         }
     }
 
@@ -95,9 +93,9 @@ impl ShardCell {
         held: MutexGuard<'_, Held>,
         now_ms: i64,
         carrier: &impl Carrier,
-        turn: impl FnOnce(&mut Shard, &mut Vec<Effect>) -> T,
+        work: impl FnOnce(&mut Shard, &mut Turn) -> T,
     ) -> T {
-        let outcome = self.work(held, now_ms, carrier, |held, effects| turn(&mut held.shard, effects));
+        let outcome = self.work(held, now_ms, carrier, |held, turn| work(&mut held.shard, turn));
         if !self.mailbox.is_empty() {
             self.run(now_ms, carrier);
         }
@@ -105,9 +103,9 @@ impl ShardCell {
     }
 
     fn turn(&self, held: MutexGuard<'_, Held>, now_ms: i64, carrier: &impl Carrier) {
-        self.work(held, now_ms, carrier, |held, effects| {
+        self.work(held, now_ms, carrier, |held, turn| {
             self.mailbox.drain(&mut held.batch, COMMANDS_PER_TURN);
-            held.shard.turn(now_ms, &mut held.batch, effects);
+            held.shard.turn(turn, &mut held.batch);
         });
     }
 
@@ -117,19 +115,19 @@ impl ShardCell {
         mut held: MutexGuard<'_, Held>,
         now_ms: i64,
         carrier: &impl Carrier,
-        work: impl FnOnce(&mut Held, &mut Vec<Effect>) -> T,
+        work: impl FnOnce(&mut Held, &mut Turn) -> T,
     ) -> T {
-        let mut effects = Vec::new();
+        let mut turn = Turn::at(now_ms);
         let guard = AbortOnPanic;
-        let outcome = work(&mut held, &mut effects);
+        let outcome = work(&mut held, &mut turn);
         let deadline_ms = held.shard.next_deadline().unwrap_or(NEVER);
         if deadline_ms != self.deadline_ms.load(Ordering::SeqCst) {
             self.deadline_ms.store(deadline_ms, Ordering::SeqCst);
         }
         std::mem::forget(guard);
         drop(held);
-        if !effects.is_empty() {
-            carrier.carry(now_ms, effects);
+        if !turn.effects.is_empty() {
+            carrier.carry(now_ms, turn.effects);
         }
         carrier.due(self.deadline_ms());
         outcome

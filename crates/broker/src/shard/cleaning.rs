@@ -4,46 +4,36 @@
 
 use std::sync::Arc;
 
-use log::{CleanCandidate, CleanStep, CleanStop, CleanWork};
+use log::{CleanCandidate, CleanStep, CleanStop};
 
+use super::seat::Seat;
+use super::turn::Turn;
 use super::{Shard, Timer};
-use crate::cleaners::Place;
-use crate::effect::{DirtyLog, Effect};
+use crate::disks::cleaners::Cleaning;
+use crate::disks::flusher::DirtyLog;
+use crate::effect::Effect;
 use crate::replica::{Refused, State};
 use crate::views::PartitionCell;
 
-/// A cleaning on its way between its shard and the pool.
-pub(crate) struct Cleaning {
-    pub cell: Arc<PartitionCell>,
-    pub work: CleanWork,
-    /// What a slice reads at most.
-    pub slice_bytes: u64,
-    began_ms: i64,
-    /// Bytes the throttle knows of.
-    paid_bytes: u64,
-    /// Lets another cleaning begin when this one is over.
-    _place: Place,
-}
-
 impl Shard {
     /// Every `log.cleaner.backoff.ms`; a timer of its own runs beside it where a shard gave way to another.
-    pub(super) fn cleaner_due(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
-        if now_ms >= self.next_cleaner_ms {
+    pub(super) fn cleaner_due(&mut self, turn: &mut Turn) {
+        if turn.now_ms >= self.next_cleaner_ms {
             // At least a turn apart, whatever the setting.
             let backoff_ms = self.around.cleaners.settings().backoff_ms.max(1);
-            self.next_cleaner_ms = now_ms.saturating_add(backoff_ms);
+            self.next_cleaner_ms = turn.now_ms.saturating_add(backoff_ms);
             self.timers.add(self.next_cleaner_ms, Timer::Cleaner);
             // As in Kafka, the retention of compacted logs is the cleaner's: more often than that of others, and first.
-            for slot in 0..self.replicas.len() {
-                let replica = self.replicas.get(slot).and_then(Option::as_ref);
-                if replica
-                    .is_some_and(|replica| replica.settings.log.compact && !replica.log.is_being_cleaned())
-                {
-                    self.tidy(now_ms, slot, effects);
+            for slot in 0..self.seats.len() {
+                let of_cleaner = |Seat { replica, .. }: &Seat| {
+                    replica.settings.log.compact && !replica.log.is_being_cleaned()
+                };
+                if self.seats.get(slot).is_some_and(of_cleaner) {
+                    self.tidy(turn, slot);
                 }
             }
         }
-        self.look_for_cleaning(now_ms, effects);
+        self.look_for_cleaning(turn);
     }
 
     /// A shorter `log.cleaner.backoff.ms` holds at once, more threads find work at once.
@@ -53,19 +43,19 @@ impl Shard {
     }
 
     /// Begins cleanings while there are places and dirty logs.
-    pub(super) fn look_for_cleaning(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
-        let wall_ms = self.around.wall.at(now_ms);
-        while let Some((slot, candidate)) = self.dirtiest(wall_ms, effects) {
+    pub(super) fn look_for_cleaning(&mut self, turn: &mut Turn) {
+        let wall_ms = self.around.wall.at(turn.now_ms);
+        while let Some((slot, candidate)) = self.dirtiest(turn, wall_ms) {
             let Some(place) = self.around.cleaners.take_place(self.around.index) else { return };
             let settings = self.around.cleaners.settings();
             let secret = (u128::from(self.random.next_u64()) << 64) | u128::from(self.random.next_u64());
-            let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { return };
+            let Some(Seat { replica, .. }) = self.seats.get_mut(slot) else { return };
             let work = replica.log.begin_cleaning(candidate, settings.bounds, secret, wall_ms);
-            effects.push(Effect::Clean(Box::new(Cleaning {
+            turn.effects.push(Effect::Clean(Box::new(Cleaning {
                 cell: Arc::clone(&replica.cell),
                 work,
                 slice_bytes: settings.slice_bytes(),
-                began_ms: now_ms,
+                began_ms: turn.now_ms,
                 paid_bytes: 0,
                 _place: place,
             })));
@@ -73,12 +63,12 @@ impl Shard {
     }
 
     /// The log with the largest share of dirty bytes among those that are worth it. Asks for a flush where one is missing.
-    fn dirtiest(&mut self, wall_ms: i64, effects: &mut Vec<Effect>) -> Option<(usize, CleanCandidate)> {
+    fn dirtiest(&mut self, turn: &mut Turn, wall_ms: i64) -> Option<(usize, CleanCandidate)> {
         let mut best: Option<(usize, CleanCandidate)> = None;
-        for (slot, replica) in self.replicas.iter_mut().enumerate() {
-            let Some(replica) = replica.as_mut().filter(|replica| replica.settings.log.compact) else {
+        for (slot, Seat { replica, .. }) in self.seats.iter_mut() {
+            if !replica.settings.log.compact {
                 continue;
-            };
+            }
             if replica.uncleanable || replica.moving.is_some() || matches!(replica.state, State::Offline) {
                 continue;
             }
@@ -86,7 +76,7 @@ impl Shard {
                 Ok(Some(candidate)) => candidate,
                 Ok(None) => continue,
                 Err(fault) => {
-                    effects.push(Effect::DirectoryFailed { directory: replica.directory, fault });
+                    turn.effects.push(Effect::DirectoryFailed { directory: replica.directory, fault });
                     continue;
                 }
             };
@@ -94,7 +84,7 @@ impl Shard {
                 if let Some(work) = replica.log.dirty() {
                     replica.wants_cleaning = true;
                     let cell = Arc::clone(&replica.cell);
-                    effects.push(Effect::Flush(DirtyLog { directory: replica.directory, cell, work }));
+                    turn.effects.push(Effect::Flush(DirtyLog { directory: replica.directory, cell, work }));
                 }
                 continue;
             }
@@ -106,53 +96,47 @@ impl Shard {
     }
 
     /// A slice was worked.
-    pub(super) fn cleaning_step(
-        &mut self,
-        now_ms: i64,
-        mut cleaning: Box<Cleaning>,
-        step: CleanStep,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn cleaning_step(&mut self, turn: &mut Turn, mut cleaning: Box<Cleaning>, step: CleanStep) {
         let cell = Arc::clone(&cleaning.cell);
-        let Some(replica) = self.touch(&cell) else { return self.cleaning_over(now_ms, cleaning, effects) };
+        let Some(replica) = self.touch(&cell) else { return self.cleaning_over(turn, cleaning) };
         match step {
             CleanStep::More => {}
             CleanStep::TakeIn => {
                 let taken = replica.log.take_in(&mut cleaning.work);
                 let removals = replica.log.take_removals();
-                self.remove_later(now_ms, removals);
+                self.remove_later(turn.now_ms, removals);
                 if let Err(fault) = taken {
-                    self.refused(now_ms, &cell, Refused::Fault(fault), effects);
-                    return self.cleaning_over(now_ms, cleaning, effects);
+                    self.refused(turn, &cell, Refused::Fault(fault));
+                    return self.cleaning_over(turn, cleaning);
                 }
             }
             CleanStep::Done => {
                 replica.log.cleaning_done(&cleaning.work);
                 let directory = replica.directory;
-                tell(now_ms, &replica.topic, &cleaning);
+                tell(turn.now_ms, &replica.topic, &cleaning);
                 if let Some(directory) = self.around.directories.get(directory) {
                     directory.note_change();
                 }
-                effects.push(Effect::CheckpointSoon);
-                return self.cleaning_over(now_ms, cleaning, effects);
+                turn.effects.push(Effect::CheckpointSoon);
+                return self.cleaning_over(turn, cleaning);
             }
             CleanStep::Stopped(stop) => {
                 replica.log.cleaning_stopped(&cleaning.work);
-                self.cleaning_stopped(&cell, stop, effects);
-                return self.cleaning_over(now_ms, cleaning, effects);
+                self.cleaning_stopped(turn, &cell, stop);
+                return self.cleaning_over(turn, cleaning);
             }
         }
         let moved = cleaning.work.figures().moved_bytes();
         let bytes = moved.saturating_sub(std::mem::replace(&mut cleaning.paid_bytes, moved));
-        let due_ms = self.around.cleaners.pay(bytes, now_ms);
-        if due_ms > now_ms {
+        let due_ms = self.around.cleaners.pay(bytes, turn.now_ms);
+        if due_ms > turn.now_ms {
             self.timers.add(due_ms, Timer::Clean(cleaning));
         } else {
-            effects.push(Effect::Clean(cleaning));
+            turn.effects.push(Effect::Clean(cleaning));
         }
     }
 
-    fn cleaning_stopped(&mut self, cell: &PartitionCell, stop: CleanStop, effects: &mut Vec<Effect>) {
+    fn cleaning_stopped(&mut self, turn: &mut Turn, cell: &PartitionCell, stop: CleanStop) {
         let Some(replica) = self.replica(cell) else { return };
         let (topic, partition) = (&replica.topic, cell.key.partition);
         match stop {
@@ -166,21 +150,21 @@ impl Shard {
             }
             CleanStop::Fault(fault) => {
                 let directory = replica.directory;
-                effects.push(Effect::DirectoryFailed { directory, fault });
+                turn.effects.push(Effect::DirectoryFailed { directory, fault });
             }
         }
     }
 
     /// Its place is free: for a shard that waits, else for the next log of this one.
-    fn cleaning_over(&mut self, now_ms: i64, cleaning: Box<Cleaning>, effects: &mut Vec<Effect>) {
+    fn cleaning_over(&mut self, turn: &mut Turn, cleaning: Box<Cleaning>) {
         drop(cleaning);
         match self.around.cleaners.next_waiting(self.around.index) {
             Some(shard) if shard != self.around.index => {
-                effects.push(Effect::LookForCleaning { shard });
+                turn.effects.push(Effect::LookForCleaning { shard });
                 // This one comes after it.
-                self.timers.add(now_ms.saturating_add(1), Timer::Cleaner);
+                self.timers.add(turn.now_ms.saturating_add(1), Timer::Cleaner);
             }
-            Some(_) | None => self.look_for_cleaning(now_ms, effects),
+            Some(_) | None => self.look_for_cleaning(turn),
         }
     }
 }

@@ -1,21 +1,24 @@
 //! A shard: the sole owner of its replicas. `turn` carries out a batch of commands and fires what is due, then settles every
 //! replica that was touched: flush, publish, answer. Who runs the turn is `cell.rs`; no handler and no API is known here.
 //!
-//! `append.rs` produce and its acks · `asleep.rs` what was never written · `cleaning.rs` compaction · `groups.rs` coordinators ·
+//! `append.rs` produce and its acks · `asleep.rs` what was never written · `cleaning.rs` compaction · `coordinators.rs` what is coordinated ·
 //! `moving.rs` to another log directory · `reconcile.rs` a new image · `upkeep.rs` retention, checkpoints, faults.
 
 mod append;
 mod asleep;
 pub(crate) mod cell;
 mod cleaning;
-mod groups;
+mod coordinators;
 mod moving;
 mod reconcile;
+mod seat;
+mod sleepers;
+mod turn;
 mod upkeep;
 
-use append::Parking;
-pub(crate) use cleaning::Cleaning;
-pub(crate) use moving::{Move, Moving, Retirement, Retiring};
+use seat::{Seat, Seats};
+use sleepers::Sleepers;
+use turn::Turn;
 pub(crate) use upkeep::ClosedShard;
 
 use std::collections::VecDeque;
@@ -25,20 +28,22 @@ use log::{Disk, FlushOutcome, Removal};
 use wire::ErrorCode;
 use wire::wall::Wall;
 
-use crate::cleaners::Cleaners;
-use crate::command::{Append, Appending, Command, DeleteRecords, DescribeProducers, Group, WatchPartitions};
+use crate::command::{Append, Appending, Ask, Command, DeleteRecords, DescribeProducers, WatchPartitions};
 use crate::config::{FlushAck, StaticConfig};
-use crate::directories::{Directories, Directory};
-use crate::effect::{DirtyLog, Effect};
+use crate::disks::cleaners::{Cleaners, Cleaning};
+use crate::disks::directories::{Directories, Directory};
+use crate::disks::flusher::DirtyLog;
+use crate::disks::moves::Moves;
+use crate::disks::moving::Moving;
+use crate::effect::Effect;
+use crate::fetch::watch::Watch;
 use crate::mailbox;
-use crate::moves::Moves;
 use crate::replica::isr::InSyncReplicas;
-use crate::replica::pending::{PendingProduces, ProduceId};
+use crate::replica::pending::{Parking, PendingProduces, ProduceId};
 use crate::replica::{Replica, State};
 use crate::telling::Ration;
 use crate::timers::Timers;
 use crate::views::PartitionCell;
-use crate::watch::Watch;
 
 /// What a shard needs to know of its node.
 pub(crate) struct Surroundings {
@@ -66,10 +71,8 @@ pub(crate) struct Surroundings {
 /// The owner of some partitions.
 pub(crate) struct Shard {
     around: Surroundings,
-    /// By slot; a cell of `views` says which slot is its.
-    replicas: Vec<Option<Box<Replica>>>,
-    free: Vec<usize>,
-    sleepers: asleep::Sleepers,
+    seats: Seats,
+    sleepers: Sleepers,
     produces: PendingProduces,
     timers: Timers<Timer>,
     /// Slots touched in this turn.
@@ -80,7 +83,7 @@ pub(crate) struct Shard {
     expiry_at: usize,
     /// When the cleaner looks at the logs again.
     next_cleaner_ms: i64,
-    group_lines: Ration,
+    coordinator_lines: Ration,
     random: wire::random::SplitMix64,
     /// Of the turn.
     now_ms: i64,
@@ -92,7 +95,7 @@ enum Timer {
     Watch(Arc<Watch>),
     /// A produce has waited long enough.
     Produce(ProduceId),
-    /// A group coordinator has something to do: its own timers, or more to load.
+    /// A coordinator has something to do: its own timers, or more to load.
     Coordinator(Arc<PartitionCell>),
     /// Files can be deleted.
     Remove(Box<Removal>),
@@ -126,8 +129,8 @@ const FULL_DISK_PAUSE_MS: i64 = 500;
 /// Between two looks whether a full disk has room: one system call a second, while it is full.
 const LOOK_FOR_ROOM_MS: i64 = 1_000;
 
-/// Lines of the log about groups.
-const GROUP_LINES_PER_SECOND: u32 = 50;
+/// Lines of the log about what is coordinated.
+const COORDINATOR_LINES_PER_SECOND: u32 = 50;
 
 impl Shard {
     pub fn new(around: Surroundings, now_ms: i64) -> Shard {
@@ -140,16 +143,15 @@ impl Shard {
             random: wire::random::SplitMix64::new(around.seed),
             around,
             now_ms,
-            replicas: Vec::new(),
-            free: Vec::new(),
-            sleepers: asleep::Sleepers::default(),
+            seats: Seats::default(),
+            sleepers: Sleepers::default(),
             produces: PendingProduces::default(),
             timers,
             unsettled: Vec::new(),
             janitor_at: 0,
             expiry_at: 0,
             next_cleaner_ms: i64::MIN,
-            group_lines: Ration::new(GROUP_LINES_PER_SECOND),
+            coordinator_lines: Ration::new(COORDINATOR_LINES_PER_SECOND),
         }
     }
 
@@ -159,19 +161,19 @@ impl Shard {
     }
 
     /// Carries out the commands, fires what is due, settles.
-    pub fn turn(&mut self, now_ms: i64, commands: &mut VecDeque<Command>, effects: &mut Vec<Effect>) {
-        self.now_ms = now_ms;
+    pub fn turn(&mut self, turn: &mut Turn, commands: &mut VecDeque<Command>) {
+        self.now_ms = turn.now_ms;
         for command in commands.drain(..) {
-            self.carry_out(now_ms, command, effects);
+            self.carry_out(turn, command);
         }
-        self.fire(now_ms, effects);
-        self.settle(now_ms, effects);
+        self.fire(turn);
+        self.settle(turn);
     }
 
     /// A turn for one append whose caller waits for it here.
-    pub fn append_turn(&mut self, now_ms: i64, append: Append, effects: &mut Vec<Effect>) -> Appending {
-        self.now_ms = now_ms;
-        let appending = match self.append(now_ms, &append, effects) {
+    pub fn append_turn(&mut self, turn: &mut Turn, append: Append) -> Appending {
+        self.now_ms = turn.now_ms;
+        let appending = match self.append(turn, &append) {
             (results, Parking { count: 0, .. }) => Appending::Done(results, append.entries),
             (results, parking) => {
                 let (reply, answer) = mailbox::reply();
@@ -179,95 +181,95 @@ impl Shard {
                 Appending::Parked(answer)
             }
         };
-        self.fire(now_ms, effects);
-        self.settle(now_ms, effects);
+        self.fire(turn);
+        self.settle(turn);
         appending
     }
 
-    /// A turn for one question to a group coordinator.
-    pub fn group_turn(&mut self, now_ms: i64, group: Group, effects: &mut Vec<Effect>) {
-        self.now_ms = now_ms;
-        self.group(now_ms, group, effects);
-        self.fire(now_ms, effects);
-        self.settle(now_ms, effects);
+    /// A turn for one question to a coordinator.
+    pub fn ask_turn(&mut self, turn: &mut Turn, ask: Ask) {
+        self.now_ms = turn.now_ms;
+        self.ask(turn, ask);
+        self.fire(turn);
+        self.settle(turn);
     }
 
-    fn carry_out(&mut self, now_ms: i64, command: Command, effects: &mut Vec<Effect>) {
+    fn carry_out(&mut self, turn: &mut Turn, command: Command) {
         match command {
             Command::Open { place, key } => self.open_one(place, &key),
-            Command::Append(append, reply) => match self.append(now_ms, &append, effects) {
-                (results, Parking { count: 0, .. }) => effects.push(Effect::Appended(reply, results)),
+            Command::Append(append, reply) => match self.append(turn, &append) {
+                (results, Parking { count: 0, .. }) => turn.effects.push(Effect::Appended(reply, results)),
                 (results, parking) => self.park(parking, results, reply),
             },
             Command::Watch(watch) => self.watch(watch),
-            Command::Group(group) => self.group(now_ms, *group, effects),
-            Command::DeleteRecords(delete) => self.delete_records(now_ms, delete, effects),
+            Command::Ask(ask) => self.ask(turn, *ask),
+            Command::DeleteRecords(delete) => self.delete_records(turn, delete),
             Command::DescribeProducers(describe) => self.describe_producers(describe),
-            Command::Image(change) => self.reconcile(now_ms, &change, effects),
-            Command::Flushed { directory, outcomes } => self.flushed(now_ms, directory, &outcomes, effects),
-            Command::DirectoryFailed { directory } => self.directory_failed(directory, effects),
-            Command::Cleaning(cleaning, step) => self.cleaning_step(now_ms, cleaning, step, effects),
-            Command::Move(command) => self.move_replica(now_ms, command, effects),
-            Command::Moving(moving, step) => self.move_step(now_ms, moving, step, effects),
-            Command::Retired(removal) => self.retired(now_ms, removal),
-            Command::LookForCleaning => self.look_for_cleaning(now_ms, effects),
+            Command::Image(change) => self.reconcile(turn, &change),
+            Command::Flushed { directory, outcomes } => self.flushed(turn, directory, &outcomes),
+            Command::DirectoryFailed { directory } => self.directory_failed(turn, directory),
+            Command::Cleaning(cleaning, step) => self.cleaning_step(turn, cleaning, step),
+            Command::Move(command) => self.move_replica(turn, command),
+            Command::Moving(moving, step) => self.move_step(turn, moving, step),
+            Command::Retired(removal) => self.retired(turn.now_ms, removal),
+            Command::LookForCleaning => self.look_for_cleaning(turn),
             Command::Checkpoint(round) => {
-                let awake = self.replicas.iter().flatten().map(Box::as_ref);
-                if round.add(awake, self.offsets_asleep()) {
-                    effects.push(Effect::WriteCheckpoints(round));
+                if round.add(self.offsets().chain(self.offsets_asleep())) {
+                    turn.effects.push(Effect::WriteCheckpoints(round));
                 }
             }
         }
     }
 
     /// Fires all that is due now. What a firing adds for this very moment waits for the next turn.
-    fn fire(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
+    fn fire(&mut self, turn: &mut Turn) {
         let mut due = Vec::new();
-        while let Some(timer) = self.timers.pop(now_ms) {
+        while let Some(timer) = self.timers.pop(turn.now_ms) {
             due.push(timer);
         }
         for timer in due {
             match timer {
                 Timer::Watch(watch) => watch.fire(),
-                Timer::Produce(id) => self.produce_timed_out(id, effects),
-                Timer::Coordinator(cell) => self.coordinator_due(now_ms, &cell, effects),
-                Timer::Remove(removal) => effects.push(Effect::Remove(*removal)),
+                Timer::Produce(id) => self.produce_timed_out(turn, id),
+                Timer::Coordinator(cell) => self.coordinator_due(turn, &cell),
+                Timer::Remove(removal) => turn.effects.push(Effect::Remove(*removal)),
                 Timer::OpenFound => self.open_found(),
-                Timer::LookForRoom(directory) => self.look_for_room(now_ms, directory),
+                Timer::LookForRoom(directory) => self.look_for_room(turn.now_ms, directory),
                 Timer::TellRecovered => {
-                    if let Some(line) = self.around.directories.recovered.line(now_ms) {
+                    if let Some(line) = self.around.directories.recovered.line(turn.now_ms) {
                         tracing::info!("{line}");
                     }
                 }
-                Timer::Janitor => self.janitor(now_ms, effects),
-                Timer::ProducerExpiry => self.expire_producers(now_ms),
-                Timer::OpenCoordinator(cell) => self.reopen_coordinator(now_ms, &cell, effects),
+                Timer::Janitor => self.janitor(turn),
+                Timer::ProducerExpiry => self.expire_producers(turn.now_ms),
+                Timer::OpenCoordinator(cell) => self.reopen_coordinator(turn, &cell),
                 Timer::FlushAgain(cell) => {
                     if let Some(replica) = self.touch(&cell) {
                         replica.flush_again();
                     }
-                    self.flush_arrived(&cell, effects);
+                    self.flush_arrived(turn, &cell);
                 }
                 Timer::FlushDue(cell) => {
                     if let Some(replica) = self.touch(&cell) {
-                        replica.flush_time_is_up(now_ms);
+                        replica.flush_time_is_up(turn.now_ms);
                     }
                 }
-                Timer::Cleaner => self.cleaner_due(now_ms, effects),
-                Timer::Clean(cleaning) => effects.push(Effect::Clean(cleaning)),
-                Timer::Move(moving) => effects.push(Effect::Move(moving)),
+                Timer::Cleaner => self.cleaner_due(turn),
+                Timer::Clean(cleaning) => turn.effects.push(Effect::Clean(cleaning)),
+                Timer::Move(moving) => turn.effects.push(Effect::Move(moving)),
             }
         }
     }
 
     /// Ends the turn for every replica that was touched: acks that are safe, a flush where acks wait for one, the view.
-    fn settle(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
+    fn settle(&mut self, turn: &mut Turn) {
         let mut at = 0;
         // A coordinator that advances may touch nothing but its own replica, which is being settled.
         while let Some(&slot) = self.unsettled.get(at) {
             at += 1;
-            self.advance_coordinator(now_ms, slot, effects);
-            let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { continue };
+            self.advance_coordinator(turn, slot);
+            let Some(Seat { replica, coordinator, .. }) = self.seats.get_mut(slot) else { continue };
+            let coordinator_waits = coordinator.as_ref().is_some_and(|coordinator| coordinator.is_waiting());
             replica.unsettled = false;
             let (safe_offset, written_offset) = (replica.safe_offset(), replica.written_offset());
             loop {
@@ -280,43 +282,47 @@ impl Shard {
                 };
                 if let Some(settled) = self.produces.settle(parked, error) {
                     self.timers.remove(settled.timer);
-                    effects.push(Effect::Appended(settled.reply, settled.results));
+                    turn.effects.push(Effect::Appended(settled.reply, settled.results));
                 }
             }
-            if let Some(work) = replica.take_flush_work() {
+            if let Some(work) = replica.take_flush_work(coordinator_waits) {
                 let cell = Arc::clone(&replica.cell);
-                effects.push(Effect::Flush(DirtyLog { directory: replica.directory, cell, work }));
+                turn.effects.push(Effect::Flush(DirtyLog { directory: replica.directory, cell, work }));
             }
-            if let Some(due_ms) = replica.arm_flush(now_ms) {
+            if let Some(due_ms) = replica.arm_flush(turn.now_ms) {
                 self.timers.add(due_ms, Timer::FlushDue(Arc::clone(&replica.cell)));
             }
             replica.show();
         }
         self.unsettled.clear();
         let faults = self.take_opening_faults().into_iter();
-        effects.extend(faults.map(|(directory, fault)| Effect::DirectoryFailed { directory, fault }));
+        turn.effects.extend(faults.map(|(directory, fault)| Effect::DirectoryFailed { directory, fault }));
     }
 
     /// The replica behind a cell.
-    fn replica(&mut self, cell: &PartitionCell) -> Option<&mut Box<Replica>> {
+    fn replica(&mut self, cell: &PartitionCell) -> Option<&mut Replica> {
         if cell.asleep().is_some() {
             self.wake(cell);
         }
-        self.replicas.get_mut(cell.slot()?)?.as_mut()
+        self.seats.get_mut(cell.slot()?).map(|seat| &mut seat.replica)
     }
 
     /// The replica behind a cell, to be settled at the end of the turn.
-    fn touch(&mut self, cell: &PartitionCell) -> Option<&mut Box<Replica>> {
+    fn touch(&mut self, cell: &PartitionCell) -> Option<&mut Replica> {
+        self.touch_seat(cell).map(|seat| &mut seat.replica)
+    }
+
+    fn touch_seat(&mut self, cell: &PartitionCell) -> Option<&mut Seat> {
         if cell.asleep().is_some() {
             self.wake(cell);
         }
         let slot = cell.slot()?;
-        let replica = self.replicas.get_mut(slot)?.as_mut()?;
-        if !replica.unsettled {
-            replica.unsettled = true;
+        let seat = self.seats.get_mut(slot)?;
+        if !seat.replica.unsettled {
+            seat.replica.unsettled = true;
             self.unsettled.push(slot);
         }
-        Some(replica)
+        Some(seat)
     }
 
     fn watch(&mut self, command: WatchPartitions) {
@@ -341,7 +347,7 @@ impl Shard {
         }
     }
 
-    fn delete_records(&mut self, now_ms: i64, delete: DeleteRecords, effects: &mut Vec<Effect>) {
+    fn delete_records(&mut self, turn: &mut Turn, delete: DeleteRecords) {
         let DeleteRecords { offset, cell, reply } = delete;
         let Some(replica) = self.touch(&cell) else {
             return reply.send(Err(ErrorCode::UnknownTopicOrPartition));
@@ -351,13 +357,14 @@ impl Shard {
                 let removals = replica.log.take_removals();
                 // A fetch below the new start must hear of it.
                 replica.watchers.fire_all();
-                effects.push(replica.start_moved(Some(reply)));
+                let (directory, moved) = (replica.directory, replica.start_moved(Some(reply)));
+                turn.effects.push(Effect::StartMoved { directory, moved });
                 debug_assert_eq!(low_watermark, replica.log.log_start_offset());
-                self.remove_later(now_ms, removals);
+                self.remove_later(turn.now_ms, removals);
             }
             Err(refused) => {
                 reply.send(Err(refused.error()));
-                self.refused(now_ms, &cell, refused, effects);
+                self.refused(turn, &cell, refused);
             }
         }
     }
@@ -372,10 +379,9 @@ impl Shard {
 
     fn flushed(
         &mut self,
-        now_ms: i64,
+        turn: &mut Turn,
         directory: usize,
         outcomes: &[(Arc<PartitionCell>, FlushOutcome)],
-        effects: &mut Vec<Effect>,
     ) {
         let mut wanted = false;
         let directories = Arc::clone(&self.around.directories);
@@ -385,7 +391,7 @@ impl Shard {
             if replica.directory != directory {
                 // The replica has left the log that was flushed.
                 if let Err(fault) = outcome.result.clone() {
-                    effects.push(Effect::DirectoryFailed { directory, fault });
+                    turn.effects.push(Effect::DirectoryFailed { directory, fault });
                 }
                 continue;
             }
@@ -393,20 +399,20 @@ impl Shard {
                 Ok(()) => {
                     // The checkpoint has a new recovery point to tell.
                     directories.get(directory).into_iter().for_each(Directory::note_change);
-                    self.retire_if_durable(cell, effects);
+                    self.retire_if_durable(turn, cell);
                 }
                 Err(fault) if replica.log.poisoned().is_none() => {
-                    let due_ms = now_ms.saturating_add(FULL_DISK_PAUSE_MS);
+                    let due_ms = turn.now_ms.saturating_add(FULL_DISK_PAUSE_MS);
                     self.timers.add(due_ms, Timer::FlushAgain(Arc::clone(cell)));
                     if fault.is_disk_full() {
-                        self.without_room(now_ms, directory);
+                        self.without_room(turn.now_ms, directory);
                     }
                 }
-                Err(fault) => effects.push(Effect::DirectoryFailed { directory, fault }),
+                Err(fault) => turn.effects.push(Effect::DirectoryFailed { directory, fault }),
             }
         }
         if wanted {
-            self.look_for_cleaning(now_ms, effects);
+            self.look_for_cleaning(turn);
         }
     }
 

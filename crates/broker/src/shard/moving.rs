@@ -7,111 +7,43 @@
 //! DIVERGES: Kafka takes the future log for the replica as soon as the image says so, also at a start, where it may lack what came in
 //! after the question. Here a current log that is still there is copied to its end first: nothing acknowledged is lost.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use kraft::image::PartitionImage;
 use log::future::FutureState;
-use log::{Closed, CopyStop, Fault, FutureLog, Log, Removal};
-use wire::{ErrorCode, Uuid};
+use log::{CopyStop, Removal};
+use wire::ErrorCode;
 
+use super::seat::Seat;
+use super::turn::Turn;
 use super::{FULL_DISK_PAUSE_MS, Shard, Timer};
-use crate::assignments::Assignment;
-use crate::command::{MoveReplica, MoveStep};
-use crate::directories::{Directories, Directory, FutureFound};
-use crate::effect::{DirtyLog, Effect};
-use crate::limits::{MOVE_FLUSH_BYTES, MOVE_TAIL_BYTES};
-use crate::moves::MovePlace;
+use crate::command::MoveReplica;
+use crate::disks::flusher::DirtyLog;
+use crate::disks::found::FutureFound;
+use crate::disks::moving::{Begin, Move, MoveStep, Moving, Retirement, Retiring, Stage};
+use crate::effect::Effect;
+use crate::limits::MOVE_TAIL_BYTES;
+use crate::quorum::assignments::Assignment;
 use crate::replica::State;
 use crate::views::{PartitionCell, TopicViews};
-
-/// A move as its replica knows it.
-pub(crate) struct Move {
-    /// Tells it from other moves of the same replica.
-    serial: u64,
-    pub target: usize,
-    stage: Stage,
-    /// The image says that the replica is in the target.
-    is_told: bool,
-    /// What the future log held when it was last seen.
-    pub state: FutureState,
-    /// The copy, while no job has it and no timer waits with it.
-    waiting: Option<Box<Moving>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Copying,
-    /// The controller was asked to note the new directory.
-    Asked,
-    /// It has: the replica goes as soon as nothing is missing.
-    Agreed,
-}
-
-/// A copy on its way between its shard and the pool.
-pub(crate) struct Moving {
-    pub cell: Arc<PartitionCell>,
-    pub topic: Arc<str>,
-    serial: u64,
-    pub source: usize,
-    pub target: usize,
-    /// Where its log lies.
-    path: PathBuf,
-    begin: Option<Begin>,
-    future: Option<FutureLog>,
-    slice_bytes: u64,
-    /// Copied and not flushed yet.
-    unflushed_bytes: u64,
-    /// Everything is to be flushed once the ends meet.
-    flush_at_end: bool,
-    place: Option<MovePlace>,
-}
-
-/// How a copy's log comes to be, in its first slice.
-struct Begin {
-    config: Arc<log::LogConfig>,
-    topic_id: Uuid,
-    path: PathBuf,
-    /// Offsets of one that an earlier life of the process began.
-    found: Option<log::OpenMode>,
-}
-
-/// The log that a replica left, until the new one holds everything durably.
-pub(crate) struct Retiring {
-    log: Log,
-    directory: usize,
-    /// The new log has to be flushed up to here.
-    end_offset: i64,
-}
-
-/// An old log that may go, for the pool.
-pub(crate) struct Retirement {
-    pub cell: Arc<PartitionCell>,
-    topic: wire::Str,
-    log: Log,
-    source: usize,
-    target: usize,
-    offsets: Closed,
-}
 
 /// Between two looks for a free place.
 const PLACE_PAUSE_MS: i64 = 200;
 
 impl Shard {
     /// AlterReplicaLogDirs for one replica of this shard.
-    pub(super) fn move_replica(&mut self, now_ms: i64, command: MoveReplica, effects: &mut Vec<Effect>) {
+    pub(super) fn move_replica(&mut self, turn: &mut Turn, command: MoveReplica) {
         let MoveReplica { cell, topic, target, reply } = command;
-        let answer = self.begin_move(now_ms, &cell, &topic, target, effects);
+        let answer = self.begin_move(turn, &cell, &topic, target);
         reply.send(answer.err().unwrap_or(ErrorCode::None));
     }
 
     fn begin_move(
         &mut self,
-        now_ms: i64,
+        turn: &mut Turn,
         cell: &Arc<PartitionCell>,
         topic: &Arc<TopicViews>,
         target: usize,
-        effects: &mut Vec<Effect>,
     ) -> Result<(), ErrorCode> {
         let any_failed = self.around.directories.any_failed();
         let replica = self.touch(cell).ok_or(ErrorCode::ReplicaNotAvailable)?;
@@ -120,7 +52,7 @@ impl Shard {
         }
         let (source, running) = (replica.directory, replica.moving.as_ref().map(|moving| moving.target));
         if running.is_some_and(|running| running != target) {
-            self.call_off_move(cell, effects);
+            self.call_off_move(turn, cell);
         }
         if source == target || running == Some(target) {
             return Ok(());
@@ -135,11 +67,11 @@ impl Shard {
         let replica = self.touch(cell).ok_or(ErrorCode::ReplicaNotAvailable)?;
         if replica.log.is_unwritten() {
             if let Err(fault) = place.forget_lines(&topic.name, partition) {
-                effects.push(Effect::DirectoryFailed { directory: target, fault });
+                turn.effects.push(Effect::DirectoryFailed { directory: target, fault });
                 return Err(ErrorCode::KafkaStorageError);
             }
             replica.log.relocate_unwritten(place.log.partition_path(&topic.name, partition));
-            self.arrived(cell, source, target, effects);
+            self.arrived(turn, cell, source, target);
             return Ok(());
         }
         let begin = Begin {
@@ -148,40 +80,32 @@ impl Shard {
             path: place.log.future_path(&topic.name, partition, place.deletion_name()),
             found: None,
         };
-        self.start_move(now_ms, cell, target, begin, effects);
+        self.start_move(turn, cell, target, begin);
         Ok(())
     }
 
     /// A move that an earlier life of the process left half made goes on.
     pub(super) fn resume_move(
         &mut self,
-        now_ms: i64,
+        turn: &mut Turn,
         topic: &TopicViews,
         cell: &Arc<PartitionCell>,
         found: FutureFound,
-        effects: &mut Vec<Effect>,
     ) {
         let Some(replica) = self.replica(cell) else { return };
         let mut mode = found.mode;
         mode.topic_id = Some(topic.id);
         let config = Arc::clone(&replica.settings.log);
         let begin = Begin { config, topic_id: topic.id, path: found.path, found: Some(mode) };
-        self.start_move(now_ms, cell, found.directory, begin, effects);
+        self.start_move(turn, cell, found.directory, begin);
     }
 
-    fn start_move(
-        &mut self,
-        now_ms: i64,
-        cell: &Arc<PartitionCell>,
-        target: usize,
-        begin: Begin,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn start_move(&mut self, turn: &mut Turn, cell: &Arc<PartitionCell>, target: usize, begin: Begin) {
         let (serial, slice_bytes) = (self.around.moves.next_serial(), self.around.moves.slice_bytes());
         let Some(replica) = self.touch(cell) else { return };
         // As in Kafka, a log is not compacted while it is copied.
         if let Err(fault) = replica.log.call_off_cleaning() {
-            return self.refused(now_ms, cell, crate::replica::Refused::Fault(fault), effects);
+            return self.refused(turn, cell, crate::replica::Refused::Fault(fault));
         }
         let Some(replica) = self.touch(cell) else { return };
         let state = FutureState::default();
@@ -212,22 +136,16 @@ impl Shard {
             directory.note_future(cell.key, Some(state));
             directory.replica_here();
         }
-        effects.push(Effect::Move(Box::new(moving)));
+        turn.effects.push(Effect::Move(Box::new(moving)));
     }
 
     /// A slice was copied.
-    pub(super) fn move_step(
-        &mut self,
-        now_ms: i64,
-        mut moving: Box<Moving>,
-        step: MoveStep,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn move_step(&mut self, turn: &mut Turn, mut moving: Box<Moving>, step: MoveStep) {
         let directories = Arc::clone(&self.around.directories);
         let (cell, target) = (Arc::clone(&moving.cell), moving.target);
         let own = self.replica(&cell).and_then(|replica| replica.moving.as_mut());
         let Some(own) = own.filter(|own| own.serial == moving.serial) else {
-            effects.push(Effect::DiscardFuture(moving));
+            turn.effects.push(Effect::DiscardFuture(moving));
             return;
         };
         if let Some(future) = &moving.future {
@@ -245,84 +163,88 @@ impl Shard {
                     moving.place = self.around.moves.take_place();
                 }
                 let due_ms = match moving.place {
-                    Some(_) => self.around.moves.pay(bytes, now_ms),
-                    None => now_ms.saturating_add(PLACE_PAUSE_MS),
+                    Some(_) => self.around.moves.pay(bytes, turn.now_ms),
+                    None => turn.now_ms.saturating_add(PLACE_PAUSE_MS),
                 };
-                self.copy_on(now_ms, due_ms, moving, effects);
+                self.copy_on(turn, due_ms, moving);
             }
             MoveStep::CaughtUp { bytes } => match stage {
                 // It was agreed upon in an earlier life.
                 Stage::Copying if own.is_told => {
                     own.stage = Stage::Agreed;
-                    self.exchange_or_go_on(now_ms, bytes, moving, effects);
+                    self.exchange_or_go_on(turn, bytes, moving);
                 }
-                Stage::Copying => self.ask(&cell, moving, effects),
+                Stage::Copying => self.ask_controller(turn, &cell, moving),
                 // The answer comes with an image.
                 Stage::Asked => own.waiting = Some(moving),
-                Stage::Agreed => self.exchange_or_go_on(now_ms, bytes, moving, effects),
+                Stage::Agreed => self.exchange_or_go_on(turn, bytes, moving),
             },
             MoveStep::Stopped(CopyStop::Target(fault)) if fault.is_passing() => {
-                self.copy_on(now_ms, now_ms.saturating_add(FULL_DISK_PAUSE_MS), moving, effects);
+                self.copy_on(turn, turn.now_ms.saturating_add(FULL_DISK_PAUSE_MS), moving);
             }
-            MoveStep::Stopped(stop) => self.move_failed(&cell, moving, stop, effects),
+            MoveStep::Stopped(stop) => self.move_failed(turn, &cell, moving, stop),
         }
     }
 
     fn move_failed(
         &mut self,
+        turn: &mut Turn,
         cell: &Arc<PartitionCell>,
         moving: Box<Moving>,
         stop: CopyStop,
-        effects: &mut Vec<Effect>,
     ) {
         let (source, target) = (moving.source, moving.target);
-        self.call_off_move(cell, effects);
+        self.call_off_move(turn, cell);
         match stop {
-            CopyStop::Source(fault) => effects.push(Effect::DirectoryFailed { directory: source, fault }),
+            CopyStop::Source(fault) => {
+                turn.effects.push(Effect::DirectoryFailed { directory: source, fault })
+            }
             CopyStop::Target(fault) if matches!(fault.cause, log::fault::Cause::Corrupt(_)) => {
                 tracing::warn!(%fault, "a half-made move is of no use and is discarded");
             }
-            CopyStop::Target(fault) => effects.push(Effect::DirectoryFailed { directory: target, fault }),
+            CopyStop::Target(fault) => {
+                turn.effects.push(Effect::DirectoryFailed { directory: target, fault })
+            }
             CopyStop::Unreadable(what) => {
                 tracing::error!(topic = %moving.topic, partition = cell.key.partition, %what, "the replica cannot be moved: it stays where it is");
             }
         }
-        effects.push(Effect::DiscardFuture(moving));
+        turn.effects.push(Effect::DiscardFuture(moving));
     }
 
-    fn copy_on(&mut self, now_ms: i64, due_ms: i64, mut moving: Box<Moving>, effects: &mut Vec<Effect>) {
+    fn copy_on(&mut self, turn: &mut Turn, due_ms: i64, mut moving: Box<Moving>) {
         moving.slice_bytes = self.around.moves.slice_bytes();
-        if due_ms > now_ms {
+        if due_ms > turn.now_ms {
             self.timers.add(due_ms, Timer::Move(moving));
         } else {
-            effects.push(Effect::Move(moving));
+            turn.effects.push(Effect::Move(moving));
         }
     }
 
     /// The copy is complete for the first time: the controller is to know the new directory before the replica is there, so that
     /// it never takes a replica in a dead directory for one in a living one.
-    fn ask(&mut self, cell: &Arc<PartitionCell>, moving: Box<Moving>, effects: &mut Vec<Effect>) {
+    fn ask_controller(&mut self, turn: &mut Turn, cell: &Arc<PartitionCell>, moving: Box<Moving>) {
         let target = moving.target;
         let Some(own) = self.replica(cell).and_then(|replica| replica.moving.as_mut()) else { return };
         own.stage = Stage::Asked;
         own.waiting = Some(moving);
-        self.assign(cell, target, effects);
+        self.assign(turn, cell, target);
     }
 
     /// Tells the controller where a replica is.
-    pub(super) fn assign(&self, cell: &PartitionCell, directory: usize, effects: &mut Vec<Effect>) {
+    pub(super) fn assign(&self, turn: &mut Turn, cell: &PartitionCell, directory: usize) {
         let id = self.around.directories.get(directory).map(|directory| directory.id);
         if let Some(directory) = id.filter(|id| !id.is_zero()) {
-            effects.push(Effect::Assign(Assignment { key: cell.key, directory }));
+            turn.effects.push(Effect::Assign(Assignment { key: cell.key, directory }));
         }
     }
 
     /// A new image: the controller may have agreed to a move, or may not know yet where a replica is.
     pub(super) fn compare_directory(
         &mut self,
+        turn: &mut Turn,
         cell: &Arc<PartitionCell>,
         partition: &PartitionImage,
-        effects: &mut Vec<Effect>,
     ) {
         let Some(told) = partition.directory(self.around.node_id) else { return };
         let directories = Arc::clone(&self.around.directories);
@@ -336,7 +258,7 @@ impl Shard {
                 own.stage = Stage::Agreed;
                 if let Some(mut moving) = own.waiting.take() {
                     moving.flush_at_end = false;
-                    effects.push(Effect::Move(moving));
+                    turn.effects.push(Effect::Move(moving));
                 }
                 return;
             }
@@ -346,15 +268,15 @@ impl Shard {
             }
         }
         if id_of(actual) != Some(told) {
-            self.assign(cell, actual, effects);
+            self.assign(turn, cell, actual);
         }
     }
 
     /// The controller has agreed and the last slice met the end of its view. What came in since is copied within this turn if it
     /// is little, else in another slice.
-    fn exchange_or_go_on(&mut self, now_ms: i64, bytes: u64, moving: Box<Moving>, effects: &mut Vec<Effect>) {
+    fn exchange_or_go_on(&mut self, turn: &mut Turn, bytes: u64, moving: Box<Moving>) {
         let cell = Arc::clone(&moving.cell);
-        let due_ms = self.around.moves.pay(bytes, now_ms);
+        let due_ms = self.around.moves.pay(bytes, turn.now_ms);
         let Some(replica) = self.touch(&cell) else { return };
         let Some(future) = moving.future.as_ref() else { return };
         let from = future.state().log_end_offset;
@@ -362,26 +284,20 @@ impl Shard {
         let enough = MOVE_TAIL_BYTES.saturating_add(1);
         let tail = view.available_bytes(from, log::ReadLimit::LogEnd, enough).unwrap_or(enough);
         if tail > MOVE_TAIL_BYTES {
-            return self.copy_on(now_ms, due_ms, moving, effects);
+            return self.copy_on(turn, due_ms, moving);
         }
-        self.exchange(now_ms, &cell, moving, effects);
+        self.exchange(turn, &cell, moving);
     }
 
-    fn exchange(
-        &mut self,
-        now_ms: i64,
-        cell: &Arc<PartitionCell>,
-        mut moving: Box<Moving>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let (target, wall_ms) = (moving.target, self.around.wall.at(now_ms));
+    fn exchange(&mut self, turn: &mut Turn, cell: &Arc<PartitionCell>, mut moving: Box<Moving>) {
+        let (target, wall_ms) = (moving.target, self.around.wall.at(turn.now_ms));
         let directories = Arc::clone(&self.around.directories);
         let (Some(place), Some(replica)) = (directories.get(target), self.touch(cell)) else { return };
         let Some(future) = moving.future.take() else { return };
         let path = place.log.partition_path(&replica.topic, cell.key.partition);
         let log = match future.take_over(&mut replica.log, path, wall_ms) {
             Ok(log) => log,
-            Err(stop) => return self.move_failed(cell, moving, stop, effects),
+            Err(stop) => return self.move_failed(turn, cell, moving, stop),
         };
         let end_offset = log.log_end_offset();
         let source = std::mem::replace(&mut replica.directory, target);
@@ -393,19 +309,13 @@ impl Shard {
         tracing::info!(topic = %replica.topic, partition = cell.key.partition, directory = %place.log.path().display(), "a replica arrived in another log directory");
         place.note_future(cell.key, None);
         place.replica_gone();
-        self.remove_later(now_ms, removals);
-        self.arrived(cell, source, target, effects);
-        self.flush_arrived(cell, effects);
+        self.remove_later(turn.now_ms, removals);
+        self.arrived(turn, cell, source, target);
+        self.flush_arrived(turn, cell);
     }
 
     /// The replica is in another directory now: everybody may know.
-    fn arrived(
-        &mut self,
-        cell: &Arc<PartitionCell>,
-        source: usize,
-        target: usize,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn arrived(&mut self, turn: &mut Turn, cell: &Arc<PartitionCell>, source: usize, target: usize) {
         let directories = Arc::clone(&self.around.directories);
         if let (Some(from), Some(to)) = (directories.get(source), directories.get(target)) {
             from.replica_gone();
@@ -417,38 +327,33 @@ impl Shard {
         if let Some(replica) = self.touch(cell) {
             replica.directory = target;
         }
-        self.assign(cell, target, effects);
+        self.assign(turn, cell, target);
     }
 
     /// What a replica brought with it, and its new name, are made durable: only then its old log goes.
-    pub(super) fn flush_arrived(&mut self, cell: &Arc<PartitionCell>, effects: &mut Vec<Effect>) {
+    pub(super) fn flush_arrived(&mut self, turn: &mut Turn, cell: &Arc<PartitionCell>) {
         let Some(replica) = self.touch(cell).filter(|replica| replica.retiring.is_some()) else { return };
         if let Some(work) = replica.log.dirty() {
             let directory = replica.directory;
-            effects.push(Effect::Flush(DirtyLog { directory, cell: Arc::clone(cell), work }));
+            turn.effects.push(Effect::Flush(DirtyLog { directory, cell: Arc::clone(cell), work }));
         }
     }
 
     /// A flush of the log that took over has succeeded.
-    pub(super) fn retire_if_durable(&mut self, cell: &Arc<PartitionCell>, effects: &mut Vec<Effect>) {
+    pub(super) fn retire_if_durable(&mut self, turn: &mut Turn, cell: &Arc<PartitionCell>) {
         let Some(replica) = self.replica(cell) else { return };
         let reached = replica.log.recovery_point();
         let Some(retiring) = replica.retiring.take_if(|retiring| retiring.end_offset <= reached) else {
             return;
         };
         let Retiring { log, directory, .. } = *retiring;
-        effects.push(Effect::Retire(Box::new(Retirement {
+        turn.effects.push(Effect::Retire(Box::new(Retirement {
             cell: Arc::clone(cell),
             topic: replica.topic.clone(),
             log,
             source: directory,
             target: replica.directory,
-            offsets: Closed {
-                recovery_point: reached,
-                log_start_offset: replica.log.log_start_offset(),
-                high_watermark: replica.log.high_watermark(),
-                cleaned_offset: replica.log.cleaned_offset(),
-            },
+            offsets: replica.log.offsets(),
         })));
     }
 
@@ -458,7 +363,7 @@ impl Shard {
     }
 
     /// The move ends where it is; a copy that a job has is discarded when it comes back.
-    pub(super) fn call_off_move(&mut self, cell: &Arc<PartitionCell>, effects: &mut Vec<Effect>) {
+    pub(super) fn call_off_move(&mut self, turn: &mut Turn, cell: &Arc<PartitionCell>) {
         let Some(replica) = self.replica(cell) else { return };
         let source = replica.directory;
         let Some(own) = replica.moving.take() else { return };
@@ -468,100 +373,23 @@ impl Shard {
             place.note_change();
         }
         if let Some(moving) = own.waiting {
-            effects.push(Effect::DiscardFuture(moving));
+            turn.effects.push(Effect::DiscardFuture(moving));
         }
         if own.stage != Stage::Copying {
             // The controller knows, or will, a directory in which the replica never was.
-            self.assign(cell, source, effects);
+            self.assign(turn, cell, source);
         }
     }
 
     /// A log directory is dead: moves to it end, moves from it too; what was left in it is lost with it.
-    pub(super) fn moves_failed(&mut self, slot: usize, directory: usize, effects: &mut Vec<Effect>) {
-        let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { return };
+    pub(super) fn moves_failed(&mut self, turn: &mut Turn, slot: usize, directory: usize) {
+        let Some(Seat { replica, .. }) = self.seats.get_mut(slot) else { return };
         replica.retiring.take_if(|retiring| retiring.directory == directory);
         let from_or_to = replica.directory == directory
             || replica.moving.as_ref().is_some_and(|moving| moving.target == directory);
         if from_or_to && replica.moving.is_some() {
             let cell = Arc::clone(&replica.cell);
-            self.call_off_move(&cell, effects);
+            self.call_off_move(turn, &cell);
         }
-    }
-}
-
-impl Moving {
-    /// One slice, on the pool: the first makes or opens the log, the others copy.
-    pub fn run(&mut self, place: &Directory, wall_ms: i64) -> MoveStep {
-        if let Some(begin) = self.begin.take() {
-            return match begin.run(place, &self.topic, self.cell.key.partition, wall_ms) {
-                Ok(future) => {
-                    self.future = Some(future);
-                    MoveStep::Copied { bytes: 0 }
-                }
-                Err(fault) => MoveStep::Stopped(CopyStop::Target(fault)),
-            };
-        }
-        let (Some(view), Some(future)) = (self.cell.view(), self.future.as_mut()) else {
-            return MoveStep::Copied { bytes: 0 };
-        };
-        let bytes = match future.copy(&view, self.slice_bytes, wall_ms) {
-            Ok(bytes) => bytes,
-            Err(stop) => return MoveStep::Stopped(stop),
-        };
-        self.unflushed_bytes = self.unflushed_bytes.saturating_add(bytes);
-        let caught_up = future.state().log_end_offset >= view.log_end_offset;
-        if (caught_up && self.flush_at_end) || self.unflushed_bytes >= MOVE_FLUSH_BYTES {
-            if let Err(fault) = future.flush() {
-                return MoveStep::Stopped(CopyStop::Target(fault));
-            }
-            self.unflushed_bytes = 0;
-        }
-        if caught_up { MoveStep::CaughtUp { bytes } } else { MoveStep::Copied { bytes } }
-    }
-
-    /// Nobody needs the copy any more.
-    pub fn discard(self, place: &Directory) -> Result<(), Fault> {
-        let disk = place.log.disk();
-        if place.is_failed() || !disk.exists(&self.path) {
-            return Ok(());
-        }
-        place.discard_future(&self.path)?.run()
-    }
-}
-
-impl Begin {
-    fn run(self, place: &Directory, topic: &str, partition: i32, wall_ms: i64) -> Result<FutureLog, Fault> {
-        let disk = Arc::clone(place.log.disk());
-        let future = match self.found {
-            Some(mode) => FutureLog::resume(disk, self.path, self.config, mode, wall_ms)?,
-            None => FutureLog::create(disk, self.path, self.config, self.topic_id)?,
-        };
-        place.forget_offsets(topic, partition)?;
-        Ok(future)
-    }
-}
-
-impl Retirement {
-    /// Makes sure that a start finds what the checkpoints of the old directory knew, then gives the old log its last name.
-    pub fn run(self, directories: &Directories) -> Result<Option<Removal>, (usize, Fault)> {
-        let (source, target) = (self.source, self.target);
-        let (Some(from), Some(to)) = (directories.get(source), directories.get(target)) else {
-            return Ok(None);
-        };
-        if to.is_failed() || from.is_failed() {
-            return Ok(None);
-        }
-        let partition = self.cell.key.partition;
-        to.note_offsets(&self.topic, partition, self.offsets).map_err(|fault| (target, fault))?;
-        let removal = self.log.delete(from.deletion_name()).map_err(|fault| (source, fault))?;
-        from.log_gone(&self.topic, partition);
-        Ok(removal)
-    }
-}
-
-impl Retiring {
-    /// The log and its directory, for whoever deletes it at once.
-    pub fn into_parts(self) -> (Log, usize) {
-        (self.log, self.directory)
     }
 }

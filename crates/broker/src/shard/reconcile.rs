@@ -9,10 +9,11 @@ use log::fault::Cause;
 use log::{Fault, Log, OpenMode};
 use wire::ErrorCode;
 
+use super::turn::Turn;
 use super::{Shard, upkeep};
-use crate::directories::{FoundReplica, FutureFound, Place};
+use crate::disks::found::{FoundReplica, FutureFound, Placement};
 use crate::effect::Effect;
-use crate::image_delta::{ImageChange, TopicDelta};
+use crate::quorum::image_delta::{ImageChange, TopicDelta};
 use crate::replica::isr::InSyncReplicas;
 use crate::replica::{Leader, Replica, State};
 use crate::views::{PartitionCell, Role, TopicViews};
@@ -29,16 +30,16 @@ enum Opened {
 type FoundLog = (usize, Option<Log>, Vec<FutureFound>);
 
 impl Shard {
-    pub(super) fn reconcile(&mut self, now_ms: i64, change: &ImageChange, effects: &mut Vec<Effect>) {
+    pub(super) fn reconcile(&mut self, turn: &mut Turn, change: &ImageChange) {
         if change.cleaners {
-            self.cleaners_changed(now_ms);
+            self.cleaners_changed(turn.now_ms);
         }
         let mut deleted = Vec::new();
         for delta in &change.topics {
             match delta {
                 TopicDelta::Gone { views } => {
                     for cell in self.own(views) {
-                        self.delete_replica(now_ms, &cell, effects);
+                        self.delete_replica(turn, &cell);
                     }
                     deleted.push(DeletedTopic { id: views.id, name: views.name.clone() });
                 }
@@ -51,7 +52,7 @@ impl Shard {
                             continue;
                         };
                         if cell.shard == self.index() {
-                            self.set_partition(now_ms, views, cell, partition, effects);
+                            self.set_partition(turn, views, cell, partition);
                         }
                     }
                     if *settings {
@@ -61,7 +62,7 @@ impl Shard {
             }
         }
         if !deleted.is_empty() {
-            self.topics_deleted(now_ms, &deleted, effects);
+            self.topics_deleted(turn, &deleted);
         }
         self.tell_recovered_soon();
     }
@@ -84,61 +85,59 @@ impl Shard {
 
     fn set_partition(
         &mut self,
-        now_ms: i64,
+        turn: &mut Turn,
         views: &Arc<TopicViews>,
         cell: &Arc<PartitionCell>,
         partition: &PartitionImage,
-        effects: &mut Vec<Effect>,
     ) {
         let node_id = self.around.node_id;
         if !partition.replicas.contains(&node_id) {
-            self.delete_replica(now_ms, cell, effects);
+            self.delete_replica(turn, cell);
             return;
         }
         if cell.asleep().is_some() {
             if self.may_sleep(views, partition) {
                 self.sleep_on(cell, partition);
-                return self.compare_directory(cell, partition, effects);
+                return self.compare_directory(turn, cell, partition);
             }
             self.wake(cell);
         }
         if cell.slot().is_none() {
-            match self.open_replica(now_ms, views, cell, partition, effects) {
+            match self.open_replica(turn, views, cell, partition) {
                 Ok(Opened::Awake) => {}
-                Ok(Opened::Asleep) => return self.compare_directory(cell, partition, effects),
+                Ok(Opened::Asleep) => return self.compare_directory(turn, cell, partition),
                 Ok(Opened::Nowhere) => return cell.set_role(Role::Offline),
                 Err((directory, fault)) => {
                     cell.set_role(Role::Offline);
-                    effects.push(Effect::DirectoryFailed { directory, fault });
+                    turn.effects.push(Effect::DirectoryFailed { directory, fault });
                     return;
                 }
             }
         }
         if partition.leader == node_id {
-            self.lead(now_ms, cell, partition, effects);
+            self.lead(turn, cell, partition);
         } else {
-            self.follow(cell, partition, effects);
+            self.follow(turn, cell, partition);
         }
-        self.compare_directory(cell, partition, effects);
+        self.compare_directory(turn, cell, partition);
     }
 
     /// Opens what is on disk, or lets it sleep until somebody asks for it.
     fn open_replica(
         &mut self,
-        now_ms: i64,
+        turn: &mut Turn,
         views: &Arc<TopicViews>,
         cell: &Arc<PartitionCell>,
         partition: &PartitionImage,
-        effects: &mut Vec<Effect>,
     ) -> Result<Opened, (usize, Fault)> {
         let wanted = partition.directory(self.around.node_id);
         let index = cell.key.partition;
         let (directory, log, futures) = match self.around.directories.place(&views.name, index, wanted) {
-            Place::Nowhere => {
+            Placement::Nowhere => {
                 tracing::error!(topic = %views.name, partition = index, "a replica is offline: it lies in a log directory that cannot be used");
                 return Ok(Opened::Nowhere);
             }
-            Place::New { directory } => {
+            Placement::New { directory } => {
                 if let Some(place) = self.around.directories.get(directory) {
                     place.forget_lines(&views.name, index).map_err(|fault| (directory, fault))?;
                 }
@@ -148,12 +147,12 @@ impl Shard {
                 }
                 (directory, self.open_log_in(views, index, directory, None)?, Vec::new())
             }
-            Place::Promote(future) => (future.directory, self.promote(views, index, future)?, Vec::new()),
-            Place::Found(found) if found.is_alone() && self.may_sleep(views, partition) => {
+            Placement::Promote(future) => (future.directory, self.promote(views, index, future)?, Vec::new()),
+            Placement::Found(found) if found.is_alone() && self.may_sleep(views, partition) => {
                 self.lay_down(views, cell, partition, (found.directory, Some(found.mode)));
                 return Ok(Opened::Asleep);
             }
-            Place::Found(found) => self.open_found_replica(views, index, *found, effects)?,
+            Placement::Found(found) => self.open_found_replica(turn, views, index, *found)?,
         };
         let Some(log) = log else { return Ok(Opened::Nowhere) };
         let settings = views.settings.load_full();
@@ -162,10 +161,10 @@ impl Shard {
         self.put(cell, replica);
         let mut futures = futures.into_iter();
         if let Some(future) = futures.next() {
-            self.resume_move(now_ms, views, cell, future, effects);
+            self.resume_move(turn, views, cell, future);
         }
         for future in futures {
-            self.discard_found(future, effects);
+            self.discard_found(turn, future);
         }
         Ok(Opened::Awake)
     }
@@ -229,10 +228,10 @@ impl Shard {
     /// Opens a replica; where two directories hold one, the log that reaches further is right.
     fn open_found_replica(
         &self,
+        turn: &mut Turn,
         views: &TopicViews,
         index: i32,
         found: FoundReplica,
-        effects: &mut Vec<Effect>,
     ) -> Result<FoundLog, (usize, Fault)> {
         let FoundReplica { mut directory, mut mode, rival, futures } = found;
         let Some((other, mut other_mode)) = rival else {
@@ -258,7 +257,7 @@ impl Shard {
         if loser.is_part_of(&log.view()) {
             tracing::info!(directory = %place.log.path().display(), "a replica had moved before the last stop: what it left goes");
             let removal = loser.delete(place.deletion_name()).map_err(on_disk)?;
-            effects.extend(removal.map(Effect::Remove));
+            turn.effects.extend(removal.map(Effect::Remove));
         } else {
             drop(loser);
             let aside = place.log.set_aside(&views.name, index, place.deletion_name()).map_err(on_disk)?;
@@ -285,37 +284,21 @@ impl Shard {
         self.open_log_in(views, index, directory, Some(OpenMode { clean_shutdown: false, ..mode }))
     }
 
-    fn discard_found(&self, future: FutureFound, effects: &mut Vec<Effect>) {
+    fn discard_found(&self, turn: &mut Turn, future: FutureFound) {
         let Some(place) = self.around.directories.get(future.directory) else { return };
         match place.discard_future(&future.path) {
-            Ok(removal) => effects.push(Effect::Remove(removal)),
-            Err(fault) => effects.push(Effect::DirectoryFailed { directory: future.directory, fault }),
+            Ok(removal) => turn.effects.push(Effect::Remove(removal)),
+            Err(fault) => turn.effects.push(Effect::DirectoryFailed { directory: future.directory, fault }),
         }
     }
 
     /// Gives a replica its slot.
     pub(super) fn put(&mut self, cell: &PartitionCell, replica: Replica) {
-        let replica = Some(Box::new(replica));
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.replicas[slot] = replica;
-                slot
-            }
-            None => {
-                self.replicas.push(replica);
-                self.replicas.len() - 1
-            }
-        };
+        let slot = self.seats.put(replica);
         cell.set_slot(Some(slot));
     }
 
-    fn lead(
-        &mut self,
-        now_ms: i64,
-        cell: &Arc<PartitionCell>,
-        partition: &PartitionImage,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn lead(&mut self, turn: &mut Turn, cell: &Arc<PartitionCell>, partition: &PartitionImage) {
         let min_insync = self.replica(cell).map_or(1, |replica| replica.settings.min_insync_replicas);
         let isr = InSyncReplicas::new(self.around.node_id, &partition.replicas, &partition.isr);
         let flush_acks = self.flush_acks(&isr, min_insync);
@@ -333,7 +316,7 @@ impl Shard {
             return;
         }
         if let Err(fault) = replica.log.start_leader_epoch(partition.leader_epoch) {
-            return self.refused(now_ms, cell, crate::replica::Refused::Fault(fault), effects);
+            return self.refused(turn, cell, crate::replica::Refused::Fault(fault));
         }
         replica.state = State::Leader(Leader {
             leader_epoch: partition.leader_epoch,
@@ -347,12 +330,12 @@ impl Shard {
         replica.watchers.fire_all();
         if let Some(slot) = cell.slot() {
             // A new epoch is a new term of the coordinator: what it held of the old one is dropped and read again.
-            self.close_coordinator(slot, ErrorCode::NotCoordinator, effects);
-            self.open_coordinator(now_ms, slot, effects);
+            self.close_coordinator(turn, slot, ErrorCode::NotCoordinator);
+            self.open_coordinator(turn, slot);
         }
     }
 
-    fn follow(&mut self, cell: &PartitionCell, partition: &PartitionImage, effects: &mut Vec<Effect>) {
+    fn follow(&mut self, turn: &mut Turn, cell: &PartitionCell, partition: &PartitionImage) {
         let Some(replica) = self.touch(cell) else { return };
         if matches!(replica.state, State::Offline) {
             return;
@@ -361,42 +344,32 @@ impl Shard {
         replica.show_role();
         replica.watchers.fire_all();
         if let Some(slot) = cell.slot() {
-            self.fail_acks(slot, ErrorCode::NotLeaderOrFollower, effects);
-            self.close_coordinator(slot, ErrorCode::NotCoordinator, effects);
+            self.fail_acks(turn, slot, ErrorCode::NotLeaderOrFollower);
+            self.close_coordinator(turn, slot, ErrorCode::NotCoordinator);
         }
     }
 
-    fn delete_replica(&mut self, now_ms: i64, cell: &Arc<PartitionCell>, effects: &mut Vec<Effect>) {
+    fn delete_replica(&mut self, turn: &mut Turn, cell: &Arc<PartitionCell>) {
         self.forget_asleep(cell);
         let Some(slot) = cell.slot() else { return cell.set_role(Role::Absent) };
-        self.call_off_move(cell, effects);
+        self.call_off_move(turn, cell);
         cell.set_role(Role::Absent);
         cell.set_directory(None);
-        self.fail_acks(slot, ErrorCode::UnknownTopicOrPartition, effects);
-        self.close_coordinator(slot, ErrorCode::NotCoordinator, effects);
-        let Some(mut replica) = self.replicas.get_mut(slot).and_then(Option::take).map(|replica| *replica)
-        else {
-            return;
-        };
+        self.fail_acks(turn, slot, ErrorCode::UnknownTopicOrPartition);
+        self.close_coordinator(turn, slot, ErrorCode::NotCoordinator);
+        let Some(mut replica) = self.seats.take(slot) else { return };
         cell.set_slot(None);
-        self.free.push(slot);
         replica.watchers.fire_all();
         if let Some(directory) = self.around.directories.get(replica.directory) {
             directory.replica_gone();
         }
         let left = replica.retiring.map(|retiring| retiring.into_parts());
         for (log, index) in left.into_iter().chain([(replica.log, replica.directory)]) {
-            self.delete_log(now_ms, (&replica.topic, cell.key.partition), (log, index), effects);
+            self.delete_log(turn, (&replica.topic, cell.key.partition), (log, index));
         }
     }
 
-    fn delete_log(
-        &mut self,
-        now_ms: i64,
-        (topic, partition): (&str, i32),
-        (log, index): (Log, usize),
-        effects: &mut Vec<Effect>,
-    ) {
+    fn delete_log(&mut self, turn: &mut Turn, (topic, partition): (&str, i32), (log, index): (Log, usize)) {
         let Some(directory) = self.around.directories.get(index) else { return };
         directory.log_gone(topic, partition);
         directory.note_change();
@@ -404,9 +377,9 @@ impl Shard {
             return;
         }
         match log.delete(directory.deletion_name()) {
-            Ok(Some(removal)) => self.remove_later(now_ms, vec![removal]),
+            Ok(Some(removal)) => self.remove_later(turn.now_ms, vec![removal]),
             Ok(None) => {}
-            Err(fault) => effects.push(Effect::DirectoryFailed { directory: index, fault }),
+            Err(fault) => turn.effects.push(Effect::DirectoryFailed { directory: index, fault }),
         }
     }
 }

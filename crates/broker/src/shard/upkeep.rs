@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use log::{Fault, Log};
+use log::{Closed, Fault, Log};
 use wire::ErrorCode;
 
+use super::seat::Seat;
+use super::turn::Turn;
 use super::{Shard, Timer};
-use crate::checkpoints::DirectoryOffsets;
-use crate::directories::Directories;
+use crate::disks::directories::Directories;
+use crate::disks::offsets::DirectoryOffsets;
 use crate::effect::Effect;
 use crate::limits::REPLICAS_PER_JANITOR_STEP;
-use crate::replica::{Replica, State};
+use crate::replica::State;
 
 /// What a closed shard leaves, by directory.
 pub(crate) struct ClosedShard {
@@ -45,17 +47,17 @@ impl Shard {
     }
 
     /// Retention of the next replicas; comes back at once until all were seen, then after the configured interval.
-    pub(super) fn janitor(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
-        let end = self.replicas.len().min(self.janitor_at.saturating_add(REPLICAS_PER_JANITOR_STEP));
+    pub(super) fn janitor(&mut self, turn: &mut Turn) {
+        let end = self.seats.len().min(self.janitor_at.saturating_add(REPLICAS_PER_JANITOR_STEP));
         for slot in self.janitor_at..end {
-            self.tidy(now_ms, slot, effects);
+            self.tidy(turn, slot);
         }
-        let next_ms = if end < self.replicas.len() {
+        let next_ms = if end < self.seats.len() {
             self.janitor_at = end;
-            now_ms
+            turn.now_ms
         } else {
             self.janitor_at = 0;
-            now_ms.saturating_add(self.around.retention_check_interval_ms)
+            turn.now_ms.saturating_add(self.around.retention_check_interval_ms)
         };
         self.timers.add(next_ms, Timer::Janitor);
     }
@@ -63,12 +65,14 @@ impl Shard {
     /// Forgets the idle producers of the next replicas; comes back at once until all were seen, then after the configured interval.
     pub(super) fn expire_producers(&mut self, now_ms: i64) {
         let wall_ms = self.around.wall.at(now_ms);
-        let end = self.replicas.len().min(self.expiry_at.saturating_add(REPLICAS_PER_JANITOR_STEP));
-        let next = self.replicas.get_mut(self.expiry_at..end).unwrap_or_default();
-        for replica in next.iter_mut().flatten().filter(|replica| !matches!(replica.state, State::Offline)) {
-            replica.log.expire_producers(wall_ms);
+        let end = self.seats.len().min(self.expiry_at.saturating_add(REPLICAS_PER_JANITOR_STEP));
+        for slot in self.expiry_at..end {
+            let Some(Seat { replica, .. }) = self.seats.get_mut(slot) else { continue };
+            if !matches!(replica.state, State::Offline) {
+                replica.log.expire_producers(wall_ms);
+            }
         }
-        let next_ms = if end < self.replicas.len() {
+        let next_ms = if end < self.seats.len() {
             self.expiry_at = end;
             now_ms
         } else {
@@ -79,9 +83,9 @@ impl Shard {
     }
 
     /// Retention of one replica.
-    pub(super) fn tidy(&mut self, now_ms: i64, slot: usize, effects: &mut Vec<Effect>) {
-        let wall_ms = self.around.wall.at(now_ms);
-        let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { return };
+    pub(super) fn tidy(&mut self, turn: &mut Turn, slot: usize) {
+        let wall_ms = self.around.wall.at(turn.now_ms);
+        let Some(Seat { replica, .. }) = self.seats.get_mut(slot) else { return };
         if matches!(replica.state, State::Offline) || replica.log.log_end_offset() == 0 {
             return;
         }
@@ -99,29 +103,50 @@ impl Shard {
             Ok(_) => {
                 if moved && let Some(replica) = self.touch(&cell) {
                     replica.watchers.fire_all();
-                    effects.push(replica.start_moved(None));
+                    let (directory, moved) = (replica.directory, replica.start_moved(None));
+                    turn.effects.push(Effect::StartMoved { directory, moved });
                 }
             }
-            Err(fault) => self.refused(now_ms, &cell, crate::replica::Refused::Fault(fault), effects),
+            Err(fault) => self.refused(turn, &cell, crate::replica::Refused::Fault(fault)),
         }
-        self.remove_later(now_ms, removals);
+        self.remove_later(turn.now_ms, removals);
+    }
+
+    /// What the logs that are open give to the checkpoints.
+    pub(super) fn offsets(&self) -> impl Iterator<Item = (usize, (String, i32), Closed)> {
+        // A log that was never written has no directory, and needs no line.
+        let written = self.seats.iter().filter(|seat| seat.replica.log.log_end_offset() > 0);
+        written.flat_map(|Seat { replica, .. }| {
+            let name = || (replica.topic.to_string(), replica.cell.key.partition);
+            // The copy on its way bears the same name where it goes: a start finds out how much of it is durable.
+            let copy = replica.moving.as_ref().map(|moving| {
+                let offsets = Closed {
+                    recovery_point: moving.state.recovery_point,
+                    log_start_offset: moving.state.log_start_offset,
+                    high_watermark: moving.state.log_start_offset,
+                    cleaned_offset: None,
+                };
+                (moving.target, name(), offsets)
+            });
+            [(replica.directory, name(), replica.log.offsets())].into_iter().chain(copy)
+        })
     }
 
     /// A log directory is dead: its replicas serve nothing and acknowledge nothing (no retry, no ack, no
     /// serving of pages that may never have reached the platter).
-    pub(super) fn directory_failed(&mut self, directory: usize, effects: &mut Vec<Effect>) {
+    pub(super) fn directory_failed(&mut self, turn: &mut Turn, directory: usize) {
         self.wake_all_on(directory);
-        for slot in 0..self.replicas.len() {
-            self.moves_failed(slot, directory, effects);
-            let Some(replica) = self.replicas.get_mut(slot).and_then(Option::as_mut) else { continue };
+        for slot in 0..self.seats.len() {
+            self.moves_failed(turn, slot, directory);
+            let Some(Seat { replica, .. }) = self.seats.get_mut(slot) else { continue };
             if replica.directory != directory {
                 continue;
             }
             replica.state = State::Offline;
             replica.show_role();
             replica.watchers.fire_all();
-            self.fail_acks(slot, ErrorCode::KafkaStorageError, effects);
-            self.close_coordinator(slot, ErrorCode::NotCoordinator, effects);
+            self.fail_acks(turn, slot, ErrorCode::KafkaStorageError);
+            self.close_coordinator(turn, slot, ErrorCode::NotCoordinator);
         }
     }
 
@@ -131,8 +156,7 @@ impl Shard {
         self.now_ms = now_ms;
         let mut faults = self.close_asleep(&mut offsets);
         self.forget_all_asleep();
-        for replica in self.replicas.drain(..).flatten() {
-            let replica: Replica = *replica;
+        for replica in self.seats.drain() {
             replica.cell.set_role(crate::views::Role::Absent);
             replica.cell.set_slot(None);
             let alive = directories.get(replica.directory).is_some_and(|directory| !directory.is_failed());

@@ -20,6 +20,7 @@ mod reassignment;
 mod restart;
 mod rot;
 mod sessions;
+mod tallies;
 mod twice;
 
 use std::future::Future;
@@ -43,8 +44,8 @@ use wire::record_batch::RecordBatchBuilder;
 use wire::wall::Wall;
 use wire::{ApiKey, ErrorCode, Str, Uuid};
 
+use crate::config::connection_caps::ConnectionCaps;
 use crate::config::{BrokerFile, StaticConfig, Values};
-use crate::connection_caps::ConnectionCaps;
 use crate::loggers::Loggers;
 use crate::rim::Bells;
 use crate::{Connection, Handling, Listener, Node, NodeOptions, Outcome, Peer, Rim};

@@ -49,7 +49,7 @@ fn a_session_goes_on_by_any_connection_and_survives_its_own() {
     drop(second);
     drop(reconnect(&mut node));
     assert_eq!(fetch(&mut node, session, 3, &[]), (0, session), "its connection is gone");
-    assert_eq!(node.connection.session_cache().len(), 1);
+    assert_eq!(node.connection.fetch_sessions().cache().len(), 1);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_session_is_ended_by_any_connection() {
         let (error, other) = fetch(&mut node, session, epoch, partitions);
         assert_eq!((error, other != 0 && other != session), (0, epoch == 0));
         assert_eq!(fetch(&mut node, session, 1, &[]), NOT_FOUND);
-        assert_eq!(node.connection.session_cache().len(), usize::from(epoch == 0));
+        assert_eq!(node.connection.fetch_sessions().cache().len(), usize::from(epoch == 0));
     }
 }
 

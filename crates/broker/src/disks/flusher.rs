@@ -10,9 +10,15 @@ use log::{FlushOutcome, FlushWork};
 use parking_lot::Mutex;
 use wire::topic::TopicIdPartition;
 
-use crate::effect::DirtyLog;
 use crate::limits::{HEAVY_SYNCS_BESIDE_LIGHT, SYNCS_AT_ONCE};
 use crate::views::PartitionCell;
+
+/// A log whose tail is not on the platter.
+pub(crate) struct DirtyLog {
+    pub directory: usize,
+    pub cell: Arc<PartitionCell>,
+    pub work: FlushWork,
+}
 
 /// A log that owes less, and no names, is light: one record here and there, a coordinator's commits. Its sync is a few blocks, and
 /// takes as long as those that the device has before it.
@@ -27,14 +33,14 @@ const OLDEST_EVERY: u64 = 4;
 /// The flusher of one log directory.
 #[derive(Default)]
 pub(crate) struct Flusher {
-    state: Mutex<State>,
+    state: Mutex<Line>,
 }
 
 /// In which order logs came.
 type Arrival = u64;
 
 #[derive(Default)]
-struct State {
+struct Line {
     /// Longest waiting first.
     waiting: BTreeMap<Arrival, DirtyLog>,
     places: BTreeMap<TopicIdPartition, Arrival>,
@@ -92,7 +98,7 @@ fn weight(dirty: &DirtyLog) -> Weight {
     Weight { heavy, magnitude: owed.checked_ilog2().unwrap_or(0) }
 }
 
-impl State {
+impl Line {
     fn put(&mut self, arrival: Arrival, dirty: DirtyLog) {
         self.lightest.insert((weight(&dirty), arrival));
         if dirty.work.makes_names() {

@@ -2,11 +2,6 @@
 //! (KIP-112, KIP-858, KIP-1066). Owns no partition; where a replica goes is decided in `placement.rs`. A directory that failed once
 //! stays dead until the process restarts.
 
-mod placement;
-mod recovered;
-
-pub(crate) use placement::{Found, FoundReplica, FutureFound, Place};
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,18 +14,19 @@ use parking_lot::Mutex;
 use wire::Uuid;
 use wire::topic::TopicIdPartition;
 
-use crate::amendments::Amendments;
-use crate::flusher::Flusher;
+use super::amendments::Amendments;
+use super::flusher::Flusher;
+use super::found::Found;
+use super::recovered::Recovered;
 use crate::limits::{DISK_RESERVE_BYTES, DISK_RESERVE_SHARE, DISK_UNCHECKED_BYTES, DISK_UNCHECKED_MS};
-use recovered::Recovered;
 
 /// All log directories, in the order of `log.dirs`.
 pub(crate) struct Directories {
-    list: Vec<Directory>,
+    pub(super) list: Vec<Directory>,
     /// Where replicas shall be that this node does not have yet (AlterReplicaLogDirs, KIP-113). Cold: administrators, new topics.
-    preferred: Mutex<BTreeMap<(String, i32), usize>>,
+    pub(super) preferred: Mutex<BTreeMap<(String, i32), usize>>,
     /// The broker was unfenced once: what the image gains from here on is new, and lies in no directory that cannot be read.
-    is_settled: AtomicBool,
+    pub(super) is_settled: AtomicBool,
     /// What was read again after an unclean stop.
     pub recovered: Recovered,
 }
@@ -96,19 +92,19 @@ pub(crate) struct Directory {
     unchecked_bytes: AtomicI64,
     /// When the room is looked at again, however little was appended: others write, too.
     look_again_ms: AtomicI64,
-    replicas: AtomicUsize,
+    pub(super) replicas: AtomicUsize,
     /// Something was appended since the checkpoints were last written.
     changed: AtomicBool,
     /// The cleaner's checkpoint has, or had, something to say.
     cleaned: AtomicBool,
     /// Partitions found at the start, until the image claims them. Cold: locked at start-up and for new topics only.
-    found: Mutex<BTreeMap<String, BTreeMap<i32, Found>>>,
+    pub(super) found: Mutex<BTreeMap<String, BTreeMap<i32, Found>>>,
     /// Replicas on their way here, as last seen. Cold: written by moves, read by DescribeLogDirs.
     futures: Mutex<BTreeMap<TopicIdPartition, FutureState>>,
     /// Held while checkpoint files are written. Cold: every few seconds, and at the start.
-    pub writing_checkpoints: Mutex<()>,
+    pub(super) writing_checkpoints: Mutex<()>,
     /// What the checkpoints must say before the next round. Cold: deletions of records and of logs.
-    pub amendments: Mutex<Amendments>,
+    pub(super) amendments: Mutex<Amendments>,
     lowerings: AtomicU64,
     /// Serial number of renamed directories.
     deletions: AtomicU64,

@@ -10,11 +10,11 @@ use kraft::image::{
 use wire::topic::{TopicIdPartition, is_internal};
 use wire::{Str, Uuid};
 
-use crate::cleaners::{CleanerSettings, Cleaners};
 use crate::config::{BrokerLayers, StaticConfig, Values, ValuesDoor};
-use crate::directories::Directories;
-use crate::image_lines;
-use crate::moves::Moves;
+use crate::disks::cleaners::{CleanerSettings, Cleaners};
+use crate::disks::directories::Directories;
+use crate::disks::moves::Moves;
+use crate::quorum::image_lines;
 use crate::topic_settings::TopicSettings;
 use crate::views::{PartitionCell, TopicViews, Views};
 

@@ -14,11 +14,11 @@ pub(crate) struct ColdReads(Arc<Queue>);
 
 struct Queue {
     rim: Arc<dyn Rim>,
-    state: Mutex<State>,
+    state: Mutex<Reads>,
 }
 
 #[derive(Default)]
-struct State {
+struct Reads {
     waiting: VecDeque<Box<dyn FnOnce() + Send>>,
     /// Jobs that were handed out and are not over.
     running: usize,
@@ -43,7 +43,7 @@ impl ColdReads {
         }
         let read = state.waiting.pop_front()?;
         state.running += 1;
-        let place = Place(Arc::clone(&self.0));
+        let place = ReadPlace(Arc::clone(&self.0));
         Some(Job(Box::new(move |_| {
             read();
             drop(place);
@@ -52,9 +52,9 @@ impl ColdReads {
 }
 
 /// Given back however the job ends, run or not.
-struct Place(Arc<Queue>);
+struct ReadPlace(Arc<Queue>);
 
-impl Drop for Place {
+impl Drop for ReadPlace {
     fn drop(&mut self) {
         let mut state = self.0.state.lock();
         state.running -= 1;

@@ -1,69 +1,22 @@
 //! Where a replica lives or shall live (KIP-112, KIP-858, KIP-1066): where it was found, else where somebody wished it, else where
 //! the image says, else where fewest are. What may lie in a directory that cannot be read is never made anew elsewhere.
 
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use log::{OpenMode, Removal};
 use wire::Uuid;
 
-use super::{Directories, Directory};
-
-/// What a start found of one partition in one directory.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    pub current: Option<OpenMode>,
-    /// On their way here from another directory; one, unless a crash came between two moves.
-    pub futures: Vec<(PathBuf, OpenMode)>,
-}
-
-/// A future log.
-#[derive(Debug)]
-pub(crate) struct FutureFound {
-    pub directory: usize,
-    pub path: PathBuf,
-    pub mode: OpenMode,
-}
-
-/// A replica, and what else bears its name.
-#[derive(Debug)]
-pub(crate) struct FoundReplica {
-    pub directory: usize,
-    pub mode: OpenMode,
-    /// Another directory holds it, too: a crash came in the middle of an exchange. Their ends tell which one is right.
-    pub rival: Option<(usize, OpenMode)>,
-    /// The first is a move that goes on, others are to be discarded.
-    pub futures: Vec<FutureFound>,
-}
-
-impl FoundReplica {
-    /// Nothing else bears its name.
-    pub fn is_alone(&self) -> bool {
-        self.rival.is_none() && self.futures.is_empty()
-    }
-}
-
-/// Where a replica is.
-#[derive(Debug)]
-pub(crate) enum Place {
-    /// Found on disk; another directory may hold it, too.
-    Found(Box<FoundReplica>),
-    /// Nothing on disk anywhere: it begins here.
-    New { directory: usize },
-    /// Only a future log is left, where the image wants the replica: the move had been agreed upon (KAFKA-16082).
-    Promote(FutureFound),
-    /// It lies where nobody can read it, or may.
-    Nowhere,
-}
+use super::directories::{Directories, Directory};
+use super::found::{FoundReplica, FutureFound, Placement};
 
 impl Directories {
     /// Where a replica lives or shall live. What was not found at the start has nothing on disk that can be read.
-    pub fn place(&self, topic: &str, partition: i32, wanted: Option<Uuid>) -> Place {
+    pub fn place(&self, topic: &str, partition: i32, wanted: Option<Uuid>) -> Placement {
         let wanted = wanted.filter(is_assigned);
         let home = wanted.and_then(|id| self.list.iter().position(|d| d.id == id && !d.is_failed()));
         // It is said to be in a directory that does not work: whatever else bears its name is older or incomplete.
         if wanted.is_some() && home.is_none() && self.any_failed() {
-            return Place::Nowhere;
+            return Placement::Nowhere;
         }
         let (currents, mut futures) = self.take_found(topic, partition);
         if !currents.is_empty() {
@@ -71,18 +24,18 @@ impl Directories {
         }
         if let Some(at) = futures.iter().position(|future| Some(future.directory) == home) {
             if self.any_failed() {
-                return Place::Nowhere;
+                return Placement::Nowhere;
             }
-            return self.count(Place::Promote(futures.swap_remove(at)));
+            return self.count(Placement::Promote(futures.swap_remove(at)));
         }
         // Nobody ever said where it is, and a directory cannot be looked into.
         if home.is_none() && self.any_failed() && !self.is_settled.load(Ordering::Acquire) {
-            return Place::Nowhere;
+            return Placement::Nowhere;
         }
         let preferred = self.take_preference(topic, partition);
         let preferred = preferred.filter(|index| self.list.get(*index).is_some_and(|d| !d.is_failed()));
         let chosen = preferred.or(home).or_else(|| self.emptiest());
-        chosen.map_or(Place::Nowhere, |directory| self.count(Place::New { directory }))
+        chosen.map_or(Placement::Nowhere, |directory| self.count(Placement::New { directory }))
     }
 
     fn take_preference(&self, topic: &str, partition: i32) -> Option<usize> {
@@ -99,12 +52,12 @@ impl Directories {
         open.or_else(|| working().next()).map(|(index, _)| index)
     }
 
-    fn count(&self, place: Place) -> Place {
+    fn count(&self, place: Placement) -> Placement {
         let directory = match &place {
-            Place::Found(found) => found.directory,
-            Place::Promote(future) => future.directory,
-            Place::New { directory } => *directory,
-            Place::Nowhere => return place,
+            Placement::Found(found) => found.directory,
+            Placement::Promote(future) => future.directory,
+            Placement::New { directory } => *directory,
+            Placement::Nowhere => return place,
         };
         self.list.get(directory).into_iter().for_each(Directory::replica_here);
         place
@@ -135,7 +88,11 @@ fn is_assigned(id: &Uuid) -> bool {
     ![Uuid::UNASSIGNED_DIRECTORY, Uuid::MIGRATING_DIRECTORY, Uuid::LOST_DIRECTORY].contains(id)
 }
 
-fn found(mut currents: Vec<(usize, OpenMode)>, home: Option<usize>, mut futures: Vec<FutureFound>) -> Place {
+fn found(
+    mut currents: Vec<(usize, OpenMode)>,
+    home: Option<usize>,
+    mut futures: Vec<FutureFound>,
+) -> Placement {
     let at = currents.iter().position(|(index, _)| Some(*index) == home).unwrap_or(0);
     let (directory, mut mode) = currents.swap_remove(at);
     // The one that goes where the image says goes on.
@@ -143,5 +100,5 @@ fn found(mut currents: Vec<(usize, OpenMode)>, home: Option<usize>, mut futures:
     // A copy that took over, but for its name, may have been told of a later log start.
     let starts = futures.iter().map(|future| future.mode.log_start_offset);
     mode.log_start_offset = starts.fold(mode.log_start_offset, i64::max);
-    Place::Found(Box::new(FoundReplica { directory, mode, rival: currents.pop(), futures }))
+    Placement::Found(Box::new(FoundReplica { directory, mode, rival: currents.pop(), futures }))
 }

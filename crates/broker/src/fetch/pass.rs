@@ -11,9 +11,9 @@ use smallvec::SmallVec;
 use wire::ErrorCode;
 use wire::messages::fetch::{AbortedTransaction, EpochEndOffset, LeaderIdAndEpoch, PartitionData};
 
-use crate::api::Call;
+use crate::call::Call;
 use crate::endpoints::current_leader;
-use crate::fetch_session::Wanted;
+use crate::fetch::session::Wanted;
 use crate::limits::{CHECKED_BYTES_AT_ONCE, COLD_READS_AT_ONCE, FETCH_BYTES_MIN};
 use crate::views::PartitionCell;
 

@@ -1,8 +1,8 @@
-//! The group coordinator of one `__consumer_offsets` partition, hosted in the shard that owns the partition: its append is
-//! a function call. Owns who asked what; the machine and its twins belong to `coordinator::Hosted`.
+//! A replicated state machine on the partition that it lives on, whatever kind it is of: loading, asking, ticking, advancing, closing.
+//! Owns the machine and the way back to those who wait for it; the replica's log is lent to it for each step. Decides nothing.
 
 use bytes::Bytes;
-use coordinator::group::{GroupAnswer, GroupCommand, GroupEvent, GroupMachine, GroupSoft};
+use coordinator::group::DeletedTopic;
 use coordinator::{Hosted, HostedOptions, Journal, ReplyToken};
 use log::{AppendOrigin, Fault, ReadLimit, ReadRefused};
 use wire::ErrorCode;
@@ -10,29 +10,24 @@ use wire::hash::StableMap;
 use wire::record_batch::validate_internal;
 use wire::wall::Wall;
 
+use super::kinds::{Answers, Asked, Kind, Opening, Question};
 use crate::limits::LOAD_BYTES_PER_TURN;
-use crate::mailbox::Reply;
-use crate::replica::Replica;
-use crate::timers::TimerId;
+use crate::mailbox::{Reply, reply};
+use crate::replica::{Refused, Replica};
 
 /// A machine and those who wait for it.
-pub(crate) struct GroupCoordinator {
-    hosted: Hosted<GroupMachine>,
+pub(crate) struct Host<M: Kind> {
+    hosted: Hosted<M>,
     /// What its partition's log counts in.
     wall: Wall,
-    waiting: StableMap<ReplyToken, Reply<GroupAnswer>>,
+    waiting: StableMap<ReplyToken, Reply<M::Answer>>,
     last_token: u64,
     /// Room for the answers of one step; empty between them.
-    replies: Vec<coordinator::Reply<GroupAnswer>>,
-    /// The shard's timer for [`Hosted::next_deadline`].
-    pub armed: Option<TimerId>,
+    replies: Vec<coordinator::Reply<M::Answer>>,
 }
 
 /// For how many answers of a step the room is kept: most have one, a rebalance of a large group thousands.
 const REPLIES_KEPT: usize = 4;
-
-/// Answers on their way out.
-pub(crate) type Answers = Vec<(Reply<GroupAnswer>, GroupAnswer)>;
 
 /// What a step of the coordinator wants from its shard.
 #[derive(Default)]
@@ -42,8 +37,8 @@ pub(crate) struct Step {
     pub fault: Option<Fault>,
     /// What of the log cannot be read: the coordinator does without.
     pub lost: Vec<Lost>,
-    /// What people are told.
-    pub events: Vec<GroupEvent>,
+    /// What people are told, a line each.
+    pub lines: Vec<String>,
 }
 
 /// Records that a coordinator could not load.
@@ -62,16 +57,20 @@ pub(crate) enum Load {
     Done,
 }
 
-impl GroupCoordinator {
-    /// A coordinator that still has to read its partition.
-    pub fn new(soft: GroupSoft, options: HostedOptions, log_start_offset: i64) -> GroupCoordinator {
-        GroupCoordinator {
-            wall: options.wall.clone(),
-            hosted: Hosted::loading(GroupMachine::default(), soft, options, log_start_offset),
+impl<M: Kind> Host<M> {
+    /// One that still has to read its partition.
+    pub fn new(opening: &Opening<'_>) -> Host<M> {
+        let options = HostedOptions {
+            max_batch_bytes: opening.max_batch_bytes,
+            wall: opening.wall.clone(),
+            ..HostedOptions::default()
+        };
+        Host {
+            wall: opening.wall.clone(),
+            hosted: Hosted::loading(M::empty(), M::soft(opening), options, opening.log_start_offset),
             waiting: StableMap::default(),
             last_token: 0,
             replies: Vec::new(),
-            armed: None,
         }
     }
 
@@ -79,7 +78,7 @@ impl GroupCoordinator {
         self.hosted.is_loading()
     }
 
-    /// When [`GroupCoordinator::tick`] has something to do.
+    /// When [`Host::tick`] has something to do.
     pub fn next_deadline(&self) -> Option<i64> {
         self.hosted.next_deadline()
     }
@@ -90,11 +89,10 @@ impl GroupCoordinator {
     }
 
     /// Asks the machine.
-    pub fn handle(
+    pub fn ask(
         &mut self,
         now_ms: i64,
-        command: GroupCommand,
-        reply: Reply<GroupAnswer>,
+        Asked { command, reply }: Asked<M>,
         replica: &mut Replica,
         step: &mut Step,
     ) {
@@ -120,6 +118,12 @@ impl GroupCoordinator {
         }
         step.fault = step.fault.take().or(journal.fault);
         self.collect(replies, step);
+    }
+
+    /// What it is told when topics are deleted, if it minds; nobody waits for the answer.
+    pub fn topics_deleted(&self, topics: &[DeletedTopic]) -> Option<Question> {
+        let command = M::topics_deleted(topics)?;
+        Some(M::question(Asked { command, reply: reply().0 }))
     }
 
     /// Fires what is due.
@@ -183,16 +187,16 @@ impl GroupCoordinator {
         self.collect(replies, step);
     }
 
-    fn collect(&mut self, mut replies: Vec<coordinator::Reply<GroupAnswer>>, step: &mut Step) {
+    fn collect(&mut self, mut replies: Vec<coordinator::Reply<M::Answer>>, step: &mut Step) {
         for reply in replies.drain(..) {
             if let Some(waiting) = self.waiting.remove(&reply.token) {
-                step.answers.push((waiting, reply.answer));
+                M::answers(&mut step.answers).push((waiting, reply.answer));
             }
         }
         replies.shrink_to(REPLIES_KEPT);
         self.replies = replies;
         if let Some(soft) = self.hosted.soft_mut() {
-            step.events.append(&mut soft.events);
+            M::take_lines(soft, &mut step.lines);
         }
     }
 }
@@ -225,7 +229,7 @@ impl Journal for ReplicaJournal<'_> {
             Ok(appended) => Ok(appended.base_offset),
             Err(refused) => {
                 let error = refused.error();
-                if let crate::replica::Refused::Fault(fault) = refused {
+                if let Refused::Fault(fault) = refused {
                     self.fault = Some(fault);
                 }
                 Err(error)

@@ -1,15 +1,16 @@
 //! How many cleanings may run at once and how fast (`log.cleaner.*`), shared by all shards. A shard that finds no place free is
-//! woken when one is. Owns places and the throttle; which log is cleaned is the shard's choice (`shard/cleaning.rs`).
+//! woken when one is. Owns places, the throttle, and what travels between a shard and the pool; which log is cleaned is the shard's choice (`shard/cleaning.rs`).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use log::MapBounds;
+use log::{CleanWork, MapBounds};
 use parking_lot::Mutex;
 
 use crate::config::{BrokerLayers, Parsed, broker_key};
 use crate::limits::CLEAN_SLICE_BYTES;
+use crate::views::PartitionCell;
 
 /// The settings of all cleaners, live.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,16 +51,29 @@ impl CleanerSettings {
     }
 }
 
+/// A cleaning on its way between its shard and the pool.
+pub(crate) struct Cleaning {
+    pub cell: Arc<PartitionCell>,
+    pub work: CleanWork,
+    /// What a slice reads at most.
+    pub slice_bytes: u64,
+    pub began_ms: i64,
+    /// Bytes the throttle knows of.
+    pub paid_bytes: u64,
+    /// Lets another cleaning begin when this one is over.
+    pub _place: CleanerPlace,
+}
+
 /// The cleaners of a node.
 #[derive(Debug)]
 pub(crate) struct Cleaners {
     settings: ArcSwap<CleanerSettings>,
     /// Entered once per cleaning and slice, never by a request.
-    state: Mutex<State>,
+    state: Mutex<Running>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Running {
     running: usize,
     /// Shards that found no place free.
     waiting: BTreeSet<usize>,
@@ -69,9 +83,9 @@ struct State {
 
 /// A cleaner's place; given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place(Arc<Cleaners>);
+pub(crate) struct CleanerPlace(Arc<Cleaners>);
 
-impl Drop for Place {
+impl Drop for CleanerPlace {
     fn drop(&mut self) {
         self.0.state.lock().running -= 1;
     }
@@ -94,7 +108,7 @@ impl Cleaners {
     }
 
     /// A place, if one is free; otherwise the shard is remembered.
-    pub fn take_place(self: &Arc<Self>, shard: usize) -> Option<Place> {
+    pub fn take_place(self: &Arc<Self>, shard: usize) -> Option<CleanerPlace> {
         let mut state = self.state.lock();
         if state.running >= self.settings.load().threads {
             state.waiting.insert(shard);
@@ -102,7 +116,7 @@ impl Cleaners {
         }
         state.running += 1;
         state.waiting.remove(&shard);
-        Some(Place(Arc::clone(self)))
+        Some(CleanerPlace(Arc::clone(self)))
     }
 
     /// A shard that waits for a place, the one after `shard` first, so that none is always last.

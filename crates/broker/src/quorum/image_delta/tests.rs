@@ -1,8 +1,8 @@
 //! Whatever key can change while the node runs and is in force reaches somebody who obeys it.
 
 use super::*;
+use crate::config::connection_caps::ConnectionCaps;
 use crate::config::{BROKER_KEYS, BrokerChange, ConfigKey, State, UpdateMode, topic_effective};
-use crate::connection_caps::ConnectionCaps;
 
 /// Another value than the default, which the key takes.
 fn another(key: &ConfigKey) -> &'static str {

@@ -1,64 +1,18 @@
-//! What the offset checkpoints of a directory must say at once, between two rounds of writing them: log starts that were moved
-//! (DeleteRecords is answered when its start is on the disk), and that logs are gone (their lines must not speak for a log that is made
-//! under the same name). Group commit: one file and one sync for all that wait. Owns no log; `checkpoints.rs` writes the rounds.
+//! A directory's checkpoints say at once what cannot wait for their next round (`amendments.rs`). Group commit: one file and one sync
+//! for all that wait. Owns no log.
 
 use std::collections::BTreeMap;
 
 use log::Fault;
-use log::directory::{Checkpoint, Offsets};
+use log::directory::Checkpoint;
 use wire::{ErrorCode, Str};
 
-use crate::checkpoints::DirectoryOffsets;
-use crate::directories::Directory;
-use crate::mailbox::Reply;
-
-/// Topic and partition, as the files name a log.
-type Name = (String, i32);
-
-/// A log start that was moved.
-pub(crate) struct MovedStart {
-    pub topic: Str,
-    pub partition: i32,
-    pub offset: i64,
-    /// Who waits until that is on the disk; nobody for retention.
-    pub reply: Option<Reply<Result<i64, ErrorCode>>>,
-}
-
-/// One directory's. Each entry has the number of its event; offsets that were gathered before it do not know it.
-#[derive(Default)]
-pub(crate) struct Amendments {
-    /// Events so far.
-    serial: u64,
-    /// Moved, and not yet on the disk.
-    waiting: Vec<MovedStart>,
-    /// A job is on its way for them.
-    job: bool,
-    /// Log starts that were written since the last round began.
-    raised: BTreeMap<Name, (u64, i64)>,
-    gone: BTreeMap<Name, Gone>,
-}
-
-/// A log that is there no longer.
-#[derive(Clone, Copy)]
-struct Gone {
-    serial: u64,
-    /// The files may still have its lines.
-    in_files: bool,
-}
+use super::amendments::{Gone, MovedStart, Name};
+use super::directories::Directory;
+use super::offsets::DirectoryOffsets;
 
 const FILES: [Checkpoint; 4] =
     [Checkpoint::RecoveryPoint, Checkpoint::LogStart, Checkpoint::Replication, Checkpoint::Cleaner];
-
-impl Amendments {
-    /// At the start: lines of logs that are not there.
-    pub fn lines_without_log(&mut self, files: &[&Offsets], is_there: impl Fn(&str, i32) -> bool) {
-        for (topic, partition) in files.iter().flat_map(|offsets| offsets.keys()) {
-            if !is_there(topic, *partition) {
-                self.gone.insert((topic.clone(), *partition), Gone { serial: 0, in_files: true });
-            }
-        }
-    }
-}
 
 impl Directory {
     /// A log's start moved. True if the caller has to send a job that calls [`Directory::write_moved_starts`].
@@ -184,23 +138,11 @@ impl Directory {
 
     /// Puts right what was gathered when `known` events had happened.
     pub fn amend(&self, offsets: &mut DirectoryOffsets, known: u64) {
-        let amendments = self.amendments.lock();
-        for (name, gone) in &amendments.gone {
-            if gone.serial > known {
-                offsets.remove(name);
-            }
-        }
-        for (name, (serial, offset)) in &amendments.raised {
-            if *serial > known {
-                offsets.raise_log_start(name, *offset);
-            }
-        }
+        self.amendments.lock().amend(offsets, known);
     }
 
     /// The round is on the disk: what it knew of is done.
     pub fn amended(&self, known: u64) {
-        let mut amendments = self.amendments.lock();
-        amendments.raised.retain(|_, (serial, _)| *serial > known);
-        amendments.gone.retain(|_, gone| gone.serial > known);
+        self.amendments.lock().amended(known);
     }
 }

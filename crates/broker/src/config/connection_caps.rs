@@ -1,7 +1,8 @@
 //! How many connections there may be: `max.connections`, `max.connections.per.ip` and its overrides. Owns how the three are
 //! read; who counts connections is the rim's business.
 
-use crate::config::{BrokerLayers, list};
+use super::layers::BrokerLayers;
+use super::value::list;
 // Addresses are plain values; there is no socket in `core`.
 use core::net::IpAddr;
 use std::collections::BTreeMap;

@@ -1,0 +1,99 @@
+//! A coordinator of any kind that this node hosts, and in which topic each lives.
+
+use coordinator::group::{DeletedTopic, GroupMachine};
+use wire::ErrorCode;
+
+use super::host::{Host, Load, Step};
+use super::kinds::{Kind, Opening, Question};
+#[cfg(test)]
+use super::tally::TallyMachine;
+use crate::replica::Replica;
+
+/// A coordinator of any kind, on its partition.
+pub(crate) enum Coordinator {
+    Group(Box<Host<GroupMachine>>),
+    #[cfg(test)]
+    Tally(Box<Host<TallyMachine>>),
+}
+
+/// The same for every kind.
+macro_rules! each {
+    ($coordinator:expr, $host:ident => $what:expr) => {
+        match $coordinator {
+            Coordinator::Group($host) => $what,
+            #[cfg(test)]
+            Coordinator::Tally($host) => $what,
+        }
+    };
+}
+
+impl Coordinator {
+    /// Whether partitions of this topic have coordinators here.
+    pub fn lives_in(topic: &str) -> bool {
+        #[cfg(test)]
+        if topic == TallyMachine::TOPIC {
+            return true;
+        }
+        topic == GroupMachine::TOPIC
+    }
+
+    /// The coordinator of a partition of this topic, still to be loaded; `None` where nothing is coordinated.
+    pub fn open(topic: &str, opening: &Opening<'_>) -> Option<Coordinator> {
+        match topic {
+            GroupMachine::TOPIC => Some(Coordinator::Group(Box::new(Host::new(opening)))),
+            #[cfg(test)]
+            TallyMachine::TOPIC => Some(Coordinator::Tally(Box::new(Host::new(opening)))),
+            _ => None,
+        }
+    }
+
+    /// See [`Host::ask`]. A question that belongs elsewhere is refused.
+    pub fn ask(&mut self, now_ms: i64, question: Question, replica: &mut Replica, step: &mut Step) {
+        match (self, question) {
+            (Coordinator::Group(host), Question::Group(asked)) => host.ask(now_ms, asked, replica, step),
+            #[cfg(test)]
+            (Coordinator::Tally(host), Question::Tally(asked)) => host.ask(now_ms, asked, replica, step),
+            #[cfg(test)]
+            (_, question) => question.refuse(ErrorCode::NotCoordinator),
+        }
+    }
+
+    /// See [`Kind::topics_deleted`].
+    pub fn topics_deleted(&self, topics: &[DeletedTopic]) -> Option<Question> {
+        each!(self, host => host.topics_deleted(topics))
+    }
+
+    pub fn is_loading(&self) -> bool {
+        each!(self, host => host.is_loading())
+    }
+
+    /// See [`Host::load`].
+    pub fn load(&mut self, now_ms: i64, replica: &mut Replica, step: &mut Step) -> Load {
+        each!(self, host => host.load(now_ms, replica, step))
+    }
+
+    /// See [`Host::tick`].
+    pub fn tick(&mut self, now_ms: i64, replica: &mut Replica, step: &mut Step) {
+        each!(self, host => host.tick(now_ms, replica, step))
+    }
+
+    /// When [`Coordinator::tick`] has something to do.
+    pub fn next_deadline(&self) -> Option<i64> {
+        each!(self, host => host.next_deadline())
+    }
+
+    /// True while answers wait for the partition's safe offset.
+    pub fn is_waiting(&self) -> bool {
+        each!(self, host => host.is_waiting())
+    }
+
+    /// See [`Host::advance`].
+    pub fn advance(&mut self, now_ms: i64, replica: &mut Replica, step: &mut Step) {
+        each!(self, host => host.advance(now_ms, replica, step))
+    }
+
+    /// See [`Host::close`].
+    pub fn close(&mut self, error: ErrorCode, step: &mut Step) {
+        each!(self, host => host.close(error, step))
+    }
+}

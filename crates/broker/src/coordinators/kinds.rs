@@ -1,0 +1,106 @@
+//! What is said to and by coordinators of every kind. A closed list: a new kind is a variant of [`Question`], a list in [`Answers`], an
+//! `impl Kind` in a file of its own, and its lines in `coordinator.rs`.
+
+use coordinator::Machine;
+use coordinator::group::{DeletedTopic, GroupAnswer, GroupConfig, GroupMachine};
+use wire::ErrorCode;
+use wire::wall::Wall;
+
+#[cfg(test)]
+use super::tally::{TallyAnswer, TallyMachine};
+use crate::mailbox::Reply;
+
+/// What a machine has to say besides [`Machine`] to be hosted here.
+pub(crate) trait Kind: Machine<Answer: Send> + Clone + 'static {
+    /// The internal topic that it lives in.
+    const TOPIC: &'static str;
+
+    /// The state of a partition without records.
+    fn empty() -> Self;
+
+    /// What dies with leadership, at its beginning.
+    fn soft(opening: &Opening<'_>) -> Self::Soft;
+
+    /// Takes out what people are told, a line each.
+    fn take_lines(soft: &mut Self::Soft, lines: &mut Vec<String>);
+
+    /// What every coordinator of this kind is told when topics are deleted, if it minds.
+    fn topics_deleted(topics: &[DeletedTopic]) -> Option<Self::Command>;
+
+    /// This question among those of all kinds.
+    fn question(asked: Asked<Self>) -> Question;
+
+    /// The list of this kind's answers.
+    fn answers(answers: &mut Answers) -> &mut Leaving<Self::Answer>;
+}
+
+/// What a coordinator is opened with.
+pub(crate) struct Opening<'a> {
+    pub groups: GroupConfig,
+    pub wall: &'a Wall,
+    pub seed: u64,
+    /// `max.message.bytes` of the topic it lives in.
+    pub max_batch_bytes: usize,
+    pub log_start_offset: i64,
+}
+
+/// A command, and the way back of its answer.
+pub(crate) struct Asked<M: Machine> {
+    pub command: M::Command,
+    pub reply: Reply<M::Answer>,
+}
+
+impl<M: Machine> Asked<M> {
+    /// Nobody can say.
+    pub fn refuse(self, error: ErrorCode) {
+        let answer = M::refuse(&self.command, error);
+        self.reply.send(answer);
+    }
+}
+
+/// Something for a coordinator of any kind.
+#[cfg_attr(test, allow(clippy::large_enum_variant, reason = "moved once, and boxed where it waits"))]
+pub(crate) enum Question {
+    Group(Asked<GroupMachine>),
+    #[cfg(test)]
+    Tally(Asked<TallyMachine>),
+}
+
+impl Question {
+    /// Whoever is asked is not the coordinator.
+    pub fn refuse(self, error: ErrorCode) {
+        match self {
+            Question::Group(asked) => asked.refuse(error),
+            #[cfg(test)]
+            Question::Tally(asked) => asked.refuse(error),
+        }
+    }
+}
+
+/// Answers of one kind on their way out.
+pub(crate) type Leaving<A> = Vec<(Reply<A>, A)>;
+
+/// Answers on their way out.
+#[derive(Default)]
+pub(crate) struct Answers {
+    pub groups: Leaving<GroupAnswer>,
+    #[cfg(test)]
+    pub tallies: Leaving<TallyAnswer>,
+}
+
+impl Answers {
+    pub fn is_empty(&self) -> bool {
+        #[cfg(test)]
+        if !self.tallies.is_empty() {
+            return false;
+        }
+        self.groups.is_empty()
+    }
+
+    /// To those who wait.
+    pub fn send(self) {
+        self.groups.into_iter().for_each(|(reply, answer)| reply.send(answer));
+        #[cfg(test)]
+        self.tallies.into_iter().for_each(|(reply, answer)| reply.send(answer));
+    }
+}

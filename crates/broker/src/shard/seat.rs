@@ -1,0 +1,80 @@
+//! A place in a shard: a replica and, while this broker leads it and something is to be coordinated there, its coordinator. Side by
+//! side, so that each can be given the other without being taken out of its place.
+
+use crate::coordinators::coordinator::Coordinator;
+use crate::replica::Replica;
+use crate::timers::TimerId;
+
+pub(super) struct Seat {
+    pub replica: Replica,
+    /// The coordinator hosted on the replica, while this broker leads it.
+    pub coordinator: Option<Coordinator>,
+    /// The shard's timer for the coordinator's next deadline.
+    pub armed: Option<TimerId>,
+}
+
+impl Seat {
+    /// The coordinator and the replica that it lives on.
+    pub fn coordinated(&mut self) -> Option<(&mut Coordinator, &mut Replica)> {
+        Some((self.coordinator.as_mut()?, &mut self.replica))
+    }
+}
+
+/// By slot; a cell of `views` says which slot is its.
+#[derive(Default)]
+pub(super) struct Seats {
+    list: Vec<Option<Box<Seat>>>,
+    free: Vec<usize>,
+}
+
+impl Seats {
+    /// Gives a replica a slot.
+    pub fn put(&mut self, replica: Replica) -> usize {
+        let seat = Some(Box::new(Seat { replica, coordinator: None, armed: None }));
+        match self.free.pop() {
+            Some(slot) => {
+                self.list[slot] = seat;
+                slot
+            }
+            None => {
+                self.list.push(seat);
+                self.list.len() - 1
+            }
+        }
+    }
+
+    /// Takes a replica out; its slot is free for another. A coordinator must have been closed.
+    pub fn take(&mut self, slot: usize) -> Option<Replica> {
+        let seat = self.list.get_mut(slot)?.take()?;
+        assert!(seat.coordinator.is_none(), "a replica that leaves has no coordinator");
+        self.free.push(slot);
+        Some(seat.replica)
+    }
+
+    /// Slots so far, taken or free.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub fn get(&self, slot: usize) -> Option<&Seat> {
+        self.list.get(slot)?.as_deref()
+    }
+
+    pub fn get_mut(&mut self, slot: usize) -> Option<&mut Seat> {
+        self.list.get_mut(slot)?.as_deref_mut()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Seat> {
+        self.list.iter().flatten().map(Box::as_ref)
+    }
+
+    /// Those that are taken, with their slots.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Seat)> {
+        self.list.iter_mut().enumerate().filter_map(|(slot, seat)| Some((slot, seat.as_deref_mut()?)))
+    }
+
+    /// The end of the shard.
+    pub fn drain(&mut self) -> impl Iterator<Item = Replica> {
+        self.list.drain(..).flatten().map(|seat| seat.replica)
+    }
+}
