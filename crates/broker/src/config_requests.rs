@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wire::{ErrorCode, Str};
 
 /// One resource of either request.
-pub(crate) struct Asked<'a> {
+pub(crate) struct AskedResource<'a> {
     pub resource_type: i8,
     pub name: &'a Str,
     pub keys: Vec<&'a Str>,
@@ -18,12 +18,16 @@ pub(crate) struct Asked<'a> {
 pub(crate) type Refused = (ErrorCode, String);
 
 /// For each resource, why it is refused, if it is.
-pub(crate) fn refusals(asked: &[Asked<'_>], node_id: i32, takes_loggers: bool) -> Vec<Option<Refused>> {
+pub(crate) fn refusals(
+    asked: &[AskedResource<'_>],
+    node_id: i32,
+    takes_loggers: bool,
+) -> Vec<Option<Refused>> {
     let mut counts: BTreeMap<(i8, &str), usize> = BTreeMap::new();
     for one in asked {
         *counts.entry((one.resource_type, one.name)).or_default() += 1;
     }
-    let refusal = |one: &Asked<'_>| {
+    let refusal = |one: &AskedResource<'_>| {
         let what = if counts.get(&(one.resource_type, &**one.name)).is_some_and(|count| *count > 1) {
             // DIVERGES: to AlterConfigs Kafka gives no answer at all.
             Some("Each resource must appear at most once.".to_owned())
@@ -35,8 +39,8 @@ pub(crate) fn refusals(asked: &[Asked<'_>], node_id: i32, takes_loggers: bool) -
     asked.iter().map(refusal).collect()
 }
 
-fn malformed(asked: &Asked<'_>, node_id: i32, takes_loggers: bool) -> Option<String> {
-    let Asked { name, keys, nulls, .. } = asked;
+fn malformed(asked: &AskedResource<'_>, node_id: i32, takes_loggers: bool) -> Option<String> {
+    let AskedResource { name, keys, nulls, .. } = asked;
     if keys.iter().collect::<BTreeSet<_>>().len() < keys.len() {
         return Some("Error due to duplicate config keys".to_owned());
     }

@@ -9,14 +9,14 @@ pub(crate) struct Greetings(Mutex<Vec<Greeting>>);
 
 /// What answers differ by, besides the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct GreetingKey {
     pub version: i16,
     /// On a controller's listener.
     pub controller: bool,
 }
 
 struct Greeting {
-    asked: Asked,
+    asked: GreetingKey,
     image_offset: i64,
     /// With the length before it; the correlation id is whoever's came first.
     frame: Vec<u8>,
@@ -27,7 +27,7 @@ const CORRELATION_ID: std::ops::Range<usize> = 4..8;
 
 impl Greetings {
     /// The answer of this image, for the request with this correlation id.
-    pub fn get(&self, asked: Asked, image_offset: i64, correlation_id: i32) -> Option<Vec<u8>> {
+    pub fn get(&self, asked: GreetingKey, image_offset: i64, correlation_id: i32) -> Option<Vec<u8>> {
         let greetings = self.0.lock();
         let greeting = greetings.iter().find(|it| it.asked == asked && it.image_offset == image_offset)?;
         let mut frame = greeting.frame.clone();
@@ -36,7 +36,7 @@ impl Greetings {
     }
 
     /// At most one per version and kind of listener is kept.
-    pub fn keep(&self, asked: Asked, image_offset: i64, frame: &[u8]) {
+    pub fn keep(&self, asked: GreetingKey, image_offset: i64, frame: &[u8]) {
         let mut greetings = self.0.lock();
         greetings.retain(|it| it.asked != asked);
         greetings.push(Greeting { asked, image_offset, frame: frame.to_vec() });

@@ -7,12 +7,12 @@ use wire::messages::alter_configs::{
 use wire::{ErrorCode, Str};
 
 use crate::call::Call;
-use crate::config_requests::{Asked, in_order, refusals};
+use crate::config_requests::{AskedResource, in_order, refusals};
 
 pub(super) async fn handle(call: Call, mut request: AlterConfigsRequest) -> AlterConfigsResponse {
     let asked: Vec<(i8, Str)> =
         request.resources.iter().map(|one| (one.resource_type, one.resource_name.clone())).collect();
-    let shape = request.resources.iter().map(|one| Asked {
+    let shape = request.resources.iter().map(|one| AskedResource {
         resource_type: one.resource_type,
         name: &one.resource_name,
         keys: one.configs.iter().map(|config| &config.name).collect(),

@@ -10,7 +10,7 @@ use wire::messages::api_versions::{
 use wire::{ApiKey, ErrorCode, Str};
 
 use crate::call::{Call, IntoAnswer};
-use crate::greetings::Asked;
+use crate::greetings::GreetingKey;
 use crate::rim::{Handling, Outcome};
 
 /// What is served on a kind of listener (true: a controller's).
@@ -18,7 +18,7 @@ pub(super) type Advertised = fn(bool) -> Vec<ApiVersion>;
 
 pub(super) fn handle(call: Call, body: &Bytes, advertised: Advertised) -> Result<Handling, DecodeError> {
     let refused = refused(&call, &ApiVersionsView::parse(body, call.api_version)?);
-    let asked = Asked { version: call.api_version, controller: call.connection.peer().controller };
+    let asked = GreetingKey { version: call.api_version, controller: call.connection.peer().controller };
     let image_offset = call.node.image().provenance.last_offset;
     if refused.is_none()
         && let Some(frame) = call.node.greetings().get(asked, image_offset, call.correlation_id)

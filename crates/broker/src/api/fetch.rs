@@ -18,7 +18,7 @@ use wire::{ErrorCode, Str};
 use crate::call::Call;
 use crate::command::{Command, WatchPartition, WatchPartitions};
 use crate::fetch::pass::{Pass, Reading, Terms, refusal};
-use crate::fetch::session::{Answered, Asked, Plan, Wanted, WantedList};
+use crate::fetch::session::{Answered, FetchAsked, Plan, Wanted, WantedList};
 use crate::fetch::watch::{Watch, watch};
 use crate::limits::PARTITIONS_PER_FETCH_SESSION;
 use crate::mailbox::reply;
@@ -35,7 +35,7 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
         // DIVERGES: the metadata log is not handed out yet, for no other node follows it. Records never are by this listener.
         return Ok(Handling::ready(refuse(&call, ErrorCode::InvalidRequest, &[])));
     }
-    let asked = Asked {
+    let asked = FetchAsked {
         session_id: request.session_id,
         epoch: if call.api_version >= 7 { request.session_epoch } else { -1 },
         uses_topic_ids: call.api_version >= 13,
@@ -54,9 +54,9 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
             return Ok(Handling::ready(refuse(&call, ErrorCode::FetchSessionIdNotFound, &[])));
         }
         Plan::Refused(error) => return Ok(Handling::ready(refuse(&call, error, &[]))),
-        Plan::Sessionless(wanted) => (Session::None, wanted),
-        Plan::Full(wanted) => (Session::Begins(asked), wanted),
-        Plan::Incremental { session_id, wanted } => (Session::GoesOn(session_id), wanted),
+        Plan::Sessionless(wanted) => (SessionStep::None, wanted),
+        Plan::Full(wanted) => (SessionStep::Begins(asked), wanted),
+        Plan::Incremental { session_id, wanted } => (SessionStep::GoesOn(session_id), wanted),
     };
     let fetch = Fetch::resolve(call, terms, session, wanted);
     // Filled where it stays: a pass is large.
@@ -69,7 +69,7 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
 }
 
 /// What the fetch is about. A session that another connection began comes over to the one that goes on with it.
-fn plan(call: &Call, asked: Asked, wanted: WantedList, forgotten: &[ForgottenView<'_>]) -> Plan {
+fn plan(call: &Call, asked: FetchAsked, wanted: WantedList, forgotten: &[ForgottenView<'_>]) -> Plan {
     let held = call.connection.fetch_sessions();
     let cache = held.cache();
     let own = |wanted| held.with(|sessions| sessions.plan(asked, wanted, forgotten));
@@ -154,9 +154,9 @@ fn as_wanted(call: &Call, view: &PartitionView<'_>) -> Wanted {
 
 /// What an answer has to do with a session.
 #[derive(Clone, Copy)]
-enum Session {
+enum SessionStep {
     None,
-    Begins(Asked),
+    Begins(FetchAsked),
     GoesOn(i32),
 }
 
@@ -167,7 +167,7 @@ struct Fetch {
 
 /// What the answer needs beside what was read.
 struct End {
-    session: Session,
+    session: SessionStep,
     /// What is refused by its name: after all that can be read, as Kafka answers.
     refused: Vec<(Wanted, PartitionData)>,
 }
@@ -176,7 +176,7 @@ struct End {
 type Line<'a> = (&'a Wanted, &'a PartitionData);
 
 impl Fetch {
-    fn resolve(call: Call, terms: Terms, session: Session, wanted: WantedList) -> Fetch {
+    fn resolve(call: Call, terms: Terms, session: SessionStep, wanted: WantedList) -> Fetch {
         let by_id = call.api_version >= 13;
         let unknown = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
         let mut targets = SmallVec::new();
@@ -280,7 +280,7 @@ impl End {
         let read = || reading.targets.iter().map(|(wanted, _)| wanted).zip(&pass.answers);
         let mut lines: SmallVec<[Line<'_>; 1]> = SmallVec::new();
         let session_id = match self.session {
-            Session::GoesOn(session_id) => {
+            SessionStep::GoesOn(session_id) => {
                 call.connection.fetch_sessions().with(|sessions| {
                     let mut tells = |wanted, data| lines.push((wanted, data));
                     sessions.tell(session_id, read(), |data| answered(data), &mut tells);
@@ -288,11 +288,11 @@ impl End {
                 });
                 session_id
             }
-            Session::None | Session::Begins(_) => {
+            SessionStep::None | SessionStep::Begins(_) => {
                 read().chain(refused()).for_each(|line| lines.push(line));
                 match self.session {
-                    Session::Begins(asked) => begin_session(call, asked, &lines),
-                    Session::None | Session::GoesOn(_) => 0,
+                    SessionStep::Begins(asked) => begin_session(call, asked, &lines),
+                    SessionStep::None | SessionStep::GoesOn(_) => 0,
                 }
             }
         };
@@ -332,7 +332,7 @@ fn answered(data: &PartitionData) -> Answered {
     }
 }
 
-fn begin_session(call: &Call, asked: Asked, lines: &[Line<'_>]) -> i32 {
+fn begin_session(call: &Call, asked: FetchAsked, lines: &[Line<'_>]) -> i32 {
     if call.api_version < 7 {
         return 0;
     }

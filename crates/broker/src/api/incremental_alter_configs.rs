@@ -9,7 +9,7 @@ use wire::messages::incremental_alter_configs::{
 use wire::{ErrorCode, Str};
 
 use crate::call::Call;
-use crate::config_requests::{Asked, Refused, in_order, refusals};
+use crate::config_requests::{AskedResource, Refused, in_order, refusals};
 use crate::loggers::{LogLevel, Loggers, ROOT};
 
 const SET: i8 = 0;
@@ -44,13 +44,13 @@ pub(super) async fn handle(
 /// What is answered without the controller: refusals, and loggers, which are changed here.
 fn known(call: &Call, request: &IncrementalAlterConfigsRequest) -> Vec<Option<AlterConfigsResourceResponse>> {
     let needs_value = |config: &&AlterableConfig| config.value.is_none() && config.config_operation != DELETE;
-    let shape = request.resources.iter().map(|one| Asked {
+    let shape = request.resources.iter().map(|one| AskedResource {
         resource_type: one.resource_type,
         name: &one.resource_name,
         keys: one.configs.iter().map(|config| &config.name).collect(),
         nulls: one.configs.iter().filter(needs_value).map(|config| &config.name).collect(),
     });
-    let shape: Vec<Asked<'_>> = shape.collect();
+    let shape: Vec<AskedResource<'_>> = shape.collect();
     let refused = refusals(&shape, call.node.node_id(), true);
     let one = |(one, refused): (&AlterConfigsResource, Option<Refused>)| {
         let asked = (one.resource_type, one.resource_name.clone());

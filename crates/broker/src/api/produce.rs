@@ -212,8 +212,8 @@ impl<'a> Plan<'a> {
         self.response.answer.topic(topic);
         for partition in &topic.partitions {
             self.response.bad += 1;
-            let allowed = self.refused.map_or(Ok(()), |error| Err(Refused::from(error)));
-            let known = allowed.and_then(|()| found.ok_or_else(|| Refused::from(unknown)));
+            let allowed = self.refused.map_or(Ok(()), |error| Err(RefusedPartition::from(error)));
+            let known = allowed.and_then(|()| found.ok_or_else(|| RefusedPartition::from(unknown)));
             let checked = known.and_then(|found| {
                 let cell = self.check(found, partition)?;
                 let records = self.body.slice_ref(partition.records.unwrap_or_default());
@@ -226,7 +226,7 @@ impl<'a> Plan<'a> {
                         share.push(AppendEntry { cell: Arc::clone(cell), batches, place });
                         Ok(())
                     }
-                    Err(invalid) => Err(Refused::invalid(&invalid, cell, &found.views.name)),
+                    Err(invalid) => Err(RefusedPartition::invalid(&invalid, cell, &found.views.name)),
                 }
             });
             if let Err(refused) = checked {
@@ -280,7 +280,7 @@ impl<'a> Plan<'a> {
 }
 
 /// Why a partition's batch went no further.
-struct Refused {
+struct RefusedPartition {
     error: ErrorCode,
     message: Option<Str>,
     record_errors: Vec<BatchIndexAndErrorMessage>,
@@ -288,13 +288,13 @@ struct Refused {
     log_start_offset: i64,
 }
 
-impl From<ErrorCode> for Refused {
-    fn from(error: ErrorCode) -> Refused {
-        Refused { error, message: None, record_errors: Vec::new(), log_start_offset: -1 }
+impl From<ErrorCode> for RefusedPartition {
+    fn from(error: ErrorCode) -> RefusedPartition {
+        RefusedPartition { error, message: None, record_errors: Vec::new(), log_start_offset: -1 }
     }
 }
 
-impl Refused {
+impl RefusedPartition {
     #[cold]
     fn line(self, index: i32) -> PartitionProduceResponse {
         PartitionProduceResponse {
@@ -309,13 +309,13 @@ impl Refused {
     }
 
     /// KIP-467: which records are bad, and why; most other refusals say no more than their code.
-    fn invalid(invalid: &InvalidBatch, cell: &PartitionCell, topic: &str) -> Refused {
+    fn invalid(invalid: &InvalidBatch, cell: &PartitionCell, topic: &str) -> RefusedPartition {
         let partition = format!("{topic}-{}", cell.key.partition);
         let record_error = |error: &wire::record_batch::RecordError| BatchIndexAndErrorMessage {
             batch_index: error.batch_index,
             batch_index_error_message: Some(Str::from(error.answer(&partition))),
         };
-        Refused {
+        RefusedPartition {
             error: invalid.error_code(),
             message: invalid.answer(&partition).map(Str::from),
             record_errors: invalid.record_errors.iter().map(record_error).collect(),

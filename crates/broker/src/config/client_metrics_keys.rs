@@ -1,6 +1,6 @@
 //! Every client-metrics key of Kafka 4.4. A table and nothing else.
 
-use super::key::{ConfigKey, Importance::*, State::*, UpdateMode::*, Validator::*, key};
+use super::key::{ConfigKey, Importance::*, KeyState::*, UpdateMode::*, Validator::*, key};
 use super::value::ValueType::*;
 
 /// One row per key, in name order: name, type, default, validator, importance, update mode, state, doc.

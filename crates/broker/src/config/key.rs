@@ -48,7 +48,7 @@ pub enum UpdateMode {
 
 /// What Ottla does with the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum KeyState {
     Implemented,
     /// Read, checked, described; without effect so far or by design. The start says so once.
     Accepted,
@@ -65,7 +65,7 @@ pub struct ConfigKey {
     pub validator: Validator,
     pub importance: Importance,
     pub update_mode: UpdateMode,
-    pub state: State,
+    pub state: KeyState,
     pub doc: &'static str,
     /// Kafka hides it from DescribeConfigs.
     pub internal: bool,
@@ -83,7 +83,7 @@ pub(super) const fn key(
     validator: Validator,
     importance: Importance,
     update_mode: UpdateMode,
-    state: State,
+    state: KeyState,
     doc: &'static str,
 ) -> ConfigKey {
     ConfigKey {

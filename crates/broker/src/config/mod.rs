@@ -27,7 +27,7 @@ pub use broker_file::BrokerFile;
 pub use broker_keys::BROKER_KEYS;
 pub use client_metrics_keys::CLIENT_METRICS_KEYS;
 pub use group_keys::GROUP_KEYS;
-pub use key::{ConfigKey, Importance, State, UpdateMode, Validator};
+pub use key::{ConfigKey, Importance, KeyState, UpdateMode, Validator};
 pub use layers::{
     BrokerLayers, Effective, Source, Synonym, ValuesDoor, broker_synonyms, group_defaults, group_synonym,
     of_resource, topic_effective, topic_synonyms,

@@ -2,7 +2,7 @@
 //! dropped; and what is said of the others. Nothing here is fatal.
 
 use super::listener_keys::has_listener;
-use super::{BROKER_KEYS, ConfigKey, State, Values, broker_key, listener_key};
+use super::{BROKER_KEYS, ConfigKey, KeyState, Values, broker_key, listener_key};
 
 /// Keys that Kafka 4 no longer has: accepted with a warning, so that old files still start.
 const REMOVED: &[&str] = &[
@@ -74,8 +74,8 @@ pub(super) fn warning(values: &Values, name: &str, value: &str) -> Option<Warnin
 /// Set to something else than what it is anyway, and nobody reads it.
 fn is_idle(key: &ConfigKey, value: &str) -> bool {
     let is_read = match key.state {
-        State::Implemented => true,
-        State::Accepted | State::Refused => false,
+        KeyState::Implemented => true,
+        KeyState::Accepted | KeyState::Refused => false,
     };
     !is_read && key.default.is_none_or(|default| key.shown(default) != key.shown(value))
 }

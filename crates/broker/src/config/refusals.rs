@@ -2,10 +2,10 @@
 //! Set to a value that promises, they refuse: the start before anything is touched, and a change of a running node.
 //!
 //! Owns the one table of them, which shrinks by a row when a promise is kept; what is refused for its protocol is the business
-//! of whoever binds listeners. Keys that merely do nothing are not here: they have `State::Accepted`.
+//! of whoever binds listeners. Keys that merely do nothing are not here: they have `KeyState::Accepted`.
 
 use super::connection_caps::unread_override;
-use super::key::State;
+use super::key::KeyState;
 use super::{ListenerKey, ValueType, broker_key, list, listener_key};
 
 /// Which values promise nothing.
@@ -89,7 +89,7 @@ pub fn refusal(name: &str, value: &str) -> Option<String> {
     let row = REFUSALS.iter().find(|row| row.is_of(key.name, prefixed.as_ref()))?;
     let entries = if key.value_type == ValueType::List { list(value) } else { vec![value.trim()] };
     let promise = entries.iter().find(|entry| !row.harmless.holds(entry))?;
-    debug_assert!(prefixed.is_some() || key.state == State::Refused);
+    debug_assert!(prefixed.is_some() || key.state == KeyState::Refused);
     Some(format!("{name}={promise}: {}", row.why))
 }
 

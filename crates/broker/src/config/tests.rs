@@ -164,7 +164,7 @@ fn what_is_promised_and_not_kept_is_refused() {
 fn the_column_says_refused_where_the_table_of_refusals_has_a_row() {
     for key in BROKER_KEYS {
         let has_row = refusals::REFUSALS.iter().any(|row| row.key == key.name);
-        assert_eq!(key.state == State::Refused, has_row, "{}", key.name);
+        assert_eq!(key.state == KeyState::Refused, has_row, "{}", key.name);
         if let Some(default) = key.default {
             assert_eq!(refusal(key.name, default), None);
         }

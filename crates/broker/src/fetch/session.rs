@@ -53,7 +53,7 @@ impl Key {
 
 /// What a request says of its session.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked {
+pub(crate) struct FetchAsked {
     pub session_id: i32,
     /// 0 begins a session, -1 wants none, anything else goes on with one.
     pub epoch: i32,
@@ -127,7 +127,7 @@ fn next_epoch(epoch: i32) -> i32 {
 
 impl FetchSessions {
     /// What a request is about.
-    pub fn plan(&mut self, asked: Asked, wanted: WantedList, forgotten: &[ForgottenView<'_>]) -> Plan {
+    pub fn plan(&mut self, asked: FetchAsked, wanted: WantedList, forgotten: &[ForgottenView<'_>]) -> Plan {
         let found =
             self.sessions.iter().position(|session| session.id == asked.session_id && session.id != 0);
         if asked.epoch == INITIAL_EPOCH || asked.epoch == FINAL_EPOCH {

@@ -5,7 +5,7 @@ use log::{AppendOrigin, AppendRefused, Appended, Fault};
 use wire::ErrorCode;
 use wire::record_batch::ValidBatches;
 
-use super::{Leader, Replica, State};
+use super::{Leader, Replica, ReplicaState};
 
 /// Why a leader did not append.
 #[derive(Debug)]
@@ -39,9 +39,9 @@ impl Replica {
     /// The leader's state, or what a client hears instead.
     pub fn leader(&self) -> Result<&Leader, ErrorCode> {
         match &self.state {
-            State::Leader(leader) => Ok(leader),
-            State::Follower { .. } => Err(ErrorCode::NotLeaderOrFollower),
-            State::Offline => Err(ErrorCode::KafkaStorageError),
+            ReplicaState::Leader(leader) => Ok(leader),
+            ReplicaState::Follower { .. } => Err(ErrorCode::NotLeaderOrFollower),
+            ReplicaState::Offline => Err(ErrorCode::KafkaStorageError),
         }
     }
 
@@ -69,7 +69,7 @@ impl Replica {
 
     /// The high watermark follows the in-sync replicas.
     pub fn advance_high_watermark(&mut self) {
-        if let State::Leader(leader) = &self.state {
+        if let ReplicaState::Leader(leader) = &self.state {
             let offset = leader.isr.high_watermark(self.log.log_end_offset());
             self.log.advance_high_watermark(offset);
         }

@@ -32,7 +32,7 @@ pub(crate) struct Replica {
     pub directory: usize,
     pub log: Log,
     pub settings: Arc<TopicSettings>,
-    pub state: State,
+    pub state: ReplicaState,
     pub acks: PendingAcks,
     /// Those of acks 0 and 1 that `flush.messages` holds back.
     pub early_acks: PendingAcks,
@@ -56,7 +56,7 @@ pub(crate) struct Replica {
 
 /// What this broker is for the partition. `Role` is its published shadow.
 #[derive(Debug)]
-pub(crate) enum State {
+pub(crate) enum ReplicaState {
     Leader(Leader),
     Follower {
         leader_epoch: i32,
@@ -99,7 +99,7 @@ impl Replica {
             directory,
             log,
             settings,
-            state: State::Follower { leader_epoch: -1 },
+            state: ReplicaState::Follower { leader_epoch: -1 },
             acks: PendingAcks::default(),
             early_acks: PendingAcks::default(),
             watchers: Watchers::default(),
@@ -144,9 +144,9 @@ impl Replica {
     /// Publishes the role. The view must have been shown before.
     pub fn show_role(&mut self) {
         self.cell.set_role(match &self.state {
-            State::Leader(leader) => Role::Leader { leader_epoch: leader.leader_epoch },
-            State::Follower { leader_epoch } => Role::Follower { leader_epoch: *leader_epoch },
-            State::Offline => Role::Offline,
+            ReplicaState::Leader(leader) => Role::Leader { leader_epoch: leader.leader_epoch },
+            ReplicaState::Follower { leader_epoch } => Role::Follower { leader_epoch: *leader_epoch },
+            ReplicaState::Offline => Role::Offline,
         });
     }
 
@@ -158,10 +158,12 @@ impl Replica {
     /// Everything below is safe enough for acks=all: replicated and, where it is asked for, flushed.
     pub fn safe_offset(&self) -> i64 {
         match &self.state {
-            State::Leader(leader) if leader.flush_acks || self.flushing.holds_answers(&self.log) => {
+            ReplicaState::Leader(leader) if leader.flush_acks || self.flushing.holds_answers(&self.log) => {
                 self.log.high_watermark().min(self.log.recovery_point())
             }
-            State::Leader(_) | State::Follower { .. } | State::Offline => self.log.high_watermark(),
+            ReplicaState::Leader(_) | ReplicaState::Follower { .. } | ReplicaState::Offline => {
+                self.log.high_watermark()
+            }
         }
     }
 

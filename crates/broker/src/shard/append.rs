@@ -14,7 +14,7 @@ use crate::disks::directories::{Directories, Directory};
 use crate::effect::Effect;
 use crate::mailbox::Reply;
 use crate::replica::pending::{AppendResults, Parked, Parking, ProduceId};
-use crate::replica::{Refused, State};
+use crate::replica::{Refused, ReplicaState};
 use crate::views::PartitionCell;
 
 /// How long an answer waits for a flush alone, whatever the request says: its timeout is for other replicas. In Kafka a producer that
@@ -123,7 +123,7 @@ impl Shard {
                 return;
             }
             // Nobody may read what this log holds beyond the platter from here on.
-            replica.state = State::Offline;
+            replica.state = ReplicaState::Offline;
             replica.show_role();
             turn.effects.push(Effect::DirectoryFailed { directory, fault });
         }

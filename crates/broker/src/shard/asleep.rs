@@ -16,7 +16,7 @@ use crate::coordinators::coordinator::Coordinator;
 use crate::disks::offsets::DirectoryOffsets;
 use crate::limits::{FOUND_LOGS_PAUSE_MS, FOUND_LOGS_PER_STEP};
 use crate::replica::isr::InSyncReplicas;
-use crate::replica::{Leader, Replica, State};
+use crate::replica::{Leader, Replica, ReplicaState};
 use crate::views::{PartitionCell, Role, TopicViews};
 
 impl Shard {
@@ -188,9 +188,9 @@ impl Shard {
                 let alone = [self.around.node_id];
                 let isr = InSyncReplicas::new(self.around.node_id, &alone, &alone);
                 let flush_acks = self.flush_acks(&isr, settings.min_insync_replicas);
-                State::Leader(Leader { leader_epoch, partition_epoch, isr, flush_acks })
+                ReplicaState::Leader(Leader { leader_epoch, partition_epoch, isr, flush_acks })
             }
-            Role::Follower { .. } | Role::Absent | Role::Offline => State::Offline,
+            Role::Follower { .. } | Role::Absent | Role::Offline => ReplicaState::Offline,
         };
         let mut replica = Replica::new(topic.name.clone(), Arc::clone(&cell), directory, log, settings);
         replica.state = state;

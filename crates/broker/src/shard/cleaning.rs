@@ -12,7 +12,7 @@ use super::{Shard, Timer};
 use crate::disks::cleaners::Cleaning;
 use crate::disks::flusher::DirtyLog;
 use crate::effect::Effect;
-use crate::replica::{Refused, State};
+use crate::replica::{Refused, ReplicaState};
 use crate::views::PartitionCell;
 
 impl Shard {
@@ -69,7 +69,10 @@ impl Shard {
             if !replica.settings.log.compact {
                 continue;
             }
-            if replica.uncleanable || replica.moving.is_some() || matches!(replica.state, State::Offline) {
+            if replica.uncleanable
+                || replica.moving.is_some()
+                || matches!(replica.state, ReplicaState::Offline)
+            {
                 continue;
             }
             let candidate = match replica.log.clean_candidate(wall_ms) {

@@ -13,7 +13,7 @@ use crate::coordinators::coordinator::Coordinator;
 use crate::coordinators::host::{Load, Lost, Step};
 use crate::coordinators::kinds::Opening;
 use crate::effect::Effect;
-use crate::replica::{Refused, Replica, State};
+use crate::replica::{Refused, Replica, ReplicaState};
 use crate::views::PartitionCell;
 
 /// Lines about records that cannot be read, of one piece of a load.
@@ -100,7 +100,7 @@ impl Shard {
     /// Topics were deleted: every coordinator that minds hears of it.
     pub(super) fn topics_deleted(&mut self, turn: &mut Turn, topics: &[DeletedTopic]) {
         let ask = |seat: &Seat| {
-            let leads = matches!(seat.replica.state, State::Leader(_));
+            let leads = matches!(seat.replica.state, ReplicaState::Leader(_));
             let question = seat.coordinator.as_ref().filter(|_| leads)?.topics_deleted(topics)?;
             Some(Ask { cell: Arc::clone(&seat.replica.cell), question })
         };
@@ -124,7 +124,7 @@ impl Shard {
     /// Still led, and still without a coordinator: it loads again.
     pub(super) fn reopen_coordinator(&mut self, turn: &mut Turn, cell: &PartitionCell) {
         let Some(slot) = cell.slot() else { return };
-        let leads = |replica: &Replica| matches!(replica.state, State::Leader(_));
+        let leads = |replica: &Replica| matches!(replica.state, ReplicaState::Leader(_));
         if self.seats.get(slot).is_some_and(|seat| leads(&seat.replica)) {
             self.open_coordinator(turn, slot);
         }

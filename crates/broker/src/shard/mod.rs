@@ -40,7 +40,7 @@ use crate::fetch::watch::Watch;
 use crate::mailbox;
 use crate::replica::isr::InSyncReplicas;
 use crate::replica::pending::{Parking, PendingProduces, ProduceId};
-use crate::replica::{Replica, State};
+use crate::replica::{Replica, ReplicaState};
 use crate::telling::Ration;
 use crate::timers::Timers;
 use crate::views::PartitionCell;
@@ -330,7 +330,7 @@ impl Shard {
         for partition in command.partitions {
             match self.replica(&partition.cell) {
                 Some(replica)
-                    if matches!(replica.state, State::Leader(_))
+                    if matches!(replica.state, ReplicaState::Leader(_))
                         && !replica.has_more_than(partition.high_watermark, partition.last_stable_offset) =>
                 {
                     replica.watchers.add(Arc::clone(&watch));

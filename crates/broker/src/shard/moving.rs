@@ -24,7 +24,7 @@ use crate::disks::moving::{Begin, Move, MoveStep, Moving, Retirement, Retiring, 
 use crate::effect::Effect;
 use crate::limits::MOVE_TAIL_BYTES;
 use crate::quorum::assignments::Assignment;
-use crate::replica::State;
+use crate::replica::ReplicaState;
 use crate::views::{PartitionCell, TopicViews};
 
 /// Between two looks for a free place.
@@ -47,7 +47,7 @@ impl Shard {
     ) -> Result<(), ErrorCode> {
         let any_failed = self.around.directories.any_failed();
         let replica = self.touch(cell).ok_or(ErrorCode::ReplicaNotAvailable)?;
-        if matches!(replica.state, State::Offline) {
+        if matches!(replica.state, ReplicaState::Offline) {
             return Err(ErrorCode::KafkaStorageError);
         }
         let (source, running) = (replica.directory, replica.moving.as_ref().map(|moving| moving.target));

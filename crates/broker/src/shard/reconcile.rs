@@ -15,7 +15,7 @@ use crate::disks::found::{FoundReplica, FutureFound, Placement};
 use crate::effect::Effect;
 use crate::quorum::image_delta::{ImageChange, TopicDelta};
 use crate::replica::isr::InSyncReplicas;
-use crate::replica::{Leader, Replica, State};
+use crate::replica::{Leader, Replica, ReplicaState};
 use crate::views::{PartitionCell, Role, TopicViews};
 
 /// What became of a replica that was to be opened.
@@ -303,10 +303,10 @@ impl Shard {
         let isr = InSyncReplicas::new(self.around.node_id, &partition.replicas, &partition.isr);
         let flush_acks = self.flush_acks(&isr, min_insync);
         let Some(replica) = self.touch(cell) else { return };
-        if matches!(replica.state, State::Offline) {
+        if matches!(replica.state, ReplicaState::Offline) {
             return;
         }
-        if let State::Leader(leader) = &mut replica.state
+        if let ReplicaState::Leader(leader) = &mut replica.state
             && leader.leader_epoch == partition.leader_epoch
         {
             leader.partition_epoch = partition.partition_epoch;
@@ -318,7 +318,7 @@ impl Shard {
         if let Err(fault) = replica.log.start_leader_epoch(partition.leader_epoch) {
             return self.refused(turn, cell, crate::replica::Refused::Fault(fault));
         }
-        replica.state = State::Leader(Leader {
+        replica.state = ReplicaState::Leader(Leader {
             leader_epoch: partition.leader_epoch,
             partition_epoch: partition.partition_epoch,
             isr,
@@ -337,10 +337,10 @@ impl Shard {
 
     fn follow(&mut self, turn: &mut Turn, cell: &PartitionCell, partition: &PartitionImage) {
         let Some(replica) = self.touch(cell) else { return };
-        if matches!(replica.state, State::Offline) {
+        if matches!(replica.state, ReplicaState::Offline) {
             return;
         }
-        replica.state = State::Follower { leader_epoch: partition.leader_epoch };
+        replica.state = ReplicaState::Follower { leader_epoch: partition.leader_epoch };
         replica.show_role();
         replica.watchers.fire_all();
         if let Some(slot) = cell.slot() {

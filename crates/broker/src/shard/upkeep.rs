@@ -12,7 +12,7 @@ use crate::disks::directories::Directories;
 use crate::disks::offsets::DirectoryOffsets;
 use crate::effect::Effect;
 use crate::limits::REPLICAS_PER_JANITOR_STEP;
-use crate::replica::State;
+use crate::replica::ReplicaState;
 
 /// What a closed shard leaves, by directory.
 pub(crate) struct ClosedShard {
@@ -68,7 +68,7 @@ impl Shard {
         let end = self.seats.len().min(self.expiry_at.saturating_add(REPLICAS_PER_JANITOR_STEP));
         for slot in self.expiry_at..end {
             let Some(Seat { replica, .. }) = self.seats.get_mut(slot) else { continue };
-            if !matches!(replica.state, State::Offline) {
+            if !matches!(replica.state, ReplicaState::Offline) {
                 replica.log.expire_producers(wall_ms);
             }
         }
@@ -86,7 +86,7 @@ impl Shard {
     pub(super) fn tidy(&mut self, turn: &mut Turn, slot: usize) {
         let wall_ms = self.around.wall.at(turn.now_ms);
         let Some(Seat { replica, .. }) = self.seats.get_mut(slot) else { return };
-        if matches!(replica.state, State::Offline) || replica.log.log_end_offset() == 0 {
+        if matches!(replica.state, ReplicaState::Offline) || replica.log.log_end_offset() == 0 {
             return;
         }
         let mut tidied = Ok(());
@@ -142,7 +142,7 @@ impl Shard {
             if replica.directory != directory {
                 continue;
             }
-            replica.state = State::Offline;
+            replica.state = ReplicaState::Offline;
             replica.show_role();
             replica.watchers.fire_all();
             self.fail_acks(turn, slot, ErrorCode::KafkaStorageError);

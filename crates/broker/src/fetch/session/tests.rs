@@ -24,8 +24,8 @@ fn answered(high_watermark: i64, has_records: bool) -> Answered {
     Answered { has_records, high_watermark, log_start_offset: 0, is_error: false, must_tell: false }
 }
 
-fn asked(session_id: i32, epoch: i32) -> Asked {
-    Asked { session_id, epoch, uses_topic_ids: false }
+fn asked(session_id: i32, epoch: i32) -> FetchAsked {
+    FetchAsked { session_id, epoch, uses_topic_ids: false }
 }
 
 /// A session 77 over partitions 0 and 1 whose high watermarks (10) were told.
@@ -128,7 +128,7 @@ fn a_session_that_is_not_what_the_client_thinks_is_refused() {
         sessions.plan(asked(77, 2), smallvec![], &[]),
         Plan::Refused(ErrorCode::InvalidFetchSessionEpoch)
     );
-    let by_id = Asked { uses_topic_ids: true, ..asked(77, 1) };
+    let by_id = FetchAsked { uses_topic_ids: true, ..asked(77, 1) };
     assert_eq!(sessions.plan(by_id, smallvec![], &[]), Plan::Refused(ErrorCode::FetchSessionTopicIdError));
     assert!(matches!(sessions.plan(asked(77, -1), smallvec![], &[]), Plan::Sessionless(_)));
     assert_eq!(sessions.plan(asked(77, 1), smallvec![], &[]), Plan::Elsewhere(smallvec![]));

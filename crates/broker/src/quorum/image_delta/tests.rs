@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::connection_caps::ConnectionCaps;
-use crate::config::{BROKER_KEYS, BrokerChange, ConfigKey, State, UpdateMode, topic_effective};
+use crate::config::{BROKER_KEYS, BrokerChange, ConfigKey, KeyState, UpdateMode, topic_effective};
 
 /// Another value than the default, which the key takes.
 fn another(key: &ConfigKey) -> &'static str {
@@ -40,7 +40,7 @@ fn every_key_that_can_change_and_is_in_force_is_obeyed_as_it_stands_now_or_refus
     let none = Values::new();
     let before = BrokerLayers { per_broker: &none, cluster_wide: &none, file: &none };
     let live = |key: &&ConfigKey| {
-        key.state == State::Implemented
+        key.state == KeyState::Implemented
             && matches!(key.update_mode, UpdateMode::ClusterWide | UpdateMode::PerBroker)
     };
     for key in BROKER_KEYS.iter().filter(live) {
