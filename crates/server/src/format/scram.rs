@@ -1,80 +1,13 @@
 //! `--add-scram`: a SCRAM credential from a password on the command line (RFC 5802, KIP-900).
 //!
-//! Owns the argument's little grammar, in Kafka's sentences where it refuses, and the derivation of the stored keys.
-//! Never keeps a password.
+//! Owns the argument's little grammar, in Kafka's sentences where it refuses; the keys are derived in `net::sasl::scram`. Never keeps
+//! a password.
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256, Sha512};
+use net::sasl::scram::{MAX_ITERATIONS, MIN_ITERATIONS, Mechanism};
 use wire::base64::STANDARD;
 use wire::records::metadata::UserScramCredentialRecord;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mechanism {
-    Sha256,
-    Sha512,
-}
-
-impl Mechanism {
-    fn named(name: &str) -> Option<Self> {
-        match name {
-            "SCRAM-SHA-256" => Some(Self::Sha256),
-            "SCRAM-SHA-512" => Some(Self::Sha512),
-            _ => None,
-        }
-    }
-
-    /// Kafka's enum constant, which its refusals print.
-    fn constant(self) -> &'static str {
-        match self {
-            Self::Sha256 => "SCRAM_SHA_256",
-            Self::Sha512 => "SCRAM_SHA_512",
-        }
-    }
-
-    fn id(self) -> i8 {
-        match self {
-            Self::Sha256 => 1,
-            Self::Sha512 => 2,
-        }
-    }
-
-    fn hmac(self, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-        fn run<M: KeyInit + Mac>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-            // HMAC takes keys of any length.
-            let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else { return Vec::new() };
-            parts.iter().for_each(|part| mac.update(part));
-            mac.finalize().into_bytes().to_vec()
-        }
-        match self {
-            Self::Sha256 => run::<Hmac<Sha256>>(key, parts),
-            Self::Sha512 => run::<Hmac<Sha512>>(key, parts),
-        }
-    }
-
-    fn hash(self, data: &[u8]) -> Vec<u8> {
-        match self {
-            Self::Sha256 => Sha256::digest(data).to_vec(),
-            Self::Sha512 => Sha512::digest(data).to_vec(),
-        }
-    }
-
-    /// `Hi` of RFC 5802: PBKDF2 of one block.
-    fn salted(self, password: &[u8], salt: &[u8], iterations: i32) -> Vec<u8> {
-        let mut last = self.hmac(password, &[salt, &[0, 0, 0, 1]]);
-        let mut sum = last.clone();
-        for _ in 1..iterations {
-            last = self.hmac(password, &[&last]);
-            sum.iter_mut().zip(&last).for_each(|(s, l)| *s ^= l);
-        }
-        sum
-    }
-}
-
-const MIN_ITERATIONS: i32 = 4096;
-const MAX_ITERATIONS: i32 = 16_384;
 
 /// Reads one argument, such as `SCRAM-SHA-256=[name=alice,password=alice-secret]`.
 pub fn parse(argument: &str, fresh_salt: &[u8]) -> Result<UserScramCredentialRecord, String> {
@@ -117,15 +50,15 @@ pub fn parse(argument: &str, fresh_salt: &[u8]) -> Result<UserScramCredentialRec
     }
     check_iterations(iterations, mechanism)?;
     let salt = salt.unwrap_or_else(|| fresh_salt.to_vec());
-    let salted = salted
-        .unwrap_or_else(|| mechanism.salted(password.unwrap_or_default().as_bytes(), &salt, iterations));
-    let client_key = mechanism.hmac(&salted, &[b"Client Key"]);
+    let salted =
+        salted.unwrap_or_else(|| mechanism.salt(password.unwrap_or_default().as_bytes(), &salt, iterations));
+    let keys = mechanism.keys(&salted);
     Ok(UserScramCredentialRecord {
         name: name.into(),
         mechanism: mechanism.id(),
         salt: salt.into(),
-        stored_key: Bytes::from(mechanism.hash(&client_key)),
-        server_key: Bytes::from(mechanism.hmac(&salted, &[b"Server Key"])),
+        stored_key: keys.stored.into(),
+        server_key: keys.server.into(),
         iterations,
     })
 }
