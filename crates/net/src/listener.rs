@@ -62,7 +62,7 @@ struct Counts {
 
 /// A place among the connections; given back when dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct Admitted {
     admission: Arc<Admission>,
     ip: IpAddr,
 }
@@ -76,7 +76,7 @@ impl Admission {
     }
 
     /// Takes a place for a connection from `ip`, or says why not.
-    pub fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Place, Refused> {
+    pub fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Admitted, Refused> {
         let ip = ip.to_canonical();
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.total >= counts.limits.total {
@@ -92,7 +92,7 @@ impl Admission {
         }
         *from_here += 1;
         counts.total += 1;
-        Ok(Place { admission: self.clone(), ip })
+        Ok(Admitted { admission: self.clone(), ip })
     }
 
     /// Live connections.
@@ -101,7 +101,7 @@ impl Admission {
     }
 }
 
-impl Drop for Place {
+impl Drop for Admitted {
     fn drop(&mut self) {
         let mut counts = self.admission.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.total = counts.total.saturating_sub(1);
@@ -140,7 +140,7 @@ mod tests {
     fn a_limit_below_the_present_count_refuses_until_enough_have_left_and_a_wider_one_at_once() {
         let a: IpAddr = [10, 0, 0, 1].into();
         let admission = Arc::new(Admission::default());
-        let mut places: Vec<Place> = (0..3).map(|_| admission.admit(a).unwrap()).collect();
+        let mut places: Vec<Admitted> = (0..3).map(|_| admission.admit(a).unwrap()).collect();
         admission.limit(ConnectionLimits { per_ip: 2, ..ConnectionLimits::default() });
         assert_eq!(
             (admission.admit(a).unwrap_err(), admission.connections()),

@@ -96,18 +96,19 @@ pub struct Peer {
 }
 
 /// Dropping the last handle tells the task to finish.
-struct Handle(Arc<Mutex<State>>);
+struct Handle(Arc<Mutex<Traffic>>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let mut state = lock(&self.0);
-        state.finishing = true;
-        state.wake();
+        let mut traffic = lock(&self.0);
+        traffic.finishing = true;
+        traffic.wake();
     }
 }
 
+/// What a connection has to send and waits for; shared by its handles and its task.
 #[derive(Default)]
-struct State {
+struct Traffic {
     outgoing: Vec<Vec<Bytes>>,
     /// Invariant: in the order of the requests sent, which is the order of the answers.
     in_flight: VecDeque<InFlight>,
@@ -123,7 +124,7 @@ struct InFlight {
     reply: oneshot::Sender<Result<Bytes, PeerError>>,
 }
 
-impl State {
+impl Traffic {
     fn wake(&self) {
         if let Some(task) = &self.task {
             task.wake_by_ref();
@@ -140,8 +141,8 @@ impl State {
     }
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(traffic: &Mutex<Traffic>) -> MutexGuard<'_, Traffic> {
+    traffic.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Peer {
@@ -161,16 +162,16 @@ impl Peer {
         let remote = stream.peer_addr().map_err(|e| failed(e.to_string()))?;
         // As Kafka's clients do: what is queued leaves at once.
         stream.set_nodelay(true).map_err(|e| failed(e.to_string()))?;
-        let state = Arc::new(Mutex::new(State::default()));
+        let traffic = Arc::new(Mutex::new(Traffic::default()));
         let limits = FrameLimits { max_bytes: options.max_answer_bytes };
         tokio::spawn(Driver {
             stream,
             reader: FrameReader::new(limits),
             writer: RopeWriter::default(),
-            state: state.clone(),
+            traffic: traffic.clone(),
         });
         Ok(Self {
-            shared: Arc::new(Handle(state)),
+            shared: Arc::new(Handle(traffic)),
             client_id: options.client_id.map(Into::into),
             addr: remote,
         })
@@ -198,24 +199,24 @@ impl Peer {
 
     /// Queues a request at once (order of calls = order on the wire) and gives a future for the answer's body
     /// (without the response header).
-    pub fn send(&self, request: PeerRequest) -> Answer {
+    pub fn send(&self, request: PeerRequest) -> AwaitedAnswer {
         let (reply, receiver) = oneshot::channel();
-        let mut state = lock(&self.shared.0);
-        if let Some(dead) = &state.dead {
+        let mut traffic = lock(&self.shared.0);
+        if let Some(dead) = &traffic.dead {
             let _ = reply.send(Err(dead.clone()));
         } else {
-            let correlation_id = state.take_correlation_id();
-            state.in_flight.push_back(InFlight {
+            let correlation_id = traffic.take_correlation_id();
+            traffic.in_flight.push_back(InFlight {
                 correlation_id,
                 response_header_version: request.response_header_version,
                 reply,
             });
             let frame = self.frame(correlation_id, &request);
-            state.outgoing.push(frame);
-            state.wake();
+            traffic.outgoing.push(frame);
+            traffic.wake();
         }
-        drop(state);
-        Answer {
+        drop(traffic);
+        AwaitedAnswer {
             receiver,
             deadline: Box::pin(sleep(request.timeout)),
             after: request.timeout,
@@ -230,14 +231,14 @@ impl Peer {
 
     /// Queues a request that has no answer (Produce with acks=0).
     pub fn send_one_way(&self, request: &PeerRequest) -> Result<(), PeerError> {
-        let mut state = lock(&self.shared.0);
-        if let Some(dead) = &state.dead {
+        let mut traffic = lock(&self.shared.0);
+        if let Some(dead) = &traffic.dead {
             return Err(dead.clone());
         }
-        let correlation_id = state.take_correlation_id();
+        let correlation_id = traffic.take_correlation_id();
         let frame = self.frame(correlation_id, request);
-        state.outgoing.push(frame);
-        state.wake();
+        traffic.outgoing.push(frame);
+        traffic.wake();
         Ok(())
     }
 
@@ -267,7 +268,7 @@ impl Peer {
     }
 }
 
-impl State {
+impl Traffic {
     fn take_correlation_id(&mut self) -> i32 {
         let id = self.next_correlation;
         self.next_correlation = id.wrapping_add(1) & i32::MAX;
@@ -276,14 +277,14 @@ impl State {
 }
 
 /// The answer to come. Dropping it does not cancel the request.
-pub struct Answer {
+pub struct AwaitedAnswer {
     receiver: oneshot::Receiver<Result<Bytes, PeerError>>,
     deadline: Pin<Box<Sleep>>,
     after: Duration,
     peer: Peer,
 }
 
-impl Future for Answer {
+impl Future for AwaitedAnswer {
     type Output = Result<Bytes, PeerError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -306,7 +307,7 @@ struct Driver {
     stream: TcpStream,
     reader: FrameReader,
     writer: RopeWriter,
-    state: Arc<Mutex<State>>,
+    traffic: Arc<Mutex<Traffic>>,
 }
 
 impl Future for Driver {
@@ -317,7 +318,7 @@ impl Future for Driver {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(())) => Poll::Ready(()),
             Err(error) => {
-                lock(&self.state).die(error);
+                lock(&self.traffic).die(error);
                 Poll::Ready(())
             }
         }
@@ -327,14 +328,14 @@ impl Future for Driver {
 impl Driver {
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, PeerError> {
         {
-            let mut state = lock(&self.state);
-            if state.dead.is_some() {
+            let mut traffic = lock(&self.traffic);
+            if traffic.dead.is_some() {
                 return Ok(Poll::Ready(()));
             }
-            if !state.task.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
-                state.task = Some(cx.waker().clone());
+            if !traffic.task.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+                traffic.task = Some(cx.waker().clone());
             }
-            for rope in state.outgoing.drain(..) {
+            for rope in traffic.outgoing.drain(..) {
                 self.writer.push_rope(rope);
             }
         }
@@ -348,16 +349,16 @@ impl Driver {
             while let Some(frame) =
                 self.reader.next_frame().map_err(|e| PeerError::Protocol { why: e.to_string() })?
             {
-                lock(&self.state).answered(frame)?;
+                lock(&self.traffic).answered(frame)?;
             }
         }
-        let state = lock(&self.state);
-        let idle = state.in_flight.is_empty() && state.outgoing.is_empty() && self.writer.is_empty();
-        Ok(if state.finishing && idle { Poll::Ready(()) } else { Poll::Pending })
+        let traffic = lock(&self.traffic);
+        let idle = traffic.in_flight.is_empty() && traffic.outgoing.is_empty() && self.writer.is_empty();
+        Ok(if traffic.finishing && idle { Poll::Ready(()) } else { Poll::Pending })
     }
 }
 
-impl State {
+impl Traffic {
     fn answered(&mut self, mut frame: Bytes) -> Result<(), PeerError> {
         let protocol = |why: &str| PeerError::Protocol { why: why.to_owned() };
         let correlation_id = frame.try_get_i32().map_err(|_| protocol("an answer without a header"))?;

@@ -72,10 +72,10 @@ pub struct Gateway<S, C> {
 
 struct Request {
     bytes: usize,
-    state: State,
+    progress: Progress,
 }
 
-enum State {
+enum Progress {
     Waiting(Bytes),
     Running(Handling),
     Done(Outcome),
@@ -152,7 +152,7 @@ impl<S: Service, C: Stream> Gateway<S, C> {
             match Pin::new(&mut handling).poll(cx) {
                 Poll::Ready(outcome) => self.deliver(outcome),
                 Poll::Pending => {
-                    self.queue.push_back(Request { bytes, state: State::Running(handling) });
+                    self.queue.push_back(Request { bytes, progress: Progress::Running(handling) });
                     self.queued_bytes += bytes;
                     self.overlapping = overlaps;
                     self.started = 1;
@@ -188,13 +188,13 @@ impl<S: Service, C: Stream> Gateway<S, C> {
     fn finish(&mut self, cx: &mut Context<'_>) {
         while self.started > 0 {
             let Some(front) = self.queue.front_mut() else { return };
-            if let State::Running(handling) = &mut front.state {
+            if let Progress::Running(handling) = &mut front.progress {
                 match Pin::new(handling).poll(cx) {
-                    Poll::Ready(outcome) => front.state = State::Done(outcome),
+                    Poll::Ready(outcome) => front.progress = Progress::Done(outcome),
                     Poll::Pending => return,
                 }
             }
-            if let Some(Request { bytes, state: State::Done(outcome) }) = self.queue.pop_front() {
+            if let Some(Request { bytes, progress: Progress::Done(outcome) }) = self.queue.pop_front() {
                 self.started -= 1;
                 self.queued_bytes -= bytes;
                 self.deliver(outcome);
@@ -231,20 +231,20 @@ impl<S: Service, C: Stream> Gateway<S, C> {
     fn begin(&mut self, cx: &mut Context<'_>, now_ms: i64) -> bool {
         self.take_frames();
         while let Some(next) = self.queue.get_mut(self.started) {
-            let State::Waiting(frame) = &mut next.state else { return false };
+            let Progress::Waiting(frame) = &mut next.progress else { return false };
             let overlaps = may_overlap(frame);
             let allowed = self.started == 0 || (overlaps && self.overlapping);
             if !allowed || self.writer.queued_bytes() > UNSENT_BYTES_MAX {
                 return false;
             }
             let mut handling = self.service.handle(std::mem::take(frame), now_ms);
-            next.state = match Pin::new(&mut handling).poll(cx) {
-                Poll::Ready(outcome) => State::Done(outcome),
-                Poll::Pending => State::Running(handling),
+            next.progress = match Pin::new(&mut handling).poll(cx) {
+                Poll::Ready(outcome) => Progress::Done(outcome),
+                Poll::Pending => Progress::Running(handling),
             };
             self.overlapping = overlaps;
             self.started += 1;
-            if self.started == 1 && matches!(next.state, State::Done(_)) {
+            if self.started == 1 && matches!(next.progress, Progress::Done(_)) {
                 return true;
             }
         }
@@ -258,7 +258,7 @@ impl<S: Service, C: Stream> Gateway<S, C> {
             let is_brief = |frame: &[u8]| is_brief(frame) && (alone || (overlapping && may_overlap(frame)));
             let Some(frame) = self.next_frame(is_brief) else { return };
             self.queued_bytes += frame.len();
-            self.queue.push_back(Request { bytes: frame.len(), state: State::Waiting(frame) });
+            self.queue.push_back(Request { bytes: frame.len(), progress: Progress::Waiting(frame) });
         }
     }
 

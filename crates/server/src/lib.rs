@@ -20,5 +20,6 @@ pub mod providers;
 pub mod random;
 pub mod settings;
 pub mod signals;
+pub mod start_error;
 pub mod takeover;
 pub mod threads;

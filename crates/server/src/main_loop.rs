@@ -5,7 +5,6 @@
 //! move leadership away, close the connections, end the threads, then flush and leave the clean-shutdown markers.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
@@ -34,6 +33,8 @@ mod prepare;
 use prepare::prepare_directories;
 pub(crate) use prepare::{Prospect, examine};
 
+pub use crate::start_error::StartError;
+
 /// Connections waiting to be accepted. Kafka's default of 50 makes a storm of clients wait for their SYN retries; the kernel
 /// caps it by `somaxconn`.
 const BACKLOG_MIN: u32 = 1024;
@@ -46,31 +47,6 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// How long the controller may take to let this broker go.
 const CONTROLLED_SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
-
-/// Why a node did not start, and what to do about it.
-#[derive(Debug)]
-pub struct StartError {
-    /// What happened.
-    pub what: String,
-    /// Why.
-    pub why: String,
-    /// What to try.
-    pub hint: String,
-}
-
-impl StartError {
-    fn new(what: impl fmt::Display, why: impl fmt::Display, hint: impl fmt::Display) -> Self {
-        Self { what: what.to_string(), why: why.to_string(), hint: hint.to_string() }
-    }
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.why)
-    }
-}
-
-impl std::error::Error for StartError {}
 
 /// A node that runs until it is stopped.
 pub struct Running {

@@ -17,8 +17,9 @@ use wire::topic::CLUSTER_METADATA;
 
 use crate::directories::Ensemble;
 use crate::format::all_directories;
-use crate::main_loop::{Prospect, StartError, examine};
+use crate::main_loop::{Prospect, examine};
 use crate::settings::Settings;
+use crate::start_error::StartError;
 
 /// Something that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]

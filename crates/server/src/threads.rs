@@ -130,9 +130,9 @@ struct Pool {
 }
 
 /// Counts a worker out however it ends.
-struct Place(Arc<AtomicUsize>);
+struct Hired(Arc<AtomicUsize>);
 
-impl Drop for Place {
+impl Drop for Hired {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
@@ -144,10 +144,10 @@ impl Pool {
             self.workers.fetch_sub(1, Ordering::AcqRel);
             return Ok(());
         }
-        let place = Place(self.workers.clone());
+        let hired = Hired(self.workers.clone());
         let pool = self.clone();
         let run = move || {
-            let _place = place;
+            let _hired = hired;
             let _guard = AbortOnPanic;
             pool.work();
         };

@@ -18,7 +18,7 @@ use wire::wall::Wall;
 
 /// A handle on the run; cheap to clone.
 #[derive(Clone)]
-pub struct World(Rc<State>);
+pub struct World(Rc<Shared>);
 
 /// How far the run has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
@@ -33,7 +33,7 @@ pub enum Phase {
     Done,
 }
 
-pub struct State {
+pub struct Shared {
     pub shape: Shape,
     now_ms: Cell<i64>,
     /// The machine's clock beside it, which may be wrong and put right.
@@ -55,9 +55,9 @@ pub struct State {
 }
 
 impl std::ops::Deref for World {
-    type Target = State;
+    type Target = Shared;
 
-    fn deref(&self) -> &State {
+    fn deref(&self) -> &Shared {
         &self.0
     }
 }
@@ -65,7 +65,7 @@ impl std::ops::Deref for World {
 impl World {
     pub fn new(shape: Shape, random: Random, trace: Trace, machine: Machine) -> World {
         let model = Model::new(shape.flush.is_durable());
-        World(Rc::new(State {
+        World(Rc::new(Shared {
             shape,
             now_ms: Cell::new(crate::START_MS),
             wall: Wall::default(),

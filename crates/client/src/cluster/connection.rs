@@ -139,7 +139,7 @@ impl Connection {
 
 /// An answer to come. Dropping it does not recall the request.
 pub(crate) struct Pending<A> {
-    answer: net::peer::Answer,
+    answer: net::peer::AwaitedAnswer,
     version: i16,
     address: Arc<str>,
     kind: PhantomData<fn() -> A>,

@@ -12,15 +12,18 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use broker::CloseReason;
-use net::listener::{Place, Refused};
+use net::listener::{Admitted, Refused};
 use net::{Edges, Socket};
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
-use super::post::{Bell, Post};
-use super::refusals::Kind;
-use super::{Accepted, Door, DoorPlate, Lanes, NodeService, Phase, Refusals, Shared};
+use super::doors::{Accepted, Door, DoorPlate};
+use super::neighbours::Neighbours;
+use super::post::{Bell, Phase, Post};
+use super::refusals::{Kind, Refusals};
+use super::service::NodeService;
+use super::shared::Shared;
 use crate::gateway::{End, Gateway};
 use crate::guard::Verdict;
 
@@ -41,7 +44,7 @@ const FIRST_DOOR: u64 = u64::MAX / 2;
 pub struct Lane {
     poller: OwnedFd,
     post: Arc<Post>,
-    all: Arc<Lanes>,
+    all: Arc<Neighbours>,
     index: usize,
     shared: Arc<Shared>,
     doors: Vec<OpenDoor>,
@@ -73,12 +76,17 @@ struct Connected {
     is_due: bool,
     from: SocketAddr,
     door: Arc<DoorPlate>,
-    _place: Place,
+    _admitted: Admitted,
 }
 
 impl Lane {
     /// A lane that listens to its doors.
-    pub fn new(all: Arc<Lanes>, index: usize, shared: Arc<Shared>, doors: Vec<Door>) -> io::Result<Lane> {
+    pub fn new(
+        all: Arc<Neighbours>,
+        index: usize,
+        shared: Arc<Shared>,
+        doors: Vec<Door>,
+    ) -> io::Result<Lane> {
         let poller = epoll::create(CreateFlags::CLOEXEC)?;
         let post = all.post(index);
         epoll::add(&poller, post.alarm(), EventData::new_u64(ALARM), EventFlags::IN | EventFlags::ET)?;
@@ -221,7 +229,7 @@ impl Lane {
     }
 
     fn take_in(&mut self, accepted: Accepted) {
-        let Accepted { stream, from, door, place: admitted } = accepted;
+        let Accepted { stream, from, door, admitted } = accepted;
         let place = self.free.pop().unwrap_or_else(|| {
             self.connections.push(None);
             self.connections.len() - 1
@@ -243,7 +251,7 @@ impl Lane {
         let gateway = Gateway::new(socket, service, shared.limits, shared.budget.clone(), self.now_ms);
         let bell = Bell::new(self.post.clone(), place);
         let waker = Waker::from(bell.clone());
-        let connected = Connected { gateway, bell, waker, is_due: false, from, door, _place: admitted };
+        let connected = Connected { gateway, bell, waker, is_due: false, from, door, _admitted: admitted };
         if let Some(free) = self.connections.get_mut(place) {
             *free = Some(Box::new(connected));
         }
@@ -314,7 +322,7 @@ impl Lane {
     /// Deals an accepted connection to the lane with the fewest.
     fn admit(&self, stream: std::net::TcpStream, from: SocketAddr, door: Arc<DoorPlate>) {
         let limit = match self.shared.admission.admit(from.ip()) {
-            Ok(place) => return self.all.deal(Accepted { stream, from, door, place }),
+            Ok(admitted) => return self.all.deal(Accepted { stream, from, door, admitted }),
             Err(Refused::TooMany) => "max.connections",
             Err(Refused::TooManyFromAddress) => "max.connections.per.ip",
         };

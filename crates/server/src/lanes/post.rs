@@ -11,7 +11,18 @@ use std::task::Wake;
 use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::{Accepted, Phase};
+use super::doors::Accepted;
+
+/// How far the lanes are on their way to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// All goes on.
+    Serving,
+    /// Nobody new is accepted; who is connected goes on.
+    Draining,
+    /// Every connection is closed.
+    Stopped,
+}
 
 /// A lane's letter box.
 pub struct Post {

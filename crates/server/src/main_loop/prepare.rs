@@ -11,13 +11,13 @@ use broker::metadata_files::ONE_VOTER;
 use log::names::is_partition_directory;
 use log::{Disk, Fault};
 
-use super::StartError;
 use crate::directories::Ensemble;
 use crate::format::{
     self, FormatOptions, METADATA_LOG, QuorumChoice, all_directories, is_untouched, stranger,
 };
 use crate::journey::Journey;
 use crate::settings::Settings;
+use crate::start_error::StartError;
 use crate::{machine, random};
 
 const FORMAT: &str = "ottla storage format -t $(ottla storage random-uuid) -c FILE";

@@ -1,0 +1,36 @@
+//! A listener, and a connection that has come in by it and is on its way to its lane.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+
+use net::listener::Admitted;
+
+/// A bound listener on its way to the first lane.
+pub struct Door {
+    /// The socket; accepting never blocks.
+    pub socket: TcpListener,
+    /// The listener's name.
+    pub name: String,
+    /// One of the controller role.
+    pub controller: bool,
+}
+
+/// What a connection keeps of its door.
+pub struct DoorPlate {
+    /// The listener's name.
+    pub name: String,
+    /// One of the controller role.
+    pub controller: bool,
+}
+
+/// A connection on its way to its lane.
+pub struct Accepted {
+    /// Its socket.
+    pub stream: TcpStream,
+    /// The other end.
+    pub from: SocketAddr,
+    /// Where it came in.
+    pub door: Arc<DoorPlate>,
+    /// Counts it among the connections.
+    pub admitted: Admitted,
+}

@@ -1,0 +1,29 @@
+//! What all lanes of a node share.
+
+use std::sync::Arc;
+
+use broker::Node;
+use net::listener::Admission;
+use net::{Budget, FrameLimits};
+
+use super::refusals::Refusals;
+use crate::clock::Clock;
+use crate::guard::Patience;
+
+/// What all lanes share.
+pub struct Shared {
+    /// Handles the requests.
+    pub node: Node,
+    /// Tells the time.
+    pub clock: Arc<Clock>,
+    /// Caps on connections.
+    pub admission: Arc<Admission>,
+    /// Caps on received bytes.
+    pub budget: Arc<Budget>,
+    /// Caps on a frame.
+    pub limits: FrameLimits,
+    /// Caps on silence.
+    pub patience: Patience,
+    /// Lines about those who are refused.
+    pub refusals: Refusals,
+}
