@@ -47,7 +47,43 @@ const WALLS: &[Wall] = &[
         never: &["controller"],
         why: "the image knows nothing of who decides it",
     },
+    Wall {
+        room: "broker",
+        who: &["command", "effect"],
+        never: &["shard"],
+        why: "what passes between rooms lies below them",
+    },
     Wall { room: "broker", who: &["shard"], never: &["api"], why: "a shard never knows who asks" },
+    Wall {
+        room: "broker",
+        who: &["replica"],
+        never: &["effect", "coordinators", "shard"],
+        why: "a replica is a part of a shard's turn: it neither wishes nor hosts",
+    },
+    Wall {
+        room: "broker",
+        who: &["disks"],
+        never: &["shard", "replica", "api", "node", "fetch", "coordinators"],
+        why: "the disks know places and offsets, not who writes there",
+    },
+    Wall {
+        room: "broker",
+        who: &["fetch"],
+        never: &["shard", "api", "node", "coordinators"],
+        why: "a fetch reads views and leaves commands",
+    },
+    Wall {
+        room: "broker",
+        who: &["coordinators"],
+        never: &["api", "node"],
+        why: "coordinators are asked by way of commands",
+    },
+    Wall {
+        room: "broker",
+        who: &["quorum"],
+        never: &["shard", "api", "node"],
+        why: "the quorum tells shards by way of commands and images",
+    },
 ];
 
 /// Words that no handler of the broker contains: views, shards and the quorum stand between it and these.
@@ -70,9 +106,24 @@ pub fn check(sources: &[Source], graphs: &[Graph], complaints: &mut Vec<String>)
         }
     }
     for graph in graphs {
+        standing(graph, complaints);
         for (file, named) in &graph.edges {
             for (other, item) in named {
                 crossing(graph.files[*file], graph.files[*other], item, complaints);
+            }
+        }
+    }
+}
+
+/// Complains about walls of places that are not there: what moved away is not held any more.
+fn standing(graph: &Graph, complaints: &mut Vec<String>) {
+    for wall in WALLS.iter().filter(|wall| wall.room == graph.room()) {
+        for place in wall.who.iter().chain(wall.never) {
+            if !graph.files.iter().any(|file| is_within(file, place)) {
+                complaints.push(format!(
+                    "crates/{}/src/{place}: a wall of tidy's stands here, and nothing else",
+                    wall.room
+                ));
             }
         }
     }
@@ -174,7 +225,11 @@ mod tests {
     fn naming(room: &str, root: &str, who: &str, whom: &str) -> Vec<String> {
         let path = |place: &str| format!("crates/{room}/src/{place}.rs");
         let text = format!("use crate::{}::Alpha;\n", whom.replace('/', "::"));
-        complaints(&[(&path("lib"), root), (&path(who), &text), (&path(whom), "pub struct Alpha;\n")])
+        let files = [(path("lib"), root), (path(who), text.as_str()), (path(whom), "pub struct Alpha;\n")];
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+        let mut found = complaints(&files);
+        found.retain(|told| told.contains("`Alpha`"));
+        found
     }
 
     #[test]
@@ -196,21 +251,29 @@ mod tests {
         assert_eq!(naming("client", root, "api/fetch", "api/produce").len(), 0);
     }
 
+    /// A crate with all places of its walls, in which the raft names a topic by way of a door.
+    const KRAFT: &[(&str, &str)] = &[
+        (
+            "crates/kraft/src/lib.rs",
+            "mod raft; mod image; mod controller; mod doors { pub use crate::image::topics::Alpha as Beta; }",
+        ),
+        ("crates/kraft/src/raft/mod.rs", "mod vote;"),
+        ("crates/kraft/src/raft/vote.rs", "fn f(x: crate::doors::Beta) {}"),
+        ("crates/kraft/src/image/mod.rs", "pub mod topics;"),
+        ("crates/kraft/src/image/topics.rs", "pub struct Alpha;"),
+        ("crates/kraft/src/controller.rs", ""),
+    ];
+
     #[test]
     fn a_wall_is_seen_through_doors_and_in_folders() {
-        let found = complaints(&[
-            (
-                "crates/kraft/src/lib.rs",
-                "mod raft; mod image; mod doors { pub use crate::image::topics::Alpha as Beta; }",
-            ),
-            ("crates/kraft/src/raft/mod.rs", "mod vote;"),
-            ("crates/kraft/src/raft/vote.rs", "fn f(x: crate::doors::Beta) {}"),
-            ("crates/kraft/src/image/mod.rs", "pub mod topics;"),
-            ("crates/kraft/src/image/topics.rs", "pub struct Alpha;"),
-        ]);
-        assert_eq!(
-            found,
-            ["crates/kraft/src/raft/vote.rs: `Alpha` of image/topics.rs: the raft sees opaque records"]
-        );
+        let told = "crates/kraft/src/raft/vote.rs: `Alpha` of image/topics.rs: the raft sees opaque records";
+        assert_eq!(complaints(KRAFT), [told]);
+    }
+
+    #[test]
+    fn a_wall_of_a_place_that_is_gone_is_told() {
+        let (_, without_controller) = KRAFT.split_last().unwrap_or((&KRAFT[0], &[]));
+        let told = "crates/kraft/src/controller: a wall of tidy's stands here, and nothing else";
+        assert_eq!(complaints(without_controller)[..2], [told, told]);
     }
 }
