@@ -92,7 +92,8 @@ impl Log {
                 Err(error) => return Err(AppendRefused::Invalid(error)),
             };
             batch.verify_crc().map_err(AppendRefused::Invalid)?;
-            if batch.base_offset < next_offset || batch.last_offset_delta < 0 {
+            // Offsets end where their numbers do: a batch that reaches beyond has none.
+            if batch.base_offset < next_offset || batch.next_offset() <= batch.base_offset {
                 return Err(AppendRefused::OffsetsOutOfOrder {
                     expected: next_offset,
                     found: batch.base_offset,
@@ -140,6 +141,7 @@ impl Log {
         self.active.last_append_ms = now_ms;
         self.write(&segment, placed, size, pause)?;
         self.account(&segment, placed, prepared).inspect_err(|fault| self.poison(fault))?;
+        self.check();
         Ok(self.appended(base_offset, last_offset, log_append_time, false))
     }
 

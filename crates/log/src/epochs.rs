@@ -43,6 +43,11 @@ impl EpochCache {
         while self.entries.last().is_some_and(conflicts) {
             self.entries.pop();
         }
+        // What contradicts it is gone, and `end_offset` looks for epochs by halves.
+        assert!(
+            self.latest().is_none_or(|last| last.epoch < epoch && last.start_offset < start_offset),
+            "epochs: they do not grow"
+        );
         self.entries.push(EpochEntry { epoch, start_offset });
         true
     }

@@ -251,6 +251,11 @@ impl Dirty {
             && self.parent.is_none()
     }
 
+    /// Where the newest segment with unsynced bytes begins.
+    pub fn newest_segment(&self) -> Option<i64> {
+        self.segments.last().map(|(segment, _)| segment.base_offset)
+    }
+
     fn epochs_are_due(&self) -> bool {
         self.epochs.is_some() && !self.epochs_are_cache
     }

@@ -222,6 +222,7 @@ impl FutureLog {
         {
             log.poison(&fault);
         }
+        log.check();
         Ok(log)
     }
 }

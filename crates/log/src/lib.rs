@@ -18,6 +18,7 @@ mod fetched;
 pub mod flush;
 pub mod future;
 mod index;
+mod invariants;
 mod leftovers;
 #[allow(clippy::module_inception)]
 mod log;

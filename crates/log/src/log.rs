@@ -25,6 +25,15 @@ use wire::Uuid;
 const WRITE_AHEAD_MAX_BYTES: u64 = 4 << 20;
 
 /// One partition's log. Until its first append it has no directory, no file and no index memory.
+///
+/// What holds whenever a change of it has ended, unless it is poisoned; [`Log::check`] asserts it, under these names:
+/// - `log start`: not negative, and at most the high watermark. It may be above the recovery point: what was deleted need not be durable;
+/// - `high watermark`, `recovery point`: at most the log's end; the last stable offset is at most the high watermark by its making;
+/// - `epochs`: the newest begins at the log's end or before it; both their numbers grow;
+/// - `segments`: in order and under names of their own, the active one last; it begins at the log's end at the latest, and its bytes
+///   have offsets;
+/// - `flush`: what waits for one is a part of the log;
+/// - `producers`, `transactions`: of batches in the log only.
 #[derive(Debug)]
 pub struct Log {
     pub(crate) disk: Arc<dyn Disk>,
@@ -263,6 +272,7 @@ impl Log {
     /// The same for a log that nothing has happened to yet.
     pub fn begin_epoch(&mut self, leader_epoch: i32) {
         self.assign_epoch(leader_epoch, self.log_end_offset);
+        self.check();
     }
 
     pub(crate) fn assign_epoch(&mut self, epoch: i32, start_offset: i64) {
@@ -372,8 +382,11 @@ impl Log {
         if let Some(proven) = self.dirty.done(outcome, self.log_end_offset)
             && proven > self.recovery_point
         {
-            self.recovery_point = proven.min(self.log_end_offset);
+            // A truncation since would have made the proof void.
+            assert!(proven <= self.log_end_offset, "flush: it proves more than the log has");
+            self.recovery_point = proven;
         }
+        self.check();
         Ok(())
     }
 

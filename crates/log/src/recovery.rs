@@ -73,6 +73,7 @@ impl Log {
         if report != RecoveryReport::default() {
             log.report = Some(Box::new(report));
         }
+        log.check();
         Ok(log)
     }
 

@@ -28,7 +28,9 @@ impl Log {
         if first.is_none_or(|first| offset <= first) {
             return self.truncate_fully_and_start_at(offset, None);
         }
-        self.truncate_inside(offset).inspect_err(|fault| self.poison(fault))
+        self.truncate_inside(offset).inspect_err(|fault| self.poison(fault))?;
+        self.check();
+        Ok(())
     }
 
     fn truncate_inside(&mut self, offset: i64) -> Result<(), Fault> {
@@ -126,6 +128,7 @@ impl Log {
         self.log_start_offset = log_start_offset.unwrap_or(offset).min(offset);
         self.recovery_point = offset;
         self.high_watermark = self.high_watermark.clamp(self.log_start_offset, offset);
+        self.check();
         Ok(())
     }
 
@@ -140,6 +143,7 @@ impl Log {
             if below > 0 {
                 self.remove_oldest(below).inspect_err(|fault| self.poison(fault))?;
             }
+            self.check();
         }
         Ok(self.log_start_offset)
     }
@@ -169,6 +173,7 @@ impl Log {
             self.disk.sync_directory(&self.directory).map_err(|fault| self.fail(fault))?;
         }
         self.remove_oldest(count).inspect_err(|fault| self.poison(fault))?;
+        self.check();
         Ok(count)
     }
 

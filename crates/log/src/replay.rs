@@ -79,12 +79,14 @@ impl Log {
             return Ok(());
         }
         let list = self.segments.clone();
-        for segment in list.segments.iter().skip(list.floor(from).unwrap_or(0)) {
+        let ends = list.segments.iter().skip(1).map(|next| next.base_offset).chain([self.log_end_offset]);
+        for (segment, end) in list.segments.iter().zip(ends).skip(list.floor(from).unwrap_or(0)) {
             let position =
                 segment.position_hint(from, Source::of(&*self.disk))?.map_or(0, |entry| entry.position);
             let disk = self.disk.clone();
+            // A base offset is not under the CRC: one that reaches beyond the log must not become a producer's.
             let mut scanner =
-                Scanner::new(&*disk, segment, position.min(segment.size()), segment.base_offset);
+                Scanner::new(&*disk, segment, position.min(segment.size()), segment.base_offset).up_to(end);
             loop {
                 match scanner.step()? {
                     Step::Batch { header, .. } if header.base_offset < from => {}

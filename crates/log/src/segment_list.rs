@@ -15,7 +15,10 @@ pub(crate) struct SegmentList {
 }
 
 impl SegmentList {
+    /// Panics if two of them are not in order: they would be one file, or readers would find neither.
     pub fn new(disk: Arc<dyn Disk>, segments: Vec<Arc<Segment>>) -> SegmentList {
+        let is_ordered = segments.is_sorted_by(|before, after| before.base_offset < after.base_offset);
+        assert!(is_ordered, "segments: they are not in order");
         SegmentList { disk, segments, trails: Trails::default() }
     }
 

@@ -60,6 +60,10 @@ pub(crate) fn read(bytes: &[u8], offset: i64) -> Option<Producers> {
         entry.coordinator_epoch = i32::from_be_bytes(take(&mut rest)?);
         entry.transaction_first_offset =
             Some(i64::from_be_bytes(take(&mut rest)?)).filter(|first| *first >= 0);
+        // It knows of offsets before its own, or it is of another log.
+        if last_offset.max(entry.transaction_first_offset.unwrap_or(-1)) >= offset {
+            return None;
+        }
         if last_offset >= 0 {
             let timestamp = entry.last_timestamp;
             entry.push(BatchMetadata { last_sequence, last_offset, offset_delta, timestamp });
@@ -111,5 +115,7 @@ mod tests {
         }
         assert!(read(&bytes[..bytes.len() - 1], 500).is_none());
         assert!(read(&[], 500).is_none());
+        assert!(read(&bytes, 189).is_none(), "a producer's last offset is 189");
+        assert!(read(&bytes, 190).is_some());
     }
 }

@@ -25,6 +25,7 @@ impl Log {
         };
         work.guard().writes(None);
         self.exchange(at, &sources, &cleaned).inspect_err(|fault| self.poison(fault))?;
+        self.check();
         Ok(true)
     }
 
