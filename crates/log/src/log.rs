@@ -27,7 +27,7 @@ const WRITE_AHEAD_MAX_BYTES: u64 = 4 << 20;
 /// One partition's log. Until its first append it has no directory, no file and no index memory.
 ///
 /// What holds whenever a change of it has ended, unless it is poisoned; [`Log::check`] asserts it, under these names:
-/// - `log start`: not negative, and at most the high watermark. It may be above the recovery point: what was deleted need not be durable;
+/// - `log start`: at most the high watermark. It may be above the recovery point: what was deleted need not be durable;
 /// - `high watermark`, `recovery point`: at most the log's end; the last stable offset is at most the high watermark by its making;
 /// - `epochs`: the newest begins at the log's end or before it; both their numbers grow;
 /// - `segments`: in order and under names of their own, the active one last; it begins at the log's end at the latest, and its bytes
@@ -454,6 +454,7 @@ impl Log {
         let sealed = segments.split_last().map_or(&[][..], |(_, sealed)| sealed);
         self.sealed_bytes = sealed.iter().map(|segment| u64::from(segment.size())).sum();
         self.segments = Arc::new(SegmentList::new(self.disk.clone(), segments));
+        self.check_segments();
     }
 
     /// Seals a segment; its indexes become durable with the next flush, so that below the recovery point they can be trusted.
