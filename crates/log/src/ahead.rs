@@ -3,6 +3,7 @@
 //! do not fill the memory with what they may never read. Owns the arithmetic; what is brought in is void of earlier checks
 //! (`verified.rs`), and nothing here waits for it.
 
+use crate::verified::PAGE_BYTES_MAX;
 use std::ops::Range;
 
 /// A window at least: less would cost more calls than it spares.
@@ -13,6 +14,9 @@ const WINDOW_BYTES_MAX: u32 = 8 << 20;
 
 /// A window at most, in what the reader takes at once: a thousand readers by 64 KiB have 256 MiB ahead of them, together.
 const WINDOW_READS_MAX: u32 = 4;
+
+// The first page that comes with a window tells whether the reader came to where it is hot: half a window holds one at least.
+const _: () = assert!(WINDOW_BYTES_MIN / 2 >= PAGE_BYTES_MAX && WINDOW_BYTES_MIN <= WINDOW_BYTES_MAX);
 
 /// What one reader of a segment has ahead of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -15,6 +15,8 @@ const POOLED_BYTES_MIN: usize = 32 << 10;
 /// Spare memory that is kept: two answers with the default of a megabyte from each of sixteen partitions.
 const SPARE_BYTES_MAX: usize = 34 << 20;
 
+const _: () = assert!(POOLED_BYTES_MIN <= SPARE_BYTES_MAX, "a buffer that is worth keeping can be kept");
+
 /// Spare buffers and what they hold.
 struct Spare {
     buffers: Vec<Vec<u8>>,

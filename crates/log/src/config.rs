@@ -106,6 +106,9 @@ impl Default for LogConfig {
 /// Bound of one decompressed batch, whatever the topic says: memory is ours to protect.
 pub const MAX_DECOMPRESSED_BYTES: usize = 64 << 20;
 
+// What was let in is read again within the usual bounds: by compaction, by coordinators.
+const _: () = assert!(MAX_DECOMPRESSED_BYTES <= wire::compress::MAX_OUTPUT_BYTES);
+
 impl LogConfig {
     /// The age at which a segment rolls: a compacted one early enough to be cleaned within `max.compaction.lag.ms` (KIP-354).
     pub fn roll_ms(&self) -> i64 {

@@ -181,6 +181,7 @@ impl FutureLog {
     }
 
     fn end_at(&mut self, offset: i64, now_ms: i64) -> Result<(), Fault> {
+        assert!(offset >= self.log.log_end_offset, "a copy that has more ends no earlier");
         if self.log.has_files() {
             self.log.roll(offset, now_ms)?;
             self.log.log_end_offset = offset;

@@ -53,6 +53,9 @@ impl Entry for OffsetEntry {
     }
 }
 
+const _: () = assert!(OffsetEntry::BYTES == size_of::<u32>() + size_of::<u32>());
+const _: () = assert!(TimeEntry::BYTES == size_of::<i64>() + size_of::<u32>());
+
 impl Entry for TimeEntry {
     const BYTES: usize = 12;
 

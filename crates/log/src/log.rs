@@ -481,7 +481,10 @@ impl Log {
             return Ok(());
         }
         let bytes = match &self.producers {
-            Some(producers) => snapshot::write(producers),
+            Some(producers) => {
+                assert!(producers.end_offset <= offset, "a snapshot knows no more than its name says");
+                snapshot::write(producers)
+            }
             None => snapshot::write(&Producers::starting_at(offset)),
         };
         let file = FileHandle::new(names::segment_file(&self.directory, offset, names::SNAPSHOT));

@@ -1,6 +1,7 @@
 //! File and directory names of a log directory, both ways. Kafka's own, byte for byte; nothing else decides a name.
 
 use std::path::{Path, PathBuf};
+use wire::topic::MAX_NAME_LENGTH;
 
 pub(crate) const LOG: &str = "log";
 pub(crate) const OFFSET_INDEX: &str = "index";
@@ -61,6 +62,15 @@ pub fn may_move(topic: &str, partition: i32) -> bool {
 
 /// The longest directory name a file system takes, `.` of the unique part and suffix included (as Kafka shortens it).
 const LONGEST_NAME: usize = 255;
+
+/// `.`, an id in hexadecimal, the longest suffix.
+const LONGEST_ENDING: usize = 1 + 32 + DELETE_DIRECTORY_SUFFIX.len();
+
+// Kafka's bound of a topic's name leaves room for a partition's number of five digits; and of a name that is cut something is left.
+const _: () = assert!(MAX_NAME_LENGTH + "-12345".len() <= LONGEST_NAME);
+const _: () = assert!(FUTURE_DIRECTORY_SUFFIX.len() <= DELETE_DIRECTORY_SUFFIX.len());
+const _: () = assert!(STRAY_DIRECTORY_SUFFIX.len() <= DELETE_DIRECTORY_SUFFIX.len());
+const _: () = assert!(LONGEST_ENDING < LONGEST_NAME);
 
 /// `<topic>-<partition>.<unique>-delete`, the topic cut if the name would become too long.
 pub(crate) fn delete_directory(topic_partition: &str, unique: &str) -> String {

@@ -14,6 +14,8 @@ use wire::record_batch::{
 /// Batches remembered per producer: as many as a producer may have in flight.
 const BATCHES_KEPT: usize = 5;
 
+const _: () = assert!(BATCHES_KEPT <= u8::MAX as usize, "they are counted in a byte");
+
 /// One appended batch of a producer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct BatchMetadata {
@@ -239,6 +241,7 @@ impl Producers {
                 });
             }
         }
+        assert!(end_offset >= self.end_offset, "producers: what they know goes back");
         self.end_offset = end_offset;
         aborted
     }

@@ -23,6 +23,8 @@ use wire::record_batch::{BatchExtent, BatchHeader, HEADER_BYTES, batch_crc};
 /// Bytes read beyond what was asked, so that an index hint up to an interval early needs no second read.
 const SLACK_BYTES: u32 = 8 << 10;
 
+const _: () = assert!(SLACK_BYTES as usize >= HEADER_BYTES, "a walk reads a header at once");
+
 /// The readable part of a segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Readable<'a> {

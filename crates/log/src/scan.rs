@@ -9,6 +9,8 @@ use wire::record_batch::{BatchHeader, HEADER_BYTES, batch_crc};
 
 const PIECE_BYTES: usize = 1 << 20;
 
+const _: () = assert!(PIECE_BYTES >= HEADER_BYTES, "a walk reads a header at once");
+
 /// One step of a walk.
 #[derive(Debug)]
 pub(crate) enum Step {

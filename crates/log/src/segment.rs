@@ -29,6 +29,11 @@ pub(crate) struct MaxTimestamp {
 /// Zeros that are written at once.
 const PIECE_BYTES: usize = 128 << 10;
 
+/// In so many slices of the same memory.
+const PIECE_SLICES: usize = 8;
+
+const _: () = assert!(PIECE_BYTES.is_multiple_of(PIECE_SLICES), "the slices are a whole piece");
+
 /// One segment.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -246,7 +251,7 @@ impl Segment {
         let _room = self.room.lock();
         let (start, age) = (self.size(), self.verified.age());
         let end = u64::from(start).saturating_add(write(u64::from(start))?);
-        let end = u32::try_from(end).unwrap_or(u32::MAX);
+        let end = u32::try_from(end).expect("a segment is no longer than its positions can say");
         self.verified.appended(start..end, age, pause);
         self.set_size(end);
         Ok(())
@@ -260,7 +265,7 @@ impl Segment {
     /// Writes zeros behind the batches and what was zeroed before, up to `limit`. The file system gives the blocks and the length
     /// now, so that the syncs of what is appended there have nothing but data to bring to the platter.
     pub fn write_ahead(&self, bytes: u64, limit: u32, disk: &dyn Disk) -> Result<(), Fault> {
-        static ZEROS: [u8; PIECE_BYTES / 8] = [0; PIECE_BYTES / 8];
+        static ZEROS: [u8; PIECE_BYTES / PIECE_SLICES] = [0; PIECE_BYTES / PIECE_SLICES];
         let mut left = bytes;
         while left > 0 {
             // An append waits for one piece at most.
@@ -271,7 +276,7 @@ impl Segment {
             if room.closed || piece == 0 {
                 return Ok(());
             }
-            let mut slices = [IoSlice::new(&[]); 8];
+            let mut slices = [IoSlice::new(&[]); PIECE_SLICES];
             let mut missing = piece as usize;
             for slice in &mut slices {
                 let zeros = ZEROS.get(..missing).unwrap_or(&ZEROS);
@@ -289,6 +294,7 @@ impl Segment {
 
     /// Cuts the file behind `size` bytes of batches.
     pub fn cut(&self, size: u32, disk: &dyn Disk) -> Result<(), Fault> {
+        assert!(size <= self.size(), "a cut makes no segment longer");
         let mut room = self.room.lock();
         disk.set_length(&self.log, u64::from(size))?;
         self.set_size(size);
@@ -412,7 +418,8 @@ impl Indexes {
     /// Either index would pass its size bound with one more entry.
     pub fn are_full(&self, max_bytes: u32) -> bool {
         // The time index keeps room for the entry that sealing adds.
-        self.offsets.is_full(max_bytes) || self.times.is_full(max_bytes.saturating_sub(12))
+        self.offsets.is_full(max_bytes)
+            || self.times.is_full(max_bytes.saturating_sub(TimeEntry::BYTES as u32))
     }
 
     /// Keeps what is up to and including `entry`: a scan that begins at its batch makes the rest again.

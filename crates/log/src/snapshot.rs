@@ -9,6 +9,9 @@ const HEADER_BYTES: usize = 6;
 /// One producer.
 const ENTRY_BYTES: usize = 46;
 
+// Id, epoch, sequence, offset, delta, timestamp, coordinator's epoch, first offset of the transaction.
+const _: () = assert!(ENTRY_BYTES == 8 + 2 + 4 + 8 + 4 + 8 + 4 + 8);
+
 /// The file's bytes, producers by id.
 pub(crate) fn write(producers: &Producers) -> Vec<u8> {
     let mut entries: Vec<(i64, &ProducerEntry)> = producers.entries().collect();

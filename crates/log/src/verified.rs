@@ -16,6 +16,10 @@ const PAGE_BYTES: u32 = 4096;
 /// The most that one page of a file system may have, and with it what comes along with a byte that is asked for.
 pub(crate) const PAGE_BYTES_MAX: u32 = 64 << 10;
 
+// A large page is made of small ones, and a range that is cut in two has room for both halves.
+const _: () = assert!(PAGE_BYTES.is_power_of_two() && PAGE_BYTES_MAX.is_multiple_of(PAGE_BYTES));
+const _: () = assert!(RANGES_MAX >= 2);
+
 /// The ranges of one segment.
 #[derive(Debug, Default)]
 pub(crate) struct Verified {

@@ -27,6 +27,15 @@ pub struct DecompressLimit {
     pub ratio_free_bytes: usize,
 }
 
+/// What one batch may become, whatever is said of it.
+pub const MAX_OUTPUT_BYTES: usize = 64 << 20;
+/// Up to here the ratio does not matter: a batch of `message.max.bytes` full of zeros still passes.
+const RATIO_FREE_BYTES: usize = 16 << 20;
+/// Beyond that.
+const MAX_RATIO: usize = 1000;
+
+const _: () = assert!(RATIO_FREE_BYTES <= MAX_OUTPUT_BYTES, "the ratio is asked for somewhere");
+
 /// Why decompression gave nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DecompressError {
@@ -37,9 +46,13 @@ pub enum DecompressError {
 }
 
 impl Default for DecompressLimit {
-    /// 64 MiB, and 1000:1 beyond the first 16 MiB (a batch of `message.max.bytes` full of zeros still passes).
+    /// 64 MiB, and 1000:1 beyond the first 16 MiB.
     fn default() -> DecompressLimit {
-        DecompressLimit { max_output: 64 << 20, max_ratio: 1000, ratio_free_bytes: 16 << 20 }
+        DecompressLimit {
+            max_output: MAX_OUTPUT_BYTES,
+            max_ratio: MAX_RATIO,
+            ratio_free_bytes: RATIO_FREE_BYTES,
+        }
     }
 }
 

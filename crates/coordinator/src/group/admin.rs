@@ -10,13 +10,16 @@ use super::refuse;
 use super::state::{Group, GroupMachine, GroupSoft};
 use super::turn::Turn;
 use std::collections::BTreeSet;
+use wire::codec::Message;
 use wire::messages::delete_groups::DeletableGroupResult;
-use wire::messages::describe_groups::{DescribedGroup, DescribedGroupMember};
+use wire::messages::describe_groups::{DescribeGroupsRequest, DescribedGroup, DescribedGroupMember};
 use wire::messages::list_groups::ListedGroup;
 use wire::{ErrorCode, Str};
 
 /// From this version on DescribeGroups says that a group does not exist (KIP-1043).
 const GROUP_ID_NOT_FOUND_SINCE: i16 = 6;
+
+const _: () = assert!(GROUP_ID_NOT_FOUND_SINCE <= DescribeGroupsRequest::MAX_VERSION);
 const CLASSIC_TYPE: &str = "classic";
 
 impl GroupMachine {

@@ -11,6 +11,7 @@ use super::state::{GroupMachine, GroupSoft};
 use super::turn::Turn;
 use crate::machine::ProducerIdentity;
 use std::collections::BTreeSet;
+use wire::codec::Message;
 use wire::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
@@ -28,6 +29,9 @@ use wire::{ErrorCode, Str};
 const GROUP_ID_NOT_FOUND_SINCE: i16 = 9;
 /// The same of TxnOffsetCommit (KIP-1319).
 const TXN_GROUP_ID_NOT_FOUND_SINCE: i16 = 6;
+
+const _: () = assert!(GROUP_ID_NOT_FOUND_SINCE <= OffsetCommitRequest::MAX_VERSION);
+const _: () = assert!(TXN_GROUP_ID_NOT_FOUND_SINCE <= TxnOffsetCommitRequest::MAX_VERSION);
 
 /// Who commits: the fields that both kinds of commit share.
 struct Committer<'a> {

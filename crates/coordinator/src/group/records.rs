@@ -7,6 +7,7 @@ use crate::machine::EncodedRecord;
 use bytes::Bytes;
 use std::sync::Arc;
 use wire::codec::{DecodeError, Decoder, Encoder, Message};
+use wire::record_batch::HEADER_BYTES;
 use wire::records::group::{
     GroupKey, GroupMetadataKey, GroupMetadataValue, LegacyOffsetCommitValue, OffsetCommitKey,
     OffsetCommitValue,
@@ -17,6 +18,10 @@ const GROUP_METADATA_VERSION: i16 = 3;
 const OFFSET_COMMIT_VERSION: i16 = 4;
 /// The last version with an expire timestamp of its own.
 const OFFSET_COMMIT_EXPIRING_VERSION: i16 = 1;
+
+const _: () = assert!(GROUP_METADATA_VERSION <= GroupMetadataValue::MAX_VERSION);
+const _: () = assert!(OFFSET_COMMIT_VERSION <= OffsetCommitValue::MAX_VERSION);
+const _: () = assert!(OFFSET_COMMIT_EXPIRING_VERSION < OFFSET_COMMIT_VERSION);
 
 /// A change of one partition's groups; no value is a tombstone.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +47,6 @@ impl GroupRecord {
 
 /// Upper bound of the bytes that these records take in a batch.
 pub fn size_in_batch(records: &[GroupRecord]) -> usize {
-    const BATCH_HEADER: usize = 61;
     /// Lengths, deltas, attributes and the header count, each at its longest.
     const RECORD_OVERHEAD: usize = 5 + 1 + 10 + 5 + 5 + 5 + 1;
     /// All of an offset commit but its texts, in any version.
@@ -57,7 +61,7 @@ pub fn size_in_batch(records: &[GroupRecord]) -> usize {
             encoded.key.len() + encoded.value.map_or(0, |value| value.len()) + RECORD_OVERHEAD
         }
     });
-    BATCH_HEADER + sizes.sum::<usize>()
+    HEADER_BYTES + sizes.sum::<usize>()
 }
 
 /// Key and value as Kafka writes them.

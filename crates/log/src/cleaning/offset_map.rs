@@ -8,6 +8,8 @@ use std::ops::RangeInclusive;
 
 const ENTRY_BYTES: u64 = 24;
 
+const _: () = assert!(ENTRY_BYTES == size_of::<Slot>() as u64);
+
 /// Slots that a map begins with at least.
 const FIRST_SLOTS: u64 = 1 << 10;
 
@@ -18,6 +20,8 @@ const TOGETHER: usize = 128;
 /// The part of the memory that no slot takes: it is left to the standings.
 const STANDINGS_SHARE: u64 = 32;
 
+const _: () = assert!(STANDINGS_SHARE > 1, "the standings do not take it all");
+
 /// Memory of one cleaner.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MapBounds {
@@ -26,6 +30,9 @@ pub struct MapBounds {
     /// `log.cleaner.io.buffer.load.factor`.
     pub load_factor: f64,
 }
+
+/// Two words of hash, then the offset plus one; all zeros is free.
+type Slot = [u64; 3];
 
 /// A record on its way into the map.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +45,7 @@ struct Noted {
 pub(crate) struct OffsetMap {
     hash: KeyHash,
     bytes: u64,
-    /// Two words of hash, then the offset plus one; all zeros is free.
-    slots: Vec<[u64; 3]>,
+    slots: Vec<Slot>,
     entries: u64,
     most_slots: u64,
     /// Entries at which the map counts as full.
@@ -59,6 +65,8 @@ impl OffsetMap {
         let entries = (bytes / ENTRY_BYTES).max(4);
         let most_entries = ((entries as f64 * bounds.load_factor) as u64).clamp(2, entries - 1);
         let most_slots = (entries - entries / STANDINGS_SHARE).max(most_entries + 1);
+        // `find` ends at a free slot, if at nothing else.
+        assert!(most_entries < most_slots, "a full map has a free slot");
         let slots = expected.max(FIRST_SLOTS).min(most_slots);
         let mut map = OffsetMap {
             hash: KeyHash::new(secret),
@@ -160,6 +168,7 @@ impl OffsetMap {
 
     fn grow(&mut self) {
         let wanted = (self.slots.len() as u64).saturating_mul(4).min(self.most_slots);
+        assert!(wanted > self.entries, "a map that grew has a free slot");
         let old = std::mem::replace(&mut self.slots, vec![[0; 3]; wanted as usize]);
         for entry in old.into_iter().filter(|entry| entry[2] != 0) {
             let at = self.find((entry[0], entry[1]));

@@ -8,6 +8,8 @@ use std::ops::RangeInclusive;
 const WORD_OFFSETS: u64 = 64;
 const WORD_BYTES: u64 = 16;
 
+const _: () = assert!(WORD_OFFSETS == u64::BITS as u64 && WORD_BYTES == size_of::<Word>() as u64);
+
 /// What is known of the record at an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {

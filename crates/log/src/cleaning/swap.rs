@@ -30,6 +30,9 @@ impl Log {
     }
 
     fn exchange(&mut self, at: usize, sources: &[Arc<Segment>], cleaned: &Arc<Segment>) -> Result<(), Fault> {
+        // Its name says where its offsets begin.
+        let begins = sources.first().map(|first| first.base_offset);
+        assert!(begins == Some(cleaned.base_offset), "a copy begins where its sources did");
         let mut files = Vec::new();
         for segment in sources {
             self.dirty.removed(segment);
@@ -78,7 +81,9 @@ impl Log {
     /// The cleaning came to its end: the log is clean up to there.
     pub fn cleaning_done(&mut self, work: &CleanWork) {
         if self.is_cleaned_by(work) {
-            self.cleaned_offset = Some(work.end_offset().min(self.log_end_offset));
+            // A truncation would have called it off.
+            assert!(work.end_offset() <= self.log_end_offset, "a cleaning goes no further than the log");
+            self.cleaned_offset = Some(work.end_offset());
             self.cleaning = None;
         }
     }

@@ -10,6 +10,8 @@ const POLYNOMIAL: u32 = 0x82f6_3b78;
 const LONG: usize = 170;
 const SHORT: usize = 14;
 
+const _: () = assert!(SHORT < LONG && 3 * LONG * 8 < 4096);
+
 static OVER_LONG: Shift = Shift::over(LONG * 8);
 static OVER_SHORT: Shift = Shift::over(SHORT * 8);
 

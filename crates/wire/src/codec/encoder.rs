@@ -125,20 +125,18 @@ impl Encoder {
     /// Overwrites what was written earlier, counted without the pieces kept by reference.
     #[inline]
     pub(crate) fn overwrite(&mut self, at: usize, bytes: &[u8]) {
-        if let Some(place) = self.inline.get_mut(at..).and_then(|rest| rest.get_mut(..bytes.len())) {
-            place.copy_from_slice(bytes);
-        }
+        let written = self.inline.get_mut(at..).and_then(|rest| rest.get_mut(..bytes.len()));
+        written.expect("only what was written is overwritten").copy_from_slice(bytes);
     }
 
     /// Writes once more what was written earlier, counted without the pieces kept by reference.
     pub(crate) fn repeat(&mut self, written: Range<usize>) {
-        if written.start <= written.end && written.end <= self.inline.len() {
-            self.inline.extend_from_within(written);
-        }
+        self.inline.extend_from_within(written);
     }
 
     /// The message as it was collected.
     pub fn into_rope(self) -> Rope {
+        assert!(self.tag_depth == 0, "a tagged field was begun and not ended");
         Rope { inline: self.inline, pieces: self.pieces }
     }
 

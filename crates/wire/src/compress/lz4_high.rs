@@ -8,6 +8,10 @@ const SHORTEST_MATCH: usize = 4;
 const LAST_LITERALS: usize = 5;
 const LAST_MATCH: usize = 12;
 const HASH_BITS: u32 = 15;
+
+const _: () = assert!(BLOCK - 1 <= u16::MAX as usize, "a distance has sixteen bits");
+const _: () = assert!(SHORTEST_MATCH + LAST_LITERALS <= LAST_MATCH, "a match that may begin may end");
+
 /// A match as long as this is not bettered: runs of one byte would be compared with themselves again and again.
 const LONG_ENOUGH: usize = 512;
 /// Version 1, independent blocks, no checksums, no content size; blocks of 64 KiB; the check byte of these two.

@@ -28,6 +28,8 @@ const TOPIC_BYTES: usize = 96;
 /// Sixteen megabytes of topics; who has more pays for copies.
 const TOPICS_MAX: usize = 170_000;
 
+const _: () = assert!(TOPIC_BYTES * TOPICS_MAX <= 16 << 20);
+
 impl MetadataAnswer {
     /// Begins an answer that tells of so many brokers, which must follow, and topics.
     pub fn new(version: i16, correlation_id: i32, brokers: usize, topics: usize) -> MetadataAnswer {

@@ -37,12 +37,18 @@ pub struct Produced {
 
 /// Bytes of a partition's line: its number, then what [`ProduceAnswer::fill`] fills in, then lists and tags.
 const INDEX_BYTES: usize = 4;
+/// An error, an offset and a time; from version 5 on the log's start, too.
+const NUMBERS_BYTES_OLD: usize = 2 + 8 + 8;
+const NUMBERS_BYTES: usize = NUMBERS_BYTES_OLD + 8;
 
 /// Enough for one partition, and for some more.
 const ROOM_BYTES: usize = 160;
 /// A line of numbers, and for how many of them there is room from the beginning.
 const LINE_BYTES: usize = 40;
 const LINES_MAX: usize = 128;
+
+// Behind the numbers a list without elements, a text that is null, and tags.
+const _: () = assert!(INDEX_BYTES + NUMBERS_BYTES + 4 + 2 <= LINE_BYTES);
 
 impl ProduceAnswer {
     /// Begins an answer that tells of these topics.
@@ -85,7 +91,7 @@ impl ProduceAnswer {
         }
         self.to.overwrite(start, &index.to_be_bytes());
         self.to.overwrite(start + INDEX_BYTES, &error.code().to_be_bytes());
-        Place(u32::try_from(start).unwrap_or(u32::MAX))
+        Place(u32::try_from(start).expect("an answer is shorter than a frame may be"))
     }
 
     pub fn end_topic(&mut self) {
@@ -107,7 +113,7 @@ impl ProduceAnswer {
 
     /// The result of the partition whose line is there.
     pub fn fill(&mut self, Place(at): Place, produced: &Produced) {
-        let numbers = &mut [0; 26];
+        let numbers = &mut [0; NUMBERS_BYTES];
         let (error, rest) = numbers.split_at_mut(2);
         error.copy_from_slice(&produced.error.code().to_be_bytes());
         let fields = [produced.base_offset, produced.log_append_time_ms, produced.log_start_offset];
@@ -115,7 +121,7 @@ impl ProduceAnswer {
             field.copy_from_slice(&value.to_be_bytes());
         }
         // The log start offset came with version 5.
-        let known = if self.version >= 5 { &numbers[..] } else { &numbers[..18] };
+        let known = if self.version >= 5 { &numbers[..] } else { &numbers[..NUMBERS_BYTES_OLD] };
         self.to.overwrite(at as usize + INDEX_BYTES, known);
     }
 

@@ -4,8 +4,8 @@
 
 use super::builder::header_crc;
 use super::header::{
-    BatchError, BatchHeader, DELETE_HORIZON_BIT, HEADER_BYTES, LENGTH_PREFIX_BYTES, NO_TIMESTAMP,
-    TimestampType,
+    BatchError, BatchHeader, COMPRESSION_MASK, DELETE_HORIZON_BIT, HEADER_BYTES, LENGTH_PREFIX_BYTES,
+    NO_TIMESTAMP, TimestampType,
 };
 use super::record::RecordRef;
 use super::record::{put_varint, varint_size};
@@ -92,7 +92,7 @@ pub fn empty_batch(original: &BatchHeader) -> [u8; HEADER_BYTES] {
     let mut header = BatchHeader {
         batch_length: (HEADER_BYTES - LENGTH_PREFIX_BYTES) as i32,
         // Neither a codec (there is nothing to compress) nor a horizon.
-        attributes: original.attributes & !(DELETE_HORIZON_BIT | 0x07),
+        attributes: original.attributes & !(DELETE_HORIZON_BIT | COMPRESSION_MASK),
         base_timestamp: NO_TIMESTAMP,
         record_count: 0,
         ..*original

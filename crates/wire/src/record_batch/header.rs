@@ -23,6 +23,17 @@ pub(super) const TIMESTAMP_TYPE_BIT: i16 = 0x08;
 pub(super) const TRANSACTIONAL_BIT: i16 = 0x10;
 pub(super) const CONTROL_BIT: i16 = 0x20;
 pub(super) const DELETE_HORIZON_BIT: i16 = 0x40;
+/// The bits of the codec's number.
+pub(super) const COMPRESSION_MASK: i16 = 0x07;
+
+// Offset and length; then the leader's epoch; then format and CRC, which nothing before is under; attributes, counts, numbers.
+const _: () = assert!(LENGTH_PREFIX_BYTES == 8 + 4 && PATCHED_BYTES == LENGTH_PREFIX_BYTES + 4);
+const _: () = assert!(CRC_START == PATCHED_BYTES + 1 + 4);
+const _: () = assert!(HEADER_BYTES == CRC_START + 2 + 4 + 8 + 8 + 8 + 2 + 4 + 4);
+const _: () = {
+    let bits = TIMESTAMP_TYPE_BIT | TRANSACTIONAL_BIT | CONTROL_BIT | DELETE_HORIZON_BIT;
+    assert!((bits | COMPRESSION_MASK).count_ones() == 4 + 3, "no bit says two things");
+};
 
 /// Who set a batch's timestamps (KIP-32).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -195,7 +206,7 @@ impl BatchHeader {
     }
 
     pub fn compression(&self) -> Result<Compression, BatchError> {
-        let id = (self.attributes & 0x07) as u8;
+        let id = (self.attributes & COMPRESSION_MASK) as u8;
         Compression::from_id(id).ok_or(BatchError::Codec(id))
     }
 

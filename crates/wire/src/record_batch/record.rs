@@ -206,6 +206,8 @@ fn body_size(
 /// Of the length that stands before a record.
 const MOST_VARINT_BYTES: usize = 5;
 
+const _: () = assert!(MOST_VARINT_BYTES as u32 * 7 >= i32::BITS);
+
 pub(super) fn write_record(
     out: &mut Vec<u8>,
     timestamp_delta: i64,

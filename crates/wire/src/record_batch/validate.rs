@@ -5,7 +5,8 @@ use super::batch::RecordBatch;
 use super::builder::header_crc;
 use super::builder::{BatchAttributes, RecordBatchBuilder};
 use super::header::{
-    BatchError, BatchHeader, HEADER_BYTES, LENGTH_PREFIX_BYTES, NO_TIMESTAMP, TimestampType, batch_crc,
+    BatchError, BatchHeader, HEADER_BYTES, LENGTH_PREFIX_BYTES, NO_TIMESTAMP, PATCHED_BYTES, TimestampType,
+    batch_crc,
 };
 use super::record::{RecordHeader, RecordRef};
 use super::skim::{Skimmed, skim};
@@ -87,6 +88,7 @@ type Batches = SmallVec<[ValidBatch; 1]>;
 
 impl ValidBatches {
     fn new(batches: Batches, log_append_time: i64) -> ValidBatches {
+        assert!(!batches.is_empty(), "an append appends something");
         let size_in_bytes = batches.iter().map(|batch| batch.size_in_bytes()).sum();
         ValidBatches { batches, log_append_time, size_in_bytes }
     }
@@ -318,7 +320,10 @@ pub fn validate_produce(
 /// What every format counts after its length: the least that one may say.
 const LEAST_LENGTH: i32 = 14;
 /// Where the number of the format is.
-const MAGIC_OFFSET: usize = 16;
+const MAGIC_OFFSET: usize = PATCHED_BYTES;
+
+const _: () =
+    assert!(LENGTH_PREFIX_BYTES + LEAST_LENGTH as usize <= HEADER_BYTES, "ours is none of the least");
 
 /// A torn rest is trimmed as the reference does; a second whole batch is refused, and what cannot be the beginning of one.
 #[cold]

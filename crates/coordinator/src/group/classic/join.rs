@@ -9,6 +9,7 @@ use super::super::state::{GroupMachine, GroupSoft};
 use super::super::turn::Turn;
 use super::group::{ClassicGroup, ClassicState};
 use super::member::{Member, Waiting, protocols_of};
+use wire::codec::Message;
 use wire::messages::join_group::{JoinGroupRequest, JoinGroupResponse};
 use wire::{ErrorCode, Str};
 
@@ -16,6 +17,11 @@ use wire::{ErrorCode, Str};
 const MEMBER_ID_REQUIRED_SINCE: i16 = 4;
 /// From this version on a static leader can be told to keep the assignment (KIP-814).
 const SKIP_ASSIGNMENT_SINCE: i16 = 9;
+
+const _: () = assert!(
+    SKIP_ASSIGNMENT_SINCE <= JoinGroupRequest::MAX_VERSION
+        && MEMBER_ID_REQUIRED_SINCE <= SKIP_ASSIGNMENT_SINCE
+);
 
 /// A JoinGroup on its way through the rooms.
 struct Join<'a> {

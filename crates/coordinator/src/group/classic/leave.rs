@@ -7,12 +7,15 @@ use super::super::events::{Departure, GroupEvent, Reason};
 use super::super::state::{GroupMachine, GroupSoft};
 use super::super::turn::Turn;
 use super::group::{ClassicGroup, ClassicState};
+use wire::codec::Message;
 use wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
 use wire::messages::leave_group::{LeaveGroupRequest, LeaveGroupResponse, MemberIdentity, MemberResponse};
 use wire::{ErrorCode, Str};
 
 /// From this version on several members leave at once, and instance ids may be named (KIP-345).
 const BATCH_LEAVE_SINCE: i16 = 3;
+
+const _: () = assert!(BATCH_LEAVE_SINCE <= LeaveGroupRequest::MAX_VERSION);
 
 impl GroupMachine {
     pub(crate) fn heartbeat(&self, soft: &mut GroupSoft, turn: &mut Turn, request: &HeartbeatRequest) {

@@ -11,11 +11,14 @@ use super::group::{ClassicGroup, ClassicState};
 use super::member::Waiting;
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use wire::codec::Message;
 use wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use wire::{ErrorCode, Str};
 
 /// From this version on the protocol's type and name are mandatory (KIP-559).
 const PROTOCOL_NAMES_SINCE: i16 = 5;
+
+const _: () = assert!(PROTOCOL_NAMES_SINCE <= SyncGroupRequest::MAX_VERSION);
 
 impl GroupMachine {
     pub(crate) fn sync(
