@@ -2,6 +2,8 @@
 //!
 //! Read `command.rs`, `effect.rs`, `api/produce.rs`, `shard/mod.rs` in that order; [`node::Node`] is what the rim holds.
 
+#![warn(missing_docs)]
+
 mod api;
 mod by_topic;
 mod call;

@@ -7,11 +7,17 @@ use std::collections::BTreeMap;
 /// Kafka's levels, the loudest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
+    /// The process cannot go on.
     Fatal,
+    /// Something is lost, or refused for a reason of our own.
     Error,
+    /// Somebody should look.
     Warn,
+    /// An event of the node's life.
     Info,
+    /// What led to it.
     Debug,
+    /// All of it.
     Trace,
 }
 

@@ -25,7 +25,12 @@ pub enum CloseReason {
     /// The frame is no request of the protocol.
     Malformed(String),
     /// The key or the version is not served on this listener.
-    Unsupported { api_key: i16, api_version: i16 },
+    Unsupported {
+        /// As the frame has it.
+        api_key: i16,
+        /// As the frame has it; -1 where the key is unknown.
+        api_version: i16,
+    },
     /// acks=0 has no other way to tell the producer that its batch was refused.
     ProduceRefused,
     /// A handler panicked; the request is lost, the node lives on.
@@ -102,9 +107,13 @@ pub trait Rim: Send + Sync {
 /// The bells as flags, for a rim that is a loop in one thread and looks for itself (the simulator, tests).
 #[derive(Default)]
 pub struct Bells {
+    /// [`Rim::call_turn`]
     pub turn: AtomicBool,
+    /// [`Rim::call_quorum`]
     pub quorum: AtomicBool,
+    /// [`Rim::call_workers`]
     pub workers: AtomicBool,
+    /// [`Rim::halt`]
     pub halted: AtomicBool,
 }
 

@@ -28,9 +28,15 @@ pub enum Role {
     /// No replica here, or not opened yet.
     Absent,
     /// It leads in this epoch.
-    Leader { leader_epoch: i32 },
+    Leader {
+        /// Of its leadership.
+        leader_epoch: i32,
+    },
     /// It follows in this epoch.
-    Follower { leader_epoch: i32 },
+    Follower {
+        /// Of the leadership that it follows.
+        leader_epoch: i32,
+    },
     /// Its log directory is dead.
     Offline,
 }
@@ -76,6 +82,7 @@ enum Shown {
 /// One partition as readers see it.
 #[derive(Debug)]
 pub struct PartitionCell {
+    /// Which partition it is.
     pub key: TopicIdPartition,
     /// Index of the owning shard.
     pub(crate) shard: usize,
@@ -226,6 +233,7 @@ pub(crate) fn check_epoch(asked: i32, current: i32) -> Result<(), ErrorCode> {
 
 /// A leader's log at one instant.
 pub struct LeaderView {
+    /// Of whoever leads.
     pub leader_epoch: i32,
     log: LogView,
 }
@@ -241,7 +249,9 @@ impl std::ops::Deref for LeaderView {
 /// One topic as readers see it.
 #[derive(Debug)]
 pub struct TopicViews {
+    /// Its id.
     pub id: Uuid,
+    /// Its name.
     pub name: Str,
     /// `__consumer_offsets` and its like: producers other than the broker's own may not write there.
     pub internal: bool,

@@ -17,7 +17,9 @@ pub struct BrokerChange<'a> {
     pub cluster_wide: bool,
     /// What is set anew or otherwise than before.
     pub changed: &'a [(&'a str, &'a str)],
+    /// The layers as they stand.
     pub before: BrokerLayers<'a>,
+    /// As they would stand.
     pub after: BrokerLayers<'a>,
 }
 

@@ -6,18 +6,27 @@ use super::value::{Parsed, ValueType, is_duration, list};
 /// Which values a key takes beyond its type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Validator {
+    /// Whatever its type takes.
     Any,
+    /// This number or more.
     AtLeast(f64),
+    /// From the first number to the second, both taken.
     Between(f64, f64),
+    /// A level of gzip: -1 (its default) or 1 to 9.
     GzipLevel,
+    /// One of these words.
     OneOf(&'static [&'static str]),
+    /// One of these words, in any case.
     OneOfIgnoringCase(&'static [&'static str]),
+    /// A text that is not empty.
     NonEmpty,
     /// A list whose entries are not empty; a repetition is dropped (KIP-1161).
     AnyList,
+    /// At least one entry, none of them empty.
     NonEmptyList,
     /// At least one, each one of these.
     ListOf(&'static [&'static str]),
+    /// Each entry one of these; none is fine.
     ListOfOrNone(&'static [&'static str]),
     /// `partition:broker` pairs, or `*`.
     ThrottledReplicas,
@@ -29,18 +38,25 @@ pub enum Validator {
     BootstrapServers,
 }
 
+/// How much Kafka's documentation makes of a key (KIP-226).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Importance {
+    /// Look at it.
     High,
+    /// Worth a look.
     Medium,
+    /// Rarely changed.
     Low,
 }
 
 /// Whether a running cluster may change the key, and how widely (KIP-226).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpdateMode {
+    /// Only a start reads it.
     ReadOnly,
+    /// A dynamic value of one broker.
     PerBroker,
+    /// A dynamic value of one broker, or of all.
     ClusterWide,
     /// A key of a topic, group or client-metrics subscription.
     PerResource,
@@ -49,6 +65,7 @@ pub enum UpdateMode {
 /// What Ottla does with the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyState {
+    /// Its value is obeyed.
     Implemented,
     /// Read, checked, described; without effect so far or by design. The start says so once.
     Accepted,
@@ -59,13 +76,21 @@ pub enum KeyState {
 /// One row of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigKey {
+    /// As it stands in a file.
     pub name: &'static str,
+    /// What its text is read as.
     pub value_type: ValueType,
+    /// The text of its default; `None` where it has none.
     pub default: Option<&'static str>,
+    /// Which values it takes.
     pub validator: Validator,
+    /// As Kafka has it.
     pub importance: Importance,
+    /// Who may change it while the node runs.
     pub update_mode: UpdateMode,
+    /// What the node does with it.
     pub state: KeyState,
+    /// One sentence for people.
     pub doc: &'static str,
     /// Kafka hides it from DescribeConfigs.
     pub internal: bool,

@@ -11,21 +11,32 @@ use std::sync::Arc;
 /// Where a value comes from; the number is the code in DescribeConfigs (KIP-226, KIP-714, KIP-848).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
+    /// An override of the topic.
     DynamicTopic = 1,
+    /// A dynamic value of this broker.
     DynamicBroker = 2,
+    /// A dynamic value of all brokers.
     DynamicDefaultBroker = 3,
+    /// The broker's file.
     StaticBroker = 4,
+    /// The key's default.
     Default = 5,
+    /// The level of a logger.
     BrokerLogger = 6,
+    /// A subscription to client metrics.
     ClientMetrics = 7,
+    /// An override of the group.
     Group = 8,
 }
 
 /// One of the values that could be in force, the strongest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Synonym {
+    /// The key that it was set under.
     pub name: Cow<'static, str>,
+    /// As it is described.
     pub value: String,
+    /// Where it comes from.
     pub source: Source,
 }
 
@@ -40,7 +51,9 @@ impl Synonym {
 pub struct Effective {
     /// As it was read (see [`ConfigKey::shown`]), however it was written.
     pub value: Option<String>,
+    /// Where it comes from.
     pub source: Source,
+    /// All that could be in force, the strongest first.
     pub synonyms: Vec<Synonym>,
 }
 
@@ -50,8 +63,11 @@ pub type ValuesDoor = Arc<dyn Fn(&BrokerLayers<'_>) + Send + Sync>;
 /// The broker-wide layers, borrowed from the static config and the metadata image.
 #[derive(Clone, Copy)]
 pub struct BrokerLayers<'a> {
+    /// Dynamic values of this broker.
     pub per_broker: &'a Values,
+    /// Dynamic values of all brokers.
     pub cluster_wide: &'a Values,
+    /// The broker's file.
     pub file: &'a Values,
 }
 

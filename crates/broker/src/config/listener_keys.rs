@@ -10,6 +10,7 @@ pub struct ListenerKey<'a> {
     pub listener: &'a str,
     /// In lower case, where one is named.
     pub mechanism: Option<&'a str>,
+    /// The broker key behind the prefix.
     pub key: &'static ConfigKey,
 }
 

@@ -33,13 +33,29 @@ const PROVIDERS: &str = "config.providers.";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warning {
     /// No such key; the nearest name, if one is near.
-    Unknown { name: String, nearest: Option<&'static str> },
+    Unknown {
+        /// As it stands in the file.
+        name: String,
+        /// The key that is meant, perhaps.
+        nearest: Option<&'static str>,
+    },
     /// A key of a listener that is not there.
-    NoListener { name: String, listener: String },
+    NoListener {
+        /// As it stands in the file.
+        name: String,
+        /// The listener that it names.
+        listener: String,
+    },
     /// Kafka 4 dropped it.
-    Removed { name: String },
+    Removed {
+        /// As it stands in the file.
+        name: String,
+    },
     /// Known, set to something else than its default, without effect here.
-    WithoutEffect { name: String },
+    WithoutEffect {
+        /// As it stands in the file.
+        name: String,
+    },
 }
 
 /// What is to be said of one line of a file, if anything.

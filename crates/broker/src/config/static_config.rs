@@ -9,18 +9,31 @@ use super::{BrokerFile, Values};
 pub struct StaticConfig {
     /// Number of shards; 0 means one per core (the rim fills it in).
     pub shards: usize,
+    /// `auto.create.topics.enable`
     pub auto_create_topics_enable: bool,
+    /// `delete.topic.enable`
     pub delete_topic_enable: bool,
+    /// `max.request.partition.size.limit`
     pub max_request_partition_size_limit: i32,
+    /// `num.partitions`
     pub num_partitions: i32,
+    /// `default.replication.factor`
     pub default_replication_factor: i16,
+    /// `fetch.max.bytes`
     pub fetch_max_bytes: i32,
+    /// `offsets.topic.num.partitions`
     pub offsets_topic_num_partitions: i32,
+    /// `offsets.topic.replication.factor`
     pub offsets_topic_replication_factor: i16,
+    /// `offsets.topic.segment.bytes`
     pub offsets_topic_segment_bytes: i32,
+    /// `broker.rack`
     pub broker_rack: Option<String>,
+    /// `broker.heartbeat.interval.ms`
     pub broker_heartbeat_interval_ms: i64,
+    /// `broker.session.timeout.ms`
     pub broker_session_timeout_ms: i64,
+    /// `log.flush.ack`
     pub flush_ack: FlushAck,
     /// The file itself, for DescribeConfigs and for topics that inherit from it.
     pub values: Values,

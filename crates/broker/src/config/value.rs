@@ -10,26 +10,38 @@ pub type Values = BTreeMap<String, String>;
 /// Kafka's value types; the number is the code in DescribeConfigs (KIP-569).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueType {
+    /// true or false.
     Boolean = 1,
+    /// STRING.
     Text = 2,
+    /// 32 bits.
     Int = 3,
+    /// 16 bits.
     Short = 4,
+    /// 64 bits.
     Long = 5,
+    /// A floating-point number as Java reads it.
     Double = 6,
+    /// Entries between commas.
     List = 7,
+    /// The name of a Java class.
     Class = 8,
+    /// A text that is never shown.
     Password = 9,
 }
 
 /// A value of one of Kafka's types.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Parsed {
+    /// BOOLEAN.
     Flag(bool),
     /// INT, SHORT and LONG.
     Whole(i64),
+    /// DOUBLE.
     Real(f64),
     /// STRING, CLASS and PASSWORD.
     Text(String),
+    /// LIST, its entries trimmed.
     List(Vec<String>),
 }
 

@@ -53,6 +53,7 @@ pub struct Listener {
 
 /// What the rim must know to open a node; everything else is in the directories.
 pub struct NodeOptions {
+    /// `node.id`
     pub node_id: i32,
     /// The advertised listeners (not those of the controller role).
     pub listeners: Vec<Listener>,
@@ -62,6 +63,7 @@ pub struct NodeOptions {
     pub directories: Vec<PathBuf>,
     /// `metadata.log.dir`, one of the above unless configured otherwise.
     pub metadata_directory: PathBuf,
+    /// What the file says.
     pub config: StaticConfig,
     /// The bells.
     pub rim: Arc<dyn Rim>,
