@@ -34,6 +34,11 @@ impl FeaturesImage {
         self.level(ELIGIBLE_LEADER_REPLICAS_VERSION) >= 1
     }
 
+    #[cfg(test)]
+    pub(super) fn keep_at_zero(&mut self, name: &str) {
+        Arc::make_mut(&mut self.finalized).insert(Str::from(name), 0);
+    }
+
     pub(super) fn set(&mut self, record: &FeatureLevelRecord) -> Result<(), Contradiction> {
         let (name, level) = (record.name.as_str(), record.feature_level);
         if name == METADATA_VERSION && MetadataVersion::from_level(level).is_none() {

@@ -3,7 +3,7 @@
 //! the cluster.
 
 use super::topics::unified;
-use super::{MetadataImage, PartitionImage};
+use super::{LeaderRecoveryState, MetadataImage, PartitionImage};
 use wire::Uuid;
 use wire::records::metadata::MetadataRecord;
 
@@ -27,12 +27,25 @@ impl MetadataImage {
         assert_eq!(partitions, topics.partition_count, "topics: partitions are miscounted");
         let names: usize = topics.colliding.values().map(|names| names.len()).sum();
         assert_eq!(names, indexed, "topics: a name is indexed that is gone");
+        assert!(topics.colliding.values().all(|names| !names.is_empty()), "topics: an empty index is kept");
+        self.check_others();
+    }
+
+    /// What is kept beside topics.
+    fn check_others(&self) {
         let cluster = &self.cluster;
         let brokers = cluster.brokers.iter().all(|(id, broker)| *id == broker.id);
         let controllers = cluster.controllers.iter().all(|(id, controller)| *id == controller.id);
         assert!(brokers && controllers, "cluster: a node is filed under another's id");
+        let sorted = cluster.brokers.values().all(|broker| broker.directories.is_sorted());
+        assert!(sorted, "cluster: directories of a broker are out of order");
         let empty = self.configs.resources.values().any(|configs| configs.is_empty());
         assert!(!empty, "configs: a resource without any is kept");
+        let empty = self.client_quotas.entities.values().any(|quotas| quotas.is_empty());
+        assert!(!empty, "quotas: an entity without any is kept");
+        assert!(self.features.iter().all(|(_, level)| level != 0), "features: one at level 0 is kept");
+        let tokens = self.delegation_tokens.tokens.iter().all(|(id, token)| *id == token.token_id);
+        assert!(tokens, "tokens: one is filed under another's id");
     }
 
     /// Panics with the name of what a record, decided by this node and just applied, has broken. A partition that was broken before
@@ -42,15 +55,20 @@ impl MetadataImage {
             MetadataRecord::Partition(r) => {
                 let partition =
                     self.topics.by_id(r.topic_id).and_then(|topic| topic.partition(r.partition_id));
-                let broken = partition.map(|partition| partition.broken());
+                let broken = partition.map(|partition| partition.broken().or(self.broken_leader(partition)));
                 (broken.unwrap_or(Some("partition: it is not there")), r.topic_id, r.partition_id)
             }
             MetadataRecord::PartitionChange(r) => {
                 let change = self.topics.last_change();
-                let broken = change.and_then(|(before, after)| broken_by_change(before, after));
+                let broken = change.and_then(|(before, after)| self.broken_by_change(before, after));
                 (broken, r.topic_id, r.partition_id)
             }
             MetadataRecord::RegisterBroker(r) => (self.broken_broker(r.broker_id), Uuid::ZERO, r.broker_id),
+            MetadataRecord::ProducerIds(r) => {
+                let asked = self.cluster.broker(r.broker_id).is_some_and(|b| b.epoch == r.broker_epoch);
+                let broken = (!asked).then_some("producer ids: no broker of this epoch asked for them");
+                (broken, Uuid::ZERO, r.broker_id)
+            }
             _ => return,
         };
         if let Some(name) = name {
@@ -64,8 +82,32 @@ impl MetadataImage {
             Some("broker: its epoch is no offset")
         } else if !broker.directories.is_sorted_by(|a, b| a < b) {
             Some("broker: a directory stands twice")
+        } else if self.cluster.brokers().any(|other| {
+            other.id != id && other.directories.iter().any(|theirs| broker.directories.contains(theirs))
+        }) {
+            Some("broker: it has another one's directory")
         } else {
             None
+        }
+    }
+
+    fn broken_leader(&self, partition: &PartitionImage) -> Option<&'static str> {
+        let unknown = partition.has_leader() && self.cluster.broker(partition.leader).is_none();
+        unknown.then_some("partition: its leader is no broker")
+    }
+
+    fn broken_by_change(&self, before: &PartitionImage, after: &PartitionImage) -> Option<&'static str> {
+        let (epoch, moves) = (after.leader_epoch, after.leader != before.leader);
+        if before.broken().is_some() {
+            None
+        } else if after.partition_epoch <= before.partition_epoch {
+            Some("partition: its epoch does not grow")
+        } else if epoch < before.leader_epoch || (epoch == before.leader_epoch && moves) {
+            Some("partition: its leader changes within an epoch")
+        } else if after.isr.is_empty() && !before.isr.is_empty() && !self.features.elr_enabled() {
+            Some("partition: the last one leaves the ISR")
+        } else {
+            after.broken().or(if moves { self.broken_leader(after) } else { None })
         }
     }
 
@@ -77,19 +119,6 @@ impl MetadataImage {
                 assert_eq!(partition.broken(), None, "{}-{index}: {partition:?}", topic.name);
             }
         }
-    }
-}
-
-fn broken_by_change(before: &PartitionImage, after: &PartitionImage) -> Option<&'static str> {
-    let epoch = after.leader_epoch;
-    if before.broken().is_some() {
-        None
-    } else if after.partition_epoch <= before.partition_epoch {
-        Some("partition: its epoch does not grow")
-    } else if epoch < before.leader_epoch || (epoch == before.leader_epoch && after.leader != before.leader) {
-        Some("partition: its leader changes within an epoch")
-    } else {
-        after.broken()
     }
 }
 
@@ -113,6 +142,8 @@ impl PartitionImage {
             Some("partition: its leader is not in the ISR")
         } else if !self.adding_replicas.iter().chain(&self.removing_replicas).all(replica) {
             Some("partition: one that comes or goes is no replica")
+        } else if self.leader_recovery_state == LeaderRecoveryState::Recovering && self.isr.len() > 1 {
+            Some("partition: it recovers, and others are in the ISR")
         } else if self.leader_epoch < 0 || self.partition_epoch < 0 {
             Some("partition: an epoch is negative")
         } else {

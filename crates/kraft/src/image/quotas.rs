@@ -13,7 +13,7 @@ pub type QuotaEntity = BTreeMap<Str, Option<Str>>;
 /// All quotas; entities without any are absent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClientQuotasImage {
-    entities: CowMap<QuotaEntity, Arc<BTreeMap<Str, f64>>>,
+    pub(super) entities: CowMap<QuotaEntity, Arc<BTreeMap<Str, f64>>>,
 }
 
 impl ClientQuotasImage {

@@ -76,6 +76,23 @@ impl Replay {
         self.image.provenance = provenance;
     }
 
+    /// Panics with the name of the invariant that is broken: between what is kept beside the image and the image. A few comparisons.
+    pub(crate) fn check(&self) {
+        let brokers = self.image.cluster.brokers.len();
+        assert!(self.registration_offsets.len() == brokers, "registrations: not one offset for each broker");
+        if let Some(open) = &self.open {
+            assert!(
+                open.start_offset > open.before.provenance.last_offset,
+                "transaction: it began in the past"
+            );
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn forget_registration(&mut self, broker: i32) {
+        self.registration_offsets.remove(&broker);
+    }
+
     fn begin(&mut self, offset: i64) -> Result<(), Contradiction> {
         if let Some(open) = &self.open {
             return contradiction(format!(

@@ -28,7 +28,7 @@ pub struct DelegationToken {
 /// All tokens by id.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DelegationTokensImage {
-    tokens: CowMap<Str, Arc<DelegationToken>>,
+    pub(super) tokens: CowMap<Str, Arc<DelegationToken>>,
 }
 
 impl DelegationTokensImage {

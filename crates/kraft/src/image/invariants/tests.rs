@@ -1,13 +1,16 @@
 //! Each invariant of the image, broken on purpose: the check says which.
 
 use super::*;
-use crate::image::{BrokerRegistration, ConfigResource, NO_LEADER, Provenance, Replay, TopicImage};
+use crate::image::{
+    BrokerRegistration, ConfigResource, NO_LEADER, Provenance, QuotaEntity, Replay, TopicImage,
+};
 use crate::testing::id;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use wire::Str;
 use wire::records::metadata::{
-    ConfigRecord, PartitionChangeRecord, PartitionRecord, RegisterBrokerRecord, TopicRecord,
+    BeginTransactionRecord, ConfigRecord, DelegationTokenRecord, PartitionChangeRecord, PartitionRecord,
+    ProducerIdsRecord, RegisterBrokerRecord, TopicRecord,
 };
 
 fn partition() -> PartitionRecord {
@@ -92,6 +95,32 @@ fn broken_bookkeeping_is_named() {
             |i| drop(i.configs.resources.insert(ConfigResource::broker(3), Arc::default())),
             "configs: a resource without any is kept",
         ),
+        (
+            |i| drop(i.topics.colliding.insert(Str::from("x_y"), Arc::default())),
+            "topics: an empty index is kept",
+        ),
+        (
+            |i| match i.cluster.brokers.get_mut(&1) {
+                Some(broker) => Arc::make_mut(broker).directories.reverse(),
+                None => panic!("no broker"),
+            },
+            "cluster: directories of a broker are out of order",
+        ),
+        (
+            |i| drop(i.client_quotas.entities.insert(QuotaEntity::new(), Arc::default())),
+            "quotas: an entity without any is kept",
+        ),
+        (
+            |i| {
+                let record = DelegationTokenRecord { token_id: Str::from("t"), ..Default::default() };
+                apply(i, &record.into());
+                let token = i.delegation_tokens.get("t").cloned();
+                let token = token.unwrap_or_else(|| panic!("no token"));
+                i.delegation_tokens.tokens.insert(Str::from("u"), token);
+            },
+            "tokens: one is filed under another's id",
+        ),
+        (|i| i.features.keep_at_zero("group.version"), "features: one at level 0 is kept"),
     ];
     for (damage, name) in cases {
         let mut image = image();
@@ -129,6 +158,22 @@ fn a_broken_decision_is_named() {
             "partition: it has no replicas",
         ),
         (PartitionRecord { leader_epoch: -1, ..partition() }.into(), "partition: an epoch is negative"),
+        (
+            PartitionChangeRecord { leader_recovery_state: 1, ..change() }.into(),
+            "partition: it recovers, and others are in the ISR",
+        ),
+        (
+            PartitionChangeRecord { isr: Some(vec![]), leader: NO_LEADER, ..change() }.into(),
+            "partition: the last one leaves the ISR",
+        ),
+        (PartitionChangeRecord { leader: 2, ..change() }.into(), "partition: its leader is no broker"),
+        (PartitionRecord { leader: 2, ..partition() }.into(), "partition: its leader is no broker"),
+        (RegisterBrokerRecord { broker_id: 2, ..broker() }.into(), "broker: it has another one's directory"),
+        (ProducerIdsRecord { broker_id: 1, broker_epoch: 5, next_producer_id: 1000 }.into(), "nothing"),
+        (
+            ProducerIdsRecord { broker_id: 1, broker_epoch: 4, next_producer_id: 1000 }.into(),
+            "producer ids: no broker of this epoch asked for them",
+        ),
         (RegisterBrokerRecord { broker_epoch: -1, ..broker() }.into(), "broker: its epoch is no offset"),
         (
             RegisterBrokerRecord { log_dirs: vec![id(11), id(11)], ..broker() }.into(),
@@ -147,6 +192,7 @@ fn a_broken_decision_is_named() {
 fn epochs_of_a_partition_grow() {
     let mut image = image();
     let before = topic(&mut image).partition(0).map(|partition| (**partition).clone()).unwrap_or_default();
+    let broken_by_change = |before: &_, after: &_| image.broken_by_change(before, after);
     let grown = PartitionImage { partition_epoch: 10, ..before.clone() };
     assert_eq!(broken_by_change(&before, &grown), None);
     assert_eq!(broken_by_change(&before, &before), Some("partition: its epoch does not grow"));
@@ -174,4 +220,20 @@ fn an_image_only_grows() {
     replay.advance(at(7));
     let said = panic_of(|| replay.advance(at(7)));
     assert!(said.contains("provenance: an image only grows"), "{said}");
+}
+
+#[test]
+fn what_is_kept_beside_the_image_fits_it() {
+    let replay = || Replay::from_image(image());
+    replay().check();
+    let mut fewer = replay();
+    fewer.forget_registration(1);
+    let said = panic_of(|| fewer.check());
+    assert!(said.contains("registrations: not one offset for each broker"), "{said}");
+    let mut past = replay();
+    past.advance(Provenance { last_offset: 7, ..Default::default() });
+    let begun = past.apply(7, &BeginTransactionRecord::default().into());
+    begun.unwrap_or_else(|contradiction| panic!("{contradiction}"));
+    let said = panic_of(|| past.check());
+    assert!(said.contains("transaction: it began in the past"), "{said}");
 }
