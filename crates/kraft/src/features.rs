@@ -46,6 +46,20 @@ const METADATA_VERSIONS: [(i16, &str, bool); 28] = [
     (34, "4.5-IV0", false),
 ];
 
+const _: () = {
+    let mut at = 1;
+    while at < METADATA_VERSIONS.len() {
+        assert!(METADATA_VERSIONS[at].0 == METADATA_VERSIONS[at - 1].0 + 1, "levels follow one another");
+        at += 1;
+    }
+    assert!(MetadataVersion::MINIMUM.0 == METADATA_VERSIONS[0].0, "the lowest level is the first");
+    assert!(
+        MetadataVersion::LATEST_TESTING.0 == METADATA_VERSIONS[at - 1].0,
+        "the highest level is the last"
+    );
+    assert!(MetadataVersion::LATEST_PRODUCTION.0 <= MetadataVersion::LATEST_TESTING.0, "it is known");
+};
+
 impl MetadataVersion {
     /// The lowest level that Kafka 4.x still reads: 3.3-IV3.
     pub const MINIMUM: MetadataVersion = MetadataVersion(7);
@@ -175,9 +189,13 @@ const fn since(bootstrap: i16) -> FeatureLevel {
     FeatureLevel { bootstrap: MetadataVersion(bootstrap), needs_metadata_version: 0 }
 }
 
+const KRAFT_LEVELS: &[FeatureLevel] = &[since(21)];
+/// The levels of kraft.version that this build supports.
+pub const KRAFT_VERSIONS: VersionRange = VersionRange { min: 0, max: KRAFT_LEVELS.len() as i16 };
+
 /// The production features of Kafka 4.4, in the order of Kafka's own list.
 pub static FEATURES: [Feature; 6] = [
-    Feature { name: KRAFT_VERSION, levels: &[since(21)] },
+    Feature { name: KRAFT_VERSION, levels: KRAFT_LEVELS },
     Feature { name: "transaction.version", levels: &[since(24), since(24)] },
     Feature { name: "group.version", levels: &[since(22)] },
     Feature {

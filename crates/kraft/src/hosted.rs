@@ -58,7 +58,7 @@ pub struct QuorumOptions {
 /// - `committed`: nothing is in the committed image that is not in the log and, where it is known, below the high watermark; what is
 ///   published is that image, outside transactions;
 /// - `active`: only a controller that leads this very epoch decides;
-/// - `pending`: it holds all that is committed and nothing that is not in the log; what is between the two is the tail, in order, so
+/// - `pending`: it holds all that is committed, nothing that is not in the log and nothing of a later epoch; what is between the two is the tail, in order, so
 ///   where nothing is in flight both are equal (compared at every commit, and where a turn ends);
 /// - `parked`: answers wait in the order of their offsets, none for what is committed already and none for what is not decided;
 /// - `registrations`, `transaction`: what is kept beside the two images fits them ([`Replay::check`](crate::image::Replay));

@@ -2,6 +2,7 @@
 //! makes of it. Byte for byte as `kafka-storage format` and Kafka's controller write them.
 
 use super::configs::config_record;
+use super::terms::MIN_INSYNC_REPLICAS;
 use super::{Controller, Decision, Situation};
 use crate::features::{
     ELIGIBLE_LEADER_REPLICAS_VERSION, FEATURES, KRAFT_VERSION, METADATA_VERSION, MetadataVersion,
@@ -70,7 +71,7 @@ impl Controller {
         records.extend(bootstrap.iter().cloned());
         if level_of(bootstrap, ELIGIBLE_LEADER_REPLICAS_VERSION) > 0 {
             let value = Str::from(self.rules.static_min_insync_replicas().to_string());
-            records.push(config_record(&ConfigResource::cluster(), "min.insync.replicas", Some(value)));
+            records.push(config_record(&ConfigResource::cluster(), MIN_INSYNC_REPLICAS, Some(value)));
         }
         if in_transaction {
             records.push(VersionedRecord::v0(EndTransactionRecord {}.into()));

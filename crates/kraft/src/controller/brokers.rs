@@ -8,7 +8,6 @@ use crate::features::{METADATA_VERSION, VersionRange};
 use crate::image::BrokerRegistration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wire::ErrorCode;
 use wire::messages::allocate_producer_ids::{AllocateProducerIdsRequest, AllocateProducerIdsResponse};
 use wire::messages::broker_registration::{BrokerRegistrationRequest, BrokerRegistrationResponse, Feature};
 use wire::messages::controller_registration::{
@@ -20,12 +19,18 @@ use wire::records::metadata::{
     BrokerEndpoint, BrokerFeature, ControllerEndpoint, ControllerFeature, ProducerIdsRecord,
     RegisterBrokerRecord, RegisterControllerRecord, UnregisterBrokerRecord, UnregisterControllerRecord,
 };
+use wire::{ErrorCode, Uuid};
 
 /// Producer ids per block.
 const PRODUCER_ID_BLOCK: i64 = 1000;
 const _: () = assert!(PRODUCER_ID_BLOCK <= i32::MAX as i64, "an answer counts them in 32 bits");
 /// Ids below this number are Kafka's own; a log directory never has one.
 const RESERVED_IDS: u128 = 100;
+const _: () = {
+    assert!(u128::from_be_bytes(Uuid::MIGRATING_DIRECTORY.0) < RESERVED_IDS, "no broker has this directory");
+    assert!(u128::from_be_bytes(Uuid::UNASSIGNED_DIRECTORY.0) < RESERVED_IDS, "no broker has this directory");
+    assert!(u128::from_be_bytes(Uuid::LOST_DIRECTORY.0) < RESERVED_IDS, "no broker has this directory");
+};
 
 impl Decider<'_> {
     pub(super) fn register_broker(

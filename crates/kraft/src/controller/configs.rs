@@ -3,7 +3,9 @@
 
 use super::decider::Decider;
 use super::refusal::Refusal;
+use super::terms::MIN_INSYNC_REPLICAS;
 use crate::image::{ConfigResource, ResourceConfigs, ResourceType, VersionedRecord};
+use crate::raft::MAX_BATCH_BYTES;
 use std::collections::BTreeMap;
 use wire::messages::alter_configs::{self, AlterConfigsRequest, AlterConfigsResponse};
 use wire::messages::incremental_alter_configs::{
@@ -12,9 +14,10 @@ use wire::messages::incremental_alter_configs::{
 use wire::records::metadata::{ClearElrRecord, ConfigRecord, MetadataRecord};
 use wire::{ErrorCode, Str};
 
-const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 /// The longest value, in UTF-16 units as Java counts them.
 const MAX_VALUE_LENGTH: usize = 32_767;
+const _: () =
+    assert!(MAX_VALUE_LENGTH * 3 < MAX_BATCH_BYTES / 2, "a batch has room for the longest value in UTF-8");
 
 /// One change of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -36,8 +36,10 @@ pub struct Situation<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FollowUp {
     /// The broker may go when all others have seen the metadata up to here.
-    #[allow(missing_docs)] // its fields are what the line above says
-    NoteControlledShutdown { broker_id: i32 },
+    NoteControlledShutdown {
+        /// The broker that leaves.
+        broker_id: i32,
+    },
     /// Before the append: raise kraft.version.
     UpgradeKRaftVersion(i16),
 }

@@ -4,6 +4,7 @@
 use super::configs::config_record;
 use super::decider::{Decider, FollowUp};
 use super::refusal::Refusal;
+use super::terms::MIN_INSYNC_REPLICAS;
 use crate::features::{
     self, ELIGIBLE_LEADER_REPLICAS_VERSION, Feature, KRAFT_VERSION, METADATA_VERSION, MetadataVersion,
     VersionRange,
@@ -35,8 +36,6 @@ impl UpgradeType {
         }
     }
 }
-
-const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
 impl Decider<'_> {
     pub(super) fn update_features(

@@ -2,15 +2,10 @@
 //! completion of a reassignment, the directories. Pure: a partition and a wish in, a record out.
 
 use crate::features::MetadataVersion;
-use crate::image::{LeaderRecoveryState, NO_LEADER, PartitionImage};
+use crate::image::{LeaderRecoveryState, NO_LEADER, NO_LEADER_CHANGE, PartitionImage};
 use std::collections::{BTreeMap, BTreeSet};
 use wire::Uuid;
 use wire::records::metadata::PartitionChangeRecord;
-
-/// In the record: no new leader.
-const NO_LEADER_CHANGE: i32 = -2;
-/// In the record: no new recovery state.
-const NO_RECOVERY_CHANGE: i8 = -1;
 
 /// Who may be elected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,8 +248,5 @@ impl<'a> PartitionChange<'a> {
         if self.adding != self.partition.adding_replicas {
             record.adding_replicas = Some(self.adding.clone());
         }
-        debug_assert!(
-            record.leader_recovery_state == NO_RECOVERY_CHANGE || record.leader_recovery_state >= 0
-        );
     }
 }

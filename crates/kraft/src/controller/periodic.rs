@@ -2,10 +2,12 @@
 //! giving partitions back to preferred leaders; unclean elections where they are allowed. Owns when each is due.
 
 use super::{Controller, Decision, Situation, Soft};
+use crate::raft::MAX_BATCH_RECORDS;
 use wire::records::metadata::NoOpRecord;
 
 /// Elections in one go of a periodic check.
 const MAX_ELECTIONS: usize = 1000;
+const _: () = assert!(MAX_ELECTIONS <= MAX_BATCH_RECORDS, "one go is one batch");
 
 impl Controller {
     /// Sets the first deadlines, a whole period from now.

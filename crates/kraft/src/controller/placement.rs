@@ -111,6 +111,7 @@ impl Racks {
 
     /// One partition. There is an unfenced broker, and there are enough brokers.
     fn place(&mut self, rng: &mut SplitMix64, replicas: usize) -> Vec<i32> {
+        assert!(self.unfenced_brokers > 0, "nobody can lead, and the search for a leader would not end");
         if self.epoch == self.unfenced_brokers && self.unfenced_brokers > 1 {
             rng.shuffle(&mut self.racks);
             for rack in &mut self.racks {

@@ -79,6 +79,7 @@ impl Soft {
 
     /// A decision with this last offset put the broker into controlled shutdown, or found it there.
     pub fn note_controlled_shutdown(&mut self, broker_id: i32, offset: i64) {
+        assert!(offset >= 0, "a broker that leaves waits for an offset");
         if let Some(broker) = self.brokers.get_mut(&broker_id)
             && broker.controlled_shutdown_offset < 0
         {

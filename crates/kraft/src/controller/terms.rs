@@ -3,6 +3,9 @@
 use super::rules::ConfigRules;
 use crate::image::{ConfigsImage, ResourceConfigs};
 
+/// The key of the fewest replicas in sync that `acks=all` is content with.
+pub(super) const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
+
 /// The terms of a topic's elections.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
@@ -17,7 +20,7 @@ impl Terms {
     pub(super) fn resolve(rules: &dyn ConfigRules, own: &ResourceConfigs, configs: &ConfigsImage) -> Terms {
         let value = |key| rules.topic_value(key, own, configs);
         let unclean = value("unclean.leader.election.enable");
-        let min_insync_replicas = value("min.insync.replicas");
+        let min_insync_replicas = value(MIN_INSYNC_REPLICAS);
         Terms {
             min_insync_replicas: min_insync_replicas.and_then(|value| value.trim().parse().ok()).unwrap_or(1),
             unclean_election: unclean.is_some_and(|value| value.trim().eq_ignore_ascii_case("true")),

@@ -15,6 +15,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use wire::ErrorCode;
 use wire::messages::controller_registration::ControllerRegistrationRequest;
+use wire::record_batch::HEADER_BYTES;
 use wire::records::metadata::MetadataRecord;
 
 /// What the controller of one epoch has in its hands.
@@ -181,6 +182,7 @@ impl Active {
                 appended => appended?,
             }
         }
+        assert!(!decision.atomic || range.start == 0, "an atomic decision is one batch");
         self.note_control_batches(raft, now_ms);
         let last_offset = self.pending.next_offset - 1;
         if let Some(FollowUp::NoteControlledShutdown { broker_id }) = decision.follow_up {
@@ -289,6 +291,8 @@ impl Active {
     /// Panics with the name of the invariant that is broken; they stand at [`super::MetadataQuorum`].
     pub(super) fn check(&self, committed: &Replayed, raft: &Quorum) {
         assert!(raft.is_leader() && raft.epoch() == self.epoch, "active: it does not lead its epoch");
+        let newest = self.pending.replay.latest().provenance.last_epoch;
+        assert!(newest <= self.epoch, "pending: it is of a later epoch");
         let (pending, log_end) = (self.pending.next_offset, raft.log().end_offset());
         assert!(pending <= log_end, "pending: it holds what is not in the log");
         assert!(committed.next_offset <= pending, "pending: it lacks what is committed");
@@ -331,7 +335,11 @@ const _: () = assert!(TWIN_RECORDS_MAX >= MAX_BATCH_RECORDS, "whatever fits into
 const BATCH_OVERHEAD: usize = 128;
 /// Bytes of a record that are not its value, at most: lengths, deltas, attributes.
 const RECORD_OVERHEAD: usize = 24;
-const _: () = assert!(BATCH_OVERHEAD + RECORD_OVERHEAD < MAX_BATCH_BYTES, "a batch has room for a record");
+const _: () = assert!(BATCH_OVERHEAD >= HEADER_BYTES, "the header is counted");
+const _: () = assert!(
+    BATCH_OVERHEAD + RECORD_OVERHEAD * MAX_BATCH_RECORDS < MAX_BATCH_BYTES / 2,
+    "as many records as a batch may hold leave half of it for their values"
+);
 
 fn encoded_size(records: &[VersionedRecord]) -> usize {
     BATCH_OVERHEAD + records.iter().map(|record| record.encode().len() + RECORD_OVERHEAD).sum::<usize>()

@@ -54,6 +54,7 @@ mod tests {
             (|one| one.quorum.image = Default::default(), "committed: something else is published"),
             (|one| one.quorum.controller = None, "active: without a controller"),
             (|one| Damage::Epoch.inflict(&mut one.quorum), "active: it does not lead its epoch"),
+            (|one| Damage::Later.inflict(&mut one.quorum), "pending: it is of a later epoch"),
             (|one| Damage::Ahead.inflict(&mut one.quorum), "pending: it holds what is not in the log"),
             (|one| Damage::Behind.inflict(&mut one.quorum), "pending: it lacks what is committed"),
             (|one| Damage::Tail.inflict(&mut one.quorum), "pending: the tail ends elsewhere"),

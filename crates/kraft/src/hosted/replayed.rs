@@ -3,16 +3,12 @@
 
 use super::open_error::OpenError;
 use crate::image::{MetadataImage, Provenance, Replay, VersionedRecord};
-use crate::raft::control::{SnapshotHead, data_records, decode_snapshot};
-use crate::raft::{MAX_BATCH_BYTES, MetadataLog, OffsetAndEpoch};
+use crate::raft::control::{READ_BYTES, SnapshotHead, data_records, decode_snapshot};
+use crate::raft::{MetadataLog, OffsetAndEpoch};
 use bytes::Bytes;
 use wire::codec::DecodeError;
 use wire::record_batch::RecordBatch;
 use wire::records::metadata::MetadataRecord;
-
-/// Bytes of the log read at once.
-const READ_BYTES: usize = 8 << 20;
-const _: () = assert!(READ_BYTES >= MAX_BATCH_BYTES, "one read takes in a whole batch");
 
 /// An image and how far it has read.
 #[derive(Clone, Debug, Default)]

@@ -6,6 +6,9 @@ pub(super) const CLEAN_INTERVAL_MS: i64 = 60_000;
 /// A start does not wait for the snapshot that it finds due.
 const START_MS: i64 = 1_000;
 
+const _: () =
+    assert!(START_MS < CLEAN_INTERVAL_MS, "a snapshot that a start finds due is taken before others go");
+
 /// When snapshots are taken and how long old ones and the log before them are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct SnapshotPolicy {

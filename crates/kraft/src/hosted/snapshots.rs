@@ -8,6 +8,8 @@ use crate::raft::{OffsetAndEpoch, StorageFault};
 
 /// Until a snapshot is tried again that met an open transaction.
 const OPEN_TRANSACTION_PAUSE_MS: i64 = 1_000;
+const _: () =
+    assert!(OPEN_TRANSACTION_PAUSE_MS < CLEAN_INTERVAL_MS, "a snapshot that waits is taken before others go");
 
 impl MetadataQuorum {
     /// Takes a snapshot if one is due, and deletes old ones with the log before them.

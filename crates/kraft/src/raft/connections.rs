@@ -62,6 +62,7 @@ impl Connections {
 
     /// A request goes out; returns its correlation id.
     pub(super) fn sent(&mut self, peer: i32, now_ms: i64) -> u64 {
+        assert!(self.is_ready(peer, now_ms), "one request at a time goes to a peer");
         let correlation_id = self.next_correlation_id;
         self.next_correlation_id += 1;
         self.peers

@@ -20,7 +20,14 @@ pub const MAX_BATCH_RECORDS: usize = 10_000;
 const MAX_DECOMPRESSED: DecompressLimit =
     DecompressLimit { max_output: 64 << 20, max_ratio: 1000, ratio_free_bytes: 16 << 20 };
 
+/// Bytes of the log read at once.
+pub(crate) const READ_BYTES: usize = 8 << 20;
+
+const _: () = assert!(READ_BYTES >= MAX_BATCH_BYTES, "one read takes in a whole batch");
 const _: () = assert!(MAX_BATCH_BYTES <= MAX_DECOMPRESSED.max_output, "what may be written can be read");
+const _: () = assert!(MAX_BATCH_BYTES <= MAX_DECOMPRESSED.ratio_free_bytes, "however well it compresses");
+const _: () = assert!(MAX_BATCH_BYTES <= i32::MAX as usize, "the length of a batch has 32 bits");
+const _: () = assert!(MAX_BATCH_RECORDS <= i32::MAX as usize, "the count of its records has 32 bits");
 
 /// A batch, snapshot or control record that cannot be read.
 #[derive(Debug)]

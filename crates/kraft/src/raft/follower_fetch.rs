@@ -5,7 +5,7 @@ use super::leader_and_epoch::{Common, known_id};
 use super::leader_fetch::FETCH_ANSWER_BYTES;
 use super::offset_and_epoch::OffsetAndEpoch;
 use super::quorum::{NEVER, Quorum};
-use super::role::{Download, Role};
+use super::role::{Download, OBSERVER_SESSION_MS, Role};
 use super::{Destination, RaftRequest, StorageFault};
 use bytes::Bytes;
 use wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, ReplicaState};
@@ -17,6 +17,7 @@ use wire::{Str, Uuid};
 const FETCH_MAX_BYTES: i32 = 1 << 20;
 /// How long a leader may keep a follower's fetch that finds nothing.
 const FETCH_MAX_WAIT_MS: i32 = 500;
+const _: () = assert!((FETCH_MAX_WAIT_MS as i64) < OBSERVER_SESSION_MS, "who waits is not forgotten");
 const _: () = assert!(FETCH_MAX_BYTES as usize <= FETCH_ANSWER_BYTES, "a leader gives what is asked for");
 
 impl Quorum {

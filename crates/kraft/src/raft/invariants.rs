@@ -3,7 +3,7 @@
 
 use super::parked_fetch::MAX_PARKED_FETCHES;
 use super::quorum::{NEVER, Quorum};
-use super::role::{Leader, Role};
+use super::role::{Download, Leader, Role};
 
 impl Quorum {
     /// Panics with the name of the invariant that is broken.
@@ -22,6 +22,7 @@ impl Quorum {
         );
         assert!(self.effects.is_empty(), "waiting: an effect was not handed over");
         self.check_role();
+        assert!(self.announced.0 == self.epoch, "epoch: its owner was not told");
     }
 
     fn check_role(&self) {
@@ -29,6 +30,10 @@ impl Quorum {
         assert!(leads || !self.dirty, "durable: only a leader leaves something unflushed");
         assert!(leads || self.parked_fetches.is_empty(), "waiting: only a leader lets fetches wait");
         assert!(self.parked_fetches.len() <= MAX_PARKED_FETCHES, "waiting: too many fetches");
+        let newest = self.parked_fetches.last().map(|fetch| fetch.partition.current_leader_epoch);
+        assert!(newest.is_none_or(|epoch| epoch == self.epoch), "waiting: a fetch of another epoch");
+        let alone = self.is_only_voter();
+        assert!(alone || !(self.idle || self.unproven), "durable: somebody else counts on what can be lost");
         let local_id = self.options.node_id;
         match &self.role {
             Role::Unattached(unattached) => {
@@ -45,6 +50,7 @@ impl Quorum {
             Role::Follower(follower) => {
                 assert!(follower.leader_id != local_id, "role: it follows itself");
                 assert!(!follower.leader_endpoints.is_empty(), "role: it follows somebody it cannot reach");
+                assert!(follower.download.as_ref().is_none_or(Download::is_whole), "role: parts are missing");
             }
             Role::Leader(leader) => self.check_leader(leader),
             Role::Resigned(resigned) => {
@@ -67,6 +73,14 @@ impl Quorum {
             leader.voters.values().all(|voter| reaches(voter.end_offset)),
             "voters: one has more than the leader"
         );
+        let counted = |id: &i32| *id != self.options.node_id && leader.voters.contains_key(id);
+        assert!(leader.fetched_voters.iter().all(counted), "voters: a fetch counts that is no other voter's");
+        if let (Some(high_watermark), 1, Some(own)) =
+            (self.high_watermark, leader.voters.len(), leader.voters.get(&self.options.node_id))
+        {
+            let flushed = own.end_offset.is_none_or(|end| high_watermark <= end);
+            assert!(flushed, "durable: what an only voter has committed is not flushed");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The replica's own log: what it appends as leader, and what control records and cuts of the log mean to it (KIP-853). Owns the
 //! history of the voters; never metadata records.
 
-use super::control::{MAX_BATCH_BYTES, Unreadable, decode_snapshot, kraft_version_batch};
+use super::control::{READ_BYTES, Unreadable, decode_snapshot, kraft_version_batch};
 use super::offset_and_epoch::OffsetAndEpoch;
 use super::opening::QuorumOpenError;
 use super::quorum::Quorum;
@@ -10,10 +10,6 @@ use super::voters::VoterSet;
 use super::{Effect, StorageFault};
 use bytes::Bytes;
 use wire::record_batch::RecordBatch;
-
-/// Bytes read at once while looking for voters in the log.
-const READ_BYTES: usize = 8 << 20;
-const _: () = assert!(READ_BYTES >= MAX_BATCH_BYTES, "one read takes in a whole batch");
 
 /// This replica cannot append: it does not lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,26 +7,27 @@ use super::role::Role;
 use super::voter_history::VoterHistory;
 use super::voters::{ReplicaKey, VoterNode, VoterSet};
 use super::{Effect, Event, MetadataLog, RaftOptions, RaftRequest, RaftResponse, RequestToken, StorageFault};
-use crate::features::VersionRange;
+use crate::features::KRAFT_VERSIONS;
 use wire::random::SplitMix64;
 
-/// The kraft.version range of this build.
-const KRAFT_VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
 /// "Never" as a deadline.
 pub(super) const NEVER: i64 = i64::MAX;
 
 /// One replica of the metadata log.
 ///
 /// What holds whenever a step has ended; [`Quorum::check`] asserts it, under these names:
-/// - `epoch`: it never goes back, and no record of the log is of a later one;
+/// - `epoch`: it never goes back, no record of the log is of a later one, and the owner was told of it;
 /// - `high watermark`: between start and end of the log, and it never goes back (`set_high_watermark`);
 /// - `role`: only a voter leads, in an epoch that begins below the end of its log; nobody follows itself; an observer never
-///   stands for election, and the moves between roles are those of the table in `transitions.rs`;
+///   stands for election, and the moves between roles are those of the table in `transitions.rs`; a download has all bytes before
+///   its position;
 /// - `vote`: it is kept for the epoch it was given in, so a candidate's is for itself;
 /// - `voters`: all control records below `control_offset` are known, and none beyond the end of the log; a leader whose log is
-///   flushed counts the offsets of the latest voters and of nobody else, none of them beyond the end of its log;
-/// - `durable`: only a leader leaves anything unflushed, and of that nobody else has heard;
-/// - `waiting`: only a leader lets fetches wait, a bounded number of them; all effects have been handed over.
+///   flushed counts the offsets of the latest voters and of nobody else, none of them beyond the end of its log, and the fetches
+///   of the others among them;
+/// - `durable`: only a leader leaves anything unflushed, and of that nobody else has heard; only a voter without others leaves
+///   anything that can be lost, and commits nothing else before its flush;
+/// - `waiting`: only a leader lets fetches wait, of its own epoch and a bounded number of them; all effects have been handed over.
 pub struct Quorum {
     pub(super) options: RaftOptions,
     pub(super) log: Box<dyn MetadataLog>,

@@ -5,7 +5,7 @@ mod ballot;
 mod leader;
 
 pub(super) use ballot::Ballot;
-pub(super) use leader::{Leader, Progress};
+pub(super) use leader::{Leader, OBSERVER_SESSION_MS, Progress};
 
 use super::offset_and_epoch::OffsetAndEpoch;
 use super::voters::{Endpoints, ReplicaKey};
@@ -70,6 +70,13 @@ pub(super) struct Download {
     pub id: OffsetAndEpoch,
     pub parts: Vec<Bytes>,
     pub position: u64,
+}
+
+impl Download {
+    /// It has all bytes before its position.
+    pub fn is_whole(&self) -> bool {
+        self.parts.iter().map(|part| part.len() as u64).sum::<u64>() == self.position
+    }
 }
 
 /// Led this epoch and does not any more; tells the others.

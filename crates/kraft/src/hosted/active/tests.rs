@@ -2,12 +2,14 @@
 
 use super::*;
 use crate::hosted::MetadataQuorum;
+use crate::image::Provenance;
 use wire::records::metadata::ProducerIdsRecord;
 
 /// What a test may break of an active controller.
 #[derive(Clone, Copy)]
 pub(in crate::hosted) enum Damage {
     Epoch,
+    Later,
     Ahead,
     Behind,
     Tail,
@@ -34,6 +36,11 @@ impl Damage {
         let end = active.pending.next_offset;
         match self {
             Damage::Epoch => active.epoch += 1,
+            Damage::Later => active.pending.replay.advance(Provenance {
+                last_offset: end,
+                last_epoch: active.epoch + 1,
+                last_timestamp_ms: 0,
+            }),
             Damage::Ahead => active.pending.next_offset += 1,
             Damage::Behind => active.pending.next_offset -= 1,
             Damage::Tail => active.tail.push_back(at(end)),

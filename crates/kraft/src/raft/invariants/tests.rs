@@ -2,11 +2,14 @@
 
 use super::*;
 use crate::raft::leader_and_epoch::MAX_FOREIGN_EPOCH;
+use crate::raft::parked_fetch::ParkedFetch;
 use crate::raft::role::{Ballot, Candidate, Follower, Prospective, Unattached};
 use crate::raft::voters::{Endpoints, VoterSet};
-use crate::raft::{Effect, Event, RaftRequest, RaftResponse, SharedLog};
+use crate::raft::{Effect, Event, OffsetAndEpoch, RaftRequest, RaftResponse, ReplicaKey, SharedLog};
 use crate::testing::{id, raft_options};
+use bytes::Bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use wire::messages::fetch::FetchPartition;
 use wire::messages::{begin_quorum_epoch, vote};
 use wire::{ErrorCode, Str};
 
@@ -117,6 +120,45 @@ fn every_broken_invariant_is_named() {
             },
             "vote: a candidate votes for itself",
         ),
+        (
+            &[1],
+            |q| {
+                let partition = FetchPartition { current_leader_epoch: q.epoch - 1, ..Default::default() };
+                let replica = ReplicaKey { id: 9, directory_id: None };
+                let fetch = ParkedFetch { token: 1, replica, partition, max_bytes: 1, deadline_ms: NOW };
+                q.parked_fetches.push(fetch);
+            },
+            "waiting: a fetch of another epoch",
+        ),
+        (&[1, 2, 3], |q| q.idle = true, "durable: somebody else counts on what can be lost"),
+        (&[1, 2, 3], |q| q.unproven = true, "durable: somebody else counts on what can be lost"),
+        (
+            &[1],
+            |q| leader(q).voters.values_mut().for_each(|voter| voter.end_offset = Some(0)),
+            "durable: what an only voter has committed is not flushed",
+        ),
+        (
+            &[1],
+            |q| assert!(leader(q).fetched_voters.insert(1)),
+            "voters: a fetch counts that is no other voter's",
+        ),
+        (
+            &[1],
+            |q| assert!(leader(q).fetched_voters.insert(9)),
+            "voters: a fetch counts that is no other voter's",
+        ),
+        (&[1], |q| q.announced.0 = q.epoch - 1, "epoch: its owner was not told"),
+        (
+            &[1, 2, 3],
+            |q| {
+                q.role = follower(2, q.voters.latest().endpoints(2));
+                let Role::Follower(follower) = &mut q.role else { unreachable!("set above") };
+                let id = OffsetAndEpoch::new(5, 1);
+                follower.download =
+                    Some(Download { id, parts: vec![Bytes::from_static(b"ab")], position: 3 });
+            },
+            "role: parts are missing",
+        ),
         (&[1, 2, 3], |q| q.role = follower(1, q.voters.latest().endpoints(2)), "role: it follows itself"),
         (&[1, 2, 3], |q| q.role = follower(2, Endpoints::new()), "role: it follows somebody it cannot reach"),
     ];
@@ -196,4 +238,15 @@ fn what_lies_before_the_log_is_committed() {
     assert_eq!(quorum.high_watermark, None, "the leader does not know at all");
     quorum.follow_high_watermark(50);
     assert_eq!(quorum.high_watermark, Some(60));
+}
+
+/// The leader's own vote is counted already.
+#[test]
+fn nobody_counts_twice_by_calling_itself_the_leader() {
+    let voters = open(&[1, 2, 3]).voters.latest().clone();
+    let mut leader = Leader::new(1, &voters, 0, NOW, NOW);
+    let key = |id: i32| ReplicaKey { id, directory_id: None };
+    assert!(!leader.voter_seen(key(1), 1), "of three voters one other has to be seen");
+    assert!(leader.fetched_voters.is_empty());
+    assert!(leader.voter_seen(key(2), 1));
 }

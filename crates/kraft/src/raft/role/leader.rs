@@ -4,7 +4,7 @@ use crate::raft::voters::{Endpoints, ReplicaKey, VoterNode, VoterSet};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Observers that have not fetched for this long are forgotten.
-const OBSERVER_SESSION_MS: i64 = 300_000;
+pub(in crate::raft) const OBSERVER_SESSION_MS: i64 = 300_000;
 
 /// Leads.
 #[derive(Debug)]
@@ -97,6 +97,7 @@ impl Leader {
             progress.endpoints = voter.endpoints.clone();
             self.voters.insert(*id, progress);
         }
+        self.fetched_voters.retain(|id| self.voters.contains_key(id));
         for (_, mut progress) in old {
             progress.endpoints.clear();
             self.observers.entry(progress.key).or_insert(progress);
@@ -121,9 +122,11 @@ impl Leader {
         progress.fetched(offset, leader_end_offset, now_ms);
     }
 
-    /// A voter is alive: it fetched the log or a snapshot. True once a majority has been seen since the last time.
+    /// A voter is alive: it fetched the log or a snapshot. True once a majority has been seen since the last time. Whoever calls
+    /// itself by the leader's own id is no other voter.
     pub(in crate::raft) fn voter_seen(&mut self, key: ReplicaKey, local_id: i32) -> bool {
-        if self.voters.get(&key.id).is_some_and(|voter| names(&voter.key, &key)) {
+        let is_voter = self.voters.get(&key.id).is_some_and(|voter| names(&voter.key, &key));
+        if is_voter && key.id != local_id {
             self.fetched_voters.insert(key.id);
         }
         let majority = self.voters.len() / 2 + 1;
