@@ -10,6 +10,7 @@
 //! # Ok(())
 //! # }
 //! ```
+#![warn(missing_docs)]
 // The rim: a client lives by the clock.
 #![allow(clippy::disallowed_methods)]
 
