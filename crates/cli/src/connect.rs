@@ -4,6 +4,7 @@ use crate::args::ConnectArgs;
 use crate::failure::{Exit, Failure, say};
 use crate::invocation;
 use crate::refusal::split;
+use crate::time::spelled;
 use client::{Admin, Client, ClientOptions, ConsumerOptions, Error, ProducerOptions, Properties, Remark};
 use std::future::Future;
 use std::path::Path;
@@ -134,15 +135,6 @@ impl Cluster {
 
     fn address(&self) -> &str {
         self.properties.get("bootstrap.servers").map_or("the cluster", String::as_str)
-    }
-}
-
-/// `30 s`, `500 ms`.
-pub fn spelled(time: Duration) -> String {
-    if time.subsec_millis() == 0 {
-        format!("{} s", time.as_secs())
-    } else {
-        format!("{} ms", time.as_millis())
     }
 }
 

@@ -26,7 +26,7 @@ mod topic;
 mod usage;
 
 use args::ConnectArgs;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use failure::Failure;
 use std::process::ExitCode;
 
@@ -97,7 +97,7 @@ fn main() -> ExitCode {
     let words = spelling::settle(words.collect());
     match Cli::try_parse_from(std::iter::once("ottla").chain(words.iter().map(String::as_str))) {
         Ok(cli) => run(cli).map_or_else(Failure::report, |()| ExitCode::SUCCESS),
-        Err(error) => usage::told(&error, &words),
+        Err(error) => usage::told(&error, &words, Cli::command()),
     }
 }
 

@@ -1,11 +1,12 @@
 //! `ottla produce` (and `ottla topic produce`): every line of standard input, or of files, becomes a record.
 
 use crate::args::ConnectArgs;
-use crate::connect::{Cluster, block_on, spelled, unreadable};
+use crate::connect::{Cluster, block_on, unreadable};
 use crate::consume::told_to_stop;
 use crate::failure::{Exit, Failure, say};
 use crate::format::unescape;
 use crate::refusal::{exit_of, split};
+use crate::time::spelled;
 use clap::Args;
 use client::{Acks, Compression, Delivery, ErrorCode, Header, Producer, Record, RecordMetadata, Str};
 use std::collections::VecDeque;

@@ -1,7 +1,7 @@
 //! The client's errors in three lines with the right exit code: what was attempted, why it failed, what to try.
 
-use crate::connect::spelled;
 use crate::failure::{Exit, Failure};
+use crate::time::spelled;
 use client::{Error, ErrorCode};
 
 impl From<Error> for Failure {

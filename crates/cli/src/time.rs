@@ -1,5 +1,7 @@
-//! Points in time as people write them, without a calendar library: milliseconds since the epoch, or ISO 8601 with
+//! Points in time and durations as people write them, without a calendar library: milliseconds since the epoch, or ISO 8601 with
 //! `Z` or an offset. Knows the proleptic Gregorian calendar and nothing of time zones by name.
+
+use std::time::Duration;
 
 /// Milliseconds since the epoch of `text`: a number, or YYYY-MM-DD[THH:MM[:SS[.fff]]][Z|±HH:MM] (UTC without a zone).
 pub fn parse_time_ms(text: &str) -> Option<i64> {
@@ -98,6 +100,15 @@ fn date_of(days: i64) -> (i64, i64, i64) {
     let day = day_of_year - (153 * month + 2) / 5 + 1;
     let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
     (era * 400 + year_of_era + carry, month, day)
+}
+
+/// `30 s`, `500 ms`.
+pub fn spelled(time: Duration) -> String {
+    if time.subsec_millis() == 0 {
+        format!("{} s", time.as_secs())
+    } else {
+        format!("{} ms", time.as_millis())
+    }
 }
 
 #[cfg(test)]

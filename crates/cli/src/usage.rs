@@ -4,11 +4,11 @@
 use crate::failure::{Exit, Failure};
 use crate::spelling;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Error};
+use clap::{Command, Error};
 use std::process::ExitCode;
 
-/// Prints help, version or the failure; `words` is the command line without the program.
-pub fn told(error: &Error, words: &[String]) -> ExitCode {
+/// Prints help, version or the failure; `words` is the command line without the program, `grammar` what it should have obeyed.
+pub fn told(error: &Error, words: &[String], grammar: Command) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             // Nobody may be reading (`| head -1`).
@@ -19,18 +19,18 @@ pub fn told(error: &Error, words: &[String]) -> ExitCode {
             let _ = error.print();
             ExitCode::from(Exit::Usage as u8)
         }
-        _wrong => failure(error, words).report(),
+        _wrong => failure(error, words, grammar).report(),
     }
 }
 
-fn failure(error: &Error, words: &[String]) -> Failure {
+fn failure(error: &Error, words: &[String], grammar: Command) -> Failure {
     let text = error.to_string();
     let paragraphs = || text.split("\n\n").map(str::trim);
     let message = paragraphs().next().unwrap_or_default().trim_start_matches("error: ");
     let (first, rest) = message.split_once('\n').unwrap_or((message, ""));
     let rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");
     let tip = paragraphs().find_map(|text| text.strip_prefix("tip: ")).map(str::to_owned);
-    let (command, usage) = command_of(words);
+    let (command, usage) = command_of(words, grammar);
     let (what, why) = match first.split_once("': ") {
         _ if error.kind() == ErrorKind::MissingRequiredArgument => (format!("{command} needs {rest}"), usage),
         // A value's own parser says why.
@@ -53,8 +53,7 @@ fn argument(error: &Error) -> Option<String> {
 }
 
 /// `ottla topic create`, as far as the words are a command, and how it is used.
-fn command_of(words: &[String]) -> (String, String) {
-    let mut grammar = crate::Cli::command();
+fn command_of(words: &[String], mut grammar: Command) -> (String, String) {
     let mut command = "ottla".to_owned();
     for word in words {
         let Some(next) = grammar.find_subcommand(word).cloned() else { break };

@@ -5,12 +5,9 @@
 use super::edges::{Edges, Graph};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Crates that are not yet free of circles; each leaves this list for good.
-const EXEMPT: &[&str] = &["cli"];
-
-/// Complains about every circle of every crate that is not exempt.
+/// Complains about every circle of every crate.
 pub fn check(graphs: &[Graph], complaints: &mut Vec<String>) {
-    for graph in graphs.iter().filter(|graph| !EXEMPT.contains(&graph.room())) {
+    for graph in graphs {
         complaints.extend(circles(&graph.edges).iter().map(|circle| told(graph, circle)));
     }
 }

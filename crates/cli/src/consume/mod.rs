@@ -1,12 +1,14 @@
 //! `ottla consume` (and `ottla topic consume`): prints records, of chosen partitions or as a member of a group.
 
+mod boundary;
 mod printing;
 
 use crate::args::ConnectArgs;
-use crate::connect::{Cluster, block_on, spelled};
+use crate::connect::{Cluster, block_on};
 use crate::failure::{Exit, Failure, say};
 use crate::refusal::{exit_of, split};
-use crate::time::parse_time_ms;
+use crate::time::spelled;
+use boundary::{Boundary, boundary};
 use clap::Args;
 use client::{
     Client, Consumer, ConsumerOptions, ConsumerRecord, IsolationLevel, OffsetReset, OffsetSpec, Str,
@@ -38,8 +40,8 @@ pub struct ConsumeArgs {
     #[arg(required = true, value_name = "TOPIC")]
     topics: Vec<Str>,
     /// Where to begin (see below), and where to stop: e@TIME
-    #[arg(long, value_name = "WHERE", allow_hyphen_values = true, value_parser = place)]
-    offset: Vec<Place>,
+    #[arg(long, value_name = "WHERE", allow_hyphen_values = true, value_parser = boundary)]
+    offset: Vec<Boundary>,
     /// Begin with the first record
     #[arg(long, conflicts_with = "offset")]
     from_beginning: bool,
@@ -93,39 +95,6 @@ pub async fn told_to_stop() {
     }
 }
 
-/// Where to begin or to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Beginning,
-    End,
-    Stored,
-    At(i64),
-    BeforeEnd(i64),
-    Since(i64),
-    Until(i64),
-}
-
-fn place(text: &str) -> Result<Place, String> {
-    let wrong = || "write beginning, end, stored, an offset, -N, s@TIME or e@TIME".to_owned();
-    match text {
-        "beginning" | "earliest" | "start" => return Ok(Place::Beginning),
-        "end" | "latest" => return Ok(Place::End),
-        "stored" => return Ok(Place::Stored),
-        _other => {}
-    }
-    if let Some(time) = text.strip_prefix("s@") {
-        return parse_time_ms(time).map(Place::Since).ok_or_else(wrong);
-    }
-    if let Some(time) = text.strip_prefix("e@") {
-        return parse_time_ms(time).map(Place::Until).ok_or_else(wrong);
-    }
-    match text.parse::<i64>() {
-        Ok(offset) if offset >= 0 => Ok(Place::At(offset)),
-        Ok(back) => Ok(Place::BeforeEnd(-back)),
-        Err(_) => Err(wrong()),
-    }
-}
-
 /// Prints until told to stop.
 pub fn run(args: ConsumeArgs, connection: &ConnectArgs) -> Result<(), Failure> {
     let printer = Printer::new(&args.shape)?;
@@ -168,8 +137,8 @@ impl Job {
     async fn begin(mut self) -> Result<(Job, Consumer, Option<Ends>), Failure> {
         let targets = self.targets().await?;
         let ends = self.ends(&targets).await?;
-        let begin = if self.args.from_beginning { Some(Place::Beginning) } else { self.place() };
-        if begin == Some(Place::Beginning) {
+        let begin = if self.args.from_beginning { Some(Boundary::Beginning) } else { self.first() };
+        if begin == Some(Boundary::Beginning) {
             self.options.offset_reset = OffsetReset::Earliest;
         }
         let builder = match &self.options.group_id {
@@ -188,8 +157,8 @@ impl Job {
         Ok((self, consumer, ends))
     }
 
-    fn place(&self) -> Option<Place> {
-        self.args.offset.iter().copied().find(|place| !matches!(place, Place::Until(_)))
+    fn first(&self) -> Option<Boundary> {
+        self.args.offset.iter().copied().find(|boundary| !matches!(boundary, Boundary::Until(_)))
     }
 
     /// Every partition of the topics, or those chosen.
@@ -216,13 +185,13 @@ impl Job {
     /// Where to stop, if anywhere: at the present end, or at a time.
     async fn ends(&self, targets: &[TopicPartition]) -> Result<Option<Ends>, Failure> {
         let until = self.args.offset.iter().find_map(|place| match place {
-            Place::Until(ms) => Some(*ms),
-            Place::Beginning
-            | Place::End
-            | Place::Stored
-            | Place::At(_)
-            | Place::BeforeEnd(_)
-            | Place::Since(_) => None,
+            Boundary::Until(ms) => Some(*ms),
+            Boundary::Beginning
+            | Boundary::End
+            | Boundary::Stored
+            | Boundary::At(_)
+            | Boundary::BeforeEnd(_)
+            | Boundary::Since(_) => None,
         });
         if until.is_none() && !self.args.exit_at_end {
             return Ok(None);
@@ -247,27 +216,27 @@ impl Job {
     async fn seek(
         &self,
         consumer: &Consumer,
-        begin: Option<Place>,
+        begin: Option<Boundary>,
         targets: &[TopicPartition],
     ) -> Result<(), Failure> {
         let ends = match begin {
-            Some(Place::BeforeEnd(_)) => self.list(targets, OffsetSpec::Latest).await?,
+            Some(Boundary::BeforeEnd(_)) => self.list(targets, OffsetSpec::Latest).await?,
             Some(_) | None => Ends::new(),
         };
         let begins = match begin {
-            Some(Place::BeforeEnd(_)) => self.list(targets, OffsetSpec::Earliest).await?,
+            Some(Boundary::BeforeEnd(_)) => self.list(targets, OffsetSpec::Earliest).await?,
             Some(_) | None => Ends::new(),
         };
         for target in targets {
             match begin {
-                None | Some(Place::Stored | Place::Until(_)) => {}
-                Some(Place::Beginning) => consumer.seek_to(target, OffsetSpec::Earliest)?,
-                Some(Place::End) => consumer.seek_to(target, OffsetSpec::Latest)?,
-                Some(Place::At(offset)) => consumer.seek(target, offset)?,
-                Some(Place::BeforeEnd(back)) => {
+                None | Some(Boundary::Stored | Boundary::Until(_)) => {}
+                Some(Boundary::Beginning) => consumer.seek_to(target, OffsetSpec::Earliest)?,
+                Some(Boundary::End) => consumer.seek_to(target, OffsetSpec::Latest)?,
+                Some(Boundary::At(offset)) => consumer.seek(target, offset)?,
+                Some(Boundary::BeforeEnd(back)) => {
                     consumer.seek(target, (ends[target] - back).max(begins[target]))?
                 }
-                Some(Place::Since(ms)) => consumer.seek_to(target, OffsetSpec::Timestamp(ms))?,
+                Some(Boundary::Since(ms)) => consumer.seek_to(target, OffsetSpec::Timestamp(ms))?,
             }
         }
         Ok(())
@@ -368,25 +337,4 @@ fn is_done(consumer: &Consumer, ends: &Ends) -> bool {
         consumer.position(target).is_some_and(|position| ends.get(target).is_none_or(|&end| position >= end))
     };
     !assigned.is_empty() && assigned.iter().all(reached)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_are_read_as_kcat_writes_them() {
-        let cases = [
-            ("beginning", Place::Beginning),
-            ("end", Place::End),
-            ("42", Place::At(42)),
-            ("-5", Place::BeforeEnd(5)),
-            ("s@1000", Place::Since(1000)),
-            ("e@2026-01-01", Place::Until(1_767_225_600_000)),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(place(text), Ok(expected), "{text}");
-        }
-        assert!(place("middle").is_err());
-    }
 }

@@ -1,6 +1,6 @@
 //! How `ottla consume` prints a record: Kafka's switches, a format as kcat has it, or JSON. Owns the arguments that say which.
 
-use super::place;
+use super::boundary::boundary;
 use crate::failure::Failure;
 use crate::format::{Format, unescape};
 use clap::Args;
@@ -67,7 +67,7 @@ fn output(text: &str) -> Result<RecordFormat, String> {
     match text {
         "text" | "table" => Ok(RecordFormat::Text),
         "json" => Ok(RecordFormat::Json),
-        where_to if place(where_to).is_ok() => {
+        where_to if boundary(where_to).is_ok() => {
             Err(format!("-o chooses the output, text or json; the place to begin at is --offset {where_to}"))
         }
         _other => Err("write text or json".to_owned()),

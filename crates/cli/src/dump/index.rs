@@ -1,7 +1,7 @@
 //! Offset indexes and time indexes: their entries, whether they look sound, and whether they agree with their log.
 
-use super::segment::Batches;
-use super::{Out, Wanted, base_offset};
+use super::printing::{Out, Wanted};
+use super::segment::{Batches, base_offset};
 use serde_json::json;
 use std::fs;
 use std::io::{self, Write};

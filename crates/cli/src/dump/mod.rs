@@ -5,6 +5,7 @@
 mod decode;
 mod index;
 mod json;
+mod printing;
 mod segment;
 mod snapshot;
 mod verify;
@@ -13,8 +14,9 @@ use crate::args::{OutputArgs, OutputFormat};
 use crate::failure::{Exit, Failure};
 use clap::Args;
 use decode::Decoder;
+use printing::{Out, Wanted};
 use std::fs;
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 const AFTER: &str = r#"Examples:
@@ -87,20 +89,6 @@ pub struct DumpArgs {
     #[command(flatten)]
     output: OutputArgs,
 }
-
-/// What the readers need to know.
-struct Wanted {
-    deep: bool,
-    contents: bool,
-    metadata: bool,
-    max_bytes: u64,
-    json: bool,
-    sanity_only: bool,
-    verify_only: bool,
-}
-
-/// Where everything is printed: one lock for the whole run.
-type Out = BufWriter<StdoutLock<'static>>;
 
 /// Dumps every file.
 pub fn run(args: DumpArgs) -> Result<(), Failure> {
@@ -208,15 +196,4 @@ fn dump_text(file: &Path, wanted: &Wanted, out: &mut Out) -> io::Result<()> {
     }
     let end = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
     write!(out, "{text}{end}")
-}
-
-/// `OptionalLong` as Java prints it.
-fn optional(value: Option<i64>) -> String {
-    value.map_or_else(|| "OptionalLong.empty".to_owned(), |value| format!("OptionalLong[{value}]"))
-}
-
-/// The offset that a file is named after.
-fn base_offset(file: &Path) -> i64 {
-    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    name.split('.').next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }

@@ -2,7 +2,7 @@
 
 use super::decode::Decoder;
 use super::json::{JsonText, quoted};
-use super::{Out, Wanted, base_offset, optional};
+use super::printing::{Out, Wanted, optional};
 use bytes::{Bytes, BytesMut};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -80,6 +80,12 @@ pub(super) fn dump(file: &Path, decoder: Decoder, wanted: &Wanted, out: &mut Out
         }
     }
     print_end(file, &batches, &gaps, wanted, out)
+}
+
+/// The offset that a file is named after.
+pub(super) fn base_offset(file: &Path) -> i64 {
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    name.split('.').next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
 /// The first line: where a log starts, or what a snapshot covers.

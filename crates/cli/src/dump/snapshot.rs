@@ -1,6 +1,6 @@
 //! Producer snapshots (.snapshot) and aborted transactions (.txnindex).
 
-use super::{Out, Wanted, optional};
+use super::printing::{Out, Wanted, optional};
 use bytes::Bytes;
 use serde_json::json;
 use std::fs;

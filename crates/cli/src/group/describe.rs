@@ -1,6 +1,6 @@
 //! `ottla group describe` and `ottla group lag`.
 
-use super::committed;
+use super::committed::committed;
 use crate::args::{OutputArgs, OutputFormat};
 use crate::failure::Failure;
 use crate::output::{Table, print_json, print_line};

@@ -1,5 +1,6 @@
 //! `ottla group`: list, describe, lag, delete, delete-offsets; resetting offsets has a file of its own.
 
+mod committed;
 mod describe;
 mod reset;
 
@@ -9,10 +10,9 @@ use crate::failure::Failure;
 use crate::output::Table;
 use crate::refusal::{all_ok, finish};
 use clap::{Args, Subcommand};
-use client::admin::Each;
-use client::{Admin, CommittedOffset, Str, TopicPartition};
+use client::{Admin, Str, TopicPartition};
+use committed::{Scope, committed, scope};
 use serde_json::json;
-use std::collections::BTreeMap;
 
 /// Arguments of `ottla group`.
 #[derive(Debug, Args)]
@@ -101,23 +101,6 @@ struct DeleteOffsetsArgs {
     output: OutputArgs,
 }
 
-/// A topic, or some of its partitions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scope {
-    topic: Str,
-    /// Empty: all.
-    partitions: Vec<i32>,
-}
-
-/// `TOPIC` or `TOPIC:0,1,2`, as kafka-consumer-groups has it.
-fn scope(text: &str) -> Result<Scope, String> {
-    let (topic, list) = text.split_once(':').unwrap_or((text, ""));
-    let numbers = list.split(',').filter(|part| !part.is_empty()).map(|part| part.trim().parse::<i32>());
-    let partitions =
-        numbers.collect::<Result<Vec<i32>, _>>().map_err(|_| "write TOPIC or TOPIC:0,1".to_owned())?;
-    Ok(Scope { topic: Str::from(topic), partitions })
-}
-
 /// Runs one verb.
 pub fn run(command: GroupCommand) -> Result<(), Failure> {
     ask(&command.connection, async |admin| match command.verb {
@@ -176,35 +159,4 @@ async fn delete_offsets(args: DeleteOffsetsArgs, admin: &Admin) -> Result<(), Fa
     }
     table.print_unless_empty(args.output.output)?;
     finish(failure)
-}
-
-impl Scope {
-    /// The named partitions, or those of the topic that have an offset.
-    fn among(&self, committed: &BTreeMap<TopicPartition, CommittedOffset>) -> Vec<TopicPartition> {
-        if self.partitions.is_empty() {
-            return committed.keys().filter(|target| target.topic == self.topic).cloned().collect();
-        }
-        self.partitions.iter().map(|&partition| TopicPartition::new(self.topic.clone(), partition)).collect()
-    }
-}
-
-/// A group's committed offsets; one partition's refusal fails all.
-async fn committed(admin: &Admin, group: &Str) -> Result<BTreeMap<TopicPartition, CommittedOffset>, Failure> {
-    let each: Each<TopicPartition, CommittedOffset> = admin.group_offsets(group).await?;
-    let (offsets, failure) = all_ok(each);
-    finish(failure)?;
-    Ok(offsets.into_iter().collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scopes_are_read_as_kafka_writes_them() {
-        let parsed = scope("orders:0,2").expect("valid");
-        assert_eq!((parsed.topic.as_str(), parsed.partitions), ("orders", vec![0, 2]));
-        assert_eq!(scope("orders").expect("valid").partitions, Vec::<i32>::new());
-        assert!(scope("orders:x").is_err());
-    }
 }

@@ -1,7 +1,7 @@
 //! `ottla group reset-offsets`: every way of kafka-consumer-groups to move a group's committed offsets. Prints the
 //! plan; only `--execute` commits it.
 
-use super::{Scope, committed, scope};
+use super::committed::{Scope, committed, scope};
 use crate::args::OutputArgs;
 use crate::connect::unreadable;
 use crate::failure::{Exit, Failure, say};

@@ -2,11 +2,11 @@
 //! lead a reader to the right place: an offset entry names where a batch begins and an offset with which one at or behind it ends, a
 //! time entry the largest timestamp up to its offset. Holds one entry at a time.
 
-use super::segment::{Bounds, Seen};
+use super::bounds::{Bounds, Seen};
+use super::look::Look;
 use super::window::Window;
-use super::{Look, Path};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use wire::record_batch::NO_TIMESTAMP;
 
 /// The entries of an index, one after the other.

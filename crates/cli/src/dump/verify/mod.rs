@@ -4,18 +4,20 @@
 //!
 //! What no file can show is not found: a segment that is gone as a whole leaves a gap as compaction does.
 
+mod bounds;
 mod index;
+mod look;
 mod segment;
 mod small;
 mod window;
 
-use super::Out;
+use super::printing::Out;
 use crate::failure::Failure;
+use look::{Counts, Finding, Kind, Look};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
-use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -23,87 +25,8 @@ use std::time::Duration;
 /// A write of a running node that the first look saw half done is over by the second.
 const SECOND_LOOK: Duration = Duration::from_millis(200);
 
-/// Findings listed of one segment, about 200 bytes each: one with more is a ruin, and its last line says so.
-const LISTED_MAX: usize = 1000;
-
 /// A node's directory, a partition's in it.
 const DEPTH: usize = 2;
-
-/// How grave a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Bytes are not what was written.
-    Damage,
-    /// The newest segment ends within a batch: a write in flight or what a crash left, which the next start cuts.
-    TornTail,
-    /// Too large to be looked at.
-    Unchecked,
-}
-
-/// One line of the report.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Finding {
-    file: PathBuf,
-    kind: Kind,
-    position: Option<u64>,
-    /// The first offset that it concerns.
-    offset: Option<i64>,
-    what: String,
-}
-
-/// How much was read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Counts {
-    files: u64,
-    bytes: u64,
-    batches: u64,
-    records: u64,
-}
-
-impl AddAssign for Counts {
-    fn add_assign(&mut self, other: Counts) {
-        self.files += other.files;
-        self.bytes += other.bytes;
-        self.batches += other.batches;
-        self.records += other.records;
-    }
-}
-
-/// One look at something.
-#[derive(Debug, Default)]
-struct Look {
-    findings: Vec<Finding>,
-    counts: Counts,
-}
-
-impl Look {
-    fn find(&mut self, file: &Path, kind: Kind, position: Option<u64>, offset: Option<i64>, what: String) {
-        let mut finding = Finding { file: file.to_owned(), kind, position, offset, what };
-        if self.findings.len() >= LISTED_MAX {
-            return;
-        }
-        if self.findings.len() + 1 == LISTED_MAX {
-            finding.what.push_str("; what lies behind it is not listed");
-        }
-        self.findings.push(finding);
-    }
-
-    fn damage(&mut self, file: &Path, position: Option<u64>, offset: Option<i64>, what: impl Into<String>) {
-        self.find(file, Kind::Damage, position, offset, what.into());
-    }
-
-    /// A file that is gone was deleted by its node; any other refusal is told.
-    fn unless_gone<T>(&mut self, file: &Path, result: io::Result<T>) -> Option<T> {
-        match result {
-            Ok(value) => Some(value),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => {
-                self.damage(file, None, None, format!("cannot be read: {error}"));
-                None
-            }
-        }
-    }
-}
 
 /// Looks at every path and prints the report; damage is a failure.
 pub(super) fn run<'a>(

@@ -1,9 +1,10 @@
 //! One segment: its log batch by batch (framing, CRC, order of offsets and epochs, every record), its indexes on the way. Holds one
 //! batch at a time.
 
+use super::bounds::{Bounds, Seen};
 use super::index::{OffsetIndex, TimeIndex, look_at_aborted};
+use super::look::{Kind, Look};
 use super::window::Window;
-use super::{Kind, Look};
 use bytes::Bytes;
 use std::fs;
 use std::io;
@@ -17,15 +18,6 @@ const BATCH_BYTES_MAX: usize = 128 << 20;
 /// Bytes whose CRC is computed in the search behind one bad batch. Format, offsets and size rule nearly every place out, so only a
 /// file made to cost time comes near it.
 const SEARCH_BYTES_MAX: u64 = 4 << 30;
-
-/// What of a batch its indexes are held against.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Seen {
-    pub(super) position: u64,
-    pub(super) base_offset: i64,
-    pub(super) last_offset: i64,
-    pub(super) max_timestamp: i64,
-}
 
 /// A segment with its indexes; `next_base`: where the next one begins, `None` for the one that is written to.
 pub(super) fn look(directory: &Path, base: i64, next_base: Option<i64>) -> Look {
@@ -59,26 +51,6 @@ pub(super) fn look_at_snapshot(path: &Path) -> Look {
         Walk::new(path.to_owned(), window, bounds, None, None).run(&mut look);
     }
     look
-}
-
-/// Which offsets may be in a segment.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
-    pub(super) base: i64,
-    pub(super) next_base: Option<i64>,
-    is_log: bool,
-}
-
-impl Bounds {
-    pub(super) fn is_active(&self) -> bool {
-        self.is_log && self.next_base.is_none()
-    }
-
-    pub(super) fn hold(&self, offset: i64) -> bool {
-        let relative = offset.checked_sub(self.base);
-        let is_near = relative.is_some_and(|relative| (0..=i64::from(i32::MAX)).contains(&relative));
-        is_near && self.next_base.is_none_or(|next| offset < next)
-    }
 }
 
 struct Walk {

@@ -2,7 +2,8 @@
 //! is passed over.
 
 use super::super::snapshot;
-use super::{Look, segment};
+use super::look::Look;
+use super::segment;
 use ::server::directories::Meta;
 use std::fs::{self, File};
 use std::io::{self, Read};

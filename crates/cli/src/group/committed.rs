@@ -1,0 +1,59 @@
+//! What a group has committed, and how one names a part of it.
+
+use crate::failure::Failure;
+use crate::refusal::{all_ok, finish};
+use client::admin::Each;
+use client::{Admin, CommittedOffset, Str, TopicPartition};
+use std::collections::BTreeMap;
+
+/// A topic, or some of its partitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// The topic.
+    pub topic: Str,
+    /// Empty: all.
+    pub partitions: Vec<i32>,
+}
+
+/// `TOPIC` or `TOPIC:0,1,2`, as kafka-consumer-groups has it.
+pub fn scope(text: &str) -> Result<Scope, String> {
+    let (topic, list) = text.split_once(':').unwrap_or((text, ""));
+    let numbers = list.split(',').filter(|part| !part.is_empty()).map(|part| part.trim().parse::<i32>());
+    let partitions =
+        numbers.collect::<Result<Vec<i32>, _>>().map_err(|_| "write TOPIC or TOPIC:0,1".to_owned())?;
+    Ok(Scope { topic: Str::from(topic), partitions })
+}
+
+impl Scope {
+    /// The named partitions, or those of the topic that have an offset.
+    pub fn among(&self, committed: &BTreeMap<TopicPartition, CommittedOffset>) -> Vec<TopicPartition> {
+        if self.partitions.is_empty() {
+            return committed.keys().filter(|target| target.topic == self.topic).cloned().collect();
+        }
+        self.partitions.iter().map(|&partition| TopicPartition::new(self.topic.clone(), partition)).collect()
+    }
+}
+
+/// A group's committed offsets; one partition's refusal fails all.
+pub async fn committed(
+    admin: &Admin,
+    group: &Str,
+) -> Result<BTreeMap<TopicPartition, CommittedOffset>, Failure> {
+    let each: Each<TopicPartition, CommittedOffset> = admin.group_offsets(group).await?;
+    let (offsets, failure) = all_ok(each);
+    finish(failure)?;
+    Ok(offsets.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_read_as_kafka_writes_them() {
+        let parsed = scope("orders:0,2").expect("valid");
+        assert_eq!((parsed.topic.as_str(), parsed.partitions), ("orders", vec![0, 2]));
+        assert_eq!(scope("orders").expect("valid").partitions, Vec::<i32>::new());
+        assert!(scope("orders:x").is_err());
+    }
+}
