@@ -6,6 +6,7 @@
 
 // The rim reads the clock; everything below takes time as an argument.
 #![allow(clippy::disallowed_methods)]
+#![warn(missing_docs)]
 
 pub mod backoff;
 pub mod budget;

@@ -65,13 +65,27 @@ pub struct PeerRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerError {
     /// No connection could be made.
-    Connect { addr: String, why: String },
+    Connect {
+        /// `host:port` or the address that was tried.
+        addr: String,
+        /// The system's words.
+        why: String,
+    },
     /// The other side closed, or the socket failed, before the answer came.
-    Disconnected { why: String },
+    Disconnected {
+        /// The system's words, or who closed it.
+        why: String,
+    },
     /// The deadline passed.
-    TimedOut { after: Duration },
+    TimedOut {
+        /// How long the request waited.
+        after: Duration,
+    },
     /// The other side broke the framing: a wrong correlation id or an absurd length.
-    Protocol { why: String },
+    Protocol {
+        /// What was received and what was expected.
+        why: String,
+    },
 }
 
 impl fmt::Display for PeerError {

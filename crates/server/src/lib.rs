@@ -2,6 +2,7 @@
 
 // The rim reads clocks and owns the threads.
 #![allow(clippy::disallowed_methods)]
+#![warn(missing_docs)]
 
 pub mod bells;
 pub mod clock;

@@ -40,8 +40,11 @@ const EXIT_STUCK: i32 = 1;
 /// Who asks the process to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
+    /// SIGHUP: the terminal is gone.
     Hangup,
+    /// SIGINT: Ctrl-C.
     Interrupt,
+    /// SIGTERM.
     Terminate,
 }
 

@@ -13,6 +13,7 @@ use crate::model::{Committed, Model, PartitionModel, Promise};
 pub struct Violation {
     /// The name of the function that says so.
     pub invariant: &'static str,
+    /// What was seen, for people.
     pub detail: String,
 }
 
@@ -252,12 +253,16 @@ pub fn everything_ends_well(detail: &str) -> Checked {
 /// Where a value comes from: `i3.1/topic-0/17~…` is the 18th of producer 3's second life, an idempotent one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
+    /// Its name: `i` of an idempotent one or `p`, its number, its life.
     pub producer: String,
+    /// `topic-partition` that it was meant for.
     pub partition: String,
+    /// Counted from 0 within the producer and the partition.
     pub number: u64,
 }
 
 impl Origin {
+    /// Reads it from a record's value; `None` if no producer of a run made that.
     pub fn of(value: &Bytes) -> Option<Origin> {
         let text = std::str::from_utf8(value).ok()?;
         let (head, _) = text.split_once('~')?;
@@ -270,6 +275,7 @@ impl Origin {
         })
     }
 
+    /// Whether its producer is idempotent: none of its values may be there twice.
     pub fn is_idempotent(&self) -> bool {
         self.producer.starts_with('i')
     }

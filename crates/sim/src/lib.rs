@@ -5,6 +5,8 @@
 //! `run.rs` driver · `machine.rs` the computer · `fate.rs` its crashes · `pipes.rs`, `network.rs` connections · `clients/` workloads ·
 //! `model.rs` what was promised · `invariants.rs` what must hold · `audit.rs` where it is looked for.
 
+#![warn(missing_docs)]
+
 mod audit;
 mod clients;
 mod executor;

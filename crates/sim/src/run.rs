@@ -20,7 +20,9 @@ const RUN_MS: i64 = 3_600_000;
 /// What to run.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
+    /// All chance comes from it: the same seed takes the same way.
     pub seed: u64,
+    /// A lie that some invariant has to see; [`Plant::Nothing`] is the real thing.
     pub plant: Plant,
     /// Print what happens.
     pub print: bool,
@@ -29,14 +31,23 @@ pub struct Options {
 /// What became of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
+    /// The seed that was run.
     pub seed: u64,
+    /// The first invariant that did not hold; the run ended with it.
     pub violation: Option<Violation>,
+    /// Of everything that happened, in order: equal runs have equal hashes.
     pub trace_hash: u64,
+    /// Events in the trace.
     pub events: u64,
+    /// Requests that nodes began to handle.
     pub requests: u64,
+    /// Starts of the node that succeeded.
     pub boots: u64,
+    /// Records that producers have got acknowledged.
     pub acked_records: u64,
+    /// Records that consumers have read.
     pub read_records: u64,
+    /// How long it took on the simulated clock.
     pub simulated_ms: i64,
 }
 

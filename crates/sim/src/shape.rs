@@ -6,12 +6,16 @@ use crate::random::Random;
 /// `log.flush.ack`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FlushMode {
+    /// acks=all waits for the disk where one in-sync copy is all there is.
     Auto,
+    /// acks=all always waits for the disk.
     Group,
+    /// Nothing waits for the disk, as in Kafka.
     None,
 }
 
 impl FlushMode {
+    /// As the key has it.
     pub fn name(self) -> &'static str {
         match self {
             FlushMode::Auto => "auto",
@@ -49,25 +53,41 @@ pub enum Plant {
 /// The shape of one run.
 #[derive(Debug, Clone)]
 pub struct Shape {
+    /// Shards of the node.
     pub shards: usize,
+    /// When an answer waits for the disk.
     pub flush: FlushMode,
+    /// Topics of the workload.
     pub topics: usize,
+    /// Partitions of each of them.
     pub partitions: i32,
+    /// Size of a segment of theirs.
     pub segment_bytes: i64,
+    /// `index.interval.bytes` of all topics.
     pub index_interval_bytes: i64,
+    /// Age at which their segments roll.
     pub segment_ms: i64,
+    /// Partitions of `__consumer_offsets`.
     pub offsets_partitions: i32,
+    /// Size of a segment of it.
     pub offsets_segment_bytes: i64,
+    /// Metadata between two snapshots, in bytes.
     pub snapshot_bytes: i64,
+    /// Producers of the workload.
     pub producers: usize,
     /// Batches that each producer sends.
     pub batches: i64,
+    /// Consumer groups.
     pub groups: usize,
+    /// Members of each group.
     pub members: usize,
+    /// Their session timeout.
     pub session_timeout_ms: i32,
+    /// `group.initial.rebalance.delay.ms`.
     pub rebalance_delay_ms: i64,
     /// Times that the machine goes down before the world heals.
     pub downs: i64,
+    /// About so long between two of them.
     pub down_every_ms: i64,
     /// Of a thousand requests or answers, so many end their connection.
     pub resets: u32,
@@ -77,14 +97,19 @@ pub struct Shape {
     pub slow_jobs: u32,
     /// Of a thousand reads, so many find that the page cache has let go of what they want.
     pub misses: u64,
+    /// An admin calls DeleteRecords.
     pub deletes_records: bool,
+    /// An admin creates and deletes topics.
     pub churns_topics: bool,
+    /// Operations of the disk may fail.
     pub disk_faults: bool,
+    /// What is planted.
     pub plant: Plant,
 }
 
 impl Shape {
-    pub fn draw(random: &mut Random, plant: Plant) -> Shape {
+    /// Draws a shape; with a plant it is one in which the plant can show.
+    pub(crate) fn draw(random: &mut Random, plant: Plant) -> Shape {
         let flush = random
             .pick(&[FlushMode::Auto, FlushMode::Auto, FlushMode::Group, FlushMode::None], FlushMode::Auto);
         Shape {
