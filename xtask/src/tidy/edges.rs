@@ -3,7 +3,7 @@
 //! A file names another when, outside of its tests, it names an item that is defined there, whatever re-exports it goes by. A
 //! `pub use` for others' sake and a `mod` are doors and name nothing; generated files are left out.
 
-use super::modules::{Crate, Kind};
+use super::modules::{Crate, Namespace};
 use super::names::Meaning;
 use super::source::Source;
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ fn edges<'a>(read: &Crate<'a>) -> Edges<'a> {
         let paths = module.mentions.iter().flat_map(|path| read.meanings(index, path));
         let macros = module.macros.iter().flat_map(|name| {
             let named = read.meanings(index, &[*name]).into_iter();
-            named.filter(|meaning| matches!(meaning, Meaning::Item { kind: Kind::Macro, .. }))
+            named.filter(|meaning| matches!(meaning, Meaning::Item { namespace: Namespace::Macro, .. }))
         });
         let around = module.macros.iter().filter_map(|name| read.macro_around(index, name));
         for meaning in paths.chain(macros).chain(around) {

@@ -43,14 +43,14 @@ pub enum Entry<'a> {
     /// A module of the crate.
     Child(usize),
     /// An item.
-    Item(Kind),
+    Item(Namespace),
     /// What this path, seen from here, leads to.
     Import(Vec<&'a str>),
 }
 
-/// Kinds of items that Rust keeps apart: two of one name may stand side by side.
+/// What Rust keeps apart: an item of each may stand side by side under one name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Kind {
+pub enum Namespace {
     /// A type or a trait; a path may go on through it.
     Type,
     /// A function, a constant, a static.
@@ -128,7 +128,7 @@ impl<'a> Crate<'a> {
                 }
                 "macro_rules" if next == "!" => {
                     let name = text.get(at + 2).copied().unwrap_or("");
-                    self.modules[index].names.entry(name).or_default().push(Entry::Item(Kind::Macro));
+                    self.modules[index].names.entry(name).or_default().push(Entry::Item(Namespace::Macro));
                     at += 3;
                 }
                 word => {
@@ -148,15 +148,15 @@ impl<'a> Module<'a> {
         let word = text[at];
         let next = text.get(at + 1).copied().unwrap_or("");
         if outermost && is_name(next) {
-            let kind = if TYPES.contains(&word) {
-                Some(Kind::Type)
+            let namespace = if TYPES.contains(&word) {
+                Some(Namespace::Type)
             } else if VALUES.contains(&word) && !VALUES.contains(&next) && next != "mut" {
-                Some(Kind::Value)
+                Some(Namespace::Value)
             } else {
                 None
             };
-            if let Some(kind) = kind {
-                self.names.entry(next).or_default().push(Entry::Item(kind));
+            if let Some(namespace) = namespace {
+                self.names.entry(next).or_default().push(Entry::Item(namespace));
                 return at + 2;
             }
         }
@@ -201,7 +201,11 @@ impl<'a> Module<'a> {
             let mut name = None;
             while at < part.len() {
                 match part[at] {
-                    "::" if at == 0 => return,
+                    // Of another crate.
+                    "::" if at == 0 => {
+                        path.clear();
+                        break;
+                    }
                     "::" => {}
                     "{" => {
                         let end = end_of_group(part, at);

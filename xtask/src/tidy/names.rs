@@ -3,7 +3,7 @@
 //! Follows `super`, `as`, globs and re-exports to the definition, and `macro_rules` by their place. Knows no types: a method is
 //! nobody's name, a path ends at its first item.
 
-use super::modules::{Crate, Entry, Kind};
+use super::modules::{Crate, Entry, Namespace};
 use std::collections::BTreeSet;
 
 /// Re-exports of re-exports end after so many steps; only circles among them are longer.
@@ -21,7 +21,7 @@ pub enum Meaning<'a> {
         /// Its name there.
         name: &'a str,
         /// Which of the items of that name.
-        kind: Kind,
+        namespace: Namespace,
     },
     /// Something of another crate.
     Foreign,
@@ -62,10 +62,14 @@ impl<'a> Crate<'a> {
                     Meaning::Module(inner) => {
                         let found = self.look_up(inner, name, steps);
                         // A name that nothing written defines was made by a macro of that module.
-                        let made = Meaning::Item { file: self.modules[inner].file, name, kind: Kind::Type };
+                        let made = Meaning::Item {
+                            file: self.modules[inner].file,
+                            name,
+                            namespace: Namespace::Type,
+                        };
                         further.extend(if found.is_empty() { [made].into() } else { found });
                     }
-                    Meaning::Item { kind: Kind::Value | Kind::Macro, .. } => {}
+                    Meaning::Item { namespace: Namespace::Value | Namespace::Macro, .. } => {}
                     Meaning::Item { .. } | Meaning::Foreign => {
                         further.insert(meaning);
                     }
@@ -105,8 +109,8 @@ impl<'a> Crate<'a> {
                 Entry::Child(child) => {
                     found.insert(Meaning::Module(*child));
                 }
-                Entry::Item(kind) => {
-                    found.insert(Meaning::Item { file, name, kind: *kind });
+                Entry::Item(namespace) => {
+                    found.insert(Meaning::Item { file, name, namespace: *namespace });
                 }
                 // `pub(crate) use fields;` makes a path of a macro's name and means the macro beside it.
                 Entry::Import(path) if path[..] == [name] => {
@@ -130,8 +134,8 @@ impl<'a> Crate<'a> {
         while let Some(index) = around {
             let this = &self.modules[index];
             let entries = this.names.get(name).map_or(&[][..], Vec::as_slice);
-            if entries.iter().any(|entry| matches!(entry, Entry::Item(Kind::Macro))) {
-                return Some(Meaning::Item { file: this.file, name, kind: Kind::Macro });
+            if entries.iter().any(|entry| matches!(entry, Entry::Item(Namespace::Macro))) {
+                return Some(Meaning::Item { file: this.file, name, namespace: Namespace::Macro });
             }
             around = this.parent;
         }

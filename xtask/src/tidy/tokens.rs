@@ -12,7 +12,7 @@ const UNTIL_SEMICOLON: &[&str] = &["use", "static", "type", "let"];
 const UNTIL_BRACES: &[&str] =
     &["fn", "struct", "enum", "union", "trait", "impl", "mod", "async", "unsafe", "extern", "macro_rules"];
 
-/// The words and marks of `text`: words (raw ones without `r#`), `::`, `->`, `=>`, [`LITERAL`], any other mark alone. Comments and
+/// The words and marks of `text`: words (raw ones without `r#`), `::`, `->`, `=>`, `!=`, [`LITERAL`], any other mark alone. Comments and
 /// lifetimes are left out.
 pub fn tokens(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
@@ -49,7 +49,7 @@ pub fn tokens(text: &str) -> Vec<&str> {
                 }
             },
             _ => {
-                let double = ["::", "->", "=>"].iter().any(|mark| rest.starts_with(mark));
+                let double = ["::", "->", "=>", "!="].iter().any(|mark| rest.starts_with(mark));
                 let length = if double { 2 } else { first.len_utf8() };
                 found.push(&rest[..length]);
                 length
