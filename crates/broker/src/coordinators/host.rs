@@ -99,25 +99,21 @@ impl<M: Kind> Host<M> {
         self.last_token += 1;
         let token = ReplyToken(self.last_token);
         self.waiting.insert(token, reply);
-        let (mut journal, mut replies) =
-            (ReplicaJournal::new(replica, self.wall.at(now_ms)), std::mem::take(&mut self.replies));
-        self.hosted.handle(now_ms, command, token, &mut journal, &mut replies);
-        step.fault = step.fault.take().or(journal.fault);
-        self.collect(replies, step);
+        self.write(now_ms, replica, step, |hosted, journal, replies| {
+            hosted.handle(now_ms, command, token, journal, replies);
+        });
     }
 
     /// The partition's safe offset may have moved.
     pub fn advance(&mut self, now_ms: i64, replica: &mut Replica, step: &mut Step) {
-        let (mut journal, mut replies) =
-            (ReplicaJournal::new(replica, self.wall.at(now_ms)), std::mem::take(&mut self.replies));
-        // An answer that leaves may bring a command that appends again, which may be safe at once.
-        let mut safe_offset = i64::MIN;
-        while safe_offset < journal.replica.safe_offset() {
-            safe_offset = journal.replica.safe_offset();
-            self.hosted.advance(now_ms, safe_offset, &mut journal, &mut replies);
-        }
-        step.fault = step.fault.take().or(journal.fault);
-        self.collect(replies, step);
+        self.write(now_ms, replica, step, |hosted, journal, replies| {
+            // An answer that leaves may bring a command that appends again, which may be safe at once.
+            let mut safe_offset = i64::MIN;
+            while safe_offset < journal.replica.safe_offset() {
+                safe_offset = journal.replica.safe_offset();
+                hosted.advance(now_ms, safe_offset, journal, replies);
+            }
+        });
     }
 
     /// What it is told when topics are deleted, if it minds; nobody waits for the answer.
@@ -128,11 +124,7 @@ impl<M: Kind> Host<M> {
 
     /// Fires what is due.
     pub fn tick(&mut self, now_ms: i64, replica: &mut Replica, step: &mut Step) {
-        let (mut journal, mut replies) =
-            (ReplicaJournal::new(replica, self.wall.at(now_ms)), std::mem::take(&mut self.replies));
-        self.hosted.tick(now_ms, &mut journal, &mut replies);
-        step.fault = step.fault.take().or(journal.fault);
-        self.collect(replies, step);
+        self.write(now_ms, replica, step, |hosted, journal, replies| hosted.tick(now_ms, journal, replies));
     }
 
     /// Reads one bounded piece of the partition; opens at its end.
@@ -172,11 +164,9 @@ impl<M: Kind> Host<M> {
             }
         }
         let (end, safe_offset) = (view.log_end_offset, replica.safe_offset());
-        let (mut journal, mut replies) =
-            (ReplicaJournal::new(replica, self.wall.at(now_ms)), std::mem::take(&mut self.replies));
-        self.hosted.loaded(now_ms, end, safe_offset, &mut journal, &mut replies);
-        step.fault = step.fault.take().or(journal.fault);
-        self.collect(replies, step);
+        self.write(now_ms, replica, step, |hosted, journal, replies| {
+            hosted.loaded(now_ms, end, safe_offset, journal, replies);
+        });
         Load::Done
     }
 
@@ -184,6 +174,21 @@ impl<M: Kind> Host<M> {
     pub fn close(&mut self, error: ErrorCode, step: &mut Step) {
         let mut replies = Vec::new();
         self.hosted.close(error, &mut replies);
+        self.collect(replies, step);
+    }
+
+    /// Lets the machine write to its partition's log; what it says goes to those who wait.
+    fn write(
+        &mut self,
+        now_ms: i64,
+        replica: &mut Replica,
+        step: &mut Step,
+        work: impl FnOnce(&mut Hosted<M>, &mut ReplicaJournal<'_>, &mut Vec<coordinator::Reply<M::Answer>>),
+    ) {
+        let mut journal = ReplicaJournal { replica, wall_ms: self.wall.at(now_ms), fault: None };
+        let mut replies = std::mem::take(&mut self.replies);
+        work(&mut self.hosted, &mut journal, &mut replies);
+        step.fault = step.fault.take().or(journal.fault);
         self.collect(replies, step);
     }
 
@@ -206,12 +211,6 @@ struct ReplicaJournal<'a> {
     replica: &'a mut Replica,
     wall_ms: i64,
     fault: Option<Fault>,
-}
-
-impl<'a> ReplicaJournal<'a> {
-    fn new(replica: &'a mut Replica, wall_ms: i64) -> ReplicaJournal<'a> {
-        ReplicaJournal { replica, wall_ms, fault: None }
-    }
 }
 
 impl Journal for ReplicaJournal<'_> {
