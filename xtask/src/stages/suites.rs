@@ -1,8 +1,8 @@
 //! `cargo xtask test suites`: whole regression suites of other people's clients, each test judged by checked-in lists.
 //!
-//! Owns how their tests are run (each in a process of its own, with a time limit, against a broker of
-//! the suite's own) and what the lists make of the outcomes. The suites are in `catalog.rs`, how one is installed in the file of its kind; which of
-//! its tests must pass stands in `tests/suites/<suite>`. Never changes an assertion of a suite: only where the broker is.
+//! Owns how their tests are run (each in a process of its own, with a time limit, against a broker of the suite's own) and what the
+//! lists make of the outcomes. The suites are in `catalog.rs`, how one is installed in the file of its kind; which of its tests must
+//! pass stands in `tests/suites/<suite>`. Never changes an assertion of a suite: only where the broker is.
 
 mod case;
 mod catalog;
