@@ -81,6 +81,11 @@ impl Error {
         Error::Refused { code, doing: doing.into(), message: None }
     }
 
+    /// A property that makes no sense, and why.
+    pub(crate) fn configuration(key: &str, why: impl Into<String>) -> Error {
+        Error::Configuration { key: key.to_owned(), why: why.into() }
+    }
+
     /// `Ok` for `NONE`, a refusal otherwise; some answers say nothing with an empty message.
     pub(crate) fn check(code: i16, message: Option<&str>, doing: impl FnOnce() -> String) -> Result<()> {
         let code = ErrorCode::from_code(code);

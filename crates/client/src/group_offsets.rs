@@ -17,6 +17,9 @@ use wire::{ApiKey, ErrorCode, Str, Uuid};
 
 /// The last OffsetCommit and OffsetFetch version that names topics by name.
 const LAST_BY_NAME: i16 = 9;
+const _: () =
+    assert!(LAST_BY_NAME < *ApiKey::OffsetCommit.versions().end(), "a later one names topics by id");
+const _: () = assert!(LAST_BY_NAME < *ApiKey::OffsetFetch.versions().end(), "a later one names topics by id");
 
 /// A committed position.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,27 @@ use crate::error::{Error, Result};
 use crate::properties::{Properties, java_spelling, parse_ms};
 use std::time::Duration;
 
+// Defaults of Kafka's that depend on each other.
+/// `request.timeout.ms`
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const API_TIMEOUT: Duration = Duration::from_secs(60);
+const RETRY_BACKOFF: Duration = Duration::from_millis(100);
+const RETRY_BACKOFF_MAX: Duration = Duration::from_secs(1);
+const RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
+const RECONNECT_BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// `socket.connection.setup.timeout.ms`
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const _: () = {
+    assert!(REQUEST_TIMEOUT.as_millis() <= API_TIMEOUT.as_millis(), "an operation has time for a request");
+    assert!(
+        CONNECT_TIMEOUT.as_millis() <= REQUEST_TIMEOUT.as_millis(),
+        "a request has time for a connection"
+    );
+    assert!(RETRY_BACKOFF.as_millis() <= RETRY_BACKOFF_MAX.as_millis(), "waits grow");
+    assert!(RETRY_BACKOFF_MAX.as_millis() < API_TIMEOUT.as_millis(), "an operation is tried again");
+    assert!(RECONNECT_BACKOFF.as_millis() <= RECONNECT_BACKOFF_MAX.as_millis(), "waits grow");
+};
+
 /// How a client finds and talks to its cluster.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
@@ -37,13 +58,13 @@ impl Default for ClientOptions {
             bootstrap: Vec::new(),
             client_id: "ottla".to_owned(),
             rack: None,
-            request_timeout: Duration::from_secs(30),
-            api_timeout: Duration::from_secs(60),
-            retry_backoff: Duration::from_millis(100),
-            retry_backoff_max: Duration::from_secs(1),
-            reconnect_backoff: Duration::from_millis(50),
-            reconnect_backoff_max: Duration::from_secs(1),
-            connect_timeout: Duration::from_secs(10),
+            request_timeout: REQUEST_TIMEOUT,
+            api_timeout: API_TIMEOUT,
+            retry_backoff: RETRY_BACKOFF,
+            retry_backoff_max: RETRY_BACKOFF_MAX,
+            reconnect_backoff: RECONNECT_BACKOFF,
+            reconnect_backoff_max: RECONNECT_BACKOFF_MAX,
+            connect_timeout: CONNECT_TIMEOUT,
             metadata_max_age: Duration::from_secs(300),
         }
     }

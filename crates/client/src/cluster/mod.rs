@@ -10,7 +10,7 @@ pub(crate) mod metadata;
 pub(crate) mod pool;
 
 use crate::error::{Error, Result};
-use crate::options::ClientOptions;
+use crate::options::{CONNECT_TIMEOUT, ClientOptions};
 use arc_swap::ArcSwap;
 use attempts::Attempts;
 use call::Call;
@@ -28,6 +28,7 @@ use wire::{ErrorCode, Str, Uuid};
 
 /// How long a broker may be silent before the next one is asked too.
 const HEAD_START: Duration = Duration::from_millis(500);
+const _: () = assert!(HEAD_START.as_millis() < CONNECT_TIMEOUT.as_millis(), "the next one is asked in time");
 
 /// What a coordinator coordinates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +126,7 @@ impl Cluster {
         };
         let answer = self.call_any(&request).await?;
         let next = Arc::new(known.absorb(answer, true, Instant::now()));
+        assert!(next.version > self.metadata().version, "a snapshot is only replaced by a newer one");
         self.0.metadata.store(next.clone());
         Ok(next)
     }

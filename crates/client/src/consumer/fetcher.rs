@@ -23,6 +23,8 @@ use wire::{ApiKey, ErrorCode, Uuid};
 
 /// The first Fetch version that names topics by id (KIP-516).
 const TOPIC_IDS_FROM: i16 = 13;
+const _: () = assert!(TOPIC_IDS_FROM > *ApiKey::Fetch.versions().start(), "there is a version before it");
+const _: () = assert!(TOPIC_IDS_FROM <= *ApiKey::Fetch.versions().end(), "and it is spoken");
 
 /// Runs until the consumer is gone.
 pub(super) async fn run(shared: Arc<SharedConsumer>) {
@@ -125,7 +127,7 @@ impl Fetcher {
         let (request, by_id) = self.request(metadata, &asked);
         let cap = if by_id { i16::MAX } else { TOPIC_IDS_FROM - 1 };
         let (shared, pool, reports) = (self.shared.clone(), self.pool.clone(), self.reports.clone());
-        self.busy.insert(node);
+        assert!(self.busy.insert(node), "one fetch at a time goes to a leader");
         tokio::spawn(async move {
             let answer = async {
                 let connection = shared.cluster.connection(&pool, node).await?;
@@ -173,7 +175,7 @@ impl Fetcher {
     fn hear(&mut self, report: FetchReport) {
         match report {
             FetchReport::Fetched { node, asked, answer } => {
-                self.busy.remove(&node);
+                assert!(self.busy.remove(&node), "an answer to a fetch that was not sent");
                 match answer.and_then(|answer| self.fetched(&asked, answer)) {
                     Ok(()) => self.shared.progress.succeeded(),
                     Err(error) if error.is_retriable() => {
@@ -282,7 +284,11 @@ impl Fetcher {
                 Position::Reset(spec) if !assigned.asking => {
                     to_list.insert(target.clone(), spec);
                 }
-                Position::Committed | Position::Reset(_) | Position::Lost | Position::At(_) => continue,
+                Position::Committed | Position::Reset(_) => continue,
+                Position::Lost | Position::At(_) => {
+                    assert!(!assigned.asking, "position: what is decided is not asked for");
+                    continue;
+                }
             }
             assigned.asking = true;
         }

@@ -3,9 +3,32 @@
 use super::assignor::Assignor;
 use crate::error::{Error, Result};
 use crate::offsets::IsolationLevel;
+use crate::options::REQUEST_TIMEOUT;
 use crate::properties::{java_spelling, parse, parse_bool, parse_ms};
 use std::time::Duration;
 use wire::Str;
+
+// Defaults of Kafka's that depend on each other.
+const AUTO_COMMIT_INTERVAL: Duration = Duration::from_secs(5);
+const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(3);
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(300);
+const FETCH_MAX_BYTES: i32 = 50 * 1024 * 1024;
+const PARTITION_FETCH_BYTES: i32 = 1024 * 1024;
+const FETCH_MAX_WAIT: Duration = Duration::from_millis(500);
+const READ_AHEAD_BYTES: usize = 16 * 1024 * 1024;
+const _: () = {
+    let heartbeats_ms = HEARTBEAT_INTERVAL.as_millis() * 3;
+    assert!(heartbeats_ms <= SESSION_TIMEOUT.as_millis(), "a session outlasts lost heartbeats");
+    assert!(
+        SESSION_TIMEOUT.as_millis() <= MAX_POLL_INTERVAL.as_millis(),
+        "a dead process goes before a busy one"
+    );
+    assert!(AUTO_COMMIT_INTERVAL.as_millis() < MAX_POLL_INTERVAL.as_millis(), "who polls commits");
+    assert!(PARTITION_FETCH_BYTES <= FETCH_MAX_BYTES, "an answer has room for a partition's part");
+    assert!(PARTITION_FETCH_BYTES as usize <= READ_AHEAD_BYTES, "what is read ahead has room for it");
+    assert!(FETCH_MAX_WAIT.as_millis() < REQUEST_TIMEOUT.as_millis(), "a fetch may wait for its answer");
+};
 
 /// Where to begin without a committed offset, or where the offset is gone (`auto.offset.reset`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -71,19 +94,19 @@ impl Default for ConsumerOptions {
             assignors: vec![Assignor::Range, Assignor::CooperativeSticky],
             offset_reset: OffsetReset::Latest,
             auto_commit: true,
-            auto_commit_interval: Duration::from_secs(5),
-            session_timeout: Duration::from_secs(45),
-            heartbeat_interval: Duration::from_secs(3),
-            max_poll_interval: Duration::from_secs(300),
+            auto_commit_interval: AUTO_COMMIT_INTERVAL,
+            session_timeout: SESSION_TIMEOUT,
+            heartbeat_interval: HEARTBEAT_INTERVAL,
+            max_poll_interval: MAX_POLL_INTERVAL,
             max_poll_records: 500,
             fetch_min_bytes: 1,
-            fetch_max_bytes: 50 * 1024 * 1024,
-            partition_fetch_bytes: 1024 * 1024,
-            fetch_max_wait: Duration::from_millis(500),
+            fetch_max_bytes: FETCH_MAX_BYTES,
+            partition_fetch_bytes: PARTITION_FETCH_BYTES,
+            fetch_max_wait: FETCH_MAX_WAIT,
             isolation: IsolationLevel::ReadUncommitted,
             check_crcs: true,
             allow_auto_create_topics: true,
-            read_ahead_bytes: 16 * 1024 * 1024,
+            read_ahead_bytes: READ_AHEAD_BYTES,
         }
     }
 }

@@ -81,7 +81,8 @@ pub(super) struct Buffered {
 
 impl Drop for Buffered {
     fn drop(&mut self) {
-        self.shared.buffered.fetch_sub(self.bytes, Ordering::AcqRel);
+        let held = self.shared.buffered.fetch_sub(self.bytes, Ordering::AcqRel);
+        assert!(held >= self.bytes, "buffered: more is let go than was held");
         self.shared.fetch_wake.notify_one();
     }
 }

@@ -5,8 +5,11 @@
 //! KIP-98 (idempotence), KIP-360 (epoch bumps after a gap; here per partition: a broker keeps producer state per
 //! partition, so nothing else need wait).
 
+mod invariants;
+
 use super::batch::{Batch, Sequence};
 use super::delivery::{Delivery, Outcome, Stored};
+use super::options::MAX_IN_FLIGHT_PER_PARTITION;
 use crate::error::Error;
 use crate::record::Record;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -18,9 +21,6 @@ use wire::hash::StableMap;
 use wire::record_batch::increment_sequence;
 use wire::topic::TopicPartition;
 use wire::{ErrorCode, Str};
-
-/// Batches of one partition in flight at most: what brokers remember for finding duplicates.
-const MAX_IN_FLIGHT_PER_PARTITION: usize = 5;
 
 /// Of a batch that an earlier attempt stored.
 const OFFSET_UNKNOWN: Stored = Stored { base_offset: -1, log_append_time_ms: -1 };
@@ -79,6 +79,12 @@ pub(crate) struct Drained {
 }
 
 /// See the module.
+///
+/// What holds of a partition whenever something has become of one of its batches; `check` asserts it, under these names:
+/// - `in flight`: never more batches than brokers remember;
+/// - `order`, `sequence`: batches wait in the order in which they were begun, those with a sequence before those without;
+/// - `open`: what takes records has never been sent; `unproven`: what waits for a proof may have been written;
+/// - `active`: whoever has something to send is looked at; `buffered`: where nothing is counted, nothing waits.
 #[derive(Debug)]
 pub(crate) struct Accumulator {
     options: AccumulatorOptions,
@@ -191,7 +197,11 @@ impl Accumulator {
 
     /// True when nothing waits and nothing is in flight.
     pub(crate) fn is_empty(&self) -> bool {
-        self.buffered_bytes == 0
+        let nothing = self.buffered_bytes == 0;
+        if nothing {
+            self.check_empty();
+        }
+        nothing
     }
 
     /// Takes what is due: at most one batch per partition, at most one request per node. `now_or_full` closes open
@@ -241,6 +251,7 @@ impl Accumulator {
             if queue.is_drained() {
                 self.active.remove(&target);
             }
+            self.check(&target);
         }
         drained
     }
@@ -261,6 +272,7 @@ impl Accumulator {
         self.landed(&batch);
         self.prove_those_before(&batch);
         self.buffered_bytes -= batch.buffered_bytes;
+        self.check(&batch.partition);
         batch.store(stored);
     }
 
@@ -313,6 +325,7 @@ impl Accumulator {
             Verdict::Retry | Verdict::Unknown => self.requeue(now_ms, batch, error, false),
         }
         self.settle(&target);
+        self.check(&target);
         matches!(verdict, Verdict::Retry | Verdict::Unknown)
     }
 
@@ -385,6 +398,7 @@ impl Accumulator {
             if queue_of(&mut self.queues, &target).is_none_or(|queue| queue.is_drained()) {
                 self.active.remove(&target);
             }
+            self.check(&target);
         }
         next
     }

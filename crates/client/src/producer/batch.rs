@@ -122,6 +122,7 @@ impl Batch {
         let records =
             RecordBatch::split(self.encode()).ok()?.first()?.records(DecompressLimit::default()).ok()?;
         let records: Vec<_> = records.collect::<Result<_, _>>().ok()?;
+        assert_eq!(records.len(), self.record_count as usize, "a batch has the records that it counts");
         if records.len() < 2 {
             return None;
         }

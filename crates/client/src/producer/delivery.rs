@@ -78,6 +78,8 @@ impl Outcome {
 
     /// The batch lives on in parts.
     pub(crate) fn split(&self, parts: Vec<(u32, Arc<Outcome>)>) {
+        let from_the_first = parts.first().is_some_and(|(first, _)| *first == 0);
+        assert!(from_the_first && parts.is_sorted_by(|a, b| a.0 < b.0), "parts hold all records, in order");
         self.decide(|_| DeliveryState::Split(parts));
     }
 

@@ -27,11 +27,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 use wire::compress::Compression;
+use wire::record_batch::HEADER_BYTES;
 use wire::topic::TopicPartition;
 use wire::{ErrorCode, Str};
 
 /// A record's share of a batch beyond its key, value and headers, at most: batch header and varints.
-const RECORD_OVERHEAD_BYTES: usize = 61 + 36;
+const RECORD_OVERHEAD_BYTES: usize = HEADER_BYTES + 36;
 
 /// Collects options, then starts the producer.
 #[derive(Debug, Clone)]

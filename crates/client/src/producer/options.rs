@@ -2,9 +2,28 @@
 
 use super::partitioner::Partitioner;
 use crate::error::{Error, Result};
+use crate::options::REQUEST_TIMEOUT;
 use crate::properties::{java_spelling, parse, parse_bool, parse_ms};
 use std::time::Duration;
 use wire::compress::Compression;
+
+/// Batches of one partition in flight at most: what brokers remember for finding duplicates.
+pub(crate) const MAX_IN_FLIGHT_PER_PARTITION: usize = 5;
+
+// Defaults of Kafka's that depend on each other.
+const LINGER: Duration = Duration::from_millis(5);
+const BATCH_BYTES: usize = 16 * 1024;
+const BUFFER_BYTES: usize = 32 * 1024 * 1024;
+const MAX_REQUEST_BYTES: usize = 1024 * 1024;
+const MAX_IN_FLIGHT: usize = 5;
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(120);
+const _: () = {
+    assert!(BATCH_BYTES <= MAX_REQUEST_BYTES, "a request has room for a batch");
+    assert!(MAX_REQUEST_BYTES <= BUFFER_BYTES, "the largest record can be buffered");
+    assert!(MAX_IN_FLIGHT <= MAX_IN_FLIGHT_PER_PARTITION, "a producer is idempotent unless told otherwise");
+    let one_try_ms = LINGER.as_millis() + REQUEST_TIMEOUT.as_millis();
+    assert!(one_try_ms <= DELIVERY_TIMEOUT.as_millis(), "there is time for one try");
+};
 
 /// Who must have a record before it counts as stored (`acks`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,13 +84,13 @@ impl Default for ProducerOptions {
         ProducerOptions {
             acks: Acks::All,
             idempotent: true,
-            linger: Duration::from_millis(5),
-            batch_bytes: 16 * 1024,
-            buffer_bytes: 32 * 1024 * 1024,
-            max_request_bytes: 1024 * 1024,
-            max_in_flight: 5,
+            linger: LINGER,
+            batch_bytes: BATCH_BYTES,
+            buffer_bytes: BUFFER_BYTES,
+            max_request_bytes: MAX_REQUEST_BYTES,
+            max_in_flight: MAX_IN_FLIGHT,
             retries: i32::MAX as u32,
-            delivery_timeout: Duration::from_secs(120),
+            delivery_timeout: DELIVERY_TIMEOUT,
             max_block: Duration::from_secs(60),
             compression: Compression::None,
             compression_level: None,
@@ -133,13 +152,13 @@ impl ProducerOptions {
 
     /// Refuses combinations that promise what they cannot keep.
     pub(crate) fn check(&self) -> Result<()> {
-        let wrong =
-            |key: &str, why: &str| Err(Error::Configuration { key: key.to_owned(), why: why.to_owned() });
+        let wrong = |key: &str, why: &str| Err(Error::configuration(key, why));
         if self.idempotent && self.acks != Acks::All {
             return wrong("enable.idempotence", "it needs acks=all");
         }
-        if self.idempotent && self.max_in_flight > 5 {
-            return wrong("max.in.flight.requests.per.connection", "idempotence allows 5 at most");
+        if self.idempotent && self.max_in_flight > MAX_IN_FLIGHT_PER_PARTITION {
+            let why = format!("idempotence allows {MAX_IN_FLIGHT_PER_PARTITION} at most");
+            return wrong("max.in.flight.requests.per.connection", &why);
         }
         if self.batch_bytes > self.buffer_bytes {
             return wrong("batch.size", "it is larger than buffer.memory");

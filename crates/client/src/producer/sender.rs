@@ -23,6 +23,8 @@ use wire::{ApiKey, ErrorCode, Str, Uuid};
 
 /// The first Produce version that names topics by id (KIP-516).
 const TOPIC_IDS_FROM: i16 = 13;
+const _: () = assert!(TOPIC_IDS_FROM > *ApiKey::Produce.versions().start(), "there is a version before it");
+const _: () = assert!(TOPIC_IDS_FROM <= *ApiKey::Produce.versions().end(), "and it is spoken");
 
 /// Runs until the producer is closed and everything is decided.
 pub(super) async fn run(shared: Arc<SharedProducer>) {
@@ -141,7 +143,7 @@ impl Sender {
         let request_timeout = self.shared.cluster.options().request_timeout;
         let (request, has_ids) = self.request(metadata, &mut batches);
         let Some(connection) = self.nodes.get(&node).and_then(|known| known.connection.clone()) else {
-            return self.hear(SendReport::Answered { node, batches, answer: Err(Error::Closed) });
+            return self.answered(batches, Err(Error::Closed));
         };
         let cap = if has_ids { i16::MAX } else { TOPIC_IDS_FROM - 1 };
         let version = match connection.version(ApiKey::Produce, cap) {
@@ -153,7 +155,9 @@ impl Sender {
             return self.fired(batches, sent);
         }
         let pending = connection.send(&request, version, request_timeout);
-        self.nodes.entry(node).or_default().in_flight += 1;
+        let known = self.nodes.entry(node).or_default();
+        known.in_flight += 1;
+        assert!(known.in_flight <= options.max_in_flight, "in flight: more requests than the options allow");
         let reports = self.reports.clone();
         tokio::spawn(async move {
             let answer = pending.await;
@@ -200,13 +204,14 @@ impl Sender {
     fn hear(&mut self, report: SendReport) {
         match report {
             SendReport::Answered { node, batches, answer } => {
-                if let Some(known) = self.nodes.get_mut(&node) {
-                    known.in_flight = known.in_flight.saturating_sub(1);
-                }
+                let known = self.nodes.entry(node).or_default();
+                assert!(known.in_flight > 0, "in flight: an answer to nothing");
+                known.in_flight -= 1;
                 self.answered(batches, answer);
             }
             SendReport::Connected { node, connection } => {
                 let known = self.nodes.entry(node).or_default();
+                assert!(known.connecting, "a connection that nobody asked for");
                 known.connecting = false;
                 match connection {
                     Ok(connection) => known.connection = Some(connection),

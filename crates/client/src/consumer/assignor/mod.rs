@@ -84,9 +84,9 @@ impl Assignor {
         }
     }
 
-    /// Decides who gets what.
+    /// Decides who gets what: a partition goes to one member at most.
     pub fn assign(self, members: &[Member], partitions: &PartitionCounts) -> Assignment {
-        match self {
+        let assignment = match self {
             Assignor::Range => range::assign(members, partitions),
             Assignor::RoundRobin => round_robin::assign(members, partitions),
             Assignor::CooperativeSticky => {
@@ -94,13 +94,21 @@ impl Assignor {
                 withhold_moving(members, &mut assignment);
                 assignment
             }
-        }
+        };
+        check_disjoint(&assignment);
+        assignment
     }
 }
 
 /// The protocol that a list of assignors can run: the most gradual one that all of them support (KIP-429).
 pub fn common_protocol(assignors: &[Assignor]) -> RebalanceProtocol {
     assignors.iter().map(|assignor| assignor.protocol()).min().unwrap_or(RebalanceProtocol::Eager)
+}
+
+fn check_disjoint(assignment: &Assignment) {
+    let mut given = BTreeSet::new();
+    let once = assignment.values().flatten().all(|partition| given.insert(partition));
+    assert!(once, "assignment: a partition is given to two members");
 }
 
 /// A partition that moves goes to nobody in this round: its new owner gets it in the next, after the old one has

@@ -133,3 +133,10 @@ fn protocols_are_the_least_common_one() {
     assert_eq!(common_protocol(&[Assignor::CooperativeSticky]), RebalanceProtocol::Cooperative);
     assert_eq!(common_protocol(&[Assignor::Range, Assignor::CooperativeSticky]), RebalanceProtocol::Eager);
 }
+
+#[test]
+#[should_panic(expected = "assignment: a partition is given to two members")]
+fn a_partition_with_two_owners_is_seen() {
+    let held = || vec![TopicPartition::new("t", 0)];
+    check_disjoint(&Assignment::from([(Str::from("a"), held()), (Str::from("b"), held())]));
+}

@@ -9,7 +9,7 @@ struct Harness {
     deliveries: Vec<Delivery>,
 }
 
-fn options() -> AccumulatorOptions {
+pub(super) fn options() -> AccumulatorOptions {
     AccumulatorOptions {
         batch_bytes: 300,
         linger_ms: 5,
