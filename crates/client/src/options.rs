@@ -96,7 +96,7 @@ impl ClientOptions {
                             format!("there is no protocol {value:?}; this client speaks PLAINTEXT")
                         }
                     };
-                    return Err(Error::Configuration { key: key.to_owned(), why });
+                    return Err(Error::configuration(key, why));
                 }
             },
             _other => return Ok(false),
@@ -115,7 +115,7 @@ impl ClientOptions {
 
 /// HOST:PORT[,HOST:PORT]...; a listener name in front (`PLAINTEXT://`) is dropped, a missing port is 9092.
 pub fn parse_bootstrap(text: &str) -> Result<Vec<String>> {
-    let wrong = |why: String| Error::Configuration { key: "bootstrap.servers".to_owned(), why };
+    let wrong = |why: String| Error::configuration("bootstrap.servers", why);
     let mut addresses = Vec::new();
     for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
         let address = item.split_once("://").map_or(item, |(_listener, address)| address);

@@ -20,10 +20,7 @@ pub(crate) fn parse_bool(key: &str, value: &str) -> Result<bool> {
     match value.trim().to_ascii_lowercase().as_str() {
         "true" => Ok(true),
         "false" => Ok(false),
-        _other => Err(Error::Configuration {
-            key: key.to_owned(),
-            why: format!("{value:?} is neither true nor false"),
-        }),
+        _other => Err(Error::configuration(key, format!("{value:?} is neither true nor false"))),
     }
 }
 
@@ -46,10 +43,12 @@ pub(crate) fn java_spelling(key: &str) -> &str {
 
 /// A value of the type that the field has.
 pub(crate) fn parse<T: FromStr>(key: &str, value: &str) -> Result<T> {
-    value.trim().parse().map_err(|_| Error::Configuration {
-        key: key.to_owned(),
-        why: format!("{value:?} is not a valid value"),
-    })
+    value.trim().parse().map_err(|_| invalid(key, value))
+}
+
+/// The refusal of a value that is none of those that the property takes.
+pub(crate) fn invalid(key: &str, value: &str) -> Error {
+    Error::configuration(key, format!("{value:?} is not a valid value"))
 }
 
 /// A count of milliseconds.

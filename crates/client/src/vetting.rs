@@ -41,7 +41,7 @@ pub fn vet(properties: &Properties) -> Result<Vec<Remark>> {
             continue;
         }
         if let Some(why) = refusal(key, value.trim()) {
-            return Err(Error::Configuration { key: key.clone(), why });
+            return Err(Error::configuration(key, why));
         }
         if CONVERTERS.contains(&key.as_str()) || HARMLESS.contains(&(key.as_str(), value.trim())) {
             continue;

@@ -1,6 +1,6 @@
 //! The cluster and its brokers: who there is, what they speak, their disks, the metadata quorum.
 
-use super::{Admin, Each, non_empty};
+use super::{Admin, Each, Whom, non_empty};
 use crate::error::{Error, Result};
 use wire::messages::describe_cluster::DescribeClusterRequest;
 use wire::messages::describe_log_dirs::DescribeLogDirsRequest;
@@ -154,7 +154,7 @@ impl Admin {
             include_fenced_brokers: include_fenced,
             ..DescribeClusterRequest::default()
         };
-        self.ask_any(&request, "describe the cluster", |answer| {
+        self.ask(Whom::Anybody, &request, "describe the cluster", |answer| {
             let doing = || "describe the cluster".to_owned();
             Error::check(answer.error_code, answer.error_message.as_deref(), doing)?;
             let node = |broker: &wire::messages::describe_cluster::DescribeClusterBroker| ClusterNode {
@@ -193,7 +193,7 @@ impl Admin {
         let mut each = Each::new();
         for node in self.nodes().await? {
             let dirs = self
-                .ask_node(node, &request, "describe log directories", |answer| {
+                .ask(Whom::Node(node), &request, "describe log directories", |answer| {
                     Error::check(answer.error_code, None, || "describe log directories".to_owned())?;
                     Ok(answer.results.into_iter().map(log_dir).collect())
                 })
@@ -209,7 +209,7 @@ impl Admin {
         let topic = TopicData { topic_name: CLUSTER_METADATA.into(), partitions: vec![partition] };
         let request = DescribeQuorumRequest { topics: vec![topic] };
         let doing = || "describe the metadata quorum".to_owned();
-        self.ask_any(&request, "describe the metadata quorum", |answer| {
+        self.ask(Whom::Anybody, &request, "describe the metadata quorum", |answer| {
             Error::check(answer.error_code, answer.error_message.as_deref(), doing)?;
             let partition = answer.topics.into_iter().flat_map(|topic| topic.partitions).next();
             let partition =

@@ -1,6 +1,6 @@
 //! Configs of topics, brokers, groups and client metrics: describe, change, list.
 
-use super::{Admin, Each, item};
+use super::{Admin, Each, Whom, item};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use wire::Str;
@@ -204,10 +204,8 @@ impl Admin {
                 }
                 Ok(each)
             };
-            each.extend(match node {
-                Some(node) => self.ask_node(node, &request, "describe configs", read).await?,
-                None => self.ask_any(&request, "describe configs", read).await?,
-            });
+            let whom = node.map_or(Whom::Anybody, Whom::Node);
+            each.extend(self.ask(whom, &request, "describe configs", read).await?);
         }
         Ok(each)
     }
@@ -246,10 +244,8 @@ impl Admin {
                     }
                     Ok(each)
                 };
-            each.extend(match node {
-                Some(node) => self.ask_node(node, &request, "change configs", read).await?,
-                None => self.ask_controller(&request, "change configs", read).await?,
-            });
+            let whom = node.map_or(Whom::Controller, Whom::Node);
+            each.extend(self.ask(whom, &request, "change configs", read).await?);
         }
         Ok(each)
     }

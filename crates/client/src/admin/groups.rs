@@ -1,6 +1,6 @@
 //! Groups: list, describe, delete, and their committed offsets.
 
-use super::{Admin, Each};
+use super::{Admin, Each, Whom};
 use crate::consumer::protocol::{PROTOCOL_TYPE, decode_assignment, decode_topics};
 use crate::error::{Error, Result};
 use crate::group_offsets::{self, CommittedOffset, Committer};
@@ -71,7 +71,7 @@ impl Admin {
         let mut groups = BTreeMap::new();
         for node in self.nodes().await? {
             let listed = self
-                .ask_node(node, &request, "list groups", |answer| {
+                .ask(Whom::Node(node), &request, "list groups", |answer| {
                     Error::check(answer.error_code, None, || "list groups".to_owned())?;
                     Ok(answer.groups)
                 })
@@ -95,7 +95,7 @@ impl Admin {
         let request =
             DescribeGroupsRequest { groups: vec![group_id.clone()], include_authorized_operations: false };
         let described = self
-            .ask_coordinator(group_id, &request, &doing, |answer| {
+            .ask(Whom::Coordinator(group_id), &request, &doing, |answer| {
                 let group = answer.groups.into_iter().next();
                 let group = group.ok_or_else(|| Error::refused(ErrorCode::GroupIdNotFound, doing.clone()))?;
                 Error::check(group.error_code, group.error_message.as_deref(), || doing.clone())?;
@@ -126,7 +126,7 @@ impl Admin {
             Error::check(group.error_code, group.error_message.as_deref(), || doing.clone())?;
             Ok(group)
         };
-        match self.ask_coordinator(group_id, &request, &doing, read).await {
+        match self.ask(Whom::Coordinator(group_id), &request, &doing, read).await {
             Ok(group) => Ok(modern(group, coordinator)),
             // A broker without that protocol has no such groups.
             Err(Error::Unsupported { .. }) => Err(Error::refused(ErrorCode::GroupIdNotFound, doing.clone())),
@@ -141,7 +141,7 @@ impl Admin {
             let doing = format!("delete group {group_id:?}");
             let request = DeleteGroupsRequest { groups_names: vec![group_id.clone()] };
             let deleted = self
-                .ask_coordinator(group_id, &request, &doing, |answer| {
+                .ask(Whom::Coordinator(group_id), &request, &doing, |answer| {
                     let result = answer.results.into_iter().next();
                     let result =
                         result.ok_or_else(|| Error::refused(ErrorCode::GroupIdNotFound, doing.clone()))?;
@@ -184,7 +184,7 @@ impl Admin {
         let topics =
             by_topic.into_iter().map(|(name, partitions)| OffsetDeleteRequestTopic { name, partitions });
         let request = OffsetDeleteRequest { group_id: group_id.clone(), topics: topics.collect() };
-        self.ask_coordinator(group_id, &request, &doing, |answer| {
+        self.ask(Whom::Coordinator(group_id), &request, &doing, |answer| {
             Error::check(answer.error_code, None, || doing.clone())?;
             let mut each = Each::new();
             for topic in answer.topics {

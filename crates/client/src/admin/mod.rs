@@ -32,6 +32,19 @@ pub struct Admin {
     cluster: Cluster,
 }
 
+/// Which broker a request is for.
+#[derive(Debug, Clone, Copy)]
+enum Whom<'a> {
+    /// Any of them knows the answer.
+    Anybody,
+    /// Whoever leads the metadata quorum, or forwards to it.
+    Controller,
+    /// The broker of this id.
+    Node(i32),
+    /// The coordinator of this group.
+    Coordinator(&'a str),
+}
+
 impl Admin {
     pub(crate) fn new(cluster: Cluster) -> Admin {
         Admin { cluster }
@@ -45,77 +58,42 @@ impl Admin {
         self.cluster.options().request_timeout.as_millis() as i32
     }
 
-    /// A request for the controller; `read` gives an error to have it sent again.
-    async fn ask_controller<R: Call, T>(
+    /// Asks until there is an answer or the time is over; `read` gives an error to have the request sent again.
+    async fn ask<R: Call, T>(
         &self,
+        whom: Whom<'_>,
         request: &R,
         doing: &str,
         read: impl Fn(R::Answer) -> Result<T>,
     ) -> Result<T> {
         let mut attempts = self.cluster.attempts(self.within(), doing);
         loop {
-            match self.cluster.call_controller(request).await.and_then(&read) {
+            let error = match self.ask_once(whom, request).await.and_then(&read) {
                 Ok(answer) => return Ok(answer),
-                Err(error) => {
+                Err(error) => error,
+            };
+            match (whom, error) {
+                // The cluster was asked a moment ago: waiting would only keep the answer back.
+                (Whom::Node(_), error @ Error::NoSuchNode { .. }) => return Err(error),
+                (Whom::Controller, error) => {
                     attempts.failed(error).await?;
                     let _best_effort = self.cluster.refresh(self.cluster.metadata().version).await;
+                }
+                (Whom::Anybody | Whom::Node(_) | Whom::Coordinator(_), error) => {
+                    attempts.failed(error).await?
                 }
             }
         }
     }
 
-    /// A request for any broker; `read` gives an error to have it sent again.
-    async fn ask_any<R: Call, T>(
-        &self,
-        request: &R,
-        doing: &str,
-        read: impl Fn(R::Answer) -> Result<T>,
-    ) -> Result<T> {
-        let mut attempts = self.cluster.attempts(self.within(), doing);
-        loop {
-            match self.cluster.call_any(request).await.and_then(&read) {
-                Ok(answer) => return Ok(answer),
-                Err(error) => attempts.failed(error).await?,
-            }
-        }
-    }
-
-    /// A request for one node; `read` gives an error to have it sent again.
-    async fn ask_node<R: Call, T>(
-        &self,
-        node: i32,
-        request: &R,
-        doing: &str,
-        read: impl Fn(R::Answer) -> Result<T>,
-    ) -> Result<T> {
-        let mut attempts = self.cluster.attempts(self.within(), doing);
-        loop {
-            match self.cluster.call_node(node, request).await.and_then(&read) {
-                Ok(answer) => return Ok(answer),
-                // The cluster was asked a moment ago: waiting would only keep the answer back.
-                Err(error @ Error::NoSuchNode { .. }) => return Err(error),
-                Err(error) => attempts.failed(error).await?,
-            }
-        }
-    }
-
-    /// A request for the coordinator of a group; `read` gives an error to have it sent again.
-    async fn ask_coordinator<R: Call, T>(
-        &self,
-        group_id: &str,
-        request: &R,
-        doing: &str,
-        read: impl Fn(R::Answer) -> Result<T>,
-    ) -> Result<T> {
-        let mut attempts = self.cluster.attempts(self.within(), doing);
-        loop {
-            let answer = match self.cluster.find_coordinator(CoordinatorKind::Group, group_id).await {
-                Ok(node) => self.cluster.call_node(node, request).await.and_then(&read),
-                Err(error) => Err(error),
-            };
-            match answer {
-                Ok(answer) => return Ok(answer),
-                Err(error) => attempts.failed(error).await?,
+    async fn ask_once<R: Call>(&self, whom: Whom<'_>, request: &R) -> Result<R::Answer> {
+        match whom {
+            Whom::Anybody => self.cluster.call_any(request).await,
+            Whom::Controller => self.cluster.call_controller(request).await,
+            Whom::Node(node) => self.cluster.call_node(node, request).await,
+            Whom::Coordinator(group_id) => {
+                let node = self.cluster.find_coordinator(CoordinatorKind::Group, group_id).await?;
+                self.cluster.call_node(node, request).await
             }
         }
     }

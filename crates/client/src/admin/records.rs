@@ -1,6 +1,6 @@
 //! Records and offsets of partitions: where they begin and end, trimming, producers at work.
 
-use super::{Admin, Each, brokers::ProducerDescription};
+use super::{Admin, Each, Whom, brokers::ProducerDescription};
 use crate::error::{Error, Result};
 use crate::offsets::{IsolationLevel, ListedOffset, OffsetSpec, list_offsets};
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ impl Admin {
             }
             let request = DeleteRecordsRequest { topics, timeout_ms: self.request_timeout_ms() };
             each.extend(
-                self.ask_node(leader, &request, "delete records", |answer| {
+                self.ask(Whom::Node(leader), &request, "delete records", |answer| {
                     let mut each = Each::new();
                     for topic in answer.topics {
                         for one in topic.partitions {
@@ -71,7 +71,7 @@ impl Admin {
                 topics.into_iter().map(|(name, partition_indexes)| TopicRequest { name, partition_indexes });
             let request = DescribeProducersRequest { topics: topics.collect() };
             each.extend(
-                self.ask_node(leader, &request, "describe producers", |answer| {
+                self.ask(Whom::Node(leader), &request, "describe producers", |answer| {
                     let mut each = Each::new();
                     for topic in answer.topics {
                         for one in topic.partitions {

@@ -1,6 +1,6 @@
 //! Topics: create, delete, grow, list, describe.
 
-use super::{Admin, Each, item};
+use super::{Admin, Each, Whom, item};
 use crate::cluster::metadata::{Metadata, Topic};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
@@ -81,7 +81,7 @@ impl Admin {
             timeout_ms: self.request_timeout_ms(),
             validate_only,
         };
-        self.ask_controller(&request, "create topics", |answer| {
+        self.ask(Whom::Controller, &request, "create topics", |answer| {
             let mut each = Each::new();
             for topic in answer.topics {
                 let doing = || format!("create topic {:?}", topic.name);
@@ -108,7 +108,7 @@ impl Admin {
             topic_names: names.to_vec(),
             timeout_ms: self.request_timeout_ms(),
         };
-        self.ask_controller(&request, "delete topics", |answer| {
+        self.ask(Whom::Controller, &request, "delete topics", |answer| {
             let mut each = Each::new();
             for topic in answer.responses {
                 let name = topic.name.unwrap_or_default().detached();
@@ -143,7 +143,7 @@ impl Admin {
             timeout_ms: self.request_timeout_ms(),
             validate_only,
         };
-        self.ask_controller(&request, "add partitions", |answer| {
+        self.ask(Whom::Controller, &request, "add partitions", |answer| {
             let mut each = Each::new();
             for topic in answer.results {
                 let doing = || format!("add partitions to {:?}", topic.name);
@@ -190,7 +190,7 @@ impl Admin {
     }
 
     async fn ask_metadata(&self, request: &MetadataRequest, doing: &str) -> Result<Metadata> {
-        self.ask_any(request, doing, |answer| {
+        self.ask(Whom::Anybody, request, doing, |answer| {
             let now = Instant::now();
             let found = Metadata::empty(now).absorb(answer, true, now);
             // A topic between leaders is worth another look; one that does not exist is an answer.

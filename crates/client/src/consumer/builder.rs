@@ -93,8 +93,7 @@ impl ConsumerBuilder {
     /// A property in Kafka's spelling.
     pub fn property(mut self, key: &str, value: &str) -> Result<ConsumerBuilder> {
         if !self.options.set(key, value)? {
-            let why = "not a property of consumers".to_owned();
-            return Err(Error::Configuration { key: key.to_owned(), why });
+            return Err(Error::configuration(key, "not a property of consumers"));
         }
         Ok(self)
     }
@@ -102,7 +101,7 @@ impl ConsumerBuilder {
     /// Starts the consumer and its tasks, in the current tokio runtime. Joins the group in the background, served by
     /// `next` and `poll`.
     pub fn build(self) -> Result<Consumer> {
-        let wrong = |key: &str, why: &str| Error::Configuration { key: key.to_owned(), why: why.to_owned() };
+        let wrong = |key: &str, why: &str| Error::configuration(key, why);
         if !self.topics.is_empty() && !self.partitions.is_empty() {
             return Err(wrong("topics", "subscribe to topics or read chosen partitions, not both"));
         }

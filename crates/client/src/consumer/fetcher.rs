@@ -7,6 +7,7 @@
 use super::positions::{Assigned, Cursor, Position, reset_position};
 use super::records::Fetched;
 use super::shared::SharedConsumer;
+use crate::clock::wall_clock_ms;
 use crate::cluster::metadata::Metadata;
 use crate::cluster::pool::Pool;
 use crate::error::{Error, Result};
@@ -14,7 +15,7 @@ use crate::group_offsets::{self, PerPartition};
 use crate::offsets::{Listed, OffsetSpec, list_offsets};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData};
 use wire::record_batch::RecordBatch;
@@ -438,9 +439,4 @@ fn split_batches(
         }
     }
     Ok(batches)
-}
-
-/// Milliseconds since the epoch.
-fn wall_clock_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

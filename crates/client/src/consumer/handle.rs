@@ -205,10 +205,8 @@ impl ConsumerHandle {
     }
 
     fn committer(&self) -> Result<Committer> {
-        let membership = self.membership().ok_or_else(|| Error::Configuration {
-            key: "group.id".to_owned(),
-            why: "committing needs a group".to_owned(),
-        })?;
+        let no_group = || Error::configuration("group.id", "committing needs a group");
+        let membership = self.membership().ok_or_else(no_group)?;
         Ok(Committer {
             group_id: membership.group_id,
             generation: membership.generation,

@@ -1,10 +1,10 @@
 //! How a consumer behaves, with Kafka's defaults of 4.x, and which property sets which field.
 
 use super::assignor::Assignor;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::offsets::IsolationLevel;
 use crate::options::REQUEST_TIMEOUT;
-use crate::properties::{java_spelling, parse, parse_bool, parse_ms};
+use crate::properties::{invalid, java_spelling, parse, parse_bool, parse_ms};
 use std::time::Duration;
 use wire::Str;
 
@@ -114,8 +114,7 @@ impl Default for ConsumerOptions {
 impl ConsumerOptions {
     /// Sets one field by its Java (or librdkafka) name. False: not a property of consumers.
     pub fn set(&mut self, key: &str, value: &str) -> Result<bool> {
-        let wrong =
-            || Error::Configuration { key: key.to_owned(), why: format!("{value:?} is not a valid value") };
+        let wrong = || invalid(key, value);
         let text = || Some(Str::from(value)).filter(|text| !text.is_empty());
         match java_spelling(key) {
             "group.id" => self.group_id = text(),

@@ -12,6 +12,7 @@ mod shared;
 pub use delivery::Delivery;
 pub use options::{Acks, ProducerOptions};
 
+use crate::clock::wall_clock_ms;
 use crate::cluster::Cluster;
 use crate::cluster::metadata::Topic;
 use crate::error::{Error, Result};
@@ -24,7 +25,7 @@ use partitioner::{Chooser, Partitioner};
 use shared::{Buffer, SharedProducer};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use wire::compress::Compression;
 use wire::record_batch::HEADER_BYTES;
@@ -93,8 +94,7 @@ impl ProducerBuilder {
     /// A property in Kafka's spelling.
     pub fn property(mut self, key: &str, value: &str) -> Result<ProducerBuilder> {
         if !self.options.set(key, value)? {
-            let why = "not a property of producers".to_owned();
-            return Err(Error::Configuration { key: key.to_owned(), why });
+            return Err(Error::configuration(key, "not a property of producers"));
         }
         Ok(self)
     }
@@ -144,11 +144,6 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.0.close();
     }
-}
-
-/// Milliseconds since the epoch.
-fn wall_clock_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
 impl Producer {

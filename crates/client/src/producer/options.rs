@@ -3,7 +3,7 @@
 use super::partitioner::Partitioner;
 use crate::error::{Error, Result};
 use crate::options::REQUEST_TIMEOUT;
-use crate::properties::{java_spelling, parse, parse_bool, parse_ms};
+use crate::properties::{invalid, java_spelling, parse, parse_bool, parse_ms};
 use std::time::Duration;
 use wire::compress::Compression;
 
@@ -102,8 +102,7 @@ impl Default for ProducerOptions {
 impl ProducerOptions {
     /// Sets one field by its Java (or librdkafka) name. False: not a property of producers.
     pub fn set(&mut self, key: &str, value: &str) -> Result<bool> {
-        let wrong =
-            || Error::Configuration { key: key.to_owned(), why: format!("{value:?} is not a valid value") };
+        let wrong = || invalid(key, value);
         match java_spelling(key) {
             "acks" => {
                 self.acks = match value.trim() {
