@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use log::{CleanStep, FlushOutcome, Removal};
 use wire::ErrorCode;
-use wire::produce::Place;
+use wire::produce::AnswerLine;
 use wire::record_batch::ValidBatches;
 use wire::topic::TopicIdPartition;
 
@@ -74,7 +74,7 @@ pub(crate) enum Appending {
 pub(crate) struct AppendEntry {
     pub cell: Arc<PartitionCell>,
     pub batches: ValidBatches,
-    pub place: Place,
+    pub place: AnswerLine,
 }
 
 /// The partitions of this shard that a waiting fetch watches.

@@ -55,10 +55,11 @@ enum Phase {
 struct Parked<M: Machine> {
     until: i64,
     deadline_ms: i64,
-    what: Waiting<M>,
+    what: OnceCommitted<M>,
 }
 
-enum Waiting<M: Machine> {
+/// What is done once the high watermark is there.
+enum OnceCommitted<M: Machine> {
     Answer(Reply<M::Answer>),
     Command(M::Command),
 }
@@ -161,7 +162,7 @@ impl<M: Machine> Hosted<M> {
         if self.phase != Phase::Open {
             return None;
         }
-        let parked = self.parked.iter().find(|parked| matches!(parked.what, Waiting::Answer(_)));
+        let parked = self.parked.iter().find(|parked| matches!(parked.what, OnceCommitted::Answer(_)));
         let parked = parked.map(|parked| parked.deadline_ms);
         self.timers.next_look().into_iter().chain(parked).min()
     }
@@ -223,7 +224,7 @@ impl<M: Machine> Hosted<M> {
                 self.pending.apply_marker(base_offset, &marker);
                 self.uncommitted.push_back(Applied { offset: base_offset, change: Change::Marker(marker) });
                 self.next_offset = base_offset + 1;
-                self.park(now_ms, Waiting::Answer(Reply { token, answer: M::marker_answer(Ok(())) }));
+                self.park(now_ms, OnceCommitted::Answer(Reply { token, answer: M::marker_answer(Ok(())) }));
                 self.check();
             }
         }
@@ -244,8 +245,8 @@ impl<M: Machine> Hosted<M> {
         self.catch_up();
         while self.parked.front().is_some_and(|parked| parked.until <= self.high_watermark) {
             match self.parked.pop_front().map(|parked| parked.what) {
-                Some(Waiting::Answer(reply)) => replies.push(reply),
-                Some(Waiting::Command(command)) => self.run(now_ms, command, None, journal, replies),
+                Some(OnceCommitted::Answer(reply)) => replies.push(reply),
+                Some(OnceCommitted::Command(command)) => self.run(now_ms, command, None, journal, replies),
                 None => {}
             }
         }
@@ -289,7 +290,7 @@ impl<M: Machine> Hosted<M> {
         self.timers.clear();
         self.uncommitted.clear();
         for parked in self.parked.drain(..) {
-            if let Waiting::Answer(Reply { token, answer }) = parked.what {
+            if let OnceCommitted::Answer(Reply { token, answer }) = parked.what {
                 replies.push(Reply { token, answer: M::retract(answer, error) });
             }
         }
@@ -344,14 +345,14 @@ impl<M: Machine> Hosted<M> {
             if settled {
                 replies.push(reply);
             } else {
-                self.park(now_ms, Waiting::Answer(reply));
+                self.park(now_ms, OnceCommitted::Answer(reply));
             }
         }
         for command in decision.after_commit {
             if settled {
                 self.run(now_ms, command, None, journal, replies);
             } else {
-                self.park(now_ms, Waiting::Command(command));
+                self.park(now_ms, OnceCommitted::Command(command));
             }
         }
     }
@@ -380,7 +381,7 @@ impl<M: Machine> Hosted<M> {
         Ok(())
     }
 
-    fn park(&mut self, now_ms: i64, what: Waiting<M>) {
+    fn park(&mut self, now_ms: i64, what: OnceCommitted<M>) {
         let (until, deadline_ms) = (self.next_offset, now_ms.saturating_add(self.options.answer_timeout_ms));
         assert!(
             self.parked.back().is_none_or(|before| before.until <= until),
@@ -397,10 +398,10 @@ impl<M: Machine> Hosted<M> {
         let mut kept = VecDeque::with_capacity(self.parked.len());
         for parked in self.parked.drain(..) {
             match parked.what {
-                Waiting::Answer(reply) if parked.deadline_ms <= now_ms => {
+                OnceCommitted::Answer(reply) if parked.deadline_ms <= now_ms => {
                     replies.push(Reply { token: reply.token, answer: M::retract(reply.answer, error) });
                 }
-                what @ (Waiting::Answer(_) | Waiting::Command(_)) => {
+                what @ (OnceCommitted::Answer(_) | OnceCommitted::Command(_)) => {
                     kept.push_back(Parked { what, ..parked })
                 }
             }

@@ -44,7 +44,7 @@ pub fn is_sound(name: &str, text: &[u8]) -> Option<bool> {
 }
 
 /// Offsets per topic and partition, as the offset checkpoints hold them.
-pub(crate) type Offsets = BTreeMap<(String, i32), i64>;
+pub type Offsets = BTreeMap<(String, i32), i64>;
 
 pub(crate) fn write_offsets(offsets: &Offsets) -> String {
     write_lines(offsets.iter().map(|((topic, partition), offset)| format!("{topic} {partition} {offset}")))

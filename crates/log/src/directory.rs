@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::Uuid;
 
-/// Offsets per topic and partition, as the checkpoint files hold them.
-pub type Offsets = BTreeMap<(String, i32), i64>;
+pub use crate::checkpoint::Offsets;
 
 /// The offset checkpoints of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -37,11 +37,12 @@ pub enum Survival {
 /// The simulated disk; clones share it.
 #[derive(Clone, Debug)]
 pub struct SimDisk {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<Device>>,
 }
 
+/// Files and names as a program sees them, and as the platter has them.
 #[derive(Debug)]
-struct State {
+struct Device {
     rng: Rng,
     inodes: BTreeMap<u64, Inode>,
     next_inode: u64,
@@ -97,7 +98,7 @@ enum Pending {
 impl SimDisk {
     pub fn new(seed: u64) -> SimDisk {
         SimDisk {
-            state: Arc::new(Mutex::new(State {
+            state: Arc::new(Mutex::new(Device {
                 rng: Rng::new(seed),
                 inodes: BTreeMap::new(),
                 next_inode: 1,
@@ -226,7 +227,7 @@ impl SimDisk {
             })
             .collect();
         SimDisk {
-            state: Arc::new(Mutex::new(State {
+            state: Arc::new(Mutex::new(Device {
                 rng: Rng::new(seed),
                 inodes,
                 next_inode: state.next_inode,
@@ -276,7 +277,7 @@ impl Pending {
     }
 }
 
-impl State {
+impl Device {
     fn inode(&mut self, path: &Path) -> Option<&mut Inode> {
         match self.names.get(path) {
             Some(Node::File(id)) => self.inodes.get_mut(id),

@@ -6,4 +6,4 @@ mod answer;
 mod view;
 
 pub use answer::FetchAnswer;
-pub use view::{FetchView, ForgottenView, PartitionView};
+pub use view::{FetchView, ForgottenView, WantedView};

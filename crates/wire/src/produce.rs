@@ -5,5 +5,5 @@
 mod answer;
 mod view;
 
-pub use answer::{Place, ProduceAnswer, Produced};
+pub use answer::{AnswerLine, ProduceAnswer, Produced};
 pub use view::{PartitionView, ProduceView, TopicView};

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use log::ReadLimit;
 use smallvec::SmallVec;
 use wire::codec::DecodeError;
-use wire::fetch::{FetchAnswer, FetchView, ForgottenView, PartitionView};
+use wire::fetch::{FetchAnswer, FetchView, ForgottenView, WantedView};
 use wire::hash::StableMap;
 use wire::messages::fetch::{NodeEndpoint, PartitionData};
 use wire::{ErrorCode, Str};
@@ -112,12 +112,12 @@ fn terms(call: &Call, request: &FetchView<'_>) -> Terms {
 }
 
 /// A partition that is named twice is fetched once, as named last.
-fn once_each<'a>(partitions: &mut SmallVec<[PartitionView<'a>; 1]>) {
+fn once_each<'a>(partitions: &mut SmallVec<[WantedView<'a>; 1]>) {
     if partitions.len() < 2 {
         return;
     }
     let mut places = StableMap::with_capacity_and_hasher(partitions.len(), Default::default());
-    let mut once: SmallVec<[PartitionView<'a>; 1]> = SmallVec::with_capacity(partitions.len());
+    let mut once: SmallVec<[WantedView<'a>; 1]> = SmallVec::with_capacity(partitions.len());
     for partition in partitions.drain(..) {
         match places.entry((partition.topic_id, partition.topic, partition.partition)) {
             Entry::Vacant(place) => {
@@ -131,7 +131,7 @@ fn once_each<'a>(partitions: &mut SmallVec<[PartitionView<'a>; 1]>) {
 }
 
 /// What is wanted, without anything of the request's buffer: a topic that there is lends its own name.
-fn as_wanted(call: &Call, view: &PartitionView<'_>) -> Wanted {
+fn as_wanted(call: &Call, view: &WantedView<'_>) -> Wanted {
     let topic = match view.topic {
         "" => Str::new(),
         name => match call.connection.last_topic().find(call.node.views(), None, name) {

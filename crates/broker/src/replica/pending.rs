@@ -7,10 +7,10 @@ use crate::mailbox::Reply;
 use crate::timers::TimerId;
 use smallvec::SmallVec;
 use wire::ErrorCode;
-use wire::produce::{Place, Produced};
+use wire::produce::{AnswerLine, Produced};
 
 /// In the order of the entries asked for.
-pub(crate) type AppendResults = SmallVec<[(Place, Produced); 1]>;
+pub(crate) type AppendResults = SmallVec<[(AnswerLine, Produced); 1]>;
 
 /// Identifies a parked produce within its shard.
 pub(crate) type ProduceId = u64;

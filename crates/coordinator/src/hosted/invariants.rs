@@ -42,12 +42,12 @@ impl<M: Machine> Hosted<M> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{Ask, Rig};
-    use super::super::{Applied, Change, Parked, Waiting};
+    use super::super::{Applied, Change, OnceCommitted, Parked};
     use crate::machine::{Origin, Reply, ReplyToken};
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     fn parked(until: i64) -> Parked<super::super::tests::Register> {
-        let what = Waiting::Answer(Reply { token: ReplyToken(1), answer: Ok(0) });
+        let what = OnceCommitted::Answer(Reply { token: ReplyToken(1), answer: Ok(0) });
         Parked { until, deadline_ms: 0, what }
     }
 

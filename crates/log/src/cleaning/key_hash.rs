@@ -8,9 +8,10 @@ pub(crate) struct KeyHash {
     second: u64,
 }
 
-struct State([u64; 4]);
+/// The four words of a hash under way.
+struct SipState([u64; 4]);
 
-impl State {
+impl SipState {
     #[inline(always)]
     fn round(&mut self) {
         let [mut a, mut b, mut c, mut d] = self.0;
@@ -59,7 +60,7 @@ impl KeyHash {
     }
 
     pub fn of(&self, key: &[u8]) -> (u64, u64) {
-        let mut state = State([
+        let mut state = SipState([
             self.first ^ 0x736f_6d65_7073_6575,
             self.second ^ 0x646f_7261_6e64_6f6d ^ 0xee,
             self.first ^ 0x6c79_6765_6e65_7261,
@@ -106,7 +107,7 @@ mod tests {
     #[test]
     fn its_rounds_are_those_of_the_papers_example() {
         let (first, second) = (SECRET as u64, (SECRET >> 64) as u64);
-        let mut state = State([
+        let mut state = SipState([
             first ^ 0x736f_6d65_7073_6575,
             second ^ 0x646f_7261_6e64_6f6d,
             first ^ 0x6c79_6765_6e65_7261,

@@ -19,13 +19,13 @@ pub struct FetchView<'a> {
     pub isolation_level: i8,
     pub session_id: i32,
     pub session_epoch: i32,
-    pub partitions: SmallVec<[PartitionView<'a>; 1]>,
+    pub partitions: SmallVec<[WantedView<'a>; 1]>,
     pub forgotten: Vec<ForgottenView<'a>>,
 }
 
 /// What is wanted of one partition. The topic's name up to version 12, its id from 13 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PartitionView<'a> {
+pub struct WantedView<'a> {
     pub topic: &'a str,
     pub topic_id: Uuid,
     pub partition: i32,
@@ -87,10 +87,10 @@ impl<'a> FetchView<'a> {
 fn topic<'a>(
     from: &mut Cursor<'a>,
     version: i16,
-    partitions: &mut SmallVec<[PartitionView<'a>; 1]>,
+    partitions: &mut SmallVec<[WantedView<'a>; 1]>,
 ) -> Result<(), DecodeError> {
     let (topic, topic_id) = from.topic(version <= 12)?;
-    let count = from.count(FetchPartition::MIN_SIZE, size_of::<PartitionView<'_>>())?;
+    let count = from.count(FetchPartition::MIN_SIZE, size_of::<WantedView<'_>>())?;
     partitions.reserve(count);
     for _ in 0..count {
         let partition = from.i32()?;
@@ -105,7 +105,7 @@ fn topic<'a>(
             1 if version >= 18 => content.i64().map(|_| true),
             _ => Ok(false),
         })?;
-        partitions.push(PartitionView {
+        partitions.push(WantedView {
             topic,
             topic_id,
             partition,

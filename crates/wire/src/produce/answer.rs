@@ -24,7 +24,7 @@ pub struct ProduceAnswer {
 
 /// Where the line of a partition stands in the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place(u32);
+pub struct AnswerLine(u32);
 
 /// What became of one partition's batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl ProduceAnswer {
 
     /// The line of one partition that nothing is known of but an error, until it is filled. The first such line is written by the
     /// generated struct, the others are copies of it.
-    pub fn numbers(&mut self, index: i32, error: ErrorCode) -> Place {
+    pub fn numbers(&mut self, index: i32, error: ErrorCode) -> AnswerLine {
         let start = self.to.length();
         if let Some(line) = self.numbers.clone() {
             self.to.repeat(line);
@@ -91,7 +91,7 @@ impl ProduceAnswer {
         }
         self.to.overwrite(start, &index.to_be_bytes());
         self.to.overwrite(start + INDEX_BYTES, &error.code().to_be_bytes());
-        Place(u32::try_from(start).expect("an answer is shorter than a frame may be"))
+        AnswerLine(u32::try_from(start).expect("an answer is shorter than a frame may be"))
     }
 
     pub fn end_topic(&mut self) {
@@ -112,7 +112,7 @@ impl ProduceAnswer {
     }
 
     /// The result of the partition whose line is there.
-    pub fn fill(&mut self, Place(at): Place, produced: &Produced) {
+    pub fn fill(&mut self, AnswerLine(at): AnswerLine, produced: &Produced) {
         let numbers = &mut [0; NUMBERS_BYTES];
         let (error, rest) = numbers.split_at_mut(2);
         error.copy_from_slice(&produced.error.code().to_be_bytes());

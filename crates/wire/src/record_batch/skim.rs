@@ -64,20 +64,20 @@ fn unusual(payload: &[u8], at: usize) -> Result<Passed, BatchError> {
 #[inline(always)]
 fn usual(payload: &[u8], start: usize) -> Option<Passed> {
     let head: &[u8; 10] = payload.get(start..)?.first_chunk()?;
-    let mut length = Numbers::of(u64::from(u16::from_le_bytes([head[0], head[1]])));
+    let mut length = ShortNumbers::of(u64::from(u16::from_le_bytes([head[0], head[1]])));
     let bytes = length.next()?;
     let at = start.wrapping_add(length.taken);
     let end = at.wrapping_add((bytes >> 1) as usize);
     // Attributes, which mean nothing, both deltas and the key's length are seven bytes at most.
     let [_, one @ .., _] = head;
     let [_, _, two @ ..] = head;
-    let mut numbers = Numbers::of(u64::from_le_bytes(if length.taken == 1 { *one } else { *two }));
+    let mut numbers = ShortNumbers::of(u64::from_le_bytes(if length.taken == 1 { *one } else { *two }));
     numbers.pass_over_one();
     let (timestamp_delta, offset_delta, key) = (numbers.next()?, numbers.next()?, numbers.next()?);
     let has_key = key & 1 == 0;
     let at = at.wrapping_add(numbers.taken).wrapping_add(if has_key { (key >> 1) as usize } else { 0 });
     let value: &[u8; 2] = payload.get(at..)?.first_chunk()?;
-    let mut numbers = Numbers::of(u64::from(u16::from_le_bytes(*value)));
+    let mut numbers = ShortNumbers::of(u64::from(u16::from_le_bytes(*value)));
     let value = numbers.next()?;
     let at =
         at.wrapping_add(numbers.taken).wrapping_add(if value & 1 == 0 { (value >> 1) as usize } else { 0 });
@@ -106,16 +106,16 @@ fn headers(mut bytes: &[u8]) -> Option<()> {
     bytes.is_empty().then_some(())
 }
 
-/// Numbers of one or two bytes, in one machine word.
-struct Numbers {
+/// ShortNumbers of one or two bytes, in one machine word.
+struct ShortNumbers {
     word: u64,
     taken: usize,
 }
 
-impl Numbers {
+impl ShortNumbers {
     #[inline(always)]
-    fn of(word: u64) -> Numbers {
-        Numbers { word, taken: 0 }
+    fn of(word: u64) -> ShortNumbers {
+        ShortNumbers { word, taken: 0 }
     }
 
     #[inline(always)]
