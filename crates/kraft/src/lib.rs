@@ -4,8 +4,6 @@
 
 pub mod controller;
 pub mod features;
-#[cfg(test)]
-mod golden;
 pub mod hosted;
 pub mod image;
 pub mod raft;

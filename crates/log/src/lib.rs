@@ -34,6 +34,7 @@ pub mod retention;
 mod scan;
 mod segment;
 mod segment_list;
+#[cfg(any(test, feature = "testing"))]
 pub mod sim_disk;
 mod snapshot;
 mod source;
@@ -60,6 +61,7 @@ pub use log::{Closed, Log};
 pub use open::{OpenMode, RecoveryReport};
 pub use read_ahead::ReadAhead;
 pub use retention::Removal;
+#[cfg(any(test, feature = "testing"))]
 pub use sim_disk::SimDisk;
 pub use source::Reach;
 pub use view::{ActiveProducer, LogView, OffsetSpec, ReadLimit, ReadTerms, TimestampOffset};

@@ -1,7 +1,7 @@
 //! A disk in memory that forgets what was not synced. Per file a durable image and the list of unsynced operations; a crash
 //! keeps any subset of them at sector granularity, names become durable with their directory. Pages may leave the page cache: on
 //! request, with a bit that turns on the platter, or as the seed draws it. Deterministic from its seed.
-//! Never used in production; the simulator and the crash tests of this crate are its readers.
+//! Compiled for tests only (feature `testing`): the simulator and the crash tests of the crates above are its readers.
 
 mod faults;
 mod rng;

@@ -57,6 +57,8 @@ pub mod random;
 pub mod record_batch;
 pub mod records;
 mod str;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod topic;
 mod uuid;
 pub mod wall;

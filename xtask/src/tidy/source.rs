@@ -64,6 +64,7 @@ impl Source {
     pub fn only_tests(&self) -> bool {
         let inner = self.inner();
         inner.ends_with("tests.rs")
+            || inner.ends_with("testing.rs")
             || inner.contains("/tests/")
             || inner.starts_with("tests/")
             || self.path.contains("/tests/")

@@ -4,11 +4,11 @@ mod random;
 mod shown;
 
 use crate::controller::{AlterPartition, ControllerCommand, CreateTopics, RegisterBroker, UpdateFeatures};
-use crate::golden::{self, Command, numbers};
 use crate::hosted::QuorumOptions;
 use crate::raft::SharedLog;
 use crate::testing::{One, controller_options, id, quorum_options, registration};
 use shown::{shown_answer, shown_batches, shown_partition};
+use std::path::Path;
 use wire::messages::allocate_producer_ids::AllocateProducerIdsRequest;
 use wire::messages::alter_configs;
 use wire::messages::alter_partition::{self, AlterPartitionRequest, BrokerState};
@@ -28,6 +28,7 @@ use wire::messages::elect_leaders::{ElectLeadersRequest, TopicPartitions};
 use wire::messages::incremental_alter_configs as incremental;
 use wire::messages::unregister_broker::UnregisterBrokerRequest;
 use wire::messages::update_features::{FeatureUpdateKey, UpdateFeaturesRequest};
+use wire::testing::{Command, check_scripts, numbers, replay};
 use wire::{Str, Uuid};
 
 const START_MS: i64 = 1_000_000;
@@ -178,8 +179,8 @@ impl Stage {
         let image = self.one.image();
         let partition = image.topics.by_name(name).and_then(|topic| topic.partition(index).cloned());
         let partition = partition.map(|partition| (*partition).clone()).unwrap_or_default();
-        let broker_id = command.number("from").map_or(partition.leader, |id| id as i32);
-        let offset = |key: &str| command.number(key).unwrap_or(0) as i32;
+        let broker_id = command.number("from").unwrap_or(partition.leader);
+        let offset = |key: &str| command.number(key).unwrap_or(0);
         let state = |broker_id: i32| BrokerState {
             broker_id,
             broker_epoch: self.epoch_of(broker_id) + command.number("stale").unwrap_or(0),
@@ -203,7 +204,7 @@ impl Stage {
 
     fn assign(&self, command: &Command<'_>) -> ControllerCommand {
         let (name, partition_index) = topic_partition(command.word(0));
-        let broker_id = command.number("broker").unwrap_or(1) as i32;
+        let broker_id = command.number("broker").unwrap_or(1);
         let partition = assign_replicas_to_dirs::PartitionData { partition_index };
         let topic =
             assign_replicas_to_dirs::TopicData { topic_id: self.topic_id(name), partitions: vec![partition] };
@@ -240,7 +241,7 @@ fn create(command: &Command<'_>) -> ControllerCommand {
     let default = if assigned.is_empty() { 1 } else { -1 };
     let topic = |name: &&str| CreatableTopic {
         name: name_of(name),
-        num_partitions: command.number("partitions").unwrap_or(default) as i32,
+        num_partitions: command.number("partitions").unwrap_or(default),
         replication_factor: command.number("rf").unwrap_or(default) as i16,
         assignments: assigned
             .iter()
@@ -275,7 +276,7 @@ fn partitions(command: &Command<'_>) -> ControllerCommand {
     let names = command.words.iter().filter(|word| **word != "validate");
     let topic = |name: &&str| CreatePartitionsTopic {
         name: Str::from(*name),
-        count: command.number("count").unwrap_or(0) as i32,
+        count: command.number("count").unwrap_or(0),
         assignments: assigned.clone(),
     };
     ControllerCommand::CreatePartitions(CreatePartitionsRequest {
@@ -287,7 +288,7 @@ fn partitions(command: &Command<'_>) -> ControllerCommand {
 
 /// What the client gives the controller for its answer.
 fn timeout_ms(command: &Command<'_>) -> i32 {
-    command.number("timeout").map_or(1_000, |number| number as i32)
+    command.number("timeout").unwrap_or(1_000)
 }
 
 /// `topic:a`, `broker:1`, `broker:` (all brokers), `group:g`, `client-metrics:m`, or a number for the type.
@@ -398,57 +399,11 @@ fn update_feature(command: &Command<'_>) -> ControllerCommand {
     ControllerCommand::UpdateFeatures(UpdateFeatures { request, api_version: 2 })
 }
 
-fn check(name: &str, script: &str) {
-    let mut stage = Stage::new();
-    golden::run(name, script, |command| stage.execute(command));
-}
-
 #[test]
-fn creating_and_deleting_topics() {
-    check("topics", include_str!("testscripts/topics.txt"));
-}
-
-#[test]
-fn adding_partitions() {
-    check("partitions", include_str!("testscripts/partitions.txt"));
-}
-
-#[test]
-fn changing_configurations() {
-    check("configs", include_str!("testscripts/configs.txt"));
-}
-
-#[test]
-fn registering_and_losing_brokers() {
-    check("brokers", include_str!("testscripts/brokers.txt"));
-}
-
-#[test]
-fn leaders_isr_and_eligible_replicas() {
-    check("leadership", include_str!("testscripts/leadership.txt"));
-}
-
-#[test]
-fn replacing_replicas() {
-    check("reassignment", include_str!("testscripts/reassignment.txt"));
-}
-
-#[test]
-fn leaving_in_an_orderly_way() {
-    check("controlled_shutdown", include_str!("testscripts/controlled_shutdown.txt"));
-}
-
-#[test]
-fn log_directories() {
-    check("directories", include_str!("testscripts/directories.txt"));
-}
-
-#[test]
-fn feature_levels() {
-    check("features", include_str!("testscripts/features.txt"));
-}
-
-#[test]
-fn deadlines_that_have_passed() {
-    check("timeouts", include_str!("testscripts/timeouts.txt"));
+fn every_script_is_answered_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/controller/testscripts");
+    check_scripts(&folder, |script| {
+        let mut stage = Stage::new();
+        replay(script, |said| stage.execute(&Command::parse(said)).lines().map(str::to_owned).collect())
+    });
 }

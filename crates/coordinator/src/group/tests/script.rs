@@ -1,4 +1,4 @@
-//! Runs a dialogue: lines that begin with `>` are said, everything until the next of them is heard.
+//! What is said in a dialogue with a group coordinator, and what is heard.
 //!
 //! ```text
 //! > [label:] verb group [key=value…]      a request; its answer may come much later, under its label
@@ -15,6 +15,7 @@ use crate::group::{Caller, DeletedTopic, GroupCommand, GroupConfig};
 use crate::machine::{ProducerIdentity, TransactionMarker};
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use wire::messages::heartbeat::HeartbeatRequest;
 use wire::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
 use wire::messages::leave_group::{LeaveGroupRequest, MemberIdentity};
@@ -29,32 +30,16 @@ use wire::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
 use wire::messages::txn_offset_commit::{
     TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
+use wire::testing::{Command, replay};
 use wire::{Str, Uuid};
 
 /// Says all of it again and returns what the file should look like.
-pub fn replay(script: &str) -> String {
+pub fn play(script: &str) -> String {
     let mut player = Player::new();
-    let mut output = String::new();
-    let mut heard = true;
-    for line in script.lines() {
-        if let Some(said) = line.strip_prefix("> ") {
-            output.push_str(line);
-            output.push('\n');
-            player.say(said);
-            for heard in player.hear() {
-                output.push_str(&heard);
-                output.push('\n');
-            }
-            heard = true;
-        } else if line.starts_with('#') || line.is_empty() {
-            output.push_str(line);
-            output.push('\n');
-            heard = false;
-        } else {
-            assert!(heard, "an answer stands where nothing was said: {line}");
-        }
-    }
-    output
+    replay(script, |said| {
+        player.say(said);
+        player.hear()
+    })
 }
 
 struct Player {
@@ -124,13 +109,12 @@ impl Player {
             Some((label, rest)) if !label.contains(' ') => (label.to_owned(), rest.to_owned()),
             _ => (String::new(), said.clone()),
         };
-        let mut words = said.split_whitespace();
-        let verb = words.next().unwrap_or_default();
-        let words: Vec<&str> = words.collect();
+        let args = Args(Command::parse(&said));
+        let verb = args.0.verb;
         match verb {
-            "wait" => self.wait(words[0]),
+            "wait" => self.wait(args.0.word(0)),
             "hold" => self.rig.commit_at_once = false,
-            "commit" if words.is_empty() => self.rig.commit(self.rig.log.end),
+            "commit" if said == "commit" => self.rig.commit(self.rig.log.end),
             "flow" => {
                 self.rig.commit_at_once = true;
                 self.rig.commit(self.rig.log.end);
@@ -138,20 +122,19 @@ impl Player {
             "close" => self.rig.close(),
             "reload" => self.rig.reload(),
             "refuse-writes" => self.rig.log.refuses = Some(wire::ErrorCode::NotEnoughReplicas),
-            "config" => self.configure(&Args::new(&words)),
+            "config" => self.configure(&args),
             "twins" => self.compare_twins(),
             "marker" => {
-                let args = Args::new(&words);
                 let producer =
                     ProducerIdentity { producer_id: args.number("producer", 1), producer_epoch: 0 };
-                let commit = words.contains(&"commit");
+                let commit = args.0.has("commit");
                 let token = self.token(label, verb);
                 let marker = TransactionMarker { producer, commit, coordinator_epoch: 0 };
                 self.rig.end_transaction(marker, token);
             }
             _ => {
                 let token = self.token(label, verb);
-                self.rig.handle(command(verb, &Args::new(&words)), token);
+                self.rig.handle(command(&args), token);
             }
         }
     }
@@ -234,51 +217,32 @@ fn find_uuid(text: &str) -> Option<usize> {
     bytes.windows(36).position(matches)
 }
 
-/// The words after the verb: what stands alone, and `key=value`.
-struct Args<'a> {
-    plain: Vec<&'a str>,
-    named: BTreeMap<&'a str, &'a str>,
-}
+/// What a command of a script says in a coordinator's words.
+struct Args<'a>(Command<'a>);
 
 impl<'a> Args<'a> {
-    fn new(words: &[&'a str]) -> Args<'a> {
-        let mut args = Args { plain: Vec::new(), named: BTreeMap::new() };
-        for word in words {
-            match word.split_once('=') {
-                Some((key, value)) => {
-                    args.named.insert(key, value);
-                }
-                None => args.plain.push(word),
-            }
-        }
-        args
-    }
-
     fn group(&self) -> Str {
-        match self.plain.first() {
-            Some(&"''") | None => Str::new(),
-            Some(name) => Str::from(*name),
+        match self.0.word(0) {
+            "''" => Str::new(),
+            name => Str::from(name),
         }
     }
 
     fn string(&self, key: &str) -> Str {
-        Str::from(self.named.get(key).copied().unwrap_or_default())
+        self.optional(key).unwrap_or_default()
     }
 
     fn optional(&self, key: &str) -> Option<Str> {
-        self.named.get(key).map(|text| Str::from(*text))
+        self.0.text(key).map(Str::from)
     }
 
-    fn number<T: std::str::FromStr>(&self, key: &str, default: T) -> T {
-        match self.named.get(key) {
-            Some(text) => text.parse().unwrap_or_else(|_| panic!("{key}={text} is no number")),
-            None => default,
-        }
+    fn number<T: FromStr>(&self, key: &str, default: T) -> T {
+        self.0.number(key).unwrap_or(default)
     }
 
     fn items(&self, key: &str) -> Vec<&'a str> {
-        self.named
-            .get(key)
+        self.0
+            .text(key)
             .map(|text| text.split(',').filter(|item| !item.is_empty()).collect())
             .unwrap_or_default()
     }
@@ -286,25 +250,24 @@ impl<'a> Args<'a> {
     fn caller(&self, latest: i16) -> Caller {
         Caller {
             api_version: self.number("v", latest),
-            client_id: Str::from(self.named.get("client").copied().unwrap_or("c")),
+            client_id: Str::from(self.0.text("client").unwrap_or("c")),
             client_host: Str::from_static("/127.0.0.1"),
         }
     }
 
-    /// `orders-0=5` pairs come as `orders-0` and `5`.
+    /// `orders-0=5` pairs come as `orders-0` and `5`, by partition.
     fn offsets(&self) -> Vec<(Str, i32, i64)> {
-        let mut offsets = Vec::new();
-        for (key, value) in &self.named {
-            if let Some((topic, partition)) = partition(key) {
-                offsets.push((topic, partition, value.parse().unwrap()));
-            }
-        }
-        offsets
+        let mut pairs: Vec<(&str, &str)> = self.0.prefixed("").collect();
+        pairs.sort_unstable();
+        let offset = |(key, value): (&str, &str)| {
+            partition(key).map(|(topic, partition)| (topic, partition, value.parse().unwrap()))
+        };
+        pairs.into_iter().filter_map(offset).collect()
     }
 
     /// Topics with partitions among the plain words after the group.
     fn partitions(&self) -> Vec<(Str, i32)> {
-        self.plain.iter().skip(1).filter_map(|word| partition(word)).collect()
+        self.0.words.iter().skip(1).filter_map(|word| partition(word)).collect()
     }
 }
 
@@ -342,8 +305,8 @@ pub fn subscription(topics: &[&str]) -> Bytes {
     Bytes::from(bytes)
 }
 
-fn command(verb: &str, args: &Args<'_>) -> GroupCommand {
-    match verb {
+fn command(args: &Args<'_>) -> GroupCommand {
+    match args.0.verb {
         "join" => GroupCommand::Join {
             caller: args.caller(9),
             request: JoinGroupRequest {
@@ -352,7 +315,7 @@ fn command(verb: &str, args: &Args<'_>) -> GroupCommand {
                 rebalance_timeout_ms: args.number("rebalance", 60_000),
                 member_id: args.string("member"),
                 group_instance_id: args.optional("instance"),
-                protocol_type: Str::from(args.named.get("type").copied().unwrap_or("consumer")),
+                protocol_type: Str::from(args.0.text("type").unwrap_or("consumer")),
                 protocols: protocols(args),
                 reason: None,
             },
@@ -381,13 +344,15 @@ fn command(verb: &str, args: &Args<'_>) -> GroupCommand {
         "leave" => leave(args),
         "describe" => GroupCommand::Describe {
             caller: args.caller(6),
-            groups: args.plain.iter().map(|name| Str::from(*name)).collect(),
+            groups: args.0.words.iter().map(|name| Str::from(*name)).collect(),
         },
         "list" => GroupCommand::List {
             states: args.items("states").into_iter().map(Str::from).collect(),
             types: args.items("types").into_iter().map(Str::from).collect(),
         },
-        "delete" => GroupCommand::Delete { groups: args.plain.iter().map(|name| Str::from(*name)).collect() },
+        "delete" => {
+            GroupCommand::Delete { groups: args.0.words.iter().map(|name| Str::from(*name)).collect() }
+        }
         "topic-deleted" => GroupCommand::TopicsDeleted {
             topics: vec![DeletedTopic { name: args.group(), id: topic_id(args) }],
         },
@@ -484,10 +449,10 @@ fn offsets_command(verb: &str, args: &Args<'_>) -> GroupCommand {
         },
         "fetch" => GroupCommand::FetchOffsets {
             caller: args.caller(9),
-            require_stable: args.plain.contains(&"stable"),
+            require_stable: args.0.has("stable"),
             group: OffsetFetchRequestGroup {
                 group_id: args.group(),
-                topics: (!args.plain.contains(&"all")).then(|| {
+                topics: (!args.0.has("all")).then(|| {
                     let partitions = args.partitions().into_iter();
                     partitions
                         .map(|(name, partition)| OffsetFetchRequestTopics {

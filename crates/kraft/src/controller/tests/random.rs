@@ -1,11 +1,11 @@
 //! Random clusters under random commands, from a seed: whichever way the image is come by, it is the same.
 
 use super::{START_MS, Stage};
-use crate::golden::Command;
 use crate::image::MetadataImage;
 use crate::raft::{MemoryLog, SharedLog};
 use crate::testing::{One, quorum_options};
 use wire::random::SplitMix64;
+use wire::testing::Command;
 
 const SEEDS: u64 = 12;
 const STEPS: usize = 150;

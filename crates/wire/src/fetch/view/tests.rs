@@ -65,7 +65,7 @@ fn request(numbers: &mut Numbers) -> FetchRequest {
 fn view_of(request: &FetchRequest) -> FetchView<'_> {
     let mut partitions = SmallVec::new();
     for topic in &request.topics {
-        partitions.extend(topic.partitions.iter().map(|partition| PartitionView {
+        partitions.extend(topic.partitions.iter().map(|partition| WantedView {
             topic: &topic.topic,
             topic_id: topic.topic_id,
             partition: partition.partition,
