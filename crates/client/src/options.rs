@@ -113,7 +113,7 @@ impl ClientOptions {
     }
 }
 
-/// HOST:PORT[,HOST:PORT]...; a listener name in front (`PLAINTEXT://`) is dropped, a missing port is 9092.
+/// `HOST:PORT[,HOST:PORT]...`; a listener name in front (`PLAINTEXT://`) is dropped, a missing port is 9092.
 pub fn parse_bootstrap(text: &str) -> Result<Vec<String>> {
     let wrong = |why: String| Error::configuration("bootstrap.servers", why);
     let mut addresses = Vec::new();

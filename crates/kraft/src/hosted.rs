@@ -195,7 +195,7 @@ impl MetadataQuorum {
         self.step_or_remember(now_ms, Event::Request { token, request });
     }
 
-    /// Takes the answer to an [`Outgoing`] request; `None` if there was none (refused, cut off, timed out).
+    /// Takes the answer to an [`Outgoing`](crate::raft::Outgoing) request; `None` if there was none (refused, cut off, timed out).
     pub fn response(&mut self, now_ms: i64, from: i32, correlation_id: u64, response: Option<RaftResponse>) {
         self.step_or_remember(now_ms, Event::Response { from, correlation_id, response });
     }

@@ -1,4 +1,5 @@
-//! The cluster and its brokers: who there is, what they speak, their disks, the metadata quorum.
+//! The cluster and its brokers: who there is (KIP-700, 1073), what they speak (KIP-511), their disks (KIP-113, 827), the metadata
+//! quorum (KIP-595, 836, 853).
 
 use super::{Admin, Each, Whom, non_empty};
 use crate::error::{Error, Result};
@@ -81,7 +82,7 @@ pub struct LogDirReplica {
     pub partition: TopicPartition,
     /// Bytes on disk.
     pub size_bytes: i64,
-    /// How far it is behind.
+    /// Records that it is behind: the leader's high watermark or, being moved, the replica that it will replace.
     pub offset_lag: i64,
     /// It is being moved here from another directory.
     pub is_future: bool,
@@ -109,7 +110,7 @@ pub struct QuorumReplica {
     pub id: i32,
     /// Its directory; zero if unknown.
     pub directory_id: Uuid,
-    /// How far it has come.
+    /// The offset that it writes next: it has everything below.
     pub log_end_offset: i64,
     /// When it fetched last, in milliseconds since the epoch; -1 if unknown.
     pub last_fetch_ms: i64,
@@ -148,7 +149,7 @@ impl ProducerDescription {
 }
 
 impl Admin {
-    /// The cluster and its brokers. Cancel-safe.
+    /// The cluster and its brokers, with `include_fenced` also those that lead nothing. Cancel-safe.
     pub async fn describe_cluster(&self, include_fenced: bool) -> Result<ClusterDescription> {
         let request = DescribeClusterRequest {
             include_fenced_brokers: include_fenced,
@@ -173,7 +174,7 @@ impl Admin {
         .await
     }
 
-    /// What every broker speaks. Cancel-safe.
+    /// What every live broker speaks, by its id; an item's error is why it cannot be reached. Cancel-safe.
     pub async fn api_versions(&self) -> Result<Each<i32, BrokerVersions>> {
         let mut each = Each::new();
         for node in self.nodes().await? {
@@ -187,7 +188,7 @@ impl Admin {
         Ok(each)
     }
 
-    /// The log directories of every broker. Cancel-safe.
+    /// The log directories of every live broker, by its id. Cancel-safe.
     pub async fn describe_log_dirs(&self) -> Result<Each<i32, Vec<LogDir>>> {
         let request = DescribeLogDirsRequest { topics: None };
         let mut each = Each::new();
@@ -203,7 +204,7 @@ impl Admin {
         Ok(each)
     }
 
-    /// The metadata quorum. Cancel-safe.
+    /// The metadata quorum, as its leader knows it. Cancel-safe.
     pub async fn describe_quorum(&self) -> Result<QuorumDescription> {
         let partition = PartitionData { partition_index: 0 };
         let topic = TopicData { topic_name: CLUSTER_METADATA.into(), partitions: vec![partition] };

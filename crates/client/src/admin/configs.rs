@@ -1,4 +1,4 @@
-//! Configs of topics, brokers, groups and client metrics: describe, change, list.
+//! Configs of topics, brokers, groups and client metrics (KIP-226, 714, 848): describe (KIP-133, 569), change (KIP-339).
 
 use super::{Admin, Each, Whom, item};
 use crate::error::{Error, Result};
@@ -175,7 +175,7 @@ pub enum ConfigChange {
 }
 
 impl Admin {
-    /// Every config of these resources. Cancel-safe.
+    /// Every config of these resources, with `documentation` also what each is for. Cancel-safe.
     pub async fn describe_configs(
         &self,
         resources: &[ConfigResource],
@@ -210,8 +210,8 @@ impl Admin {
         Ok(each)
     }
 
-    /// Changes single configs and leaves the others as they are (KIP-339). Cancel-safe: a dropped call may still
-    /// change them.
+    /// Changes single configs and leaves the others as they are; `validate_only` only checks whether it would work. An item's error is
+    /// `INVALID_CONFIG`, `UNKNOWN_TOPIC_OR_PARTITION` and the like. Cancel-safe: a dropped call may still change them.
     pub async fn alter_configs(
         &self,
         changes: &BTreeMap<ConfigResource, BTreeMap<Str, ConfigChange>>,

@@ -1,4 +1,5 @@
-//! Groups: list, describe, delete, and their committed offsets.
+//! Groups: list (KIP-222, 518), describe (KIP-848 for those of the newer protocol), delete (KIP-229), and their committed offsets
+//! (KIP-396, 496).
 
 use super::{Admin, Each, Whom};
 use crate::consumer::protocol::{PROTOCOL_TYPE, decode_assignment, decode_topics};
@@ -89,7 +90,7 @@ impl Admin {
         Ok(groups.into_values().collect())
     }
 
-    /// One group, of the classic or of the newer consumer protocol. Cancel-safe.
+    /// One group, of the classic or of the newer consumer protocol; `GROUP_ID_NOT_FOUND` where there is none. Cancel-safe.
     pub async fn describe_group(&self, group_id: &Str) -> Result<GroupDescription> {
         let doing = format!("describe group {group_id:?}");
         let request =
@@ -134,7 +135,8 @@ impl Admin {
         }
     }
 
-    /// Deletes groups without members. Cancel-safe: a dropped call may still delete.
+    /// Deletes groups without members, by id; an item's error is `NON_EMPTY_GROUP` or `GROUP_ID_NOT_FOUND`. Cancel-safe: a dropped
+    /// call may still delete.
     pub async fn delete_groups(&self, group_ids: &[Str]) -> Result<Each<Str, ()>> {
         let mut each = Each::new();
         for group_id in group_ids {
@@ -153,12 +155,13 @@ impl Admin {
         Ok(each)
     }
 
-    /// All committed offsets of a group. Cancel-safe.
+    /// All committed offsets of a group; none of a group that does not exist. Cancel-safe.
     pub async fn group_offsets(&self, group_id: &Str) -> Result<Each<TopicPartition, CommittedOffset>> {
         group_offsets::committed(&self.cluster, group_id, None, false, self.within()).await
     }
 
-    /// Commits offsets for a group without members. Cancel-safe: a dropped call may still commit.
+    /// Commits offsets for a group without members; with members it is refused as `UNKNOWN_MEMBER_ID`. Cancel-safe: a dropped call
+    /// may still commit.
     pub async fn alter_group_offsets(
         &self,
         group_id: &Str,
@@ -168,8 +171,8 @@ impl Admin {
             .await
     }
 
-    /// Forgets committed offsets of partitions that no member subscribes to. Cancel-safe: a dropped call may still
-    /// delete.
+    /// Forgets committed offsets of partitions that no member subscribes to (`GROUP_SUBSCRIBED_TO_TOPIC` otherwise). Cancel-safe: a
+    /// dropped call may still delete.
     pub async fn delete_group_offsets(
         &self,
         group_id: &Str,

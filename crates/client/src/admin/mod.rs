@@ -23,10 +23,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use wire::Str;
 
-/// One result per item that was asked for.
+/// One result per item that was asked for. Its error is the refusal of that item alone; what keeps the whole call from an answer is
+/// the call's own error.
 pub type Each<K, T> = BTreeMap<K, Result<T>>;
 
 /// Administers a cluster; clones share its connections.
+///
+/// Every call fails with `Refused` where the cluster says no for good, `Timeout` where nobody could be asked or what can be retried
+/// did not work within `default.api.timeout.ms` (with the last failure), `NoSuchNode` where the one broker that knows is not there,
+/// `Unsupported` where it does not speak the API, and `Malformed` where its answer does not decode.
 #[derive(Debug, Clone)]
 pub struct Admin {
     cluster: Cluster,

@@ -1,4 +1,4 @@
-//! Records and offsets of partitions: where they begin and end, trimming, producers at work.
+//! Records and offsets of partitions: where they begin and end (KIP-79), trimming (KIP-107), producers at work (KIP-664).
 
 use super::{Admin, Each, Whom, brokers::ProducerDescription};
 use crate::error::{Error, Result};
@@ -19,8 +19,8 @@ impl Admin {
         list_offsets(&self.cluster, wanted, isolation, self.within()).await
     }
 
-    /// Deletes the records before these offsets (-1: all); gives each partition's new first offset. Cancel-safe: a
-    /// dropped call may still delete.
+    /// Deletes the records before these offsets (-1: all up to the high watermark); gives each partition's new first offset. Beyond
+    /// the high watermark: `OFFSET_OUT_OF_RANGE`. Cancel-safe: a dropped call may still delete.
     pub async fn delete_records(
         &self,
         before: &BTreeMap<TopicPartition, i64>,

@@ -1,4 +1,4 @@
-//! Topics: create, delete, grow, list, describe.
+//! Topics: create and delete (KIP-4), grow (KIP-195), list, describe.
 
 use super::{Admin, Each, Whom, item};
 use crate::cluster::metadata::{Metadata, Topic};
@@ -23,7 +23,7 @@ pub struct NewTopic {
     pub partitions: Option<i32>,
     /// `None` takes the cluster's `default.replication.factor`.
     pub replication_factor: Option<i16>,
-    /// Chosen replicas, partition by partition, instead of the two counts.
+    /// Chosen replicas instead of the two counts: partition → node ids, the preferred leader first.
     pub assignments: BTreeMap<i32, Vec<i32>>,
     /// Configs that differ from the defaults.
     pub configs: BTreeMap<Str, Str>,
@@ -69,8 +69,8 @@ pub struct CreatedTopic {
 pub type TopicDescription = Arc<Topic>;
 
 impl Admin {
-    /// Creates topics; `validate_only` only checks whether it would work. Cancel-safe: a dropped call may still
-    /// create.
+    /// Creates topics, by name; `validate_only` only checks whether it would work. An item's error is `TOPIC_ALREADY_EXISTS`,
+    /// `INVALID_TOPIC_EXCEPTION`, `INVALID_CONFIG` and the like. Cancel-safe: a dropped call may still create.
     pub async fn create_topics(
         &self,
         topics: &[NewTopic],
@@ -98,7 +98,7 @@ impl Admin {
         .await
     }
 
-    /// Deletes topics. Cancel-safe: a dropped call may still delete.
+    /// Deletes topics, by name; `UNKNOWN_TOPIC_OR_PARTITION` is told at once. Cancel-safe: a dropped call may still delete.
     pub async fn delete_topics(&self, names: &[Str]) -> Result<Each<Str, ()>> {
         let request = DeleteTopicsRequest {
             topics: names
@@ -127,7 +127,8 @@ impl Admin {
         .await
     }
 
-    /// Gives topics more partitions: name → new total. Cancel-safe: a dropped call may still grow them.
+    /// Gives topics more partitions: name → new total, which must be above the present one (`INVALID_PARTITIONS`). Cancel-safe: a
+    /// dropped call may still grow them.
     pub async fn create_partitions(
         &self,
         totals: &BTreeMap<Str, i32>,

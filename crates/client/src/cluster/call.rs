@@ -43,7 +43,6 @@ calls! {
     CreatePartitions: create_partitions::CreatePartitionsRequest => CreatePartitionsResponse;
     DeleteRecords: delete_records::DeleteRecordsRequest => DeleteRecordsResponse;
     InitProducerId: init_producer_id::InitProducerIdRequest => InitProducerIdResponse;
-    OffsetForLeaderEpoch: offset_for_leader_epoch::OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse;
     DescribeConfigs: describe_configs::DescribeConfigsRequest => DescribeConfigsResponse;
     IncrementalAlterConfigs:
         incremental_alter_configs::IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse;
@@ -53,5 +52,4 @@ calls! {
     DescribeProducers: describe_producers::DescribeProducersRequest => DescribeProducersResponse;
     ConsumerGroupDescribe:
         consumer_group_describe::ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse;
-    ListConfigResources: list_config_resources::ListConfigResourcesRequest => ListConfigResourcesResponse;
 }

@@ -110,7 +110,9 @@ impl Consumer {
     }
 
     /// The next record, waited for as long as it takes; its position counts as delivered from now on, and is committed
-    /// by the call after this one at the earliest. `None` after `stop`. Cancel-safe: a record is handed out or kept.
+    /// by the call after this one at the earliest. An error is told once and reading goes on behind it: what the group or a partition
+    /// was refused for good, or bytes that do not decode (`Malformed`, which are met again unless somebody seeks). `None` after
+    /// `stop`. Cancel-safe: a record is handed out or kept.
     pub async fn next(&mut self) -> Option<Result<ConsumerRecord>> {
         let _in_poll = self.handle.shared.enter_poll();
         self.auto_commit();

@@ -147,14 +147,16 @@ impl Drop for Handle {
 }
 
 impl Producer {
-    /// Sends one record and waits until it is stored. Cancel-safe before the record is buffered; after that dropping
-    /// the future does not recall the record.
+    /// Sends one record and waits until it is stored as `acks` asks. Fails as `enqueue` does, or with the record's outcome: `Timeout`
+    /// after `delivery.timeout.ms` (it may be stored all the same), `Refused` where the broker will not have it. Cancel-safe before
+    /// the record is buffered; after that dropping the future does not recall the record.
     pub async fn send(&self, record: Record) -> Result<RecordMetadata> {
         self.enqueue(record).await?.await
     }
 
     /// Buffers a record and gives its delivery. Waits only for the topic's metadata and for buffer space, up to
-    /// `max.block.ms`. Cancel-safe: dropped while waiting, the record is not sent. Records enqueued by one caller
+    /// `max.block.ms` (`Timeout`). A record that is too large, or for a partition that is not there, is `Refused`; after `close`
+    /// everything is `Closed`. Cancel-safe: dropped while waiting, the record is not sent. Records enqueued by one caller
     /// keep their order within a partition.
     pub async fn enqueue(&self, mut record: Record) -> Result<Delivery> {
         let shared = &self.handle.0;
@@ -210,7 +212,7 @@ impl Producer {
         self.handle.0.cluster.topic(topic, true, within).await.map(drop)
     }
 
-    /// How many partitions a topic has. Cancel-safe.
+    /// How many partitions a topic has; waits for its metadata up to `max.block.ms`. Cancel-safe.
     pub async fn partition_count(&self, topic: &str) -> Result<i32> {
         let shared = &self.handle.0;
         let found = shared.cluster.topic(&topic.into(), false, shared.options.max_block).await?;
