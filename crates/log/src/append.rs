@@ -21,9 +21,11 @@ pub enum AppendOrigin {
 pub struct Appended {
     /// Offset of the first record. For a duplicate: the offset it got the first time.
     pub base_offset: i64,
+    /// The last record's offset.
     pub last_offset: i64,
     /// -1 unless the topic stamps LogAppendTime; for a duplicate the time of its batch.
     pub log_append_time: i64,
+    /// Where the log begins now.
     pub log_start_offset: i64,
     /// The producer had already appended exactly this batch; nothing was written.
     pub duplicate: bool,
@@ -33,23 +35,30 @@ pub struct Appended {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppendRefused {
     /// The producer's sequence does not follow its last one.
+    #[allow(missing_docs)] // its fields are what the line above says
     OutOfOrderSequence { producer_id: i64, expected: i32, found: i32 },
     /// The producer's epoch is older than one already seen (fenced).
+    #[allow(missing_docs)] // its fields are what the line above says
     InvalidProducerEpoch { producer_id: i64, current: i16, found: i16 },
     /// A marker came from an older coordinator epoch.
+    #[allow(missing_docs)] // its fields are what the line above says
     TransactionCoordinatorFenced { current: i32, found: i32 },
     /// Mixing transactional and plain batches, or a marker without cause (KIP-890).
     InvalidTransactionState(&'static str),
     /// KIP-890: the transaction coordinator has to confirm this partition first; ask it, tell the log
     /// (`Log::confirm_verification` with this guard), then append again.
+    #[allow(missing_docs)] // its fields are what the line above says
     NeedsVerification { guard: u64 },
     /// More than `max.message.bytes`.
+    #[allow(missing_docs)] // its fields are what the line above says
     RecordTooLarge { size: u64, limit: u32 },
     /// More than a whole segment.
+    #[allow(missing_docs)] // its fields are what the line above says
     BatchLargerThanSegment { size: u64, limit: u32 },
     /// The bytes are not a well-formed batch, or not one this origin may append.
     Invalid(BatchError),
     /// Replicated offsets do not follow the log's end.
+    #[allow(missing_docs)] // its fields are what the line above says
     OffsetsOutOfOrder { expected: i64, found: i64 },
     /// The disk failed now or earlier: this log accepts nothing any more.
     Storage(Fault),

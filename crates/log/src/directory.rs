@@ -29,8 +29,11 @@ pub enum Checkpoint {
 pub struct MetaProperties {
     /// 1; 0 is of ZooKeeper times and calls the node `broker.id`. A file keeps its own.
     pub version: i32,
+    /// The cluster it belongs to.
     pub cluster_id: Option<String>,
+    /// The node it belongs to.
     pub node_id: Option<i32>,
+    /// Its own id (KIP-858).
     pub directory_id: Option<Uuid>,
     /// Keys of others, kept as they are.
     pub others: BTreeMap<String, String>,
@@ -58,14 +61,18 @@ pub struct LogDirectory {
 /// A partition found in a log directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionDirectory {
+    /// The topic's name.
     pub topic: String,
+    /// The partition's number.
     pub partition: i32,
+    /// The whole path.
     pub path: PathBuf,
 }
 
 /// All that a log directory holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
+    /// In the order of their names.
     pub partitions: Vec<PartitionDirectory>,
     /// `-delete` directories whose removal a stop interrupted.
     pub deleted: Vec<PathBuf>,
@@ -91,14 +98,17 @@ impl Checkpoint {
 }
 
 impl LogDirectory {
+    /// A directory by its path; nothing is looked at yet.
     pub fn new(disk: Arc<dyn Disk>, path: impl Into<PathBuf>) -> LogDirectory {
         LogDirectory { disk, path: path.into() }
     }
 
+    /// What it lies on.
     pub fn disk(&self) -> &Arc<dyn Disk> {
         &self.disk
     }
 
+    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -175,6 +185,7 @@ impl LogDirectory {
         }))
     }
 
+    /// Writes the identity, whole or not at all; durable when this returns.
     pub fn write_meta_properties(&self, meta: &MetaProperties) -> Result<(), Fault> {
         let file = self.write_meta_properties_aside(meta)?;
         self.disk.sync(&file)?;
@@ -264,6 +275,7 @@ impl LogDirectory {
         }
     }
 
+    /// Writes a checkpoint, whole or not at all; durable when this returns.
     pub fn write_checkpoint(&self, which: Checkpoint, offsets: &Offsets) -> Result<(), Fault> {
         let text = checkpoint::write_offsets(offsets);
         self.disk.replace_file(&self.path.join(which.file_name()), text.as_bytes())

@@ -53,11 +53,13 @@ impl FileState {
 }
 
 impl FileHandle {
+    /// A file by its name; nothing is opened yet.
     pub fn new(path: impl Into<PathBuf>) -> FileHandle {
         let state = FileState { path: path.into(), descriptor: None, is_read: false };
         FileHandle(Arc::new(FileEntry { state: Mutex::new(state), touched: AtomicBool::new(false) }))
     }
 
+    /// Its name now.
     pub fn path(&self) -> PathBuf {
         self.0.state.lock().path.clone()
     }
@@ -76,14 +78,18 @@ impl FileHandle {
 /// Room on the file system of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskSpace {
+    /// All that there is.
     pub total_bytes: u64,
+    /// What we may still use.
     pub available_bytes: u64,
 }
 
 /// One name in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectoryEntry {
+    /// Its last part.
     pub name: String,
+    /// Whether it is one.
     pub is_directory: bool,
     /// Of a file; a directory has none to speak of.
     pub length: u64,
@@ -127,9 +133,11 @@ pub trait Disk: Send + Sync + Debug {
     /// what is read before it is there waits or is missing; nothing beside it comes. An advice: a disk that cannot take it does
     /// nothing, and the read that follows tells of faults.
     fn will_need(&self, file: &FileHandle, position: u64, bytes: u64);
+    /// Bytes of the file.
     fn length(&self, file: &FileHandle) -> Result<u64, Fault>;
     /// When the file was last written, by the wall clock, in ms.
     fn modified_ms(&self, file: &FileHandle) -> Result<i64, Fault>;
+    /// Cuts the file, or makes it longer with zeros.
     fn set_length(&self, file: &FileHandle, length: u64) -> Result<(), Fault>;
     /// fdatasync.
     fn sync(&self, file: &FileHandle) -> Result<(), Fault>;
@@ -151,12 +159,15 @@ pub trait Disk: Send + Sync + Debug {
     fn create_directory(&self, path: &Path) -> Result<(), Fault>;
     /// Names in a directory, sorted.
     fn list(&self, path: &Path) -> Result<Vec<DirectoryEntry>, Fault>;
+    /// Whether there is a file or directory of that name.
     fn exists(&self, path: &Path) -> bool;
+    /// Makes the names in a directory durable.
     fn sync_directory(&self, path: &Path) -> Result<(), Fault>;
     /// Renames a directory; handles of files inside are told by their owner (`FileHandle::moved_to`).
     fn rename_directory(&self, from: &Path, to: &Path) -> Result<(), Fault>;
     /// Removes a directory with all it holds; an absent one is no fault.
     fn remove_directory(&self, path: &Path) -> Result<(), Fault>;
+    /// How large the file system is, and how full.
     fn space(&self, path: &Path) -> Result<DiskSpace, Fault>;
     /// Takes Kafka's advisory lock (`.lock`, a POSIX record lock as Java takes it) for the life of this disk; false if another
     /// process holds it.
@@ -224,6 +235,7 @@ impl Default for RealDisk {
 }
 
 impl RealDisk {
+    /// Keeps at most so many descriptors open.
     pub fn new(capacity: usize) -> RealDisk {
         RealDisk {
             capacity: capacity.max(1),

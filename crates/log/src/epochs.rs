@@ -13,15 +13,19 @@ pub struct EpochCache {
 /// One epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EpochEntry {
+    /// The leader's term.
     pub epoch: i32,
+    /// Where it began.
     pub start_offset: i64,
 }
 
 impl EpochCache {
+    /// Oldest first.
     pub fn entries(&self) -> &[EpochEntry] {
         &self.entries
     }
 
+    /// The newest.
     pub fn latest(&self) -> Option<EpochEntry> {
         self.entries.last().copied()
     }
@@ -93,6 +97,7 @@ impl EpochCache {
         true
     }
 
+    /// Forgets all of them.
     pub fn clear(&mut self) {
         self.entries.clear();
     }

@@ -7,17 +7,29 @@ use std::path::{Path, PathBuf};
 /// What was being done when the fault happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
+    /// Opening or making a file.
     Open,
+    /// Reading.
     Read,
+    /// Writing.
     Write,
+    /// Changing a file's length.
     Truncate,
+    /// Making bytes durable.
     Sync,
+    /// Making names durable.
     SyncDirectory,
+    /// Renaming a file or directory.
     Rename,
+    /// Removing a file or directory.
     Remove,
+    /// Making a directory.
     CreateDirectory,
+    /// Listing a directory.
     List,
+    /// Asking how full the disk is.
     Space,
+    /// Bringing a log back.
     Recover,
 }
 
@@ -25,6 +37,7 @@ pub enum Operation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The operating system (or the simulated disk) refused.
+    #[allow(missing_docs)] // its fields are what the line above says
     Io { kind: std::io::ErrorKind, text: String },
     /// The bytes are not what the format says; they are reported, never served and never cut silently.
     Corrupt(String),
@@ -35,12 +48,16 @@ pub enum Cause {
 /// Any disk error. The log (and by the broker's decision its directory) is dead after one from `Write` or `Sync`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
+    /// What was tried.
     pub operation: Operation,
+    /// On what.
     pub path: PathBuf,
+    /// Why it failed.
     pub cause: Cause,
 }
 
 impl Fault {
+    /// What the operating system said.
     pub fn io(operation: Operation, path: &Path, error: &std::io::Error) -> Fault {
         Fault {
             operation,
@@ -49,10 +66,12 @@ impl Fault {
         }
     }
 
+    /// Bytes that are not what they should be.
     pub fn corrupt(operation: Operation, path: &Path, what: impl Into<String>) -> Fault {
         Fault { operation, path: path.to_path_buf(), cause: Cause::Corrupt(what.into()) }
     }
 
+    /// A log that failed before takes nothing more.
     pub fn poisoned(path: &Path) -> Fault {
         Fault { operation: Operation::Write, path: path.to_path_buf(), cause: Cause::Poisoned }
     }

@@ -30,6 +30,7 @@ impl Fetched {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadRefused {
     /// Below the log start offset or beyond the log's end.
+    #[allow(missing_docs)] // its fields are what the line above says
     OffsetOutOfRange { log_start_offset: i64, upto: i64 },
     /// A batch on disk fails its checks: reported, never served.
     Corrupt {
@@ -39,6 +40,7 @@ pub enum ReadRefused {
         next_offset: i64,
         /// A reader of records meets it for the first time: somebody is to be told.
         is_news: bool,
+        /// Where, and what is wrong with it.
         fault: Fault,
     },
     /// The disk refused.

@@ -40,6 +40,7 @@ pub(crate) struct WriteAhead {
 pub struct FlushOutcome {
     upto: i64,
     stamp: Stamp,
+    /// What the disk said.
     pub result: Result<(), Fault>,
 }
 

@@ -45,9 +45,13 @@ pub enum CopyStop {
 /// Where a future log stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FutureState {
+    /// Where it begins.
     pub log_start_offset: i64,
+    /// The offset the next record will get.
     pub log_end_offset: i64,
+    /// Everything below is on the platter.
     pub recovery_point: i64,
+    /// Bytes of its segments.
     pub size_bytes: u64,
 }
 
@@ -83,10 +87,12 @@ impl FutureLog {
         Ok(FutureLog { log, is_aligned: false })
     }
 
+    /// Where it is filled.
     pub fn directory(&self) -> &Path {
         &self.log.directory
     }
 
+    /// Where it stands.
     pub fn state(&self) -> FutureState {
         FutureState {
             log_start_offset: self.log.log_start_offset,

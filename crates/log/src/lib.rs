@@ -1,5 +1,7 @@
 //! One partition's log on disk: append, read, truncate, index, recover. The only crate that touches files, and only in `disk.rs`.
 
+#![warn(missing_docs)]
+
 mod ahead;
 pub mod append;
 mod appending;

@@ -85,8 +85,11 @@ pub(crate) struct Active {
 /// What a cleanly closed log leaves for the directory's checkpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed {
+    /// Everything below is on the platter.
     pub recovery_point: i64,
+    /// The first offset that may be read.
     pub log_start_offset: i64,
+    /// Below it all in-sync replicas have everything.
     pub high_watermark: i64,
     /// See [`Log::cleaned_offset`].
     pub cleaned_offset: Option<i64>,
@@ -138,14 +141,17 @@ impl Log {
         self.report.as_deref()
     }
 
+    /// Where its files are, or will be.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
+    /// What it lies on.
     pub fn disk(&self) -> &Arc<dyn Disk> {
         &self.disk
     }
 
+    /// The topic's rules for it.
     pub fn config(&self) -> &Arc<LogConfig> {
         &self.config
     }
@@ -165,10 +171,12 @@ impl Log {
         self.topic_id
     }
 
+    /// The first offset that may be read.
     pub fn log_start_offset(&self) -> i64 {
         self.log_start_offset
     }
 
+    /// Below it all in-sync replicas have everything; consumers read up to it.
     pub fn high_watermark(&self) -> i64 {
         self.high_watermark
     }
@@ -179,6 +187,7 @@ impl Log {
         unstable.map_or(self.high_watermark, |unstable| unstable.min(self.high_watermark))
     }
 
+    /// The offset the next record will get.
     pub fn log_end_offset(&self) -> i64 {
         self.log_end_offset
     }
@@ -203,6 +212,7 @@ impl Log {
         self.epochs.latest().map(|latest| latest.epoch)
     }
 
+    /// Bytes of all segments.
     pub fn size_bytes(&self) -> u64 {
         self.sealed_bytes + self.segments.segments.last().map_or(0, |active| u64::from(active.size()))
     }

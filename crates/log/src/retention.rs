@@ -12,6 +12,7 @@ use std::sync::Arc;
 pub struct SegmentFacts {
     /// First offset after it.
     pub next_offset: i64,
+    /// Bytes of its batches.
     pub bytes: u64,
     /// Largest timestamp of its records; -1 if they have none.
     pub max_timestamp: i64,
@@ -20,7 +21,9 @@ pub struct SegmentFacts {
 /// A log as retention sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogFacts {
+    /// The first offset that may be read.
     pub log_start_offset: i64,
+    /// Nothing at or above it may go.
     pub high_watermark: i64,
 }
 

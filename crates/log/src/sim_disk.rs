@@ -96,6 +96,7 @@ enum Pending {
 }
 
 impl SimDisk {
+    /// An empty disk of unlimited size; the seed decides what a crash keeps.
     pub fn new(seed: u64) -> SimDisk {
         SimDisk {
             state: Arc::new(Mutex::new(Device {

@@ -11,6 +11,7 @@ pub(crate) const ENTRY_BYTES: usize = 34;
 /// One aborted transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AbortedTransaction {
+    /// Whose it was.
     pub producer_id: i64,
     /// First offset of its data.
     pub first_offset: i64,

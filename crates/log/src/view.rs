@@ -26,10 +26,13 @@ pub enum ReadLimit {
 /// How much to read, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadTerms<'a> {
+    /// Whole batches up to so many bytes.
     pub max_bytes: u32,
+    /// Up to where.
     pub limit: ReadLimit,
     /// The first batch comes whatever its size.
     pub at_least_one: bool,
+    /// How far it may go for them.
     pub reach: Reach,
     /// Who counts the memory until the last reference to the bytes is gone.
     pub memory: Option<&'a Arc<ReadMemory>>,
@@ -59,6 +62,7 @@ pub enum OffsetSpec {
 pub struct TimestampOffset {
     /// -1 where Kafka answers none.
     pub timestamp: i64,
+    /// -1 where Kafka answers none.
     pub offset: i64,
     /// Leader epoch of that offset, if known.
     pub leader_epoch: Option<i32>,
@@ -67,10 +71,15 @@ pub struct TimestampOffset {
 /// One producer as DescribeProducers shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ActiveProducer {
+    /// As InitProducerId gave it.
     pub producer_id: i64,
+    /// Grows with each incarnation.
     pub producer_epoch: i16,
+    /// Of its last batch; -1 if it has none here.
     pub last_sequence: i32,
+    /// Of its last batch; milliseconds.
     pub last_timestamp: i64,
+    /// Of the coordinator that ended its last transaction here; -1 without one.
     pub coordinator_epoch: i32,
     /// -1 if no transaction is open.
     pub current_transaction_start_offset: i64,
@@ -79,9 +88,13 @@ pub struct ActiveProducer {
 /// A log at one instant. All offsets are consistent with each other; bytes below `log_end_offset` are readable.
 #[derive(Clone, Debug)]
 pub struct LogView {
+    /// The first offset that may be read.
     pub log_start_offset: i64,
+    /// Below it all in-sync replicas have everything; consumers read up to it.
     pub high_watermark: i64,
+    /// No transaction is open below it; read_committed consumers read up to it.
     pub last_stable_offset: i64,
+    /// The offset the next record will get.
     pub log_end_offset: i64,
     /// Everything below was flushed (fdatasync returned).
     pub recovery_point: i64,
@@ -243,6 +256,7 @@ impl LogView {
         Ok(overlapping)
     }
 
+    /// Bytes of all segments of this view.
     pub fn size_bytes(&self) -> u64 {
         self.total_bytes
     }

@@ -7,8 +7,11 @@ use crate::messages::api_versions::ApiVersionsRequest;
 /// A whole request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApiVersionsView<'a> {
+    /// The client's library, as it calls itself; empty before version 3.
     pub client_software_name: &'a str,
+    /// Its version.
     pub client_software_version: &'a str,
+    /// The cluster it means to ask, where it says so.
     pub cluster_id: Option<&'a str>,
     /// -1: the client does not say.
     pub node_id: i32,

@@ -10,11 +10,16 @@ use std::io::{self, Read, Write};
 /// A codec, as the low three attribute bits of a batch say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Compression {
+    /// As they are.
     #[default]
     None,
+    /// RFC 1952.
     Gzip,
+    /// In the framing of xerial, which Java writes.
     Snappy,
+    /// A frame of independent blocks.
     Lz4,
+    /// KIP-110.
     Zstd,
 }
 
@@ -22,8 +27,11 @@ pub enum Compression {
 /// compressed size once it is past `ratio_free_bytes` (bombs, CVE-2023-34455 class).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecompressLimit {
+    /// Bytes.
     pub max_output: usize,
+    /// Bytes out for one byte in.
     pub max_ratio: usize,
+    /// Bytes out up to which the ratio does not count.
     pub ratio_free_bytes: usize,
 }
 
@@ -40,6 +48,7 @@ const _: () = assert!(RATIO_FREE_BYTES <= MAX_OUTPUT_BYTES, "the ratio is asked 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DecompressError {
     /// More output than allowed.
+    #[allow(missing_docs)] // its fields are what the line above says
     TooLarge { limit: usize },
     /// Not what the codec wrote.
     Corrupt(String),
@@ -79,6 +88,7 @@ impl fmt::Display for DecompressError {
 impl std::error::Error for DecompressError {}
 
 impl Compression {
+    /// The codec of a number in a batch's attributes.
     pub fn from_id(id: u8) -> Option<Compression> {
         match id {
             0 => Some(Compression::None),
@@ -90,6 +100,7 @@ impl Compression {
         }
     }
 
+    /// Its number there.
     pub fn id(self) -> u8 {
         match self {
             Compression::None => 0,

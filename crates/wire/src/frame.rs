@@ -22,9 +22,13 @@ pub struct RequestHeader {
 /// The same header where it lies. What the client calls itself is not looked at: most handlers never ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeaderView<'a> {
+    /// The API.
     pub api_key: ApiKey,
+    /// The version of the body; may be one that we do not serve.
     pub api_version: i16,
+    /// Comes back in the response.
     pub correlation_id: i32,
+    /// What the client calls itself, if anything; not looked at.
     pub client_id: Option<&'a [u8]>,
     /// Bytes of the header: the body begins behind them.
     pub length: usize,

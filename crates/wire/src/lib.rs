@@ -39,6 +39,8 @@
 //! Proof: `cargo xtask test differential` (every message in every version against the reference, both ways),
 //! `tests/hostile.rs`, `fuzz/`. KIPs: 482 (flexible versions), 511, 516, 631, 893 (nullable structs).
 
+#![warn(missing_docs)]
+
 pub mod api_key;
 pub mod api_versions;
 pub mod base64;
@@ -49,12 +51,14 @@ pub mod error_code;
 pub mod fetch;
 pub mod frame;
 pub mod hash;
+#[allow(missing_docs, reason = "generated: the names are those of Kafka's schemas, which explain them")]
 pub mod messages;
 pub mod metadata;
 pub mod produce;
 pub mod properties;
 pub mod random;
 pub mod record_batch;
+#[allow(missing_docs, reason = "generated: the names are those of Kafka's schemas, which explain them")]
 pub mod records;
 mod str;
 #[cfg(any(test, feature = "testing"))]

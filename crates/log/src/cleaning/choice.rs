@@ -14,7 +14,9 @@ pub struct CleanCandidate {
     pub first_dirty_offset: i64,
     /// Where the first segment that must stay as it is begins.
     pub first_uncleanable_offset: i64,
+    /// Of what was cleaned before.
     pub clean_bytes: u64,
+    /// Of what a cleaning could shrink.
     pub cleanable_bytes: u64,
     /// `max.compaction.lag.ms` has passed for something dirty.
     pub overdue: bool,

@@ -38,12 +38,17 @@ pub struct CleanFigures {
     pub mapped_bytes: u64,
     /// Bytes read to be copied.
     pub read_bytes: u64,
+    /// Bytes written to the copies.
     pub written_bytes: u64,
+    /// Records that were looked at to be copied.
     pub records_read: u64,
+    /// Records that stayed.
     pub records_kept: u64,
     /// Keys in the map.
     pub keys: u64,
+    /// Segments that were copied, or are being.
     pub segments_before: u64,
+    /// Segments that take their place.
     pub segments_after: u64,
 }
 

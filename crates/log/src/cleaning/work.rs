@@ -89,6 +89,7 @@ impl CleanWork {
         self.round.end_offset()
     }
 
+    /// What was done so far.
     pub fn figures(&self) -> CleanFigures {
         CleanFigures { keys: self.round.map.entries(), ..self.round.figures }
     }

@@ -54,6 +54,7 @@ impl FetchAnswer {
         data.encode_to(&mut self.to, self.version, false);
     }
 
+    /// Ends a topic: its tags.
     pub fn end_topic(&mut self) {
         if self.to.flexible() {
             self.to.unsigned_varint(0);

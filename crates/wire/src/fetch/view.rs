@@ -13,33 +13,51 @@ use crate::messages::fetch::{FetchPartition, FetchRequest, FetchTopic, Forgotten
 pub struct FetchView<'a> {
     /// -1 for consumers, wherever the version says it.
     pub replica_id: i32,
+    /// How long it may wait for `min_bytes`.
     pub max_wait_ms: i32,
+    /// Fewer are worth waiting for more.
     pub min_bytes: i32,
+    /// Of all partitions together.
     pub max_bytes: i32,
+    /// 0: up to the high watermark; 1: up to the last stable offset.
     pub isolation_level: i8,
+    /// The fetch session (KIP-227); 0 without one.
     pub session_id: i32,
+    /// -1 ends the session, 0 begins one, others count its requests.
     pub session_epoch: i32,
+    /// In the request's order.
     pub partitions: SmallVec<[WantedView<'a>; 1]>,
+    /// In the request's order; only of a session.
     pub forgotten: Vec<ForgottenView<'a>>,
 }
 
 /// What is wanted of one partition. The topic's name up to version 12, its id from 13 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WantedView<'a> {
+    /// Its name; empty from version 13 on.
     pub topic: &'a str,
+    /// Its id; zeros up to version 12.
     pub topic_id: Uuid,
+    /// Its number in the topic.
     pub partition: i32,
+    /// The leader epoch the client knows; -1 without one.
     pub current_leader_epoch: i32,
+    /// The first offset wanted.
     pub fetch_offset: i64,
+    /// The epoch of the last record it has (KIP-595); -1 without one.
     pub last_fetched_epoch: i32,
+    /// Of this partition alone.
     pub max_bytes: i32,
 }
 
 /// A partition that leaves the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ForgottenView<'a> {
+    /// Its name; empty from version 13 on.
     pub topic: &'a str,
+    /// Its id; zeros up to version 12.
     pub topic_id: Uuid,
+    /// Its number in the topic.
     pub partition: i32,
 }
 

@@ -16,9 +16,13 @@ pub struct MetadataAnswer {
 /// What is said of a topic before its partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopicHead<'a> {
+    /// What is wrong with it, if anything.
     pub error: ErrorCode,
+    /// Its name, where it is known.
     pub name: Option<&'a str>,
+    /// Its id; zeros where it is not known.
     pub id: Uuid,
+    /// One of the cluster's own (`__consumer_offsets`).
     pub is_internal: bool,
 }
 

@@ -13,8 +13,11 @@ use crate::messages::metadata::{MetadataRequest, MetadataRequestTopic};
 pub struct MetadataView<'a> {
     /// `None` asks for all topics; version 0 says so with an empty list.
     pub topics: Option<AskedTopics<'a>>,
+    /// A topic that is not there may be made.
     pub allow_auto_topic_creation: bool,
+    /// It wants to know what it may do to the cluster.
     pub include_cluster_authorized_operations: bool,
+    /// It wants to know what it may do to each topic.
     pub include_topic_authorized_operations: bool,
 }
 
@@ -23,7 +26,9 @@ type AskedTopics<'a> = SmallVec<[AskedTopic<'a>; 1]>;
 /// A topic that is asked for: by its name, or (from version 12 on) by its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AskedTopic<'a> {
+    /// Its name; `None` where it is asked for by its id.
     pub name: Option<&'a str>,
+    /// Its id; zeros where it is asked for by its name.
     pub id: Uuid,
 }
 

@@ -29,9 +29,13 @@ pub struct AnswerLine(u32);
 /// What became of one partition's batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Produced {
+    /// What is wrong, if anything.
     pub error: ErrorCode,
+    /// The first record's offset; -1 with an error.
     pub base_offset: i64,
+    /// The time the broker stamped; -1 where the producer's own stayed.
     pub log_append_time_ms: i64,
+    /// Where the log begins; -1 with an error.
     pub log_start_offset: i64,
 }
 
@@ -94,6 +98,7 @@ impl ProduceAnswer {
         AnswerLine(u32::try_from(start).expect("an answer is shorter than a frame may be"))
     }
 
+    /// Ends a topic: its tags.
     pub fn end_topic(&mut self) {
         self.no_tags();
     }

@@ -11,24 +11,33 @@ use crate::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduc
 /// A whole request; nothing of it is left to be checked but the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProduceView<'a> {
+    /// Who must have it before the answer: 0 nobody, 1 the leader, -1 all in-sync replicas.
     pub acks: i16,
+    /// How long the answer may wait for them.
     pub timeout_ms: i32,
+    /// The transaction's name, for records of one.
     pub transactional_id: Option<&'a str>,
+    /// In the request's order.
     pub topics: SmallVec<[TopicView<'a>; 1]>,
 }
 
 /// The partitions of one topic; the name up to version 12, the id from 13 on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicView<'a> {
+    /// Empty from version 13 on.
     pub name: &'a str,
+    /// Zeros up to version 12.
     pub id: Uuid,
+    /// In the request's order.
     pub partitions: SmallVec<[PartitionView<'a>; 1]>,
 }
 
 /// What is to be appended to one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionView<'a> {
+    /// Its number in the topic.
     pub index: i32,
+    /// The batch; `None` is refused later.
     pub records: Option<&'a [u8]>,
 }
 

@@ -57,14 +57,17 @@ impl RecordBatch {
         Ok(batches)
     }
 
+    /// What stands before the records.
     pub fn header(&self) -> &BatchHeader {
         &self.header
     }
 
+    /// All of it, header included.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
+    /// The same, given away.
     pub fn into_bytes(self) -> Bytes {
         self.bytes
     }
@@ -74,6 +77,7 @@ impl RecordBatch {
         self.bytes.slice(HEADER_BYTES.min(self.bytes.len())..)
     }
 
+    /// Whether the CRC is that of the bytes.
     pub fn verify_crc(&self) -> Result<(), BatchError> {
         let computed = batch_crc(&self.bytes);
         if computed == self.header.crc {

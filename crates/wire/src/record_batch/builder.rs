@@ -13,18 +13,27 @@ use bytes::Bytes;
 /// Everything about a batch that is not its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchAttributes {
+    /// The first record's offset; 0 in a produce.
     pub base_offset: i64,
+    /// Of the leader that appends it; -1 in a produce.
     pub leader_epoch: i32,
+    /// The records' codec.
     pub compression: Compression,
     /// `None` is the codec's default.
     pub level: Option<i32>,
+    /// Who set its times.
     pub timestamp_type: TimestampType,
     /// The stamp of a `LogAppendTime` batch.
     pub log_append_time: i64,
+    /// -1 without one.
     pub producer_id: i64,
+    /// -1 without one.
     pub producer_epoch: i16,
+    /// The first record's sequence; -1 without one.
     pub base_sequence: i32,
+    /// It belongs to a transaction.
     pub transactional: bool,
+    /// Its records are markers.
     pub control: bool,
 }
 
@@ -58,6 +67,7 @@ pub struct RecordBatchBuilder {
 }
 
 impl RecordBatchBuilder {
+    /// A batch without records yet.
     pub fn new(attributes: BatchAttributes) -> RecordBatchBuilder {
         RecordBatchBuilder {
             attributes,
@@ -119,10 +129,12 @@ impl RecordBatchBuilder {
         self
     }
 
+    /// Records so far.
     pub fn record_count(&self) -> i32 {
         self.count
     }
 
+    /// Whether there is none yet.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }

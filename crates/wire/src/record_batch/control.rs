@@ -11,18 +11,26 @@ use bytes::Bytes;
 /// The second half of a control record's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ControlType {
+    /// Ends a transaction whose records do not count.
     Abort,
+    /// Ends a transaction whose records count.
     Commit,
+    /// A leader of the quorum begins its epoch.
     LeaderChange,
+    /// A snapshot of metadata begins.
     SnapshotHeader,
+    /// A snapshot of metadata ends.
     SnapshotFooter,
+    /// The version of the quorum (KIP-853).
     KRaftVersion,
+    /// Who votes (KIP-853).
     KRaftVoters,
     /// A type of a later Kafka; passed over.
     Unknown(i16),
 }
 
 impl ControlType {
+    /// Its number in the record's key.
     pub fn id(self) -> i16 {
         match self {
             ControlType::Abort => 0,
@@ -36,6 +44,7 @@ impl ControlType {
         }
     }
 
+    /// The kind of a number in a record's key.
     pub fn from_id(id: i16) -> ControlType {
         match id {
             0 => ControlType::Abort,
@@ -59,20 +68,27 @@ impl ControlType {
 /// A control record: its type and its value as it lies there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlRecord {
+    /// What it is.
     pub kind: ControlType,
+    /// Its offset in the log.
     pub offset: i64,
+    /// Milliseconds.
     pub timestamp: i64,
+    /// As it lies there, behind the kind's own version.
     pub value: Bytes,
 }
 
 /// The value of an abort or commit marker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndTransactionMarker {
+    /// Whether its records count.
     pub commit: bool,
+    /// Of the transaction coordinator that ended it.
     pub coordinator_epoch: i32,
 }
 
 impl ControlRecord {
+    /// Reads what is in a record of a control batch.
     pub fn from_record(record: &Record) -> Result<ControlRecord, BatchError> {
         let key = record
             .key

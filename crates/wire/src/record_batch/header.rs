@@ -14,9 +14,13 @@ pub const PATCHED_BYTES: usize = 16;
 pub const CRC_START: usize = 21;
 /// "No timestamp", "no producer", "no sequence", "no epoch".
 pub const NO_TIMESTAMP: i64 = -1;
+/// No producer with an id.
 pub const NO_PRODUCER_ID: i64 = -1;
+/// No producer's epoch.
 pub const NO_PRODUCER_EPOCH: i16 = -1;
+/// No producer's sequence.
 pub const NO_SEQUENCE: i32 = -1;
+/// No leader's epoch, or none yet.
 pub const NO_LEADER_EPOCH: i32 = -1;
 
 pub(super) const TIMESTAMP_TYPE_BIT: i16 = 0x08;
@@ -38,8 +42,10 @@ const _: () = {
 /// Who set a batch's timestamps (KIP-32).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum TimestampType {
+    /// The producer.
     #[default]
     CreateTime,
+    /// The broker, when it appended them.
     LogAppendTime,
 }
 
@@ -47,12 +53,14 @@ pub enum TimestampType {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BatchError {
     /// Fewer bytes than the header or its length says.
+    #[allow(missing_docs)] // its fields are what the line above says
     Truncated { needed: usize, available: usize },
     /// A length no batch can have.
     BadLength(i32),
     /// A legacy or unknown format.
     Magic(i8),
     /// The CRC does not match.
+    #[allow(missing_docs)] // its fields are what the line above says
     Crc { stored: u32, computed: u32 },
     /// A codec number that does not exist.
     Codec(u8),
@@ -85,19 +93,31 @@ impl std::error::Error for BatchError {}
 /// The 61 header bytes, decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchHeader {
+    /// The first record's offset.
     pub base_offset: i64,
     /// Bytes after this field.
     pub batch_length: i32,
+    /// Of the leader that appended it; -1 before.
     pub partition_leader_epoch: i32,
+    /// The format: 2.
     pub magic: i8,
+    /// CRC-32C of everything behind it.
     pub crc: u32,
+    /// Codec and flags.
     pub attributes: i16,
+    /// The last record's offset, less the first one's.
     pub last_offset_delta: i32,
+    /// The first record's time, or the delete horizon; milliseconds.
     pub base_timestamp: i64,
+    /// The largest time; milliseconds.
     pub max_timestamp: i64,
+    /// -1 without one.
     pub producer_id: i64,
+    /// -1 without one.
     pub producer_epoch: i16,
+    /// The first record's sequence; -1 without one.
     pub base_sequence: i32,
+    /// Records in it.
     pub record_count: i32,
 }
 
@@ -110,7 +130,9 @@ pub fn claims_transaction(batch: &[u8]) -> bool {
 /// Where a batch begins and ends, in offsets and in bytes: all that a walk over good batches asks of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchExtent {
+    /// The first record's offset.
     pub base_offset: i64,
+    /// The last record's offset, less the first one's.
     pub last_offset_delta: i32,
     /// Length prefix included.
     pub size_in_bytes: usize,
@@ -130,10 +152,12 @@ impl BatchExtent {
         })
     }
 
+    /// The last record's offset.
     pub fn last_offset(&self) -> i64 {
         self.base_offset.wrapping_add(i64::from(self.last_offset_delta))
     }
 
+    /// What comes behind it has this offset at least.
     pub fn next_offset(&self) -> i64 {
         self.last_offset().wrapping_add(1)
     }
@@ -177,6 +201,7 @@ impl BatchHeader {
         }
     }
 
+    /// Where it begins and ends.
     pub fn extent(&self) -> BatchExtent {
         let (base_offset, last_offset_delta) = (self.base_offset, self.last_offset_delta);
         BatchExtent { base_offset, last_offset_delta, size_in_bytes: self.size_in_bytes() }
@@ -188,10 +213,12 @@ impl BatchHeader {
         self.batch_length as usize + LENGTH_PREFIX_BYTES
     }
 
+    /// The last record's offset.
     pub fn last_offset(&self) -> i64 {
         self.base_offset.wrapping_add(i64::from(self.last_offset_delta))
     }
 
+    /// What comes behind it has this offset at least.
     pub fn next_offset(&self) -> i64 {
         self.last_offset().wrapping_add(1)
     }
@@ -205,11 +232,13 @@ impl BatchHeader {
         }
     }
 
+    /// The records' codec; an error for a number that no codec has.
     pub fn compression(&self) -> Result<Compression, BatchError> {
         let id = (self.attributes & COMPRESSION_MASK) as u8;
         Compression::from_id(id).ok_or(BatchError::Codec(id))
     }
 
+    /// Who set its times.
     pub fn timestamp_type(&self) -> TimestampType {
         if self.attributes & TIMESTAMP_TYPE_BIT == 0 {
             TimestampType::CreateTime
@@ -218,14 +247,17 @@ impl BatchHeader {
         }
     }
 
+    /// It belongs to a transaction.
     pub fn is_transactional(&self) -> bool {
         self.attributes & TRANSACTIONAL_BIT != 0
     }
 
+    /// Its records are markers.
     pub fn is_control(&self) -> bool {
         self.attributes & CONTROL_BIT != 0
     }
 
+    /// It says when its tombstones may go (KIP-534).
     pub fn has_delete_horizon(&self) -> bool {
         self.attributes & DELETE_HORIZON_BIT != 0
     }
@@ -235,6 +267,7 @@ impl BatchHeader {
         self.has_delete_horizon().then_some(self.base_timestamp)
     }
 
+    /// Its producer has an id: it is checked for duplicates.
     pub fn has_producer_id(&self) -> bool {
         self.producer_id > NO_PRODUCER_ID
     }

@@ -13,27 +13,39 @@ type Flaw = &'static str;
 /// One record, owning slices of the batch (or of its decompressed records).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
+    /// Its offset in the log.
     pub offset: i64,
+    /// Milliseconds; the broker's, where it stamps.
     pub timestamp: i64,
+    /// Null is no key.
     pub key: Option<Bytes>,
+    /// Null is a tombstone in a compacted topic.
     pub value: Option<Bytes>,
+    /// In order, duplicates kept.
     pub headers: Vec<RecordHeader>,
 }
 
 /// One record header; the key is UTF-8 by convention and not checked here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordHeader {
+    /// Any bytes.
     pub key: Bytes,
+    /// Any bytes, or null.
     pub value: Option<Bytes>,
 }
 
 /// One record, borrowed: what validation looks at. Nothing is allocated.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordRef<'a> {
+    /// Its time, less the batch's first; milliseconds.
     pub timestamp_delta: i64,
+    /// Its offset, less the batch's first.
     pub offset_delta: i32,
+    /// Null is no key.
     pub key: Option<&'a [u8]>,
+    /// Null is a tombstone in a compacted topic.
     pub value: Option<&'a [u8]>,
+    /// How many headers follow.
     pub header_count: i32,
     headers: &'a [u8],
     /// Key, value and headers as they lie there: all that does not depend on the batch.

@@ -28,8 +28,11 @@ pub struct ProduceRules {
     pub max_record_bytes: u32,
     /// `cleanup.policy` holds `compact`: every record needs a key.
     pub compacted: bool,
+    /// Who sets the times.
     pub timestamp_type: TimestampType,
+    /// A record may be so much older than now.
     pub timestamp_before_max_ms: i64,
+    /// A record may be so much newer than now.
     pub timestamp_after_max_ms: i64,
     /// `compression.type`; `None` is `producer`.
     pub compression: Option<Compression>,
@@ -57,6 +60,7 @@ impl ValidBatch {
         ValidBatch { header: *batch.header(), payload: batch.payload() }
     }
 
+    /// What stands before the records, as it will be appended but for offset and leader epoch.
     pub fn header(&self) -> &BatchHeader {
         &self.header
     }
@@ -103,10 +107,12 @@ impl ValidBatches {
         self.log_append_time
     }
 
+    /// Bytes of all of them.
     pub fn size_in_bytes(&self) -> usize {
         self.size_in_bytes
     }
 
+    /// Records in all of them.
     pub fn record_count(&self) -> u64 {
         self.batches.iter().map(|batch| u64::try_from(batch.record_count).unwrap_or(0)).sum()
     }
@@ -130,6 +136,7 @@ pub enum Refusal {
 /// A refused batch, as Produce v8 and later tell it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidBatch {
+    /// Of which kind.
     pub refusal: Refusal,
     /// For people here; [`InvalidBatch::answer`] is for the producer.
     pub message: String,
@@ -142,7 +149,9 @@ pub struct InvalidBatch {
 /// One offending record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordError {
+    /// Which record of the batch, from 0 on.
     pub batch_index: i32,
+    /// What is wrong with it.
     pub reason: RecordRefusal,
 }
 
@@ -152,8 +161,10 @@ pub enum RecordRefusal {
     /// A compacted topic needs a key on every record.
     NoKey,
     /// Outside of what `message.timestamp.before.max.ms` and `message.timestamp.after.max.ms` leave.
+    #[allow(missing_docs)] // its fields are what the line above says
     Timestamp { timestamp: i64, earliest: i64, latest: i64 },
     /// The producer claims that the broker stamped it. Sizes are -1 for null.
+    #[allow(missing_docs)] // its fields are what the line above says
     StampedByProducer { timestamp: i64, key_bytes: i64, value_bytes: i64, compressed: bool },
 }
 
