@@ -1,5 +1,6 @@
-//! The text of Kafka's small files: checkpoints (version, count, lines), `partition.metadata`, `meta.properties`, the clean
-//! shutdown marker. Pure text both ways; whoever reads a damaged one gets `None` and rebuilds, these are caches.
+//! The text of Kafka's small files: checkpoints (version, count, lines), `partition.metadata`, `meta.properties` (read by
+//! `wire::properties`), the clean shutdown marker. Pure text both ways; whoever reads a damaged one gets `None` and rebuilds,
+//! these are caches.
 
 use crate::epochs::EpochCache;
 use crate::names;
@@ -106,52 +107,33 @@ pub(crate) fn read_clean_shutdown(text: &[u8]) -> i64 {
     epoch().unwrap_or(-1)
 }
 
-/// Java properties: comments, escapes and continuation lines are read; what we write needs none.
-pub(crate) fn read_properties(text: &[u8]) -> Option<BTreeMap<String, String>> {
-    let text = std::str::from_utf8(text).ok()?;
-    let mut properties = BTreeMap::new();
-    for line in text.lines() {
-        let line = line.trim_start();
-        if line.is_empty() || line.starts_with('#') || line.starts_with('!') {
-            continue;
-        }
-        let end = line.find(['=', ':']).unwrap_or(line.len());
-        let (key, value) = line.split_at(end);
-        properties.insert(unescape(key.trim()), unescape(value.get(1..).unwrap_or_default().trim_start()));
-    }
-    Some(properties)
-}
-
+/// As Java's `Properties.store` writes them, but for the date: what it reads back is what was given.
 pub(crate) fn write_properties(properties: &BTreeMap<String, String>) -> String {
     let mut text = String::from("#\n");
     for (key, value) in properties {
-        // Writing into a String cannot fail.
-        let _ = writeln!(text, "{key}={}", escape(value));
+        push_escaped(&mut text, key, true);
+        text.push('=');
+        push_escaped(&mut text, value, false);
+        text.push('\n');
     }
     text
 }
 
-fn escape(value: &str) -> String {
-    let mut escaped = String::with_capacity(value.len());
-    for character in value.chars() {
-        if matches!(character, '\\' | '=' | ':' | '#' | '!') {
-            escaped.push('\\');
-        }
-        escaped.push(character);
-    }
-    escaped
-}
-
-fn unescape(value: &str) -> String {
-    let mut plain = String::with_capacity(value.len());
-    let mut characters = value.chars();
-    while let Some(character) = characters.next() {
+/// A blank ends a key, and is lost before a value.
+fn push_escaped(text: &mut String, part: &str, is_key: bool) {
+    for (at, character) in part.chars().enumerate() {
         match character {
-            '\\' => plain.extend(characters.next()),
-            other => plain.push(other),
+            '\\' | '=' | ':' | '#' | '!' => text.extend(['\\', character]),
+            ' ' if is_key || at == 0 => text.push_str("\\ "),
+            ' '..='~' => text.push(character),
+            other => {
+                for unit in other.encode_utf16(&mut [0; 2]) {
+                    // Writing into a String cannot fail.
+                    let _ = write!(text, "\\u{unit:04X}");
+                }
+            }
         }
     }
-    plain
 }
 
 #[cfg(test)]
@@ -193,11 +175,13 @@ mod tests {
     }
 
     #[test]
-    fn properties_are_javas() {
-        let text = "#\n#Mon Nov 02 10:00:00 UTC 2026\nversion=1\ncluster.id=a\\=b\nnode.id : 3\n";
-        let properties = read_properties(text.as_bytes()).unwrap();
-        assert_eq!(properties["cluster.id"], "a=b");
-        assert_eq!(properties["node.id"], "3");
-        assert_eq!(read_properties(write_properties(&properties).as_bytes()), Some(properties));
+    fn what_java_reads_is_what_was_given() {
+        let properties = BTreeMap::from([
+            ("cluster.id".to_owned(), "a=b".to_owned()),
+            ("a key".to_owned(), " a \\value\n\u{20ac} \u{1f600}".to_owned()),
+        ]);
+        let text = write_properties(&properties);
+        assert_eq!(text, "#\na\\ key=\\ a \\\\value\\u000A\\u20AC \\uD83D\\uDE00\ncluster.id=a\\=b\n");
+        assert_eq!(wire::properties::parse(text.as_bytes()), Ok(properties));
     }
 }

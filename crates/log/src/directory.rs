@@ -162,7 +162,9 @@ impl LogDirectory {
         let path = self.path.join(META_PROPERTIES);
         let Some(text) = self.read_if_there(META_PROPERTIES)? else { return Ok(None) };
         let corrupt = |what: &str| Fault::corrupt(Operation::Open, &path, what);
-        let mut others = checkpoint::read_properties(&text).ok_or_else(|| corrupt("not text"))?;
+        // Java writes nothing but ASCII.
+        let text = std::str::from_utf8(&text).map_err(|_| corrupt("not text"))?;
+        let mut others = wire::properties::parse_text(text).map_err(|error| corrupt(&error.to_string()))?;
         let version = match others.remove("version").as_deref().map(str::trim) {
             Some("1") => 1,
             Some("0") | None => 0,
