@@ -15,7 +15,7 @@ use wire::Uuid;
 use wire::hash::StableMap;
 use wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 
-use crate::coordinators::internal_topics::tell_refusals;
+use crate::coordinators::internal_topics::Refusals;
 use crate::mailbox::{Mailbox, Reply};
 use crate::quorum::assignments::{Assignment, Assignments};
 use crate::quorum::image_delta::{Publication, Publisher};
@@ -58,6 +58,8 @@ struct Held {
     lifecycle: Lifecycle,
     assignments: Assignments,
     waiting: StableMap<Token, Waiter>,
+    /// Of topics that no administrator asked for.
+    refusals: Refusals,
     last_token: Token,
     batch: VecDeque<QuorumCommand>,
 }
@@ -93,6 +95,7 @@ impl QuorumCell {
             lifecycle,
             assignments: Assignments::default(),
             waiting: StableMap::default(),
+            refusals: Refusals::default(),
             last_token: 0,
             batch: VecDeque::new(),
         };
@@ -280,7 +283,7 @@ impl Held {
                         self.assignments.answered(now_ms, response);
                     }
                 }
-                Some(Waiter::Unasked) => tell_refusals(&answer),
+                Some(Waiter::Unasked) => self.refusals.tell(now_ms, &answer),
                 Some(Waiter::Raft(_)) | None => {}
             }
         }
