@@ -389,6 +389,7 @@ impl Accumulator {
                     expired.push(queue.unproven.remove(0));
                 }
             }
+            let gives_up = !expired.is_empty();
             for mut batch in expired {
                 let last = batch.last_error.take();
                 let error = self.expiry(last);
@@ -398,7 +399,9 @@ impl Accumulator {
             if queue_of(&mut self.queues, &target).is_none_or(|queue| queue.is_drained()) {
                 self.active.remove(&target);
             }
-            self.check(&target);
+            if gives_up {
+                self.check(&target);
+            }
         }
         next
     }

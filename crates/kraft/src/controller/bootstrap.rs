@@ -2,7 +2,7 @@
 //! makes of it. Byte for byte as `kafka-storage format` and Kafka's controller write them.
 
 use super::configs::config_record;
-use super::terms::MIN_INSYNC_REPLICAS;
+use super::election_terms::MIN_INSYNC_REPLICAS;
 use super::{Controller, Decision, Situation};
 use crate::features::{
     ELIGIBLE_LEADER_REPLICAS_VERSION, FEATURES, KRAFT_VERSION, METADATA_VERSION, MetadataVersion,

@@ -2,8 +2,8 @@
 //! and which values it takes is the rules' business; what eligible leader replicas forbid is here (KIP-966).
 
 use super::decider::Decider;
+use super::election_terms::MIN_INSYNC_REPLICAS;
 use super::refusal::Refusal;
-use super::terms::MIN_INSYNC_REPLICAS;
 use crate::image::{ConfigResource, ResourceConfigs, ResourceType, VersionedRecord};
 use crate::raft::MAX_BATCH_BYTES;
 use std::collections::BTreeMap;

@@ -1,11 +1,11 @@
 //! One decision in the making: what it is based on, the soft state beside it, and the records that it has come to so far. What each
 //! command writes stands in the nouns' files, which all lie above this one.
 
+use super::election_terms::ElectionTerms;
 use super::options::ControllerOptions;
 use super::refusal::Refusal;
 use super::rules::ConfigRules;
 use super::soft::Soft;
-use super::terms::Terms;
 use crate::features::MetadataVersion;
 use crate::image::{MetadataImage, VersionedRecord};
 use std::cell::OnceCell;
@@ -57,7 +57,7 @@ pub(super) struct Decider<'a> {
     pub atomic: bool,
     pub follow_up: Option<FollowUp>,
     /// What topics without configurations of their own get; found out once for the hundred thousand partitions of a broker.
-    pub plain_terms: OnceCell<Terms>,
+    pub plain_terms: OnceCell<ElectionTerms>,
 }
 
 impl<'a> Decider<'a> {

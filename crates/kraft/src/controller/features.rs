@@ -3,8 +3,8 @@
 
 use super::configs::config_record;
 use super::decider::{Decider, FollowUp};
+use super::election_terms::MIN_INSYNC_REPLICAS;
 use super::refusal::Refusal;
-use super::terms::MIN_INSYNC_REPLICAS;
 use crate::features::{
     self, ELIGIBLE_LEADER_REPLICAS_VERSION, Feature, KRAFT_VERSION, METADATA_VERSION, MetadataVersion,
     VersionRange,

@@ -2,9 +2,9 @@
 //! preferred and unclean leaders. Owns which partitions are looked at; how one changes is `partition_change.rs`'s.
 
 use super::decider::Decider;
+use super::election_terms::ElectionTerms;
 use super::partition_change::{Election, PartitionChange};
 use super::refusal::{Refusal, in_time};
-use super::terms::Terms;
 use crate::image::{PartitionImage, TopicImage};
 use std::sync::Arc;
 use wire::messages::elect_leaders::{
@@ -138,10 +138,10 @@ impl Decider<'_> {
         self.terms(topic).unclean_election
     }
 
-    fn terms(&self, topic: &TopicImage) -> Terms {
+    fn terms(&self, topic: &TopicImage) -> ElectionTerms {
         let configs = &self.image().configs;
         let own = configs.of_topic(&topic.name);
-        let resolve = || Terms::resolve(self.rules, own, configs);
+        let resolve = || ElectionTerms::resolve(self.rules, own, configs);
         if own.is_empty() { *self.plain_terms.get_or_init(resolve) } else { resolve() }
     }
 

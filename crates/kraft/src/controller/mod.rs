@@ -8,6 +8,7 @@ mod configs;
 mod decide;
 mod decider;
 mod directories;
+mod election_terms;
 mod features;
 mod heartbeats;
 mod isr;
@@ -21,7 +22,6 @@ mod reassignment;
 mod refusal;
 mod rules;
 mod soft;
-mod terms;
 mod topics;
 
 pub use bootstrap::{bootstrap_records, bootstrap_snapshot};
