@@ -14,10 +14,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep, timeout};
+use wire::codec::Decoder;
+use wire::frame::ResponseHeader;
 
 use crate::conn::{FrameLimits, FrameReader};
 use crate::rope::RopeWriter;
@@ -373,45 +375,22 @@ impl Driver {
 }
 
 impl Traffic {
-    fn answered(&mut self, mut frame: Bytes) -> Result<(), PeerError> {
+    fn answered(&mut self, frame: Bytes) -> Result<(), PeerError> {
         let protocol = |why: &str| PeerError::Protocol { why: why.to_owned() };
-        let correlation_id = frame.try_get_i32().map_err(|_| protocol("an answer without a header"))?;
         let waiting = self.in_flight.pop_front().ok_or_else(|| protocol("an answer nobody asked for"))?;
+        let mut from = Decoder::of(frame);
+        let header = ResponseHeader::decode(&mut from, waiting.response_header_version);
+        let correlation_id = header.map_err(|_| protocol("a broken response header"))?.correlation_id;
         if waiting.correlation_id != correlation_id {
             let why = format!("answer {correlation_id} where {} was due", waiting.correlation_id);
             let _ = waiting.reply.send(Err(PeerError::Protocol { why: why.clone() }));
             return Err(PeerError::Protocol { why });
         }
-        if waiting.response_header_version >= 1 {
-            skip_tagged_fields(&mut frame).ok_or_else(|| protocol("a broken response header"))?;
-        }
-        let _ = waiting.reply.send(Ok(frame));
+        let length = from.remaining();
+        let body = from.take(length).map_err(|_| protocol("a broken response header"))?;
+        let _ = waiting.reply.send(Ok(body));
         Ok(())
     }
-}
-
-fn skip_tagged_fields(frame: &mut Bytes) -> Option<()> {
-    for _ in 0..unsigned_varint(frame)? {
-        unsigned_varint(frame)?;
-        let size = unsigned_varint(frame)? as usize;
-        if size > frame.remaining() {
-            return None;
-        }
-        frame.advance(size);
-    }
-    Some(())
-}
-
-fn unsigned_varint(frame: &mut Bytes) -> Option<u32> {
-    let mut value = 0u32;
-    for shift in [0, 7, 14, 21, 28] {
-        let byte = frame.try_get_u8().ok()?;
-        value |= u32::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
 }
 
 fn lost(error: &io::Error) -> PeerError {

@@ -3,13 +3,12 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use wire::codec::Decoder;
-use wire::frame::RequestHeader;
+use wire::frame::HeaderView;
 use wire::records::{group, metadata, share, transaction};
 
 fuzz_target!(|bytes: &[u8]| {
     let bytes = Bytes::copy_from_slice(bytes);
-    let _ = RequestHeader::decode(&mut Decoder::of(bytes.clone()));
+    let _ = HeaderView::parse(&bytes);
     let _ = metadata::MetadataRecord::decode(bytes.clone());
     let _ = group::GroupKey::decode(bytes.clone());
     let _ = transaction::TransactionKey::decode(bytes.clone());

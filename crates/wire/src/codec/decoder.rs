@@ -41,7 +41,7 @@ pub enum DecodeError {
     UnexpectedNull,
     /// A string that is read where it lies is not UTF-8.
     InvalidUtf8,
-    /// A varint of more than five (or ten) bytes.
+    /// A varint of more than five bytes.
     InvalidVarint,
     /// An array, or the arrays of the frame together, ask for more than the limits give.
     TooLarge,
@@ -232,25 +232,6 @@ impl Decoder {
             number |= u32::from(byte & 0x7f) << shift;
             if byte < 0x80 {
                 return Ok(number);
-            }
-        }
-        Err(DecodeError::InvalidVarint)
-    }
-
-    /// A zigzag varint, as in records.
-    pub fn varint(&mut self) -> Result<i32, DecodeError> {
-        let number = self.unsigned_varint()?;
-        Ok((number >> 1) as i32 ^ -((number & 1) as i32))
-    }
-
-    /// A zigzag varint of at most ten bytes, as in records.
-    pub fn varlong(&mut self) -> Result<i64, DecodeError> {
-        let mut number = 0u64;
-        for shift in (0..70).step_by(7) {
-            let [byte] = self.array()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok((number >> 1) as i64 ^ -((number & 1) as i64));
             }
         }
         Err(DecodeError::InvalidVarint)

@@ -208,21 +208,6 @@ impl Encoder {
         self.inline.push(number as u8);
     }
 
-    /// A zigzag varint, as in records.
-    pub fn varint(&mut self, number: i32) {
-        self.unsigned_varint(((number << 1) ^ (number >> 31)) as u32);
-    }
-
-    /// A zigzag varint of up to ten bytes, as in records.
-    pub fn varlong(&mut self, number: i64) {
-        let mut number = ((number << 1) ^ (number >> 63)) as u64;
-        while number >= 0x80 {
-            self.inline.push(number as u8 | 0x80);
-            number >>= 7;
-        }
-        self.inline.push(number as u8);
-    }
-
     /// The length before bytes or the count before an array; `None` is null.
     #[inline]
     pub fn length_prefix(&mut self, length: Option<usize>) {

@@ -83,20 +83,6 @@ fn varints_are_read_as_kafka_reads_them() {
 }
 
 #[test]
-fn signed_varints_come_back() {
-    for number in [0, -1, 1, 63, -64, 64, i32::MIN, i32::MAX] {
-        let mut to = Encoder::new();
-        to.varint(number);
-        to.varlong(i64::from(number) << 31);
-        let mut from = Decoder::of(to.into_bytes());
-        assert_eq!(from.varint(), Ok(number));
-        assert_eq!(from.varlong(), Ok(i64::from(number) << 31));
-    }
-    let overlong = Bytes::from_static(&[0xff; 11]);
-    assert_eq!(Decoder::of(overlong).varlong(), Err(DecodeError::InvalidVarint));
-}
-
-#[test]
 fn strings_must_be_utf8_and_end_at_their_limit() {
     let read = |bytes: Vec<u8>| Decoder::of(Bytes::from(bytes)).nullable_string();
     assert_eq!(read(vec![0, 2, 0xc3, 0x28]), Ok(Some("\u{fffd}(".into())));
