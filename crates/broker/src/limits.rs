@@ -71,3 +71,24 @@ pub(crate) const MOVE_SLICE_BYTES: u64 = 4 << 20;
 pub(crate) const MOVE_FLUSH_BYTES: u64 = 64 << 20;
 /// Bytes that the exchange at the end of a move may still copy within the shard's turn, out of the page cache: less than 1 ms.
 pub(crate) const MOVE_TAIL_BYTES: u32 = 256 << 10;
+
+// What depends on each other.
+const _: () = {
+    assert!(HEAVY_SYNCS_BESIDE_LIGHT < SYNCS_AT_ONCE, "logs that owe little need syncs of their own");
+    assert!(
+        FETCH_BYTES_MIN <= FETCH_MEMORY_BYTES / 4,
+        "the first fetch may have at least what the last one may"
+    );
+    assert!(
+        FETCH_BYTES_MIN as i64 <= CHECKED_BYTES_AT_ONCE,
+        "the least of fetches must not have to go to the pool"
+    );
+    assert!(COMMANDS_PER_TURN >= REQUESTS_IN_FLIGHT, "what one connection has in flight fits into one turn");
+    assert!(
+        DISK_UNCHECKED_BYTES <= DISK_RESERVE_BYTES / 10,
+        "what comes between two looks must not use up the reserve"
+    );
+    assert!(MOVE_SLICE_BYTES <= MOVE_FLUSH_BYTES, "a flush is due after slices, not within one");
+    assert!((MOVE_TAIL_BYTES as u64) < MOVE_SLICE_BYTES, "a turn copies less than a slice of the pool");
+    assert!(FOUND_LOGS_PER_STEP < REPLICAS_PER_JANITOR_STEP, "opening a log costs more than a look at it");
+};

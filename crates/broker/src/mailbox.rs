@@ -11,7 +11,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-/// Commands in order of arrival.
+/// Commands in order of arrival: none is lost, none comes twice, none overtakes another. Whoever drains it has carried out what he
+/// took before he takes more (`shard/cell.rs` asserts it).
 pub struct Mailbox<C> {
     queue: Mutex<VecDeque<C>>,
 }

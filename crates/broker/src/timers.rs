@@ -49,7 +49,8 @@ impl<K> Timers<K> {
         if self.next_ms? > now_ms {
             return None;
         }
-        let (_, key) = self.due.pop_first()?;
+        let ((deadline_ms, _), key) = self.due.pop_first()?;
+        assert!(self.next_ms == Some(deadline_ms), "timers: another deadline was promised");
         self.look();
         Some(key)
     }
@@ -57,6 +58,11 @@ impl<K> Timers<K> {
     /// When the first one is due.
     pub fn next_deadline(&self) -> Option<i64> {
         self.next_ms
+    }
+
+    /// Panics with the name of the invariant that is broken: a deadline is promised exactly where something waits for one.
+    pub fn check(&self) {
+        assert!(self.next_ms.is_none() == self.due.is_empty(), "timers: none is promised, or one too many");
     }
 
     fn look(&mut self) {

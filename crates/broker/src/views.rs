@@ -70,6 +70,10 @@ const NO_SLOT: u32 = u32::MAX;
 const DIRECTORY_SHIFT: u32 = 40;
 /// Set in the slot of a partition that sleeps; the rest says where among the sleepers.
 const ASLEEP: u32 = 1 << 31;
+const _: () = {
+    assert!(DIRECTORY_SHIFT >= 34, "kind and epoch of a role have the 34 bits below");
+    assert!(NO_SLOT & ASLEEP != 0, "a partition without a slot has none that could be taken for one");
+};
 
 /// A partition's view: a pointer, for most partitions of a large cluster are never written.
 #[derive(Debug)]

@@ -224,6 +224,10 @@ impl Journal for ReplicaJournal<'_> {
     fn append(&mut self, batch: Bytes) -> Result<i64, ErrorCode> {
         // The batch was built a moment ago; a broken one is a bug of this process, not an answer.
         let batches = validate_internal(batch).map_err(|_| ErrorCode::UnknownServerError)?;
+        #[cfg(test)]
+        if crate::tests::planted::strikes(crate::tests::planted::Fault::ForeignAppend) {
+            let _ = self.replica.append(&batches, AppendOrigin::Coordinator, self.wall_ms);
+        }
         match self.replica.append(&batches, AppendOrigin::Coordinator, self.wall_ms) {
             Ok(appended) => Ok(appended.base_offset),
             Err(refused) => {

@@ -10,6 +10,7 @@ use coordinator::{Decision, Machine, Origin, Reply, ReplyToken, TransactionMarke
 use wire::ErrorCode;
 
 use super::kinds::{Answers, Asked, Kind, Leaving, Opening, Question};
+use crate::tests::planted::{Fault, strikes};
 
 /// Sums by name.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -84,6 +85,9 @@ impl Machine for TallyMachine {
     }
 
     fn apply(&mut self, _: Origin, (name, sum): &Sum) {
+        if strikes(Fault::TwinsApart) {
+            return;
+        }
         match sum {
             0 => drop(self.0.remove(name)),
             sum => drop(self.0.insert(name.clone(), *sum)),

@@ -37,6 +37,13 @@ pub(crate) enum Stage {
     Agreed,
 }
 
+impl Move {
+    /// A copy is held back only while the controller is asked.
+    pub fn is_waiting_for_an_answer_only(&self) -> bool {
+        self.waiting.is_none() || self.stage == Stage::Asked
+    }
+}
+
 /// A copy on its way between its shard and the pool.
 pub(crate) struct Moving {
     pub cell: Arc<PartitionCell>,

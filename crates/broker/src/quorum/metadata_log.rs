@@ -117,10 +117,18 @@ impl MetadataLog for PartitionMetadataLog {
     }
 
     fn end_offset(&self) -> i64 {
+        #[cfg(test)]
+        if crate::tests::planted::lasts(crate::tests::planted::Fault::MetadataLost) {
+            return self.log.log_start_offset();
+        }
         self.log.log_end_offset()
     }
 
     fn latest_epoch(&self) -> Option<i32> {
+        #[cfg(test)]
+        if crate::tests::planted::strikes(crate::tests::planted::Fault::MetadataOfLater) {
+            return Some(i32::MAX);
+        }
         self.view.latest_epoch()
     }
 

@@ -25,6 +25,11 @@ impl Flushing {
         Flushing { asked: recovery_point, first: 0, due: false, due_ms: None }
     }
 
+    /// Nothing was asked for that is not in the log: a flush of what comes there would be thought to be on its way.
+    pub fn is_within(&self, log: &Log) -> bool {
+        self.asked.max(self.first) <= log.log_end_offset()
+    }
+
     /// Something was appended; `finished`: to a new segment. As in Kafka, what is finished is flushed, so that a start after a crash
     /// need not read it.
     pub fn appended(&mut self, log: &Log, finished: bool) {

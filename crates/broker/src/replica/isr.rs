@@ -8,7 +8,7 @@
 pub(crate) struct InSyncReplicas {
     /// This broker.
     local: i32,
-    /// As the committed image has it; holds `local` while it leads.
+    /// As the committed image has it, but for what no image should have: holds `local`, and none that is not assigned.
     isr: Box<[i32]>,
     /// One per other assigned replica.
     followers: Vec<Follower>,
@@ -25,9 +25,11 @@ pub(crate) struct Follower {
 impl InSyncReplicas {
     /// The leader's state at the start of an epoch: nothing is known of the others.
     pub fn new(local: i32, replicas: &[i32], isr: &[i32]) -> InSyncReplicas {
+        let is_known = |id: &i32| *id == local || replicas.contains(id);
+        let absent = (!isr.contains(&local)).then_some(local);
         InSyncReplicas {
             local,
-            isr: isr.into(),
+            isr: isr.iter().copied().filter(is_known).chain(absent).collect(),
             followers: replicas
                 .iter()
                 .filter(|&&replica| replica != local)
@@ -45,6 +47,13 @@ impl InSyncReplicas {
                 *follower = *old;
             }
         }
+    }
+
+    /// Panics with the name of the invariant that is broken.
+    pub fn check(&self) {
+        assert!(self.isr.contains(&self.local), "isr: the leader is not in it");
+        let is_assigned = |id: &i32| *id == self.local || self.followers.iter().any(|it| it.broker_id == *id);
+        assert!(self.isr.iter().all(is_assigned), "isr: it holds one that is not assigned");
     }
 
     /// How many replicas are in sync.
@@ -86,6 +95,25 @@ mod tests {
         let isr = InSyncReplicas::new(1, &[1], &[1]);
         assert_eq!(isr.high_watermark(42), 42);
         assert!(isr.is_alone() && isr.holds_the_only_copy());
+    }
+
+    #[test]
+    fn an_image_that_no_controller_should_write_breaks_no_leader() {
+        let isr = InSyncReplicas::new(1, &[1, 2], &[2, 3]);
+        isr.check();
+        assert_eq!((isr.len(), isr.assigned()), (2, 2));
+    }
+
+    #[test]
+    fn one_that_is_not_assigned_is_seen_and_a_leader_that_is_not_in_it() {
+        for (broken, name) in
+            [(2, "isr: the leader is not in it"), (1, "isr: it holds one that is not assigned")]
+        {
+            let mut isr = InSyncReplicas::new(1, &[1, 2], &[1]);
+            isr.isr = [broken, 7].into();
+            let panic = std::panic::catch_unwind(|| isr.check()).unwrap_err();
+            assert_eq!(panic.downcast_ref::<&str>(), Some(&name));
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! One replica of one partition on this broker: its log, its role, and whoever waits for it. Owned by one shard; nobody
 //! else touches it. `leader.rs` appends and acknowledges, `flushing.rs` says when a flush is due, `isr.rs` computes, `pending.rs`
-//! parks acks.
+//! parks acks, `invariants.rs` says what must hold.
 
 mod flushing;
+mod invariants;
 pub(crate) mod isr;
 mod leader;
 pub(crate) use leader::Refused;
@@ -24,6 +25,17 @@ use crate::topic_settings::TopicSettings;
 use crate::views::{PartitionCell, Role};
 
 /// A replica with a log.
+///
+/// Invariants, checked in release where a turn that touched it ends ([`Replica::check`]):
+/// - **watermarks**: last stable offset <= high watermark; a leader's high watermark never goes back;
+/// - **shown**: readers know its high watermark, role and directory as they are at the end of the turn;
+/// - **acks**: parked in order of offset, none is overdue, none waits for what was not appended; a follower owes none;
+/// - **flushing**: what the flusher was asked for is in the log;
+/// - **epoch**: a leader's log holds nothing of a later epoch than its own;
+/// - **isr**: a leader is in its own ISR, and all others in it are assigned;
+/// - **watchers**: nobody waits for what a follower appends;
+/// - **moving**, **retiring**: another directory than its own; it is not compacted while it is copied; a copy waits only for an answer;
+/// - **settled**: what the turn touched was settled.
 pub(crate) struct Replica {
     pub topic: Str,
     /// What the rest of the node sees of it.
@@ -124,6 +136,10 @@ impl Replica {
             size_bytes: self.log.size_bytes(),
         };
         let before = std::mem::replace(&mut self.shown, now);
+        assert!(
+            now.high_watermark >= before.high_watermark || !matches!(self.state, ReplicaState::Leader(_)),
+            "watermarks: a leader's went back"
+        );
         self.cell.publish(&self.log);
         if now.high_watermark > before.high_watermark || now.last_stable_offset > before.last_stable_offset {
             // Bytes that came while the high watermark stood still are counted when it moves; a removed segment must
@@ -141,13 +157,18 @@ impl Replica {
         std::mem::replace(&mut self.seen_end_offset, end) == end
     }
 
-    /// Publishes the role. The view must have been shown before.
-    pub fn show_role(&mut self) {
-        self.cell.set_role(match &self.state {
+    /// What the state looks like from outside.
+    fn role(&self) -> Role {
+        match &self.state {
             ReplicaState::Leader(leader) => Role::Leader { leader_epoch: leader.leader_epoch },
             ReplicaState::Follower { leader_epoch } => Role::Follower { leader_epoch: *leader_epoch },
             ReplicaState::Offline => Role::Offline,
-        });
+        }
+    }
+
+    /// Publishes the role. The view must have been shown before.
+    pub fn show_role(&mut self) {
+        self.cell.set_role(self.role());
     }
 
     /// True if there is more to read than a fetch saw.

@@ -51,6 +51,16 @@ impl PendingAcks {
         }
     }
 
+    /// Panics with the name of the invariant that is broken: everything below `safe_offset` was released, and the log ends at
+    /// `log_end_offset`.
+    pub fn check(&self, safe_offset: i64, log_end_offset: i64) {
+        if let (Some(first), Some(last)) = (self.queue.front(), self.queue.back()) {
+            assert!(first.offset <= last.offset, "acks: they are out of order");
+            assert!(first.offset > safe_offset, "acks: one is overdue");
+            assert!(last.offset <= log_end_offset, "acks: one waits for what was not appended");
+        }
+    }
+
     /// Any batch, safe or not: the leader steps down or its directory died.
     pub fn pop(&mut self) -> Option<Parked> {
         self.queue.pop_front()
@@ -66,11 +76,15 @@ pub(crate) struct Parking {
     pub deadline_ms: i64,
 }
 
-/// The produces of a shard that have parked batches.
+/// The produces of a shard that have parked batches. Every parked batch is of one of them, or of one that timed out, and is counted.
 #[derive(Debug, Default)]
 pub(crate) struct PendingProduces {
     produces: BTreeMap<ProduceId, PendingProduce>,
     last_id: ProduceId,
+    /// Parked batches of `produces`.
+    parked: usize,
+    /// Parked batches of those that timed out: they stand in their queues until their offset is safe.
+    abandoned: usize,
 }
 
 struct PendingProduce {
@@ -107,13 +121,20 @@ impl PendingProduces {
         reply: Reply<AppendResults>,
         timer: TimerId,
     ) {
+        assert!(parked > 0, "produces: one waits for nothing");
         self.last_id += 1;
+        self.parked += parked;
         self.produces.insert(self.last_id, PendingProduce { results, parked, reply, timer });
     }
 
     /// One of its batches is settled with this code. A produce already timed out is gone.
     pub fn settle(&mut self, parked: Parked, error: ErrorCode) -> Option<Settled> {
-        let produce = self.produces.get_mut(&parked.produce)?;
+        let Some(produce) = self.produces.get_mut(&parked.produce) else {
+            assert!(self.abandoned > 0, "produces: a parked batch is of none");
+            self.abandoned -= 1;
+            return None;
+        };
+        self.parked -= 1;
         if let Some((_, result)) = produce.results.get_mut(parked.index) {
             result.error = error;
         }
@@ -126,12 +147,57 @@ impl PendingProduces {
 
     /// The deadline has come: what is still parked says REQUEST_TIMED_OUT, as it was noted when it was parked.
     pub fn expire(&mut self, id: ProduceId) -> Option<Settled> {
-        self.produces.remove(&id).map(PendingProduce::settled)
+        let produce = self.produces.remove(&id)?;
+        self.parked -= produce.parked;
+        self.abandoned += produce.parked;
+        Some(produce.settled())
+    }
+
+    /// Panics with the name of the invariant that is broken.
+    pub fn check(&self) {
+        assert!(self.produces.is_empty() == (self.parked == 0), "produces: parked batches are miscounted");
     }
 }
 
 impl PendingProduce {
     fn settled(self) -> Settled {
         Settled { results: self.results, reply: self.reply, timer: self.timer }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mailbox::reply;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    fn parked(offset: i64) -> Parked {
+        Parked { offset, produce: 1, index: 0 }
+    }
+
+    #[test]
+    fn what_stands_in_the_wrong_place_is_named() {
+        let said = |offsets: [i64; 2]| {
+            let acks = PendingAcks { queue: offsets.map(parked).into() };
+            let panic = catch_unwind(AssertUnwindSafe(|| acks.check(5, 9))).err()?;
+            panic.downcast_ref::<&str>().map(|text| (*text).to_owned())
+        };
+        assert_eq!(said([6, 9]), None);
+        assert_eq!(said([9, 6]).as_deref(), Some("acks: they are out of order"));
+        assert_eq!(said([5, 9]).as_deref(), Some("acks: one is overdue"));
+        assert_eq!(said([6, 10]).as_deref(), Some("acks: one waits for what was not appended"));
+    }
+
+    #[test]
+    fn batches_of_a_produce_that_timed_out_are_settled_once_and_no_more() {
+        let mut produces = PendingProduces::default();
+        produces.park(AppendResults::new(), 3, reply().0, (1, 1));
+        assert!(produces.settle(parked(1), ErrorCode::None).is_none());
+        assert!(produces.expire(1).is_some());
+        produces.check();
+        for _ in 0..2 {
+            assert!(produces.settle(parked(1), ErrorCode::None).is_none());
+        }
+        assert!(catch_unwind(AssertUnwindSafe(|| produces.settle(parked(1), ErrorCode::None))).is_err());
     }
 }

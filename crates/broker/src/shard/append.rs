@@ -8,7 +8,7 @@ use wire::produce::Produced;
 
 use super::seat::Seat;
 use super::turn::Turn;
-use super::{LOOK_FOR_ROOM_MS, Shard, Timer};
+use super::{FULL_DISK_PAUSE_MS, LOOK_FOR_ROOM_MS, Shard, Timer};
 use crate::command::{Append, AppendEntry};
 use crate::disks::directories::{Directories, Directory};
 use crate::effect::Effect;
@@ -20,6 +20,8 @@ use crate::views::PartitionCell;
 /// How long an answer waits for a flush alone, whatever the request says: its timeout is for other replicas. In Kafka a producer that
 /// gives them no time at all is acknowledged, too, where there are none.
 const FLUSH_PATIENCE_MS: i64 = 5_000;
+const _: () =
+    assert!(FLUSH_PATIENCE_MS >= 2 * FULL_DISK_PAUSE_MS, "a flush without room is tried again in time");
 
 impl Shard {
     /// Appends all entries; answers their results, and what of them has to be parked until it is safe.

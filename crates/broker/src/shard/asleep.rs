@@ -46,16 +46,7 @@ impl Shard {
             partition_epoch: partition.partition_epoch,
             found: found.map(Box::new),
         };
-        let place = match self.sleepers.free.pop() {
-            Some(place) => {
-                self.sleepers.list[place] = Some(asleep);
-                place
-            }
-            None => {
-                self.sleepers.list.push(Some(asleep));
-                self.sleepers.list.len() - 1
-            }
-        };
+        let place = self.sleepers.put(asleep);
         cell.set_asleep(place);
         cell.set_directory(Some(directory));
         if !is_found {
@@ -71,8 +62,7 @@ impl Shard {
 
     /// A new image changed a partition that goes on sleeping.
     pub(super) fn sleep_on(&mut self, cell: &PartitionCell, partition: &PartitionImage) {
-        let place = cell.asleep().and_then(|place| self.sleepers.list.get_mut(place));
-        if let Some(asleep) = place.and_then(Option::as_mut) {
+        if let Some(asleep) = self.sleepers.of_cell(cell) {
             asleep.partition_epoch = partition.partition_epoch;
             match asleep.found {
                 None => self.show_unwritten(cell, partition.leader_epoch),
@@ -85,18 +75,16 @@ impl Shard {
     pub(super) fn open_found(&mut self) {
         let mut opened = 0;
         let mut place = self.sleepers.opening_at.unwrap_or(0);
-        while opened < FOUND_LOGS_PER_STEP
-            && let Some(asleep) = self.sleepers.list.get(place)
-        {
-            place += 1;
-            if let Some(Asleep { cell, found: Some(_), .. }) = asleep {
+        while opened < FOUND_LOGS_PER_STEP && place < self.sleepers.len() {
+            if let Some(Asleep { cell, found: Some(_), .. }) = self.sleepers.get(place) {
                 let cell = Arc::clone(cell);
                 self.wake(&cell);
                 opened += 1;
             }
+            place += 1;
         }
         let was_at_it = self.sleepers.opening_at.is_some();
-        self.sleepers.opening_at = (place < self.sleepers.list.len()).then_some(place);
+        self.sleepers.opening_at = (place < self.sleepers.len()).then_some(place);
         if was_at_it && self.sleepers.opening_at.is_none() {
             self.around.directories.recovered.shard_ends();
             self.tell_recovered_soon();
@@ -115,7 +103,7 @@ impl Shard {
 
     /// A reader needs the view of one of them.
     pub(super) fn open_one(&mut self, place: usize, key: &TopicIdPartition) {
-        let asleep = self.sleepers.list.get(place).and_then(Option::as_ref);
+        let asleep = self.sleepers.get(place);
         if let Some(Asleep { cell, .. }) = asleep.filter(|asleep| asleep.cell.key == *key) {
             let cell = Arc::clone(cell);
             self.wake(&cell);
@@ -124,7 +112,7 @@ impl Shard {
 
     /// What the logs that are not open yet give to the checkpoints: what those said at the start.
     pub(super) fn offsets_asleep(&self) -> impl Iterator<Item = (usize, (String, i32), Closed)> {
-        self.sleepers.list.iter().flatten().filter_map(|asleep| {
+        self.sleepers.iter().filter_map(|asleep| {
             let mode = asleep.found.as_ref()?;
             let name = (asleep.topic.name.to_string(), asleep.cell.key.partition);
             let offsets = Closed {
@@ -144,14 +132,8 @@ impl Shard {
         offsets: &mut std::collections::BTreeMap<usize, DirectoryOffsets>,
     ) -> Vec<(usize, Fault)> {
         let unclean = |asleep: &&Asleep| asleep.found.as_ref().is_some_and(|mode| !mode.clean_shutdown);
-        let cells: Vec<_> = self
-            .sleepers
-            .list
-            .iter()
-            .flatten()
-            .filter(unclean)
-            .map(|asleep| Arc::clone(&asleep.cell))
-            .collect();
+        let cells: Vec<_> =
+            self.sleepers.iter().filter(unclean).map(|asleep| Arc::clone(&asleep.cell)).collect();
         for cell in cells {
             self.wake(&cell);
         }
@@ -165,9 +147,10 @@ impl Shard {
         std::mem::take(&mut self.sleepers.faults)
     }
 
-    /// Somebody asks for it: a replica with its log (an empty one if it was never written), as it would have been from the start.
+    /// Somebody asks for it: a replica with its log (an empty one if it was never written), as it would have been from the start. Its
+    /// cell says that it sleeps until it has a replica: a reader who comes while its log is being opened waits for that turn.
     pub(super) fn wake(&mut self, cell: &PartitionCell) {
-        let Some(Asleep { cell, topic, directory, partition_epoch, found }) = self.take_asleep(cell) else {
+        let Some(Asleep { cell, topic, directory, partition_epoch, found }) = self.sleepers.take(cell) else {
             return;
         };
         let directory = directory as usize;
@@ -206,8 +189,7 @@ impl Shard {
     /// All that sleep on a directory, or everywhere.
     pub(super) fn wake_all_on(&mut self, directory: usize) {
         let on = |asleep: &&Asleep| asleep.directory as usize == directory;
-        let cells: Vec<_> =
-            self.sleepers.list.iter().flatten().filter(on).map(|asleep| Arc::clone(&asleep.cell)).collect();
+        let cells: Vec<_> = self.sleepers.iter().filter(on).map(|asleep| Arc::clone(&asleep.cell)).collect();
         for cell in cells {
             self.wake(&cell);
         }
@@ -215,11 +197,10 @@ impl Shard {
 
     /// Its topic was deleted, or its replica moved away: there is nothing else to tidy up if there is nothing on disk.
     pub(super) fn forget_asleep(&mut self, cell: &PartitionCell) {
-        let place = cell.asleep().and_then(|place| self.sleepers.list.get(place));
-        if place.and_then(Option::as_ref).is_some_and(|asleep| asleep.found.is_some()) {
+        if self.sleepers.of_cell(cell).is_some_and(|asleep| asleep.found.is_some()) {
             return self.wake(cell);
         }
-        if let Some(asleep) = self.take_asleep(cell) {
+        if let Some(asleep) = self.sleepers.take(cell) {
             cell.set_role(Role::Absent);
             cell.set_slot(None);
             cell.set_directory(None);
@@ -231,19 +212,10 @@ impl Shard {
 
     /// The end of the shard.
     pub(super) fn forget_all_asleep(&mut self) {
-        for asleep in std::mem::take(&mut self.sleepers).list.into_iter().flatten() {
+        for asleep in self.sleepers.drain() {
             asleep.cell.set_role(Role::Absent);
             asleep.cell.set_slot(None);
         }
-    }
-
-    /// Takes it from the list. Its cell says that it sleeps until it has a replica or is nothing any more: a reader who comes while
-    /// its log is being opened waits for that turn.
-    fn take_asleep(&mut self, cell: &PartitionCell) -> Option<Asleep> {
-        let place = cell.asleep()?;
-        let asleep = self.sleepers.list.get_mut(place)?.take()?;
-        self.sleepers.free.push(place);
-        Some(asleep)
     }
 
     /// Publishes an empty log's view, then the role.

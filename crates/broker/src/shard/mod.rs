@@ -2,14 +2,17 @@
 //! replica that was touched: flush, publish, answer. Who runs the turn is `cell.rs`; no handler and no API is known here.
 //!
 //! `append.rs` produce and its acks · `asleep.rs` what was never written · `cleaning.rs` compaction · `coordinators.rs` what is coordinated ·
-//! `moving.rs` to another log directory · `reconcile.rs` a new image · `upkeep.rs` retention, checkpoints, faults.
+//! `invariants.rs` what must hold · `moving.rs` to another log directory · `reconcile.rs` a new image · `upkeep.rs` retention, checkpoints, faults.
 
 mod append;
 mod asleep;
 pub(crate) mod cell;
 mod cleaning;
 mod coordinators;
+mod invariants;
 mod moving;
+#[cfg(test)]
+mod planting;
 mod reconcile;
 mod seat;
 mod sleepers;
@@ -37,6 +40,7 @@ use crate::disks::moves::Moves;
 use crate::disks::moving::Moving;
 use crate::effect::Effect;
 use crate::fetch::watch::Watch;
+use crate::limits::DISK_UNCHECKED_MS;
 use crate::mailbox;
 use crate::replica::isr::InSyncReplicas;
 use crate::replica::pending::{Parking, PendingProduces, ProduceId};
@@ -69,6 +73,14 @@ pub(crate) struct Surroundings {
 }
 
 /// The owner of some partitions.
+///
+/// Invariants, checked in release where a turn ends ([`Shard::check`]; of each seat that the turn touched, [`Shard::check_seat`]):
+/// - **settled**: all that the turn touched was settled;
+/// - **seats**: a slot is taken or free, never both; the cell of the replica there points back at it and is this shard's;
+/// - **sleepers**: the same of the places of those that sleep; a fault of opening one is told in the turn that met it;
+/// - **produces**: every parked batch is of a produce that waits, or was counted when that timed out;
+/// - **timers**: the deadline that is promised is that of the first;
+/// - **coordinator**: only where this broker leads (or cannot yet say that it does no more), and a timer only where there is one.
 pub(crate) struct Shard {
     around: Surroundings,
     seats: Seats,
@@ -128,6 +140,11 @@ const FULL_DISK_PAUSE_MS: i64 = 500;
 
 /// Between two looks whether a full disk has room: one system call a second, while it is full.
 const LOOK_FOR_ROOM_MS: i64 = 1_000;
+
+const _: () = assert!(
+    FULL_DISK_PAUSE_MS > DISK_UNCHECKED_MS && LOOK_FOR_ROOM_MS > DISK_UNCHECKED_MS,
+    "whoever comes again must not be told what the last look saw"
+);
 
 /// Lines of the log about what is coordinated.
 const COORDINATOR_LINES_PER_SECOND: u32 = 50;
@@ -293,10 +310,14 @@ impl Shard {
                 self.timers.add(due_ms, Timer::FlushDue(Arc::clone(&replica.cell)));
             }
             replica.show();
+            #[cfg(test)]
+            self.plant(slot);
+            self.check_seat(slot);
         }
         self.unsettled.clear();
         let faults = self.take_opening_faults().into_iter();
         turn.effects.extend(faults.map(|(directory, fault)| Effect::DirectoryFailed { directory, fault }));
+        self.check();
     }
 
     /// The replica behind a cell.
@@ -304,7 +325,7 @@ impl Shard {
         if cell.asleep().is_some() {
             self.wake(cell);
         }
-        self.seats.get_mut(cell.slot()?).map(|seat| &mut seat.replica)
+        self.seats.behind(cell).map(|(_, seat)| &mut seat.replica)
     }
 
     /// The replica behind a cell, to be settled at the end of the turn.
@@ -316,9 +337,10 @@ impl Shard {
         if cell.asleep().is_some() {
             self.wake(cell);
         }
-        let slot = cell.slot()?;
-        let seat = self.seats.get_mut(slot)?;
-        if !seat.replica.unsettled {
+        let (slot, seat) = self.seats.behind(cell)?;
+        if seat.replica.unsettled {
+            assert!(!self.unsettled.is_empty(), "settled: a replica waits for it and is not known to");
+        } else {
             seat.replica.unsettled = true;
             self.unsettled.push(slot);
         }

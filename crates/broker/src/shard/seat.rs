@@ -4,6 +4,7 @@
 use crate::coordinators::coordinator::Coordinator;
 use crate::replica::Replica;
 use crate::timers::TimerId;
+use crate::views::PartitionCell;
 
 pub(super) struct Seat {
     pub replica: Replica,
@@ -20,19 +21,22 @@ impl Seat {
     }
 }
 
-/// By slot; a cell of `views` says which slot is its.
+/// By slot; a cell of `views` says which slot is its. Every slot is either taken or free.
 #[derive(Default)]
 pub(super) struct Seats {
     list: Vec<Option<Box<Seat>>>,
     free: Vec<usize>,
+    taken: usize,
 }
 
 impl Seats {
     /// Gives a replica a slot.
     pub fn put(&mut self, replica: Replica) -> usize {
         let seat = Some(Box::new(Seat { replica, coordinator: None, armed: None }));
+        self.taken += 1;
         match self.free.pop() {
             Some(slot) => {
+                assert!(self.list[slot].is_none(), "seats: a free slot is taken");
                 self.list[slot] = seat;
                 slot
             }
@@ -46,7 +50,8 @@ impl Seats {
     /// Takes a replica out; its slot is free for another. A coordinator must have been closed.
     pub fn take(&mut self, slot: usize) -> Option<Replica> {
         let seat = self.list.get_mut(slot)?.take()?;
-        assert!(seat.coordinator.is_none(), "a replica that leaves has no coordinator");
+        assert!(seat.coordinator.is_none(), "coordinator: its replica leaves without it");
+        self.taken -= 1;
         self.free.push(slot);
         Some(seat.replica)
     }
@@ -64,6 +69,14 @@ impl Seats {
         self.list.get_mut(slot)?.as_deref_mut()
     }
 
+    /// The seat that a cell points at, with its slot.
+    pub fn behind(&mut self, cell: &PartitionCell) -> Option<(usize, &mut Seat)> {
+        let slot = cell.slot()?;
+        let seat = self.get_mut(slot).expect("seats: a cell points at nobody");
+        assert!(std::ptr::eq(&*seat.replica.cell, cell), "seats: a cell points at another");
+        Some((slot, seat))
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Seat> {
         self.list.iter().flatten().map(Box::as_ref)
     }
@@ -73,8 +86,15 @@ impl Seats {
         self.list.iter_mut().enumerate().filter_map(|(slot, seat)| Some((slot, seat.as_deref_mut()?)))
     }
 
+    /// Panics with the name of the invariant that is broken.
+    pub fn check(&self) {
+        assert!(self.taken + self.free.len() == self.list.len(), "seats: a slot is neither free nor taken");
+    }
+
     /// The end of the shard.
     pub fn drain(&mut self) -> impl Iterator<Item = Replica> {
+        self.taken = 0;
+        self.free.clear();
         self.list.drain(..).flatten().map(|seat| seat.replica)
     }
 }

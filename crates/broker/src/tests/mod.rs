@@ -14,6 +14,7 @@ mod intervals;
 mod jbod;
 mod jbod_power;
 mod offsets;
+pub(crate) mod planted;
 mod power;
 mod produce;
 mod reassignment;

@@ -19,7 +19,7 @@ fn ask<M: Kind>(node: &mut Harness, topic: &str, command: M::Command) -> Answer<
     answer
 }
 
-fn add(node: &mut Harness, name: &str, number: i64) -> TallyAnswer {
+pub(super) fn add(node: &mut Harness, name: &str, number: i64) -> TallyAnswer {
     let command = TallyCommand::Add { name: name.to_owned(), number };
     let mut answer = ask::<TallyMachine>(node, TallyMachine::TOPIC, command);
     assert!(answer.known().is_none(), "what was added is not told before it is on the platter");
