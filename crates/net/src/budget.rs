@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use crate::memory::BLOCK_BYTES;
+
 /// The shared counter. Clone the `Arc`.
 #[derive(Debug)]
 pub struct Budget {
@@ -45,7 +47,8 @@ impl Budget {
     }
 
     fn give_back(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Ordering::AcqRel);
+        let used = self.used.fetch_sub(bytes, Ordering::AcqRel);
+        assert!(used >= bytes, "budget: more comes back than was leased");
         if self.anyone_waits.swap(false, Ordering::AcqRel) {
             let waiters = match self.waiters.lock() {
                 Ok(mut w) => std::mem::take(&mut *w),
@@ -67,7 +70,7 @@ impl Budget {
     }
 }
 
-/// One connection's share; given back when dropped.
+/// One connection's share, in whole steps; given back when dropped.
 #[derive(Debug)]
 pub struct Lease {
     budget: Arc<Budget>,
@@ -76,11 +79,17 @@ pub struct Lease {
 
 /// Shares change in steps of this size, so that small requests never touch the shared counter.
 const STEP: usize = 64 * 1024;
+const _: () = assert!(STEP <= BLOCK_BYTES, "whoever holds a block for itself has it counted");
 
 impl Lease {
     /// An empty share of `budget`.
     pub fn new(budget: Arc<Budget>) -> Self {
         Self { budget, held: 0 }
+    }
+
+    /// True if nothing is held of the budget.
+    pub fn is_empty(&self) -> bool {
+        self.held == 0
     }
 
     /// Makes the share cover `bytes` (the first 64 KiB of a connection are free). Pending while the budget is

@@ -47,6 +47,16 @@ const PARTIAL_MIN: usize = 4 * 1024;
 
 /// Frames above this size are received in memory of their own from the beginning, once a connection has sent one.
 const LARGE_MIN: usize = 64 * 1024;
+const _: () = {
+    assert!(
+        COPY_OUT_MAX < PARTIAL_MIN,
+        "what is copied out is less than what the beginning of a frame may take"
+    );
+    assert!(
+        PARTIAL_MIN < LARGE_MIN && LARGE_MIN <= memory::BLOCK_BYTES,
+        "what is not large fits into a block"
+    );
+};
 
 /// Splits what a socket delivers into frames.
 #[derive(Debug)]
@@ -82,6 +92,8 @@ impl FrameReader {
     /// Reads once. `Ready(Ok(0))` is the end of the stream. Call `next_frame` until it gives `None` before calling
     /// this again.
     pub fn poll_fill<S: Stream>(&mut self, cx: &mut Context<'_>, from: &mut S) -> Poll<io::Result<usize>> {
+        assert!(self.own.is_empty() || self.pending.is_empty(), "frames: one begins in two places");
+        assert!(self.filled <= self.own.len(), "frames: more came than there was room for");
         if self.partial_bytes() == 0 && self.large_frame == 0 {
             return self.poll_fill_block(cx, from);
         }

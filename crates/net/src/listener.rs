@@ -104,7 +104,8 @@ impl Admission {
 impl Drop for Admitted {
     fn drop(&mut self) {
         let mut counts = self.admission.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.total = counts.total.saturating_sub(1);
+        assert!(counts.total > 0, "admission: more leave than came");
+        counts.total -= 1;
         if let Some(n) = counts.per_ip.get_mut(&self.ip) {
             *n -= 1;
             if *n == 0 {

@@ -14,6 +14,7 @@ const BLOCKS_MAX: usize = 4;
 
 /// Spare memory for large frames, of a thread.
 const LARGE_BYTES_MAX: usize = 8 << 20;
+const _: () = assert!(2 * BLOCK_BYTES <= LARGE_BYTES_MAX, "there is room for large ones at all");
 
 #[derive(Default)]
 struct Spare {
@@ -37,6 +38,7 @@ pub(crate) fn take(bytes: usize) -> Vec<u8> {
         let fits = |memory: &Vec<u8>| (bytes..=bytes.saturating_mul(2)).contains(&memory.len());
         let at = spare.large.iter().position(fits)?;
         let memory = spare.large.swap_remove(at);
+        assert!(spare.large_bytes >= memory.len(), "memory: spare bytes are miscounted");
         spare.large_bytes -= memory.len();
         Some(memory)
     });

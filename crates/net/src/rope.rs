@@ -107,6 +107,7 @@ impl RopeWriter {
             }
             self.consume(written);
         }
+        assert!(self.queued_bytes == 0, "rope: bytes are counted that are gone");
         if self.chunks.capacity() > QUEUE_CAPACITY_KEPT {
             self.chunks.shrink_to(QUEUE_CAPACITY_KEPT / 2);
         }
@@ -138,7 +139,8 @@ impl RopeWriter {
     }
 
     fn consume(&mut self, mut written: usize) {
-        self.queued_bytes = self.queued_bytes.saturating_sub(written);
+        assert!(written <= self.queued_bytes, "rope: more was taken than there was");
+        self.queued_bytes -= written;
         while let Some(front) = self.chunks.front_mut() {
             let rest = front.rest().len();
             if written < rest {

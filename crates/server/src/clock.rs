@@ -15,6 +15,10 @@ const TOLD_MS: i64 = 1_000;
 
 /// What both clocks are rounded to; less is no news.
 const GRAIN_US: i64 = 1_000;
+const _: () = assert!(
+    GRAIN_US <= LOOK_EVERY_US && LOOK_EVERY_US < TOLD_MS * 1_000,
+    "what is rounded away is less than what a look may miss, and that is nothing that people hear of"
+);
 
 /// A clock; share it behind an `Arc`.
 #[derive(Debug)]

@@ -21,6 +21,8 @@ use wire::codec::Rope;
 
 use crate::guard::Notes;
 
+mod invariants;
+
 /// Answers not yet taken by the peer: above this nothing new is begun. One large fetch always fits.
 const UNSENT_BYTES_MAX: usize = 1024 * 1024;
 
@@ -29,6 +31,14 @@ const SMALL_ANSWER_MAX: usize = 4 * 1024;
 
 /// Reads in one poll: a peer that never stops sending has its turns like everybody.
 const READS_PER_POLL: usize = 16;
+
+const _: () = {
+    assert!(
+        SMALL_ANSWER_MAX * REQUESTS_IN_FLIGHT <= UNSENT_BYTES_MAX,
+        "small answers alone hold nobody back"
+    );
+    assert!(REQUESTS_IN_FLIGHT >= 5, "a Java producer keeps five in flight");
+};
 
 /// What handles frames; the node in production, a stub in tests.
 pub trait Service: Send + 'static {
@@ -50,16 +60,22 @@ pub enum End {
 }
 
 /// One connection, polled by its lane until it ends.
+///
+/// Invariants, checked in release wherever it waits ([`Gateway::check`]):
+/// - **order**: the first `started` requests of the queue are begun, the others not; the first is not answered yet; several are begun
+///   only where they may overlap; none waits unless another is before it, the peer has too much to read, or the end has come;
+/// - **queue**: no more requests than a connection may have in flight;
+/// - **bytes**: nothing is counted, and nothing leased, where nothing is held.
 pub struct Gateway<S, C> {
     carrier: C,
     service: S,
     notes: Notes,
     reader: FrameReader,
     writer: RopeWriter,
-    /// Invariant: the first `started` are handlings, the rest frames.
+    /// The first `started` are handlings, the rest frames.
     queue: VecDeque<Request>,
     started: usize,
-    /// Invariant: all started handlings are of requests that may overlap.
+    /// All started handlings are of requests that may overlap.
     overlapping: bool,
     /// Bytes of the frames in `queue`.
     queued_bytes: usize,
@@ -104,8 +120,7 @@ impl<S: Service, C: Stream> Gateway<S, C> {
     pub fn poll(&mut self, cx: &mut Context<'_>, now_ms: i64) -> Poll<End> {
         for _ in 0..READS_PER_POLL {
             if !self.is_at_rest() {
-                self.handle(cx, now_ms);
-                self.write(cx, now_ms);
+                self.answer(cx, now_ms);
                 let lost = matches!(self.ending, Some(End::Lost(_)));
                 if lost || (self.ending.is_some() && self.writer.is_empty()) {
                     return Poll::Ready(self.ending.take().unwrap_or(End::Closed));
@@ -114,6 +129,7 @@ impl<S: Service, C: Stream> Gateway<S, C> {
             // A read that did not fill its room has emptied the socket: the next one is refused without a system call.
             if self.read(cx).is_pending() {
                 self.settle(now_ms);
+                self.check();
                 return Poll::Pending;
             }
             self.notes.moved(now_ms);
@@ -130,6 +146,18 @@ impl<S: Service, C: Stream> Gateway<S, C> {
     /// For the watch.
     pub fn notes(&self) -> &Notes {
         &self.notes
+    }
+
+    /// Handles and writes. What the socket took at once may have made room for requests that were held back, and nobody else would
+    /// say so.
+    fn answer(&mut self, cx: &mut Context<'_>, now_ms: i64) {
+        loop {
+            self.handle(cx, now_ms);
+            self.write(cx, now_ms);
+            if self.started > 0 || self.queue.is_empty() || !self.may_begin() {
+                return;
+            }
+        }
     }
 
     /// Finishes and begins handlings until nothing moves; leaves the answers with the writer.

@@ -12,13 +12,17 @@ use std::time::Duration;
 
 use broker::Node;
 
+use broker::limits::{COLD_READS_AT_ONCE, SYNCS_AT_ONCE};
+
 use crate::bells::{Bell, Bells};
 use crate::clock::Clock;
 use crate::journey::Journey;
 
 /// Blocking jobs at once: the syncs of a directory, cold reads, and two for deletions and the like. They are hired when all others
 /// are at work, so that a quiet node has one.
-const WORKERS_MAX: usize = 2 + broker::limits::SYNCS_AT_ONCE + broker::limits::COLD_READS_AT_ONCE;
+const WORKERS_MAX: usize = 2 + SYNCS_AT_ONCE + COLD_READS_AT_ONCE;
+const _: () =
+    assert!(WORKERS_MAX > SYNCS_AT_ONCE + COLD_READS_AT_ONCE, "disks at work never keep everything waiting");
 
 /// A turn that asks to be called again at once this often in a row is given a pause.
 const RESTLESS_TURNS: u32 = 1_000;

@@ -2,12 +2,12 @@ use super::*;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use wire::codec::Rope;
 
-/// Answers a frame with its own bytes. A frame whose third byte is `w` waits for the test's word.
+/// Answers a frame with its own bytes. A frame whose third byte is `w` waits for the test's word, one with a `b` has a big answer.
 #[derive(Clone, Default)]
 struct Echo {
     begun: Arc<AtomicUsize>,
@@ -27,6 +27,7 @@ impl Service for Echo {
                     answer
                 })
             }
+            Some(b'b') => Handling::ready(Outcome::Answer(Rope::of(vec![0; 2 * UNSENT_BYTES_MAX]))),
             Some(b'n') => Handling::ready(Outcome::NoAnswer),
             Some(b'x') => Handling::ready(Outcome::Close(CloseReason::ProduceRefused)),
             _ => Handling::ready(answer),
@@ -215,4 +216,73 @@ async fn the_peers_goodbye_ends_the_connection_even_while_a_request_waits() {
     it.until(|it| it.begun() == 1).await;
     drop(it.client);
     assert!(matches!(it.end.await.unwrap(), End::Closed | End::Lost(_)));
+}
+
+/// A gateway whose peer takes and sends all at once, and has sent this.
+async fn beside(
+    echo: &Echo,
+    budget: &Arc<Budget>,
+    sent: &[u8],
+) -> (DuplexStream, Gateway<Echo, DuplexStream>) {
+    let (mut client, carrier) = tokio::io::duplex(64 << 20);
+    client.write_all(sent).await.unwrap();
+    let limits = FrameLimits { max_bytes: 100 << 20 };
+    (client, Gateway::new(carrier, echo.clone(), limits, budget.clone(), NOW))
+}
+
+fn turn(gateway: &mut Gateway<Echo, DuplexStream>) -> Poll<End> {
+    gateway.poll(&mut Context::from_waker(std::task::Waker::noop()), NOW)
+}
+
+#[tokio::test]
+async fn what_waits_behind_a_big_answer_begins_once_that_is_gone() {
+    let (echo, budget) = (Echo::default(), Budget::new(64 << 20));
+    let sent = [request(FETCH, b"b"), request(FETCH, b"b"), request(FETCH, b"b")].concat();
+    let (_client, mut gateway) = beside(&echo, &budget, &sent).await;
+    assert!(turn(&mut gateway).is_pending());
+    assert_eq!(echo.begun.load(Ordering::SeqCst), 3, "nobody wakes the connection again");
+}
+
+/// What is said of a connection at work with three produces begun and a fetch behind them, after the damage.
+async fn said(damage: fn(&mut Gateway<Echo, DuplexStream>)) -> String {
+    let (echo, budget) = (Echo::default(), Budget::new(64 << 20));
+    let produce = |name: &[u8]| request(PRODUCE, name);
+    let sent = [produce(b"wa"), produce(b"wb"), produce(b"wc"), request(FETCH, b"f")].concat();
+    let (_client, mut gateway) = beside(&echo, &budget, &sent).await;
+    assert!(turn(&mut gateway).is_pending());
+    damage(&mut gateway);
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| turn(&mut gateway))) {
+        Ok(Poll::Pending) => "nothing".to_owned(),
+        Ok(Poll::Ready(end)) => format!("{end:?}"),
+        Err(panic) => panic.downcast_ref::<&str>().map_or("no text".to_owned(), |text| (*text).to_owned()),
+    }
+}
+
+#[tokio::test]
+async fn every_broken_invariant_is_named() {
+    type Case = (fn(&mut Gateway<Echo, DuplexStream>), &'static str);
+    let cases: &[Case] = &[
+        (|_| {}, "nothing"),
+        (|it| it.started = 2, "order: one is begun out of turn"),
+        (|it| it.started = 9, "order: more is begun than there is"),
+        (|it| it.overlapping = false, "order: one is begun that may not overlap"),
+        (|it| it.queue.clear(), "order: more is begun than there is"),
+        (
+            |it| {
+                it.queue.clear();
+                it.started = 0;
+            },
+            "bytes: some are counted that are gone",
+        ),
+        (
+            |it| {
+                let more = || Request { bytes: 0, progress: Progress::Waiting(Bytes::from_static(&FETCH)) };
+                it.queue.extend(std::iter::repeat_with(more).take(REQUESTS_IN_FLIGHT));
+            },
+            "queue: more is in flight than may be",
+        ),
+    ];
+    for (damage, name) in cases {
+        assert_eq!(said(*damage).await, *name);
+    }
 }

@@ -39,6 +39,8 @@ const DOOR_RESTS_MS: i64 = 100;
 /// What an event is about; anything less is a connection's place.
 const ALARM: u64 = u64::MAX;
 const FIRST_DOOR: u64 = u64::MAX / 2;
+const _: () =
+    assert!(ACCEPTED_AT_ONCE <= EVENTS_AT_ONCE, "a door has no more at once than all who are connected");
 
 /// A lane.
 pub struct Lane {
