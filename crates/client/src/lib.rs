@@ -27,6 +27,7 @@ mod producer;
 mod properties;
 mod record;
 mod standstill;
+mod task;
 mod vetting;
 
 pub use admin::Admin;

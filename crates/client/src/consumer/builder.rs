@@ -9,6 +9,7 @@ use super::{
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::offsets::IsolationLevel;
+use crate::task;
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -140,12 +141,12 @@ impl ConsumerBuilder {
         });
         let handle = ConsumerHandle { shared: shared.clone() };
         handle.assign(self.partitions);
-        tokio::spawn(fetcher::run(shared.clone()));
+        task::spawn(fetcher::run(shared.clone()));
         let (events_in, events) = mpsc::unbounded_channel();
         let leave = match (&shared.options.group_id, subscribes) {
             (Some(group_id), true) => {
                 let (leave, leaving) = oneshot::channel();
-                tokio::spawn(group::run(shared.clone(), group_id.clone(), events_in, leaving));
+                task::spawn(group::run(shared.clone(), group_id.clone(), events_in, leaving));
                 Some(leave)
             }
             (Some(_) | None, _) => None,

@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::options::random_seed;
 use crate::record::{Record, RecordMetadata};
 use crate::standstill::{Progress, Standstill};
+use crate::task;
 use accumulator::{Accumulator, AccumulatorOptions};
 use parking_lot::Mutex;
 use partitioner::{Chooser, Partitioner};
@@ -124,7 +125,7 @@ impl ProducerBuilder {
             progress: Progress::default(),
             closing: AtomicBool::new(false),
         });
-        tokio::spawn(sender::run(shared.clone()));
+        task::spawn(sender::run(shared.clone()));
         Ok(Producer { handle: Arc::new(Handle(shared)) })
     }
 }
