@@ -1,6 +1,6 @@
 //! Log compaction: which part of a log is worth cleaning (`choice`), what stays of it (`filter`), and the work itself as data
-//! (`work`), to be run in bounded slices on any thread while the log goes on. The log is entered only to take new segments in
-//! (`swap`). Never deletes what is not replaced, never cleans the active segment or beyond the last stable offset.
+//! (`work`; its two halves `mapping` and `copying`, what they share `round`), to be run in bounded slices on any thread while the log
+//! goes on. The log is entered only to take new segments in (`swap`). Never deletes what is not replaced, never cleans the active segment or beyond the last stable offset.
 //! KIP-58, KIP-98, KIP-280 (offset strategy), KIP-354, KIP-534.
 
 mod bookmark;

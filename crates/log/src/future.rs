@@ -203,6 +203,11 @@ impl FutureLog {
         source.call_off_cleaning().map_err(CopyStop::Source)?;
         self.copy(&source.view(), u64::MAX, now_ms)?;
         let mut log = self.log;
+        // One that had more would give out again what was never acknowledged.
+        assert_eq!(
+            log.log_end_offset, source.log_end_offset,
+            "a log that takes over ends where the other does"
+        );
         log.advance_high_watermark(source.high_watermark);
         if source.log_start_offset > log.log_start_offset {
             log.delete_records_before(source.log_start_offset).map_err(CopyStop::Target)?;

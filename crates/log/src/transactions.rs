@@ -8,6 +8,8 @@ use std::io::IoSlice;
 /// Bytes of an entry: version, producer id, first, last and last stable offset.
 pub(crate) const ENTRY_BYTES: usize = 34;
 
+const _: () = assert!(ENTRY_BYTES == 2 + 4 * 8);
+
 /// One aborted transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AbortedTransaction {

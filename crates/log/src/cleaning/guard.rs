@@ -31,7 +31,9 @@ impl CleanGuard {
 
     /// A segment is begun (or, `None`, belongs to the log now).
     pub fn writes(&self, cleaned: Option<Arc<Segment>>) {
-        self.0.lock().cleaned = cleaned;
+        let mut under = self.0.lock();
+        assert!(under.cleaned.is_none() || cleaned.is_none(), "a cleaning writes one segment at a time");
+        under.cleaned = cleaned;
     }
 
     pub fn is_off(&self) -> bool {

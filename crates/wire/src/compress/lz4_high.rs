@@ -17,6 +17,9 @@ const LONG_ENOUGH: usize = 512;
 /// Version 1, independent blocks, no checksums, no content size; blocks of 64 KiB; the check byte of these two.
 const FRAME_HEADER: [u8; 7] = [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82];
 
+// The frame says how large its blocks are, and each says its length below the bit that marks it as not compressed.
+const _: () = assert!(FRAME_HEADER[5] >> 4 == 4 && BLOCK == 64 << 10);
+
 /// Compresses `input` to one frame; the higher the level, the longer the search.
 pub(super) fn compress(level: i32, input: &[u8]) -> Vec<u8> {
     let mut output = Vec::with_capacity(input.len() / 2 + 64);

@@ -1,5 +1,5 @@
-//! The group itself: its members, its phase, what its record says of it. Decides nothing and answers nobody; what changes it and
-//! tells the members are the rooms beside it.
+//! The group itself: its members, its phase, the choice of a protocol, and what its record says of it. What changes it in the course
+//! of a decision, and tells its members, are the rooms beside it.
 
 use super::super::answers;
 use super::super::command::GroupAnswer;

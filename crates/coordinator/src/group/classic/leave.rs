@@ -167,9 +167,7 @@ impl ClassicGroup {
         turn.cancel_timer(timer);
         self.depart(turn, member_id, Departure::Left);
     }
-}
 
-impl ClassicGroup {
     /// A member goes, and people are told how.
     pub(super) fn depart(&mut self, turn: &mut Turn, member_id: &Str, how: Departure) {
         if self.members.contains_key(member_id) {

@@ -216,9 +216,7 @@ impl ClassicGroup {
         let timer = GroupTimer::Session { group: self.id.clone(), member_id: member.id.clone() };
         turn.set_timer(timer, i64::from(member.session_timeout_ms));
     }
-}
 
-impl ClassicGroup {
     pub(super) fn complete_join(&mut self, turn: &mut Turn, member_id: &str, response: JoinGroupResponse) {
         if let Some(waiting) = self.await_join(member_id, None) {
             turn.reply_join(waiting, response);

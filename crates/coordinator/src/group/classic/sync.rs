@@ -154,9 +154,7 @@ impl ClassicGroup {
             assignment: by_member,
         });
     }
-}
 
-impl ClassicGroup {
     pub(super) fn complete_sync(
         &mut self,
         turn: &mut Turn,
