@@ -66,7 +66,7 @@ enum OnceCommitted<M: Machine> {
 
 /// A machine with its partition.
 ///
-/// What holds whenever a call has ended; [`Hosted::check`] asserts it, under these names:
+/// What holds whenever a call has ended; `check` asserts it, under these names:
 /// - `phase`: soft state until it is closed, and then nothing at all; nobody waits and no timer runs before it is open;
 /// - `offsets`: an open one is committed no further than it is appended; what is between lies in `uncommitted`, in order;
 /// - `parked`: answers wait in the order of their offsets, each for one that is appended and not committed;
