@@ -28,7 +28,7 @@ const WRITE_AHEAD_MAX_BYTES: u64 = 4 << 20;
 ///
 /// What holds whenever a change of it has ended, unless it is poisoned; [`Log::check`] asserts it, under these names:
 /// - `log start`: at most the high watermark. It may be above the recovery point: what was deleted need not be durable;
-/// - `high watermark`, `recovery point`: at most the log's end; the last stable offset is at most the high watermark by its making;
+/// - `high watermark`, `recovery point`: at most the log's end; the last stable offset lies between it and the log start by its making;
 /// - `epochs`: the newest begins at the log's end or before it; both their numbers grow;
 /// - `segments`: in order and under names of their own, the active one last; it begins at the log's end at the latest, and its bytes
 ///   have offsets;
@@ -184,7 +184,10 @@ impl Log {
     /// The high watermark, or the first offset of an undecided transaction below it (KIP-98).
     pub fn last_stable_offset(&self) -> i64 {
         let unstable = self.producers.as_ref().and_then(|producers| producers.first_unstable_offset());
-        unstable.map_or(self.high_watermark, |unstable| unstable.min(self.high_watermark))
+        // The first records of a transaction may have been deleted while it goes on.
+        unstable.map_or(self.high_watermark, |unstable| {
+            unstable.max(self.log_start_offset).min(self.high_watermark)
+        })
     }
 
     /// The offset the next record will get.

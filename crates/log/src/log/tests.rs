@@ -331,6 +331,25 @@ fn the_last_stable_offset_waits_for_markers() {
 }
 
 #[test]
+fn the_last_stable_offset_never_lies_below_the_log_start() {
+    let (_, mut log) = fresh(small());
+    let attributes = BatchAttributes {
+        producer_id: 1,
+        producer_epoch: 0,
+        base_sequence: 0,
+        transactional: true,
+        ..BatchAttributes::default()
+    };
+    let batches = valid(records(attributes, 0, &["a", "b", "c"]));
+    log.append_as_leader(&batches, 0, AppendOrigin::Client, 0).unwrap();
+    log.advance_high_watermark(3);
+    log.delete_records_before(2).unwrap();
+    assert_eq!((log.log_start_offset(), log.last_stable_offset()), (2, 2));
+    log.delete_records_before(3).unwrap();
+    assert_eq!((log.log_start_offset(), log.last_stable_offset()), (3, 3));
+}
+
+#[test]
 fn a_failed_write_or_sync_ends_the_log() {
     for (nth, fault) in [(0, SimFault::Io), (1, SimFault::SyncForgets)] {
         let (disk, mut log) = fresh(small());
