@@ -50,7 +50,7 @@ impl Executor {
 
     /// Polls a task once.
     pub fn poll(&mut self, id: TaskId) {
-        self.ready.lock().remove(&id);
+        assert!(self.ready.lock().remove(&id), "executor: a task runs that nobody woke");
         let Some((task, waker)) = self.tasks.get_mut(&id) else { return };
         if let Poll::Ready(()) = task.as_mut().poll(&mut Context::from_waker(waker)) {
             self.tasks.remove(&id);

@@ -22,6 +22,8 @@ const HEALED_MS: i64 = 300_000;
 
 /// The controlled shutdown takes this long at most.
 const STOP_MS: i64 = 30_000;
+const _: () =
+    assert!(READY_MS + STOP_MS < HEALED_MS, "a stop and a start leave time to finish what was begun");
 
 /// How the machine goes down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

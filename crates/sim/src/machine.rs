@@ -182,6 +182,7 @@ impl Machine {
 
     /// Opens the node on what the disk holds, with a seed of its own; its turns are due at once.
     pub fn boot(&mut self, shape: &Shape, wall: &Wall, seed: u64, now_ms: i64) -> Result<(), OpenError> {
+        assert!(self.process.is_none(), "machine: two nodes on one disk");
         let bells = Arc::new(Bells::default());
         self.disk.set_misses_per_mille(shape.misses);
         let disk = self.disk.clone();

@@ -95,6 +95,15 @@ impl Serving {
         Serving { world, wire, node, connection, queue: VecDeque::new(), started: 0, overlapping: false }
     }
 
+    /// What a connection of the real rim promises, too (`server/src/gateway/invariants.rs`).
+    fn check(&self) {
+        assert!(self.started <= self.queue.len(), "order: more is begun than there is");
+        assert!(self.started <= 1 || self.overlapping, "order: one is begun that may not overlap");
+        assert!(self.started > 0 || self.queue.is_empty(), "order: the first waits for nothing");
+        let next = self.queue.get(self.started);
+        assert!(matches!(next, None | Some(Request::Waiting(_))), "order: one is begun out of turn");
+    }
+
     fn begin(&mut self, context: &mut Context<'_>) -> bool {
         let Some(Request::Waiting(frame)) = self.queue.get(self.started) else { return false };
         let overlaps = may_overlap(frame);
@@ -178,6 +187,7 @@ impl Future for Serving {
                 moved = true;
             }
             if !moved {
+                serving.check();
                 return Poll::Pending;
             }
         }

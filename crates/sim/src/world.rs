@@ -90,6 +90,7 @@ impl World {
 
     /// Time passes; whoever waited for it is woken.
     pub fn advance_to(&self, now_ms: i64) {
+        assert!(now_ms >= self.now_ms(), "time: it goes back");
         self.0.now_ms.set(now_ms);
         while let Some((_, ahead_ms)) =
             self.settings_of_the_clock.borrow_mut().pop_if(|next| next.0 <= now_ms)
