@@ -60,11 +60,6 @@ impl<K> Timers<K> {
         self.next_ms
     }
 
-    /// Panics with the name of the invariant that is broken: a deadline is promised exactly where something waits for one.
-    pub fn check(&self) {
-        assert!(self.next_ms.is_none() == self.due.is_empty(), "timers: none is promised, or one too many");
-    }
-
     fn look(&mut self) {
         self.next_ms = self.due.first_key_value().map(|(&(deadline, _), _)| deadline);
     }

@@ -217,6 +217,12 @@ impl PartitionCell {
         (self.role.load(Ordering::Acquire) >> DIRECTORY_SHIFT).checked_sub(1).map(|index| index as usize)
     }
 
+    /// Whether readers know this role and this log directory.
+    pub(crate) fn shows(&self, role: Role, directory: usize) -> bool {
+        let counted = (directory as u64).saturating_add(1);
+        self.role.load(Ordering::Acquire) == role.to_word() | counted << DIRECTORY_SHIFT
+    }
+
     /// The owning shard puts the replica there.
     pub(crate) fn set_directory(&self, directory: Option<usize>) {
         let role = self.role.load(Ordering::Relaxed) & ((1 << DIRECTORY_SHIFT) - 1);

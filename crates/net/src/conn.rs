@@ -92,8 +92,6 @@ impl FrameReader {
     /// Reads once. `Ready(Ok(0))` is the end of the stream. Call `next_frame` until it gives `None` before calling
     /// this again.
     pub fn poll_fill<S: Stream>(&mut self, cx: &mut Context<'_>, from: &mut S) -> Poll<io::Result<usize>> {
-        assert!(self.own.is_empty() || self.pending.is_empty(), "frames: one begins in two places");
-        assert!(self.filled <= self.own.len(), "frames: more came than there was room for");
         if self.partial_bytes() == 0 && self.large_frame == 0 {
             return self.poll_fill_block(cx, from);
         }
@@ -123,6 +121,8 @@ impl FrameReader {
     /// Room for the rest of the incomplete frame, but never more than twice what has been received, unless this
     /// connection has delivered a frame of that size before. Says where it ends.
     fn make_room(&mut self) -> usize {
+        assert!(self.own.is_empty() || self.pending.is_empty(), "frames: one begins in two places");
+        assert!(self.filled <= self.own.len(), "frames: more came than there was room for");
         let received = self.partial_bytes();
         let whole = self.declared().map_or(PARTIAL_MIN, |length| length + 4);
         let trusted = (received * 2).max(PARTIAL_MIN).max(self.large_frame);

@@ -107,7 +107,6 @@ impl RopeWriter {
             }
             self.consume(written);
         }
-        assert!(self.queued_bytes == 0, "rope: bytes are counted that are gone");
         if self.chunks.capacity() > QUEUE_CAPACITY_KEPT {
             self.chunks.shrink_to(QUEUE_CAPACITY_KEPT / 2);
         }

@@ -112,11 +112,6 @@ impl Watchers {
         self.watches.drain(..).for_each(|watch| watch.fire());
     }
 
-    /// True if nobody watches.
-    pub fn is_empty(&self) -> bool {
-        self.watches.is_empty()
-    }
-
     #[cfg(test)]
     fn len(&self) -> usize {
         self.watches.len()

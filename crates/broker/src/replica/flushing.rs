@@ -27,7 +27,7 @@ impl Flushing {
 
     /// Nothing was asked for that is not in the log: a flush of what comes there would be thought to be on its way.
     pub fn is_within(&self, log: &Log) -> bool {
-        self.asked.max(self.first) <= log.log_end_offset()
+        self.asked <= log.log_end_offset()
     }
 
     /// Something was appended; `finished`: to a new segment. As in Kafka, what is finished is flushed, so that a start after a crash

@@ -27,7 +27,7 @@ impl InSyncReplicas {
     pub fn new(local: i32, replicas: &[i32], isr: &[i32]) -> InSyncReplicas {
         let is_known = |id: &i32| *id == local || replicas.contains(id);
         let absent = (!isr.contains(&local)).then_some(local);
-        InSyncReplicas {
+        let isr = InSyncReplicas {
             local,
             isr: isr.iter().copied().filter(is_known).chain(absent).collect(),
             followers: replicas
@@ -35,7 +35,9 @@ impl InSyncReplicas {
                 .filter(|&&replica| replica != local)
                 .map(|&broker_id| Follower { broker_id, log_end_offset: -1 })
                 .collect(),
-        }
+        };
+        isr.check();
+        isr
     }
 
     /// The image changed the ISR or the assignment within the epoch; known progress is kept.
@@ -50,7 +52,7 @@ impl InSyncReplicas {
     }
 
     /// Panics with the name of the invariant that is broken.
-    pub fn check(&self) {
+    fn check(&self) {
         assert!(self.isr.contains(&self.local), "isr: the leader is not in it");
         let is_assigned = |id: &i32| *id == self.local || self.followers.iter().any(|it| it.broker_id == *id);
         assert!(self.isr.iter().all(is_assigned), "isr: it holds one that is not assigned");

@@ -26,16 +26,14 @@ use crate::views::{PartitionCell, Role};
 
 /// A replica with a log.
 ///
-/// Invariants, checked in release where a turn that touched it ends ([`Replica::check`]):
+/// Invariants, checked in release where a turn that touched it ends ([`Replica::check`]), the rest where it changes:
 /// - **watermarks**: last stable offset <= high watermark; a leader's high watermark never goes back;
 /// - **shown**: readers know its high watermark, role and directory as they are at the end of the turn;
 /// - **acks**: parked in order of offset, none is overdue, none waits for what was not appended; a follower owes none;
 /// - **flushing**: what the flusher was asked for is in the log;
 /// - **epoch**: a leader's log holds nothing of a later epoch than its own;
 /// - **isr**: a leader is in its own ISR, and all others in it are assigned;
-/// - **watchers**: nobody waits for what a follower appends;
-/// - **moving**, **retiring**: another directory than its own; it is not compacted while it is copied; a copy waits only for an answer;
-/// - **settled**: what the turn touched was settled.
+/// - **moving**, **retiring**: another directory than its own; it is not compacted while it is copied; a copy waits only for an answer.
 pub(crate) struct Replica {
     pub topic: Str,
     /// What the rest of the node sees of it.
@@ -168,6 +166,7 @@ impl Replica {
 
     /// Publishes the role. The view must have been shown before.
     pub fn show_role(&mut self) {
+        self.check_role();
         self.cell.set_role(self.role());
     }
 

@@ -125,6 +125,7 @@ impl PendingProduces {
         self.last_id += 1;
         self.parked += parked;
         self.produces.insert(self.last_id, PendingProduce { results, parked, reply, timer });
+        self.check();
     }
 
     /// One of its batches is settled with this code. A produce already timed out is gone.
@@ -142,7 +143,9 @@ impl PendingProduces {
         if produce.parked > 0 {
             return None;
         }
-        self.produces.remove(&parked.produce).map(PendingProduce::settled)
+        let settled = self.produces.remove(&parked.produce).map(PendingProduce::settled);
+        self.check();
+        settled
     }
 
     /// The deadline has come: what is still parked says REQUEST_TIMED_OUT, as it was noted when it was parked.
@@ -150,11 +153,12 @@ impl PendingProduces {
         let produce = self.produces.remove(&id)?;
         self.parked -= produce.parked;
         self.abandoned += produce.parked;
+        self.check();
         Some(produce.settled())
     }
 
     /// Panics with the name of the invariant that is broken.
-    pub fn check(&self) {
+    fn check(&self) {
         assert!(self.produces.is_empty() == (self.parked == 0), "produces: parked batches are miscounted");
     }
 }
@@ -194,7 +198,6 @@ mod tests {
         produces.park(AppendResults::new(), 3, reply().0, (1, 1));
         assert!(produces.settle(parked(1), ErrorCode::None).is_none());
         assert!(produces.expire(1).is_some());
-        produces.check();
         for _ in 0..2 {
             assert!(produces.settle(parked(1), ErrorCode::None).is_none());
         }

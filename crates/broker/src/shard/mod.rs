@@ -2,14 +2,13 @@
 //! replica that was touched: flush, publish, answer. Who runs the turn is `cell.rs`; no handler and no API is known here.
 //!
 //! `append.rs` produce and its acks · `asleep.rs` what was never written · `cleaning.rs` compaction · `coordinators.rs` what is coordinated ·
-//! `invariants.rs` what must hold · `moving.rs` to another log directory · `reconcile.rs` a new image · `upkeep.rs` retention, checkpoints, faults.
+//! `moving.rs` to another log directory · `reconcile.rs` a new image · `upkeep.rs` retention, checkpoints, faults.
 
 mod append;
 mod asleep;
 pub(crate) mod cell;
 mod cleaning;
 mod coordinators;
-mod invariants;
 mod moving;
 #[cfg(test)]
 mod planting;
@@ -74,10 +73,10 @@ pub(crate) struct Surroundings {
 
 /// The owner of some partitions.
 ///
-/// Invariants, checked in release where a turn ends ([`Shard::check`]; of each seat that the turn touched, [`Shard::check_seat`]):
-/// - **settled**: all that the turn touched was settled;
-/// - **seats**: a slot is taken or free, never both; the cell of the replica there points back at it and is this shard's;
-/// - **sleepers**: the same of the places of those that sleep; a fault of opening one is told in the turn that met it;
+/// Invariants, checked in release: of each seat that a turn has touched where that ends ([`Seat::check`]), the rest where it changes:
+/// - **settled**: what a turn touches is settled before it ends;
+/// - **seats**: a slot is taken or free, never both; whoever comes by a cell finds the replica of that cell, and it is this shard's;
+/// - **sleepers**: the same of the places of those that sleep; the next one to be opened is among them;
 /// - **produces**: every parked batch is of a produce that waits, or was counted when that timed out;
 /// - **timers**: the deadline that is promised is that of the first;
 /// - **coordinator**: only where this broker leads (or cannot yet say that it does no more), and a timer only where there is one.
@@ -285,7 +284,8 @@ impl Shard {
         while let Some(&slot) = self.unsettled.get(at) {
             at += 1;
             self.advance_coordinator(turn, slot);
-            let Some(Seat { replica, coordinator, .. }) = self.seats.get_mut(slot) else { continue };
+            let Some(seat) = self.seats.get_mut(slot) else { continue };
+            let Seat { replica, coordinator, .. } = &mut *seat;
             let coordinator_waits = coordinator.as_ref().is_some_and(|coordinator| coordinator.is_waiting());
             replica.unsettled = false;
             let (safe_offset, written_offset) = (replica.safe_offset(), replica.written_offset());
@@ -311,13 +311,12 @@ impl Shard {
             }
             replica.show();
             #[cfg(test)]
-            self.plant(slot);
-            self.check_seat(slot);
+            seat.plant();
+            seat.check();
         }
         self.unsettled.clear();
         let faults = self.take_opening_faults().into_iter();
         turn.effects.extend(faults.map(|(directory, fault)| Effect::DirectoryFailed { directory, fault }));
-        self.check();
     }
 
     /// The replica behind a cell.

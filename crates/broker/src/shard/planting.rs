@@ -1,18 +1,17 @@
-//! Faults of a replica and of its shard, put there where a turn is about to look whether all is well. For tests alone: no other build
+//! Faults of a replica and of its seat, put there where a turn is about to look whether all is well. For tests alone: no other build
 //! has this.
 
-use super::Shard;
 use super::seat::Seat;
 use crate::disks::moving::{Move, Stage};
 use crate::replica::ReplicaState;
 use crate::replica::pending::Parked;
 use crate::tests::planted::{Fault, planted, struck};
 
-impl Shard {
-    /// Does the damage that is planted, if it can be done to the replica in this slot.
-    pub(super) fn plant(&mut self, slot: usize) {
+impl Seat {
+    /// Does the damage that is planted, if it can be done to this one.
+    pub fn plant(&mut self) {
         let Some(fault) = planted() else { return };
-        let Some(Seat { replica, coordinator, .. }) = self.seats.get_mut(slot) else { return };
+        let Seat { replica, coordinator, .. } = self;
         let end = replica.log.log_end_offset();
         let is_topic = &*replica.topic == "t" && end > 0;
         let (waits, follows) = (!replica.acks.is_empty(), ReplicaState::Follower { leader_epoch: 9 });
@@ -43,8 +42,7 @@ impl Shard {
                 }));
             }
             Fault::LeftUnsettled if is_topic => replica.unsettled = true,
-            Fault::CellAstray if is_topic => replica.cell.set_slot(Some(slot + 1)),
-            Fault::ReplicaLost if is_topic => drop(self.seats.take(slot)),
+            Fault::CellAstray if is_topic => replica.cell.set_slot(Some(99)),
             Fault::CoordinatorOfAFollower if coordinator.is_some() => {
                 replica.state = follows;
                 replica.show_role();

@@ -294,6 +294,7 @@ impl Shard {
 
     /// Gives a replica its slot.
     pub(super) fn put(&mut self, cell: &PartitionCell, replica: Replica) {
+        assert!(cell.shard == self.around.index, "seats: a partition is another shard's");
         let slot = self.seats.put(replica);
         cell.set_slot(Some(slot));
     }

@@ -2,7 +2,7 @@
 //! side, so that each can be given the other without being taken out of its place.
 
 use crate::coordinators::coordinator::Coordinator;
-use crate::replica::Replica;
+use crate::replica::{Replica, ReplicaState};
 use crate::timers::TimerId;
 use crate::views::PartitionCell;
 
@@ -15,6 +15,17 @@ pub(super) struct Seat {
 }
 
 impl Seat {
+    /// Panics with the name of the invariant that is broken. The list stands at [`super::Shard`] and at [`Replica`].
+    pub fn check(&self) {
+        if self.coordinator.is_some() {
+            let follows = matches!(self.replica.state, ReplicaState::Follower { .. });
+            assert!(!follows, "coordinator: it is where nothing is led");
+        } else {
+            assert!(self.armed.is_none(), "coordinator: a timer runs for none");
+        }
+        self.replica.check();
+    }
+
     /// The coordinator and the replica that it lives on.
     pub fn coordinated(&mut self) -> Option<(&mut Coordinator, &mut Replica)> {
         Some((self.coordinator.as_mut()?, &mut self.replica))
@@ -38,10 +49,12 @@ impl Seats {
             Some(slot) => {
                 assert!(self.list[slot].is_none(), "seats: a free slot is taken");
                 self.list[slot] = seat;
+                self.check();
                 slot
             }
             None => {
                 self.list.push(seat);
+                self.check();
                 self.list.len() - 1
             }
         }
@@ -53,6 +66,7 @@ impl Seats {
         assert!(seat.coordinator.is_none(), "coordinator: its replica leaves without it");
         self.taken -= 1;
         self.free.push(slot);
+        self.check();
         Some(seat.replica)
     }
 
@@ -87,7 +101,7 @@ impl Seats {
     }
 
     /// Panics with the name of the invariant that is broken.
-    pub fn check(&self) {
+    fn check(&self) {
         assert!(self.taken + self.free.len() == self.list.len(), "seats: a slot is neither free nor taken");
     }
 

@@ -9,7 +9,6 @@ use wire::Uuid;
 use wire::record_batch::{RecordBatchBuilder, validate_internal};
 use wire::topic::TopicIdPartition;
 
-use crate::fetch::watch::watch;
 use crate::replica::flushing::Flushing;
 use crate::replica::isr::InSyncReplicas;
 use crate::replica::{Leader, Replica, ReplicaState};
@@ -70,14 +69,6 @@ fn every_broken_invariant_is_named() {
             "watermarks: a leader's went back",
         ),
         (|r| r.flushing = Flushing::new(9), "flushing: it was asked for what is not there"),
-        (
-            |r| {
-                r.state = ReplicaState::Follower { leader_epoch: 5 };
-                r.show_role();
-                r.watchers.add(watch(1).0);
-            },
-            "watchers: they wait for a follower",
-        ),
     ];
     for (damage, name) in cases {
         assert_eq!(said(*damage), *name);
