@@ -40,7 +40,6 @@ impl Replica {
     }
 
     /// While somebody waits.
-    #[cold]
     fn check_acks(&self) {
         let follows = matches!(self.state, ReplicaState::Follower { .. });
         assert!(!follows, "acks: a follower owes some");

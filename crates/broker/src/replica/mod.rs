@@ -197,7 +197,7 @@ impl Replica {
     }
 
     /// True while somebody waits for the safe offset to move.
-    fn waits_for_safety(&self) -> bool {
+    pub fn waits_for_safety(&self) -> bool {
         !self.acks.is_empty() || !self.early_acks.is_empty()
     }
 

@@ -13,8 +13,9 @@ use crate::command::{Append, AppendEntry};
 use crate::disks::directories::{Directories, Directory};
 use crate::effect::Effect;
 use crate::mailbox::Reply;
-use crate::replica::pending::{AppendResults, Parked, Parking, ProduceId};
-use crate::replica::{Refused, ReplicaState};
+use crate::replica::pending::{AppendResults, Parked, Parking, PendingProduces, ProduceId};
+use crate::replica::{Refused, Replica, ReplicaState};
+use crate::timers::Timers;
 use crate::views::PartitionCell;
 
 /// How long an answer waits for a flush alone, whatever the request says: its timeout is for other replicas. In Kafka a producer that
@@ -161,6 +162,29 @@ impl Shard {
                 self.timers.remove(settled.timer);
                 turn.effects.push(Effect::Appended(settled.reply, settled.results));
             }
+        }
+    }
+}
+
+/// Acks whose offsets are safe leave.
+pub(super) fn release_acks(
+    turn: &mut Turn,
+    replica: &mut Replica,
+    produces: &mut PendingProduces,
+    timers: &mut Timers<Timer>,
+) {
+    let (safe_offset, written_offset) = (replica.safe_offset(), replica.written_offset());
+    loop {
+        let (parked, error) = if let Some(parked) = replica.acks.release(safe_offset) {
+            (parked, replica.error_at_release())
+        } else if let Some(parked) = replica.early_acks.release(written_offset) {
+            (parked, ErrorCode::None)
+        } else {
+            return;
+        };
+        if let Some(settled) = produces.settle(parked, error) {
+            timers.remove(settled.timer);
+            turn.effects.push(Effect::Appended(settled.reply, settled.results));
         }
     }
 }

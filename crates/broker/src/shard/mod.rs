@@ -288,19 +288,8 @@ impl Shard {
             let Seat { replica, coordinator, .. } = &mut *seat;
             let coordinator_waits = coordinator.as_ref().is_some_and(|coordinator| coordinator.is_waiting());
             replica.unsettled = false;
-            let (safe_offset, written_offset) = (replica.safe_offset(), replica.written_offset());
-            loop {
-                let (parked, error) = if let Some(parked) = replica.acks.release(safe_offset) {
-                    (parked, replica.error_at_release())
-                } else if let Some(parked) = replica.early_acks.release(written_offset) {
-                    (parked, ErrorCode::None)
-                } else {
-                    break;
-                };
-                if let Some(settled) = self.produces.settle(parked, error) {
-                    self.timers.remove(settled.timer);
-                    turn.effects.push(Effect::Appended(settled.reply, settled.results));
-                }
+            if replica.waits_for_safety() {
+                append::release_acks(turn, replica, &mut self.produces, &mut self.timers);
             }
             if let Some(work) = replica.take_flush_work(coordinator_waits) {
                 let cell = Arc::clone(&replica.cell);
