@@ -5,6 +5,7 @@
 pub mod emit;
 pub mod schema;
 
+use crate::words::complain;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ pub fn run(check: bool) -> Result<bool> {
         }
         fresh = false;
         if check {
-            eprintln!("stale: {}; run `cargo xtask codegen`", path.display());
+            complain(format_args!("stale: {}; run `cargo xtask codegen`", path.display()));
         } else {
             fs::create_dir_all(path.parent().context("a file has a folder")?)?;
             fs::write(&path, text)?;
@@ -45,7 +46,7 @@ pub fn run(check: bool) -> Result<bool> {
             }
             fresh = false;
             if check {
-                eprintln!("left over: {}", path.display());
+                complain(format_args!("left over: {}", path.display()));
             } else {
                 fs::remove_file(&path)?;
             }

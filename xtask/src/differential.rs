@@ -16,6 +16,7 @@ use crate::oracle::Oracle;
 use crate::process::converse;
 use crate::stages::workbench::Workbench;
 use crate::tally::Tally;
+use crate::words::say;
 use crate::workspace::{Workspace, cargo};
 use value::Random;
 
@@ -39,9 +40,9 @@ pub fn command(arguments: &[String]) -> Result<bool> {
     let workspace = Workspace::load()?;
     let differences = differences(&workspace, seed, cases)?;
     for line in differences.1.iter().take(20) {
-        println!("{line}");
+        say(format_args!("{line}"));
     }
-    println!("{} cases, {} differ (seed {seed})", differences.0, differences.1.len());
+    say(format_args!("{} cases, {} differ (seed {seed})", differences.0, differences.1.len()));
     Ok(differences.1.is_empty())
 }
 
@@ -49,17 +50,17 @@ pub fn command(arguments: &[String]) -> Result<bool> {
 pub fn stage(bench: &Workbench) -> Result<Tally> {
     let stale = facts::stale(&bench.workspace)?;
     for name in &stale {
-        println!("   not what the reference has: crates/wire/schema/{name}");
+        say(format_args!("   not what the reference has: crates/wire/schema/{name}"));
     }
     let mut tally = Tally::one("schemas against the reference's classes", stale.is_empty());
     let keys = configs::differences(&bench.workspace)?;
     for line in &keys {
-        println!("   {line}");
+        say(format_args!("   {line}"));
     }
     tally.check("configuration keys against the reference's definitions", keys.is_empty());
     let (cases, differing) = differences(&bench.workspace, 1, 10)?;
     for line in differing.iter().take(5) {
-        println!("   {line}");
+        say(format_args!("   {line}"));
     }
     let name = format!("{cases} messages through our codec and the reference's");
     tally.check(&name, differing.is_empty());

@@ -7,6 +7,8 @@
     clippy::disallowed_types,
     reason = "a chore runner starts processes, waits for them and reads the clock"
 )]
+// A reader may go away: `words` writes.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
 mod broker;
@@ -20,9 +22,11 @@ mod provision;
 mod stages;
 mod tally;
 mod tidy;
+mod words;
 mod workspace;
 
 use std::process::ExitCode;
+use words::complain;
 
 /// One chore: its name, what it does, and the function that does it.
 struct Chore {
@@ -81,9 +85,9 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let Some(chore) = arguments.first().and_then(|name| CHORES.iter().find(|chore| chore.name == name))
     else {
-        eprintln!("usage: cargo xtask <chore> [arguments]\n");
+        complain("usage: cargo xtask <chore> [arguments]\n");
         for chore in CHORES {
-            eprintln!("  {:<14} {}", chore.name, chore.about);
+            complain(format_args!("  {:<14} {}", chore.name, chore.about));
         }
         return ExitCode::from(2);
     };
@@ -91,7 +95,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("cargo xtask {}: {error:#}", chore.name);
+            complain(format_args!("cargo xtask {}: {error:#}", chore.name));
             ExitCode::FAILURE
         }
     }

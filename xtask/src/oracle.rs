@@ -4,6 +4,7 @@
 //! `broker.rs`. Nothing of Kafka is kept in the repository.
 
 use crate::process;
+use crate::words::say;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
@@ -100,7 +101,7 @@ fn copy_jars(pom: &Path, profile: &str, home: &Path) -> Result<()> {
 pub fn command(arguments: &[String]) -> Result<bool> {
     let workspace = Workspace::load()?;
     let oracle = Oracle::install(&workspace)?;
-    println!("broker and clients: {}", oracle.broker_jars.display());
-    println!("tools:              {}", oracle.tool_jars.display());
+    say(format_args!("broker and clients: {}", oracle.broker_jars.display()));
+    say(format_args!("tools:              {}", oracle.tool_jars.display()));
     Ok(arguments.is_empty())
 }

@@ -27,6 +27,7 @@ pub mod workbench;
 
 use crate::broker::Kind;
 use crate::tally::Tally;
+use crate::words::say;
 use crate::workspace::Workspace;
 use crate::{codegen, tidy};
 use anyhow::{Result, bail};
@@ -81,7 +82,7 @@ const FLAGS: &[&str] = &["--list", "--against=kafka", "--full", "--write-table",
 pub fn command(arguments: &[String]) -> Result<bool> {
     if arguments.iter().any(|argument| argument == "--list") {
         for stage in STAGES {
-            println!("{:<14} {}", stage.name, stage.about);
+            say(format_args!("{:<14} {}", stage.name, stage.about));
         }
         return Ok(true);
     }
@@ -118,7 +119,7 @@ pub fn command(arguments: &[String]) -> Result<bool> {
 fn single(bench: &Workbench, name: &str, command: &mut Command, minutes: u64) -> Result<Tally> {
     let finished = bench.run(name, command, minutes)?;
     if !finished.success {
-        println!("{}", finished.tail(60));
+        say(format_args!("{}", finished.tail(60)));
     }
     Ok(Tally::one(&format!("{name} ({})", finished.how), finished.success))
 }
@@ -141,7 +142,7 @@ fn unit(bench: &Workbench) -> Result<Tally> {
         bench.run("unit", &mut bench.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]), 30)?;
     let mut tally = Tally::from_cargo_test(&finished.output);
     if !finished.success {
-        println!("{}", finished.tail(80));
+        say(format_args!("{}", finished.tail(80)));
         if tally.failed.is_empty() {
             tally.fail(format!("cargo test: {}", finished.how));
         }

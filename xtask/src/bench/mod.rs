@@ -25,6 +25,7 @@ mod start;
 mod storage;
 mod throughput;
 
+use crate::words::{complain, say};
 use crate::workspace::Workspace;
 use Turns::{Alone, Once, Paired};
 use anyhow::{Context, Result, bail, ensure};
@@ -123,7 +124,7 @@ const CELLS: &[Kind] = &[
 pub fn command(arguments: &[String]) -> Result<bool> {
     if arguments.iter().any(|argument| argument == "--list") {
         for kind in CELLS {
-            println!("{:<20} {}", kind.name, kind.about);
+            say(format_args!("{:<20} {}", kind.name, kind.about));
         }
         return Ok(true);
     }
@@ -144,16 +145,16 @@ pub fn command(arguments: &[String]) -> Result<bool> {
     let started = Instant::now();
     let mut whole = true;
     for kind in CELLS.iter().filter(|kind| options.wants(kind.name)) {
-        eprintln!("{:>4.0} s: {}", started.elapsed().as_secs_f64(), kind.name);
+        complain(format_args!("{:>4.0} s: {}", started.elapsed().as_secs_f64(), kind.name));
         // A cell that cannot be measured takes none of the others along.
         if let Err(error) = cell::measure(kind, &workspace, &options, &mut rows) {
-            println!("{}: not measured: {error:#}", kind.name);
+            say(format_args!("{}: not measured: {error:#}", kind.name));
             whole = false;
         }
         report::print_cell(kind.name, &rows);
     }
     report::print_goals(&rows);
-    println!("\n{:.0} s in all", started.elapsed().as_secs_f64());
+    say(format_args!("\n{:.0} s in all", started.elapsed().as_secs_f64()));
     if let Some(file) = &options.json {
         std::fs::write(file, report::json(&rows))?;
     }

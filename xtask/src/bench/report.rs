@@ -3,6 +3,7 @@
 use super::cell::Row;
 use super::goals::{Verdict, ratios, verdicts};
 use super::measure::Spread;
+use crate::words::say;
 use serde_json::{Value, json};
 
 /// Every goal whose figures were measured.
@@ -11,9 +12,13 @@ pub fn print_goals(rows: &[Row]) {
     if verdicts.is_empty() {
         return;
     }
-    println!("\n| row | what | goal | value | |\n|---|---|---|---|---|");
+    say("\n| row | what | goal | value | |\n|---|---|---|---|---|");
     for Verdict { row, text, goal, value, met } in &verdicts {
-        println!("| {row} | {text} | {goal} | {} | {} |", shown(value), if *met { "met" } else { "missed" });
+        say(format_args!(
+            "| {row} | {text} | {goal} | {} | {} |",
+            shown(value),
+            if *met { "met" } else { "missed" }
+        ));
     }
 }
 
@@ -38,8 +43,8 @@ pub fn print_cell(cell: &str, rows: &[Row]) {
     };
     let floor = contenders.contains(&"floor") && contenders.contains(&"ottla");
     let ratio_head = if floor { " ottla to floor |" } else { "" };
-    println!("\n| {cell} | {} |{ratio_head}", contenders.join(" | "));
-    println!("|---|{}{}", "---|".repeat(contenders.len()), if floor { "---|" } else { "" });
+    say(format_args!("\n| {cell} | {} |{ratio_head}", contenders.join(" | ")));
+    say(format_args!("|---|{}{}", "---|".repeat(contenders.len()), if floor { "---|" } else { "" }));
     for figure in figures {
         let mut line = format!("| {figure} |");
         for contender in &contenders {
@@ -49,7 +54,7 @@ pub fn print_cell(cell: &str, rows: &[Row]) {
         if let (true, Some(ours), Some(floor)) = (floor, find(figure, "ottla"), find(figure, "floor")) {
             line.push_str(&format!(" {} |", shown(&Spread::of(&ratios(&ours.values, &floor.values)))));
         }
-        println!("{line}");
+        say(format_args!("{line}"));
     }
 }
 

@@ -8,6 +8,7 @@ use anyhow::Result;
 
 use crate::oracle::Oracle;
 use crate::process::converse;
+use crate::words::say;
 use crate::workspace::{Workspace, cargo};
 
 /// What both have and see alike, though they say it otherwise.
@@ -20,9 +21,9 @@ const ALIKE: &[(&str, &str)] = &[
 pub fn command(arguments: &[String]) -> Result<bool> {
     let differences = differences(&Workspace::load()?)?;
     for line in &differences {
-        println!("{line}");
+        say(format_args!("{line}"));
     }
-    println!("{} configuration keys differ from the reference", differences.len());
+    say(format_args!("{} configuration keys differ from the reference", differences.len()));
     Ok(differences.is_empty() || !arguments.iter().any(|argument| argument == "--check"))
 }
 

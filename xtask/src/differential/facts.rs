@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::oracle::Oracle;
 use crate::process;
+use crate::words::say;
 use crate::workspace::Workspace;
 
 /// `schema-facts [--check]`: writes the schemas that the reference sees otherwise (their comments are lost), or only
@@ -20,12 +21,12 @@ pub fn command(arguments: &[String]) -> Result<bool> {
     let check = arguments.iter().any(|argument| argument == "--check");
     let facts = read(&workspace.scratch("schema-facts")?)?;
     for name in &stale {
-        println!("{}: {name}", if check { "differs" } else { "written" });
+        say(format_args!("{}: {name}", if check { "differs" } else { "written" }));
         if let (false, Some(text)) = (check, facts.get(name)) {
             fs::write(workspace.root.join("crates/wire/schema").join(name), text)?;
         }
     }
-    println!("{} schemas differ from the reference", stale.len());
+    say(format_args!("{} schemas differ from the reference", stale.len()));
     Ok(!check || stale.is_empty())
 }
 

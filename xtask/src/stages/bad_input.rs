@@ -11,6 +11,7 @@ use super::workbench::Workbench;
 use crate::broker::{Broker, Kind};
 use crate::process::Finished;
 use crate::tally::Tally;
+use crate::words::say;
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
@@ -54,14 +55,14 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
         let outcome = bombard(&address, &frames);
         (outcome, beside.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the thread that waited panicked"))))
     });
-    println!(
+    say(format_args!(
         "   {} frames: {} answered, {} closed, {} silent, {} connections refused",
         frames.len(),
         outcome.answered,
         outcome.closed,
         outcome.silent,
         outcome.refused_connections
-    );
+    ));
     let few = outcome.silent * 1000 <= frames.len() * SILENT_PER_MILLE;
     tally.check(&format!("{} frames were neither answered nor refused", outcome.silent), few);
     let all_accepted = outcome.refused_connections == 0;
@@ -74,7 +75,7 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
     drop(halves);
     tally.check("the broker is still there", broker.alive());
     if let Some(peak) = broker.peak_kib().filter(|_| bench.kind == Kind::Ottla) {
-        println!("   peak memory {} MiB", peak / 1024);
+        say(format_args!("   peak memory {} MiB", peak / 1024));
         tally.check(&format!("peak memory of {} MiB", peak / 1024), peak <= MEMORY_BOUND_KIB);
     }
     drop(broker);

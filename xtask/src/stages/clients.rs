@@ -9,6 +9,7 @@ use crate::oracle::Oracle;
 use crate::process::Finished;
 use crate::provision;
 use crate::tally::Tally;
+use crate::words::say;
 use anyhow::Result;
 use std::process::Command;
 
@@ -64,7 +65,7 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
         // Six clients and a broker share two cores, and their own patience is short. What fails beside the others has to pass
         // alone; what fails twice is ours.
         for line in &first.failed {
-            println!("   {name} failed beside the others and is run again alone: {line}");
+            say(format_args!("   {name} failed beside the others and is run again alone: {line}"));
         }
         tally.absorb(name, alone(bench, name, &address)?);
     }

@@ -4,6 +4,7 @@
 use super::workbench::Workbench;
 use crate::bench::bounds::{self, BOUNDS};
 use crate::tally::Tally;
+use crate::words::say;
 use anyhow::Result;
 
 /// The stage.
@@ -13,7 +14,7 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
     for bound in BOUNDS {
         let found =
             figures.iter().find(|(figure, _)| *figure == bound.figure).map_or(f64::NAN, |(_, value)| *value);
-        println!("   {:<52} {found:>9.2}, bound {}, goal {}", bound.figure, bound.most, bound.goal);
+        say(format_args!("   {:<52} {found:>9.2}, bound {}, goal {}", bound.figure, bound.most, bound.goal));
         let slipped = format!("{}: {found:.2} is above its bound {}", bound.figure, bound.most);
         // A figure that was not measured is NaN and holds nothing.
         tally.check(&slipped, found <= bound.most);

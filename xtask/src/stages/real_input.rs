@@ -11,6 +11,7 @@ use crate::oracle::Oracle;
 use crate::process::{Finished, pause, signal_group, spawn};
 use crate::provision;
 use crate::tally::Tally;
+use crate::words::say;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -48,10 +49,10 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
     let mut broker = Broker::start(&bench.workspace, bench.kind, "real-input", &settings)?;
     let started = Instant::now();
     tally.absorb("producers", produce(bench, &mut broker, &directory)?);
-    println!("   produced in {:.0} s", started.elapsed().as_secs_f64());
+    say(format_args!("   produced in {:.0} s", started.elapsed().as_secs_f64()));
     let started = Instant::now();
     tally.absorb("readers", read(bench, &mut broker, &directory, lines)?);
-    println!("   read in {:.0} s", started.elapsed().as_secs_f64());
+    say(format_args!("   read in {:.0} s", started.elapsed().as_secs_f64()));
     let verdict = script(bench, "real-input-verify", &["verify", &directory.display().to_string()])?;
     tally.absorb("lines", clients::read("verify", &verdict));
     tally.check("the broker is still there", broker.alive());
@@ -73,7 +74,7 @@ fn prepare(bench: &Workbench, directory: &Path) -> Result<usize> {
     let arguments = ["prepare", &source.display().to_string(), &directory.display().to_string()];
     let finished = script(bench, "real-input-prepare", &arguments)?;
     ensure!(finished.success, "prepare: {}", finished.tail(5));
-    println!("   {}", finished.output.trim());
+    say(format_args!("   {}", finished.output.trim()));
     let count = finished.output.split_whitespace().next().context("the number of lines")?;
     count.parse().context("the number of lines")
 }
@@ -150,11 +151,11 @@ fn read(bench: &Workbench, broker: &mut Broker, directory: &Path, lines: usize) 
     let mut victim = members.remove(0);
     signal_group(victim.child.id(), "KILL");
     victim.child.wait()?;
-    println!("   killed {} at {} lines", victim.name, progress(&outs)?.lines);
+    say(format_args!("   killed {} at {} lines", victim.name, progress(&outs)?.lines));
 
     wait_for(&outs, lines / 2, deadline, broker)?;
     broker.kill()?;
-    println!("   killed the broker at {} lines", progress(&outs)?.lines);
+    say(format_args!("   killed the broker at {} lines", progress(&outs)?.lines));
     let before = progress(&outs)?.committed;
     broker.restart(&bench.workspace)?;
     let after = committed(bench, broker)?;

@@ -7,6 +7,7 @@ use super::stage::{Needs, Stage};
 use super::workbench::Workbench;
 use crate::process::pause;
 use crate::tally::Tally;
+use crate::words::{say, say_part};
 use crate::workspace::in_ci;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -74,7 +75,7 @@ pub fn run(stages: &[&Stage], flags: &[&String], bench: &Workbench) -> Result<bo
         runner.run(&waiting, width, &mut records)?;
     }
     for record in records.iter_mut().filter(|record| !record.first.tally.failed.is_empty()) {
-        println!("\n{} failed and is run once more, alone", record.name);
+        say(format_args!("\n{} failed and is run once more, alone", record.name));
         let again: Vec<&Stage> = stages.iter().filter(|stage| stage.name == record.name).copied().collect();
         let mut second = Vec::new();
         runner.run(&again, 1, &mut second)?;
@@ -189,21 +190,21 @@ fn show_progress(running: &[Started<'_>]) {
 /// One stage's block: what it is, what it said, what it found.
 fn tell(stage: &Stage, outcome: &Outcome) {
     if std::io::stdout().is_terminal() {
-        print!("\r\x1b[K");
+        say_part("\r\x1b[K");
     }
-    println!("== {}: {}", stage.name, stage.about);
-    print!("{}", outcome.said);
+    say(format_args!("== {}: {}", stage.name, stage.about));
+    say_part(format_args!("{}", outcome.said));
     let tally = &outcome.tally;
-    tally.failed.iter().for_each(|line| println!("   FAILED {line}"));
-    tally.skipped.iter().for_each(|line| println!("   skipped {line}"));
-    println!(
+    tally.failed.iter().for_each(|line| say(format_args!("   FAILED {line}")));
+    tally.skipped.iter().for_each(|line| say(format_args!("   skipped {line}")));
+    say(format_args!(
         "   {}: {} passed, {} failed, {} skipped in {:.1} s",
         stage.name,
         tally.passed,
         tally.failed.len(),
         tally.skipped.len(),
         outcome.seconds
-    );
+    ));
 }
 
 /// The summary and the plain closing line.
@@ -217,33 +218,45 @@ fn conclude(records: &[Record], bench: &Workbench, started: Instant) -> bool {
     for record in records.iter().filter(|record| !record.counted().failed.is_empty()) {
         let said = &record.second.as_ref().unwrap_or(&record.first).said;
         let lines: Vec<&str> = said.lines().collect();
-        println!("last lines of {}:", record.name);
-        lines[lines.len().saturating_sub(LAST_LINES)..].iter().for_each(|line| println!("   {line}"));
+        say(format_args!("last lines of {}:", record.name));
+        lines[lines.len().saturating_sub(LAST_LINES)..]
+            .iter()
+            .for_each(|line| say(format_args!("   {line}")));
     }
     for record in records.iter().filter(|record| record.is_flake()) {
         for line in &record.first.tally.failed {
-            println!("flake: {}: {line} (passed when run alone: a bug to be mended)", record.name);
+            say(format_args!("flake: {}: {line} (passed when run alone: a bug to be mended)", record.name));
         }
     }
     for line in &total.failed {
-        println!("failed: {line}");
+        say(format_args!("failed: {line}"));
     }
     for line in &total.skipped {
-        println!("skipped{}: {line}", if in_ci() { " (counts as failed in CI)" } else { "" });
+        say(format_args!("skipped{}: {line}", if in_ci() { " (counts as failed in CI)" } else { "" }));
     }
-    println!("logs: {}", bench.logs.display());
-    println!("{} passed, {} failed, {} skipped", total.passed, total.failed.len(), total.skipped.len());
+    say(format_args!("logs: {}", bench.logs.display()));
+    say(format_args!(
+        "{} passed, {} failed, {} skipped",
+        total.passed,
+        total.failed.len(),
+        total.skipped.len()
+    ));
     ok
 }
 
 /// Seconds of every stage, and the slowest three.
 fn tell_seconds(records: &[Record], started: Instant) {
-    println!("\nseconds:");
-    records.iter().for_each(|record| println!("   {:<14} {:>7.1}", record.name, record.seconds()));
+    say("\nseconds:");
+    records.iter().for_each(|record| say(format_args!("   {:<14} {:>7.1}", record.name, record.seconds())));
     let mut slowest: Vec<&Record> = records.iter().collect();
     slowest.sort_by(|a, b| b.seconds().total_cmp(&a.seconds()));
     let named: Vec<&str> = slowest.iter().take(3).map(|record| record.name).collect();
-    println!("   {:<14} {:>7.1}, slowest: {}", "in all", started.elapsed().as_secs_f64(), named.join(", "));
+    say(format_args!(
+        "   {:<14} {:>7.1}, slowest: {}",
+        "in all",
+        started.elapsed().as_secs_f64(),
+        named.join(", ")
+    ));
 }
 
 #[cfg(test)]

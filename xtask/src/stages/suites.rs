@@ -16,6 +16,7 @@ use super::workbench::Workbench;
 use crate::broker::Broker;
 use crate::process::run as run_program;
 use crate::tally::Tally;
+use crate::words::say;
 use anyhow::{Context, Result};
 use case::{BROKER, Case, Outcome, Ran};
 use catalog::{SUITES, Suite};
@@ -55,7 +56,7 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
             Ok(cases) => ready.push((suite, cases)),
             Err(error) => tally.skip(format!("{}: could not be installed: {error:#}", suite.name)),
         }
-        println!("   {}: installed in {:.0} s", suite.name, started.elapsed().as_secs_f64());
+        say(format_args!("   {}: installed in {:.0} s", suite.name, started.elapsed().as_secs_f64()));
     }
     let next = AtomicUsize::new(0);
     let total = Mutex::new(tally);
@@ -95,7 +96,10 @@ fn one_suite(bench: &Workbench, suite: &Suite, cases: &[Case]) -> Result<Tally> 
         let listed = matches!(lists.standing(&case.name), Standing::MustPass);
         let failed = ran.get(&case.name).is_some_and(|ran| matches!(ran.outcome, Outcome::Failed(_)));
         if listed && failed {
-            println!("   {} {} failed beside the others and is run again alone", suite.name, case.name);
+            say(format_args!(
+                "   {} {} failed beside the others and is run again alone",
+                suite.name, case.name
+            ));
             ran.insert(case.name.clone(), one_case(bench, suite, case, &address));
         }
     }
@@ -104,16 +108,16 @@ fn one_suite(bench: &Workbench, suite: &Suite, cases: &[Case]) -> Result<Tally> 
     let (mut tally, could_be_added) = lists.judge(&present, &ran);
     tally.check("the broker is still there", broker.alive());
     for name in could_be_added {
-        println!("   {} {name} passes and could be added to must_pass.txt", suite.name);
+        say(format_args!("   {} {name} passes and could be added to must_pass.txt", suite.name));
     }
-    println!(
+    say(format_args!(
         "   {}: {} of {} tests run, {} passed in {:.0} s",
         suite.name,
         ran.len(),
         cases.len(),
         ran.values().filter(|ran| matches!(ran.outcome, Outcome::Passed)).count(),
         started.elapsed().as_secs_f64()
-    );
+    ));
     Ok(tally)
 }
 

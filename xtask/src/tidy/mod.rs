@@ -15,6 +15,7 @@ mod source;
 mod text;
 mod tokens;
 
+use crate::words::say;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
 use source::Source;
@@ -27,9 +28,9 @@ pub fn command(arguments: &[String]) -> Result<bool> {
     }
     let complaints = check(&workspace)?;
     for complaint in &complaints {
-        println!("{complaint}");
+        say(format_args!("{complaint}"));
     }
-    println!("{} passed, {} failed", usize::from(complaints.is_empty()), complaints.len());
+    say(format_args!("{} passed, {} failed", usize::from(complaints.is_empty()), complaints.len()));
     Ok(complaints.is_empty())
 }
 

@@ -8,6 +8,7 @@ use crate::broker::Broker;
 use crate::process::{pause, signal_group};
 use crate::stages::workbench::Workbench;
 use crate::tally::Tally;
+use crate::words::say;
 use anyhow::{Context, Result};
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ pub fn prove_live(bench: &Workbench, disk: &PoweredDisk, rounds: usize) -> Resul
         broker.kill()?;
         let _ = std::fs::remove_dir_all(disk.path().join(&name));
     }
-    println!("   {rounds} power cuts in mode none: {lost} acknowledged records lost, as there must be some");
+    say(format_args!(
+        "   {rounds} power cuts in mode none: {lost} acknowledged records lost, as there must be some"
+    ));
     Ok(Tally::one("a power cut in mode none shows no loss: the cuts prove nothing", lost > 0))
 }

@@ -8,6 +8,7 @@ use crate::process::run;
 use crate::stages::clients;
 use crate::stages::workbench::Workbench;
 use crate::tally::Tally;
+use crate::words::say;
 use anyhow::{Context, Result, ensure};
 use std::path::PathBuf;
 use std::process::Command;
@@ -57,7 +58,7 @@ pub fn run_rounds(bench: &Workbench, rounds: usize) -> Result<Tally> {
     tally.absorb("rounds", clients::read("full disk", &finished));
     tally.check("the broker is still there", broker.alive());
     for line in finished.output.lines().filter(|line| line.starts_with("slowest to resume")) {
-        println!("   {rounds} times full: {line}");
+        say(format_args!("   {rounds} times full: {line}"));
     }
     tally.check("it stops cleanly", broker.stop()?.is_some_and(|status| status.success()));
     Ok(tally)

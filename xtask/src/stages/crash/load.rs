@@ -6,6 +6,7 @@ use crate::process::signal_group;
 use crate::stages::clients;
 use crate::stages::workbench::Workbench;
 use crate::tally::Tally;
+use crate::words::say;
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -73,11 +74,11 @@ impl Load {
         }
         self.tell("rest")?;
         let counts = self.tell("verify all")?;
-        println!(
+        say(format_args!(
             "   {rounds} {what}: {} records acknowledged, none lost; {:.0} s",
             counts.first().copied().unwrap_or(0),
             started.elapsed().as_secs_f64()
-        );
+        ));
         let mut tally = Tally { passed: rounds, ..Tally::default() };
         let worked = counts.first().is_some_and(|acked| *acked > rounds as u64);
         tally.check(&format!("only {counts:?} records and offsets were acknowledged"), worked);
