@@ -30,9 +30,46 @@ pub struct BadFrame {
     pub max_bytes: usize,
 }
 
+/// What a peer speaks whose first bytes are no length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForeignProtocol {
+    /// A record of TLS: a handshake, an alert.
+    Tls,
+    /// A request or an answer of HTTP.
+    Http,
+}
+
+impl fmt::Display for ForeignProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ForeignProtocol::Tls => "TLS",
+            ForeignProtocol::Http => "HTTP",
+        })
+    }
+}
+
+/// How requests of HTTP begin, its answers, and the preface of HTTP/2.
+const HTTP_BEGINS: [&[u8; 4]; 11] =
+    [b"GET ", b"HEAD", b"POST", b"PUT ", b"DELE", b"CONN", b"OPTI", b"TRAC", b"PATC", b"PRI ", b"HTTP"];
+
+impl BadFrame {
+    /// The protocol that these four bytes begin, where they are known.
+    pub fn foreign_protocol(&self) -> Option<ForeignProtocol> {
+        match self.length.to_be_bytes() {
+            // Alert or handshake, of any version from SSL 3.0 to TLS 1.3.
+            [0x15 | 0x16, 3, 0..=4, _] => Some(ForeignProtocol::Tls),
+            bytes if HTTP_BEGINS.contains(&&bytes) => Some(ForeignProtocol::Http),
+            _other => None,
+        }
+    }
+}
+
 impl fmt::Display for BadFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "frame length {} is outside 0..={}", self.length, self.max_bytes)
+        match self.foreign_protocol() {
+            Some(foreign) => write!(f, "the other side speaks {foreign}, and this one plaintext Kafka"),
+            None => write!(f, "frame length {} is outside 0..={}", self.length, self.max_bytes),
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub mod stream;
 
 pub use backoff::Backoff;
 pub use budget::{Budget, Lease};
-pub use conn::{BadFrame, FrameLimits, FrameReader};
+pub use conn::{BadFrame, ForeignProtocol, FrameLimits, FrameReader};
 pub use peer::{Peer, PeerError, PeerOptions, PeerRequest};
 pub use rope::RopeWriter;
 pub use stream::{Edges, Socket, Stream};

@@ -51,6 +51,28 @@ async fn absurd_lengths_are_refused_before_any_memory_is_taken() {
     }
 }
 
+/// What stands on the wire first when somebody speaks another protocol.
+#[tokio::test]
+async fn who_speaks_another_protocol_is_told_so() {
+    let cases: [(&[u8], &str); 9] = [
+        (&[0x16, 3, 1, 2, 0, 1, 0], "the other side speaks TLS, and this one plaintext Kafka"),
+        (&[0x16, 3, 3, 0, 0x7a, 2], "the other side speaks TLS, and this one plaintext Kafka"),
+        (&[0x15, 3, 3, 0, 2, 2, 70], "the other side speaks TLS, and this one plaintext Kafka"),
+        (b"GET / HTTP/1.1\r\n", "the other side speaks HTTP, and this one plaintext Kafka"),
+        (b"POST /topics HTTP/1.1\r\n", "the other side speaks HTTP, and this one plaintext Kafka"),
+        (b"PRI * HTTP/2.0\r\n", "the other side speaks HTTP, and this one plaintext Kafka"),
+        (b"HTTP/1.1 400 Bad Request\r\n", "the other side speaks HTTP, and this one plaintext Kafka"),
+        (b"GETS", "frame length 1195725907 is outside 0..=104857600"),
+        (&[0x16, 4, 1, 0], "frame length 369361152 is outside 0..=104857600"),
+    ];
+    for (bytes, words) in cases {
+        let (mut to, from) = duplex(64);
+        to.write_all(bytes).await.unwrap();
+        drop(to);
+        assert_eq!(read_all(from).await.unwrap_err().to_string(), words, "{bytes:?}");
+    }
+}
+
 #[tokio::test]
 async fn memory_grows_with_data_received_not_with_the_declared_length() {
     let (mut to, mut from) = duplex(1 << 20);

@@ -337,9 +337,15 @@ fn log_end(refusals: &Refusals, now_ms: i64, end: &End, from: SocketAddr, listen
     match end {
         End::Closed => tracing::debug!("{listener} {from}: closed by the peer"),
         End::Lost(error) => tracing::debug!("{listener} {from}: lost: {error}"),
-        End::BadFrame(bad) => {
-            refusals.tell(Kind::Frame, now_ms, format_args!("{listener} {from}: closed: {bad}"));
-        }
+        End::BadFrame(bad) => match bad.foreign_protocol() {
+            Some(foreign) => {
+                let what = format_args!(
+                    "{listener} {from}: closed: the client speaks {foreign}, and this listener does not"
+                );
+                refusals.tell(Kind::Frame, now_ms, what);
+            }
+            None => refusals.tell(Kind::Frame, now_ms, format_args!("{listener} {from}: closed: {bad}")),
+        },
         End::Refused(reason @ CloseReason::Stopping) => {
             tracing::debug!("{listener} {from}: closed: {reason:?}");
         }
