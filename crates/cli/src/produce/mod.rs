@@ -1,5 +1,7 @@
 //! `ottla produce` (and `ottla topic produce`): every line of standard input, or of files, becomes a record.
 
+mod input;
+
 use crate::args::ConnectArgs;
 use crate::connect::{Cluster, block_on, unreadable};
 use crate::consume::told_to_stop;
@@ -9,9 +11,11 @@ use crate::refusal::{exit_of, split};
 use crate::time::spelled;
 use clap::Args;
 use client::{Acks, Compression, Delivery, ErrorCode, Header, Producer, Record, RecordMetadata, Str};
+use input::Gate;
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const AFTER: &str = r#"Examples:
@@ -121,6 +125,7 @@ pub fn run(mut args: ProduceArgs, connection: &ConnectArgs) -> Result<(), Failur
             Ok(producer)
         };
         let producer = cluster.within_limit(begin).await?;
+        let topic = args.topic.clone();
         let waiting = VecDeque::new();
         let mut job = Job {
             args,
@@ -133,13 +138,20 @@ pub fn run(mut args: ProduceArgs, connection: &ConnectArgs) -> Result<(), Failur
             warned: false,
             told: false,
         };
+        let gate = Arc::new(Gate::default());
         let mut stop = std::pin::pin!(told_to_stop());
-        let mut stopped = false;
-        while let Some(input) = inputs.pop_front().filter(|_| !stopped) {
-            stopped = tokio::select! {
-                read = job.read(input) => read.map(|()| false)?,
-                () = &mut stop => true,
-            };
+        while let Some(input) = inputs.pop_front().filter(|_| !gate.is_closed()) {
+            let mut reading = std::pin::pin!(job.read(input, &gate));
+            tokio::select! {
+                read = &mut reading => read?,
+                () = &mut stop => {
+                    gate.close();
+                    tokio::select! {
+                        read = &mut reading => read?,
+                        () = told_to_stop() => return Err(interrupted(&topic, "with lines in hand")),
+                    }
+                }
+            }
         }
         job.finish().await
     })
@@ -180,13 +192,13 @@ struct Job {
 }
 
 impl Job {
-    /// Reads in a thread of its own: standard input may be a terminal, and batches must go while it is silent.
-    async fn read(&mut self, input: impl std::io::Read + Send + 'static) -> Result<(), Failure> {
-        let (lines, mut received) = tokio::sync::mpsc::channel::<std::io::Result<Vec<Vec<u8>>>>(16);
-        let delimiter = self.args.delimiter.0.clone();
-        std::thread::spawn(move || {
-            read_records(BufReader::with_capacity(1 << 16, input), &delimiter, &lines)
-        });
+    /// Hands over every line of the input; once the gate is closed, those that have been read, and no more.
+    async fn read(
+        &mut self,
+        input: impl std::io::Read + Send + 'static,
+        gate: &Arc<Gate>,
+    ) -> Result<(), Failure> {
+        let mut received = input::lines(input, self.args.delimiter.0.clone(), gate.clone());
         let mut look_up = tokio::time::interval(LOOK_UP);
         loop {
             tokio::select! {
@@ -194,6 +206,13 @@ impl Job {
                     let Some(lines) = lines else { return Ok(()) };
                     self.send(lines?).await?;
                     self.look(DELIVERIES_IN_MIND).await?;
+                }
+                // The thread waits for somebody to write: whatever it has read lies in the channel.
+                () = gate.closed_while_waiting() => {
+                    while let Ok(lines) = received.try_recv() {
+                        self.send(lines?).await?;
+                    }
+                    return Ok(());
                 }
                 // What becomes of records is told while the input is silent, too.
                 _ = look_up.tick() => {
@@ -296,9 +315,8 @@ impl Job {
             tokio::select! {
                 () = &mut flushed => break,
                 () = &mut stop => {
-                    let why = format!("it was interrupted with {} records on their way", self.waiting.len());
-                    return Err(Failure::new("not every record is known to be stored", why).exit(Exit::Partial)
-                        .try_this(format!("ottla topic offsets {}", self.args.topic)));
+                    let with = format!("with {} records on their way", self.waiting.len());
+                    return Err(interrupted(&self.args.topic, &with));
                 }
                 () = tokio::time::sleep(LOOK_UP) => {
                     self.look(DELIVERIES_IN_MIND).await?;
@@ -323,6 +341,13 @@ impl Job {
     }
 }
 
+/// Told to stop for the second time.
+fn interrupted(topic: &Str, with: &str) -> Failure {
+    Failure::new("not every record is known to be stored", format!("it was interrupted {with}"))
+        .exit(Exit::Partial)
+        .try_this(format!("ottla topic offsets {topic}"))
+}
+
 /// Says once for each standstill why records wait.
 fn warn(producer: &Producer, warned: &mut bool) {
     match producer.standstill() {
@@ -339,65 +364,9 @@ fn find(line: &[u8], separator: &[u8]) -> Option<usize> {
     line.windows(separator.len()).position(|window| window == separator)
 }
 
-/// Splits the input and hands records over in bundles, so that a channel's cost is shared. A bundle goes as soon as
-/// the input has nothing more at hand.
-fn read_records<R: std::io::Read>(
-    mut input: BufReader<R>,
-    delimiter: &[u8],
-    lines: &tokio::sync::mpsc::Sender<std::io::Result<Vec<Vec<u8>>>>,
-) {
-    let mut bundle = Vec::new();
-    loop {
-        match read_until(&mut input, delimiter) {
-            Ok(Some(line)) => bundle.push(line),
-            Ok(None) => break,
-            Err(error) => {
-                let _nobody_reads = lines.blocking_send(Err(error));
-                return;
-            }
-        }
-        if (bundle.len() >= 1000 || input.buffer().is_empty())
-            && lines.blocking_send(Ok(std::mem::take(&mut bundle))).is_err()
-        {
-            return;
-        }
-    }
-    let _nobody_reads = lines.blocking_send(Ok(bundle));
-}
-
-/// One record without its delimiter; `None` at the end.
-fn read_until(input: &mut impl BufRead, delimiter: &[u8]) -> std::io::Result<Option<Vec<u8>>> {
-    let (Some(&last), mut line) = (delimiter.last(), Vec::new()) else { return Ok(None) };
-    loop {
-        let read = input.read_until(last, &mut line)?;
-        if line.ends_with(delimiter) {
-            line.truncate(line.len() - delimiter.len());
-            return Ok(Some(line));
-        }
-        if read == 0 {
-            return Ok(if line.is_empty() { None } else { Some(line) });
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn split(text: &str, delimiter: &str) -> Vec<String> {
-        let mut input = text.as_bytes();
-        std::iter::from_fn(|| read_until(&mut input, delimiter.as_bytes()).expect("readable"))
-            .map(|line| String::from_utf8(line).expect("text"))
-            .collect()
-    }
-
-    #[test]
-    fn input_is_split_at_the_delimiter() {
-        assert_eq!(split("a\nb\n", "\n"), ["a", "b"]);
-        assert_eq!(split("a\n\nb", "\n"), ["a", "", "b"]);
-        assert_eq!(split("a;b;;c;;", ";;"), ["a;b", "c"]);
-        assert!(split("", "\n").is_empty());
-    }
 
     #[test]
     fn separators_may_be_longer_than_a_letter() {
