@@ -18,6 +18,7 @@ pub fn split(error: &Error) -> (String, String) {
             let words = match code {
                 // The protocol's words are a server's view of it.
                 ErrorCode::UnknownTopicOrPartition => "there is no such topic or partition",
+                ErrorCode::LeaderNotAvailable => "it has no leader at present",
                 other => other.message(),
             };
             // Some brokers send the protocol's words themselves.
@@ -82,6 +83,7 @@ pub fn exit_of(error: &Error) -> Exit {
 fn hint(error: &Error) -> &'static str {
     match error.code() {
         Some(ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId) => "ottla topic list",
+        Some(ErrorCode::LeaderNotAvailable) => "ottla topic describe --unavailable",
         Some(ErrorCode::TopicAlreadyExists) => "--if-not-exists, or another name",
         Some(ErrorCode::GroupIdNotFound) => "ottla group list",
         Some(ErrorCode::NonEmptyGroup | ErrorCode::UnknownMemberId) => {

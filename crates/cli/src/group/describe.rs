@@ -149,12 +149,13 @@ async fn lag_rows(admin: &Admin, group_id: &Str, table: &mut Table) -> Result<()
         .flat_map(|member| member.assignment.iter().map(move |target| (target, member)))
         .collect();
     let targets: BTreeSet<&TopicPartition> = offsets.keys().chain(owners.keys().copied()).collect();
-    // Topics that are gone would be asked for until the deadline.
+    // Topics that are gone and partitions without a leader would be asked for until the deadline.
     let existing = admin.list_topics().await?;
-    let exists = |target: &TopicPartition| {
-        existing.get(&target.topic).is_some_and(|topic| topic.partition(target.partition).is_some())
+    let has_leader = |target: &TopicPartition| {
+        let partition = existing.get(&target.topic).and_then(|topic| topic.partition(target.partition));
+        partition.is_some_and(|partition| partition.leader.is_some())
     };
-    let wanted = targets.iter().filter(|target| exists(target));
+    let wanted = targets.iter().filter(|target| has_leader(target));
     let wanted: BTreeMap<TopicPartition, OffsetSpec> =
         wanted.map(|target| ((*target).clone(), OffsetSpec::Latest)).collect();
     let ends = admin.list_offsets(&wanted, IsolationLevel::ReadUncommitted).await;

@@ -6,7 +6,10 @@ use crate::output::Table;
 use crate::refusal::{all_ok, finish};
 use crate::time::parse_time_ms;
 use clap::Args;
-use client::{Admin, IsolationLevel, OffsetSpec, Str, TopicPartition};
+use client::admin::Each;
+use client::{
+    Admin, Error, ErrorCode, IsolationLevel, ListedOffset, OffsetSpec, Partition, Str, TopicPartition,
+};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -58,11 +61,13 @@ pub(super) async fn run(args: OffsetsArgs, admin: &Admin) -> Result<(), Failure>
     } else {
         all_ok(admin.describe_topics(&args.names).await?)
     };
-    let targets: Vec<TopicPartition> = topics
+    let partition = |name: &Str, partition: &Partition| Target {
+        target: TopicPartition::new(name.clone(), partition.index),
+        has_leader: partition.leader.is_some(),
+    };
+    let targets: Vec<Target> = topics
         .iter()
-        .flat_map(|(name, topic)| {
-            (0..topic.partition_count()).map(|index| TopicPartition::new(name.clone(), index))
-        })
+        .flat_map(|(name, topic)| topic.partitions.iter().map(|one| partition(name, one)))
         .collect();
     let (table, other_failure) = match args.time {
         Some(spec) => at_time(admin, &targets, spec).await,
@@ -72,13 +77,29 @@ pub(super) async fn run(args: OffsetsArgs, admin: &Admin) -> Result<(), Failure>
     finish(failure.or(other_failure))
 }
 
-fn wanted(targets: &[TopicPartition], spec: OffsetSpec) -> BTreeMap<TopicPartition, OffsetSpec> {
-    targets.iter().map(|target| (target.clone(), spec)).collect()
+/// A partition that is asked about.
+struct Target {
+    target: TopicPartition,
+    has_leader: bool,
 }
 
-async fn at_time(admin: &Admin, targets: &[TopicPartition], spec: OffsetSpec) -> (Table, Option<Failure>) {
-    let each = admin.list_offsets(&wanted(targets, spec), IsolationLevel::ReadUncommitted).await;
-    let (listed, failure) = all_ok(each);
+/// The answers of the leaders. Where there is none, it is said at once: the client would ask until the limit, and what all
+/// others have answered would be lost with it.
+async fn listed(admin: &Admin, targets: &[Target], spec: OffsetSpec) -> Each<TopicPartition, ListedOffset> {
+    let (led, leaderless): (Vec<&Target>, Vec<&Target>) = targets.iter().partition(|one| one.has_leader);
+    let wanted: BTreeMap<TopicPartition, OffsetSpec> =
+        led.iter().map(|one| (one.target.clone(), spec)).collect();
+    let mut each = admin.list_offsets(&wanted, IsolationLevel::ReadUncommitted).await;
+    each.extend(leaderless.iter().map(|one| {
+        let doing = format!("list offsets of {}", one.target);
+        let refused = Error::Refused { code: ErrorCode::LeaderNotAvailable, doing, message: None };
+        (one.target.clone(), Err(refused))
+    }));
+    each
+}
+
+async fn at_time(admin: &Admin, targets: &[Target], spec: OffsetSpec) -> (Table, Option<Failure>) {
+    let (listed, failure) = all_ok(listed(admin, targets, spec).await);
     let mut table = Table::new(&[
         ("TOPIC", "topic"),
         ("PARTITION", "partition"),
@@ -99,11 +120,18 @@ async fn at_time(admin: &Admin, targets: &[TopicPartition], spec: OffsetSpec) ->
     (table, failure)
 }
 
-async fn both_ends(admin: &Admin, targets: &[TopicPartition]) -> (Table, Option<Failure>) {
-    let isolation = IsolationLevel::ReadUncommitted;
-    let (begins, failure) =
-        all_ok(admin.list_offsets(&wanted(targets, OffsetSpec::Earliest), isolation).await);
-    let mut ends = admin.list_offsets(&wanted(targets, OffsetSpec::Latest), isolation).await;
+async fn both_ends(admin: &Admin, targets: &[Target]) -> (Table, Option<Failure>) {
+    // Side by side: one limit is enough for both.
+    let (begins, mut ends) = tokio::join!(
+        listed(admin, targets, OffsetSpec::Earliest),
+        listed(admin, targets, OffsetSpec::Latest)
+    );
+    let both = begins.into_iter().map(|(target, begin)| {
+        let end = ends.remove(&target).expect("the same were asked for");
+        let both = begin.and_then(|begin| end.map(|end| (begin.offset, end.offset)));
+        (target, both)
+    });
+    let (listed, failure) = all_ok(both.collect());
     let mut table = Table::new(&[
         ("TOPIC", "topic"),
         ("PARTITION", "partition"),
@@ -111,14 +139,13 @@ async fn both_ends(admin: &Admin, targets: &[TopicPartition]) -> (Table, Option<
         ("LATEST", "latest"),
         ("RECORDS", "records"),
     ]);
-    for (target, begin) in begins {
-        let Some(Ok(end)) = ends.remove(&target) else { continue };
+    for (target, (begin, end)) in listed {
         table.row(vec![
             json!(target.topic.as_str()),
             json!(target.partition),
-            json!(begin.offset),
-            json!(end.offset),
-            json!(end.offset - begin.offset),
+            json!(begin),
+            json!(end),
+            json!(end - begin),
         ]);
     }
     (table, failure)
