@@ -8,7 +8,8 @@ use crate::connect::unreadable;
 use crate::failure::Failure;
 use ::server::properties::{self, Properties};
 use ::server::providers;
-use ::server::settings::Refused;
+use ::server::settings::{Refused, Settings};
+use broker::config::Warning;
 
 /// Everything that is set, for a node with this file or without one.
 pub fn read(file: Option<&Path>, arguments: &[String]) -> Result<Properties, Failure> {
@@ -26,8 +27,18 @@ pub fn read(file: Option<&Path>, arguments: &[String]) -> Result<Properties, Fai
     })
 }
 
+/// Checks everything that is set. Without a file, and without `process.roles` from elsewhere, it is a node on embedded defaults.
+pub fn settings(file: Option<&Path>, all: Properties) -> Result<(Settings, Vec<Warning>), Refused> {
+    match file {
+        None if all.get("process.roles").is_none() => {
+            Settings::embedded("127.0.0.1:9092", "./ottla-data", all)
+        }
+        _ => Settings::new(all),
+    }
+}
+
 /// `KEY=VALUE` arguments.
-pub fn pairs(arguments: &[String]) -> Result<Properties, Failure> {
+fn pairs(arguments: &[String]) -> Result<Properties, Failure> {
     let mut all = Properties::default();
     arguments
         .iter()

@@ -15,6 +15,7 @@ mod failure;
 mod format;
 mod group;
 mod invocation;
+mod listen;
 mod output;
 mod produce;
 mod refusal;

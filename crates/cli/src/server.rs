@@ -4,9 +4,8 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use crate::configuration;
 use crate::failure::Failure;
-use crate::invocation;
+use crate::{configuration, invocation, listen};
 use ::server::journey::Journey;
 use ::server::logs::{self, Levels};
 use ::server::main_loop::{self, Running, StartError};
@@ -28,13 +27,14 @@ pub struct LogArgs {
 /// Arguments of `ottla` without a command.
 #[derive(Debug, Clone, Args)]
 pub struct StartArgs {
-    /// Where clients connect
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
-    pub listen: String,
-    /// Where the data lives
-    #[arg(long, value_name = "DIR", default_value = "./ottla-data")]
-    pub data_dir: PathBuf,
-    /// A key of Kafka's configuration, such as num.partitions=3; may be repeated
+    /// Where clients connect; 127.0.0.1:9092 without it
+    #[arg(long, value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+    /// Where the data lives; ./ottla-data without it
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// A key of Kafka's configuration, such as num.partitions=3; may be repeated. It goes over the two above, and those over
+    /// KAFKA_ variables of the environment
     #[arg(long, alias = "override", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     #[command(flatten)]
@@ -63,13 +63,19 @@ pub struct ServerArgs {
     pub log: LogArgs,
 }
 
-/// Starts a node on embedded defaults and runs it until a signal.
+/// Starts a node without a file and runs it until a signal.
 pub fn start(args: StartArgs) -> Result<(), Failure> {
+    if let Some(listen) = &args.listen {
+        listen::checked(listen)?;
+    }
     let log = args.log.clone();
     let start = move |journey: &Journey, levels: Option<Levels>| {
-        let data_dir = args.data_dir.to_string_lossy();
-        let settings = Settings::embedded(&args.listen, &data_dir, configuration::pairs(&args.set)?);
-        launch(settings, "--listen HOST:PORT, --data-dir DIR and --set KEY=VALUE", journey, levels)
+        let listen = args.listen.map(|listen| format!("listeners=PLAINTEXT://{listen}"));
+        let data_dir = args.data_dir.map(|directory| format!("log.dirs={}", directory.display()));
+        let arguments: Vec<String> = listen.into_iter().chain(data_dir).chain(args.set).collect();
+        let place = "--listen HOST:PORT, --data-dir DIR, --set KEY=VALUE or a KAFKA_ variable";
+        let all = configuration::read(None, &arguments)?;
+        launch(configuration::settings(None, all), place, journey, levels)
     };
     let hello = |running: &Running| format!("{}; Ctrl-C stops it{}", ready(running), next_steps(running));
     run_until_stopped(&log, start, hello)
@@ -80,17 +86,13 @@ pub fn run(args: ServerArgs) -> Result<(), Failure> {
     let log = args.log.clone();
     let start = move |journey: &Journey, levels: Option<Levels>| {
         let config = args.config.or(args.file);
-        let place = config.as_deref().map_or("--set KEY=VALUE".to_owned(), |file| file.display().to_string());
+        let place = config
+            .as_deref()
+            .map_or("--set KEY=VALUE or a KAFKA_ variable".to_owned(), |file| file.display().to_string());
         // It may be a pipe that nobody writes into.
         journey.waits_for(format!("the configuration ({place})"));
         let all = configuration::read(config.as_deref(), &args.set)?;
-        let settings = match config {
-            None if all.get("process.roles").is_none() => {
-                Settings::embedded("127.0.0.1:9092", "./ottla-data", all)
-            }
-            _ => Settings::new(all),
-        };
-        launch(settings, &place, journey, levels)
+        launch(configuration::settings(config.as_deref(), all), &place, journey, levels)
     };
     run_until_stopped(&log, start, |running| format!("{}\n", ready(running)))
 }

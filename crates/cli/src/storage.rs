@@ -113,15 +113,13 @@ pub fn run(command: StorageCommand) -> Result<(), Failure> {
 }
 
 fn run_check(args: CheckArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let all = configuration::read(args.config.as_deref(), &[])?;
-    let (read, place) = match (args.config, args.data_dir) {
-        (Some(config), _) => (Settings::new(all), config.display().to_string()),
-        (None, directory) => {
-            let directory = directory.unwrap_or_else(|| PathBuf::from("./ottla-data"));
-            let read = Settings::embedded("127.0.0.1:9092", &directory.to_string_lossy(), all);
-            (read, "the environment".to_owned())
-        }
-    };
+    let data_dir = args.data_dir.map(|directory| format!("log.dirs={}", directory.display()));
+    let all = configuration::read(args.config.as_deref(), data_dir.as_slice())?;
+    let place = args
+        .config
+        .as_deref()
+        .map_or("--data-dir DIR or a KAFKA_ variable".to_owned(), |file| file.display().to_string());
+    let read = configuration::settings(args.config.as_deref(), all);
     let (settings, warnings) = read.map_err(|why| configuration::refused(&why, &place))?;
     for line in broker::config::told(&warnings) {
         writeln!(out, "warning: {line}")?;

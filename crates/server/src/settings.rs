@@ -103,7 +103,10 @@ impl Settings {
         let mut properties = Properties::default();
         embedded::EMBEDDED.iter().for_each(|(key, value)| properties.set(*key, *value));
         properties.set("listeners", format!("PLAINTEXT://{listen}"));
-        properties.set("log.dirs", data_dir);
+        // `log.dirs` goes before it, and would hide it.
+        if overrides.get("log.dir").is_none() {
+            properties.set("log.dirs", data_dir);
+        }
         let keys = embedded::EMBEDDED.iter().map(|(key, _)| *key);
         let ours: Vec<&str> = keys.filter(|key| overrides.get(key).is_none()).collect();
         properties.extend(overrides);
@@ -165,6 +168,7 @@ impl Settings {
         };
         settings.check_quorum()?;
         settings.check_listeners(&protocols, controller_listener)?;
+        settings.check_advertised()?;
         settings.check_promises(&protocols)?;
         Ok((settings, warnings))
     }
@@ -246,13 +250,22 @@ impl Settings {
                 ));
             }
         }
+        Ok(())
+    }
+
+    fn check_advertised(&self) -> Result<(), Refused> {
         let everywhere = |e: &Endpoint| e.host.as_deref() == Some("0.0.0.0");
         if self.advertised.iter().chain(&self.controller_advertised).any(everywhere) {
-            return Err(
-                "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP \
-                        address."
-                    .to_owned(),
-            );
+            return Err(Refused {
+                why:
+                    "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP \
+                      address."
+                        .to_owned(),
+                hint: Some(
+                    "--set advertised.listeners=PLAINTEXT://HOST:PORT, as clients reach this machine; or \
+                     listeners=PLAINTEXT://:PORT, which is every address, too",
+                ),
+            });
         }
         Ok(())
     }
