@@ -24,6 +24,7 @@ mod spelling;
 mod storage;
 mod time;
 mod topic;
+mod translation;
 mod usage;
 
 use args::ConnectArgs;
@@ -95,10 +96,11 @@ fn main() -> ExitCode {
     let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let program = words.next().unwrap_or_else(|| "ottla".to_owned());
     invocation::called_as(&program);
-    let words = spelling::settle(words.collect());
+    let typed: Vec<String> = words.collect();
+    let words = spelling::settle(typed.clone());
     match Cli::try_parse_from(std::iter::once("ottla").chain(words.iter().map(String::as_str))) {
         Ok(cli) => run(cli).map_or_else(Failure::report, |()| ExitCode::SUCCESS),
-        Err(error) => usage::told(&error, &words, Cli::command()),
+        Err(error) => usage::told(&error, &typed, &words, Cli::command()),
     }
 }
 

@@ -128,6 +128,14 @@ pub fn instead_of(option: &str) -> Option<&'static str> {
         "--entity-type" | "--entity-name" | "--entity-default" | "--describe" | "--alter" => {
             "ottla config get --topic NAME, or --broker ID, --group NAME; set and unset change them"
         }
+        "--add-config" => {
+            "ottla config set --topic NAME KEY=VALUE, or --broker ID, --all-brokers, --group NAME"
+        }
+        "--delete-config" => {
+            "ottla config unset --topic NAME KEY, or --broker ID, --all-brokers, --group NAME"
+        }
+        "--topic-partitions" => "ottla topic offsets TOPIC",
+        "--export" => "ottla group lag GROUP -o json",
         "--property" | "--formatter-property" => {
             "--key-separator TEXT; to consume also --print-key, --print-timestamp, --print-headers, --format"
         }
@@ -144,6 +152,8 @@ pub fn instead_of(option: &str) -> Option<&'static str> {
         "--all-groups" => "ottla group lag, which shows all without a name",
         "--all-topics" => "no --topic at all",
         "--bootstrap-controller" => "-b HOST:PORT of a broker, which forwards",
+        "--listen" => "ottla --listen HOST:PORT, or ottla server --set listeners=PLAINTEXT://HOST:PORT",
+        "--data-dir" => "ottla --data-dir DIR, or ottla server --set log.dirs=DIR",
         "-daemon" | "--daemon" => "nohup, or a unit of your service manager",
         _other => return None,
     };
