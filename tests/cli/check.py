@@ -375,10 +375,36 @@ def signals_end_cleanly():
         expect(ended.code == 0 and ended.err == "", ended)
 
 
+def what_was_read_is_stored_though_somebody_asks_to_stop(relay):
+    """The broker keeps silent until the producer has read what it cannot hand over."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        topic, line = f"stopped-{number}", b"x" * 99 + b"\n"
+        ottla("topic", "create", topic, "-p", "1")
+        writer = start("produce", topic, "-v", "-X", "buffer.memory=32768", "-X", "batch.size=1024")
+        writer.stdin.write(line)
+        writer.stdin.flush()
+        expect(read_line(writer.stdout, 15) == f"{topic} [0] at offset 0\n", "no delivery")
+        relay.silent.set()
+        try:
+            # More than a pipe holds: what is over has been read when this returns.
+            writer.stdin.write(line * 3000)
+            writer.stdin.flush()
+            writer.send_signal(number)
+        finally:
+            relay.silent.clear()
+        ended = finish_without_input_end(writer, time.monotonic(), 15)
+        stored = len(ended.out.splitlines())
+        expect(ended.code == 0 and ended.err == "" and stored >= 3000 - 65536 // len(line) - 1, (stored, ended.code, ended.err))
+
+
 def pipes_that_close_are_no_failure():
     filled("pipes")
     for command in (["topic", "list"], ["cluster", "api-versions"], ["topic", "list", "-o", "json"], ["--help"],
-                    ["consume", "pipes", "--from-beginning", "-e"], ["config", "get", "--topic", "pipes", "--all"]):
+                    ["consume", "pipes", "--from-beginning", "-e"], ["config", "get", "--topic", "pipes", "--all"],
+                    ["topic", "describe", "pipes"], ["topic", "offsets", "pipes"], ["topic", "create", "pipes-2"],
+                    ["group", "list"], ["group", "lag"], ["cluster", "info"], ["cluster", "log-dirs"], ["cluster", "quorum"],
+                    ["storage", "random-uuid"], ["storage", "version-mapping"], ["dump", "--verify", str(DATA)], ["--version"],
+                    ["demo", "-n", "1000"]):
         reader, writer = os.pipe()
         os.close(reader)
         done = subprocess.run([BINARY, *command], stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE,
@@ -544,6 +570,81 @@ def a_node_starts_as_the_help_says():
         is_documented("demo", "-n", "1000")
     finally:
         node.kill()
+
+
+def own_node(*arguments, stderr=subprocess.PIPE, **more):
+    """A node of ours, ready, and where it listens."""
+    node = subprocess.Popen(
+        [BINARY, *arguments], stdout=subprocess.PIPE, stderr=stderr, cwd=DIRECTORY, env=environment("localhost:1", **more)
+    )
+    greeting = read_line(node.stdout, 15)
+    address = re.search(r"PLAINTEXT on (\S+),", greeting)
+    if not address:
+        node.kill()
+        raise AssertionError(repr((greeting, finish(node, time.monotonic()))))
+    return node, address.group(1), greeting
+
+
+def a_node_without_a_file_obeys_the_images_environment():
+    """What is typed goes before it, `--set` before both."""
+    images = {"KAFKA_LISTENERS": "PLAINTEXT://127.0.0.1:0", "KAFKA_NUM_PARTITIONS": "5", "KAFKA_LOG_DIRS": "of the images"}
+    for arguments, place, partitions in (
+        ([], "of the images", 5), (["server"], "of the images", 5), (["--data-dir", "typed"], "typed", 5),
+        (["--data-dir", "typed too", "--set", "num.partitions=2"], "typed too", 2),
+    ):
+        node, address, greeting = own_node(*arguments, stderr=subprocess.DEVNULL, **images)
+        try:
+            expect(f"data in {place}" in greeting, (arguments, greeting))
+            created = json.loads(ottla("topic", "create", f"t{len(arguments)}-{partitions}", "-o", "json", broker=address).out)
+            if arguments != ["server"]:
+                expect([topic["partitions"] for topic in created] == [partitions], (arguments, created))
+        finally:
+            node.terminate()
+            node.wait(15)
+    node, address, _ = own_node("--listen", "127.0.0.1:0", "--data-dir", "another", stderr=subprocess.DEVNULL,
+                                KAFKA_LISTENERS="PLAINTEXT://no-such-host.invalid:1")
+    node.terminate()
+    expect(node.wait(15) == 0 and address.startswith("127.0.0.1:"), address)
+
+
+def who_speaks_another_protocol_is_named():
+    """A TLS handshake and an HTTP request at a plaintext port: a line each, in words."""
+    with open(DIRECTORY / "foreign.log", "wb") as log:
+        node, address, _ = own_node("--listen", "127.0.0.1:0", "--data-dir", "foreign", stderr=log)
+    host, port = address.rsplit(":", 1)
+    try:
+        for first, protocol in ((b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "TLS"), (b"GET / HTTP/1.1\r\n\r\n", "HTTP")):
+            words, until = f"closed: the client speaks {protocol}, and this listener does not", time.monotonic() + 15
+            # A line a second, whoever comes.
+            while words not in (DIRECTORY / "foreign.log").read_text():
+                expect(time.monotonic() < until, (protocol, (DIRECTORY / "foreign.log").read_text()))
+                with socket.create_connection((host, int(port)), 5) as stranger:
+                    stranger.sendall(first)
+                    expect(stranger.recv(1) == b"", "an answer")
+    finally:
+        node.terminate()
+        node.wait(15)
+    expect("frame length" not in (DIRECTORY / "foreign.log").read_text(), "words of a frame")
+
+
+def offsets_are_shown_of_partitions_that_have_a_leader():
+    """One of two log directories is lost under a node of ours: its partitions have no leader."""
+    node, address, _ = own_node("--listen", "127.0.0.1:0", "--set", "log.dirs=sound,lost", stderr=subprocess.DEVNULL)
+    try:
+        expect(ottla("topic", "create", "halved", "-p", "4", broker=address).code == 0, "no topic")
+        shutil.rmtree(DIRECTORY / "lost")
+        (DIRECTORY / "lost").write_text("no directory")
+        ottla("produce", "halved", "--timeout", "3s", "-X", "linger.ms=0", stdin=b"1\n" * 200, broker=address)
+        offsets = [ottla("topic", "offsets", "halved", *more, broker=address) for more in ([], ["--time", "latest"])]
+        for ended in offsets:
+            said = [line for line in ended.err.splitlines() if line.startswith("  why: ")]
+            shown = [line.split()[1] for line in ended.out.splitlines()[1:]]
+            missing = sorted(set("0123") - set(shown))
+            expect(ended.code == 6 and ended.took < 5 and three_lines(ended.err) and 0 < len(shown) < 4, ended)
+            expect("it has no leader" in said[0] and all(f"halved-{one}" in ended.err for one in missing), ended)
+    finally:
+        node.terminate()
+        node.wait(15)
 
 
 def a_restart_under_a_producer_loses_and_doubles_nothing():
@@ -728,13 +829,15 @@ def main():
         properties_are_obeyed, a_broker_that_is_gone_is_told_at_once, a_node_starts_as_the_help_says,
         a_running_nodes_directory_verifies_while_it_is_written_to, a_flipped_bit_is_found_where_it_is,
         storage_check_says_what_a_start_says,
-        the_sample_configuration_starts, a_restart_under_a_producer_loses_and_doubles_nothing,
+        a_node_without_a_file_obeys_the_images_environment, who_speaks_another_protocol_is_named,
+        offsets_are_shown_of_partitions_that_have_a_leader, the_sample_configuration_starts, a_restart_under_a_producer_loses_and_doubles_nothing,
     ]
     for script in scripts:
         run_transcript(script)
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         list(pool.map(report, together))
-    for check in (a_broker_that_falls_silent_ends_consume_and_produce, a_broker_that_dies_ends_consume_and_produce):
+    for check in (what_was_read_is_stored_though_somebody_asks_to_stop, a_broker_that_falls_silent_ends_consume_and_produce,
+                  a_broker_that_dies_ends_consume_and_produce):
         report(lambda check=check: check(relay), check.__name__)
     print("done - cli")
 
