@@ -13,9 +13,8 @@ use crate::command::{Append, AppendEntry};
 use crate::disks::directories::{Directories, Directory};
 use crate::effect::Effect;
 use crate::mailbox::Reply;
-use crate::replica::pending::{AppendResults, Parked, Parking, PendingProduces, ProduceId};
-use crate::replica::{Refused, Replica, ReplicaState};
-use crate::timers::Timers;
+use crate::replica::pending::{AppendResults, Parked, Parking, ProduceId};
+use crate::replica::{Refused, ReplicaState};
 use crate::views::PartitionCell;
 
 /// How long an answer waits for a flush alone, whatever the request says: its timeout is for other replicas. In Kafka a producer that
@@ -154,6 +153,28 @@ impl Shard {
         }
     }
 
+    /// Acks whose offsets are safe leave.
+    pub(super) fn release_acks(&mut self, turn: &mut Turn, slot: usize) {
+        let Some(Seat { replica, .. }) = self.seats.get_mut(slot) else { return };
+        if !replica.waits_for_safety() {
+            return;
+        }
+        let (safe_offset, written_offset) = (replica.safe_offset(), replica.written_offset());
+        loop {
+            let (parked, error) = if let Some(parked) = replica.acks.release(safe_offset) {
+                (parked, replica.error_at_release())
+            } else if let Some(parked) = replica.early_acks.release(written_offset) {
+                (parked, ErrorCode::None)
+            } else {
+                return;
+            };
+            if let Some(settled) = self.produces.settle(parked, error) {
+                self.timers.remove(settled.timer);
+                turn.effects.push(Effect::Appended(settled.reply, settled.results));
+            }
+        }
+    }
+
     /// The leader is gone: whoever waits for it hears this error.
     pub(super) fn fail_acks(&mut self, turn: &mut Turn, slot: usize, error: ErrorCode) {
         let Some(Seat { replica, .. }) = self.seats.get_mut(slot) else { return };
@@ -162,29 +183,6 @@ impl Shard {
                 self.timers.remove(settled.timer);
                 turn.effects.push(Effect::Appended(settled.reply, settled.results));
             }
-        }
-    }
-}
-
-/// Acks whose offsets are safe leave.
-pub(super) fn release_acks(
-    turn: &mut Turn,
-    replica: &mut Replica,
-    produces: &mut PendingProduces,
-    timers: &mut Timers<Timer>,
-) {
-    let (safe_offset, written_offset) = (replica.safe_offset(), replica.written_offset());
-    loop {
-        let (parked, error) = if let Some(parked) = replica.acks.release(safe_offset) {
-            (parked, replica.error_at_release())
-        } else if let Some(parked) = replica.early_acks.release(written_offset) {
-            (parked, ErrorCode::None)
-        } else {
-            return;
-        };
-        if let Some(settled) = produces.settle(parked, error) {
-            timers.remove(settled.timer);
-            turn.effects.push(Effect::Appended(settled.reply, settled.results));
         }
     }
 }

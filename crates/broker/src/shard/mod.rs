@@ -284,13 +284,11 @@ impl Shard {
         while let Some(&slot) = self.unsettled.get(at) {
             at += 1;
             self.advance_coordinator(turn, slot);
+            self.release_acks(turn, slot);
             let Some(seat) = self.seats.get_mut(slot) else { continue };
             let Seat { replica, coordinator, .. } = &mut *seat;
             let coordinator_waits = coordinator.as_ref().is_some_and(|coordinator| coordinator.is_waiting());
             replica.unsettled = false;
-            if replica.waits_for_safety() {
-                append::release_acks(turn, replica, &mut self.produces, &mut self.timers);
-            }
             if let Some(work) = replica.take_flush_work(coordinator_waits) {
                 let cell = Arc::clone(&replica.cell);
                 turn.effects.push(Effect::Flush(DirtyLog { directory: replica.directory, cell, work }));
