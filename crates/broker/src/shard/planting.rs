@@ -26,6 +26,9 @@ impl Seat {
             }
             Fault::RoleUntold if is_topic => replica.state = follows,
             Fault::DirectoryUntold if is_topic => replica.directory = 7,
+            Fault::LogLost if is_topic => {
+                assert!(replica.log.truncate_fully_and_start_at(0, None).is_ok(), "the disk holds");
+            }
             Fault::EpochOfBefore if is_topic => {
                 let ReplicaState::Leader(leader) = &mut replica.state else { return };
                 leader.leader_epoch -= 1;

@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     RoleUntold,
     /// A replica is in another directory than the one that was published.
     DirectoryUntold,
+    /// A leader's log loses what was committed.
+    LogLost,
     /// A leader goes back to an epoch before that of its log.
     EpochOfBefore,
     /// A move's target is where the replica is.
@@ -177,6 +179,11 @@ fn a_role_that_nobody_heard_of_is_seen() {
 #[test]
 fn a_directory_that_nobody_heard_of_is_seen() {
     check(Fault::DirectoryUntold, "shown: readers know another role, or another directory");
+}
+
+#[test]
+fn a_leader_whose_log_lost_what_was_committed_is_seen() {
+    check(Fault::LogLost, "shown: readers know another high watermark");
 }
 
 #[test]
