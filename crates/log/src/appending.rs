@@ -141,7 +141,7 @@ impl Log {
         self.active.last_append_ms = now_ms;
         self.write(&segment, placed, size, pause)?;
         self.account(&segment, placed, prepared).inspect_err(|fault| self.poison(fault))?;
-        self.check();
+        self.check_appended();
         Ok(self.appended(base_offset, last_offset, log_append_time, false))
     }
 

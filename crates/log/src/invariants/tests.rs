@@ -82,7 +82,8 @@ fn every_change_ends_with_a_look() {
         (|log| log.begin_epoch(0), "epoch"),
     ];
     // Taking records away keeps producers; a truncation reads those again.
-    let damages: [Case; 2] = [
+    let damages: [Case; 3] = [
+        (|log| log.high_watermark = 50, "high watermark: it is beyond the log's end"),
         (
             |log| (log.log_start_offset, log.high_watermark) = (18, 10),
             "log start: it is beyond the high watermark",
