@@ -1,28 +1,33 @@
 //! What must hold of a replica whenever a turn that touched it has ended, in release too: one that breaks its own rules must stop
-//! before it tells anybody. The list stands at [`Replica`]; what a log promises of itself is its own to check. Every produce passes here:
-//! a dozen comparisons, whatever the partition holds. What changes with the role alone is held where that is shown.
+//! before it tells anybody. The list stands at [`Replica`]; what a log promises of itself is its own to check. A dozen
+//! comparisons, whatever the partition holds. What changes with the role alone is held where that is shown.
 
 use super::{Replica, ReplicaState};
 
 impl Replica {
     /// Panics with the name of the invariant that is broken.
     pub fn check(&self) {
+        self.check_appended();
+        assert!(
+            self.cell.shows(self.role(), self.directory),
+            "shown: readers know another role, or another directory"
+        );
+        assert!(self.flushing.is_within(&self.log), "flushing: it was asked for what is not there");
+        if self.moving.is_some() || self.retiring.is_some() {
+            self.check_directories();
+        }
+    }
+
+    /// The same for what one append may change: every produce passes here.
+    pub fn check_appended(&self) {
         let (high_watermark, shown) = (self.log.high_watermark(), &self.shown);
         assert!(shown.high_watermark == high_watermark, "shown: readers know another high watermark");
         assert!(
             shown.last_stable_offset <= high_watermark,
             "watermarks: records are decided that are not committed"
         );
-        assert!(
-            self.cell.shows(self.role(), self.directory),
-            "shown: readers know another role, or another directory"
-        );
-        assert!(self.flushing.is_within(&self.log), "flushing: it was asked for what is not there");
         if self.waits_for_safety() {
             self.check_acks();
-        }
-        if self.moving.is_some() || self.retiring.is_some() {
-            self.check_directories();
         }
     }
 

@@ -73,7 +73,8 @@ pub(crate) struct Surroundings {
 
 /// The owner of some partitions.
 ///
-/// Invariants, checked in release: of each seat that a turn has touched where that ends ([`Seat::check`]), the rest where it changes:
+/// Invariants, checked in release: of each seat that a turn has touched where that ends ([`Seat::check`]; after a turn
+/// that was one append or one question, what that may change), the rest where it changes:
 /// - **settled**: what a turn touches is settled before it ends;
 /// - **seats**: a slot is taken or free, never both; whoever comes by a cell finds the replica of that cell, and it is this shard's;
 /// - **sleepers**: the same of the places of those that sleep; the next one to be opened is among them;
@@ -183,7 +184,7 @@ impl Shard {
             self.carry_out(turn, command);
         }
         self.fire(turn);
-        self.settle(turn);
+        self.settle(turn, Seat::check);
     }
 
     /// A turn for one append whose caller waits for it here.
@@ -198,7 +199,7 @@ impl Shard {
             }
         };
         self.fire(turn);
-        self.settle(turn);
+        self.settle(turn, Seat::check_appended);
         appending
     }
 
@@ -207,7 +208,7 @@ impl Shard {
         self.now_ms = turn.now_ms;
         self.ask(turn, ask);
         self.fire(turn);
-        self.settle(turn);
+        self.settle(turn, Seat::check_appended);
     }
 
     fn carry_out(&mut self, turn: &mut Turn, command: Command) {
@@ -277,8 +278,10 @@ impl Shard {
         }
     }
 
-    /// Ends the turn for every replica that was touched: acks that are safe, a flush where acks wait for one, the view.
-    fn settle(&mut self, turn: &mut Turn) {
+    /// Ends the turn for every replica that was touched: acks that are safe, a flush where acks wait for one, the view. `check` looks at what
+    /// has come of each.
+    #[inline]
+    fn settle(&mut self, turn: &mut Turn, check: impl Fn(&Seat)) {
         let mut at = 0;
         // A coordinator that advances may touch nothing but its own replica, which is being settled.
         while let Some(&slot) = self.unsettled.get(at) {
@@ -299,7 +302,7 @@ impl Shard {
             replica.show();
             #[cfg(test)]
             seat.plant();
-            seat.check();
+            check(seat);
         }
         self.unsettled.clear();
         let faults = self.take_opening_faults().into_iter();

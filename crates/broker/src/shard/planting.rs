@@ -24,7 +24,7 @@ impl Seat {
                 replica.state = follows;
                 replica.show_role();
             }
-            Fault::RoleUntold if is_topic => replica.state = follows,
+            Fault::RoleUntold if is_topic && !waits => replica.state = follows,
             Fault::DirectoryUntold if is_topic => replica.directory = 7,
             Fault::LogLost if is_topic => {
                 assert!(replica.log.truncate_fully_and_start_at(0, None).is_ok(), "the disk holds");

@@ -26,6 +26,11 @@ impl Seat {
         self.replica.check();
     }
 
+    /// The same for what one append may change.
+    pub fn check_appended(&self) {
+        self.replica.check_appended();
+    }
+
     /// The coordinator and the replica that it lives on.
     pub fn coordinated(&mut self) -> Option<(&mut Coordinator, &mut Replica)> {
         Some((self.coordinator.as_mut()?, &mut self.replica))
