@@ -786,6 +786,11 @@ def a_flipped_bit_is_found_where_it_is():
     (copy / "leader-epoch-checkpoint").write_text("0\n2\n0 0\n")
     found, counts = verified(copy)
     expect([pathlib.Path(one["file"]).name for one in found] == ["leader-epoch-checkpoint"], found)
+    # What is no node's data is not sound either.
+    (DIRECTORY / "strangers").mkdir()
+    (DIRECTORY / "strangers" / "notes.txt").write_text("mine")
+    ended = ottla("dump", "--verify", str(DIRECTORY / "strangers"))
+    expect(ended.code == 1 and three_lines(ended.err), ended)
 
 
 def storage_check_says_what_a_start_says():

@@ -177,6 +177,11 @@ impl Report<'_> {
             )?;
         }
         out.flush()?;
+        if counts.files == 0 && damaged == 0 && unchecked == 0 {
+            let why = "none of these files is one of a log directory, of a partition or of a segment";
+            return Err(Failure::new("nothing was verified", why)
+                .try_this("a log directory, a partition's directory in it, or a segment's .log"));
+        }
         match damaged {
             0 => Ok(()),
             _ => Err(Failure::new(
