@@ -241,10 +241,18 @@ fn consumer_groups(typed: &mut Typed) -> Option<Vec<String>> {
     }
 }
 
+/// Properties of the console consumer whose value is a text, and our option for each.
+const TEXTS_OF_A_CONSUMER: &[(&str, &str)] =
+    &[("key.separator", "--key-separator"), ("line.separator", "--delimiter"), ("null.literal", "--null")];
+
 fn console_consumer(typed: &mut Typed) -> Option<Vec<String>> {
     let mut rest = Vec::new();
     for property in properties(typed, &["--property", "--formatter-property"]) {
         let (key, value) = property.split_once('=')?;
+        if let Some((_, option)) = TEXTS_OF_A_CONSUMER.iter().find(|(known, _)| *known == key) {
+            rest.extend([*option, value].map(str::to_owned));
+            continue;
+        }
         let (option, wanted) = match key {
             "print.key" => ("--print-key", "true"),
             "print.timestamp" => ("--print-timestamp", "true"),
@@ -252,18 +260,6 @@ fn console_consumer(typed: &mut Typed) -> Option<Vec<String>> {
             "print.offset" => ("--print-offset", "true"),
             "print.headers" => ("--print-headers", "true"),
             "print.value" => ("--no-value", "false"),
-            "key.separator" => {
-                rest.extend(["--key-separator".to_owned(), value.to_owned()]);
-                continue;
-            }
-            "line.separator" => {
-                rest.extend(["--delimiter".to_owned(), value.to_owned()]);
-                continue;
-            }
-            "null.literal" => {
-                rest.extend(["--null".to_owned(), value.to_owned()]);
-                continue;
-            }
             _other => return None,
         };
         if value == wanted {
