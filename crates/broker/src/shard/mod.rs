@@ -15,6 +15,7 @@ mod planting;
 mod reconcile;
 mod seat;
 mod sleepers;
+mod slots;
 mod turn;
 mod upkeep;
 

@@ -1,6 +1,7 @@
 //! A place in a shard: a replica and, while this broker leads it and something is to be coordinated there, its coordinator. Side by
 //! side, so that each can be given the other without being taken out of its place.
 
+use super::slots::Slots;
 use crate::coordinators::coordinator::Coordinator;
 use crate::replica::{Replica, ReplicaState};
 use crate::timers::TimerId;
@@ -37,55 +38,39 @@ impl Seat {
     }
 }
 
-/// By slot; a cell of `views` says which slot is its. Every slot is either taken or free.
-#[derive(Default)]
-pub(super) struct Seats {
-    list: Vec<Option<Box<Seat>>>,
-    free: Vec<usize>,
-    taken: usize,
+/// By slot; a cell of `views` says which slot is its.
+pub(super) struct Seats(Slots<Box<Seat>>);
+
+impl Default for Seats {
+    fn default() -> Seats {
+        Seats(Slots::new("seats"))
+    }
 }
 
 impl Seats {
     /// Gives a replica a slot.
     pub fn put(&mut self, replica: Replica) -> usize {
-        let seat = Some(Box::new(Seat { replica, coordinator: None, armed: None }));
-        self.taken += 1;
-        match self.free.pop() {
-            Some(slot) => {
-                assert!(self.list[slot].is_none(), "seats: a free slot is taken");
-                self.list[slot] = seat;
-                self.check();
-                slot
-            }
-            None => {
-                self.list.push(seat);
-                self.check();
-                self.list.len() - 1
-            }
-        }
+        self.0.put(Box::new(Seat { replica, coordinator: None, armed: None }))
     }
 
     /// Takes a replica out; its slot is free for another. A coordinator must have been closed.
     pub fn take(&mut self, slot: usize) -> Option<Replica> {
-        let seat = self.list.get_mut(slot)?.take()?;
+        let seat = self.0.take(slot)?;
         assert!(seat.coordinator.is_none(), "coordinator: its replica leaves without it");
-        self.taken -= 1;
-        self.free.push(slot);
-        self.check();
         Some(seat.replica)
     }
 
     /// Slots so far, taken or free.
     pub fn len(&self) -> usize {
-        self.list.len()
+        self.0.len()
     }
 
     pub fn get(&self, slot: usize) -> Option<&Seat> {
-        self.list.get(slot)?.as_deref()
+        self.0.get(slot).map(Box::as_ref)
     }
 
     pub fn get_mut(&mut self, slot: usize) -> Option<&mut Seat> {
-        self.list.get_mut(slot)?.as_deref_mut()
+        self.0.get_mut(slot).map(Box::as_mut)
     }
 
     /// The seat that a cell points at, with its slot.
@@ -97,23 +82,16 @@ impl Seats {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Seat> {
-        self.list.iter().flatten().map(Box::as_ref)
+        self.0.iter().map(Box::as_ref)
     }
 
     /// Those that are taken, with their slots.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Seat)> {
-        self.list.iter_mut().enumerate().filter_map(|(slot, seat)| Some((slot, seat.as_deref_mut()?)))
-    }
-
-    /// Panics with the name of the invariant that is broken.
-    fn check(&self) {
-        assert!(self.taken + self.free.len() == self.list.len(), "seats: a slot is neither free nor taken");
+        self.0.iter_mut().map(|(slot, seat)| (slot, seat.as_mut()))
     }
 
     /// The end of the shard.
     pub fn drain(&mut self) -> impl Iterator<Item = Replica> {
-        self.taken = 0;
-        self.free.clear();
-        self.list.drain(..).flatten().map(|seat| seat.replica)
+        std::mem::take(self).0.into_taken().map(|seat| seat.replica)
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use log::{Fault, LogView, OpenMode};
 
+use super::slots::Slots;
 use crate::views::{PartitionCell, TopicViews};
 
 /// A partition without a replica in memory. Its leader epoch is in the cell's role.
@@ -17,12 +18,9 @@ pub(super) struct Asleep {
     pub found: Option<Box<OpenMode>>,
 }
 
-/// All of a shard, by place; a cell of `views` says which place is its. Every place is either taken or free.
-#[derive(Default)]
+/// All of a shard, by place; a cell of `views` says which place is its.
 pub(super) struct Sleepers {
-    list: Vec<Option<Asleep>>,
-    free: Vec<usize>,
-    asleep: usize,
+    places: Slots<Asleep>,
     /// The shared view of the newest epoch; topics that were made together share their epochs.
     pub view: Option<(i32, Arc<LogView>)>,
     /// Those before this place were opened; nothing when all were.
@@ -31,68 +29,56 @@ pub(super) struct Sleepers {
     pub faults: Vec<(usize, Fault)>,
 }
 
+impl Default for Sleepers {
+    fn default() -> Sleepers {
+        Sleepers { places: Slots::new("sleepers"), view: None, opening_at: None, faults: Vec::new() }
+    }
+}
+
 impl Sleepers {
     /// Gives a partition a place.
     pub fn put(&mut self, asleep: Asleep) -> usize {
-        self.asleep += 1;
-        match self.free.pop() {
-            Some(place) => {
-                assert!(self.list[place].is_none(), "sleepers: a free place is taken");
-                self.list[place] = Some(asleep);
-                self.check();
-                place
-            }
-            None => {
-                self.list.push(Some(asleep));
-                self.check();
-                self.list.len() - 1
-            }
-        }
+        let place = self.places.put(asleep);
+        self.check();
+        place
     }
 
     /// Takes a partition out: it wakes, or is nothing any more.
     pub fn take(&mut self, cell: &PartitionCell) -> Option<Asleep> {
-        let place = cell.asleep()?;
-        let asleep = self.list.get_mut(place)?.take()?;
+        let asleep = self.places.take(cell.asleep()?)?;
         assert!(std::ptr::eq(&*asleep.cell, cell), "sleepers: a cell points at another");
-        self.asleep -= 1;
-        self.free.push(place);
         self.check();
         Some(asleep)
     }
 
     /// Places so far, taken or free.
     pub fn len(&self) -> usize {
-        self.list.len()
+        self.places.len()
     }
 
     /// The one at a place.
     pub fn get(&self, place: usize) -> Option<&Asleep> {
-        self.list.get(place)?.as_ref()
+        self.places.get(place)
     }
 
     /// The one that a cell points at.
     pub fn of_cell(&mut self, cell: &PartitionCell) -> Option<&mut Asleep> {
-        self.list.get_mut(cell.asleep()?)?.as_mut()
+        self.places.get_mut(cell.asleep()?)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Asleep> {
-        self.list.iter().flatten()
+        self.places.iter()
     }
 
     /// The end of the shard.
     pub fn drain(&mut self) -> impl Iterator<Item = Asleep> {
-        std::mem::take(self).list.into_iter().flatten()
+        std::mem::take(self).places.into_taken()
     }
 
     /// Panics with the name of the invariant that is broken.
     fn check(&self) {
         assert!(
-            self.asleep + self.free.len() == self.list.len(),
-            "sleepers: a place is neither free nor taken"
-        );
-        assert!(
-            self.opening_at.is_none_or(|at| at < self.list.len()),
+            self.opening_at.is_none_or(|at| at < self.places.len()),
             "sleepers: the next to be opened is none"
         );
     }

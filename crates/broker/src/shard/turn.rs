@@ -3,7 +3,6 @@
 use crate::effect::Effect;
 
 /// Carried through everything that the turn does.
-#[derive(Default)]
 pub(crate) struct Turn {
     pub now_ms: i64,
     /// In the order in which they were wished.
