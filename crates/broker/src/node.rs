@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
+use bytes::Bytes;
 use kraft::controller::{ControllerAnswer, ControllerCommand};
 use kraft::hosted::QuorumStatus;
 use kraft::image::MetadataImage;
@@ -30,10 +31,11 @@ use crate::fetch::session_cache::SessionCache;
 use crate::greetings::Greetings;
 use crate::loggers::Loggers;
 use crate::mailbox::{Answer, Mailbox, reply};
+use crate::peers::{PeerRequest, Peers, Purpose};
 use crate::quorum::producer_ids::ProducerIds;
 use crate::quorum::{QuorumCell, QuorumCommand};
-use crate::rim::{Job, Rim};
-use crate::shard::cell::ShardCell;
+use crate::rim::{Job, LinkId, PeerAddress, Rim};
+use crate::shard::cell::{Carrier, ShardCell};
 use crate::timers::NEVER;
 use crate::views::{LeaderView, PartitionCell, Views};
 
@@ -57,6 +59,8 @@ struct NodeState {
     image: ArcSwap<MetadataImage>,
     views: Views,
     producer_ids: ProducerIds,
+    /// The way to other nodes.
+    peers: Peers,
     jobs: Mailbox<Job>,
     cold_reads: ColdReads,
     /// What was read for fetches and is still to be sent.
@@ -87,6 +91,7 @@ impl Node {
             }
         }
         self.checkpoint_if_due(now_ms);
+        self.0.peers.turn(now_ms);
         self.arm()
     }
 
@@ -109,6 +114,24 @@ impl Node {
                 None
             }
         }
+    }
+
+    /// A connection that this node asked for ([`Rim::connect`]) is there.
+    pub fn link_opened(&self, now_ms: i64, link: LinkId) {
+        self.0.note_time(now_ms);
+        self.0.peers.opened(now_ms, link);
+    }
+
+    /// A frame came on it, without its length prefix.
+    pub fn link_received(&self, now_ms: i64, link: LinkId, frame: Bytes) {
+        self.0.note_time(now_ms);
+        self.0.peers.received(now_ms, link, frame);
+    }
+
+    /// It ended, or did not come about.
+    pub fn link_closed(&self, now_ms: i64, link: LinkId) {
+        self.0.note_time(now_ms);
+        self.0.peers.closed(now_ms, link);
     }
 
     /// The next blocking job, if any; flushes before reads.
@@ -307,6 +330,12 @@ impl Node {
         self.0.quorum.post(QuorumCommand::Request(Box::new(request), reply));
         self.0.rim.call_quorum();
         answer
+    }
+
+    /// Sends a request to another node; it hears its end through the request itself.
+    pub(crate) fn ask_peer(&self, now_ms: i64, to: &PeerAddress, purpose: Purpose, request: PeerRequest) {
+        self.0.peers.ask(now_ms, to, purpose, request);
+        self.due(self.0.peers.next_ms());
     }
 
     /// Has something read on a thread that may wait for the platter.

@@ -1,11 +1,15 @@
 //! What passes between a node and its rim (the server's threads, or the simulator's loop): the answer of a request,
 //! the bells a node may ring, the blocking jobs it hands out. Never a socket, a thread or a clock.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
 use wire::codec::Rope;
 
 /// What the rim does with a handled request.
@@ -92,7 +96,23 @@ pub fn is_brief(frame: &[u8]) -> bool {
     matches!(frame, [0, 0 | 1 | 3 | 18, ..])
 }
 
-/// The bells a node may ring. Each call is cheap, may come from any thread, and may come too often.
+/// A connection to another node, in this node's numbering; never 0, never used twice.
+pub type LinkId = u64;
+
+/// Where another node listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerAddress {
+    /// Its id; negative for one that is known by its address alone (`controller.quorum.bootstrap.servers`).
+    pub node_id: i32,
+    /// A name or an address.
+    pub host: wire::Str,
+    /// Its port.
+    pub port: u16,
+    /// The name of the listener: how this node has to speak there is configured by it.
+    pub listener: wire::Str,
+}
+
+/// The bells a node may ring, and its way out. Each call is cheap, may come from any thread; a bell may come too often.
 pub trait Rim: Send + Sync {
     /// [`crate::Node::turn`] is due earlier than it last said.
     fn call_turn(&self);
@@ -102,6 +122,13 @@ pub trait Rim: Send + Sync {
     fn call_workers(&self);
     /// The node cannot go on (its metadata directory is gone, or no log directory is left): end the process.
     fn halt(&self, reason: &str);
+    /// Open a connection to another node. Then the node hears [`crate::Node::link_opened`] or [`crate::Node::link_closed`], never
+    /// within this call, and afterwards of every frame that comes.
+    fn connect(&self, link: LinkId, to: &PeerAddress);
+    /// Write a frame, its length prefix in it, behind those before it. Of no effect on a connection that is gone.
+    fn send(&self, link: LinkId, frame: Vec<Bytes>);
+    /// Close a connection; the node hears nothing of it any more.
+    fn disconnect(&self, link: LinkId);
 }
 
 /// The bells as flags, for a rim that is a loop in one thread and looks for itself (the simulator, tests).
@@ -115,6 +142,8 @@ pub struct Bells {
     pub workers: AtomicBool,
     /// [`Rim::halt`]
     pub halted: AtomicBool,
+    /// What the loop has to do for the node's connections to others.
+    pub outward: Mutex<VecDeque<Outward>>,
 }
 
 impl Rim for Bells {
@@ -130,6 +159,26 @@ impl Rim for Bells {
     fn halt(&self, _reason: &str) {
         self.halted.store(true, Ordering::SeqCst);
     }
+    fn connect(&self, link: LinkId, to: &PeerAddress) {
+        self.outward.lock().push_back(Outward::Connect(link, to.clone()));
+    }
+    fn send(&self, link: LinkId, frame: Vec<Bytes>) {
+        self.outward.lock().push_back(Outward::Send(link, frame));
+    }
+    fn disconnect(&self, link: LinkId) {
+        self.outward.lock().push_back(Outward::Disconnect(link));
+    }
+}
+
+/// What the node asked of its connections to others, in order.
+#[derive(Debug)]
+pub enum Outward {
+    /// [`Rim::connect`]
+    Connect(LinkId, PeerAddress),
+    /// [`Rim::send`]
+    Send(LinkId, Vec<Bytes>),
+    /// [`Rim::disconnect`]
+    Disconnect(LinkId),
 }
 
 /// A blocking piece of work for the rim's pool: a flush round, the removal of dead segments. It completes itself by a

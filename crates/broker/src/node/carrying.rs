@@ -274,8 +274,9 @@ impl Node {
 
     /// Computes the next deadline and promises it to the rim; a shard that becomes due earlier meanwhile is seen.
     pub(super) fn arm(&self) -> Option<i64> {
-        let own = self.0.next_checkpoint_ms.load(Ordering::SeqCst);
-        let next = || self.0.shards.iter().map(|shard| shard.deadline_ms()).fold(own, i64::min);
+        let checkpoint_ms = self.0.next_checkpoint_ms.load(Ordering::SeqCst);
+        let own = || checkpoint_ms.min(self.0.peers.next_ms());
+        let next = || self.0.shards.iter().map(|shard| shard.deadline_ms()).fold(own(), i64::min);
         let mut promised = next();
         loop {
             self.0.armed_ms.store(promised, Ordering::SeqCst);
@@ -332,6 +333,7 @@ impl Node {
     /// hears what is at work next.
     pub fn close(&self, now_ms: i64, tell: &dyn Fn(&str)) {
         self.0.note_time(now_ms);
+        self.0.peers.close(now_ms);
         let mut offsets: std::collections::BTreeMap<usize, DirectoryOffsets> = Default::default();
         for shard in &self.0.shards {
             let ClosedShard { offsets: closed, faults } =

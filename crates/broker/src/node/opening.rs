@@ -28,6 +28,7 @@ use crate::greetings::Greetings;
 use crate::limits::FETCH_MEMORY_BYTES;
 use crate::loggers::Loggers;
 use crate::mailbox::Mailbox;
+use crate::peers::Peers;
 use crate::quorum::image_delta::{Listeners, Publisher};
 use crate::quorum::lifecycle::Lifecycle;
 use crate::quorum::metadata_files;
@@ -164,6 +165,7 @@ impl Node {
             image: ArcSwap::default(),
             views: Views::default(),
             producer_ids: ProducerIds::default(),
+            peers: Peers::new(Arc::clone(&options.rim), options.node_id),
             jobs: Mailbox::default(),
             cold_reads: ColdReads::new(Arc::clone(&options.rim)),
             fetch_memory: ReadMemory::new(FETCH_MEMORY_BYTES),

@@ -26,6 +26,9 @@ impl broker::Rim for Nobody {
     fn call_quorum(&self) {}
     fn call_workers(&self) {}
     fn halt(&self, _: &str) {}
+    fn connect(&self, _link: broker::LinkId, _to: &broker::PeerAddress) {}
+    fn send(&self, _link: broker::LinkId, _frame: Vec<bytes::Bytes>) {}
+    fn disconnect(&self, _link: broker::LinkId) {}
 }
 
 fn settings() -> Settings {
