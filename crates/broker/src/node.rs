@@ -5,7 +5,7 @@
 mod carrying;
 mod opening;
 
-pub use opening::{Listener, NodeOptions, OpenError};
+pub use opening::{Listener, NodeOptions, OpenError, QuorumVoter, Roles};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

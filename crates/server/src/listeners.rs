@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use broker::QuorumVoter;
+
 /// The protocols a listener may speak.
 pub const SECURITY_PROTOCOLS: &[&str] = &["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
 
@@ -147,21 +149,10 @@ pub fn protocol_map(
     Ok(map)
 }
 
-/// A voter of `controller.quorum.voters`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Voter {
-    /// Its node id.
-    pub id: i32,
-    /// Its controller endpoint.
-    pub host: String,
-    /// Its controller endpoint.
-    pub port: u16,
-}
-
 /// `controller.quorum.voters`: `{id}@{host}:{port}`, separated by commas.
-pub fn parse_voters(entries: &[&str]) -> Result<Vec<Voter>, String> {
+pub fn parse_voters(entries: &[&str]) -> Result<Vec<QuorumVoter>, String> {
     const FORM: &str = "Each entry should be in the form `{id}@{host}:{port}`.";
-    let mut voters: Vec<Voter> = Vec::new();
+    let mut voters: Vec<QuorumVoter> = Vec::new();
     for entry in entries {
         let (id, authority) = entry
             .split_once('@')
@@ -175,7 +166,7 @@ pub fn parse_voters(entries: &[&str]) -> Result<Vec<Voter>, String> {
                 )
             })?;
         voters.retain(|v| v.id != id);
-        voters.push(Voter { id, host, port });
+        voters.push(QuorumVoter { id, host, port });
     }
     Ok(voters)
 }

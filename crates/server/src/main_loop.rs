@@ -303,6 +303,11 @@ fn node_options(
     };
     NodeOptions {
         node_id: settings.node_id,
+        roles: settings.roles,
+        inter_broker_listener: settings.inter_broker_name.clone(),
+        controller_listener_names: settings.controller_names.clone(),
+        voters: settings.voters.clone(),
+        bootstrap_servers: settings.bootstrap_servers.clone(),
         listeners: settings.advertised.iter().map(told).collect(),
         controller_listeners: settings.controller_advertised.iter().map(told).collect(),
         directories: settings.directories.clone(),

@@ -12,19 +12,11 @@ use std::sync::Arc;
 use broker::ConnectionCaps;
 use broker::config::{BrokerFile, BrokerLayers, Values, Warning, check_together, list};
 use broker::loggers::Loggers;
+use broker::{QuorumVoter, Roles};
 
 use crate::guard::Patience;
-use crate::listeners::{self, Endpoint, ProtocolMap, Voter};
+use crate::listeners::{self, Endpoint, ProtocolMap};
 use crate::properties::Properties;
-
-/// What a node does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Roles {
-    /// Serves clients.
-    pub broker: bool,
-    /// Votes in the metadata quorum.
-    pub controller: bool,
-}
 
 /// Everything read from the configuration, checked against each other.
 #[derive(Debug, Clone)]
@@ -46,7 +38,9 @@ pub struct Settings {
     /// `inter.broker.listener.name`, resolved.
     pub inter_broker_name: String,
     /// `controller.quorum.voters`
-    pub voters: Vec<Voter>,
+    pub voters: Vec<QuorumVoter>,
+    /// `controller.quorum.bootstrap.servers`
+    pub bootstrap_servers: Vec<(String, u16)>,
     /// `log.dirs`, or `log.dir`.
     pub directories: Vec<PathBuf>,
     /// `metadata.log.dir`, or the first of the above.
@@ -152,6 +146,7 @@ impl Settings {
             controller_advertised,
             inter_broker_name: inter_broker_name(&file, &protocols)?,
             voters,
+            bootstrap_servers: listeners::parse_bootstrap(&file.list("controller.quorum.bootstrap.servers"))?,
             metadata_directory: file
                 .text("metadata.log.dir")
                 .map(PathBuf::from)
@@ -174,8 +169,7 @@ impl Settings {
     }
 
     fn check_quorum(&self) -> Result<(), String> {
-        let bootstrap = listeners::parse_bootstrap(&self.file.list("controller.quorum.bootstrap.servers"))?;
-        if self.voters.is_empty() && bootstrap.is_empty() {
+        if self.voters.is_empty() && self.bootstrap_servers.is_empty() {
             return Err("If using process.roles, either controller.quorum.bootstrap.servers must contain the set of \
                         bootstrap controllers or controller.quorum.voters must contain a parseable set of controllers."
                 .to_owned());
@@ -321,7 +315,7 @@ impl Settings {
     /// One node that is the whole cluster: it may format its own empty directories.
     pub fn is_single_node(&self) -> bool {
         let alone = match self.voters.as_slice() {
-            [] => self.file.list("controller.quorum.bootstrap.servers").len() == 1,
+            [] => self.bootstrap_servers.len() == 1,
             [only] => only.id == self.node_id,
             _ => false,
         };
@@ -380,7 +374,7 @@ fn controller_advertised(
     names: &[&str],
     told: &[Endpoint],
     bound: &[Endpoint],
-    voters: &[Voter],
+    voters: &[QuorumVoter],
     node_id: i32,
 ) -> Vec<Endpoint> {
     let mut found = Vec::new();

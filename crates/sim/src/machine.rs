@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use broker::config::{BrokerFile, StaticConfig, Values};
 use broker::loggers::Loggers;
 use broker::rim::Bells;
-use broker::{Connection, Job, Listener, Node, NodeOptions, OpenError, Peer, Rim};
+use broker::{Connection, Job, Listener, Node, NodeOptions, OpenError, Peer, Rim, Roles};
 use log::directory::MetaProperties;
 use log::sim_disk::Survival;
 use log::{Disk, LogDirectory, SimDisk};
@@ -210,6 +210,11 @@ fn options(shape: &Shape, bells: &Arc<Bells>, wall: &Wall) -> NodeOptions {
     };
     NodeOptions {
         node_id: 1,
+        roles: Roles::COMBINED,
+        inter_broker_listener: "PLAINTEXT".to_owned(),
+        controller_listener_names: vec!["CONTROLLER".to_owned()],
+        voters: Vec::new(),
+        bootstrap_servers: Vec::new(),
         listeners: vec![Listener {
             name: "PLAINTEXT".to_owned(),
             host: "broker.sim".to_owned(),

@@ -52,10 +52,45 @@ pub struct Listener {
     pub security_protocol: String,
 }
 
+/// `process.roles`: one of them at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    /// Serves clients.
+    pub broker: bool,
+    /// May vote in the metadata quorum.
+    pub controller: bool,
+}
+
+impl Roles {
+    /// Both.
+    pub const COMBINED: Roles = Roles { broker: true, controller: true };
+}
+
+/// A voter of `controller.quorum.voters`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuorumVoter {
+    /// Its node id.
+    pub id: i32,
+    /// Its controller endpoint.
+    pub host: String,
+    /// Its controller endpoint.
+    pub port: u16,
+}
+
 /// What the rim must know to open a node; everything else is in the directories.
 pub struct NodeOptions {
     /// `node.id`
     pub node_id: i32,
+    /// `process.roles`
+    pub roles: Roles,
+    /// `inter.broker.listener.name`, resolved: by it brokers reach each other.
+    pub inter_broker_listener: String,
+    /// `controller.listener.names`: by the first of them controllers are reached.
+    pub controller_listener_names: Vec<String>,
+    /// `controller.quorum.voters`; empty with a dynamic quorum (KIP-853).
+    pub voters: Vec<QuorumVoter>,
+    /// `controller.quorum.bootstrap.servers`: hosts and ports where voters may be found.
+    pub bootstrap_servers: Vec<(String, u16)>,
     /// The advertised listeners (not those of the controller role).
     pub listeners: Vec<Listener>,
     /// The listeners of the controller role.
@@ -354,8 +389,8 @@ fn raft_options(options: &NodeOptions, identity: &Identity, file: &BrokerFile) -
     // Without a controller listener (a process on its own, no server.properties) the node is its own and only voter.
     let own_address =
         first.map_or((Str::from_static("localhost"), 0), |first| (Str::from(&first.host), first.port));
-    let voters = file.text("controller.quorum.voters").unwrap_or_default();
-    let mut fixed: Vec<(i32, Str, u16)> = voters.split(',').filter_map(voter).collect();
+    let voter = |voter: &QuorumVoter| (voter.id, Str::from(&voter.host), voter.port);
+    let mut fixed: Vec<(i32, Str, u16)> = options.voters.iter().map(voter).collect();
     if fixed.is_empty() {
         fixed.push((options.node_id, own_address.0, own_address.1));
     }
@@ -374,13 +409,6 @@ fn raft_options(options: &NodeOptions, identity: &Identity, file: &BrokerFile) -
         retry_backoff_ms: file.number("controller.quorum.retry.backoff.ms"),
         wall: options.wall.clone(),
     }
-}
-
-/// `1@host:port`
-fn voter(text: &str) -> Option<(i32, Str, u16)> {
-    let (id, address) = text.trim().split_once('@')?;
-    let (host, port) = address.rsplit_once(':')?;
-    Some((id.parse().ok()?, Str::from(host), port.parse().ok()?))
 }
 
 fn controller_options(options: &NodeOptions, identity: &Identity, file: &BrokerFile) -> ControllerOptions {

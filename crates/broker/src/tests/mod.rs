@@ -49,7 +49,7 @@ use crate::config::connection_caps::ConnectionCaps;
 use crate::config::{BrokerFile, StaticConfig, Values};
 use crate::loggers::Loggers;
 use crate::rim::Bells;
-use crate::{Connection, Handling, Listener, Node, NodeOptions, Outcome, Peer, Rim};
+use crate::{Connection, Handling, Listener, Node, NodeOptions, Outcome, Peer, Rim, Roles};
 
 pub(crate) const DIRECTORY: &str = "/data";
 
@@ -186,6 +186,11 @@ impl Harness {
         let ear = Arc::clone(&told);
         let options = NodeOptions {
             node_id: 1,
+            roles: Roles::COMBINED,
+            inter_broker_listener: "PLAINTEXT".to_owned(),
+            controller_listener_names: vec!["CONTROLLER".to_owned()],
+            voters: Vec::new(),
+            bootstrap_servers: Vec::new(),
             listeners: vec![Listener {
                 name: "PLAINTEXT".to_owned(),
                 host: "broker.test".to_owned(),
