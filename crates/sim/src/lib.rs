@@ -3,7 +3,7 @@
 //! fails again. Never touches production code; owns no Kafka semantics but what a client believes.
 //!
 //! `run.rs` driver · `machine.rs` the computer · `fate.rs` its crashes · `pipes.rs`, `network.rs` connections · `clients/` workloads ·
-//! `model.rs` what was promised · `invariants.rs` what must hold · `audit.rs` where it is looked for.
+//! `history/` what clients did, judged · `model.rs` what was promised · `invariants.rs` what must hold · `audit.rs` where it is looked for.
 
 #![warn(missing_docs)]
 
@@ -11,6 +11,7 @@ mod audit;
 mod clients;
 mod executor;
 mod fate;
+pub mod history;
 pub mod invariants;
 mod lying_disk;
 mod machine;

@@ -1,9 +1,13 @@
 //! `ottla-sim SEED` replays one seed and tells what happened; `ottla-sim --seeds A..B` runs many and stops at the first that
-//! fails. Exit code 1 says that a seed failed, 2 that the command was not understood.
+//! fails; `ottla-sim check FILE` judges the history of any clients. Exit code 1 says that a seed or a history failed, 2 that the
+//! command was not understood or the file cannot be read.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use log::{Disk, RealDisk};
+use sim::history::{self, json};
 use sim::{Options, Plant, Report, run};
 
 /// The seed under way, for the message of a panic.
@@ -21,6 +25,7 @@ fn main() -> ExitCode {
             Ok(seed) => replay(seed),
             Err(_) => usage(),
         },
+        ["check", file] => check(Path::new(file)),
         ["--seeds", range] => {
             let bounds = range.split_once("..");
             match bounds.and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?))) {
@@ -34,9 +39,36 @@ fn main() -> ExitCode {
 
 fn usage() -> ExitCode {
     eprintln!(
-        "ottla-sim was called with something else than a seed\nit takes a seed, or a range of seeds\ntry: ottla-sim 7, or ottla-sim --seeds 0..1000"
+        "ottla-sim was called with something else than a seed\nit takes a seed, a range of seeds, or a history\ntry: ottla-sim 7, ottla-sim --seeds 0..1000, ottla-sim check history.jsonl"
     );
     ExitCode::from(2)
+}
+
+fn check(file: &Path) -> ExitCode {
+    let unreadable = |why: String| {
+        eprintln!(
+            "{} cannot be judged\n{why}\ntry: one operation per line, as crates/sim/src/history/json.rs describes it",
+            file.display()
+        );
+        ExitCode::from(2)
+    };
+    let text = match RealDisk::default().read_file(file) {
+        Ok(text) => text,
+        Err(fault) => return unreadable(fault.to_string()),
+    };
+    let history = match json::read(&text) {
+        Ok(history) => history,
+        Err(why) => return unreadable(why.to_string()),
+    };
+    match history::check(&history) {
+        Err(twice) => {
+            unreadable(format!("{} is sent twice to {}: values have to differ", twice.value, twice.key))
+        }
+        Ok(verdict) => {
+            println!("{}", json::show(&verdict));
+            if verdict.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+    }
 }
 
 fn replay(seed: u64) -> ExitCode {
