@@ -4,12 +4,11 @@ use crate::args::{ConnectArgs, OutputArgs, OutputFormat};
 use crate::connect::ask;
 use crate::failure::Failure;
 use crate::output::{Table, print_json, print_line};
+use crate::quorum;
 use crate::refusal::{all_ok, finish};
-use crate::time::format_time_ms;
 use clap::{Args, Subcommand};
 use client::Admin;
-use client::admin::QuorumReplica;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Arguments of `ottla cluster`.
 #[derive(Debug, Args)]
@@ -32,8 +31,8 @@ enum ClusterVerb {
     /// Show the API versions that every broker speaks
     #[command(after_help = AFTER_API_VERSIONS)]
     ApiVersions(OutputArgs),
-    /// Show the metadata quorum
-    #[command(after_help = AFTER_QUORUM)]
+    /// Show the metadata quorum, as `ottla quorum status` does
+    #[command(after_help = quorum::AFTER_STATUS)]
     Quorum(OutputArgs),
 }
 
@@ -48,18 +47,13 @@ const AFTER_LOG_DIRS: &str = r#"JSON: an array of
 const AFTER_API_VERSIONS: &str = r#"JSON: an array of
   {"broker":1,"key":0,"api":"Produce","min":0,"max":13,"our_max":13}"#;
 
-const AFTER_QUORUM: &str = r#"JSON: an object
-  {"leader_id":1,"leader_epoch":1,"high_watermark":124,
-   "replicas":[{"node":1,"role":"leader","log_end_offset":124,"lag":0,"last_fetch":"2026-03-01T12:00:00.000Z",
-                "last_caught_up":"2026-03-01T12:00:00.000Z","directory_id":null}]}"#;
-
 /// Runs one verb.
 pub fn run(command: ClusterCommand) -> Result<(), Failure> {
     ask(&command.connection, async |admin| match command.verb {
         ClusterVerb::Info(args) => info(admin, args.output).await,
         ClusterVerb::LogDirs(args) => log_dirs(admin, args.output).await,
         ClusterVerb::ApiVersions(args) => api_versions(admin, args.output).await,
-        ClusterVerb::Quorum(args) => quorum(admin, args.output).await,
+        ClusterVerb::Quorum(args) => quorum::status(admin, args.output).await,
     })
 }
 
@@ -156,53 +150,4 @@ async fn api_versions(admin: &Admin, format: OutputFormat) -> Result<(), Failure
     }
     table.print(format)?;
     finish(failure)
-}
-
-async fn quorum(admin: &Admin, format: OutputFormat) -> Result<(), Failure> {
-    let quorum = admin.describe_quorum().await?;
-    let mut table = Table::new(&[
-        ("NODE", "node"),
-        ("ROLE", "role"),
-        ("LOG END OFFSET", "log_end_offset"),
-        ("LAG", "lag"),
-        ("LAST FETCH", "last_fetch"),
-        ("LAST CAUGHT UP", "last_caught_up"),
-        ("DIRECTORY ID", "directory_id"),
-    ])
-    .quiet(&["directory_id"]);
-    let leader_end =
-        quorum.voters.iter().find(|voter| voter.id == quorum.leader_id).map(|leader| leader.log_end_offset);
-    let mut add = |role: &str, replica: &QuorumReplica| {
-        let role = if replica.id == quorum.leader_id && role == "voter" { "leader" } else { role };
-        table.row(vec![
-            json!(replica.id),
-            json!(role),
-            json!(replica.log_end_offset),
-            json!(leader_end.map(|end| end - replica.log_end_offset)),
-            time(replica.last_fetch_ms),
-            time(replica.last_caught_up_ms),
-            if replica.directory_id.is_zero() {
-                json!(null)
-            } else {
-                json!(replica.directory_id.to_string())
-            },
-        ]);
-    };
-    quorum.voters.iter().for_each(|replica| add("voter", replica));
-    quorum.observers.iter().for_each(|replica| add("observer", replica));
-    if format == OutputFormat::Json {
-        return Ok(print_json(&json!({
-            "leader_id": quorum.leader_id,
-            "leader_epoch": quorum.leader_epoch,
-            "high_watermark": quorum.high_watermark,
-            "replicas": table.to_json(),
-        }))?);
-    }
-    print_line(&format!("Leader:          {} in epoch {}", quorum.leader_id, quorum.leader_epoch))?;
-    print_line(&format!("High watermark:  {}", quorum.high_watermark))?;
-    Ok(table.print(format)?)
-}
-
-fn time(ms: i64) -> Value {
-    if ms < 0 { Value::Null } else { json!(format_time_ms(ms)) }
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod args;
+mod broker;
 mod cluster;
 mod config;
 mod configuration;
@@ -17,7 +18,9 @@ mod group;
 mod invocation;
 mod listen;
 mod output;
+mod partition;
 mod produce;
+mod quorum;
 mod refusal;
 mod server;
 mod spelling;
@@ -81,6 +84,12 @@ enum Command {
     Dump(dump::DumpArgs),
     /// The cluster: info, log-dirs, api-versions, quorum
     Cluster(cluster::ClusterCommand),
+    /// The metadata quorum: status, doctor, add-voter, remove-voter, replace
+    Quorum(quorum::QuorumCommand),
+    /// Brokers: list, describe, drain, cordon, unregister
+    Broker(broker::BrokerCommand),
+    /// Partitions: list, elect, reassign
+    Partition(partition::PartitionCommand),
 }
 
 /// A command without verbs that talks to a cluster.
@@ -117,5 +126,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Dump(args)) => dump::run(args),
         Some(Command::Cluster(command)) => self::cluster::run(command),
+        Some(Command::Quorum(command)) => self::quorum::run(command),
+        Some(Command::Broker(command)) => self::broker::run(command),
+        Some(Command::Partition(command)) => self::partition::run(command),
     }
 }

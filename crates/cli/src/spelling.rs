@@ -21,6 +21,9 @@ const VERBS: &[(&str, &[&str])] = &[
     ("group", &["list", "describe", "lag", "reset-offsets", "delete", "delete-offsets"]),
     ("config", &["get", "set", "unset"]),
     ("cluster", &["info", "log-dirs", "api-versions", "quorum"]),
+    ("quorum", &["status", "doctor", "add-voter", "remove-voter", "replace"]),
+    ("broker", &["list", "describe", "drain", "cordon", "uncordon", "unregister"]),
+    ("partition", &["list", "elect", "reassign"]),
 ];
 
 /// Commands that talk to a cluster and have no verbs.

@@ -11,7 +11,8 @@ use crate::output::Table;
 use crate::refusal::{all_ok, finish};
 use clap::{Args, Subcommand};
 use client::{Admin, Str, TopicPartition};
-use committed::{Scope, committed, scope};
+use committed::committed;
+pub use committed::{Scope, scope};
 use serde_json::json;
 
 /// Arguments of `ottla group`.

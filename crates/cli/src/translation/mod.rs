@@ -44,7 +44,9 @@ const COUNTERPARTS: &[(&str, &str)] = &[
     ("log-dirs", "ottla cluster log-dirs"),
     ("broker-api-versions", "ottla cluster api-versions"),
     ("cluster", "ottla cluster info"),
-    ("metadata-quorum", "ottla cluster quorum"),
+    ("metadata-quorum", "ottla quorum status"),
+    ("reassign-partitions", "ottla partition reassign --help"),
+    ("leader-election", "ottla partition elect --help"),
     ("delete-records", "ottla topic trim TOPIC --before OFFSET"),
 ];
 

@@ -1,14 +1,13 @@
-//! The cluster and its brokers: who there is (KIP-700, 1073), what they speak (KIP-511), their disks (KIP-113, 827), the metadata
-//! quorum (KIP-595, 836, 853).
+//! The cluster and its brokers: who there is (KIP-700, 1073), what they speak (KIP-511), their disks (KIP-113, 827).
 
 use super::{Admin, Each, Whom, non_empty};
 use crate::error::{Error, Result};
 use wire::messages::describe_cluster::DescribeClusterRequest;
 use wire::messages::describe_log_dirs::DescribeLogDirsRequest;
 use wire::messages::describe_producers::ProducerState;
-use wire::messages::describe_quorum::{DescribeQuorumRequest, PartitionData, ReplicaState, TopicData};
-use wire::topic::{CLUSTER_METADATA, TopicPartition};
-use wire::{ApiKey, ErrorCode, Str, Uuid};
+use wire::messages::unregister_broker::UnregisterBrokerRequest;
+use wire::topic::TopicPartition;
+use wire::{ApiKey, ErrorCode, Str};
 
 /// The cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,36 +87,6 @@ pub struct LogDirReplica {
     pub is_future: bool,
 }
 
-/// The metadata quorum.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QuorumDescription {
-    /// The active controller.
-    pub leader_id: i32,
-    /// Its epoch.
-    pub leader_epoch: i32,
-    /// Everything before this is committed.
-    pub high_watermark: i64,
-    /// Those who vote.
-    pub voters: Vec<QuorumReplica>,
-    /// Those who only follow.
-    pub observers: Vec<QuorumReplica>,
-}
-
-/// One follower or voter of the metadata quorum.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QuorumReplica {
-    /// Its node id.
-    pub id: i32,
-    /// Its directory; zero if unknown.
-    pub directory_id: Uuid,
-    /// The offset that it writes next: it has everything below.
-    pub log_end_offset: i64,
-    /// When it fetched last, in milliseconds since the epoch; -1 if unknown.
-    pub last_fetch_ms: i64,
-    /// When it was caught up last, in milliseconds since the epoch; -1 if unknown.
-    pub last_caught_up_ms: i64,
-}
-
 /// A producer that a partition's leader remembers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProducerDescription {
@@ -174,6 +143,21 @@ impl Admin {
         .await
     }
 
+    /// Takes a broker that is gone for good out of the cluster (KIP-631): nothing is placed on it any more, and it is not waited for.
+    /// Cancel-safe: a dropped call may still be carried out.
+    pub async fn unregister_broker(&self, broker_id: i32) -> Result<()> {
+        self.ask(
+            Whom::Controller,
+            &UnregisterBrokerRequest { broker_id },
+            "unregister the broker",
+            |answer| {
+                let doing = || format!("unregister broker {broker_id}");
+                Error::check(answer.error_code, answer.error_message.as_deref(), doing)
+            },
+        )
+        .await
+    }
+
     /// What every live broker speaks, by its id; an item's error is why it cannot be reached. Cancel-safe.
     pub async fn api_versions(&self) -> Result<Each<i32, BrokerVersions>> {
         let mut each = Each::new();
@@ -203,29 +187,6 @@ impl Admin {
         }
         Ok(each)
     }
-
-    /// The metadata quorum, as its leader knows it. Cancel-safe.
-    pub async fn describe_quorum(&self) -> Result<QuorumDescription> {
-        let partition = PartitionData { partition_index: 0 };
-        let topic = TopicData { topic_name: CLUSTER_METADATA.into(), partitions: vec![partition] };
-        let request = DescribeQuorumRequest { topics: vec![topic] };
-        let doing = || "describe the metadata quorum".to_owned();
-        self.ask(Whom::Anybody, &request, "describe the metadata quorum", |answer| {
-            Error::check(answer.error_code, answer.error_message.as_deref(), doing)?;
-            let partition = answer.topics.into_iter().flat_map(|topic| topic.partitions).next();
-            let partition =
-                partition.ok_or_else(|| Error::refused(ErrorCode::UnknownServerError, doing()))?;
-            Error::check(partition.error_code, partition.error_message.as_deref(), doing)?;
-            Ok(QuorumDescription {
-                leader_id: partition.leader_id,
-                leader_epoch: partition.leader_epoch,
-                high_watermark: partition.high_watermark,
-                voters: partition.current_voters.into_iter().map(quorum_replica).collect(),
-                observers: partition.observers.into_iter().map(quorum_replica).collect(),
-            })
-        })
-        .await
-    }
 }
 
 fn range(key: i16, min: i16, max: i16) -> ApiRange {
@@ -248,15 +209,5 @@ fn log_dir(dir: wire::messages::describe_log_dirs::DescribeLogDirsResult) -> Log
         path: dir.log_dir.detached(),
         total_bytes: dir.total_bytes,
         usable_bytes: dir.usable_bytes,
-    }
-}
-
-fn quorum_replica(replica: ReplicaState) -> QuorumReplica {
-    QuorumReplica {
-        id: replica.replica_id,
-        directory_id: replica.replica_directory_id,
-        log_end_offset: replica.log_end_offset,
-        last_fetch_ms: replica.last_fetch_timestamp,
-        last_caught_up_ms: replica.last_caught_up_timestamp,
     }
 }

@@ -5,15 +5,18 @@
 mod brokers;
 mod configs;
 mod groups;
+mod partitions;
+mod quorum;
 mod records;
 mod topics;
 
 pub use brokers::{
     ApiRange, BrokerVersions, ClusterDescription, ClusterNode, LogDir, LogDirReplica, ProducerDescription,
-    QuorumDescription, QuorumReplica,
 };
 pub use configs::{ConfigChange, ConfigEntry, ConfigResource, ConfigSource, ResourceKind};
 pub use groups::{GroupDescription, GroupListing, GroupMember};
+pub use partitions::{ElectionKind, Reassignment};
+pub use quorum::{NewVoter, QuorumDescription, QuorumReplica};
 pub use topics::{CreatedTopic, NewTopic, TopicDescription};
 
 use crate::cluster::call::Call;

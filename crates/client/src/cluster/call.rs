@@ -49,6 +49,14 @@ calls! {
     DescribeLogDirs: describe_log_dirs::DescribeLogDirsRequest => DescribeLogDirsResponse;
     DescribeQuorum: describe_quorum::DescribeQuorumRequest => DescribeQuorumResponse;
     DescribeCluster: describe_cluster::DescribeClusterRequest => DescribeClusterResponse;
+    ElectLeaders: elect_leaders::ElectLeadersRequest => ElectLeadersResponse;
+    AlterPartitionReassignments: alter_partition_reassignments::AlterPartitionReassignmentsRequest
+        => AlterPartitionReassignmentsResponse;
+    ListPartitionReassignments: list_partition_reassignments::ListPartitionReassignmentsRequest
+        => ListPartitionReassignmentsResponse;
+    AddRaftVoter: add_raft_voter::AddRaftVoterRequest => AddRaftVoterResponse;
+    RemoveRaftVoter: remove_raft_voter::RemoveRaftVoterRequest => RemoveRaftVoterResponse;
+    UnregisterBroker: unregister_broker::UnregisterBrokerRequest => UnregisterBrokerResponse;
     DescribeProducers: describe_producers::DescribeProducersRequest => DescribeProducersResponse;
     ConsumerGroupDescribe:
         consumer_group_describe::ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse;

@@ -1,0 +1,225 @@
+//! `ottla partition reassign plan | execute | verify | cancel` (KIP-455).
+
+use super::placement::{BrokerRack, place};
+use super::plan_file::{Plan, read, to_json};
+use crate::args::OutputArgs;
+use crate::failure::{Exit, Failure, say};
+use crate::output::{Table, print_json};
+use crate::refusal::{all_ok, finish};
+use clap::Args;
+use client::{Admin, Str, TopicPartition};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+const AFTER_PLAN: &str = r#"Examples:
+  ottla partition reassign plan --topic orders --brokers 1,2,3 > plan.json
+  ottla partition reassign plan --topic orders --brokers 1,2,3 --replication-factor 3 > plan.json
+
+What is printed is kafka-reassign-partitions' own format."#;
+
+/// Arguments of `ottla partition reassign plan`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_PLAN)]
+pub struct PlanArgs {
+    /// Topics to spread
+    #[arg(short, long, required = true, value_name = "TOPIC", value_delimiter = ',')]
+    topic: Vec<Str>,
+    /// Brokers to spread them over; all that run without it
+    #[arg(long, visible_alias = "broker-list", value_name = "ID,ID", value_delimiter = ',')]
+    brokers: Vec<i32>,
+    /// Replicas of each partition; as many as it has without it
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    replication_factor: Option<u16>,
+}
+
+const AFTER_EXECUTE: &str = r#"Examples:
+  ottla partition reassign execute plan.json
+
+What was there before is printed to standard output, as a plan that leads back.
+
+JSON: the same"#;
+
+/// Arguments of `ottla partition reassign execute`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_EXECUTE)]
+pub struct ExecuteArgs {
+    /// The plan
+    #[arg(value_name = "FILE")]
+    plan: PathBuf,
+}
+
+const AFTER_VERIFY: &str = r#"Examples:
+  ottla partition reassign verify plan.json
+
+Ends with 6 while something is on its way.
+
+JSON: an array of
+  {"topic":"orders","partition":0,"state":"moving","replicas":[1,2,3],"isr":[1,2],"adding":[3],"removing":[]}"#;
+
+/// Arguments of `ottla partition reassign verify`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_VERIFY)]
+pub struct VerifyArgs {
+    /// The plan
+    #[arg(value_name = "FILE")]
+    plan: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+const AFTER_CANCEL: &str = r#"Examples:
+  ottla partition reassign cancel plan.json
+
+JSON: an array of
+  {"topic":"orders","partition":0}"#;
+
+/// Arguments of `ottla partition reassign cancel`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_CANCEL)]
+pub struct CancelArgs {
+    /// The plan
+    #[arg(value_name = "FILE")]
+    plan: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(super) async fn plan(args: PlanArgs, admin: &Admin) -> Result<(), Failure> {
+    let brokers = brokers(&args.brokers, admin).await?;
+    let (topics, failure) = all_ok(admin.describe_topics(&args.topic).await?);
+    finish(failure)?;
+    let current: Plan = topics
+        .iter()
+        .flat_map(|(name, topic)| {
+            let one = |one: &client::Partition| {
+                (TopicPartition::new(name.clone(), one.index), one.replicas.clone())
+            };
+            topic.partitions.iter().map(one)
+        })
+        .collect();
+    let placed = place(&current, &brokers, args.replication_factor.map(usize::from));
+    let placed = placed.ok_or_else(|| {
+        Failure::usage(
+            "there are fewer brokers than replicas",
+            format!("{} brokers are named", brokers.len()),
+        )
+        .try_this("more --brokers, or a smaller --replication-factor")
+    })?;
+    let moved = placed.iter().filter(|(target, replicas)| current.get(target) != Some(replicas)).count();
+    say(format_args!(
+        "({moved} of {} partitions change; ottla partition reassign execute FILE begins it)",
+        placed.len()
+    ));
+    Ok(print_json(&to_json(&placed))?)
+}
+
+/// Those that are named, or all that run.
+pub(super) async fn brokers(named: &[i32], admin: &Admin) -> Result<Vec<BrokerRack>, Failure> {
+    let running = admin.describe_cluster(false).await?.nodes;
+    if let Some(missing) = named.iter().find(|&id| !running.iter().any(|node| node.id == *id)) {
+        let known: Vec<String> = running.iter().map(|node| node.id.to_string()).collect();
+        let why = format!("those that run are {}", known.join(", "));
+        return Err(Failure::new(format!("broker {missing} does not run"), why)
+            .exit(Exit::NotFound)
+            .try_this("ottla broker list"));
+    }
+    let is_meant = |id: i32| named.is_empty() || named.contains(&id);
+    let rack = |rack: Option<Str>| rack.map(|rack| rack.to_string());
+    let meant = running.into_iter().filter(|node| is_meant(node.id));
+    Ok(meant.map(|node| BrokerRack { id: node.id, rack: rack(node.rack) }).collect())
+}
+
+pub(super) async fn execute(args: ExecuteArgs, admin: &Admin) -> Result<(), Failure> {
+    let plan = read(&args.plan)?;
+    let before = replicas_of(&plan, admin).await?;
+    let targets = plan.into_iter().map(|(target, replicas)| (target, Some(replicas))).collect();
+    let (begun, failure) = all_ok(admin.reassign(&targets).await?);
+    let before: Plan =
+        before.into_iter().filter(|(target, _)| begun.iter().any(|(one, ())| one == target)).collect();
+    print_json(&to_json(&before))?;
+    if !begun.is_empty() {
+        say(format_args!(
+            "({} partitions are on their way: ottla partition reassign verify FILE)",
+            begun.len()
+        ));
+    }
+    finish(failure)
+}
+
+/// Where they are now.
+async fn replicas_of(plan: &Plan, admin: &Admin) -> Result<Plan, Failure> {
+    let all = admin.list_topics().await?;
+    let now = plan.keys().filter_map(|target| {
+        let one = all.get(&target.topic)?.partition(target.partition)?;
+        Some((target.clone(), one.replicas.clone()))
+    });
+    Ok(now.collect())
+}
+
+pub(super) async fn verify(args: VerifyArgs, admin: &Admin) -> Result<(), Failure> {
+    let plan = read(&args.plan)?;
+    let moving = admin.reassignments().await?;
+    let all = admin.list_topics().await?;
+    let mut table = Table::new(&[
+        ("TOPIC", "topic"),
+        ("PARTITION", "partition"),
+        ("STATE", "state"),
+        ("REPLICAS", "replicas"),
+        ("ISR", "isr"),
+        ("ADDING", "adding"),
+        ("REMOVING", "removing"),
+    ])
+    .quiet(&["adding", "removing"]);
+    let mut open = BTreeMap::from([("moving", 0), ("elsewhere", 0)]);
+    for (target, wanted) in &plan {
+        let one = all.get(&target.topic).and_then(|topic| topic.partition(target.partition));
+        let on_its_way = moving.get(target);
+        let state = match one {
+            None => "gone",
+            Some(_) if on_its_way.is_some() => "moving",
+            Some(one) if one.replicas == *wanted => "done",
+            Some(_) => "elsewhere",
+        };
+        if let Some(count) = open.get_mut(state) {
+            *count += 1;
+        }
+        table.row(vec![
+            json!(target.topic.as_str()),
+            json!(target.partition),
+            json!(state),
+            json!(one.map(|one| &one.replicas)),
+            json!(one.map(|one| &one.isr)),
+            json!(on_its_way.map_or(&[][..], |moving| &moving.adding)),
+            json!(on_its_way.map_or(&[][..], |moving| &moving.removing)),
+        ]);
+    }
+    table.print_or_say(args.output.output, "(the plan is empty)")?;
+    match (open["moving"], open["elsewhere"]) {
+        (0, 0) => Ok(()),
+        (moving, elsewhere) => {
+            let why =
+                format!("{moving} partitions are on their way, {elsewhere} are elsewhere and do not move");
+            Err(Failure::new("the plan is not carried out", why)
+                .exit(Exit::Partial)
+                .try_this("the same again in a while; ottla quorum doctor, if nothing moves"))
+        }
+    }
+}
+
+pub(super) async fn cancel(args: CancelArgs, admin: &Admin) -> Result<(), Failure> {
+    let plan = read(&args.plan)?;
+    let moving = admin.reassignments().await?;
+    let targets: BTreeMap<TopicPartition, Option<Vec<i32>>> =
+        plan.into_keys().filter(|target| moving.contains_key(target)).map(|target| (target, None)).collect();
+    let (cancelled, failure) = match targets.is_empty() {
+        true => (Vec::new(), None),
+        false => all_ok(admin.reassign(&targets).await?),
+    };
+    let mut table = Table::new(&[("TOPIC", "topic"), ("PARTITION", "partition")]);
+    for (target, ()) in cancelled {
+        table.row(vec![json!(target.topic.as_str()), json!(target.partition)]);
+    }
+    table.print_or_say(args.output.output, "(nothing of it is on its way)")?;
+    finish(failure)
+}
