@@ -82,7 +82,7 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Show what lies in the files of a log directory, as kafka-dump-log does
     Dump(dump::DumpArgs),
-    /// The cluster: info, log-dirs, api-versions, quorum
+    /// The cluster: info, log-dirs, api-versions, quorum; up starts one here
     Cluster(cluster::ClusterCommand),
     /// The metadata quorum: status, doctor, add-voter, remove-voter, replace
     Quorum(quorum::QuorumCommand),

@@ -20,7 +20,7 @@ const VERBS: &[(&str, &[&str])] = &[
     ),
     ("group", &["list", "describe", "lag", "reset-offsets", "delete", "delete-offsets"]),
     ("config", &["get", "set", "unset"]),
-    ("cluster", &["info", "log-dirs", "api-versions", "quorum"]),
+    ("cluster", &["info", "log-dirs", "api-versions", "quorum", "up"]),
     ("quorum", &["status", "doctor", "add-voter", "remove-voter", "replace"]),
     ("broker", &["list", "describe", "drain", "cordon", "uncordon", "unregister"]),
     ("partition", &["list", "elect", "reassign"]),

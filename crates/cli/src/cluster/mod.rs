@@ -1,4 +1,7 @@
-//! `ottla cluster`: who there is, what they speak, their disks, the metadata quorum.
+//! `ottla cluster`: who there is, what they speak, their disks, the metadata quorum; and a cluster of its own on this machine (`up.rs`).
+
+mod nodes;
+mod up;
 
 use crate::args::{ConnectArgs, OutputArgs, OutputFormat};
 use crate::connect::ask;
@@ -34,6 +37,8 @@ enum ClusterVerb {
     /// Show the metadata quorum, as `ottla quorum status` does
     #[command(after_help = quorum::AFTER_STATUS)]
     Quorum(OutputArgs),
+    /// Start a cluster on this machine, to try things out
+    Up(up::UpArgs),
 }
 
 const AFTER_INFO: &str = r#"JSON: an object
@@ -49,12 +54,16 @@ const AFTER_API_VERSIONS: &str = r#"JSON: an array of
 
 /// Runs one verb.
 pub fn run(command: ClusterCommand) -> Result<(), Failure> {
-    ask(&command.connection, async |admin| match command.verb {
-        ClusterVerb::Info(args) => info(admin, args.output).await,
-        ClusterVerb::LogDirs(args) => log_dirs(admin, args.output).await,
-        ClusterVerb::ApiVersions(args) => api_versions(admin, args.output).await,
-        ClusterVerb::Quorum(args) => quorum::status(admin, args.output).await,
-    })
+    let connection = &command.connection;
+    match command.verb {
+        ClusterVerb::Info(args) => ask(connection, async |admin| info(admin, args.output).await),
+        ClusterVerb::LogDirs(args) => ask(connection, async |admin| log_dirs(admin, args.output).await),
+        ClusterVerb::ApiVersions(args) => {
+            ask(connection, async |admin| api_versions(admin, args.output).await)
+        }
+        ClusterVerb::Quorum(args) => ask(connection, async |admin| quorum::status(admin, args.output).await),
+        ClusterVerb::Up(args) => up::run(args),
+    }
 }
 
 async fn info(admin: &Admin, format: OutputFormat) -> Result<(), Failure> {
