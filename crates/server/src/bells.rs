@@ -1,4 +1,5 @@
-//! The bells through which a node calls its rim, and how the rim's threads wait for them.
+//! The bells through which a node calls its rim, and how the rim's threads wait for them; what it wants of other nodes goes on to the
+//! lanes.
 //!
 //! Ringing costs one atomic while the thread is awake and a wake-up only when it sleeps; any number of rings before the
 //! thread looks count as one. Never runs anything itself.
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::lanes::WayOut;
 use crate::logs;
 
 /// One thread's bell.
@@ -99,7 +101,6 @@ impl WorkBell {
 }
 
 /// The bells of a running process.
-#[derive(Debug, Default)]
 pub struct Bells {
     /// The node's thread.
     pub turn: Bell,
@@ -107,12 +108,14 @@ pub struct Bells {
     pub quorum: Bell,
     /// The worker pool.
     pub work: WorkBell,
+    way_out: WayOut,
 }
 
 impl Bells {
-    /// Silent bells.
-    pub fn new() -> Arc<Self> {
-        Arc::new(Self::default())
+    /// Silent bells, and a way to other nodes.
+    pub fn new(way_out: &WayOut) -> Arc<Self> {
+        let (turn, quorum, work) = (Bell::default(), Bell::default(), WorkBell::default());
+        Arc::new(Self { turn, quorum, work, way_out: way_out.clone() })
     }
 }
 
@@ -137,11 +140,17 @@ impl broker::Rim for Bells {
         process::exit(1);
     }
 
-    fn connect(&self, _link: broker::LinkId, _to: &broker::PeerAddress) {}
+    fn connect(&self, link: broker::LinkId, to: &broker::PeerAddress) {
+        self.way_out.connect(link, to);
+    }
 
-    fn send(&self, _link: broker::LinkId, _frame: Vec<bytes::Bytes>) {}
+    fn send(&self, link: broker::LinkId, frame: Vec<bytes::Bytes>) {
+        self.way_out.send(link, frame);
+    }
 
-    fn disconnect(&self, _link: broker::LinkId) {}
+    fn disconnect(&self, link: broker::LinkId) {
+        self.way_out.disconnect(link);
+    }
 }
 
 #[cfg(test)]

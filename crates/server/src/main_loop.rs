@@ -22,7 +22,7 @@ use net::{Budget, FrameLimits};
 use crate::bells::Bells;
 use crate::clock::Clock;
 use crate::journey::Journey;
-use crate::lanes::{Door, Refusals, RunningLanes, Shared};
+use crate::lanes::{Door, LinkTerms, Refusals, RunningLanes, Shared, WayOut};
 use crate::listeners::Endpoint;
 use crate::settings::Settings;
 use crate::threads::NodeThreads;
@@ -47,6 +47,12 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// How long the controller may take to let this broker go.
 const CONTROLLED_SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
+
+/// The limit of an answer from another node is never below this: it may have been told to take larger requests than this one.
+const ANSWER_BYTES_MIN: usize = 100 << 20;
+
+/// What stands around the records of the largest answer.
+const ANSWER_SLACK_BYTES: usize = 16 << 20;
 
 /// A node that runs until it is stopped.
 pub struct Running {
@@ -81,8 +87,10 @@ pub fn start_watched(
     prepare_directories(settings, &disk, cluster_id, clock.wall().at(clock.now_ms()), journey)?;
     turned_back(journey)?;
     journey.waits_for("the directories to be read");
-    let bells = Bells::new();
     let cores = thread::available_parallelism().map_or(1, usize::from);
+    let no_lanes = |e: io::Error| StartError::new("cannot make the network threads", e, "ulimit -n");
+    let way_out = WayOut::new(cores).map_err(no_lanes)?;
+    let bells = Bells::new(&way_out);
     let seed = random::seed().map_err(|e| StartError::new("no randomness", e, "ls -l /dev/urandom"))?;
     let admission = Arc::new(Admission::default());
     let door = values_door(&admission, descriptors.connections);
@@ -94,9 +102,14 @@ pub fn start_watched(
     let no_threads = |e: io::Error| StartError::new("cannot start the threads", e, "ulimit -u");
     let threads = NodeThreads::start(&node, &clock, &bells).map_err(no_threads)?;
     let shared = Arc::new(shared(settings, &node, &clock, admission));
-    // Connections wait in the backlog until then: before its registration the node would tell clients what an earlier life (or
+    let lanes = RunningLanes::start(&way_out, &shared).map_err(no_threads)?;
+    // The quorum comes about only if its members reach each other.
+    let (controllers, brokers): (Vec<Door>, Vec<Door>) = doors.into_iter().partition(|door| door.controller);
+    lanes.open(controllers);
+    // Clients wait in the backlog until then: before its registration the node would tell them what an earlier life (or
     // another broker on this directory) registered, and refuse new topics for want of a broker.
     if let Err(why) = wait_until_ready(settings, &node, &threads, journey) {
+        lanes.stop();
         threads.stop(journey);
         node.close(clock.now_ms(), &|_| ());
         return Err(why);
@@ -104,7 +117,7 @@ pub fn start_watched(
     for line in takeover::unkept(&node.image()) {
         tracing::warn!("{line}");
     }
-    let lanes = RunningLanes::start(doors, &shared, cores).map_err(no_threads)?;
+    lanes.open(brokers);
     let directories = settings.directories.clone();
     let running = Running { node, clock, lanes, threads, bound, directories, _disk: disk };
     tracing::info!(
@@ -342,6 +355,8 @@ fn shared(settings: &Settings, node: &Node, clock: &Arc<Clock>, admission: Arc<A
         .unwrap_or_else(|| (machine::memory_bytes() / 4).max(sockets.request_max_bytes));
     Shared {
         node: node.clone(),
+        listens: Arc::new(node.clone()),
+        links: link_terms(settings),
         clock: clock.clone(),
         admission,
         budget: Budget::new(budget),
@@ -351,5 +366,18 @@ fn shared(settings: &Settings, node: &Node, clock: &Arc<Clock>, admission: Arc<A
     }
 }
 
+/// What another node may answer: as much as a replica asks for, or one batch as large as a client may send, and room for what stands
+/// around it.
+fn link_terms(settings: &Settings) -> LinkTerms {
+    let asked = settings.file.number("replica.fetch.response.max.bytes");
+    let largest = usize::try_from(asked).unwrap_or(0).max(settings.sockets.request_max_bytes);
+    let max_bytes = largest.max(ANSWER_BYTES_MIN).saturating_add(ANSWER_SLACK_BYTES);
+    LinkTerms {
+        budget: Budget::new((machine::memory_bytes() / 8).max(max_bytes)),
+        limits: FrameLimits { max_bytes },
+        setup_ms: settings.file.number("socket.connection.setup.timeout.ms"),
+    }
+}
+
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,8 +1,9 @@
-//! One lane's thread: waits for the kernel, polls the connections that have something to do, watches over the rest.
+//! One lane's thread: waits for the kernel, polls the connections and links that have something to do, watches over the rest.
 //!
 //! The kernel tells edges (epoll, edge-triggered); a connection is polled until it waits for the next one. No runtime: a wake-up
 //! asks for events, polls, and sleeps again. Never looks into a frame.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -19,8 +20,9 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 use super::doors::{Accepted, Door, DoorPlate};
+use super::links::{Around, FIRST_LINK, Links};
 use super::neighbours::Neighbours;
-use super::post::{Bell, Phase, Post};
+use super::post::{Bell, Mail, Phase, Post};
 use super::refusals::{Kind, Refusals};
 use super::service::NodeService;
 use super::shared::Shared;
@@ -36,9 +38,14 @@ const ACCEPTED_AT_ONCE: usize = 64;
 /// After a failed accept (no descriptors left) a door rests, instead of spinning.
 const DOOR_RESTS_MS: i64 = 100;
 
-/// What an event is about; anything less is a connection's place.
+/// What an event is about; from [`FIRST_LINK`] on it is a link, and anything less a connection's place.
 const ALARM: u64 = u64::MAX;
 const FIRST_DOOR: u64 = u64::MAX / 2;
+const _: () = assert!(FIRST_LINK < FIRST_DOOR, "no link is taken for a door");
+
+/// Rounds of what came by the post before the kernel is asked again: what a lane sends itself costs no system call, and the kernel is
+/// not forgotten over it.
+const ROUNDS: usize = 2;
 const _: () =
     assert!(ACCEPTED_AT_ONCE <= EVENTS_AT_ONCE, "a door has no more at once than all who are connected");
 
@@ -49,17 +56,18 @@ pub struct Lane {
     all: Arc<Neighbours>,
     index: usize,
     shared: Arc<Shared>,
-    doors: Vec<OpenDoor>,
+    /// By the number that the kernel tells of them.
+    doors: BTreeMap<u64, OpenDoor>,
     connections: Vec<Option<Box<Connected>>>,
     /// Places in `connections` that nobody has.
     free: Vec<usize>,
     /// Who is polled next.
     due: Vec<usize>,
+    links: Links,
     /// The time when the kernel last said something: one look at the clock per wake-up.
     now_ms: i64,
     /// When the connections are looked at again.
     look_at_ms: i64,
-    phase: Phase,
 }
 
 struct OpenDoor {
@@ -82,53 +90,49 @@ struct Connected {
 }
 
 impl Lane {
-    /// A lane that listens to its doors.
-    pub fn new(
-        all: Arc<Neighbours>,
-        index: usize,
-        shared: Arc<Shared>,
-        doors: Vec<Door>,
-    ) -> io::Result<Lane> {
+    /// A lane with nothing to do yet.
+    pub fn new(all: Arc<Neighbours>, index: usize, shared: Arc<Shared>) -> io::Result<Lane> {
         let poller = epoll::create(CreateFlags::CLOEXEC)?;
         let post = all.post(index);
         epoll::add(&poller, post.alarm(), EventData::new_u64(ALARM), EventFlags::IN | EventFlags::ET)?;
         let now_ms = shared.clock.now_ms();
-        let mut lane = Lane {
+        Ok(Lane {
             poller,
             post,
             all,
             index,
             shared,
-            doors: Vec::new(),
+            doors: BTreeMap::new(),
             connections: Vec::new(),
             free: Vec::new(),
             due: Vec::new(),
+            links: Links::default(),
             now_ms,
             look_at_ms: i64::MAX,
-            phase: Phase::Serving,
-        };
-        for Door { socket, name, controller } in doors {
-            let plate = Arc::new(DoorPlate { name, controller });
-            lane.doors.push(OpenDoor { socket, plate, rests_until_ms: None });
-            lane.listen(lane.doors.len() - 1)?;
-        }
-        Ok(lane)
+        })
     }
 
     /// Runs until the lanes are stopped.
     pub fn run(mut self) -> io::Result<()> {
         let mut events = Vec::with_capacity(EVENTS_AT_ONCE);
-        let (mut arrived, mut woken) = (Vec::new(), Vec::new());
+        let mut mail = Mail::default();
         loop {
-            self.post.collect(&mut arrived, &mut woken, &mut self.phase);
-            match self.phase {
-                Phase::Serving => {}
-                Phase::Draining => self.doors.clear(),
-                Phase::Stopped => return Ok(()),
+            for _ in 0..ROUNDS {
+                self.post.collect(&mut mail);
+                match mail.phase {
+                    Phase::Serving => {}
+                    // A member of the quorum can be reached until it is gone.
+                    Phase::Draining => self.doors.retain(|_, door| door.plate.controller),
+                    Phase::Stopped => return Ok(()),
+                }
+                self.take_mail(&mut mail);
+                self.poll_due();
+                let (links, around) = self.links();
+                links.poll_due(&around);
+                if !self.post.has_mail() {
+                    break;
+                }
             }
-            arrived.drain(..).for_each(|accepted| self.take_in(accepted));
-            woken.drain(..).for_each(|place| self.make_due(place));
-            self.poll_due();
             self.wait(&mut events)?;
             for event in events.drain(..) {
                 self.hear(event);
@@ -137,9 +141,24 @@ impl Lane {
         }
     }
 
+    fn take_mail(&mut self, mail: &mut Mail) {
+        mail.doors.drain(..).for_each(|door| self.open(door));
+        mail.arrived.drain(..).for_each(|accepted| self.take_in(accepted));
+        mail.woken.drain(..).for_each(|place| self.make_due(place));
+        let (links, around) = self.links();
+        mail.errands.drain(..).for_each(|errand| links.run(&around, errand));
+    }
+
+    /// The links, and what they need of the lane.
+    fn links(&mut self) -> (&mut Links, Around<'_>) {
+        let around =
+            Around { poller: &self.poller, post: &self.post, shared: &self.shared, now_ms: self.now_ms };
+        (&mut self.links, around)
+    }
+
     /// Waits for the kernel; not at all if somebody is due already.
     fn wait(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
-        let may_sleep = self.due.is_empty() && self.post.may_sleep();
+        let may_sleep = self.due.is_empty() && self.links.are_at_rest() && self.post.may_sleep();
         let timeout = if may_sleep { self.sleep_ms() } else { Some(0) };
         let timeout = timeout.map(|ms| Timespec { tv_sec: ms / 1000, tv_nsec: ms % 1000 * 1_000_000 });
         let waited = epoll::wait(&self.poller, spare_capacity(events), timeout.as_ref());
@@ -151,10 +170,10 @@ impl Lane {
         }
     }
 
-    /// Until the connections or a resting door are looked at; `None` for ever.
+    /// Until the connections, a link or a resting door are looked at; `None` for ever.
     fn sleep_ms(&self) -> Option<i64> {
-        let doors = self.doors.iter().filter_map(|door| door.rests_until_ms).min().unwrap_or(i64::MAX);
-        let until = self.look_at_ms.min(doors);
+        let doors = self.doors.values().filter_map(|door| door.rests_until_ms).min().unwrap_or(i64::MAX);
+        let until = self.look_at_ms.min(doors).min(self.links.look_at_ms());
         (until < i64::MAX).then(|| (until - self.now_ms).max(0))
     }
 
@@ -162,16 +181,12 @@ impl Lane {
         let flags = event.flags;
         match event.data.u64() {
             ALARM => {}
-            door if door >= FIRST_DOOR => self.accept((door - FIRST_DOOR) as usize),
+            door if door >= FIRST_DOOR => self.accept(door - FIRST_DOOR),
+            link if link >= FIRST_LINK => self.links.hear(link - FIRST_LINK, edges(flags)),
             place => {
                 let place = place as usize;
-                let ends = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
                 if let Some(Some(connection)) = self.connections.get_mut(place) {
-                    connection.gateway.carrier().note(Edges {
-                        readable: flags.contains(EventFlags::IN),
-                        writable: flags.contains(EventFlags::OUT),
-                        ended: flags.intersects(ends),
-                    });
+                    connection.gateway.carrier().note(edges(flags));
                     self.make_due(place);
                 }
             }
@@ -179,7 +194,9 @@ impl Lane {
     }
 
     fn make_due(&mut self, place: usize) {
-        if let Some(Some(connection)) = self.connections.get_mut(place)
+        if place as u64 >= FIRST_LINK {
+            self.links.make_due(place as u64 - FIRST_LINK);
+        } else if let Some(Some(connection)) = self.connections.get_mut(place)
             && !std::mem::replace(&mut connection.is_due, true)
         {
             self.due.push(place);
@@ -260,18 +277,20 @@ impl Lane {
         self.look_at_ms = self.look_at_ms.min(self.now_ms.saturating_add(shared.patience.shortest_ms()));
     }
 
-    /// Looks at every connection and every resting door when it is time.
+    /// Looks at every connection, every link and every resting door when it is time.
     fn watch(&mut self) {
         if self.now_ms >= self.look_at_ms {
             self.look();
         }
-        for index in 0..self.doors.len() {
-            if self.doors[index].rests_until_ms.is_some_and(|until| self.now_ms >= until) {
-                self.doors[index].rests_until_ms = None;
-                if let Err(error) = self.listen(index) {
-                    self.rest(index, &error);
-                }
-            }
+        if self.now_ms >= self.links.look_at_ms() {
+            let (links, around) = self.links();
+            links.look(&around);
+        }
+        let now_ms = self.now_ms;
+        let is_rested = |door: &OpenDoor| door.rests_until_ms.is_some_and(|until| now_ms >= until);
+        let rested = self.doors.iter().filter(|(_, door)| is_rested(door)).map(|(number, _)| *number);
+        for number in rested.collect::<Vec<_>>() {
+            self.listen(number);
         }
     }
 
@@ -292,28 +311,40 @@ impl Lane {
         }
     }
 
-    fn listen(&self, door: usize) -> io::Result<()> {
-        let data = EventData::new_u64(FIRST_DOOR + door as u64);
-        Ok(epoll::add(&self.poller, &self.doors[door].socket, data, EventFlags::IN)?)
+    fn open(&mut self, door: Door) {
+        let Door { socket, name, controller } = door;
+        let plate = Arc::new(DoorPlate { name, controller });
+        let number = self.doors.last_key_value().map_or(0, |(last, _)| last + 1);
+        self.doors.insert(number, OpenDoor { socket, plate, rests_until_ms: None });
+        self.listen(number);
+    }
+
+    fn listen(&mut self, number: u64) {
+        let Some(door) = self.doors.get_mut(&number) else { return };
+        door.rests_until_ms = None;
+        let data = EventData::new_u64(FIRST_DOOR + number);
+        if let Err(error) = epoll::add(&self.poller, &door.socket, data, EventFlags::IN) {
+            self.rest(number, &error.into());
+        }
     }
 
     /// Takes what waits at a door.
-    fn accept(&mut self, index: usize) {
+    fn accept(&mut self, number: u64) {
         for _ in 0..ACCEPTED_AT_ONCE {
-            let Some(door) = self.doors.get(index) else { return };
+            let Some(door) = self.doors.get(&number) else { return };
             match door.socket.accept() {
                 Ok((stream, from)) => self.admit(stream, from, door.plate.clone()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // The peer went away while it waited.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return self.rest(index, &error),
+                Err(error) => return self.rest(number, &error),
             }
         }
     }
 
-    fn rest(&mut self, index: usize, error: &io::Error) {
-        if let Some(door) = self.doors.get_mut(index) {
+    fn rest(&mut self, number: u64, error: &io::Error) {
+        if let Some(door) = self.doors.get_mut(&number) {
             let what = format_args!("{}: cannot accept: {error}", door.plate.name);
             self.shared.refusals.tell(Kind::Accept, self.now_ms, what);
             let _ = epoll::delete(&self.poller, &door.socket);
@@ -330,6 +361,15 @@ impl Lane {
         };
         let what = format_args!("{} {from}: refused: {limit} is reached", door.name);
         self.shared.refusals.tell(Kind::Connection, self.now_ms, what);
+    }
+}
+
+fn edges(flags: EventFlags) -> Edges {
+    let ends = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
+    Edges {
+        readable: flags.contains(EventFlags::IN),
+        writable: flags.contains(EventFlags::OUT),
+        ended: flags.intersects(ends),
     }
 }
 

@@ -1,15 +1,20 @@
-//! The network threads: one per core, each with its connections, an event loop of its own, and its watch.
+//! The network threads: one per core, each with its connections, its links to other nodes, an event loop of its own, and its watch.
 //!
 //! The first lane accepts for all and deals each connection to the lane that has the fewest. A connection stays on its
-//! lane for life, and its requests are handled there. Why no runtime: decision 0016.
+//! lane for life, and its requests are handled there; so does a link, and what comes on it. Why no runtime: decision 0016.
 
 mod doors;
+mod errands;
 mod lane;
+mod link;
+mod links;
 mod neighbours;
 mod post;
 mod refusals;
+mod resolver;
 mod service;
 mod shared;
+mod way_out;
 
 use std::io;
 use std::process;
@@ -17,11 +22,13 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 pub use doors::Door;
+pub use errands::{LinkTerms, Listens};
 use lane::Lane;
 use neighbours::Neighbours;
 use post::Phase;
 pub use refusals::Refusals;
 pub use shared::Shared;
+pub use way_out::WayOut;
 
 /// The running lanes.
 pub struct RunningLanes {
@@ -30,13 +37,12 @@ pub struct RunningLanes {
 }
 
 impl RunningLanes {
-    /// Starts `count` lanes; the first listens at the doors.
-    pub fn start(doors: Vec<Door>, shared: &Arc<Shared>, count: usize) -> io::Result<Self> {
-        let all = Arc::new(Neighbours::new(count.max(1))?);
-        let mut doors = Some(doors);
+    /// Starts the lanes of this way out; nobody can come in yet.
+    pub fn start(way_out: &WayOut, shared: &Arc<Shared>) -> io::Result<Self> {
+        let all = way_out.lanes();
         let mut threads = Vec::new();
         for index in 0..all.count() {
-            let lane = Lane::new(all.clone(), index, shared.clone(), doors.take().unwrap_or_default())?;
+            let lane = Lane::new(all.clone(), index, shared.clone())?;
             let run = move || {
                 if let Err(error) = lane.run() {
                     // Its connections would hang for ever.
@@ -46,15 +52,20 @@ impl RunningLanes {
             };
             threads.push(Builder::new().name(format!("net-{index}")).spawn(run)?);
         }
-        Ok(Self { all, threads })
+        Ok(Self { all: all.clone(), threads })
     }
 
-    /// Closes the doors.
+    /// Whoever knocks at these doors comes in from now on.
+    pub fn open(&self, doors: impl IntoIterator<Item = Door>) {
+        doors.into_iter().for_each(|door| self.all.open(door));
+    }
+
+    /// Closes the doors; links to other nodes live on.
     pub fn drain(&self) {
         self.all.announce(Phase::Draining);
     }
 
-    /// Closes every connection and ends the threads.
+    /// Closes every connection and link, and ends the threads.
     pub fn stop(self) {
         self.all.announce(Phase::Stopped);
         for thread in self.threads {
@@ -62,3 +73,6 @@ impl RunningLanes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,14 @@
 //! How one lane reaches another: the letter box of each, and how many connections it has. Owns the choice of a lane for a new
-//! connection.
+//! connection and for a link to another node.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::doors::Accepted;
+use broker::LinkId;
+
+use super::doors::{Accepted, Door};
+use super::errands::Errand;
 use super::post::{Phase, Post};
 
 /// How one lane reaches another.
@@ -48,6 +51,21 @@ impl Neighbours {
         if let Some(lane) = self.0.iter().min_by_key(|lane| lane.connections.load(Ordering::Relaxed)) {
             lane.connections.fetch_add(1, Ordering::Relaxed);
             lane.post.deliver(|mail| mail.arrived.push(accepted));
+        }
+    }
+
+    /// Has the first lane, which accepts for all, listen at one more.
+    pub fn open(&self, door: Door) {
+        if let Some(first) = self.0.first() {
+            first.post.deliver(|mail| mail.doors.push(door));
+        }
+    }
+
+    /// Sends an errand to the lane of its link: links come one after another, so that the lanes have equally many.
+    pub fn send(&self, link: LinkId, errand: Errand) {
+        let at = usize::try_from(link % self.0.len().max(1) as u64).unwrap_or(0);
+        if let Some(lane) = self.0.get(at) {
+            lane.post.deliver(|mail| mail.errands.push(errand));
         }
     }
 }

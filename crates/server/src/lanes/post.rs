@@ -1,4 +1,5 @@
-//! How other threads reach a lane: new connections, connections that can go on, and how far the lanes are on their way to the end.
+//! How other threads reach a lane: doors and new connections, errands to other nodes, connections that can go on, and how far the lanes
+//! are on their way to the end.
 //!
 //! A delivery costs a lock and, only if the lane sleeps in the kernel, one write that wakes it. Never runs anything itself.
 
@@ -11,7 +12,8 @@ use std::task::Wake;
 use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::doors::Accepted;
+use super::doors::{Accepted, Door};
+use super::errands::Errand;
 
 /// How far the lanes are on their way to the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,20 +39,30 @@ pub struct Post {
 
 /// What has come since the lane last looked.
 pub struct Mail {
+    /// Where it is to listen.
+    pub doors: Vec<Door>,
     /// New connections of this lane.
     pub arrived: Vec<Accepted>,
-    /// Places of connections that can go on.
+    /// What the node wants of its links to other nodes, in order.
+    pub errands: Vec<Errand>,
+    /// Places of connections and links that can go on.
     pub woken: Vec<usize>,
     /// How far the lanes are.
     pub phase: Phase,
 }
 
+impl Default for Mail {
+    fn default() -> Self {
+        let (doors, arrived, errands, woken) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Mail { doors, arrived, errands, woken, phase: Phase::Serving }
+    }
+}
+
 impl Post {
     /// An empty one.
     pub fn new() -> io::Result<Arc<Post>> {
-        let mail = Mail { arrived: Vec::new(), woken: Vec::new(), phase: Phase::Serving };
         let alarm = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Arc::new(Post { mail: Mutex::new(mail), waits: false.into(), asleep: false.into(), alarm }))
+        Ok(Arc::new(Post { mail: Mutex::default(), waits: false.into(), asleep: false.into(), alarm }))
     }
 
     /// What becomes readable when a delivery wakes the lane.
@@ -69,14 +81,21 @@ impl Post {
         }
     }
 
-    /// Hands over what has come. The lane calls it; `woken` keeps its memory.
-    pub fn collect(&self, arrived: &mut Vec<Accepted>, woken: &mut Vec<usize>, phase: &mut Phase) {
+    /// Hands over what has come. The lane calls it; what it hands over to keeps its memory.
+    pub fn collect(&self, to: &mut Mail) {
         if self.waits.swap(false, Ordering::SeqCst) {
             let mut mail = self.mail.lock();
-            arrived.append(&mut mail.arrived);
-            woken.append(&mut mail.woken);
-            *phase = mail.phase;
+            to.doors.append(&mut mail.doors);
+            to.arrived.append(&mut mail.arrived);
+            to.errands.append(&mut mail.errands);
+            to.woken.append(&mut mail.woken);
+            to.phase = mail.phase;
         }
+    }
+
+    /// There is mail already: the kernel need not be asked first.
+    pub fn has_mail(&self) -> bool {
+        self.waits.load(Ordering::Relaxed)
     }
 
     /// From now on a delivery rings. False: there is mail, sleep would be wrong.
@@ -136,11 +155,11 @@ mod tests {
         let bell = Bell::new(post.clone(), 7);
         let waker = Waker::from(bell.clone());
         let rings = || rustix::io::read(post.alarm(), &mut [0; 8]).is_ok();
-        let mut collected = Vec::new();
+        let mut mail = Mail::default();
         let mut collect = || {
-            collected.clear();
-            post.collect(&mut Vec::new(), &mut collected, &mut Phase::Serving);
-            collected.clone()
+            mail.woken.clear();
+            post.collect(&mut mail);
+            mail.woken.clone()
         };
         assert!(post.may_sleep());
         post.awake();

@@ -1,4 +1,4 @@
-//! Lines about connections that are refused or closed for what they sent: strangers decide how many there are, so that each kind has a
+//! Lines about connections that are refused or closed for what they sent: others decide how many there are, so that each kind has a
 //! line a second, which says how many were left out.
 
 use std::fmt::Display;
@@ -17,9 +17,11 @@ pub enum Kind {
     Request,
     /// The kernel could not hand over a connection.
     Accept,
+    /// Another node, at the other end of a link of ours, that answers what is no frame or reads nothing.
+    Peer,
 }
 
-const KINDS: usize = 4;
+const KINDS: usize = 5;
 
 /// The rations of all kinds, shared by all lanes. Locked when somebody is refused, never otherwise.
 pub struct Refusals([Mutex<Ration>; KINDS]);

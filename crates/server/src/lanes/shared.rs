@@ -6,6 +6,7 @@ use broker::Node;
 use net::listener::Admission;
 use net::{Budget, FrameLimits};
 
+use super::errands::{LinkTerms, Listens};
 use super::refusals::Refusals;
 use crate::clock::Clock;
 use crate::guard::Patience;
@@ -14,6 +15,10 @@ use crate::guard::Patience;
 pub struct Shared {
     /// Handles the requests.
     pub node: Node,
+    /// Hears of the links to other nodes: the node, too.
+    pub listens: Arc<dyn Listens>,
+    /// What holds of them.
+    pub links: LinkTerms,
     /// Tells the time.
     pub clock: Arc<Clock>,
     /// Caps on connections.

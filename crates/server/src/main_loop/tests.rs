@@ -31,6 +31,15 @@ fn settings(scratch: &Scratch, changes: &[(&str, &str)]) -> Settings {
     Settings::embedded("127.0.0.1:0", scratch.0.to_str().unwrap(), overrides).unwrap().0
 }
 
+/// A node of its own on this disk, whose turns nobody calls.
+pub(crate) fn node_on(disk: &Arc<dyn Disk>) -> Node {
+    let settings = Settings::embedded("127.0.0.1:0", "/a/data", Properties::default()).unwrap().0;
+    prepare_directories(&settings, disk, None, 1, &Journey::default()).unwrap();
+    let bells = Bells::new(&WayOut::new(1).unwrap());
+    let options = node_options(&settings, &BTreeMap::new(), 1, &bells, &Clock::start(), Arc::new(|_| {}));
+    Node::open(options, disk.clone(), 1, 1).unwrap()
+}
+
 fn run(scratch: &Scratch, changes: &[(&str, &str)]) -> Running {
     let running = start(&settings(scratch, changes), None).unwrap();
     assert!(running.wait_ready(Duration::from_secs(30)));

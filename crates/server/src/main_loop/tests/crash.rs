@@ -48,8 +48,8 @@ fn create(topic: &str) -> bytes::Bytes {
 fn live(disk: &Arc<dyn Disk>, told: &mut Told, now_ms: i64) -> Result<Node, StartError> {
     let settings = settings();
     prepare_directories(&settings, disk, None, now_ms, &Journey::default())?;
-    let mut options =
-        node_options(&settings, &BTreeMap::new(), 2, &Bells::new(), &Clock::start(), Arc::new(|_| {}));
+    let bells = Bells::new(&WayOut::new(1).expect("a lane"));
+    let mut options = node_options(&settings, &BTreeMap::new(), 2, &bells, &Clock::start(), Arc::new(|_| {}));
     options.rim = Arc::new(Nobody);
     let node = Node::open(options, disk.clone(), now_ms.unsigned_abs(), now_ms)
         .map_err(|error| refused_to_open(&settings, &error))?;
