@@ -131,3 +131,16 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Partition(command)) => self::partition::run(command),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_options_of_a_command_have_one_name() {
+        let mut cli = Cli::command();
+        // Global options reach the verbs only then.
+        cli.build();
+        cli.debug_assert();
+    }
+}

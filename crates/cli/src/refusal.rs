@@ -57,6 +57,7 @@ pub fn exit_of(error: &Error) -> Exit {
             ErrorCode::UnknownTopicOrPartition
             | ErrorCode::UnknownTopicId
             | ErrorCode::GroupIdNotFound
+            | ErrorCode::BrokerIdNotRegistered
             | ErrorCode::ResourceNotFound => return Exit::NotFound,
             ErrorCode::TopicAuthorizationFailed
             | ErrorCode::GroupAuthorizationFailed
@@ -86,6 +87,7 @@ fn hint(error: &Error) -> &'static str {
         Some(ErrorCode::LeaderNotAvailable) => "ottla topic describe --unavailable",
         Some(ErrorCode::TopicAlreadyExists) => "--if-not-exists, or another name",
         Some(ErrorCode::GroupIdNotFound) => "ottla group list",
+        Some(ErrorCode::BrokerIdNotRegistered) => "ottla broker list",
         Some(ErrorCode::NonEmptyGroup | ErrorCode::UnknownMemberId) => {
             "stop the group's members first: ottla group describe GROUP"
         }

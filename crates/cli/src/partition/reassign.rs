@@ -26,7 +26,7 @@ pub struct PlanArgs {
     #[arg(short, long, required = true, value_name = "TOPIC", value_delimiter = ',')]
     topic: Vec<Str>,
     /// Brokers to spread them over; all that run without it
-    #[arg(long, visible_alias = "broker-list", value_name = "ID,ID", value_delimiter = ',')]
+    #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
     brokers: Vec<i32>,
     /// Replicas of each partition; as many as it has without it
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
