@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use broker::config::ValuesDoor;
 use broker::node::{Listener, OpenError};
-use broker::{ConnectionCaps, Node, NodeOptions};
+use broker::{ConnectionCaps, Node, NodeOptions, Roles};
 use log::{Disk, RealDisk};
 use net::listener::{self, Admission, ConnectionLimits};
 use net::{Budget, FrameLimits};
@@ -29,24 +29,17 @@ use crate::threads::NodeThreads;
 use crate::{machine, random, takeover};
 
 mod prepare;
+mod readiness;
 
 use prepare::prepare_directories;
 pub(crate) use prepare::{Prospect, examine};
+use readiness::{turned_back, wait_until_gone, wait_until_ready};
 
 pub use crate::start_error::StartError;
 
 /// Connections waiting to be accepted. Kafka's default of 50 makes a storm of clients wait for their SYN retries; the kernel
 /// caps it by `somaxconn`.
 const BACKLOG_MIN: u32 = 1024;
-
-/// How long the controller may take to accept this broker.
-const REGISTRATION_LIMIT: &str = "initial.broker.registration.timeout.ms";
-
-/// Between two looks at a node that is on its way up or down.
-const LOOK: Duration = Duration::from_millis(50);
-
-/// How long the controller may take to let this broker go.
-const CONTROLLED_SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
 
 /// The limit of an answer from another node is never below this: it may have been told to take larger requests than this one.
 const ANSWER_BYTES_MIN: usize = 100 << 20;
@@ -57,6 +50,7 @@ const ANSWER_SLACK_BYTES: usize = 16 << 20;
 /// A node that runs until it is stopped.
 pub struct Running {
     node: Node,
+    roles: Roles,
     clock: Arc<Clock>,
     lanes: RunningLanes,
     threads: NodeThreads,
@@ -78,6 +72,9 @@ pub fn start_watched(
     journey: &Journey,
 ) -> Result<Running, StartError> {
     let began = Instant::now();
+    for doubt in settings.doubtful_addresses() {
+        tracing::warn!("{doubt}");
+    }
     let clock = Arc::new(Clock::start());
     let descriptors = machine::take_descriptors();
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(descriptors.files));
@@ -119,7 +116,8 @@ pub fn start_watched(
     }
     lanes.open(brokers);
     let directories = settings.directories.clone();
-    let running = Running { node, clock, lanes, threads, bound, directories, _disk: disk };
+    let running =
+        Running { node, roles: settings.roles, clock, lanes, threads, bound, directories, _disk: disk };
     tracing::info!(
         node = settings.node_id,
         cluster = %running.node.cluster_id(),
@@ -128,39 +126,6 @@ pub fn start_watched(
         running.listens()
     );
     Ok(running)
-}
-
-/// A start that somebody wants back goes no further.
-fn turned_back(journey: &Journey) -> Result<(), StartError> {
-    match journey.is_wanted_back() {
-        true => Err(StartError::new("the start was called off", "a signal asked for it", "start it again")),
-        false => Ok(()),
-    }
-}
-
-/// Until the controller has accepted this broker and lets clients in.
-fn wait_until_ready(
-    settings: &Settings,
-    node: &Node,
-    threads: &NodeThreads,
-    journey: &Journey,
-) -> Result<(), StartError> {
-    let limit = Duration::from_millis(settings.file.number(REGISTRATION_LIMIT).unsigned_abs());
-    let began = Instant::now();
-    journey.waits_for("the controller to accept this broker");
-    while !node.is_ready() {
-        turned_back(journey)?;
-        if node.is_registered() {
-            journey.waits_for("this broker to be unfenced: it catches up with the metadata log");
-        } else if began.elapsed() >= limit {
-            let why =
-                format!("the controller did not accept it within {REGISTRATION_LIMIT}={}", limit.as_millis());
-            let hint = "the lines of the log above, which say what the controller answered";
-            return Err(StartError::new("this broker is not registered", why, hint));
-        }
-        threads.turned.wait(Some(LOOK));
-    }
-    Ok(())
 }
 
 impl Running {
@@ -191,7 +156,7 @@ impl Running {
 
     /// Waits until the broker is registered and unfenced. False if it took longer than `limit`.
     pub fn wait_ready(&self, limit: Duration) -> bool {
-        wait(&self.node, &self.threads, limit, Node::is_ready)
+        readiness::wait(&self.node, &self.threads, limit, Node::is_ready)
     }
 
     /// Stops cleanly.
@@ -201,11 +166,10 @@ impl Running {
 
     /// The same under somebody's eyes.
     pub fn stop_watched(self, journey: &Journey) {
-        journey.waits_for("the controller to let this broker go");
         self.lanes.drain();
         self.node.begin_shutdown(self.clock.now_ms());
-        if !wait(&self.node, &self.threads, CONTROLLED_SHUTDOWN_LIMIT, Node::may_stop) {
-            tracing::warn!("the controller did not let this broker go in time; stopping without its consent");
+        if self.roles.broker {
+            wait_until_gone(&self.node, &self.threads, journey);
         }
         journey.waits_for("the connections to close");
         self.lanes.stop();
@@ -213,16 +177,6 @@ impl Running {
         self.node
             .close(self.clock.now_ms(), &|log| journey.waits_for(format!("{log} to be flushed and closed")));
     }
-}
-
-/// Looks after every turn of the quorum whether the node is so far. False if it took longer than `limit`.
-fn wait(node: &Node, threads: &NodeThreads, limit: Duration, until: fn(&Node) -> bool) -> bool {
-    let end = Instant::now() + limit;
-    while !until(node) {
-        let Some(left) = end.checked_duration_since(Instant::now()) else { return false };
-        threads.turned.wait(Some(left.min(LOOK)));
-    }
-    true
 }
 
 /// Binds every listener, or says which one failed.

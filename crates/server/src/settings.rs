@@ -3,6 +3,7 @@
 //! Owns the rules that span several keys (roles, listeners, quorum, directories), as KafkaConfig checks them and
 //! mostly in its sentences. Single keys are the business of `broker::config`. Never touches a disk or a socket.
 
+mod addresses;
 mod embedded;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -314,9 +315,10 @@ impl Settings {
 
     /// One node that is the whole cluster: it may format its own empty directories.
     pub fn is_single_node(&self) -> bool {
-        let alone = match self.voters.as_slice() {
-            [] => self.bootstrap_servers.len() == 1,
-            [only] => only.id == self.node_id,
+        let alone = match (self.voters.as_slice(), self.bootstrap_servers.as_slice()) {
+            // One server that is another node: this one is to join its cluster, and must not begin another.
+            ([], [(host, port)]) => self.is_own_controller(host, *port),
+            ([only], _) => only.id == self.node_id,
             _ => false,
         };
         self.roles.broker && self.roles.controller && alone

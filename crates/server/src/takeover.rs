@@ -96,7 +96,10 @@ fn check_metadata(settings: &Settings, disk: &dyn Disk, report: &mut Report) -> 
     let inspection = match metadata_files::read(disk, &settings.metadata_directory) {
         Ok(Some(inspection)) => inspection,
         Ok(None) => {
-            report.fact("there is no metadata: a new cluster begins");
+            report.fact(match settings.is_single_node() {
+                true => "there is no metadata: a new cluster begins",
+                false => "there is no metadata: it comes from the quorum",
+            });
             return None;
         }
         Err(why) => {
@@ -104,7 +107,7 @@ fn check_metadata(settings: &Settings, disk: &dyn Disk, report: &mut Report) -> 
             return None;
         }
     };
-    metadata_files::obstacles(&inspection, settings.node_id).into_iter().for_each(|why| report.obstacle(why));
+    metadata_files::obstacles(&inspection).into_iter().for_each(|why| report.obstacle(why));
     if inspection.is_torn {
         let end = inspection.end_offset();
         report.warn(format!(
@@ -134,7 +137,7 @@ fn tell_image(settings: &Settings, image: &MetadataImage, report: &mut Report) {
         .filter(|broker| broker.id != settings.node_id)
         .map(|broker| broker.id.to_string())
         .collect();
-    if !others.is_empty() {
+    if !others.is_empty() && settings.is_single_node() {
         report.warn(format!(
             "other brokers are registered ({}): what only they hold is not served",
             others.join(", ")

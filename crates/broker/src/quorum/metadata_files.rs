@@ -65,21 +65,13 @@ fn segment_offset(name: &str) -> Option<i64> {
     name.strip_suffix(".log").filter(|digits| digits.len() == 20)?.parse().ok()
 }
 
-/// Why a node must not live on what was read; nothing if it may.
-pub fn obstacles(inspection: &Inspection, node_id: i32) -> Vec<String> {
+/// Why a node must not live on what was read; nothing if it may. Who votes is no matter of this: a node that does not may still follow.
+pub fn obstacles(inspection: &Inspection) -> Vec<String> {
     let mut found = Vec::new();
     let highest = Feature::named(KRAFT_VERSION).map_or(0, Feature::latest);
     if inspection.kraft_version() > highest {
         let level = inspection.kraft_version();
         found.push(format!("{KRAFT_VERSION} is at level {level}, this release knows up to {highest}"));
-    }
-    if let Some(voters) = inspection.voters() {
-        let ids: Vec<String> = voters.voters.keys().map(i32::to_string).collect();
-        if voters.voters.len() != 1 {
-            found.push(format!("the quorum has the voters {}: {ONE_VOTER}", ids.join(", ")));
-        } else if !voters.voters.contains_key(&node_id) {
-            found.push(format!("the quorum's only voter is node {}, this is node {node_id}", ids.join(", ")));
-        }
     }
     for (name, level) in inspection.image().features.iter() {
         // Its levels were checked when its record was read.
@@ -99,6 +91,3 @@ pub fn obstacles(inspection: &Inspection, node_id: i32) -> Vec<String> {
     }
     found
 }
-
-/// Why several voters are an obstacle.
-pub const ONE_VOTER: &str = "this release runs a quorum of one";

@@ -7,7 +7,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use broker::metadata_files::ONE_VOTER;
 use log::names::is_partition_directory;
 use log::{Disk, Fault};
 
@@ -21,6 +20,14 @@ use crate::start_error::StartError;
 use crate::{machine, random};
 
 const FORMAT: &str = "ottla storage format -t $(ottla storage random-uuid) -c FILE";
+
+/// Nodes of one cluster have one id, which they must be given.
+const FORMAT_OF_SEVERAL: &str = "ottla storage format -t CLUSTER_ID -c FILE, with one CLUSTER_ID for all nodes of the cluster \
+                                 (`ottla storage random-uuid` makes one)";
+
+/// Without static voters somebody has to say who votes first.
+const FORMAT_OF_DYNAMIC: &str = "ottla storage format -t CLUSTER_ID -c FILE, with one CLUSTER_ID for all nodes of the cluster, and \
+                                 --initial-controllers on its first controllers, --no-initial-controllers on those that come later";
 
 /// Formats what may be formatted, takes the locks, and checks whose directories these are.
 pub(super) fn prepare_directories(
@@ -59,7 +66,6 @@ pub(crate) fn examine(
     disk: &dyn Disk,
     ensemble: &Ensemble,
 ) -> Result<Prospect, StartError> {
-    refuse_other_nodes(settings)?;
     named_once(ensemble.0.keys())?;
     let is_new = ensemble.formatted().next().is_none();
     if settings.is_single_node() && (is_new || was_cut_short(settings, disk, ensemble)?) {
@@ -71,19 +77,6 @@ pub(crate) fn examine(
         refuse_a_lost_metadata_log(settings, disk, ensemble)?;
     }
     Ok(Prospect::Opens)
-}
-
-/// Nothing is sent to other nodes yet: a node that needs one would wait for it for ever.
-fn refuse_other_nodes(settings: &Settings) -> Result<(), StartError> {
-    let why = match settings.voters.len() {
-        count @ 2.. => format!("controller.quorum.voters names {count} controllers: {ONE_VOTER}"),
-        _ if !settings.roles.controller => {
-            "process.roles is only broker, and this release reaches no controller elsewhere".to_owned()
-        }
-        _ => return Ok(()),
-    };
-    let hint = "process.roles=broker,controller, with this node as the only one of controller.quorum.voters";
-    Err(StartError::new("this node needs others", why, hint))
 }
 
 /// A directory under two names would be formatted, locked and written twice.
@@ -194,7 +187,13 @@ fn check(settings: &Settings, ensemble: &Ensemble) -> Result<(), StartError> {
     }
     if none {
         let why = "No readable meta.properties files found.";
-        return Err(StartError::new("the log directories are not formatted", why, FORMAT));
+        let hint = match (settings.is_single_node(), settings.voters.is_empty() && settings.roles.controller)
+        {
+            (true, _) => FORMAT,
+            (false, false) => FORMAT_OF_SEVERAL,
+            (false, true) => FORMAT_OF_DYNAMIC,
+        };
+        return Err(StartError::new("the log directories are not formatted", why, hint));
     }
     if let Some(path) = ensemble.empty().next() {
         return Err(StartError::new(

@@ -267,3 +267,54 @@ fn defaults_that_nobody_configured_are_not_told() {
     assert_eq!(warnings(&[]), Some(0));
     assert_eq!(warnings(&["transaction.state.log.min.isr=1", "no.such.key=1"]), Some(2));
 }
+
+/// What is advertised, where the others are, and what is said of it.
+#[test]
+fn addresses_that_cannot_work_are_told_at_the_start() {
+    let three = "controller.quorum.voters=1@h:9093,2@other:9093,3@third:9093;advertised.listeners=";
+    let local =
+        "controller.quorum.voters=1@localhost:9093,2@localhost:9193,3@127.0.0.1:9293;advertised.listeners=";
+    let dynamic =
+        "-controller.quorum.voters;controller.quorum.bootstrap.servers=other:9093;advertised.listeners=";
+    let cases = [
+        (format!("{three}PLAINTEXT://h:9092"), ""),
+        (format!("{three}PLAINTEXT://localhost:9092"), "PLAINTEXT is advertised as localhost:9092"),
+        (format!("{three}PLAINTEXT://127.0.0.5:1"), "elsewhere (2@other:9093)"),
+        (format!("{local}PLAINTEXT://localhost:9092"), ""),
+        (format!("{dynamic}PLAINTEXT://h:1,CONTROLLER://[::1]:9093"), "CONTROLLER is advertised as ::1:9093"),
+        (format!("{dynamic}PLAINTEXT://h:1,CONTROLLER://h:9093"), ""),
+        (
+            "controller.quorum.voters=1@h:9999".to_owned(),
+            "is at h:9999, and its listener CONTROLLER is on port 9093",
+        ),
+    ];
+    for (change, fragment) in cases {
+        let doubts = read(&change).unwrap().doubtful_addresses();
+        assert_eq!(doubts.len(), usize::from(!fragment.is_empty()), "{change}: {doubts:?}");
+        assert!(doubts.iter().all(|doubt| doubt.contains(fragment)), "{change}: {doubts:?}");
+    }
+}
+
+/// Only a node that is a whole cluster begins one by itself.
+#[test]
+fn who_is_to_join_others_is_no_single_node() {
+    let dynamic = "-controller.quorum.voters;controller.quorum.bootstrap.servers=";
+    let cases = [
+        ("", true),
+        ("controller.quorum.voters=1@h:9093,2@h:9094", false),
+        (&format!("{dynamic}localhost:9093"), true),
+        (&format!("{dynamic}localhost:9099"), false),
+        (&format!("{dynamic}first.example:9093"), false),
+        (
+            &format!(
+                "{dynamic}my.host:9093;advertised.listeners=PLAINTEXT://my.host:1,CONTROLLER://my.host:9093"
+            ),
+            true,
+        ),
+        (&format!("{dynamic}localhost:9093,localhost:9094"), false),
+        (&format!("process.roles=controller;listeners=CONTROLLER://:9093;{dynamic}localhost:9093"), false),
+    ];
+    for (change, alone) in cases {
+        assert_eq!(read(change).unwrap().is_single_node(), alone, "{change}");
+    }
+}

@@ -86,10 +86,10 @@ fn what_this_release_does_not_know_is_an_obstacle_with_its_reason() {
 }
 
 #[test]
-fn several_voters_and_strangers_are_obstacles() {
+fn several_voters_are_fine_and_strangers_are_obstacles() {
     let disk = with_metadata(&[level("metadata.version", 33)]);
     let three = settings("controller.quorum.voters=1@h:9393,2@h:9394,3@h:9395");
-    assert!(check(&three, &disk).unwrap_err().why.contains("quorum of one"));
+    assert_eq!(check(&three, &disk).unwrap().obstacles().count(), 0);
     let stranger = settings("controller.quorum.voters=1@127.0.0.1:9393\nlog.dirs=/data,/other");
     let refused = check(&stranger, &disk).unwrap_err();
     assert!(refused.what.contains("/other is not formatted"), "{refused}");
@@ -101,9 +101,11 @@ fn what_a_start_refuses_is_refused_and_what_it_formats_is_told() {
     let report = checked(&alone(), &nothing);
     assert!(report.obstacles().next().is_none() && format!("{report:?}").contains("blank"), "{report:?}");
     assert!(!nothing.exists(Path::new("/data")));
-    // Not alone: nobody formats it, and nobody it needs is reached.
+    // Not alone: it is not for one of several to begin a cluster of its own.
     let three = settings("controller.quorum.voters=1@h:9393,2@h:9394,3@h:9395");
-    assert_eq!(check(&three, &nothing).unwrap_err().what, "this node needs others");
+    let refused = check(&three, &nothing).unwrap_err();
+    assert_eq!(refused.what, "the log directories are not formatted");
+    assert!(refused.hint.contains("one CLUSTER_ID for all nodes"), "{refused}");
     let lost: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
     lost.create_directory(Path::new("/data/orders-0")).unwrap();
     let refused = check(&alone(), &lost).unwrap_err();
