@@ -79,9 +79,14 @@ pub struct MetadataQuorum {
     snapshots: Schedule,
     rng: SplitMix64,
     turn: Turn,
+    /// Nodes whose processes have ended, and when that was noticed last: a controller that takes over for one of them knows it.
+    gone: BTreeMap<i32, i64>,
     /// A fault met outside of `turn`, which will return it.
     fault: Option<StorageFault>,
 }
+
+/// How long it is remembered that a node's process has ended: an election takes less.
+const GONE_MEMORY_MS: i64 = 10_000;
 
 impl MetadataQuorum {
     /// Reads snapshot and log. The only voter of its quorum leads when this returns: its first records are appended, and become
@@ -126,6 +131,7 @@ impl MetadataQuorum {
             snapshots: Schedule::new(now_ms, bytes),
             rng,
             turn: Turn::default(),
+            gone: BTreeMap::new(),
             fault: None,
         };
         if quorum.raft.is_only_voter() {
@@ -141,6 +147,9 @@ impl MetadataQuorum {
     /// Decides a command; the answer is in this turn's or a later one's `answers`, never lost: a node that does not lead, or
     /// stops leading before the command is committed, answers NOT_CONTROLLER.
     pub fn propose(&mut self, now_ms: i64, token: Token, command: ControllerCommand) {
+        if let ControllerCommand::BrokerHeartbeat(heartbeat) = &command {
+            self.gone.remove(&heartbeat.broker_id);
+        }
         let (Some(controller), Some(active)) = (&self.controller, &mut self.active) else {
             let refused = command.refused(&Refusal::not_controller());
             self.turn.answers.push((token, refused));
@@ -197,7 +206,27 @@ impl MetadataQuorum {
 
     /// Takes the answer to an [`Outgoing`](crate::raft::Outgoing) request; `None` if there was none (refused, cut off, timed out).
     pub fn response(&mut self, now_ms: i64, from: i32, correlation_id: u64, response: Option<RaftResponse>) {
+        if response.is_some() {
+            self.gone.remove(&from);
+        }
         self.step_or_remember(now_ms, Event::Response { from, correlation_id, response });
+    }
+
+    /// Nobody listens any more where that node's controller listened: its process has ended. What it led, as a voter and as a broker, is
+    /// given to others without waiting for timeouts; a node that is there after all only has to say so.
+    pub fn peer_gone(&mut self, now_ms: i64, peer: i32) {
+        self.gone.insert(peer, now_ms);
+        if let Some(active) = &mut self.active {
+            active.seems_gone(peer, None, now_ms);
+        }
+        self.step_or_remember(now_ms, Event::PeerGone { peer });
+    }
+
+    /// The connection is closed by which this incarnation of a broker spoke to this controller.
+    pub fn broker_hung_up(&mut self, now_ms: i64, broker_id: i32, epoch: i64) {
+        if let Some(active) = &mut self.active {
+            active.seems_gone(broker_id, Some(epoch), now_ms);
+        }
     }
 
     /// Begins to leave: a leader of several voters resigns, so that another one takes over at once. The only voter leads on, or
@@ -324,6 +353,8 @@ impl MetadataQuorum {
         let node_id = self.registration.controller_id;
         let mut active = Active::new(self.raft.epoch(), node_id, pending, self.rng.next_u64(), now_ms);
         active.begin(controller, &mut self.raft, &self.bootstrap, &self.registration, now_ms)?;
+        self.gone.retain(|_, since_ms| now_ms.saturating_sub(*since_ms) < GONE_MEMORY_MS);
+        self.gone.keys().for_each(|&id| active.seems_gone(id, None, now_ms));
         self.active = Some(active);
         Ok(())
     }

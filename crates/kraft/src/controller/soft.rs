@@ -13,13 +13,31 @@ pub struct Soft {
     pub(super) rng: SplitMix64,
     /// Registered brokers.
     pub(super) brokers: BTreeMap<i32, Heartbeat>,
-    /// When each incarnation (id and epoch) last spoke; none before its first heartbeat.
-    contacts: BTreeMap<(i32, i64), i64>,
+    /// Of each incarnation (id and epoch); none before its first heartbeat.
+    contacts: BTreeMap<(i32, i64), Contact>,
     pub(super) next_noop_ms: i64,
     pub(super) next_fence_check_ms: i64,
     pub(super) next_balance_ms: i64,
     pub(super) next_unclean_ms: i64,
 }
+
+/// When an incarnation spoke.
+#[derive(Clone, Copy, Debug)]
+struct Contact {
+    last_ms: i64,
+    /// Its process seems to be gone: unless it speaks before, its session ends then.
+    gone_ms: Option<i64>,
+}
+
+impl Contact {
+    fn is_over(&self, now_ms: i64, timeout_ms: i64) -> bool {
+        self.last_ms.saturating_add(timeout_ms) < now_ms
+            || self.gone_ms.is_some_and(|gone_ms| gone_ms <= now_ms)
+    }
+}
+
+/// How long a broker whose process seems to be gone may take to speak again: several times what a new connection takes.
+pub(super) const GONE_GRACE_MS: i64 = 250;
 
 /// What a broker's heartbeats have told.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +129,24 @@ impl Soft {
     }
 
     pub(super) fn contacted(&mut self, broker_id: i32, epoch: i64, now_ms: i64) {
-        self.contacts.insert((broker_id, epoch), now_ms);
+        self.contacts.insert((broker_id, epoch), Contact { last_ms: now_ms, gone_ms: None });
+    }
+
+    /// The connection by which the broker spoke was closed, or nobody listens any more where it listened: it has a moment to speak again
+    /// (at any incarnation, where `epoch` is `None`), or its session is over. `since_ms`: when that was noticed.
+    // DIVERGES: Kafka waits for the session timeout (9 s), in which nobody can write to what the broker led.
+    pub fn seems_gone(&mut self, broker_id: i32, epoch: Option<i64>, since_ms: i64) {
+        let until_ms = since_ms.saturating_add(GONE_GRACE_MS);
+        for ((id, incarnation), contact) in &mut self.contacts {
+            // What it said since then shows that it is not gone.
+            if *id == broker_id
+                && epoch.is_none_or(|epoch| epoch == *incarnation)
+                && contact.last_ms <= since_ms
+            {
+                contact.gone_ms = Some(contact.gone_ms.map_or(until_ms, |known_ms| known_ms.min(until_ms)));
+                self.next_fence_check_ms = self.next_fence_check_ms.min(until_ms);
+            }
+        }
     }
 
     /// The broker in the controller's own process needs no time to find it: what the image has of it is either this very
@@ -123,13 +158,13 @@ impl Soft {
 
     /// The incarnation has spoken, and not too long ago.
     pub(super) fn has_valid_session(&self, broker_id: i32, epoch: i64, now_ms: i64, timeout_ms: i64) -> bool {
-        self.contacts.get(&(broker_id, epoch)).is_some_and(|last_ms| now_ms <= last_ms + timeout_ms)
+        self.contacts.get(&(broker_id, epoch)).is_some_and(|contact| !contact.is_over(now_ms, timeout_ms))
     }
 
     /// An incarnation that has been silent for too long; it is forgotten here.
     pub(super) fn take_expired(&mut self, now_ms: i64, timeout_ms: i64) -> Option<(i32, i64)> {
-        let expired =
-            self.contacts.iter().find(|(_, last_ms)| **last_ms + timeout_ms < now_ms).map(|(key, _)| *key)?;
+        let mut contacts = self.contacts.iter();
+        let (&expired, _) = contacts.find(|(_, contact)| contact.is_over(now_ms, timeout_ms))?;
         self.contacts.remove(&expired);
         Some(expired)
     }
@@ -142,5 +177,45 @@ impl Soft {
                 return id;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SESSION_MS: i64 = 9_000;
+
+    fn spoken_at(now_ms: i64) -> Soft {
+        let mut soft = Soft::activate(&MetadataImage::default(), 1, 0);
+        soft.contacted(7, 40, now_ms);
+        soft.next_fence_check_ms = now_ms + SESSION_MS;
+        soft
+    }
+
+    #[test]
+    fn who_seems_gone_and_stays_silent_is_over_after_a_moment() {
+        let mut soft = spoken_at(1_000);
+        soft.seems_gone(7, Some(40), 1_500);
+        let due_ms = 1_500 + GONE_GRACE_MS;
+        assert_eq!(soft.next_fence_check_ms, due_ms);
+        assert!(soft.has_valid_session(7, 40, due_ms - 1, SESSION_MS));
+        assert_eq!(soft.take_expired(due_ms - 1, SESSION_MS), None);
+        assert_eq!(soft.take_expired(due_ms, SESSION_MS), Some((7, 40)));
+    }
+
+    #[test]
+    fn who_speaks_again_or_is_another_incarnation_is_not_gone() {
+        let mut soft = spoken_at(1_000);
+        soft.seems_gone(7, Some(40), 1_500);
+        soft.contacted(7, 40, 1_600);
+        assert!(soft.has_valid_session(7, 40, 1_600 + SESSION_MS, SESSION_MS));
+        soft.seems_gone(7, Some(39), 1_700);
+        soft.seems_gone(8, None, 1_700);
+        // Noticed before it spoke last.
+        soft.seems_gone(7, None, 1_550);
+        assert_eq!(soft.take_expired(5_000, SESSION_MS), None);
+        soft.seems_gone(7, None, 1_700);
+        assert_eq!(soft.take_expired(5_000, SESSION_MS), Some((7, 40)), "whatever its incarnation");
     }
 }

@@ -139,6 +139,11 @@ impl Active {
         controller.next_deadline_ms(&self.soft)
     }
 
+    /// A broker's process seems to be gone ([`Soft::seems_gone`]).
+    pub(super) fn seems_gone(&mut self, broker_id: i32, epoch: Option<i64>, since_ms: i64) {
+        self.soft.seems_gone(broker_id, epoch, since_ms);
+    }
+
     /// Appends a decision, applies it to the pending image, and parks its answer. False if the disk was too full for it: the
     /// decision is dropped, and whoever asked hears so.
     pub(super) fn carry_out(

@@ -184,22 +184,24 @@ impl Quorum {
         Ok(())
     }
 
-    /// Appends what continues the log; anything else was damaged or overtaken and is fetched again.
+    /// Appends what continues the log, up to the first batch that does not; that one was damaged or overtaken and is fetched again
+    /// (KAFKA-18723).
     fn append_fetched(&mut self, records: Bytes, now_ms: i64) -> Result<(), StorageFault> {
-        if records.is_empty() {
-            return Ok(());
-        }
-        let Ok(batches) = RecordBatch::split(records.clone()) else { return Ok(()) };
-        let (mut next, mut epoch) = (self.log.end_offset(), self.last_epoch());
-        for batch in &batches {
+        let (mut next, mut epoch, mut length) = (self.log.end_offset(), self.last_epoch(), 0);
+        let mut rest = records.clone();
+        while let Ok(batch) = RecordBatch::take(&mut rest) {
             let follows =
                 batch.base_offset == next && (epoch..=self.epoch).contains(&batch.partition_leader_epoch);
             if !follows || batch.verify_crc().is_err() {
-                return Ok(());
+                break;
             }
             (next, epoch) = (batch.next_offset(), batch.partition_leader_epoch);
+            length = records.len() - rest.len();
         }
-        self.log.append_as_follower(records, self.wall_ms(now_ms))?;
+        if length == 0 {
+            return Ok(());
+        }
+        self.log.append_as_follower(records.slice(..length), self.wall_ms(now_ms))?;
         self.log_changed()
     }
 

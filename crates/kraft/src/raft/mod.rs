@@ -147,6 +147,11 @@ pub enum Event {
         /// `None`: the connection failed or the answer was unreadable.
         response: Option<RaftResponse>,
     },
+    /// Nobody listens any more where this node listened: its process has ended.
+    PeerGone {
+        /// The node.
+        peer: i32,
+    },
     /// Stop leading, if it leads: the controller cannot go on.
     Resign,
     /// The node is leaving.

@@ -136,6 +136,7 @@ impl Quorum {
             Event::Response { from, correlation_id, response } => {
                 self.handle_response(from, correlation_id, response, now_ms)?;
             }
+            Event::PeerGone { peer } => self.peer_gone(peer, now_ms),
             Event::Resign => {
                 if let Role::Leader(leader) = &mut self.role {
                     leader.resign_requested = true;

@@ -49,7 +49,8 @@ impl Three {
     fn deliver(&mut self, mail: Mail) {
         match mail {
             Mail::Request { from, to, correlation_id, request } => {
-                if self.cut_off == Some(from) || self.cut_off == Some(to) {
+                let is_dead = !self.nodes.contains_key(&to);
+                if is_dead || self.cut_off == Some(from) || self.cut_off == Some(to) {
                     let lost = Mail::Response { from: to, to: from, correlation_id, response: None };
                     self.mail.push(lost);
                     return;
@@ -168,4 +169,50 @@ fn check(seed: u64) {
 #[test]
 fn a_leader_that_is_cut_off_is_replaced_and_comes_back() {
     (0..6).for_each(|seed| check(seed * 10));
+}
+
+/// A node's process dies: nobody hears from it any more, and who asks it is told so at once.
+fn dies(three: &mut Three, id: i32) {
+    three.nodes.remove(&id);
+    // What it had sent before ends with its connections.
+    let is_from_the_dead = |mail: &Mail| match mail {
+        Mail::Request { from, .. } | Mail::Response { from, .. } => *from == id,
+    };
+    three.mail.retain(|mail| !is_from_the_dead(mail));
+    for node in three.nodes.values_mut() {
+        node.peer_gone(three.now_ms, id);
+    }
+}
+
+#[test]
+fn a_leader_whose_process_ends_is_replaced_without_waiting_for_timeouts() {
+    for seed in 0..20 {
+        let mut three = Three::new(seed * 10);
+        three.run(6000);
+        let [first] = three.leaders()[..] else { panic!("seed {seed}: leaders {:?}", three.leaders()) };
+        dies(&mut three, first);
+        let mut waited_ms = 0;
+        while three.leaders().is_empty() {
+            three.run(10);
+            waited_ms += 10;
+            assert!(waited_ms <= 400, "seed {seed}: no leader after {waited_ms} ms");
+        }
+    }
+}
+
+#[test]
+fn a_false_alarm_disturbs_no_leader() {
+    for seed in 0..20 {
+        let mut three = Three::new(seed * 10);
+        three.run(6000);
+        let [first] = three.leaders()[..] else { panic!("seed {seed}: leaders {:?}", three.leaders()) };
+        let epoch = |three: &Three| three.nodes.values().map(|node| node.status().leader.epoch).max();
+        let before = epoch(&three);
+        // One of the two alone believes it: the other has just fetched and would not vote.
+        let alarmed = three.nodes.keys().copied().find(|&id| id != first).unwrap();
+        let now_ms = three.now_ms;
+        three.nodes.get_mut(&alarmed).unwrap().peer_gone(now_ms, first);
+        three.run(5000);
+        assert_eq!((three.leaders(), epoch(&three)), (vec![first], before), "seed {seed}");
+    }
 }
