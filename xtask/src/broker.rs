@@ -103,8 +103,23 @@ impl Broker {
         directory: PathBuf,
         overrides: &[(&str, &str)],
     ) -> Result<Self> {
+        let ports = free_ports()?;
+        let broker = Self::prepare_at(directory, kind, ports, overrides)?;
+        // Ours formats its directory by itself.
+        if kind == Kind::Kafka {
+            broker.format(workspace)?;
+        }
+        Ok(broker)
+    }
+
+    /// A node on this directory and these ports (its own, its controller's), neither formatted nor started.
+    pub fn prepare_at(
+        directory: PathBuf,
+        kind: Kind,
+        (port, controller): (u16, u16),
+        overrides: &[(&str, &str)],
+    ) -> Result<Self> {
         std::fs::create_dir_all(&directory)?;
-        let (port, controller) = free_ports()?;
         let mut settings = Self::properties(port, controller, &directory);
         let node = overrides.iter().find(|(key, _)| *key == "node.id").map_or("1", |(_, id)| id);
         settings.retain(|(key, _)| key != "controller.quorum.voters");
@@ -116,11 +131,7 @@ impl Broker {
         let text: String = settings.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
         std::fs::write(directory.join("server.properties"), text)?;
         let log = directory.join("server");
-        let broker = Self { kind, port, controller, directory, log, starts: 0, child: None };
-        if kind == Kind::Kafka {
-            broker.format(workspace)?;
-        }
-        Ok(broker)
+        Ok(Self { kind, port, controller, directory, log, starts: 0, child: None })
     }
 
     /// What every node gets: key and value, data in `data/` below the directory.
@@ -213,8 +224,20 @@ impl Broker {
 
     /// SIGTERM, and waits; `None` if it had to be killed after 30 seconds.
     pub fn stop(&mut self) -> Result<Option<ExitStatus>> {
+        self.ask_to_stop();
+        self.wait_stopped()
+    }
+
+    /// SIGTERM, and does not wait.
+    pub fn ask_to_stop(&self) {
+        if let Some(child) = &self.child {
+            signal_group(child.id(), "TERM");
+        }
+    }
+
+    /// Waits for a process that was asked to stop; `None` if it had to be killed after 30 seconds.
+    pub fn wait_stopped(&mut self) -> Result<Option<ExitStatus>> {
         let Some(mut child) = self.child.take() else { return Ok(None) };
-        signal_group(child.id(), "TERM");
         let deadline = Instant::now() + Duration::from_secs(30);
         while Instant::now() < deadline {
             if let Some(status) = child.try_wait()? {
@@ -235,17 +258,29 @@ impl Broker {
         line.split_whitespace().nth(1)?.parse().ok()
     }
 
-    fn format(&self, workspace: &Workspace) -> Result<()> {
+    /// Gives the directory the cluster id that all nodes under test have, unless it has one.
+    pub fn format(&self, workspace: &Workspace) -> Result<()> {
         if self.data().join("meta.properties").exists() {
             return Ok(());
         }
-        let mut command = Oracle::install(workspace)?.java("256m", &[]);
-        command.args(["kafka.tools.StorageTool", "format", "-t", "b3R0bGEtdGVzdC1ub2RlMA", "-c"]);
+        let mut command = match self.kind {
+            Kind::Ottla => {
+                let mut command = Command::new(binary(workspace));
+                command.arg("storage");
+                command
+            }
+            Kind::Kafka => {
+                let mut command = Oracle::install(workspace)?.java("256m", &[]);
+                command.arg("kafka.tools.StorageTool");
+                command
+            }
+        };
+        command.args(["format", "-t", "b3R0bGEtdGVzdC1ub2RlMA", "-c"]);
         command.arg(self.directory.join("server.properties"));
         let finished =
             crate::process::run(&mut command, &self.directory.join("format.log"), Duration::from_secs(60))?;
         if !finished.success {
-            bail!("the reference could not format its directory: {}", finished.tail(5));
+            bail!("{} could not format its directory: {}", self.kind.name(), finished.tail(5));
         }
         Ok(())
     }

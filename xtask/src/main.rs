@@ -22,6 +22,7 @@ mod provision;
 mod stages;
 mod tally;
 mod tidy;
+mod trio;
 mod words;
 mod workspace;
 
@@ -77,6 +78,11 @@ const CHORES: &[Chore] = &[
         name: "tidy",
         about: "import rules, file heads, sizes, dependencies; `--shrink` rewrites the ratchet",
         run: tidy::command,
+    },
+    Chore {
+        name: "trio",
+        about: "three nodes (ottla or kafka): up, one killed and restarted, one stalled, stopped; says how long each took",
+        run: trio::command,
     },
     Chore { name: "oracle", about: "installs the reference broker and says where", run: oracle::command },
 ];

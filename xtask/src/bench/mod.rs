@@ -20,7 +20,7 @@ mod rates;
 mod report;
 mod scale;
 mod slow;
-mod speak;
+pub mod speak;
 mod start;
 mod storage;
 mod throughput;

@@ -2,6 +2,7 @@
 //! the broker it measures and spends next to nothing of the machine on itself.
 
 mod batch;
+pub mod cluster;
 mod connection;
 pub mod group;
 
@@ -111,11 +112,21 @@ fn fetch_within(
     frame.i32(0).text("").finish()
 }
 
-/// Creates `names` with `partitions` partitions each and these settings.
+/// Creates `names` with `partitions` partitions of one replica each and these settings.
 pub fn create_topics(names: &[String], partitions: i32, settings: &[(&str, &str)]) -> Vec<u8> {
+    create_replicated(names, partitions, 1, settings)
+}
+
+/// The same with this many replicas of each partition.
+pub fn create_replicated(
+    names: &[String],
+    partitions: i32,
+    replicas: i16,
+    settings: &[(&str, &str)],
+) -> Vec<u8> {
     let mut frame = Frame::new(CREATE_TOPICS).i32(names.len() as i32);
     for name in names {
-        frame = frame.text(name).i32(partitions).i16(1).i32(0).i32(settings.len() as i32);
+        frame = frame.text(name).i32(partitions).i16(replicas).i32(0).i32(settings.len() as i32);
         for (key, value) in settings {
             frame = frame.text(key).text(value);
         }

@@ -24,6 +24,14 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::new(), from: 0, to: 0 })
     }
 
+    /// To `IP:PORT`; neither connecting nor an answer may take longer than `limit`: for a broker that may be dead or stand still.
+    pub fn open_within(address: &str, limit: Duration) -> Result<Self> {
+        let stream = TcpStream::connect_timeout(&address.parse()?, limit)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(limit))?;
+        Ok(Self { stream, buffer: Vec::new(), from: 0, to: 0 })
+    }
+
     /// The same connection for a second thread: one sends, the other receives.
     pub fn split(&self) -> Result<Self> {
         Ok(Self { stream: self.stream.try_clone()?, buffer: Vec::new(), from: 0, to: 0 })

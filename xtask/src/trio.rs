@@ -1,0 +1,311 @@
+//! Three nodes that are one cluster, of Ottla or of Apache Kafka: each a broker and a controller, a process of its own with a directory
+//! of its own on addresses of this machine.
+//!
+//! Owns the processes: prepares, launches, kills, stalls, stops them, and says who leads. What clients do meanwhile is elsewhere. Nodes are
+//! called by their node ids, 1 to 3.
+
+use crate::bench::speak::cluster::{self, Described};
+use crate::bench::speak::{self, Connection};
+use crate::broker::{Broker, Kind, free_ports};
+use crate::process::{pause, signal_group};
+use crate::workspace::Workspace;
+use anyhow::{Context, Result, bail, ensure};
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+/// The nodes' ids.
+pub const NODES: [i32; 3] = [1, 2, 3];
+
+/// What three nodes get beside what one gets: everything in three copies, two of which must have what is acknowledged.
+const PROPERTIES: &[(&str, &str)] = &[
+    ("inter.broker.listener.name", "PLAINTEXT"),
+    ("default.replication.factor", "3"),
+    ("min.insync.replicas", "2"),
+    ("offsets.topic.replication.factor", "3"),
+    ("transaction.state.log.replication.factor", "3"),
+    ("transaction.state.log.min.isr", "2"),
+    ("share.coordinator.state.topic.replication.factor", "3"),
+    ("share.coordinator.state.topic.min.isr", "2"),
+];
+
+/// How long a node may take to answer a question.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+/// How long three nodes may take from their start to being a cluster, and one to be part of it again.
+const START_LIMIT: Duration = Duration::from_secs(120);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A cluster of three, some of whose nodes may be down or stand still.
+pub struct Trio {
+    directory: PathBuf,
+    nodes: Vec<Node>,
+}
+
+struct Node {
+    id: i32,
+    broker: Broker,
+    is_paused: bool,
+}
+
+impl Trio {
+    /// Three nodes with directories, files and one cluster id, none started; `settings` go to all of them.
+    pub fn prepare(workspace: &Workspace, kind: Kind, name: &str, settings: &[(&str, &str)]) -> Result<Trio> {
+        let directory = workspace.scratch("brokers")?.join(format!("{name}-{}-trio", kind.name()));
+        let _ = std::fs::remove_dir_all(&directory);
+        let ports = NODES.iter().map(|id| Ok((*id, free_ports()?))).collect::<Result<Vec<_>>>()?;
+        let voter = |(id, (_, controller)): &(i32, (u16, u16))| format!("{id}@127.0.0.1:{controller}");
+        let voters = ports.iter().map(voter).collect::<Vec<_>>().join(",");
+        let node = |(id, ports): &(i32, (u16, u16))| {
+            let number = id.to_string();
+            let own = [("node.id", number.as_str()), ("controller.quorum.voters", voters.as_str())];
+            let all: Vec<(&str, &str)> = PROPERTIES.iter().chain(&own).chain(settings).copied().collect();
+            let broker = Broker::prepare_at(directory.join(format!("node-{id}")), kind, *ports, &all)?;
+            broker.format(workspace)?;
+            Ok(Node { id: *id, broker, is_paused: false })
+        };
+        let nodes = ports.iter().map(node).collect::<Result<Vec<_>>>()?;
+        Ok(Trio { directory, nodes })
+    }
+
+    /// Three nodes that run and know each other.
+    pub fn start(workspace: &Workspace, kind: Kind, name: &str, settings: &[(&str, &str)]) -> Result<Trio> {
+        let mut trio = Trio::prepare(workspace, kind, name, settings)?;
+        trio.launch_all(workspace)?;
+        trio.wait_registered(START_LIMIT)?;
+        Ok(trio)
+    }
+
+    /// Starts all processes and does not wait.
+    pub fn launch_all(&mut self, workspace: &Workspace) -> Result<()> {
+        NODES.iter().try_for_each(|id| self.launch(workspace, *id))
+    }
+
+    /// Starts one node's process (again) and does not wait.
+    pub fn launch(&mut self, workspace: &Workspace, id: i32) -> Result<()> {
+        let node = self.node_mut(id);
+        node.is_paused = false;
+        node.broker.launch(workspace)
+    }
+
+    /// Starts one node again and waits until everybody that runs lists everybody that runs.
+    pub fn restart(&mut self, workspace: &Workspace, id: i32) -> Result<()> {
+        self.launch(workspace, id)?;
+        self.wait_registered(START_LIMIT)
+    }
+
+    /// Waits until every node that runs answers and lists exactly those that run; fails at once if a process has ended.
+    pub fn wait_registered(&mut self, limit: Duration) -> Result<()> {
+        let wanted = self.running();
+        let since = Instant::now();
+        loop {
+            for id in &wanted {
+                let broker = &mut self.node_mut(*id).broker;
+                ensure!(broker.alive(), "node {id} has ended: {}", broker.last_words());
+            }
+            let listed = |id: &i32| {
+                let mut ids: Vec<i32> =
+                    self.described(*id, Some(&[])).ok()?.brokers.iter().map(|broker| broker.0).collect();
+                ids.sort_unstable();
+                Some(ids)
+            };
+            let seen: Vec<Option<Vec<i32>>> = wanted.iter().map(listed).collect();
+            if seen.iter().all(|ids| ids.as_ref() == Some(&wanted)) {
+                return Ok(());
+            }
+            if since.elapsed() > limit {
+                bail!("after {} s nodes {wanted:?} list {seen:?}; {}", limit.as_secs(), self.last_words());
+            }
+            pause(LOOK);
+        }
+    }
+
+    /// Waits until every node that runs shows these topics with all replicas in sync.
+    pub fn wait_in_sync(&self, topics: &[&str], limit: Duration) -> Result<()> {
+        let since = Instant::now();
+        for id in self.running() {
+            while !self.described(id, Some(topics)).is_ok_and(|seen| seen.is_in_sync()) {
+                if since.elapsed() > limit {
+                    let seen = self.described(id, Some(topics));
+                    bail!(
+                        "node {id} does not show {topics:?} in sync after {} s: {}; {}",
+                        limit.as_secs(),
+                        seen.map_or_else(|error| format!("{error:#}"), |seen| shortened(&seen)),
+                        self.last_words()
+                    );
+                }
+                pause(LOOK);
+            }
+        }
+        Ok(())
+    }
+
+    /// Metadata of all topics or of these as one node has it.
+    pub fn described(&self, id: i32, topics: Option<&[&str]>) -> Result<Described> {
+        let mut connection = Connection::open_within(&self.address(id), ANSWER_LIMIT)?;
+        Described::read(connection.call(&speak::metadata(topics))?)
+    }
+
+    /// Who leads a partition, as the first node that runs and answers has it.
+    pub fn leader(&self, topic: &str, partition: i32) -> Result<i32> {
+        let since = Instant::now();
+        loop {
+            for id in self.running() {
+                let seen = self.described(id, Some(&[topic]));
+                if let Some((leader, _)) = seen.ok().as_ref().and_then(|seen| seen.leader(partition)) {
+                    return Ok(leader);
+                }
+            }
+            ensure!(since.elapsed() < START_LIMIT, "nobody leads {topic}-{partition}: {}", self.last_words());
+            pause(LOOK);
+        }
+    }
+
+    /// Who leads the quorum: the active controller.
+    pub fn active_controller(&self) -> Result<i32> {
+        let since = Instant::now();
+        loop {
+            for id in self.running() {
+                let address = self.node(id).broker.controller_address();
+                let connection = Connection::open_within(&address, ANSWER_LIMIT);
+                if let Ok(leader) = connection.and_then(|mut one| cluster::quorum_leader(&mut one)) {
+                    return Ok(leader);
+                }
+            }
+            ensure!(since.elapsed() < START_LIMIT, "nobody leads the quorum: {}", self.last_words());
+            pause(LOOK);
+        }
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(&mut self, id: i32) -> Result<()> {
+        let node = self.node_mut(id);
+        node.is_paused = false;
+        node.broker.kill()
+    }
+
+    /// SIGSTOP: it keeps its sockets and does nothing.
+    pub fn pause(&mut self, id: i32) {
+        let node = self.node_mut(id);
+        signal_group(node.broker.id(), "STOP");
+        node.is_paused = true;
+    }
+
+    /// SIGCONT.
+    pub fn resume(&mut self, id: i32) {
+        let node = self.node_mut(id);
+        signal_group(node.broker.id(), "CONT");
+        node.is_paused = false;
+    }
+
+    /// SIGTERM to one, and waits; `None` if it had to be killed.
+    pub fn stop(&mut self, id: i32) -> Result<Option<ExitStatus>> {
+        self.node_mut(id).broker.stop()
+    }
+
+    /// SIGTERM to all at once, and waits: whoever stops last has no quorum left to ask. Those that had to be killed.
+    pub fn stop_all(&mut self) -> Result<Vec<i32>> {
+        for id in self.running() {
+            self.node(id).broker.ask_to_stop();
+        }
+        let mut killed = Vec::new();
+        for node in &mut self.nodes {
+            if node.broker.id() != 0 && node.broker.wait_stopped()?.is_none() {
+                killed.push(node.id);
+            }
+        }
+        Ok(killed)
+    }
+
+    /// Nodes that have a process that does not stand still.
+    pub fn running(&self) -> Vec<i32> {
+        let up = |node: &&Node| node.broker.id() != 0 && !node.is_paused;
+        self.nodes.iter().filter(up).map(|node| node.id).collect()
+    }
+
+    /// `HOST:PORT` of one node for clients.
+    pub fn address(&self, id: i32) -> String {
+        self.node(id).broker.address()
+    }
+
+    /// All three, down or not, as clients are configured.
+    pub fn bootstrap(&self) -> String {
+        NODES.iter().map(|id| self.address(*id)).collect::<Vec<_>>().join(",")
+    }
+
+    /// A node's process id; 0 if it does not run.
+    pub fn process(&self, id: i32) -> u32 {
+        self.node(id).broker.id()
+    }
+
+    /// Where the nodes' directories are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The end of every node's log: for a failure that is seen elsewhere.
+    pub fn last_words(&self) -> String {
+        let words = |node: &Node| format!("node {}: {}", node.id, node.broker.last_words());
+        self.nodes.iter().map(words).collect::<Vec<_>>().join("\n")
+    }
+
+    fn node(&self, id: i32) -> &Node {
+        self.nodes.iter().find(|node| node.id == id).expect("a node is called 1, 2 or 3")
+    }
+
+    fn node_mut(&mut self, id: i32) -> &mut Node {
+        self.nodes.iter_mut().find(|node| node.id == id).expect("a node is called 1, 2 or 3")
+    }
+}
+
+/// The partitions that are not in sync, as many as a person reads.
+fn shortened(seen: &Described) -> String {
+    let behind = |partition: &&cluster::Partition| partition.in_sync.len() < partition.replicas.len();
+    let partitions = seen.topics.iter().flat_map(|topic| &topic.partitions).filter(behind).take(5);
+    let topics = seen.topics.iter().map(|topic| format!("{} (code {})", topic.name, topic.code)).take(3);
+    format!("{:?}, {:?}", topics.collect::<Vec<_>>(), partitions.collect::<Vec<_>>())
+}
+
+/// A chore to look at one: starts, kills the active controller, restarts it, stops.
+pub fn command(arguments: &[String]) -> Result<bool> {
+    let kind = match arguments.first().map(String::as_str) {
+        Some("kafka") => Kind::Kafka,
+        Some("ottla") | None => Kind::Ottla,
+        Some(other) => bail!("{other}: ottla or kafka"),
+    };
+    let workspace = Workspace::load()?;
+    let since = Instant::now();
+    let told = |what: &str| crate::words::say(format_args!("{:>6} ms: {what}", since.elapsed().as_millis()));
+    let mut trio = Trio::start(&workspace, kind, "trio", &[]).context("the start")?;
+    let first = trio.active_controller()?;
+    let processes = NODES.map(|id| trio.process(id));
+    told(&format!("{} up (processes {processes:?}), node {first} leads the quorum", trio.bootstrap()));
+    let topic = speak::create_replicated(&["trio".to_owned()], 6, 3, &[]);
+    let address = trio.address(first);
+    speak::created(Connection::open(&address)?.call(&topic)?)?;
+    trio.wait_in_sync(&["trio"], START_LIMIT)?;
+    told(&format!("6 partitions of 3 replicas in sync, node {} leads the first", trio.leader("trio", 0)?));
+    trio.kill(first)?;
+    let second = trio.active_controller()?;
+    told(&format!("node {first} killed, node {second} leads the quorum"));
+    trio.wait_registered(START_LIMIT)?;
+    told("it is no longer listed");
+    trio.restart(&workspace, first)?;
+    told("it is listed again");
+    trio.wait_in_sync(&["trio"], START_LIMIT)?;
+    told("and in sync");
+    let third = NODES.into_iter().find(|id| *id != second).context("another one")?;
+    trio.pause(third);
+    trio.wait_registered(START_LIMIT)?;
+    told(&format!("node {third} stands still and is no longer listed"));
+    trio.resume(third);
+    trio.wait_registered(START_LIMIT)?;
+    trio.wait_in_sync(&["trio"], START_LIMIT)?;
+    told("it goes on, is listed and in sync");
+    let status = trio.stop(third)?;
+    trio.wait_registered(START_LIMIT)?;
+    told(&format!("it stopped in order with {status:?} and is no longer listed"));
+    let killed = trio.stop_all()?;
+    told(&format!("all stopped in {}; had to be killed: {killed:?}", trio.directory().display()));
+    Ok(killed.is_empty())
+}
