@@ -404,7 +404,7 @@ def pipes_that_close_are_no_failure():
                     ["consume", "pipes", "--from-beginning", "-e"], ["config", "get", "--topic", "pipes", "--all"],
                     ["topic", "describe", "pipes"], ["topic", "offsets", "pipes"], ["topic", "create", "pipes-2"],
                     ["group", "list"], ["group", "lag"], ["cluster", "info"], ["cluster", "log-dirs"], ["cluster", "quorum"],
-                    ["storage", "random-uuid"], ["storage", "version-mapping"], ["dump", "--verify", str(DATA)], ["--version"],
+                    ["quorum", "status"], ["broker", "list"], ["partition", "list"], ["storage", "random-uuid"], ["storage", "version-mapping"], ["dump", "--verify", str(DATA)], ["--version"],
                     ["demo", "-n", "1000"]):
         reader, writer = os.pipe()
         os.close(reader)
@@ -477,7 +477,8 @@ def every_json_is_documented():
         ["group", "delete-offsets", "documented", "--topic", "documented"], ["group", "delete", "documented"],
         ["config", "get", "--topic", "documented"], ["config", "set", "--topic", "documented", "retention.ms=6000000"],
         ["config", "unset", "--topic", "documented", "retention.ms"], ["cluster", "info"], ["cluster", "log-dirs"],
-        ["cluster", "api-versions"], ["cluster", "quorum"], ["consume", "documented", "--from-beginning", "-n", "1"],
+        ["cluster", "api-versions"], ["cluster", "quorum"], ["quorum", "status"], ["broker", "list"], ["broker", "describe", "1"],
+        ["broker", "uncordon", "1"], ["partition", "list", "documented"], ["consume", "documented", "--from-beginning", "-n", "1"],
     ]
     try:
         for command in cases:
@@ -488,7 +489,8 @@ def every_json_is_documented():
 
 
 def is_documented(*command):
-    verb = command[:2] if command[0] in ("topic", "group", "config", "cluster") else command[:1]
+    nouns = ("topic", "group", "config", "cluster", "quorum", "broker", "partition")
+    verb = command[:2] if command[0] in nouns else command[:1]
     told = re.search(r"^JSON.*?\n(  \{.*?\})(?=\n\S|\n\n|\n?\Z)", ottla(*verb, "--help").out, re.S | re.M)
     expect(told, (command, "its help has no JSON"))
     ended = ottla(*command, "-o", "json")
