@@ -13,8 +13,8 @@ use wire::compress::DecompressLimit;
 use wire::record_batch::RecordBatch;
 use wire::topic::TopicPartition;
 
+use crate::host::DIRECTORY;
 use crate::invariants::{self, Checked, Violation};
-use crate::machine::DIRECTORY;
 use crate::model::Model;
 use crate::world::World;
 
@@ -70,7 +70,8 @@ pub fn partitions(world: &World, node: &Node) -> Checked {
     Ok(())
 }
 
-fn one_partition(model: &mut Model, partition: &TopicPartition, view: &LogView) -> Checked {
+/// A log as readers see it, against what was promised.
+pub fn one_partition(model: &mut Model, partition: &TopicPartition, view: &LogView) -> Checked {
     let start = view.log_start_offset;
     let log = read_all(partition, view)?;
     let offsets: Vec<i64> = log.keys().copied().collect();

@@ -8,8 +8,8 @@ use wire::topic::TopicPartition;
 
 use crate::audit;
 use crate::clients::{admin, consumer, producer};
+use crate::host::DIRECTORY;
 use crate::invariants;
-use crate::machine::DIRECTORY;
 use crate::shape::Plant;
 use crate::socket::Socket;
 use crate::world::{Phase, World};
@@ -74,7 +74,7 @@ async fn pass(world: &World, ms: i64) -> bool {
     let until_ms = world.now_ms() + ms;
     while world.now_ms() < until_ms {
         world.sleep((until_ms - world.now_ms()).min(20)).await;
-        if !world.machine.borrow().is_up() {
+        if !world.machine().borrow().is_up() {
             fallen(world);
             if !come_up(world).await {
                 return false;
@@ -113,12 +113,12 @@ async fn come_up(world: &World) -> bool {
         // A second power loss may strike while the first is being recovered from.
         if world.shape.disk_faults && world.strikes(150) {
             let at = world.draw(|random| random.between(0, 60)) as u64;
-            world.machine.borrow().disk.fail_at(at, SimFault::Crash);
+            world.machine().borrow().disk.fail_at(at, SimFault::Crash);
         }
         let seed = world.draw(|random| random.next());
-        let booted = world.machine.borrow_mut().boot(&world.shape, &world.wall, seed, world.now_ms());
+        let booted = world.machine().borrow_mut().boot(&world.shape, seed, world.now_ms());
         match booted {
-            Err(error) if !world.machine.borrow().has_fallen() => {
+            Err(error) if !world.machine().borrow().has_fallen() => {
                 world.check(invariants::the_node_comes_up(&error.to_string()));
                 return false;
             }
@@ -145,7 +145,7 @@ async fn becomes_ready(world: &World) -> bool {
     world.model.borrow_mut().high_watermarks.clear();
     let until_ms = world.now_ms() + READY_MS;
     loop {
-        let Some(node) = world.machine.borrow().node() else { return false };
+        let Some(node) = world.machine().borrow().node() else { return false };
         if node.is_ready() && audit::everything_is_led(&node, &world.model.borrow()) {
             break;
         }
@@ -156,7 +156,7 @@ async fn becomes_ready(world: &World) -> bool {
         }
         world.sleep(5).await;
     }
-    let Some(node) = world.machine.borrow().node() else { return false };
+    let Some(node) = world.machine().borrow().node() else { return false };
     world.tell("the node is ready");
     let image = audit::image_of(&node);
     if let Some(before) = world.model.borrow_mut().image.take() {
@@ -165,7 +165,7 @@ async fn becomes_ready(world: &World) -> bool {
     let exists = |name: &str| node.image().topics.by_name(name).is_some();
     world.check(invariants::topics_are_as_acknowledged(&world.model.borrow(), exists));
     world.check(audit::partitions(world, &node));
-    world.machine.borrow_mut().listen(true);
+    world.machine().borrow_mut().listen(true);
     true
 }
 
@@ -185,12 +185,12 @@ async fn go_down(world: &World) {
     match way {
         Down::PowerLoss => {
             remember_image(world);
-            world.machine.borrow_mut().kill();
+            world.machine().borrow_mut().kill();
             power_loss(world);
         }
         Down::Kill => {
             remember_image(world);
-            world.machine.borrow_mut().kill();
+            world.machine().borrow_mut().kill();
         }
         Down::PowerLossAtWork(at) => fall_at_work(world, at, SimFault::Crash).await,
         Down::DiskError(at) => fall_at_work(world, at, SimFault::Io).await,
@@ -201,23 +201,23 @@ async fn go_down(world: &World) {
 }
 
 async fn fall_at_work(world: &World, at: u64, fault: SimFault) {
-    world.machine.borrow().disk.fail_at(at, fault);
+    world.machine().borrow().disk.fail_at(at, fault);
     for _ in 0..2_000 {
-        if !world.machine.borrow().is_up() {
+        if !world.machine().borrow().is_up() {
             break;
         }
         world.sleep(5).await;
     }
     // Too quiet a moment: nothing touched the disk.
     remember_image(world);
-    world.machine.borrow_mut().kill();
+    world.machine().borrow_mut().kill();
     fallen(world);
 }
 
 /// After the process is gone by itself: was it the power?
 fn fallen(world: &World) {
-    world.machine.borrow_mut().kill();
-    if world.machine.borrow().disk.is_crashed() {
+    world.machine().borrow_mut().kill();
+    if world.machine().borrow().disk.is_crashed() {
         power_loss(world);
     }
 }
@@ -225,7 +225,7 @@ fn fallen(world: &World) {
 fn power_loss(world: &World) {
     let survival = world.draw(|random| random.pick(&[Survival::Random, Survival::Nothing], Survival::Random));
     world.tell(&format!("the power was lost; of the unsynced survives: {survival:?}"));
-    world.machine.borrow().disk.restart(survival);
+    world.machine().borrow().disk.restart(survival);
     world.model.borrow_mut().power_lost();
     if world.shape.plant == Plant::RottenDisk {
         rot(world);
@@ -234,7 +234,7 @@ fn power_loss(world: &World) {
 
 /// The planted bug: one bit turns in the middle of a segment of the workload.
 fn rot(world: &World) {
-    let disk = world.machine.borrow().disk.clone();
+    let disk = world.machine().borrow().disk.clone();
     let directory = std::path::Path::new(DIRECTORY);
     for entry in disk.list(directory).unwrap_or_default() {
         let inside = directory.join(&entry.name);
@@ -250,34 +250,34 @@ fn rot(world: &World) {
 
 /// What a power loss may not take from the committed image.
 pub fn remember_image(world: &World) {
-    let Some(node) = world.machine.borrow().node() else { return };
+    let Some(node) = world.machine().borrow().node() else { return };
     let image = audit::image_of(&node);
     world.model.borrow_mut().image = Some(image.into_iter().filter(|line| !line.contains("churn")).collect());
 }
 
 /// False if the node fell before it was closed: a power loss that was armed long ago may strike here.
 async fn clean_stop(world: &World) -> bool {
-    let Some(node) = world.machine.borrow().node() else { return false };
+    let Some(node) = world.machine().borrow().node() else { return false };
     node.begin_shutdown(world.now_ms());
     let until_ms = world.now_ms() + STOP_MS;
-    while !node.may_stop() && world.now_ms() < until_ms && world.machine.borrow().is_up() {
+    while !node.may_stop() && world.now_ms() < until_ms && world.machine().borrow().is_up() {
         world.sleep(5).await;
     }
-    if !world.machine.borrow().is_up() {
+    if !world.machine().borrow().is_up() {
         fallen(world);
         return false;
     }
     if !node.may_stop() {
         world.check(invariants::everything_ends_well("the controlled shutdown does not end"));
     }
-    world.machine.borrow_mut().listen(false);
+    world.machine().borrow_mut().listen(false);
     remember_image(world);
     node.close(world.now_ms(), &|_| ());
-    if world.machine.borrow().has_fallen() {
+    if world.machine().borrow().has_fallen() {
         fallen(world);
         return false;
     }
-    world.machine.borrow_mut().kill();
+    world.machine().borrow_mut().kill();
     world.model.borrow_mut().closed();
     // Whatever a clean stop leaves unsynced, the power may take.
     if world.draw(|random| random.per_mille(300)) {
@@ -307,7 +307,7 @@ async fn finish(world: &World) {
             return;
         }
     }
-    let disk = world.machine.borrow().disk.clone();
+    let disk = world.machine().borrow().disk.clone();
     world.check(audit::files(&disk));
     if world.violation().is_none() && come_up(world).await {
         committed_offsets(world).await;
@@ -321,7 +321,7 @@ fn unfinished(world: &World) -> Option<String> {
     if world.producing.get() > 0 {
         return Some(format!("{} producers wait for their acks", world.producing.get()));
     }
-    if !world.machine.borrow().is_up() {
+    if !world.machine().borrow().is_up() {
         return Some("the node is down".to_owned());
     }
     let model = world.model.borrow();

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use kraft::image::MetadataImage;
 use wire::Str;
-use wire::topic::TopicPartition;
+use wire::topic::{TopicIdPartition, TopicPartition};
 
+use crate::history::Verdict;
 use crate::model::{Committed, Model, PartitionModel, Promise};
 
 /// An invariant that does not hold.
@@ -248,6 +250,131 @@ pub fn the_node_comes_up(detail: &str) -> Checked {
 /// Once faults have ended, every client gets its work done.
 pub fn everything_ends_well(detail: &str) -> Checked {
     violated("everything_ends_well", detail.to_owned())
+}
+
+/// In one epoch of the metadata quorum everybody knows the same leader.
+pub fn an_epoch_of_the_quorum_has_one_leader(node_id: i32, epoch: i32, known: i32, leader: i32) -> Checked {
+    if known == leader {
+        return Ok(());
+    }
+    violated(
+        "an_epoch_of_the_quorum_has_one_leader",
+        format!("epoch {epoch}: {known} leads, and node {node_id} says that {leader} does"),
+    )
+}
+
+/// Within one life a node's metadata only grows.
+pub fn metadata_never_goes_back(machine: usize, before: i64, now: i64) -> Checked {
+    if now >= before {
+        return Ok(());
+    }
+    violated("metadata_never_goes_back", format!("machine {machine}: from offset {before} to {now}"))
+}
+
+/// At one offset the committed metadata amounts to the same on every node.
+pub fn metadata_is_the_same_everywhere(
+    machine: usize,
+    known: &MetadataImage,
+    image: &MetadataImage,
+) -> Checked {
+    if std::ptr::eq(known, image) || known == image {
+        return Ok(());
+    }
+    let detail = format!("at offset {} machine {machine} has another image", image.provenance.last_offset);
+    violated("metadata_is_the_same_everywhere", detail)
+}
+
+/// In one leader epoch a partition is led by one node.
+pub fn a_leader_epoch_has_one_leader(
+    key: &TopicIdPartition,
+    epoch: i32,
+    known: usize,
+    machine: usize,
+) -> Checked {
+    if known == machine {
+        return Ok(());
+    }
+    let detail = format!("{key:?} in epoch {epoch}: led by machine {known} and by machine {machine}");
+    violated("a_leader_epoch_has_one_leader", detail)
+}
+
+/// What a leader has called committed stays committed while it leads.
+pub fn a_leaders_high_watermark_never_goes_back(
+    key: &TopicIdPartition,
+    epoch: i32,
+    before: i64,
+    now: i64,
+) -> Checked {
+    if now >= before {
+        return Ok(());
+    }
+    let detail = format!("{key:?} in epoch {epoch}: from {before} to {now}");
+    violated("a_leaders_high_watermark_never_goes_back", detail)
+}
+
+/// When a leader calls records committed, every in-sync replica that follows it has them.
+pub fn committed_records_are_on_all_in_sync_replicas(
+    key: &TopicIdPartition,
+    high_watermark: i64,
+    follower: i32,
+    log_end_offset: i64,
+) -> Checked {
+    if log_end_offset >= high_watermark {
+        return Ok(());
+    }
+    violated(
+        "committed_records_are_on_all_in_sync_replicas",
+        format!(
+            "{key:?}: committed up to {high_watermark}, in-sync replica {follower} ends at {log_end_offset}"
+        ),
+    )
+}
+
+/// All replicas hold the same bytes.
+pub fn replicas_are_identical(
+    partition: &TopicPartition,
+    offset: i64,
+    one: (i32, &[u8]),
+    other: (i32, &[u8]),
+) -> Checked {
+    if one.1 == other.1 {
+        return Ok(());
+    }
+    let place = one.1.iter().zip(other.1).position(|(one, other)| one != other);
+    violated(
+        "replicas_are_identical",
+        format!(
+            "{partition:?} from offset {offset}: {} bytes on node {} and {} on node {}, different from byte {place:?} on",
+            one.1.len(),
+            one.0,
+            other.1.len(),
+            other.0
+        ),
+    )
+}
+
+/// Leader epochs of batches never go back along a log.
+pub fn leader_epochs_never_go_back(partition: &TopicPartition, epochs: &[(i64, i32)]) -> Checked {
+    match epochs.windows(2).find(|pair| matches!(pair, [(_, before), (_, after)] if after < before)) {
+        Some(pair) => violated("leader_epochs_never_go_back", format!("{partition:?}: {pair:?}")),
+        None => Ok(()),
+    }
+}
+
+/// Once everything is whole again, every partition takes records soon.
+pub fn every_partition_is_soon_writable(detail: &str) -> Checked {
+    violated("every_partition_is_soon_writable", detail.to_owned())
+}
+
+/// What clients sent, read and were told is what Kafka promises.
+pub fn histories_hold(verdict: &Verdict) -> Checked {
+    match verdict.bad().next() {
+        Some((anomaly, tally)) => {
+            let example = tally.examples.first().map(|(_, words)| words.as_str()).unwrap_or_default();
+            violated("histories_hold", format!("{} x {}: {example}", tally.count, anomaly.name()))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Where a value comes from: `i3.1/topic-0/17~…` is the 18th of producer 3's second life, an idempotent one.

@@ -1,20 +1,27 @@
-//! A deterministic node under a seed: the real [`broker::Node`] with a simulated clock, network and disk, workloads by
+//! Deterministic nodes under a seed: the real [`broker::Node`] with a simulated clock, network and disk, workloads by
 //! simulated clients, and invariants with names. One thread; what happens next is the seed's draw, so that a failing seed
 //! fails again. Never touches production code; owns no Kafka semantics but what a client believes.
 //!
-//! `run.rs` driver · `machine.rs` the computer · `fate.rs` its crashes · `pipes.rs`, `network.rs` connections · `clients/` workloads ·
+//! `run.rs` driver · `machine.rs`, `host.rs`, `clock.rs` the computer · `fate.rs` its crashes · `pipes.rs`, `network.rs` connections ·
+//! `links.rs`, `dialing.rs` those between nodes · `clients/` workloads · `cluster/` several machines ·
 //! `history/` what clients did, judged · `model.rs` what was promised · `invariants.rs` what must hold · `audit.rs` where it is looked for.
 
 #![warn(missing_docs)]
 
 mod audit;
 mod clients;
+mod clock;
+mod cluster;
+mod dialing;
 mod executor;
 mod fate;
 pub mod history;
+mod host;
 pub mod invariants;
+mod links;
 mod lying_disk;
 mod machine;
+mod minimise;
 mod model;
 mod network;
 mod pipes;
@@ -28,6 +35,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use minimise::minimise;
 pub use run::{Options, Report, run};
 pub use shape::{FlushMode, Plant, Shape};
 

@@ -1,45 +1,53 @@
-//! The simulated computer: a disk, and a process that is up or not. Boots the real node, runs its turns and jobs when the
-//! driver says so, and takes it down in every way a computer can go down. Checks nothing.
+//! The simulated computer: a disk, a clock, and a process that is up or not, or stands still. Boots the real node, runs its turns and
+//! jobs when the driver says so, and takes it down in every way a computer can go down. Checks nothing.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
 
-use broker::config::{BrokerFile, StaticConfig, Values};
-use broker::loggers::Loggers;
-use broker::rim::Bells;
-use broker::{Connection, Job, Listener, Node, NodeOptions, OpenError, Peer, Rim, Roles};
+use broker::rim::{Bells, LinkId, Outward};
+use broker::{Connection, Job, Node, OpenError, Peer};
 use log::directory::MetaProperties;
 use log::sim_disk::Survival;
 use log::{Disk, LogDirectory, SimDisk};
 use wire::Uuid;
-use wire::wall::Wall;
 
+use crate::clock::Clock;
+use crate::host::{DIRECTORY, Door, Host};
 use crate::lying_disk::LyingDisk;
 use crate::pipes::Wire;
 use crate::shape::{Plant, Shape};
 
-/// The one log directory.
-pub const DIRECTORY: &str = "/data";
-
 /// The computer.
 pub struct Machine {
     pub disk: SimDisk,
+    pub clock: Clock,
+    pub host: Host,
     process: Option<Process>,
+    /// Starts so far: what belongs to an earlier process is told by it.
+    boots: u64,
     wires: Vec<Weak<Wire>>,
+    /// It stands still: no turn, no job, no frame is looked at.
+    is_paused: bool,
+    /// Who goes on when it does.
+    sleepers: Vec<Waker>,
 }
 
 /// A node that runs.
 struct Process {
     node: Node,
     bells: Arc<Bells>,
-    /// When the turns are due.
+    /// When the turns are due, by the run's time.
     quorum_ms: Option<i64>,
     turn_ms: Option<i64>,
     /// Jobs that workers have taken, and when they get to do them.
     jobs: Vec<(i64, Job)>,
     is_listening: bool,
+    /// The node's own connections to others; `None` while one is being opened.
+    links: BTreeMap<LinkId, Option<Rc<Wire>>>,
 }
 
 /// Something that the process can do now.
@@ -52,18 +60,34 @@ pub enum Move {
 
 impl Machine {
     /// A computer with a formatted directory.
-    pub fn new(seed: u64) -> Result<Machine, log::Fault> {
+    pub fn new(seed: u64, host: Host, clock: Clock) -> Result<Machine, log::Fault> {
         let disk = SimDisk::new(seed);
         disk.create_directory(&PathBuf::from(DIRECTORY))?;
+        let machine = Machine {
+            disk,
+            clock,
+            host,
+            process: None,
+            boots: 0,
+            wires: Vec::new(),
+            is_paused: false,
+            sleepers: Vec::new(),
+        };
+        machine.format()?;
+        machine.disk.restart(Survival::Everything);
+        Ok(machine)
+    }
+
+    fn format(&self) -> Result<(), log::Fault> {
+        let node_id = self.host.node_id;
+        let directory = 0x1234_5678_9abc_def0_1234_5678_9abc_deef_u128.wrapping_add(node_id as u128);
         let meta = MetaProperties {
             cluster_id: Some("simulated-cluster".to_owned()),
-            node_id: Some(1),
-            directory_id: Uuid::from_random(0x1234_5678_9abc_def0_1234_5678_9abc_def0),
+            node_id: Some(node_id),
+            directory_id: Uuid::from_random(directory),
             ..MetaProperties::default()
         };
-        LogDirectory::new(Arc::new(disk.clone()), DIRECTORY).write_meta_properties(&meta)?;
-        disk.restart(Survival::Everything);
-        Ok(Machine { disk, process: None, wires: Vec::new() })
+        LogDirectory::new(Arc::new(self.disk.clone()), DIRECTORY).write_meta_properties(&meta)
     }
 
     pub fn node(&self) -> Option<Node> {
@@ -72,6 +96,11 @@ impl Machine {
 
     pub fn is_up(&self) -> bool {
         self.process.is_some()
+    }
+
+    /// The number of the process that runs or ran last.
+    pub fn boots(&self) -> u64 {
+        self.boots
     }
 
     /// Clients may connect.
@@ -96,10 +125,30 @@ impl Machine {
     pub fn kill(&mut self) {
         self.reset_connections();
         if let Some(mut process) = self.process.take() {
+            for wire in std::mem::take(&mut process.links).into_values().flatten() {
+                wire.reset();
+            }
             // Jobs hold the node that holds them; those at work hold back others.
             process.jobs.clear();
             while process.node.work().is_some() {}
         }
+        self.pause(false);
+    }
+
+    /// The process stands still, or goes on.
+    pub fn pause(&mut self, is_paused: bool) {
+        self.is_paused = is_paused;
+        if !is_paused {
+            std::mem::take(&mut self.sleepers).into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// True if it stands still; then who asks is woken when it goes on.
+    pub fn sleeps(&mut self, waker: &Waker) -> bool {
+        if self.is_paused {
+            self.sleepers.push(waker.clone());
+        }
+        self.is_paused
     }
 
     /// The node has given up, or the power went while it wrote.
@@ -108,9 +157,9 @@ impl Machine {
         self.disk.is_crashed() || self.process.as_ref().is_some_and(halted)
     }
 
-    /// What can be done at this time.
+    /// What can be done at this time of the run.
     pub fn moves(&self, now_ms: i64) -> Vec<Move> {
-        let Some(process) = &self.process else { return Vec::new() };
+        let Some(process) = self.process.as_ref().filter(|_| !self.is_paused) else { return Vec::new() };
         let due = |at_ms: Option<i64>| at_ms.is_some_and(|at_ms| at_ms <= now_ms);
         let rung = |bell: &AtomicBool| bell.load(Ordering::SeqCst);
         let mut moves = Vec::new();
@@ -127,46 +176,64 @@ impl Machine {
 
     /// When something becomes due.
     pub fn next_ms(&self) -> Option<i64> {
-        let process = self.process.as_ref()?;
+        let process = self.process.as_ref().filter(|_| !self.is_paused)?;
         let jobs = process.jobs.iter().map(|(at_ms, _)| *at_ms);
         jobs.chain(process.quorum_ms).chain(process.turn_ms).min()
     }
 
-    /// A new connection, if the node takes one.
-    pub fn accept(&mut self) -> Option<(Node, Connection, Rc<Wire>)> {
-        let process = self.process.as_ref().filter(|process| process.is_listening)?;
+    /// True if somebody may knock there now: the controller's door is open from the start, the broker's once it is ready.
+    pub fn is_open(&self, door: Door) -> bool {
+        let is_open = |process: &Process| door == Door::Controller || process.is_listening;
+        self.process.as_ref().is_some_and(is_open)
+    }
+
+    /// A new connection, if the node takes one there.
+    pub fn accept(&mut self, door: Door, wire: Wire) -> Option<(Node, Connection, Rc<Wire>)> {
+        let process = self.process.as_ref().filter(|_| self.is_open(door))?;
         let node = process.node.clone();
         let connection = node.connection(Peer {
-            listener: "PLAINTEXT".to_owned(),
-            controller: false,
+            listener: door.listener().to_owned(),
+            controller: door == Door::Controller,
             host: "/127.0.0.1".to_owned(),
             principal: "User:ANONYMOUS".to_owned(),
         });
-        let wire = Rc::new(Wire::default());
+        let wire = Rc::new(wire);
         self.wires.retain(|wire| wire.strong_count() > 0);
         self.wires.push(Rc::downgrade(&wire));
         Some((node, connection, wire))
     }
 
+    /// What the node asks of its connections to others, the oldest first.
+    pub fn next_outward(&self) -> Option<Outward> {
+        self.process.as_ref()?.bells.outward.lock().pop_front()
+    }
+
+    /// The connections that this process has asked for.
+    pub fn links(&mut self) -> Option<&mut BTreeMap<LinkId, Option<Rc<Wire>>>> {
+        self.process.as_mut().map(|process| &mut process.links)
+    }
+
     /// Does one of the moves.
     pub fn make(&mut self, what: Move, now_ms: i64) {
         let Some(process) = &mut self.process else { return };
+        let shown_ms = self.clock.shows(now_ms);
+        let when = |shown_ms: Option<i64>| shown_ms.map(|shown_ms| self.clock.when(shown_ms));
         match what {
             Move::Quorum => {
                 process.bells.quorum.store(false, Ordering::SeqCst);
-                process.quorum_ms = process.node.quorum_turn(now_ms);
+                process.quorum_ms = when(process.node.quorum_turn(shown_ms));
             }
             Move::Turn => {
                 process.bells.turn.store(false, Ordering::SeqCst);
-                process.turn_ms = process.node.turn(now_ms);
+                process.turn_ms = when(process.node.turn(shown_ms));
             }
-            Move::Job(index) => process.jobs.remove(index).1.run(now_ms),
+            Move::Job(index) => process.jobs.remove(index).1.run(shown_ms),
         }
     }
 
     /// The jobs that nobody has, once the node has called for workers.
     pub fn new_jobs(&self) -> Vec<Job> {
-        let Some(process) = &self.process else { return Vec::new() };
+        let Some(process) = self.process.as_ref().filter(|_| !self.is_paused) else { return Vec::new() };
         if !process.bells.workers.swap(false, Ordering::SeqCst) {
             return Vec::new();
         }
@@ -181,14 +248,16 @@ impl Machine {
     }
 
     /// Opens the node on what the disk holds, with a seed of its own; its turns are due at once.
-    pub fn boot(&mut self, shape: &Shape, wall: &Wall, seed: u64, now_ms: i64) -> Result<(), OpenError> {
+    pub fn boot(&mut self, shape: &Shape, seed: u64, now_ms: i64) -> Result<(), OpenError> {
         assert!(self.process.is_none(), "machine: two nodes on one disk");
         let bells = Arc::new(Bells::default());
         self.disk.set_misses_per_mille(shape.misses);
         let disk = self.disk.clone();
         let disk: Arc<dyn Disk> =
             if shape.plant == Plant::DiskLies { Arc::new(LyingDisk(disk)) } else { Arc::new(disk) };
-        let node = Node::open(options(shape, &bells, wall), disk, seed, now_ms)?;
+        let options = self.host.options(shape, &bells, &self.clock.wall);
+        let node = Node::open(options, disk, seed, self.clock.shows(now_ms))?;
+        self.boots += 1;
         self.process = Some(Process {
             node,
             bells,
@@ -196,38 +265,8 @@ impl Machine {
             turn_ms: Some(now_ms),
             jobs: Vec::new(),
             is_listening: false,
+            links: BTreeMap::new(),
         });
         Ok(())
-    }
-}
-
-fn options(shape: &Shape, bells: &Arc<Bells>, wall: &Wall) -> NodeOptions {
-    let values: Values = shape.settings().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    // A key that the table refuses is a bug of the shape, seen at the first run.
-    let file = match BrokerFile::new(values) {
-        Ok((file, _)) => file,
-        Err(refused) => unreachable!("the shape's own settings: {refused}"),
-    };
-    NodeOptions {
-        node_id: 1,
-        roles: Roles::COMBINED,
-        inter_broker_listener: "PLAINTEXT".to_owned(),
-        controller_listener_names: vec!["CONTROLLER".to_owned()],
-        voters: Vec::new(),
-        bootstrap_servers: Vec::new(),
-        listeners: vec![Listener {
-            name: "PLAINTEXT".to_owned(),
-            host: "broker.sim".to_owned(),
-            port: 9092,
-            security_protocol: "PLAINTEXT".to_owned(),
-        }],
-        controller_listeners: Vec::new(),
-        directories: vec![PathBuf::from(DIRECTORY)],
-        metadata_directory: PathBuf::from(DIRECTORY),
-        config: StaticConfig { shards: shape.shards, ..StaticConfig::from_file(file) },
-        rim: Arc::clone(bells) as Arc<dyn Rim>,
-        wall: wall.clone(),
-        loggers: Arc::new(Loggers::silent()),
-        values_door: Arc::new(|_| {}),
     }
 }

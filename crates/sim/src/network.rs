@@ -13,14 +13,15 @@ use broker::rim::may_overlap;
 use broker::{CloseReason, Connection, Handling, Node, Outcome};
 use bytes::Bytes;
 
+use crate::host::Door;
 use crate::invariants;
 use crate::pipes::{Pipe, Wire};
 use crate::world::World;
 
-/// A new connection, if the node takes one.
-pub fn accept(world: &World) -> Option<Rc<Wire>> {
-    let (node, connection, wire) = world.machine.borrow_mut().accept()?;
-    world.spawn(Serving::new(world.clone(), Rc::clone(&wire), node, connection));
+/// A new connection, if that machine's node takes one at this door.
+pub fn accept(world: &World, machine: usize, door: Door, wire: Wire) -> Option<Rc<Wire>> {
+    let (node, connection, wire) = world.machine_at(machine).borrow_mut().accept(door, wire)?;
+    world.spawn(Serving::new(world.clone(), machine, Rc::clone(&wire), node, connection));
     Some(wire)
 }
 
@@ -42,6 +43,7 @@ impl Wire {
         let slow = world.strikes(world.shape.slow_messages);
         let delay_ms = world.draw(|random| random.between(0, if slow { 400 } else { 3 }));
         let mut pipe = pipe.borrow_mut();
+        let delay_ms = delay_ms + world.links.borrow().delay_ms(pipe.direction);
         let at_ms = pipe.last_ms.max(world.now_ms() + delay_ms);
         pipe.last_ms = at_ms;
         pipe.queue.push_back((at_ms, bytes));
@@ -54,7 +56,12 @@ impl Wire {
     fn take(world: &World, pipe: &RefCell<Pipe>, context: &Context<'_>) -> Option<Bytes> {
         let mut pipe = pipe.borrow_mut();
         match pipe.queue.front() {
-            Some((at_ms, _)) if *at_ms <= world.now_ms() => pipe.queue.pop_front().map(|(_, bytes)| bytes),
+            Some((at_ms, _)) if *at_ms <= world.now_ms() => {
+                if world.links.borrow_mut().holds_up(pipe.direction, context.waker()) {
+                    return None;
+                }
+                pipe.queue.pop_front().map(|(_, bytes)| bytes)
+            }
             Some((at_ms, _)) => {
                 world.timers.borrow_mut().add(*at_ms, context.waker().clone());
                 None
@@ -66,7 +73,7 @@ impl Wire {
         }
     }
 
-    /// What has arrived at the client.
+    /// What has arrived at who opened it.
     pub fn take_down(&self, world: &World, context: &Context<'_>) -> Option<Bytes> {
         Wire::take(world, &self.down, context)
     }
@@ -81,6 +88,7 @@ enum Request {
 /// The node's side of one connection; ends with it.
 pub struct Serving {
     world: World,
+    machine: usize,
     wire: Rc<Wire>,
     node: Node,
     connection: Connection,
@@ -91,8 +99,13 @@ pub struct Serving {
 }
 
 impl Serving {
-    pub fn new(world: World, wire: Rc<Wire>, node: Node, connection: Connection) -> Serving {
-        Serving { world, wire, node, connection, queue: VecDeque::new(), started: 0, overlapping: false }
+    pub fn new(world: World, machine: usize, wire: Rc<Wire>, node: Node, connection: Connection) -> Serving {
+        let (queue, started, overlapping) = (VecDeque::new(), 0, false);
+        Serving { world, machine, wire, node, connection, queue, started, overlapping }
+    }
+
+    fn shown_ms(&self) -> i64 {
+        self.world.machine_at(self.machine).borrow().clock.shows(self.world.now_ms())
     }
 
     /// What a connection of the real rim promises, too (`server/src/gateway/invariants.rs`).
@@ -117,7 +130,7 @@ impl Serving {
         if self.world.requests.get().is_multiple_of(3) {
             self.node.crowd();
         }
-        let mut handling = self.node.handle(&self.connection, frame, self.world.now_ms());
+        let mut handling = self.node.handle(&self.connection, frame, self.shown_ms());
         let begun = match Pin::new(&mut handling).poll(context) {
             Poll::Ready(outcome) => Request::Done(outcome),
             Poll::Pending => Request::Running(handling),
@@ -171,6 +184,10 @@ impl Future for Serving {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let serving = &mut *self;
+        if serving.world.machine_at(serving.machine).borrow_mut().sleeps(context.waker()) {
+            return Poll::Pending;
+        }
+        serving.world.touched.set(Some(serving.machine));
         loop {
             if serving.wire.is_closed() {
                 return Poll::Ready(());

@@ -7,6 +7,8 @@ use std::task::Waker;
 
 use bytes::Bytes;
 
+use crate::links::Direction;
+
 /// One direction.
 #[derive(Default)]
 pub struct Pipe {
@@ -16,19 +18,27 @@ pub struct Pipe {
     pub last_ms: i64,
     /// Who waits for more.
     pub reader: Option<Waker>,
+    /// The machines that it leads from and to; `None` to and from clients.
+    pub direction: Option<Direction>,
 }
 
 /// Both directions of one connection.
 #[derive(Default)]
 pub struct Wire {
-    /// Towards the node.
+    /// Towards the node that took it.
     pub up: RefCell<Pipe>,
-    /// Towards the client.
+    /// Towards who opened it.
     pub down: RefCell<Pipe>,
     closed: Cell<bool>,
 }
 
 impl Wire {
+    /// One that a machine has opened to another.
+    pub fn between(from: usize, to: usize) -> Wire {
+        let pipe = |direction| RefCell::new(Pipe { direction: Some(direction), ..Pipe::default() });
+        Wire { up: pipe((from, to)), down: pipe((to, from)), closed: Cell::new(false) }
+    }
+
     /// The connection ends; what was on its way is lost.
     pub fn reset(&self) {
         self.closed.set(true);

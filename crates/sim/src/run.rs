@@ -1,11 +1,16 @@
 //! The driver: of all that can run now, the seed draws what runs next; when nothing can, the clock goes to the next deadline.
 //! One thread, one loop.
 
+use std::collections::BTreeSet;
+
 use crate::audit;
+use crate::cluster::shape::ClusterShape;
+use crate::cluster::{self, strikes};
+use crate::dialing;
 use crate::executor::{Executor, TaskId};
 use crate::fate;
 use crate::invariants::{self, Violation};
-use crate::machine::{Machine, Move};
+use crate::machine::Move;
 use crate::random::Random;
 use crate::shape::{Plant, Shape};
 use crate::trace::Trace;
@@ -18,14 +23,30 @@ const STEPS_AT_REST_MAX: u64 = 50_000;
 const RUN_MS: i64 = 3_600_000;
 
 /// What to run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// All chance comes from it: the same seed takes the same way.
     pub seed: u64,
+    /// Several machines instead of one.
+    pub cluster: bool,
+    /// Of a cluster's faults, by their places, those that are left out.
+    pub without: BTreeSet<usize>,
     /// A lie that some invariant has to see; [`Plant::Nothing`] is the real thing.
     pub plant: Plant,
     /// Print what happens.
     pub print: bool,
+}
+
+impl Options {
+    /// One node.
+    pub fn one(seed: u64) -> Options {
+        Options { seed, cluster: false, without: BTreeSet::new(), plant: Plant::Nothing, print: false }
+    }
+
+    /// Several.
+    pub fn cluster(seed: u64) -> Options {
+        Options { cluster: true, ..Options::one(seed) }
+    }
 }
 
 /// What became of a run.
@@ -37,6 +58,8 @@ pub struct Report {
     pub violation: Option<Violation>,
     /// Of everything that happened, in order: equal runs have equal hashes.
     pub trace_hash: u64,
+    /// Faults that were drawn for a cluster; those left out included.
+    pub faults: usize,
     /// Events in the trace.
     pub events: u64,
     /// Requests that nodes began to handle.
@@ -52,29 +75,40 @@ pub struct Report {
 }
 
 enum Step {
-    Machine(Move),
+    Machine(usize, Move),
     Task(TaskId),
 }
 
 /// Runs one seed to its end, or to its first violation.
 pub fn run(options: Options) -> Report {
     let mut random = Random::new(options.seed);
-    let shape = Shape::draw(&mut random, options.plant);
+    let mut shape = Shape::draw(&mut random, options.plant);
+    if options.cluster {
+        shape = shape.of_a_cluster(ClusterShape::draw(&mut random));
+    }
     let trace = Trace::new(options.print);
     if options.print {
         println!("{shape:#?}");
     }
     // A fresh disk takes the format; a fault here is a bug of the disk.
-    let machine = match Machine::new(random.next()) {
-        Ok(machine) => machine,
+    let machines = match cluster::machines::machines(&shape.cluster, &mut random) {
+        Ok(machines) => machines,
         Err(fault) => unreachable!("a fresh disk: {fault}"),
     };
-    let world = World::new(shape, random, trace, machine);
-    world.spoil_the_clock(&mut Random::new(options.seed.rotate_left(32)));
+    let world = World::new(shape, random, trace, machines);
+    world.spoil_the_clocks(&mut Random::new(options.seed.rotate_left(32)));
     let mut executor = Executor::default();
-    world.spawn(fate::run(world.clone()));
+    let mut faults = 0;
+    if options.cluster {
+        let strikes = world.draw(|random| strikes::draw(random, &world.shape.cluster));
+        faults = strikes.len();
+        let kept = strikes.into_iter().enumerate().filter(|(place, _)| !options.without.contains(place));
+        world.spawn(cluster::fate::run(world.clone(), kept.map(|(_, strike)| strike).collect()));
+    } else {
+        world.spawn(fate::run(world.clone()));
+    }
     drive(&world, &mut executor);
-    report(&world, options.seed)
+    Report { faults, ..report(&world, options.seed) }
 }
 
 fn drive(world: &World, executor: &mut Executor) {
@@ -85,8 +119,11 @@ fn drive(world: &World, executor: &mut Executor) {
         }
         take_jobs(world);
         let now_ms = world.now_ms();
-        let mut steps: Vec<Step> =
-            world.machine.borrow().moves(now_ms).into_iter().map(Step::Machine).collect();
+        let mut steps = Vec::new();
+        for (index, machine) in world.machines.iter().enumerate() {
+            let moves = machine.borrow().moves(now_ms);
+            steps.extend(moves.into_iter().map(|what| Step::Machine(index, what)));
+        }
         steps.extend(executor.ready().into_iter().map(Step::Task));
         if steps.is_empty() {
             at_rest = 0;
@@ -97,7 +134,7 @@ fn drive(world: &World, executor: &mut Executor) {
         }
         let chosen = world.draw(|random| random.index(steps.len()));
         match steps.swap_remove(chosen) {
-            Step::Machine(what) => make(world, what),
+            Step::Machine(index, what) => make(world, index, what),
             Step::Task(id) => executor.poll(id),
         }
         after_step(world);
@@ -110,31 +147,36 @@ fn drive(world: &World, executor: &mut Executor) {
 
 /// Workers take the jobs that there are; when they get to do them, the seed draws.
 fn take_jobs(world: &World) {
-    let jobs = world.machine.borrow().new_jobs();
-    for job in jobs {
-        let slow = world.strikes(world.shape.slow_jobs);
-        let delay_ms = world.draw(|random| random.between(0, if slow { 300 } else { 5 }));
-        world.machine.borrow_mut().take_job(world.now_ms() + delay_ms, job);
+    for machine in &world.machines {
+        let jobs = machine.borrow().new_jobs();
+        for job in jobs {
+            let slow = world.strikes(world.shape.slow_jobs);
+            let delay_ms = world.draw(|random| random.between(0, if slow { 300 } else { 5 }));
+            machine.borrow_mut().take_job(world.now_ms() + delay_ms, job);
+        }
     }
 }
 
-/// The machine does one of its moves.
-fn make(world: &World, what: Move) {
+/// A machine does one of its moves.
+fn make(world: &World, index: usize, what: Move) {
     let now_ms = world.now_ms();
-    world.machine.borrow_mut().make(what, now_ms);
+    world.machine_at(index).borrow_mut().make(what, now_ms);
+    world.touched.set(Some(index));
     let kind = match what {
         Move::Quorum => b'Q',
         Move::Turn => b'T',
         Move::Job(_) => b'J',
     };
-    world.trace.borrow_mut().note(now_ms, kind, &[]);
+    let whose = index as u64;
+    let whose = if world.shape.cluster.is_plural() { whose.to_be_bytes().to_vec() } else { Vec::new() };
+    world.trace.borrow_mut().note(now_ms, kind, &whose);
 }
 
 /// Moves the clock to what comes next. False if nothing ever comes.
 fn wait(world: &World) -> bool {
     let timers = world.timers.borrow().next_ms();
-    let machine = world.machine.borrow().next_ms();
-    let next_ms = timers.into_iter().chain(machine).min();
+    let machines = world.machines.iter().filter_map(|machine| machine.borrow().next_ms());
+    let next_ms = timers.into_iter().chain(machines).min();
     match next_ms {
         Some(next_ms) if next_ms - crate::START_MS <= RUN_MS => {
             world.advance_to(next_ms.max(world.now_ms()));
@@ -148,15 +190,33 @@ fn wait(world: &World) -> bool {
 }
 
 fn after_step(world: &World) {
-    if world.machine.borrow().is_up() && world.machine.borrow().has_fallen() {
+    if world.shape.cluster.is_plural() {
+        return after_step_of_cluster(world);
+    }
+    if world.machine().borrow().is_up() && world.machine().borrow().has_fallen() {
         world.tell("the node has fallen");
         fate::remember_image(world);
-        world.machine.borrow_mut().kill();
+        world.machine().borrow_mut().kill();
         return;
     }
-    let node = world.machine.borrow().node();
+    let node = world.machine().borrow().node();
     if let Some(node) = node {
         world.check(audit::watermarks(&node, &mut world.model.borrow_mut()));
+    }
+}
+
+fn after_step_of_cluster(world: &World) {
+    dialing::carry(world);
+    let Some(machine) = world.touched.take() else { return };
+    let has_fallen = {
+        let machine = world.machine_at(machine).borrow();
+        machine.is_up() && machine.has_fallen()
+    };
+    if has_fallen {
+        world.tell(&format!("the node of machine {machine} has fallen"));
+        world.machine_at(machine).borrow_mut().kill();
+    } else {
+        world.check(cluster::audit::step(world, machine));
     }
 }
 
@@ -167,6 +227,7 @@ fn report(world: &World, seed: u64) -> Report {
         seed,
         violation: world.violation(),
         trace_hash: trace.hash(),
+        faults: 0,
         events: trace.events(),
         requests: world.requests.get(),
         boots: world.boots.get(),

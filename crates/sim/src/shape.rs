@@ -1,6 +1,7 @@
 //! What a seed draws before its run begins: the node's configuration, the workload, the faults and how often they come
 //! (swarm testing: no two seeds stress the same corner). Decides nothing during the run.
 
+use crate::cluster::shape::{ClusterShape, Power};
 use crate::random::Random;
 
 /// `log.flush.ack`.
@@ -103,6 +104,8 @@ pub struct Shape {
     pub churns_topics: bool,
     /// Operations of the disk may fail.
     pub disk_faults: bool,
+    /// The machines, if there are several.
+    pub cluster: ClusterShape,
     /// What is planted.
     pub plant: Plant,
 }
@@ -138,9 +141,19 @@ impl Shape {
             churns_topics: random.per_mille(400),
             disk_faults: random.per_mille(500),
             misses: random.pick(&[0, 30, 500], 30),
+            cluster: ClusterShape::alone(),
             plant,
         }
         .planted()
+    }
+
+    /// The same workload on several machines: nothing is deleted there, and what only one node's clients do is left out.
+    pub(crate) fn of_a_cluster(self, cluster: ClusterShape) -> Shape {
+        let flush = match cluster.power {
+            Power::WeakEverywhere => FlushMode::Group,
+            Power::WeakAt(_) | Power::Steady => FlushMode::Auto,
+        };
+        Shape { cluster, flush, groups: 0, deletes_records: false, churns_topics: false, ..self }
     }
 
     /// A plant shows only where its fault can strike.
@@ -161,9 +174,10 @@ impl Shape {
             Plant::FlushesNothing => FlushMode::None,
             _ => self.flush,
         };
-        vec![
+        let mut settings = self.cluster.settings();
+        settings.extend([
             ("log.flush.ack", flush.name().to_owned()),
-            ("offsets.topic.replication.factor", "1".to_owned()),
+            ("offsets.topic.replication.factor", self.cluster.replication_factor.to_string()),
             ("offsets.topic.num.partitions", self.offsets_partitions.to_string()),
             ("metadata.log.max.record.bytes.between.snapshots", self.snapshot_bytes.to_string()),
             ("group.initial.rebalance.delay.ms", self.rebalance_delay_ms.to_string()),
@@ -175,7 +189,8 @@ impl Shape {
             ("log.cleaner.min.cleanable.ratio", "0.01".to_owned()),
             ("log.cleaner.dedupe.buffer.size", "2000".to_owned()),
             ("auto.create.topics.enable", "false".to_owned()),
-        ]
+        ]);
+        settings
     }
 
     /// What the offsets topic is created with: small segments, which `offsets.topic.segment.bytes` does not allow.

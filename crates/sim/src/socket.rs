@@ -12,6 +12,7 @@ use wire::codec::Message;
 use wire::frame::{RequestHeader, decode_response, encode_request};
 use wire::{ApiKey, Str};
 
+use crate::host::Door;
 use crate::invariants;
 use crate::network;
 use crate::pipes::Wire;
@@ -20,9 +21,6 @@ use crate::world::World;
 /// The connection ended or the answer did not come in time: nobody knows what became of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lost;
-
-/// How long a client waits for an answer.
-const ANSWER_MS: i64 = 20_000;
 
 /// How long a client rests before it connects again.
 const RECONNECT_MS: i64 = 20;
@@ -51,20 +49,26 @@ impl Drop for Socket {
 }
 
 impl Socket {
-    /// Connects, however long the node is away.
+    /// Connects to the only machine, however long its node is away.
     pub async fn connect(world: &World, name: &str) -> Socket {
         loop {
-            if let Some(wire) = network::accept(world) {
-                return Socket {
-                    world: world.clone(),
-                    wire,
-                    last_correlation_id: Cell::new(0),
-                    expected: RefCell::default(),
-                    name: Str::from(name),
-                };
+            if let Some(socket) = Socket::to(world, 0, name) {
+                return socket;
             }
             world.sleep(RECONNECT_MS).await;
         }
+    }
+
+    /// Connects to a machine, if its node takes clients.
+    pub fn to(world: &World, machine: usize, name: &str) -> Option<Socket> {
+        let wire = network::accept(world, machine, Door::Broker, Wire::default())?;
+        Some(Socket {
+            world: world.clone(),
+            wire,
+            last_correlation_id: Cell::new(0),
+            expected: RefCell::default(),
+            name: Str::from(name),
+        })
     }
 
     /// Sends a request and waits for its answer.
@@ -101,8 +105,9 @@ impl Socket {
 
     /// Waits for the answer of the oldest request that has none yet.
     pub async fn answer<A: Message>(&self, asked: Asked) -> Result<A, Lost> {
-        let until_ms = self.world.now_ms() + ANSWER_MS;
-        let mut timeout = Box::pin(self.world.sleep(ANSWER_MS));
+        let patience_ms = self.world.shape.cluster.patience_ms;
+        let until_ms = self.world.now_ms() + patience_ms;
+        let mut timeout = Box::pin(self.world.sleep(patience_ms));
         let bytes = poll_fn(|context| {
             if self.wire.is_closed() {
                 return Poll::Ready(Err(Lost));

@@ -1,4 +1,4 @@
-//! What every task of a run shares: the clock, the draws, the trace, the machine, the model. One thread; nothing here is
+//! What every task of a run shares: the time, the draws, the trace, the machines, the model. One thread; nothing here is
 //! borrowed over an await. Knows nothing of workloads.
 
 use std::cell::{Cell, RefCell};
@@ -7,14 +7,16 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use crate::cluster::oracle::Oracle;
 use crate::executor::{Task, Timers};
+use crate::history::ops::History;
 use crate::invariants::{Checked, Violation};
+use crate::links::Links;
 use crate::machine::Machine;
 use crate::model::Model;
 use crate::random::Random;
 use crate::shape::Shape;
 use crate::trace::Trace;
-use wire::wall::Wall;
 
 /// A handle on the run; cheap to clone.
 #[derive(Clone)]
@@ -36,17 +38,23 @@ pub enum Phase {
 pub struct Shared {
     pub shape: Shape,
     now_ms: Cell<i64>,
-    /// The machine's clock beside it, which may be wrong and put right.
-    pub wall: Wall,
-    /// When it is set, and how far ahead it is from then on; the next one last.
-    settings_of_the_clock: RefCell<Vec<(i64, i64)>>,
+    /// When a wall clock is set, whose, and how far ahead it is from then on; the next one last.
+    settings_of_clocks: RefCell<Vec<(i64, usize, i64)>>,
     pub phase: Cell<Phase>,
     random: RefCell<Random>,
     pub trace: RefCell<Trace>,
     pub timers: RefCell<Timers>,
     pub spawned: RefCell<Vec<Task>>,
-    pub machine: RefCell<Machine>,
+    /// One at least; those of a cluster in the order of their node ids.
+    pub machines: Vec<RefCell<Machine>>,
+    pub links: RefCell<Links>,
+    /// Whose node did something in this step.
+    pub touched: Cell<Option<usize>>,
     pub model: RefCell<Model>,
+    /// What no two nodes of a cluster may tell differently.
+    pub oracle: RefCell<Oracle>,
+    /// What the clients of a cluster did and heard.
+    pub history: RefCell<History>,
     violation: RefCell<Option<Violation>>,
     /// Producers that have not got their last ack yet.
     pub producing: Cell<usize>,
@@ -63,20 +71,24 @@ impl std::ops::Deref for World {
 }
 
 impl World {
-    pub fn new(shape: Shape, random: Random, trace: Trace, machine: Machine) -> World {
+    pub fn new(shape: Shape, random: Random, trace: Trace, machines: Vec<Machine>) -> World {
+        assert!(!machines.is_empty(), "world: no machine");
         let model = Model::new(shape.flush.is_durable());
         World(Rc::new(Shared {
             shape,
             now_ms: Cell::new(crate::START_MS),
-            wall: Wall::default(),
-            settings_of_the_clock: RefCell::default(),
+            settings_of_clocks: RefCell::default(),
             phase: Cell::new(Phase::Storm),
             random: RefCell::new(random),
             trace: RefCell::new(trace),
             timers: RefCell::default(),
             spawned: RefCell::default(),
-            machine: RefCell::new(machine),
+            machines: machines.into_iter().map(RefCell::new).collect(),
+            links: RefCell::default(),
+            touched: Cell::new(None),
             model: RefCell::new(model),
+            oracle: RefCell::default(),
+            history: RefCell::default(),
             violation: RefCell::new(None),
             producing: Cell::new(0),
             requests: Cell::new(0),
@@ -88,34 +100,55 @@ impl World {
         self.0.now_ms.get()
     }
 
+    /// The only machine, or the first.
+    pub fn machine(&self) -> &RefCell<Machine> {
+        self.machine_at(0)
+    }
+
+    /// One of them.
+    pub fn machine_at(&self, index: usize) -> &RefCell<Machine> {
+        match self.0.machines.get(index) {
+            Some(machine) => machine,
+            None => unreachable!("machine {index} of {}", self.0.machines.len()),
+        }
+    }
+
+    /// What the first machine's wall clock says.
+    pub fn wall_ms(&self) -> i64 {
+        self.machine().borrow().clock.wall.at(self.now_ms())
+    }
+
     /// Time passes; whoever waited for it is woken.
     pub fn advance_to(&self, now_ms: i64) {
         assert!(now_ms >= self.now_ms(), "time: it goes back");
         self.0.now_ms.set(now_ms);
-        while let Some((_, ahead_ms)) =
-            self.settings_of_the_clock.borrow_mut().pop_if(|next| next.0 <= now_ms)
+        while let Some((_, index, ahead_ms)) =
+            self.settings_of_clocks.borrow_mut().pop_if(|next| next.0 <= now_ms)
         {
-            self.wall.is_ahead_by(ahead_ms);
+            self.machine_at(index).borrow().clock.wall.is_ahead_by(ahead_ms);
             self.tell(&format!("the machine's clock is set: {ahead_ms} ms ahead"));
         }
         self.timers.borrow_mut().fire(now_ms);
     }
 
-    /// The machine's clock starts five hours slow or right, and is set forward, back and right again. Chance of its own: the seeds of
+    /// The wall clocks start five hours slow or right, and are set forward, back and right again. Chance of its own: the seeds of
     /// before go the way they went.
-    pub fn spoil_the_clock(&self, random: &mut Random) {
+    pub fn spoil_the_clocks(&self, random: &mut Random) {
         const HOURS_5: i64 = 5 * 3_600_000;
-        if random.per_mille(500) {
-            self.wall.is_ahead_by(random.pick(&[0, -HOURS_5], 0));
+        let mut settings = Vec::new();
+        for (index, machine) in self.machines.iter().enumerate() {
+            if !random.per_mille(500) {
+                continue;
+            }
+            machine.borrow().clock.wall.is_ahead_by(random.pick(&[0, -HOURS_5], 0));
             let mut at_ms = crate::START_MS;
-            let mut settings = Vec::new();
             for _ in 0..random.between(1, 6) {
                 at_ms += random.between(50, 4_000);
-                settings.push((at_ms, random.pick(&[0, HOURS_5, -HOURS_5, 40], 0)));
+                settings.push((at_ms, index, random.pick(&[0, HOURS_5, -HOURS_5, 40], 0)));
             }
-            settings.reverse();
-            *self.settings_of_the_clock.borrow_mut() = settings;
         }
+        settings.sort_by_key(|(at_ms, index, _)| std::cmp::Reverse((*at_ms, *index)));
+        *self.settings_of_clocks.borrow_mut() = settings;
     }
 
     /// One draw.

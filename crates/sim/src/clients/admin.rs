@@ -57,7 +57,7 @@ async fn create(world: &World, name: &Str, partitions: i32, configs: Vec<(&'stat
                 return;
             }
             ErrorCode::TopicAlreadyExists => {
-                let node = world.machine.borrow().node();
+                let node = world.machine().borrow().node();
                 let id = node.and_then(|node| node.image().topics.by_name(name).map(|topic| topic.id));
                 if let Some(id) = id {
                     world.model.borrow_mut().topics.insert(name.clone(), TopicFate::Created(id));
@@ -96,7 +96,7 @@ pub async fn deletes_records(world: World) {
         let Some(partition) = partitions.get(index) else { continue };
         let socket = Socket::connect(&world, "admin").await;
         let end = {
-            let node = world.machine.borrow().node();
+            let node = world.machine().borrow().node();
             let view = node.and_then(|node| {
                 let topic = node.views().by_name(&partition.topic)?;
                 topic.partition(partition.partition)?.view()

@@ -291,7 +291,7 @@ impl Consumer {
 
 /// Log start and high watermark, as ListOffsets would tell them.
 pub fn bounds(world: &World, partition: &TopicPartition) -> Option<(i64, i64)> {
-    let node = world.machine.borrow().node()?;
+    let node = world.machine().borrow().node()?;
     let view = node.views().by_name(&partition.topic)?.partition(partition.partition)?.view()?;
     Some((view.log_start_offset, view.high_watermark))
 }

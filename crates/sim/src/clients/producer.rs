@@ -101,7 +101,7 @@ impl Producer {
         let compression = self.world.draw(|random| {
             random.pick(&[Compression::None, Compression::None, Compression::Lz4], Compression::None)
         });
-        let created_ms = self.world.wall.at(self.world.now_ms());
+        let created_ms = self.world.wall_ms();
         let name = self.name();
         let Some((partition, lane)) = self.lanes.iter_mut().nth(place) else { return };
         let values = (0..records).map(|_| {

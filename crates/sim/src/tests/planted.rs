@@ -4,7 +4,7 @@ use crate::{Options, Plant, run};
 
 fn check(plant: Plant, invariants: &[&str]) {
     let found: Vec<&str> = (0..40)
-        .filter_map(|seed| run(Options { seed, plant, print: false }).violation)
+        .filter_map(|seed| run(Options { plant, ..Options::one(seed) }).violation)
         .map(|violation| violation.invariant)
         .take(5)
         .collect();

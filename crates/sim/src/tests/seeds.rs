@@ -1,18 +1,18 @@
 //! Seeds that hold, twice the same; and those that once did not, by the name of what they found.
 
-use crate::{Options, Plant, run};
+use crate::{Options, run};
 
 #[track_caller]
 fn check(seed: u64) {
-    let report = run(Options { seed, plant: Plant::Nothing, print: false });
+    let report = run(Options::one(seed));
     assert_eq!(report.violation, None, "seed {seed}");
 }
 
 #[test]
 fn a_number_of_seeds_hold_and_run_twice_the_same() {
     for seed in 0..16 {
-        let options = Options { seed, plant: Plant::Nothing, print: false };
-        let first = run(options);
+        let options = Options::one(seed);
+        let first = run(options.clone());
         assert_eq!(first.violation, None, "seed {seed}");
         assert_eq!(first, run(options), "seed {seed} takes two ways");
     }

@@ -1,0 +1,217 @@
+//! Looks at the nodes of a cluster: after every step at the one that did something, at the end at all of them. Compares with the oracle and
+//! with one another through `invariants`; changes nothing.
+
+use std::collections::BTreeMap;
+
+use broker::Node;
+use broker::views::{PartitionCell, Role};
+use log::{LogView, ReadLimit};
+use wire::record_batch::RecordBatch;
+use wire::topic::TopicPartition;
+use wire::{Str, Uuid};
+
+use super::shape::Power;
+use crate::clients::admin::topic_names;
+use crate::invariants::{self, Checked, Violation};
+use crate::world::World;
+
+/// Bytes per read of the last comparison.
+const READ_BYTES: u32 = 4_000;
+
+/// A node did something.
+pub fn step(world: &World, machine: usize) -> Checked {
+    let (node, boot) = {
+        let machine = world.machine_at(machine).borrow();
+        let Some(node) = machine.node() else { return Ok(()) };
+        (node, machine.boots())
+    };
+    let mut oracle = world.oracle.borrow_mut();
+    oracle.quorum(node.node_id(), &node.quorum_status())?;
+    oracle.image(machine, boot, &node.image())?;
+    drop(oracle);
+    for (name, _) in world.model.borrow().standing_topics() {
+        let Some(topic) = node.views().by_name(name) else { continue };
+        for (index, cell) in (0..).zip(&topic.partitions) {
+            let Role::Leader { leader_epoch } = cell.role() else { continue };
+            let partition = TopicPartition { topic: name.clone(), partition: index };
+            leader(world, machine, &node, (&partition, cell), leader_epoch)?;
+        }
+    }
+    Ok(())
+}
+
+fn leader(
+    world: &World,
+    machine: usize,
+    node: &Node,
+    (partition, cell): (&TopicPartition, &PartitionCell),
+    leader_epoch: i32,
+) -> Checked {
+    world.oracle.borrow_mut().leader(machine, cell.key, leader_epoch)?;
+    let Some(view) = cell.view() else { return Ok(()) };
+    let order = [view.log_start_offset, view.last_stable_offset, view.high_watermark, view.log_end_offset];
+    invariants::a_view_is_in_order(partition, order)?;
+    let high_watermark = view.high_watermark;
+    if world.oracle.borrow_mut().high_watermark(cell.key, leader_epoch, high_watermark)? {
+        let image = node.image();
+        let topic = image.topics.by_name(&partition.topic).map(|topic| topic.partitions.iter());
+        let isr = topic.into_iter().flatten().find(|(index, _)| **index == partition.partition);
+        let isr = isr.map(|(_, partition)| partition.isr.clone()).unwrap_or_default();
+        for follower in isr {
+            in_sync(world, (cell, leader_epoch), follower, high_watermark)?;
+        }
+    }
+    Ok(())
+}
+
+/// A replica that is called in-sync holds what is committed: one that follows this leader, and has not lost its power.
+fn in_sync(
+    world: &World,
+    (leader, leader_epoch): (&PartitionCell, i32),
+    follower: i32,
+    high_watermark: i64,
+) -> Checked {
+    let Some(index) = usize::try_from(follower).ok().and_then(|id| id.checked_sub(1)) else { return Ok(()) };
+    match world.shape.cluster.power {
+        Power::WeakEverywhere => return Ok(()),
+        Power::WeakAt(weak) if weak == index => return Ok(()),
+        Power::WeakAt(_) | Power::Steady => {}
+    }
+    let Some(machine) = world.machines.get(index) else { return Ok(()) };
+    let Some(node) = machine.borrow().node() else { return Ok(()) };
+    let topic = node.views().by_id(leader.key.topic_id);
+    let Some(cell) = topic.as_ref().and_then(|topic| topic.partition(leader.key.partition)) else {
+        return Ok(());
+    };
+    let follows = cell.role() == Role::Follower { leader_epoch };
+    match cell.view().filter(|_| follows) {
+        Some(view) => invariants::committed_records_are_on_all_in_sync_replicas(
+            &leader.key,
+            high_watermark,
+            follower,
+            view.log_end_offset,
+        ),
+        None => Ok(()),
+    }
+}
+
+/// All replicas of a partition, by node id: role and view.
+type Replicas = BTreeMap<i32, (Role, LogView)>;
+
+/// All replicas of all partitions of the workload, as their nodes have them.
+fn replicas(world: &World) -> BTreeMap<(Str, Uuid, i32), Replicas> {
+    let mut found: BTreeMap<(Str, Uuid, i32), Replicas> = BTreeMap::new();
+    for machine in &world.machines {
+        let Some(node) = machine.borrow().node() else { continue };
+        for name in topic_names(world) {
+            let Some(topic) = node.views().by_name(&name) else { continue };
+            for (index, cell) in (0..).zip(&topic.partitions) {
+                let Some(view) = cell.view().filter(|_| cell.role() != Role::Absent) else { continue };
+                let key = (name.clone(), topic.id, index);
+                found.entry(key).or_default().insert(node.node_id(), (cell.role(), view));
+            }
+        }
+    }
+    found
+}
+
+/// What is still to come until all replicas are in sync and at one end, in words.
+pub fn unsettled(world: &World) -> Option<String> {
+    let wanted = usize::try_from(world.shape.cluster.replication_factor).unwrap_or(0);
+    let found = replicas(world);
+    if found.len() != world.shape.topics * world.shape.partitions as usize {
+        return Some(format!("{} partitions are shown", found.len()));
+    }
+    for ((topic, _, index), replicas) in &found {
+        let ends: Vec<(i64, i64)> =
+            replicas.values().map(|(_, view)| (view.high_watermark, view.log_end_offset)).collect();
+        let leaders = replicas.values().filter(|(role, _)| matches!(role, Role::Leader { .. })).count();
+        let first = ends.first().map(|(_, end)| *end).unwrap_or_default();
+        let same = ends.iter().all(|ends| *ends == (first, first));
+        if replicas.len() != wanted || leaders != 1 || !same {
+            return Some(format!("{topic}-{index}: {leaders} leaders, high watermarks and ends {ends:?}"));
+        }
+        for machine in &world.machines {
+            let Some(node) = machine.borrow().node() else { return Some("a node is down".to_owned()) };
+            let image = node.image();
+            let partition = image.topics.by_name(topic).map(|topic| topic.partitions.iter());
+            let partition = partition.into_iter().flatten().find(|(number, _)| *number == index);
+            let isr = partition.map_or(0, |(_, partition)| partition.isr.len());
+            if isr != wanted {
+                return Some(format!("{topic}-{index}: {isr} in sync for node {}", node.node_id()));
+            }
+        }
+    }
+    None
+}
+
+/// Where each partition ends.
+pub fn ends(world: &World) -> BTreeMap<TopicPartition, i64> {
+    let end = |((topic, _, index), replicas): ((Str, Uuid, i32), Replicas)| {
+        let end = replicas.values().map(|(_, view)| view.high_watermark).max().unwrap_or(0);
+        (TopicPartition { topic, partition: index }, end)
+    };
+    replicas(world).into_iter().map(end).collect()
+}
+
+/// At the end: all replicas hold the same bytes, epochs go up along each log, and nothing that was promised is missing.
+pub fn logs(world: &World) -> Checked {
+    for ((topic, _, index), replicas) in replicas(world) {
+        let partition = TopicPartition { topic, partition: index };
+        let mut one: Option<(i32, Vec<u8>)> = None;
+        for (node_id, (_, view)) in &replicas {
+            let bytes = committed(&partition, view)?;
+            match &one {
+                None => {
+                    epochs(&partition, &bytes)?;
+                    let mut model = world.model.borrow_mut();
+                    crate::audit::one_partition(&mut model, &partition, view)?;
+                    one = Some((*node_id, bytes));
+                }
+                Some((other, known)) => invariants::replicas_are_identical(
+                    &partition,
+                    view.log_start_offset,
+                    (*other, known),
+                    (*node_id, &bytes),
+                )?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The committed part of a log as it lies on the disk.
+fn committed(partition: &TopicPartition, view: &LogView) -> Result<Vec<u8>, Violation> {
+    let broken = |reason: String| {
+        invariants::every_stored_batch_decodes(&format!("{partition:?}"), Err(reason)).map(|()| Vec::new())
+    };
+    let mut bytes = Vec::new();
+    let mut from = view.log_start_offset;
+    while from < view.high_watermark {
+        match view.read(from, READ_BYTES, ReadLimit::HighWatermark, true) {
+            Ok(fetched) if fetched.next_offset > from => {
+                bytes.extend_from_slice(&fetched.records);
+                from = fetched.next_offset;
+            }
+            Ok(_) => return broken(format!("nothing at {from}")),
+            Err(refused) => return broken(format!("read at {from}: {refused:?}")),
+        }
+    }
+    Ok(bytes)
+}
+
+fn epochs(partition: &TopicPartition, bytes: &[u8]) -> Checked {
+    let batches = RecordBatch::split(bytes.to_vec().into());
+    let broken =
+        |reason: String| invariants::every_stored_batch_decodes(&format!("{partition:?}"), Err(reason));
+    match batches {
+        Ok(batches) => {
+            let epochs: Vec<(i64, i32)> = batches
+                .iter()
+                .map(|batch| (batch.header().base_offset, batch.header().partition_leader_epoch))
+                .collect();
+            invariants::leader_epochs_never_go_back(partition, &epochs)
+        }
+        Err(error) => broken(format!("{error:?}")),
+    }
+}

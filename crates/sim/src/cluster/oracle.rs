@@ -1,0 +1,75 @@
+//! What is known of the whole cluster at once, and of which no node may show anything else: who led when, how far records were
+//! committed, what the metadata said at which offset. Each question costs the same however long the run is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kraft::hosted::QuorumStatus;
+use kraft::image::MetadataImage;
+use wire::topic::TopicIdPartition;
+
+use crate::invariants::{self, Checked};
+
+/// Images that are kept to be compared with those of others.
+const IMAGES: usize = 4_000;
+
+/// The oracle.
+#[derive(Default)]
+pub struct Oracle {
+    /// By epoch of the metadata quorum.
+    controllers: BTreeMap<i32, i32>,
+    /// By partition and leader epoch: the machine that led.
+    leaders: BTreeMap<(TopicIdPartition, i32), usize>,
+    /// The same: the leader's high watermark.
+    high_watermarks: BTreeMap<(TopicIdPartition, i32), i64>,
+    /// What the metadata amounts to at an offset.
+    images: BTreeMap<i64, Arc<MetadataImage>>,
+    /// By machine: process and offset of the image that was looked at last.
+    seen: BTreeMap<usize, (u64, i64)>,
+}
+
+impl Oracle {
+    /// Who leads the metadata quorum as this node knows.
+    pub fn quorum(&mut self, node_id: i32, status: &QuorumStatus) -> Checked {
+        let Some(leader) = status.leader.leader else { return Ok(()) };
+        let known = *self.controllers.entry(status.leader.epoch).or_insert(leader);
+        invariants::an_epoch_of_the_quorum_has_one_leader(node_id, status.leader.epoch, known, leader)
+    }
+
+    /// A machine's process shows this image.
+    pub fn image(&mut self, machine: usize, boot: u64, image: &Arc<MetadataImage>) -> Checked {
+        let offset = image.provenance.last_offset;
+        let before = self.seen.insert(machine, (boot, offset));
+        if before == Some((boot, offset)) {
+            return Ok(());
+        }
+        if let Some((_, before)) = before.filter(|(known, _)| *known == boot) {
+            invariants::metadata_never_goes_back(machine, before, offset)?;
+        }
+        let known = self.images.entry(offset).or_insert_with(|| Arc::clone(image));
+        let checked = invariants::metadata_is_the_same_everywhere(machine, known, image);
+        while self.images.len() > IMAGES {
+            self.images.pop_first();
+        }
+        checked
+    }
+
+    /// A machine leads a partition.
+    pub fn leader(&mut self, machine: usize, key: TopicIdPartition, leader_epoch: i32) -> Checked {
+        let known = *self.leaders.entry((key, leader_epoch)).or_insert(machine);
+        invariants::a_leader_epoch_has_one_leader(&key, leader_epoch, known, machine)
+    }
+
+    /// What the leader of an epoch says is committed. True if it is more than before.
+    pub fn high_watermark(
+        &mut self,
+        key: TopicIdPartition,
+        leader_epoch: i32,
+        high_watermark: i64,
+    ) -> Result<bool, invariants::Violation> {
+        let known = self.high_watermarks.entry((key, leader_epoch)).or_insert(0);
+        let before = std::mem::replace(known, high_watermark.max(*known));
+        invariants::a_leaders_high_watermark_never_goes_back(&key, leader_epoch, before, high_watermark)?;
+        Ok(high_watermark > before)
+    }
+}
