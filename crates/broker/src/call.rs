@@ -1,12 +1,16 @@
 //! One request on its way through the node, and how what a handler says becomes bytes.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use kraft::controller::{ControllerAnswer, ControllerCommand, Refusal};
 use wire::codec::Message;
 use wire::frame::encode_response;
-use wire::{ApiKey, Str};
+use wire::{ApiKey, ErrorCode, Str};
 
 use crate::connection::Connection;
 use crate::node::Node;
-use crate::rim::Outcome;
+use crate::rim::{CloseReason, Outcome};
 
 /// What a handler is given besides the request.
 #[derive(Clone)]
@@ -21,6 +25,55 @@ pub(crate) struct Call {
     /// It calls itself what Kafka's own administrators do.
     pub is_admin_client: bool,
     pub now_ms: i64,
+    pub verdict: Verdict,
+}
+
+/// Whose word the answer is, where the controller is asked.
+#[derive(Clone)]
+pub(crate) enum Verdict {
+    /// That of the controller in this node, also that it is not the active one.
+    Final,
+    /// The same, but if it is not the active one the answer is nobody's: the request goes on to whoever is.
+    UnlessMoved(Arc<AtomicBool>),
+    /// No controller took the request: the handler only puts the refusal into the shape of its answer.
+    Refused(ErrorCode),
+}
+
+impl Call {
+    /// What the controller in this node decides; `None` if the node goes away.
+    pub async fn decided(&self, command: ControllerCommand) -> Option<ControllerAnswer> {
+        if let Some(error) = self.refusal() {
+            return Some(command.refused(&Refusal::plain(error)));
+        }
+        match self.node.decide(command).await {
+            Ok(Ok(answer)) => Some(answer),
+            Ok(Err(command)) => {
+                self.has_moved();
+                Some(command.refused(&Refusal::not_controller()))
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// Why nobody is asked any more.
+    pub fn refusal(&self) -> Option<ErrorCode> {
+        match self.verdict {
+            Verdict::Refused(error) => Some(error),
+            Verdict::Final | Verdict::UnlessMoved(_) => None,
+        }
+    }
+
+    /// The controller in this node is not the active one.
+    pub fn has_moved(&self) {
+        if let Verdict::UnlessMoved(moved) = &self.verdict {
+            moved.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// The node goes away before there is an answer.
+    pub fn is_gone(&self) -> Outcome {
+        Outcome::Close(CloseReason::Stopping)
+    }
 }
 
 /// What can be made an outcome.

@@ -14,15 +14,26 @@ pub(crate) struct AskedResource<'a> {
     pub nulls: Vec<&'a Str>,
 }
 
+/// What may be named where the request came in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Takes {
+    /// Loggers of this node.
+    loggers: bool,
+    /// A broker speaks for no other, while the controller changes what is set on any.
+    other_brokers: bool,
+}
+
+impl Takes {
+    pub fn from_door(is_broker: bool, loggers: bool) -> Takes {
+        Takes { loggers, other_brokers: !is_broker }
+    }
+}
+
 /// Why a resource is refused.
 pub(crate) type Refused = (ErrorCode, String);
 
 /// For each resource, why it is refused, if it is.
-pub(crate) fn refusals(
-    asked: &[AskedResource<'_>],
-    node_id: i32,
-    takes_loggers: bool,
-) -> Vec<Option<Refused>> {
+pub(crate) fn refusals(asked: &[AskedResource<'_>], node_id: i32, takes: Takes) -> Vec<Option<Refused>> {
     let mut counts: BTreeMap<(i8, &str), usize> = BTreeMap::new();
     for one in asked {
         *counts.entry((one.resource_type, one.name)).or_default() += 1;
@@ -32,14 +43,14 @@ pub(crate) fn refusals(
             // DIVERGES: to AlterConfigs Kafka gives no answer at all.
             Some("Each resource must appear at most once.".to_owned())
         } else {
-            malformed(one, node_id, takes_loggers)
+            malformed(one, node_id, takes)
         };
         what.map(|what| (ErrorCode::InvalidRequest, what))
     };
     asked.iter().map(refusal).collect()
 }
 
-fn malformed(asked: &AskedResource<'_>, node_id: i32, takes_loggers: bool) -> Option<String> {
+fn malformed(asked: &AskedResource<'_>, node_id: i32, takes: Takes) -> Option<String> {
     let AskedResource { name, keys, nulls, .. } = asked;
     if keys.iter().collect::<BTreeSet<_>>().len() < keys.len() {
         return Some("Error due to duplicate config keys".to_owned());
@@ -54,11 +65,13 @@ fn malformed(asked: &AskedResource<'_>, node_id: i32, takes_loggers: bool) -> Op
         Err(_) => Some(format!("Node id must be an integer, but it is: {name}")),
     };
     match ResourceType::from_id(asked.resource_type) {
-        Some(ResourceType::BrokerLogger) if takes_loggers => of_this_node("node id. Expected"),
+        Some(ResourceType::BrokerLogger) if takes.loggers => of_this_node("node id. Expected"),
         None | Some(ResourceType::BrokerLogger) => {
             Some(format!("Unknown resource type {}", asked.resource_type))
         }
-        Some(ResourceType::Broker) if !name.is_empty() => of_this_node("broker id, expected"),
+        Some(ResourceType::Broker) if !name.is_empty() && !takes.other_brokers => {
+            of_this_node("broker id, expected")
+        }
         Some(
             ResourceType::Topic | ResourceType::Broker | ResourceType::ClientMetrics | ResourceType::Group,
         ) => None,

@@ -16,6 +16,7 @@ mod disks;
 mod effect;
 mod endpoints;
 mod fetch;
+mod forwarding;
 mod greetings;
 pub mod limits;
 pub mod loggers;

@@ -15,10 +15,9 @@ use bytes::Bytes;
 use kraft::controller::{ControllerAnswer, ControllerCommand};
 use kraft::hosted::QuorumStatus;
 use kraft::image::MetadataImage;
-use kraft::raft::{RaftRequest, RaftResponse};
 use log::{LogView, ReadMemory};
 use wire::messages::create_topics::CreatableTopic;
-use wire::messages::describe_quorum::{DescribeQuorumRequest, DescribeQuorumResponse};
+use wire::messages::envelope::EnvelopeRequest;
 use wire::wall::Wall;
 use wire::{ErrorCode, Str};
 
@@ -33,7 +32,8 @@ use crate::loggers::Loggers;
 use crate::mailbox::{Answer, Mailbox, reply};
 use crate::peers::{PeerRequest, Peers, Purpose};
 use crate::quorum::producer_ids::ProducerIds;
-use crate::quorum::{QuorumCell, QuorumCommand};
+use crate::quorum::protocol::QuorumRequest;
+use crate::quorum::{Asker, Audience, Forwarded, QuorumCell, QuorumCommand};
 use crate::rim::{Job, LinkId, PeerAddress, Rim};
 use crate::shard::cell::{Carrier, ShardCell};
 use crate::timers::NEVER;
@@ -59,6 +59,8 @@ struct NodeState {
     image: ArcSwap<MetadataImage>,
     views: Views,
     producer_ids: ProducerIds,
+    /// `controller.socket.timeout.ms`
+    controller_patience_ms: i64,
     /// The way to other nodes.
     peers: Peers,
     jobs: Mailbox<Job>,
@@ -147,7 +149,7 @@ impl Node {
         }
     }
 
-    /// True once the broker is registered, caught up and unfenced.
+    /// True once the broker is registered, caught up and unfenced; without the broker role, once a leader of the quorum is known.
     pub fn is_ready(&self) -> bool {
         self.0.quorum.is_running()
     }
@@ -160,8 +162,7 @@ impl Node {
     /// Begins a controlled shutdown; the rim goes on calling the turns until [`Node::may_stop`].
     pub fn begin_shutdown(&self, now_ms: i64) {
         self.0.note_time(now_ms);
-        self.0.quorum.post(QuorumCommand::Leave);
-        self.0.rim.call_quorum();
+        self.tell(QuorumCommand::Leave);
     }
 
     /// True when the controller has let this broker go.
@@ -299,37 +300,54 @@ impl Node {
         }
     }
 
-    /// Asks the controller.
+    /// Asks the active controller, wherever it is.
     pub(crate) fn propose(&self, command: ControllerCommand) -> Answer<ControllerAnswer> {
         let (reply, answer) = reply();
-        self.0.quorum.post(QuorumCommand::Propose(Box::new(command), reply));
-        self.0.rim.call_quorum();
+        self.tell(QuorumCommand::Propose(Box::new(command), Asker::Reply(reply)));
+        answer
+    }
+
+    /// The same for whoever does not wait: `done` is called once, with the time, in a turn of the quorum.
+    pub(crate) fn ask_controller(
+        &self,
+        command: ControllerCommand,
+        done: impl FnOnce(i64, ControllerAnswer) + Send + 'static,
+    ) {
+        self.tell(QuorumCommand::Propose(Box::new(command), Asker::Call(Box::new(done))));
+    }
+
+    /// Asks the controller in this node; it gives the command back if it is not the active one.
+    pub(crate) fn decide(
+        &self,
+        command: ControllerCommand,
+    ) -> Answer<Result<ControllerAnswer, Box<ControllerCommand>>> {
+        let (reply, answer) = reply();
+        self.tell(QuorumCommand::Decide(Box::new(command), reply));
+        answer
+    }
+
+    /// How long a request waits for a controller that takes it.
+    pub(crate) fn controller_patience_ms(&self) -> i64 {
+        self.0.controller_patience_ms
+    }
+
+    /// Brings a client's request to the active controller, wherever it is.
+    pub(crate) fn forward(&self, envelope: EnvelopeRequest, deadline_ms: i64) -> Answer<Forwarded> {
+        let (reply, answer) = reply();
+        self.tell(QuorumCommand::Forward(envelope, deadline_ms, reply));
         answer
     }
 
     /// Sends topics that nobody asked an administrator for on their way; whoever needs them asks again, as with Kafka.
     pub(crate) fn create_unasked(&self, topics: Vec<CreatableTopic>) {
-        self.0.quorum.post(QuorumCommand::CreateUnasked(topics));
-        self.0.rim.call_quorum();
+        self.tell(QuorumCommand::CreateUnasked(topics));
     }
 
-    /// Asks the quorum how far each of its members is; `None` if it is gone.
-    pub(crate) async fn describe_quorum(
-        &self,
-        request: DescribeQuorumRequest,
-    ) -> Option<DescribeQuorumResponse> {
-        match self.ask_quorum(RaftRequest::DescribeQuorum(request)).await {
-            Ok(RaftResponse::DescribeQuorum(response)) => Some(response),
-            Ok(_) | Err(_) => None,
-        }
-    }
-
-    /// Asks the quorum itself in the protocol of its members.
-    fn ask_quorum(&self, request: RaftRequest) -> Answer<RaftResponse> {
+    /// Asks the quorum itself in the protocol of its members; `None` if it is gone.
+    pub(crate) async fn ask_quorum<Q: QuorumRequest>(&self, request: Q) -> Option<Q::Answer> {
         let (reply, answer) = reply();
-        self.0.quorum.post(QuorumCommand::Request(Box::new(request), reply));
-        self.0.rim.call_quorum();
-        answer
+        self.tell(QuorumCommand::Request(Box::new(request.question()), reply));
+        answer.await.ok().and_then(Q::answer)
     }
 
     /// Sends a request to another node; it hears its end through the request itself.

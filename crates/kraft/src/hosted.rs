@@ -23,12 +23,13 @@ use self::open_error::unreadable;
 use self::replayed::Replayed;
 use self::schedule::Schedule;
 use crate::controller::{
-    ConfigRules, Controller, ControllerAnswer, ControllerCommand, ControllerOptions, Refusal,
-    bootstrap_records,
+    ConfigRules, Controller, ControllerAnswer, ControllerCommand, ControllerOptions, bootstrap_records,
 };
 use crate::features::{self, MetadataVersion, VersionRange};
 use crate::image::{MetadataImage, VersionedRecord};
-use crate::raft::{Effect, Event, MetadataLog, Quorum, RaftOptions, RaftRequest, RaftResponse, StorageFault};
+use crate::raft::{
+    Destination, Effect, Event, MetadataLog, Quorum, RaftOptions, RaftRequest, RaftResponse, StorageFault,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::messages::controller_registration::{ControllerRegistrationRequest, Feature, Listener};
@@ -144,15 +145,14 @@ impl MetadataQuorum {
         Ok(quorum)
     }
 
-    /// Decides a command; the answer is in this turn's or a later one's `answers`, never lost: a node that does not lead, or
-    /// stops leading before the command is committed, answers NOT_CONTROLLER.
+    /// Decides a command; the answer is in this turn's or a later one's `answers`, never lost: if this node does not lead, or stops
+    /// leading before the command is committed, it comes back in `moved`.
     pub fn propose(&mut self, now_ms: i64, token: Token, command: ControllerCommand) {
         if let ControllerCommand::BrokerHeartbeat(heartbeat) = &command {
             self.gone.remove(&heartbeat.broker_id);
         }
         let (Some(controller), Some(active)) = (&self.controller, &mut self.active) else {
-            let refused = command.refused(&Refusal::not_controller());
-            self.turn.answers.push((token, refused));
+            self.turn.moved.push((token, command));
             return;
         };
         match active.decide(controller, &self.raft, now_ms, &command) {
@@ -235,6 +235,32 @@ impl MetadataQuorum {
         if !self.raft.is_only_voter() {
             self.step_or_remember(now_ms, Event::BeginShutdown);
         }
+    }
+
+    /// True once nothing of the quorum needs this node any more: it began to leave, and every voter that could be told knows that it
+    /// does not lead. The only voter leads to the end.
+    pub fn has_left(&self) -> bool {
+        self.raft.is_only_voter() || self.raft.has_left()
+    }
+
+    /// Where the leader of this epoch is reached on the listener that members of the quorum use; `None` while that is unknown.
+    pub fn leader_node(&self) -> Option<Destination> {
+        self.raft.leader_node().map(|(id, host, port)| Destination { id, host, port })
+    }
+
+    /// How this controller has to register itself with the active one (KIP-919); `None` if it is registered, is the active one, which
+    /// does so by itself, or has no need to.
+    pub fn registration_due(&self) -> Option<&ControllerRegistrationRequest> {
+        let known = self.image.cluster.controller(self.registration.controller_id);
+        let wanted = self.controller.is_some()
+            && self.active.is_none()
+            && self
+                .image
+                .features
+                .metadata_version()
+                .is_some_and(|version| version.has_controller_registration())
+            && known.is_none_or(|known| known.incarnation_id != self.registration.incarnation_id);
+        wanted.then_some(&self.registration)
     }
 
     /// Fires timers, makes this turn's appends durable with one flush, commits what a majority has, and says what to do now.
@@ -337,7 +363,7 @@ impl MetadataQuorum {
     fn leader_changed(&mut self, leader: Option<i32>, now_ms: i64) -> Result<(), StorageFault> {
         let leads = self.raft.is_leader() && leader.is_some();
         if let Some(active) = self.active.take_if(|active| !leads || active.epoch() != self.raft.epoch()) {
-            active.refuse_all(&mut self.turn.answers);
+            active.give_back(&mut self.turn.moved);
         }
         let Some(controller) = self.controller.as_ref().filter(|_| leads && self.active.is_none()) else {
             return Ok(());

@@ -1,4 +1,5 @@
-//! AlterConfigs (KIP-133): the older request that replaces everything set on a resource; the controller decides.
+//! AlterConfigs (KIP-133): the older request that replaces everything set on a resource; the controller decides, and a broker only what
+//! is no question for it.
 
 use kraft::controller::{ControllerAnswer, ControllerCommand};
 use wire::messages::alter_configs::{
@@ -7,9 +8,14 @@ use wire::messages::alter_configs::{
 use wire::{ErrorCode, Str};
 
 use crate::call::Call;
-use crate::config_requests::{AskedResource, in_order, refusals};
+use crate::config_requests::{AskedResource, Takes, in_order, refusals};
+use crate::forwarding::{Here, ask};
 
-pub(super) async fn handle(call: Call, mut request: AlterConfigsRequest) -> AlterConfigsResponse {
+pub(super) async fn handle(
+    call: Call,
+    mut request: AlterConfigsRequest,
+    way: Option<Here>,
+) -> AlterConfigsResponse {
     let asked: Vec<(i8, Str)> =
         request.resources.iter().map(|one| (one.resource_type, one.resource_name.clone())).collect();
     let shape = request.resources.iter().map(|one| AskedResource {
@@ -24,7 +30,7 @@ pub(super) async fn handle(call: Call, mut request: AlterConfigsRequest) -> Alte
             .collect(),
     });
     let known: Vec<Option<AlterConfigsResourceResponse>> =
-        refusals(&shape.collect::<Vec<_>>(), call.node.node_id(), false)
+        refusals(&shape.collect::<Vec<_>>(), call.node.node_id(), Takes::from_door(way.is_some(), false))
             .into_iter()
             .zip(&asked)
             .map(|(refused, asked)| refused.map(|(error, what)| answer(asked, error, Some(what))))
@@ -34,15 +40,27 @@ pub(super) async fn handle(call: Call, mut request: AlterConfigsRequest) -> Alte
     let decided = if request.resources.is_empty() {
         Vec::new()
     } else {
-        match call.node.propose(ControllerCommand::AlterConfigs(request)).await {
-            Ok(ControllerAnswer::AlterConfigs(response)) => response.responses,
-            Ok(_) | Err(_) => Vec::new(),
-        }
+        decided(&call, request, way).await.unwrap_or_default()
     };
     let of = |answer: &AlterConfigsResourceResponse| (answer.resource_type, answer.resource_name.clone());
     let responses =
         in_order(known, decided, &asked, of, |asked| answer(asked, ErrorCode::NotController, None));
     AlterConfigsResponse { responses, ..AlterConfigsResponse::default() }
+}
+
+async fn decided(
+    call: &Call,
+    request: AlterConfigsRequest,
+    way: Option<Here>,
+) -> Option<Vec<AlterConfigsResourceResponse>> {
+    if let Some(here) = way {
+        let answer: AlterConfigsResponse = ask(call, &request, here).await?;
+        return Some(answer.responses);
+    }
+    match call.decided(ControllerCommand::AlterConfigs(request)).await? {
+        ControllerAnswer::AlterConfigs(response) => Some(response.responses),
+        _ => None,
+    }
 }
 
 fn answer(asked: &(i8, Str), error: ErrorCode, message: Option<String>) -> AlterConfigsResourceResponse {

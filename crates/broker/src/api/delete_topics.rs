@@ -19,9 +19,9 @@ pub(super) async fn handle(call: Call, request: DeleteTopicsRequest) -> DeleteTo
             if call.api_version < 3 { ErrorCode::InvalidRequest } else { ErrorCode::TopicDeletionDisabled };
         return refused(wanted, error);
     }
-    match call.node.propose(ControllerCommand::DeleteTopics(request)).await {
-        Ok(ControllerAnswer::DeleteTopics(response)) => response,
-        Ok(_) | Err(_) => refused(wanted, ErrorCode::NotController),
+    match call.decided(ControllerCommand::DeleteTopics(request)).await {
+        Some(ControllerAnswer::DeleteTopics(response)) => response,
+        Some(_) | None => refused(wanted, ErrorCode::NotController),
     }
 }
 

@@ -1,4 +1,4 @@
-//! DescribeQuorum (KIP-595, KIP-853): voters, observers and how far each has come; the quorum answers.
+//! DescribeQuorum (KIP-595, KIP-853): voters, observers and how far each has come; the leader of the quorum answers.
 
 use wire::ErrorCode;
 use wire::messages::describe_quorum::{DescribeQuorumRequest, DescribeQuorumResponse};
@@ -6,9 +6,19 @@ use wire::messages::describe_quorum::{DescribeQuorumRequest, DescribeQuorumRespo
 use crate::call::Call;
 
 pub(super) async fn handle(call: Call, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
-    let gone = || DescribeQuorumResponse {
-        error_code: ErrorCode::NotLeaderOrFollower.code(),
+    let refused = |error: ErrorCode| DescribeQuorumResponse {
+        error_code: error.code(),
         ..DescribeQuorumResponse::default()
     };
-    call.node.describe_quorum(request).await.unwrap_or_else(gone)
+    if let Some(error) = call.refusal() {
+        return refused(error);
+    }
+    let Some(answer) = call.node.ask_quorum(request).await else {
+        return refused(ErrorCode::NotLeaderOrFollower);
+    };
+    let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+    if partitions.any(|partition| partition.error_code == ErrorCode::NotLeaderOrFollower.code()) {
+        call.has_moved();
+    }
+    answer
 }

@@ -1,4 +1,5 @@
-//! IncrementalAlterConfigs (KIP-339): the controller decides; loggers (KIP-412) are this process's own business.
+//! IncrementalAlterConfigs (KIP-339): the controller decides; loggers (KIP-412) are this process's own business,
+//! on a broker and on a controller.
 
 use kraft::controller::{ControllerAnswer, ControllerCommand};
 use kraft::image::ResourceType;
@@ -9,7 +10,8 @@ use wire::messages::incremental_alter_configs::{
 use wire::{ErrorCode, Str};
 
 use crate::call::Call;
-use crate::config_requests::{AskedResource, Refused, in_order, refusals};
+use crate::config_requests::{AskedResource, Refused, Takes, in_order, refusals};
+use crate::forwarding::{Here, ask};
 use crate::loggers::{LogLevel, Loggers, ROOT};
 
 const SET: i8 = 0;
@@ -21,19 +23,17 @@ const SUBTRACT: i8 = 3;
 pub(super) async fn handle(
     call: Call,
     mut request: IncrementalAlterConfigsRequest,
+    way: Option<Here>,
 ) -> IncrementalAlterConfigsResponse {
     let asked: Vec<(i8, Str)> =
         request.resources.iter().map(|one| (one.resource_type, one.resource_name.clone())).collect();
-    let known = known(&call, &request);
+    let known = known(&call, &request, way.is_some());
     let mut open = known.iter().map(Option::is_none);
     request.resources.retain(|_| open.next().unwrap_or(false));
     let decided = if request.resources.is_empty() {
         Vec::new()
     } else {
-        match call.node.propose(ControllerCommand::IncrementalAlterConfigs(request)).await {
-            Ok(ControllerAnswer::IncrementalAlterConfigs(response)) => response.responses,
-            Ok(_) | Err(_) => Vec::new(),
-        }
+        decided(&call, request, way).await.unwrap_or_default()
     };
     let of = |answer: &AlterConfigsResourceResponse| (answer.resource_type, answer.resource_name.clone());
     let missing = |asked: &(i8, Str)| answer(asked, ErrorCode::NotController, None);
@@ -41,8 +41,27 @@ pub(super) async fn handle(
     IncrementalAlterConfigsResponse { responses, ..IncrementalAlterConfigsResponse::default() }
 }
 
+async fn decided(
+    call: &Call,
+    request: IncrementalAlterConfigsRequest,
+    way: Option<Here>,
+) -> Option<Vec<AlterConfigsResourceResponse>> {
+    if let Some(here) = way {
+        let answer: IncrementalAlterConfigsResponse = ask(call, &request, here).await?;
+        return Some(answer.responses);
+    }
+    match call.decided(ControllerCommand::IncrementalAlterConfigs(request)).await? {
+        ControllerAnswer::IncrementalAlterConfigs(response) => Some(response.responses),
+        _ => None,
+    }
+}
+
 /// What is answered without the controller: refusals, and loggers, which are changed here.
-fn known(call: &Call, request: &IncrementalAlterConfigsRequest) -> Vec<Option<AlterConfigsResourceResponse>> {
+fn known(
+    call: &Call,
+    request: &IncrementalAlterConfigsRequest,
+    is_broker: bool,
+) -> Vec<Option<AlterConfigsResourceResponse>> {
     let needs_value = |config: &&AlterableConfig| config.value.is_none() && config.config_operation != DELETE;
     let shape = request.resources.iter().map(|one| AskedResource {
         resource_type: one.resource_type,
@@ -51,7 +70,7 @@ fn known(call: &Call, request: &IncrementalAlterConfigsRequest) -> Vec<Option<Al
         nulls: one.configs.iter().filter(needs_value).map(|config| &config.name).collect(),
     });
     let shape: Vec<AskedResource<'_>> = shape.collect();
-    let refused = refusals(&shape, call.node.node_id(), true);
+    let refused = refusals(&shape, call.node.node_id(), Takes::from_door(is_broker, true));
     let one = |(one, refused): (&AlterConfigsResource, Option<Refused>)| {
         let asked = (one.resource_type, one.resource_name.clone());
         let outcome = match (refused, ResourceType::from_id(one.resource_type)) {

@@ -1,11 +1,12 @@
-//! ListPartitionReassignments (KIP-455): which partitions are being moved, from the image.
+//! ListPartitionReassignments (KIP-455): which partitions are being moved, from the image of the
+//! active controller.
 
 use kraft::image::{MetadataImage, PartitionImage};
-use wire::Str;
 use wire::messages::list_partition_reassignments::{
     ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, OngoingPartitionReassignment,
     OngoingTopicReassignment,
 };
+use wire::{ErrorCode, Str};
 
 use crate::call::Call;
 
@@ -13,6 +14,16 @@ pub(super) fn handle(
     call: &Call,
     request: ListPartitionReassignmentsRequest,
 ) -> ListPartitionReassignmentsResponse {
+    let is_active = call.node.quorum_status().is_active;
+    let no_controller = (!is_active).then_some(ErrorCode::NotController);
+    if let Some(error) = call.refusal().or(no_controller) {
+        call.has_moved();
+        return ListPartitionReassignmentsResponse {
+            error_code: error.code(),
+            error_message: Some(Str::from(error.message())),
+            ..ListPartitionReassignmentsResponse::default()
+        };
+    }
     let image = call.node.image();
     let everything = || {
         let all = |topic: &std::sync::Arc<kraft::image::TopicImage>| {

@@ -2,11 +2,8 @@
 //! and nothing else. One file per API; none knows another, none touches a log: views, shards and the quorum answer.
 
 mod alter_configs;
-mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
 mod api_versions;
-mod create_partitions;
-mod create_topics;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
@@ -17,7 +14,7 @@ mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
-mod elect_leaders;
+mod envelope;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -36,8 +33,6 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
-mod unregister_broker;
-mod update_features;
 
 use std::future::Future;
 use std::ops::RangeInclusive;
@@ -45,17 +40,35 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 
 use bytes::{Buf, Bytes};
+use kraft::controller::{AlterPartition, ControllerCommand, CreateTopics, RegisterBroker, UpdateFeatures};
 use wire::codec::{DecodeError, Decoder, Message};
 use wire::frame::{HeaderError, HeaderView};
+use wire::messages::alter_partition_reassignments::AlterPartitionReassignmentsRequest;
 use wire::messages::api_versions::{ApiVersion, ApiVersionsRequest};
+use wire::messages::begin_quorum_epoch::BeginQuorumEpochRequest;
+use wire::messages::create_partitions::CreatePartitionsRequest;
+use wire::messages::create_topics::CreateTopicsRequest;
+use wire::messages::delete_topics::DeleteTopicsRequest;
+use wire::messages::describe_quorum::DescribeQuorumRequest;
+use wire::messages::elect_leaders::ElectLeadersRequest;
+use wire::messages::end_quorum_epoch::EndQuorumEpochRequest;
 use wire::messages::fetch::FetchRequest;
+use wire::messages::fetch_snapshot::FetchSnapshotRequest;
+use wire::messages::list_partition_reassignments::ListPartitionReassignmentsRequest;
 use wire::messages::metadata::MetadataRequest;
 use wire::messages::produce::ProduceRequest;
+use wire::messages::unregister_broker::UnregisterBrokerRequest;
+use wire::messages::unregister_controller::UnregisterControllerRequest;
+use wire::messages::update_features::UpdateFeaturesRequest;
+use wire::messages::vote::VoteRequest;
 use wire::{ApiKey, Str};
 
-use crate::call::{Call, IntoAnswer};
+use crate::call::{Call, IntoAnswer, Verdict};
 use crate::connection::Connection;
+use crate::forwarding::forward;
 use crate::node::Node;
+use crate::quorum::errands::answer_frame;
+use crate::quorum::protocol::QuorumRequest;
 use crate::rim::{CloseReason, Handling, Outcome};
 
 /// What the administrators of Kafka's own tools call themselves: they may write to internal topics.
@@ -88,25 +101,37 @@ struct Api {
     run: Box<Run>,
 }
 
-/// All rows, by key.
+/// All rows of one kind of listener, by key.
 struct Apis(Vec<Option<Api>>);
 
-/// The table itself: it knows no node.
-static APIS: LazyLock<Apis> = LazyLock::new(|| Apis::new(rows()));
+/// The tables themselves: they know no node.
+struct Tables {
+    broker: Apis,
+    controller: Apis,
+}
 
-fn rows() -> Vec<Api> {
-    let mut rows = data_rows();
-    rows.extend(group_rows());
-    rows.extend(cluster_rows());
-    rows
+static TABLES: LazyLock<Tables> = LazyLock::new(|| {
+    let broker = [data_rows(), group_rows(), cluster_rows(), forwarded_rows()];
+    let tables = Tables {
+        broker: Apis::new(broker.into_iter().flatten()),
+        controller: Apis::new(quorum_rows().into_iter().chain(controller_rows())),
+    };
+    let keys = |apis: &Apis, is_on: fn(ApiKey) -> bool| apis.0.iter().flatten().all(|row| is_on(row.key));
+    assert!(keys(&tables.broker, ApiKey::is_on_broker), "a broker answers what is not a broker's");
+    assert!(keys(&tables.controller, ApiKey::is_on_controller), "a controller answers what is not its own");
+    tables
+});
+
+impl Tables {
+    fn of(&self, controller: bool) -> &Apis {
+        if controller { &self.controller } else { &self.broker }
+    }
 }
 
 /// Records, where they are, who writes them.
 fn data_rows() -> Vec<Api> {
     vec![
-        in_place::<ApiVersionsRequest>(ApiKey::ApiVersions, |call, body| {
-            api_versions::handle(call, body, advertised)
-        }),
+        greeting(),
         waiting(ApiKey::DeleteRecords, delete_records::handle),
         waiting(ApiKey::DescribeProducers, describe_producers::handle),
         in_place::<FetchRequest>(ApiKey::Fetch, fetch::handle),
@@ -135,27 +160,147 @@ fn group_rows() -> Vec<Api> {
     ]
 }
 
-/// Topics, configurations and the cluster itself.
+/// What a broker knows of the cluster and of itself.
 fn cluster_rows() -> Vec<Api> {
     vec![
-        waiting(ApiKey::AlterConfigs, alter_configs::handle),
-        waiting(ApiKey::AlterPartitionReassignments, alter_partition_reassignments::handle),
         waiting(ApiKey::AlterReplicaLogDirs, alter_replica_log_dirs::handle),
-        waiting(ApiKey::CreatePartitions, create_partitions::handle),
-        waiting(ApiKey::CreateTopics, create_topics::handle),
-        waiting(ApiKey::DeleteTopics, delete_topics::handle),
         direct(ApiKey::DescribeCluster, describe_cluster::handle),
         direct(ApiKey::DescribeConfigs, describe_configs::handle),
         direct(ApiKey::DescribeLogDirs, describe_log_dirs::handle),
-        waiting(ApiKey::DescribeQuorum, describe_quorum::handle),
         direct(ApiKey::DescribeTopicPartitions, describe_topic_partitions::handle),
-        waiting(ApiKey::ElectLeaders, elect_leaders::handle),
-        waiting(ApiKey::IncrementalAlterConfigs, incremental_alter_configs::handle),
         direct(ApiKey::ListConfigResources, list_config_resources::handle),
-        direct(ApiKey::ListPartitionReassignments, list_partition_reassignments::handle),
-        waiting(ApiKey::UnregisterBroker, unregister_broker::handle),
-        waiting(ApiKey::UpdateFeatures, update_features::handle),
     ]
+}
+
+/// What a broker passes on to the active controller.
+fn forwarded_rows() -> Vec<Api> {
+    vec![
+        waiting(ApiKey::AlterConfigs, |call, request| alter_configs::handle(call, request, Some(here))),
+        forwarded::<AlterPartitionReassignmentsRequest>(ApiKey::AlterPartitionReassignments),
+        forwarded::<CreatePartitionsRequest>(ApiKey::CreatePartitions),
+        forwarded::<CreateTopicsRequest>(ApiKey::CreateTopics),
+        forwarded::<DeleteTopicsRequest>(ApiKey::DeleteTopics),
+        forwarded::<DescribeQuorumRequest>(ApiKey::DescribeQuorum),
+        forwarded::<ElectLeadersRequest>(ApiKey::ElectLeaders),
+        waiting(ApiKey::IncrementalAlterConfigs, |call, request| {
+            incremental_alter_configs::handle(call, request, Some(here))
+        }),
+        forwarded::<ListPartitionReassignmentsRequest>(ApiKey::ListPartitionReassignments),
+        forwarded::<UnregisterBrokerRequest>(ApiKey::UnregisterBroker),
+        forwarded::<UnregisterControllerRequest>(ApiKey::UnregisterController),
+        forwarded::<UpdateFeaturesRequest>(ApiKey::UpdateFeatures),
+    ]
+}
+
+/// What the members of the quorum, and brokers that observe it, ask each other.
+fn quorum_rows() -> Vec<Api> {
+    vec![
+        quorum::<BeginQuorumEpochRequest>(ApiKey::BeginQuorumEpoch),
+        waiting(ApiKey::DescribeQuorum, describe_quorum::handle),
+        quorum::<EndQuorumEpochRequest>(ApiKey::EndQuorumEpoch),
+        quorum::<FetchRequest>(ApiKey::Fetch),
+        quorum::<FetchSnapshotRequest>(ApiKey::FetchSnapshot),
+        quorum::<VoteRequest>(ApiKey::Vote),
+    ]
+}
+
+/// What the controller decides.
+fn controller_rows() -> Vec<Api> {
+    vec![
+        decided(ApiKey::AllocateProducerIds, |request, _| ControllerCommand::AllocateProducerIds(request)),
+        waiting(ApiKey::AlterConfigs, |call, request| alter_configs::handle(call, request, None)),
+        decided(ApiKey::AlterPartition, |request, api_version| {
+            ControllerCommand::AlterPartition(AlterPartition { request, api_version })
+        }),
+        decided(ApiKey::AlterPartitionReassignments, |request, _| {
+            ControllerCommand::AlterPartitionReassignments(request)
+        }),
+        greeting(),
+        decided(ApiKey::AssignReplicasToDirs, |request, _| ControllerCommand::AssignReplicasToDirs(request)),
+        decided(ApiKey::BrokerHeartbeat, |request, _| ControllerCommand::BrokerHeartbeat(request)),
+        decided(ApiKey::BrokerRegistration, |request, api_version| {
+            ControllerCommand::RegisterBroker(RegisterBroker { request, api_version })
+        }),
+        decided(ApiKey::ControllerRegistration, |request, _| ControllerCommand::RegisterController(request)),
+        decided(ApiKey::CreatePartitions, |request, _| ControllerCommand::CreatePartitions(request)),
+        decided(ApiKey::CreateTopics, |request, _| {
+            ControllerCommand::CreateTopics(CreateTopics { request, describable: None })
+        }),
+        waiting(ApiKey::DeleteTopics, delete_topics::handle),
+        direct(ApiKey::DescribeCluster, describe_cluster::handle),
+        direct(ApiKey::DescribeConfigs, describe_configs::handle),
+        decided(ApiKey::ElectLeaders, |request, _| ControllerCommand::ElectLeaders(request)),
+        waiting(ApiKey::Envelope, |call, request| envelope::handle(call, request, here)),
+        waiting(ApiKey::IncrementalAlterConfigs, |call, request| {
+            incremental_alter_configs::handle(call, request, None)
+        }),
+        direct(ApiKey::ListPartitionReassignments, list_partition_reassignments::handle),
+        decided(ApiKey::UnregisterBroker, |request, _| ControllerCommand::UnregisterBroker(request)),
+        decided(ApiKey::UnregisterController, |request, _| ControllerCommand::UnregisterController(request)),
+        decided(ApiKey::UpdateFeatures, |request, api_version| {
+            ControllerCommand::UpdateFeatures(UpdateFeatures { request, api_version })
+        }),
+    ]
+}
+
+/// The first request of every connection.
+fn greeting() -> Api {
+    in_place::<ApiVersionsRequest>(ApiKey::ApiVersions, |call, body| {
+        api_versions::handle(call, body, advertised)
+    })
+}
+
+/// A request that the quorum itself answers.
+fn quorum<Q: QuorumRequest>(key: ApiKey) -> Api {
+    let run = move |call: Call, body: Bytes| {
+        let request = Q::decode(&mut Decoder::of(body), call.api_version)?;
+        Ok(Handling::running(async move {
+            match call.node.ask_quorum(request).await {
+                Some(answer) => answer.outcome(call.api_key, call.api_version, call.correlation_id),
+                None => call.is_gone(),
+            }
+        }))
+    };
+    row(key, run)
+}
+
+/// A request that is a command for the controller, and nothing besides.
+fn decided<Q: Message + Send + 'static>(key: ApiKey, command: fn(Q, i16) -> ControllerCommand) -> Api {
+    let run = move |call: Call, body: Bytes| {
+        let request = Q::decode(&mut Decoder::of(body), call.api_version)?;
+        let command = command(request, call.api_version);
+        Ok(Handling::running(async move {
+            match call.decided(command).await {
+                Some(answer) => Outcome::Answer(answer_frame(&answer, call.api_version, call.correlation_id)),
+                None => call.is_gone(),
+            }
+        }))
+    };
+    row(key, run)
+}
+
+/// A request that is answered by the active controller, wherever it is.
+fn forwarded<Q: Message + 'static>(key: ApiKey) -> Api {
+    let run = move |call: Call, body: Bytes| {
+        // What cannot be read is not passed on.
+        Q::decode(&mut Decoder::of(body.clone()), call.api_version)?;
+        Ok(Handling::running(forward(call, body, here)))
+    };
+    Api { asks_client_id: true, ..row(key, run) }
+}
+
+/// Has the controller in this node handle a request.
+fn here(call: Call, body: Bytes) -> Handling {
+    match TABLES.controller.row(call.api_key) {
+        Some(row) => {
+            let client_id = call.client_id.clone();
+            row.handle(|client_id| Call { client_id, ..call.clone() }, client_id, body)
+        }
+        None => {
+            let (api_key, api_version) = (call.api_key.key(), call.api_version);
+            close(CloseReason::Unsupported { api_key, api_version })
+        }
+    }
 }
 
 fn row(key: ApiKey, run: impl Fn(Call, Bytes) -> Result<Handling, Unread> + Send + Sync + 'static) -> Api {
@@ -222,7 +367,7 @@ fn as_text<Q: Message>(body: Bytes, version: i16) -> Unread {
 }
 
 impl Apis {
-    fn new(rows: Vec<Api>) -> Apis {
+    fn new(rows: impl IntoIterator<Item = Api>) -> Apis {
         let mut table: Vec<Option<Api>> = Vec::new();
         for row in rows {
             let index = usize::from(row.key.key().unsigned_abs());
@@ -232,16 +377,15 @@ impl Apis {
         Apis(table)
     }
 
-    /// The row of a key, where it is served on the kind of listener.
-    fn row(&self, key: ApiKey, controller: bool) -> Option<&Api> {
-        let row = self.0.get(usize::from(key.key().unsigned_abs()))?.as_ref();
-        row.filter(|row| row.is_on(controller))
+    /// The row of a key.
+    fn row(&self, key: ApiKey) -> Option<&Api> {
+        self.0.get(usize::from(key.key().unsigned_abs()))?.as_ref()
     }
 }
 
 /// What ApiVersions tells on a listener, in the order of the keys.
 fn advertised(controller: bool) -> Vec<ApiVersion> {
-    let rows = APIS.0.iter().flatten().filter(|row| row.is_on(controller));
+    let rows = TABLES.of(controller).0.iter().flatten();
     rows.map(|row| ApiVersion {
         api_key: row.key.key(),
         min_version: *row.advertised.start(),
@@ -268,7 +412,7 @@ impl Node {
         };
         let HeaderView { api_key, api_version, correlation_id, client_id, length } = header;
         let unsupported = CloseReason::Unsupported { api_key: api_key.key(), api_version };
-        let Some(row) = APIS.row(api_key, connection.peer().controller) else {
+        let Some(row) = TABLES.of(connection.peer().controller).row(api_key) else {
             return close(unsupported);
         };
         let text = |id| Str::from(String::from_utf8_lossy(id).as_ref());
@@ -283,6 +427,7 @@ impl Node {
             client_id,
             is_admin_client,
             now_ms,
+            verdict: Verdict::Final,
         };
         if !row.versions.contains(&api_version) {
             if api_key == ApiKey::ApiVersions {
@@ -291,9 +436,15 @@ impl Node {
             return close(unsupported);
         }
         frame.advance(length);
-        // Handlers hold no state: a panic costs its connection, not the node.
-        let run = |call, body| catch_unwind(AssertUnwindSafe(|| (row.run)(call, body)));
-        let outcome = match run(call(asked_client_id), frame) {
+        row.handle(call, asked_client_id, frame)
+    }
+}
+
+impl Api {
+    /// Handlers hold no state: a panic costs its connection, not the node.
+    fn handle(&self, call: impl Fn(Option<Str>) -> Call, client_id: Option<Str>, body: Bytes) -> Handling {
+        let run = |call, body| catch_unwind(AssertUnwindSafe(|| (self.run)(call, body)));
+        let outcome = match run(call(client_id), body) {
             // Who reads in place does not ask what the client calls itself.
             Ok(Err(Unread::NotText(body))) => run(call(None), body),
             outcome => outcome,
@@ -306,12 +457,6 @@ impl Node {
             }
             Err(_) => close(CloseReason::Panicked),
         }
-    }
-}
-
-impl Api {
-    fn is_on(&self, controller: bool) -> bool {
-        if controller { self.key.is_on_controller() } else { self.key.is_on_broker() }
     }
 }
 

@@ -46,7 +46,7 @@ pub static BROKER_KEYS: &[ConfigKey] = &[
     key("controller.quorum.voters", List, Some(""), QuorumVoters, High, ReadOnly, Implemented, "Static voters as id@host:port."),
     key("controller.quota.window.num", Int, Some("11"), AtLeast(1.0), Low, ReadOnly, Accepted, "Samples kept for controller mutation quotas."),
     key("controller.quota.window.size.seconds", Int, Some("1"), AtLeast(1.0), Low, ReadOnly, Accepted, "Length of each such sample."),
-    key("controller.socket.timeout.ms", Int, Some("30000"), Any, Medium, ReadOnly, Accepted, "Socket time limit of requests from broker to controller."),
+    key("controller.socket.timeout.ms", Int, Some("30000"), Any, Medium, ReadOnly, Implemented, "Time limit of requests from broker to controller, those that it forwards for clients included."),
     key("cordoned.log.dirs", List, Some(""), AnyList, Medium, PerBroker, Implemented, "Log directories that get no new replicas; * means all."),
     key("create.topic.policy.class.name", Class, None, Any, Low, ReadOnly, Refused, "Class that may forbid new topics."),
     key("default.replication.factor", Int, Some("1"), Any, Medium, ReadOnly, Implemented, "Replication factor of topics that name none."),

@@ -16,9 +16,10 @@ use crate::disks::flusher::DirtyLog;
 use crate::disks::moving::{Moving, Retirement};
 use crate::disks::offsets::DirectoryOffsets;
 use crate::effect::Effect;
+use crate::peers::{PeerRequest, Purpose};
 use crate::quorum::image_delta::{ImageChange, Publication, TopicDelta};
 use crate::quorum::{Audience, QuorumCommand};
-use crate::rim::Job;
+use crate::rim::{Job, PeerAddress};
 use crate::shard::ClosedShard;
 use crate::shard::cell::Carrier;
 use crate::timers::NEVER;
@@ -44,10 +45,7 @@ impl Carrier for Node {
                 Effect::Move(moving) => self.copy_replica(moving),
                 Effect::DiscardFuture(moving) => self.discard_future(moving),
                 Effect::Retire(retirement) => self.retire(retirement),
-                Effect::Assign(assignment) => {
-                    self.0.quorum.post(QuorumCommand::Assign(assignment));
-                    self.0.rim.call_quorum();
-                }
+                Effect::Assign(assignment) => self.tell(QuorumCommand::Assign(assignment)),
                 Effect::LookForCleaning { shard } => self.submit_to(now_ms, shard, Command::LookForCleaning),
                 Effect::CheckpointSoon => self.checkpoint_soon(now_ms),
                 Effect::WriteCheckpoints(round) => {
@@ -69,6 +67,15 @@ impl Carrier for Node {
 }
 
 impl Audience for Node {
+    fn ask_peer(&self, now_ms: i64, to: &PeerAddress, purpose: Purpose, request: PeerRequest) {
+        Node::ask_peer(self, now_ms, to, purpose, request);
+    }
+
+    fn tell(&self, command: QuorumCommand) {
+        self.0.quorum.post(command);
+        self.0.rim.call_quorum();
+    }
+
     fn publish(&self, now_ms: i64, image: &Arc<MetadataImage>, publication: Publication) {
         let Publication { change, set, gone, cordoned: _ } = publication;
         // In this order: cells before the shards hear of them; every shard has carried the change out before anybody sees the new
@@ -265,8 +272,7 @@ impl Node {
         } else if directory.holds_metadata {
             self.0.rim.halt(&format!("the directory of the metadata log failed: {fault}"));
         }
-        self.0.quorum.post(QuorumCommand::DirectoriesFailed(self.0.directories.offline()));
-        self.0.rim.call_quorum();
+        self.tell(QuorumCommand::DirectoriesFailed(self.0.directories.offline()));
         for shard in &self.0.shards {
             shard.run(now_ms, self);
         }

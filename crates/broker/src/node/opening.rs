@@ -33,7 +33,7 @@ use crate::quorum::image_delta::{Listeners, Publisher};
 use crate::quorum::lifecycle::Lifecycle;
 use crate::quorum::metadata_files;
 use crate::quorum::producer_ids::ProducerIds;
-use crate::quorum::{PartitionMetadataLog, QuorumCell};
+use crate::quorum::{PartitionMetadataLog, Parts, Patience, QuorumCell};
 use crate::rim::Rim;
 use crate::shard::cell::ShardCell;
 use crate::shard::{Shard, Surroundings};
@@ -161,13 +161,9 @@ impl Node {
         let quorum = open_quorum(&options, on_disk, random.next_u64(), now_ms)?;
         let (listeners, cordoned) = listeners(&config, &directories, &options.values_door);
         let publisher = Publisher::new(options.node_id, shard_count, Arc::clone(&config), listeners.clone());
-        let mut lifecycle = Lifecycle::new(
-            registration(&options, &identity, &directories, &mut random),
-            config.broker_heartbeat_interval_ms,
-        );
         let file = config.file();
-        lifecycle.failure_timeout(file.number("log.dir.failure.timeout.ms"));
-        lifecycle.cordoned(cordoned);
+        let lifecycle = lifecycle(&options, &identity, &directories, cordoned, &mut random);
+        let parts = parts(&options, quorum, publisher, lifecycle);
         let shard = |index| {
             let around = Surroundings {
                 index,
@@ -196,10 +192,11 @@ impl Node {
             loggers: Arc::clone(&options.loggers),
             greetings: Greetings::default(),
             directories,
-            quorum: QuorumCell::new(quorum, publisher, lifecycle),
+            quorum: QuorumCell::new(parts),
             image: ArcSwap::default(),
             views: Views::default(),
             producer_ids: ProducerIds::default(),
+            controller_patience_ms: patience(&file).controller_ms,
             peers: Peers::new(Arc::clone(&options.rim), options.node_id),
             jobs: Mailbox::default(),
             cold_reads: ColdReads::new(Arc::clone(&options.rim)),
@@ -213,6 +210,35 @@ impl Node {
             config,
         })))
     }
+}
+
+fn parts(
+    options: &NodeOptions,
+    quorum: MetadataQuorum,
+    publisher: Publisher,
+    lifecycle: Option<Lifecycle>,
+) -> Parts {
+    let file = options.config.file();
+    let (listener, patience) = (controller_listener(options), patience(&file));
+    Parts { node_id: options.node_id, quorum, publisher, lifecycle, listener, patience }
+}
+
+/// The broker's own life, if the node is one.
+fn lifecycle(
+    options: &NodeOptions,
+    identity: &Identity,
+    directories: &Directories,
+    cordoned: Vec<Uuid>,
+    random: &mut wire::random::SplitMix64,
+) -> Option<Lifecycle> {
+    if !options.roles.broker {
+        return None;
+    }
+    let registration = registration(options, identity, directories, random);
+    let mut lifecycle = Lifecycle::new(registration, options.config.broker_heartbeat_interval_ms);
+    lifecycle.failure_timeout(options.config.file().number("log.dir.failure.timeout.ms"));
+    lifecycle.cordoned(cordoned);
+    Some(lifecycle)
 }
 
 /// What obeys the broker's own settings, as the file has them, and the log directories that it cordons.
@@ -249,6 +275,9 @@ fn checkpoint_interval_ms(file: &BrokerFile) -> i64 {
     ];
     KEYS.iter().map(|key| file.number(key)).fold(i64::MAX, i64::min).max(20)
 }
+
+/// However often a broker speaks, a controller that flushes has this long to answer.
+const LEAST_HEARTBEAT_PATIENCE_MS: i64 = 1_000;
 
 /// What the metadata directory says this node is.
 struct Identity {
@@ -361,7 +390,7 @@ fn open_quorum(
     )?;
     let quorum_options = QuorumOptions {
         raft: raft_options(options, identity, &file),
-        controller: Some(controller_options(options, identity, &file)),
+        controller: options.roles.controller.then(|| controller_options(options, identity, &file)),
         snapshots: SnapshotPolicy {
             max_bytes_between: u64::try_from(file.number("metadata.log.max.record.bytes.between.snapshots"))
                 .unwrap_or(u64::MAX),
@@ -379,8 +408,8 @@ fn open_quorum(
 }
 
 fn raft_options(options: &NodeOptions, identity: &Identity, file: &BrokerFile) -> RaftOptions {
+    let listener_name = controller_listener(options);
     let first = options.controller_listeners.first();
-    let listener_name = first.map_or_else(|| Str::from_static("CONTROLLER"), |first| Str::from(&first.name));
     let local: Endpoints = options
         .controller_listeners
         .iter()
@@ -391,7 +420,9 @@ fn raft_options(options: &NodeOptions, identity: &Identity, file: &BrokerFile) -
         first.map_or((Str::from_static("localhost"), 0), |first| (Str::from(&first.host), first.port));
     let voter = |voter: &QuorumVoter| (voter.id, Str::from(&voter.host), voter.port);
     let mut fixed: Vec<(i32, Str, u16)> = options.voters.iter().map(voter).collect();
-    if fixed.is_empty() {
+    let server = |(host, port): &(String, u16)| (Str::from(host), *port);
+    let bootstrap_servers: Vec<(Str, u16)> = options.bootstrap_servers.iter().map(server).collect();
+    if fixed.is_empty() && bootstrap_servers.is_empty() && options.roles.controller {
         fixed.push((options.node_id, own_address.0, own_address.1));
     }
     RaftOptions {
@@ -401,13 +432,29 @@ fn raft_options(options: &NodeOptions, identity: &Identity, file: &BrokerFile) -
         fixed_voters: VoterSet::fixed(&listener_name, fixed),
         listener_name,
         local_endpoints: local,
-        bootstrap_servers: Vec::new(),
+        bootstrap_servers,
         election_timeout_ms: file.number("controller.quorum.election.timeout.ms"),
         fetch_timeout_ms: file.number("controller.quorum.fetch.timeout.ms"),
         election_backoff_max_ms: file.number("controller.quorum.election.backoff.max.ms"),
         request_timeout_ms: file.number("controller.quorum.request.timeout.ms"),
         retry_backoff_ms: file.number("controller.quorum.retry.backoff.ms"),
         wall: options.wall.clone(),
+    }
+}
+
+/// The name of the listener by which controllers are reached, also on a node that has none itself.
+fn controller_listener(options: &NodeOptions) -> Str {
+    let named = options.controller_listener_names.first();
+    let own = options.controller_listeners.first().map(|first| &first.name);
+    named.or(own).map_or_else(|| Str::from_static("CONTROLLER"), Str::from)
+}
+
+fn patience(file: &BrokerFile) -> Patience {
+    let heartbeat_ms = file.number("broker.heartbeat.interval.ms").max(LEAST_HEARTBEAT_PATIENCE_MS);
+    Patience {
+        quorum_ms: file.number("controller.quorum.request.timeout.ms"),
+        controller_ms: file.number("controller.socket.timeout.ms"),
+        heartbeat_ms,
     }
 }
 

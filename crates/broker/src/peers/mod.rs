@@ -27,8 +27,12 @@ use crate::timers::NEVER;
 pub(crate) enum Purpose {
     /// The protocol of the metadata quorum.
     Quorum,
-    /// Questions to the active controller, the broker's own and those that it forwards.
+    /// The broker's own registration and heartbeats: nothing may hold them up.
+    Lifecycle,
+    /// Its other questions to the active controller.
     Controller,
+    /// Clients' requests for the active controller.
+    Forwarding,
     /// Replica fetches of one fetcher.
     Replicas(usize),
     /// Coordinators to brokers: transaction markers and the like.

@@ -83,11 +83,6 @@ impl Lifecycle {
         self.phase
     }
 
-    /// This node's id.
-    pub fn node_id(&self) -> i32 {
-        self.registration.broker_id
-    }
-
     /// The epoch of the registration, -1 without one.
     pub fn broker_epoch(&self) -> i64 {
         self.epoch

@@ -4,6 +4,8 @@
 mod basics;
 mod cleaning;
 mod clock;
+pub(crate) mod cluster;
+mod controllers;
 mod fetch;
 mod flushing;
 mod found;
@@ -69,6 +71,8 @@ pub(crate) struct Begun {
     wakes: Arc<Wakes>,
     key: ApiKey,
     version: i16,
+    /// What the first poll brought, where somebody else polls first.
+    first: Option<Outcome>,
 }
 
 impl Begun {
@@ -305,7 +309,7 @@ impl Harness {
     pub fn begin<Q: Message>(&mut self, key: ApiKey, version: i16, request: &Q) -> Begun {
         let frame = frame(key, version, request);
         let handling = self.node.handle(&self.connection, frame, self.now_ms);
-        Begun { handling, wakes: Arc::default(), key, version }
+        Begun { handling, wakes: Arc::default(), key, version, first: None }
     }
 
     /// Asks and gets the answer, however long the node takes without time passing.

@@ -324,11 +324,9 @@ impl Active {
         assert!(waits.is_none_or(|offset| offset < pending), "parked: an answer waits for nothing");
     }
 
-    /// Leadership is lost: what was not committed may never be.
-    pub(super) fn refuse_all(self, answers: &mut Vec<(Token, ControllerAnswer)>) {
-        let refusal = Refusal::not_controller();
-        answers
-            .extend(self.parked.into_iter().map(|parked| (parked.token, parked.command.refused(&refusal))));
+    /// Leadership is lost: what was not committed may never be, and is asked of the next controller.
+    pub(super) fn give_back(self, moved: &mut Vec<(Token, ControllerCommand)>) {
+        moved.extend(self.parked.into_iter().map(|parked| (parked.token, parked.command)));
     }
 }
 

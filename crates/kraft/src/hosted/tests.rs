@@ -277,11 +277,14 @@ fn snapshots_are_taken_and_old_ones_go_with_the_log_before_them() {
 }
 
 #[test]
-fn a_node_that_does_not_lead_says_so() {
+fn a_node_that_does_not_lead_gives_back_what_it_is_asked() {
     let options = quorum_options(1, &[1, 2, 3], 7);
     let mut one =
         One::open_with(SharedLog::default(), NOW, options).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(error_of(&one.ask(create("a", 1))), ErrorCode::NotController.code());
+    one.quorum.propose(NOW, 900, create("a", 1));
+    let turn = one.turn();
+    assert!(turn.answers.is_empty());
+    assert_eq!(turn.moved, [(900, create("a", 1))]);
 }
 
 /// A cluster that Kafka 4.4 wrote: topics, configurations, quotas, ACLs, SCRAM users, producer ids.

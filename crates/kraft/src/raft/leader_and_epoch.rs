@@ -55,12 +55,15 @@ impl Quorum {
         if epoch > MAX_FOREIGN_EPOCH {
             return Common::Done(false);
         }
+        // DIVERGES: Kafka asks again at once where an answer taught it nothing, as often as the network carries it. Here the pause after a
+        // failure goes before.
         if epoch < self.epoch || is(ErrorCode::UnknownLeaderEpoch) || !self.is_consistent(leader_id, epoch) {
-            return Common::Done(true);
+            return Common::Done(false);
         }
         if epoch > self.epoch || is(ErrorCode::FencedLeaderEpoch) || is(ErrorCode::NotLeaderOrFollower) {
+            let before = (self.epoch, self.leader_id());
             self.follow_if_new(leader_id, epoch, endpoints, now_ms);
-            return Common::Done(true);
+            return Common::Done(before != (self.epoch, self.leader_id()));
         }
         if let Some(leader_id) = leader_id
             && self.leader_id().is_none()
@@ -73,7 +76,7 @@ impl Quorum {
             return Common::Done(false);
         }
         if is(ErrorCode::InvalidVoterKey) {
-            return Common::Done(true);
+            return Common::Done(false);
         }
         Common::GoOn
     }
@@ -133,7 +136,7 @@ impl Quorum {
     // ---- What is told ----
 
     /// The leader and where it listens, for answers that help the asker on.
-    pub(super) fn leader_node(&self) -> Option<(i32, Str, u16)> {
+    pub fn leader_node(&self) -> Option<(i32, Str, u16)> {
         let endpoints = match &self.role {
             Role::Leader(_) | Role::Resigned(_) => &self.options.local_endpoints,
             Role::Follower(follower) => &follower.leader_endpoints,

@@ -115,6 +115,16 @@ impl Quorum {
         self.voters.latest().is_only(&self.local_key())
     }
 
+    /// It began to leave, does not lead, and has told every voter so.
+    pub fn has_left(&self) -> bool {
+        let is_heard = match &self.role {
+            Role::Leader(_) => false,
+            Role::Resigned(resigned) => resigned.unacknowledged.is_empty(),
+            Role::Unattached(_) | Role::Prospective(_) | Role::Candidate(_) | Role::Follower(_) => true,
+        };
+        self.shutting_down && is_heard
+    }
+
     /// When the next step is due at the latest.
     pub fn next_deadline_ms(&self) -> i64 {
         let parked = self.parked_fetches.iter().map(|fetch| fetch.deadline_ms).min().unwrap_or(NEVER);

@@ -6,10 +6,10 @@ use crate::raft::{RaftRequest, RaftResponse, SharedLog};
 use crate::testing::{FewRules, quorum_options};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use wire::Str;
 use wire::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
-use wire::{ErrorCode, Str};
 
 enum Mail {
     Request { from: i32, to: i32, correlation_id: u64, request: RaftRequest },
@@ -23,6 +23,8 @@ struct Three {
     /// Who asked with which correlation id, by token.
     asked: BTreeMap<(i32, Token), (i32, u64)>,
     answers: Vec<(i32, Token, ControllerAnswer)>,
+    /// Commands that came back.
+    moved: Vec<Token>,
     next_token: Token,
     now_ms: i64,
 }
@@ -41,6 +43,7 @@ impl Three {
             mail: Vec::new(),
             asked: BTreeMap::new(),
             answers: Vec::new(),
+            moved: Vec::new(),
             next_token: 1 << 32,
             now_ms: 0,
         }
@@ -92,6 +95,7 @@ impl Three {
                     }
                 }
                 self.answers.extend(turn.answers.into_iter().map(|(token, answer)| (*id, token, answer)));
+                self.moved.extend(turn.moved.into_iter().map(|(token, _)| token));
             }
         }
     }
@@ -157,7 +161,7 @@ fn check(seed: u64) {
     three.run(12_000);
     let [second] = three.leaders()[..] else { panic!("seed {seed}: leaders {:?}", three.leaders()) };
     assert_ne!(first, second, "seed {seed}");
-    assert_eq!(three.answered(lost), Some(ErrorCode::NotController.code()), "seed {seed}");
+    assert_eq!((three.answered(lost), &three.moved[..]), (None, &[lost][..]), "seed {seed}");
 
     three.cut_off = None;
     three.run(8000);

@@ -1,0 +1,103 @@
+//! The quorum's own protocol as messages (KIP-595, 630, 853): which request asks what, in which versions it leaves this node, and what
+//! became of it. Owns no connection and no belief: `kraft` says what is sent, and checks what comes back.
+
+use std::ops::RangeInclusive;
+
+use kraft::raft::{RaftRequest, RaftResponse};
+use wire::codec::Message;
+use wire::messages::begin_quorum_epoch::{BeginQuorumEpochRequest, BeginQuorumEpochResponse};
+use wire::messages::describe_quorum::{DescribeQuorumRequest, DescribeQuorumResponse};
+use wire::messages::end_quorum_epoch::{EndQuorumEpochRequest, EndQuorumEpochResponse};
+use wire::messages::fetch::{FetchRequest, FetchResponse};
+use wire::messages::fetch_snapshot::{FetchSnapshotRequest, FetchSnapshotResponse};
+use wire::messages::vote::{VoteRequest, VoteResponse};
+use wire::{ApiKey, ErrorCode};
+
+use crate::peers::{NoAnswer, PeerAnswer, PeerRequest};
+
+/// A request that the quorum itself answers.
+pub(crate) trait QuorumRequest: Message + Send + 'static {
+    /// What it is answered with.
+    type Answer: Message + Send + 'static;
+    /// As the quorum takes it.
+    fn question(self) -> RaftRequest;
+    /// The answer, out of what the quorum gives.
+    fn answer(response: RaftResponse) -> Option<Self::Answer>;
+}
+
+macro_rules! quorum_requests {
+    ($($name:ident($request:ty) => $answer:ty;)*) => {
+        $(impl QuorumRequest for $request {
+            type Answer = $answer;
+            fn question(self) -> RaftRequest {
+                RaftRequest::$name(self)
+            }
+            fn answer(response: RaftResponse) -> Option<$answer> {
+                match response {
+                    RaftResponse::$name(answer) => Some(answer),
+                    _ => None,
+                }
+            }
+        })*
+
+        /// The request as it leaves this node; `done` hears what came back, `None` if nothing did that can be read.
+        pub(crate) fn peer_request(
+            request: RaftRequest,
+            deadline_ms: i64,
+            done: impl FnOnce(Option<RaftResponse>) + Send + 'static,
+        ) -> PeerRequest {
+            let versions = versions(&request);
+            let unsupported = unsupported(&request);
+            match request {
+                $(RaftRequest::$name(message) => {
+                    let heard = move |_, outcome: Result<PeerAnswer, NoAnswer>| done(match outcome {
+                        Ok(answer) => answer.read::<$answer>().ok().map(RaftResponse::$name),
+                        Err(NoAnswer::Unsupported) => unsupported,
+                        Err(_) => None,
+                    });
+                    let request = PeerRequest::new(ApiKey::$name, message, deadline_ms, heard);
+                    request.in_versions(versions)
+                })*
+            }
+        }
+    };
+}
+
+quorum_requests! {
+    Vote(VoteRequest) => VoteResponse;
+    BeginQuorumEpoch(BeginQuorumEpochRequest) => BeginQuorumEpochResponse;
+    EndQuorumEpoch(EndQuorumEpochRequest) => EndQuorumEpochResponse;
+    Fetch(FetchRequest) => FetchResponse;
+    FetchSnapshot(FetchSnapshotRequest) => FetchSnapshotResponse;
+    DescribeQuorum(DescribeQuorumRequest) => DescribeQuorumResponse;
+}
+
+/// Versions that can say what the request means: before Fetch 15 a replica names itself elsewhere, and a voter that reads no pre-votes
+/// would take one for a vote.
+fn versions(request: &RaftRequest) -> RangeInclusive<i16> {
+    let (key, least) = match request {
+        RaftRequest::Vote(vote) => (ApiKey::Vote, if asks_before_voting(vote) { 2 } else { 0 }),
+        RaftRequest::BeginQuorumEpoch(_) => (ApiKey::BeginQuorumEpoch, 0),
+        RaftRequest::EndQuorumEpoch(_) => (ApiKey::EndQuorumEpoch, 0),
+        RaftRequest::Fetch(_) => (ApiKey::Fetch, 15),
+        RaftRequest::FetchSnapshot(_) => (ApiKey::FetchSnapshot, 0),
+        RaftRequest::DescribeQuorum(_) => (ApiKey::DescribeQuorum, 0),
+    };
+    least..=*key.versions().end()
+}
+
+/// What a peer that is too old for the request amounts to: one that is asked before a vote, and knows no such question, is simply asked
+/// to vote (KIP-996).
+fn unsupported(request: &RaftRequest) -> Option<RaftResponse> {
+    match request {
+        RaftRequest::Vote(vote) if asks_before_voting(vote) => Some(RaftResponse::Vote(VoteResponse {
+            error_code: ErrorCode::UnsupportedVersion.code(),
+            ..VoteResponse::default()
+        })),
+        _ => None,
+    }
+}
+
+fn asks_before_voting(vote: &VoteRequest) -> bool {
+    vote.topics.iter().flat_map(|topic| &topic.partitions).any(|partition| partition.pre_vote)
+}
