@@ -1,14 +1,16 @@
 """Writers that keep account of every acknowledgement, and the reader that holds the broker to it.
 
-`load.py HOST:PORT NAME` obeys commands on its standard input and answers each with one line:
+`load.py HOST:PORT[,HOST:PORT...] NAME [REPLICAS]` obeys commands on its standard input and answers each with one line:
   write          writers and committer work from now on
   rest           they pause; what is under way is waited for: a node that came back must take it
   verify         reads what is new since the last time and compares; `verify all` from the beginning
   lossy          from now on the broker may lose what it acknowledged: an offset that is given out again is a loss, no trouble
   losses         counts acknowledged records that are not there any more, and forgets them (for a mode that may lose)
   counts         records acknowledged and offsets committed so far
+  pause          the longest time, in milliseconds, that the writers waited for one acknowledgement since this was last asked
 An answer begins with `ok` or `bad`. Two writers of librdkafka: one plain with three partitions, one idempotent with two. A value
-says who wrote it and its number, and follows from them byte by byte, so that a wrong byte anywhere is seen.
+says who wrote it and its number, and follows from them byte by byte, so that a wrong byte anywhere is seen. With several replicas a
+record that was read once may not change either, acknowledged or not.
 """
 import array
 import hashlib
@@ -23,6 +25,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 BROKER, NAME = sys.argv[1], sys.argv[2]
+REPLICAS = int(sys.argv[3]) if len(sys.argv) > 3 else 1
 QUICK = {"bootstrap.servers": BROKER, "reconnect.backoff.ms": 10, "reconnect.backoff.max.ms": 100, "socket.timeout.ms": 10000,
          "topic.metadata.refresh.fast.interval.ms": 50, "log_level": 0, "retry.backoff.ms": 20, "retry.backoff.max.ms": 100,
          "metadata.recovery.rebootstrap.trigger.ms": 2000}
@@ -50,6 +53,8 @@ class Writer:
         self.settings = QUICK | {"acks": "all", "linger.ms": 2, "message.timeout.ms": 600_000, "retries": 1_000_000} | settings
         self.idempotent = settings.get("enable.idempotence", False)
         self.next, self.under_way, self.acked_count = 0, 0, 0
+        # When it last heard an acknowledgement, and when it last began to write.
+        self.last_ack, self.began, self.longest_pause = 0.0, 0.0, 0.0
         # Acknowledged records whose offset another one got; None where that must not be.
         self.replaced = None
         # By partition, by offset: the record's number, -1 where nothing is known.
@@ -69,6 +74,9 @@ class Writer:
                     trouble(f"{self.name}: record {number} was refused: {error}")
                     return
                 self.acked_count += 1
+                now = time.monotonic()
+                self.longest_pause = max(self.longest_pause, now - max(self.last_ack, self.began))
+                self.last_ack = now
                 partition, offset = message.partition(), message.offset()
                 acked = self.acked[partition]
                 if len(acked) <= offset:
@@ -167,7 +175,7 @@ class Writer:
                 with self.lock:
                     acked = self.acked[partition]
                     # A record that nobody was promised may have gone, and another come in its place.
-                    if offset < len(acked) and acked[offset] == seen[offset]:
+                    if REPLICAS > 1 or (offset < len(acked) and acked[offset] == seen[offset]):
                         trouble(f"{self.topic}-{partition}: offset {offset} held {seen[offset]} and holds {number}")
                 seen[offset] = number
         else:
@@ -244,7 +252,9 @@ def until(what, probe, seconds=60):
 def create(writers):
     admin = AdminClient(QUICK)
     configs = {"segment.bytes": "1048576", "index.interval.bytes": "1024"}
-    topics = [NewTopic(w.topic, w.partitions, 1, config=configs) for w in writers]
+    if REPLICAS > 1:
+        configs["min.insync.replicas"] = "2"
+    topics = [NewTopic(w.topic, w.partitions, REPLICAS, config=configs) for w in writers]
     for future in admin.create_topics(topics).values():
         future.result(20)
 
@@ -275,6 +285,8 @@ def obey(words, writers, committer, reader, everybody):
     """Does what a command says; the numbers of its answer."""
     match words[0]:
         case "write":
+            for writer in writers:
+                writer.began = time.monotonic()
             for one in everybody:
                 one.writing.set()
         case "rest":
@@ -294,6 +306,11 @@ def obey(words, writers, committer, reader, everybody):
             return str(sum(w.losses(reader) for w in writers))
         case "counts":
             pass
+        case "pause":
+            longest = max(w.longest_pause for w in writers)
+            for writer in writers:
+                writer.longest_pause = 0.0
+            return str(int(longest * 1000))
     return f"{sum(w.acked_count for w in writers)} {committer.acked}"
 
 

@@ -7,6 +7,7 @@ mod answers;
 mod bad_input;
 mod cli;
 mod clients;
+mod cluster;
 mod compaction;
 mod configs;
 mod counts;
@@ -72,6 +73,7 @@ const STAGES: &[Stage] = &[
     stage("bad-input", Needs::Core, bad_input::run, "malformed frames, half frames, bombs, refusals"),
     stage("real-input", Needs::Core, real_input::run, "a million real lines, kills on both sides"),
     stage("counts", Needs::Quiet, counts::run, "instructions, system calls and memory against their bounds"),
+    stage("cluster", Needs::Quiet, cluster::run, "three nodes: leaders, followers, controllers killed and paused under load; replicas are equal"),
     stage("crash", Needs::Quiet, crash::run, "kill -9 and power cuts under load; `--full` for the long run"),
 ];
 

@@ -7,7 +7,7 @@ mod cuts;
 mod dice;
 mod full_disk;
 mod kills;
-mod load;
+pub mod load;
 pub mod power;
 
 use super::clients;

@@ -31,10 +31,16 @@ pub struct Load {
 impl Load {
     /// Starts them; their topics are made, nothing is written yet.
     pub fn start(bench: &Workbench, address: &str, name: &str) -> Result<Load> {
+        Load::start_on(bench, address, name, 1)
+    }
+
+    /// The same on several nodes, whose addresses are a list, in topics of so many replicas.
+    pub fn start_on(bench: &Workbench, address: &str, name: &str, replicas: usize) -> Result<Load> {
         let log = bench.logs.join(format!("crash-{name}.log"));
         let errors = File::create(&log).with_context(|| log.display().to_string())?;
         let mut command = Command::new(clients::python_environment(bench)?);
         command.arg("-u").arg(bench.workspace.root.join("tests/crash/load.py")).args([address, name]);
+        command.arg(replicas.to_string());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).process_group(0);
         let mut child = command.spawn().context("the writers could not be started")?;
         let to = child.stdin.take().context("no standard input")?;

@@ -1,0 +1,192 @@
+//! Three real nodes that are one cluster: a quorum, replicated topics, clients that do not know them apart. They are killed, paused and
+//! restarted while foreign clients write with acks=all; `tests/crash/load.py` keeps account of every acknowledgement and holds the
+//! cluster to it, Kafka's own tools look at it, and in the end all replicas hold the same bytes.
+//!
+//! Owns the order of things. With `--against=kafka` the same is done to Apache Kafka, which proves the stage itself.
+
+mod replicas;
+mod tools;
+
+use super::clients;
+use super::crash::load::Load;
+use super::workbench::Workbench;
+use crate::broker::Kind;
+use crate::process::pause;
+use crate::tally::Tally;
+use crate::trio::{NODES, Trio};
+use crate::words::say;
+use anyhow::{Context, Result, bail, ensure};
+use std::time::{Duration, Instant};
+
+/// Between two looks at a cluster that is about to change.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How long the writers are left alone between two strikes.
+const CALM: Duration = Duration::from_millis(1500);
+
+/// How long a node is stopped without dying.
+const FROZEN: Duration = Duration::from_secs(10);
+
+/// How long a broker may be silent before the controller fences it, as it is set below.
+const SESSION: Duration = Duration::from_secs(3);
+
+/// How long the cluster may take to be whole again.
+const WHOLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// The topics of the load, by their common beginning, and what they are.
+const NAME: &str = "cluster";
+const TOPICS: &[&str] = &["cluster-plain", "cluster-idempotent", "__consumer_offsets"];
+
+/// Quicker than by default to notice who is silent, so that a run takes no longer than it must.
+const SETTINGS: &[(&str, &str)] = &[
+    ("broker.session.timeout.ms", "3000"),
+    ("broker.heartbeat.interval.ms", "500"),
+    ("replica.lag.time.max.ms", "5000"),
+];
+
+/// One blow.
+type Strike = fn(&Workbench, &mut Trio) -> Result<()>;
+
+const STRIKES: &[(&str, Strike)] = &[
+    ("kill -9 of a leader", kill_leader),
+    ("kill -9 of a follower", kill_follower),
+    ("kill -9 of the active controller", kill_controller),
+    ("a leader frozen for 10 s", freeze_leader),
+    ("the active controller frozen for 10 s", freeze_controller),
+    ("a rolling restart", rolling_restart),
+    ("kill -9 of all three", kill_all),
+];
+
+/// The stage.
+pub fn run(bench: &Workbench) -> Result<Tally> {
+    clients::python_environment(bench)?;
+    let mut tally = Tally::default();
+    let mut trio = Trio::start(&bench.workspace, bench.kind, NAME, SETTINGS)?;
+    let outcome = endure(bench, &mut trio, &mut tally);
+    outcome.with_context(|| trio.last_words())?;
+    Ok(tally)
+}
+
+fn endure(bench: &Workbench, trio: &mut Trio, tally: &mut Tally) -> Result<()> {
+    tally.absorb("kcat", tools::kcat_passes_lines(bench, trio)?);
+    tally.absorb("tools", tools::describe(bench, trio)?);
+    let mut load = Load::start_on(bench, &trio.bootstrap(), NAME, NODES.len())?;
+    for (name, strike) in STRIKES {
+        strike_once(bench, trio, &mut load, name, *strike).with_context(|| (*name).to_owned())?;
+        tally.check(name, true);
+    }
+    let counts = load.tell("verify all")?;
+    let acked = counts.first().copied().unwrap_or(0);
+    say(format_args!("   {acked} records acknowledged, all there once and in order"));
+    tally.check(&format!("only {acked} records were acknowledged"), acked > 1_000);
+    trio.wait_in_sync(TOPICS, WHOLE_LIMIT)?;
+    drop(load);
+    let killed = trio.stop_all()?;
+    // Whoever is the last of Kafka's to stop waits for a quorum that is gone.
+    let held = killed.is_empty() || bench.kind == Kind::Kafka;
+    tally.check(&format!("nodes {killed:?} do not stop"), held);
+    let data = |id: &i32| trio.directory().join(format!("node-{id}/data"));
+    tally.absorb("replicas", replicas::compare(&NODES.iter().map(data).collect::<Vec<_>>(), NAME)?);
+    Ok(())
+}
+
+/// A blow while everybody writes; afterwards nothing is owed, and nothing that was acknowledged is missing.
+fn strike_once(
+    bench: &Workbench,
+    trio: &mut Trio,
+    load: &mut Load,
+    name: &str,
+    strike: Strike,
+) -> Result<()> {
+    let began = Instant::now();
+    load.tell("write")?;
+    pause(CALM);
+    load.tell("pause")?;
+    strike(bench, trio)?;
+    pause(CALM);
+    let longest_ms = load.tell("pause")?.first().copied().unwrap_or(0);
+    load.tell("verify")?;
+    load.tell("rest")?;
+    let seconds = began.elapsed().as_secs_f64();
+    say(format_args!("   {name}: no acknowledgement for {longest_ms} ms at the longest; {seconds:.0} s"));
+    Ok(())
+}
+
+/// Who leads the first partition of the load.
+fn leader(trio: &Trio) -> Result<i32> {
+    trio.leader(TOPICS[0], 0)
+}
+
+/// Starts a node again and waits until it is as good as before.
+fn bring_back(bench: &Workbench, trio: &mut Trio, id: i32) -> Result<()> {
+    trio.restart(&bench.workspace, id)?;
+    trio.wait_in_sync(TOPICS, WHOLE_LIMIT)
+}
+
+fn kill_leader(bench: &Workbench, trio: &mut Trio) -> Result<()> {
+    let id = leader(trio)?;
+    trio.kill(id)?;
+    wait_for_another(id, "the partition", || leader(trio))?;
+    bring_back(bench, trio, id)
+}
+
+fn kill_follower(bench: &Workbench, trio: &mut Trio) -> Result<()> {
+    let leader = leader(trio)?;
+    let Some(id) = NODES.into_iter().find(|id| *id != leader) else { bail!("there is no follower") };
+    trio.kill(id)?;
+    // Time enough for writers to be held up until it is out of the ISR, and to go on without it.
+    pause(SESSION + CALM);
+    bring_back(bench, trio, id)
+}
+
+fn kill_controller(bench: &Workbench, trio: &mut Trio) -> Result<()> {
+    let id = trio.active_controller()?;
+    trio.kill(id)?;
+    wait_for_another(id, "the quorum", || trio.active_controller())?;
+    bring_back(bench, trio, id)
+}
+
+fn wait_for_another(id: i32, what: &str, who: impl Fn() -> Result<i32>) -> Result<()> {
+    let began = Instant::now();
+    while who()? == id {
+        ensure!(began.elapsed() < WHOLE_LIMIT, "node {id}, which is dead, still leads {what}");
+        pause(LOOK);
+    }
+    Ok(())
+}
+
+fn freeze_leader(_: &Workbench, trio: &mut Trio) -> Result<()> {
+    let id = leader(trio)?;
+    freeze(trio, id)
+}
+
+fn freeze_controller(_: &Workbench, trio: &mut Trio) -> Result<()> {
+    let id = trio.active_controller()?;
+    freeze(trio, id)
+}
+
+fn freeze(trio: &mut Trio, id: i32) -> Result<()> {
+    trio.pause(id);
+    pause(FROZEN);
+    trio.resume(id);
+    trio.wait_registered(WHOLE_LIMIT)?;
+    trio.wait_in_sync(TOPICS, WHOLE_LIMIT)
+}
+
+fn rolling_restart(bench: &Workbench, trio: &mut Trio) -> Result<()> {
+    for id in NODES {
+        let ended = trio.stop(id)?;
+        // Kafka's process ends with the signal's number.
+        let is_clean = ended.is_some_and(|status| status.success() || status.code() == Some(143));
+        ensure!(is_clean, "node {id} did not stop cleanly: {ended:?}");
+        bring_back(bench, trio, id)?;
+    }
+    Ok(())
+}
+
+fn kill_all(bench: &Workbench, trio: &mut Trio) -> Result<()> {
+    NODES.iter().try_for_each(|id| trio.kill(*id))?;
+    trio.launch_all(&bench.workspace)?;
+    trio.wait_registered(WHOLE_LIMIT)?;
+    trio.wait_in_sync(TOPICS, WHOLE_LIMIT)
+}

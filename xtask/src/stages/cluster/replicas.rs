@@ -1,0 +1,110 @@
+//! What lies on the nodes' disks once all have stopped: every replica of a partition holds the same batches, byte by byte, and so does
+//! every copy of the metadata log as far as they reach.
+
+use crate::tally::Tally;
+use anyhow::{Context, Result, ensure};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Base offset and length stand before a batch.
+const BATCH_HEAD: usize = 12;
+
+/// Batches by base offset.
+type Batches = BTreeMap<i64, Vec<u8>>;
+
+/// Compares all partitions that any of the directories holds. Those of topics that begin with `name` must be there on every node and
+/// equally long; of others, which the nodes themselves write, what several have.
+pub fn compare(directories: &[PathBuf], name: &str) -> Result<Tally> {
+    let mut partitions = BTreeSet::new();
+    for directory in directories {
+        for entry in std::fs::read_dir(directory)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.file_type()?.is_dir()
+                && name.rsplit_once('-').is_some_and(|(_, n)| n.parse::<u32>().is_ok())
+            {
+                partitions.insert(name);
+            }
+        }
+    }
+    let mut tally = Tally::default();
+    tally.check("there are partitions at all", partitions.iter().any(|found| found.starts_with(name)));
+    for partition in &partitions {
+        let whole = partition.starts_with(name);
+        let copies: Vec<Batches> =
+            directories.iter().map(|directory| read(&directory.join(partition))).collect::<Result<_>>()?;
+        tally.check(partition, true);
+        if let Err(why) = equal(&copies, whole) {
+            tally.passed -= 1;
+            tally.fail(format!("{partition}: {why:#}"));
+        }
+    }
+    Ok(tally)
+}
+
+fn equal(copies: &[Batches], whole: bool) -> Result<()> {
+    let ends: Vec<Option<i64>> = copies.iter().map(|copy| copy.keys().next_back().copied()).collect();
+    let starts: Vec<Option<i64>> = copies.iter().map(|copy| copy.keys().next().copied()).collect();
+    if whole {
+        ensure!(ends.iter().all(|end| *end == ends[0]), "the last batches begin at {ends:?}");
+        ensure!(starts.iter().all(|start| *start == starts[0]), "the first batches begin at {starts:?}");
+    }
+    // What one of them no longer has or does not have yet is not compared.
+    let (Some(from), Some(to)) = (starts.iter().flatten().max(), ends.iter().flatten().min()) else {
+        return Ok(());
+    };
+    let common = |copy: &Batches| -> Vec<(i64, Vec<u8>)> {
+        copy.range(*from..=*to.max(from)).map(|(offset, bytes)| (*offset, bytes.clone())).collect()
+    };
+    let mut held = copies.iter().filter(|copy| !copy.is_empty()).map(common);
+    let first = held.next().context("no copy holds anything")?;
+    for other in held {
+        let differs = first.iter().zip(&other).find(|(a, b)| a != b).map(|(a, b)| (a.0, b.0));
+        ensure!(differs.is_none() && first.len() == other.len(), "copies differ at batch {differs:?}");
+    }
+    Ok(())
+}
+
+/// All batches of a partition's segments.
+fn read(partition: &Path) -> Result<Batches> {
+    let mut batches = Batches::new();
+    if !partition.exists() {
+        return Ok(batches);
+    }
+    for entry in std::fs::read_dir(partition)? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "log") {
+            continue;
+        }
+        let bytes = std::fs::read(&path)?;
+        let mut rest = bytes.as_slice();
+        // Kafka's may end in room that was taken in advance.
+        while let Some(head) = rest.first_chunk::<BATCH_HEAD>().filter(|head| **head != [0; BATCH_HEAD]) {
+            let (offset, length) = head.split_at(8);
+            let offset = i64::from_be_bytes(offset.try_into()?);
+            let length = usize::try_from(i32::from_be_bytes(length.try_into()?))? + BATCH_HEAD;
+            let batch = rest.get(..length).with_context(|| format!("{}: a torn batch", path.display()))?;
+            ensure!(batches.insert(offset, batch.to_vec()).is_none(), "two batches begin at {offset}");
+            rest = &rest[length..];
+        }
+    }
+    Ok(batches)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_are_equal_as_far_as_they_reach_and_whole_ones_to_the_end() {
+        let of = |all: &[(i64, u8)]| -> Batches { all.iter().map(|(at, byte)| (*at, vec![*byte])).collect() };
+        let (long, short, late) =
+            (of(&[(0, 1), (5, 2), (9, 3)]), of(&[(0, 1), (5, 2)]), of(&[(5, 2), (9, 3)]));
+        assert!(equal(&[long.clone(), short.clone(), late.clone()], false).is_ok());
+        assert!(equal(&[long.clone(), long.clone()], true).is_ok());
+        assert!(equal(&[long.clone(), short], true).is_err() && equal(&[long.clone(), late], true).is_err());
+        assert!(equal(&[long.clone(), of(&[(0, 1), (5, 7), (9, 3)])], false).is_err());
+        assert!(equal(&[long.clone(), of(&[(0, 1), (9, 3)])], false).is_err());
+        assert!(equal(&[long, of(&[])], true).is_err());
+    }
+}
