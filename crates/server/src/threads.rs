@@ -92,7 +92,7 @@ impl NodeThreads {
                 if let Some(turned) = &turned {
                     turned.ring();
                 }
-                let wait = due.map(|due| u64::try_from(due - clock.now_ms()).unwrap_or(0));
+                let wait = due.map(|due| u64::try_from(due.saturating_sub(clock.now_ms())).unwrap_or(0));
                 restless = if wait == Some(0) { restless + 1 } else { 0 };
                 let pause = if restless > RESTLESS_TURNS { 1 } else { 0 };
                 if wait != Some(0) || pause > 0 {

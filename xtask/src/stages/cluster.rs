@@ -17,6 +17,7 @@ use crate::trio::{NODES, Trio};
 use crate::words::say;
 use anyhow::{Context, Result, bail, ensure};
 use std::time::{Duration, Instant};
+use tools::WHOLE_LIMIT;
 
 /// Between two looks at a cluster that is about to change.
 const LOOK: Duration = Duration::from_millis(100);
@@ -29,9 +30,6 @@ const FROZEN: Duration = Duration::from_secs(10);
 
 /// How long a broker may be silent before the controller fences it, as it is set below.
 const SESSION: Duration = Duration::from_secs(3);
-
-/// How long the cluster may take to be whole again.
-const WHOLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// The topics of the load, by their common beginning, and what they are.
 const NAME: &str = "cluster";
