@@ -32,6 +32,18 @@ struct ConnectionState {
     /// Nobody waits for this lock: the requests of a connection begin one after the other.
     last_topic: Mutex<LastTopic>,
     spare_entries: Mutex<SpareEntries>,
+    /// Called when the connection is gone.
+    farewell: Mutex<Option<Farewell>>,
+}
+
+type Farewell = Box<dyn FnOnce() + Send>;
+
+impl Drop for ConnectionState {
+    fn drop(&mut self) {
+        if let Some(farewell) = self.farewell.get_mut().take() {
+            farewell();
+        }
+    }
 }
 
 /// The list of entries of a produce that is done with, for the next one.
@@ -61,12 +73,18 @@ impl Connection {
             fetch_sessions: ConnectionSessions::new(session_cache),
             last_topic: Mutex::default(),
             spare_entries: Mutex::default(),
+            farewell: Mutex::default(),
         }))
     }
 
     /// The one at the other end.
     pub fn peer(&self) -> &Peer {
         &self.0.peer
+    }
+
+    /// What is to be done when it is gone, in place of what was to be done before.
+    pub(crate) fn when_gone(&self, farewell: impl FnOnce() + Send + 'static) {
+        *self.0.farewell.lock() = Some(Box::new(farewell));
     }
 
     /// The topic that it produced to last; must not be held over a wait.

@@ -133,7 +133,15 @@ impl Node {
     /// It ended, or did not come about.
     pub fn link_closed(&self, now_ms: i64, link: LinkId) {
         self.0.note_time(now_ms);
-        self.0.peers.closed(now_ms, link);
+        if let Some((_, Purpose::Lifecycle)) = self.0.peers.closed(now_ms, link, false) {
+            self.tell(QuorumCommand::ControllerHungUp);
+        }
+    }
+
+    /// It did not come about, for the machine is there and nobody listens: the process has ended, or has yet to start.
+    pub fn link_refused(&self, now_ms: i64, link: LinkId) {
+        self.0.note_time(now_ms);
+        self.0.peers.closed(now_ms, link, true);
     }
 
     /// The next blocking job, if any; flushes before reads.

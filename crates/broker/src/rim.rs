@@ -122,8 +122,8 @@ pub trait Rim: Send + Sync {
     fn call_workers(&self);
     /// The node cannot go on (its metadata directory is gone, or no log directory is left): end the process.
     fn halt(&self, reason: &str);
-    /// Open a connection to another node. Then the node hears [`crate::Node::link_opened`] or [`crate::Node::link_closed`], never
-    /// within this call, and afterwards of every frame that comes.
+    /// Open a connection to another node. Then the node hears [`crate::Node::link_opened`], [`crate::Node::link_refused`] or
+    /// [`crate::Node::link_closed`], never within this call, and afterwards of every frame that comes.
     fn connect(&self, link: LinkId, to: &PeerAddress);
     /// Write a frame, its length prefix in it, behind those before it. Of no effect on a connection that is gone.
     fn send(&self, link: LinkId, frame: Vec<Bytes>);

@@ -4,6 +4,7 @@
 mod alter_configs;
 mod alter_replica_log_dirs;
 mod api_versions;
+mod broker_heartbeat;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
@@ -217,7 +218,7 @@ fn controller_rows() -> Vec<Api> {
         }),
         greeting(),
         decided(ApiKey::AssignReplicasToDirs, |request, _| ControllerCommand::AssignReplicasToDirs(request)),
-        decided(ApiKey::BrokerHeartbeat, |request, _| ControllerCommand::BrokerHeartbeat(request)),
+        waiting(ApiKey::BrokerHeartbeat, broker_heartbeat::handle),
         decided(ApiKey::BrokerRegistration, |request, api_version| {
             ControllerCommand::RegisterBroker(RegisterBroker { request, api_version })
         }),

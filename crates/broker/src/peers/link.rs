@@ -171,7 +171,12 @@ impl Link {
     pub fn fail(self, why: &NoAnswer) -> Vec<Fate> {
         let waiting = self.waiting.into_iter().map(|request| {
             // It was never sent.
-            let why = if *why == NoAnswer::TimedOut { NoAnswer::TimedOut } else { NoAnswer::Unreachable };
+            let why = match why {
+                NoAnswer::TimedOut | NoAnswer::Refused => *why,
+                NoAnswer::Unreachable | NoAnswer::Lost | NoAnswer::Unsupported | NoAnswer::Malformed => {
+                    NoAnswer::Unreachable
+                }
+            };
             Fate::failed(request, why)
         });
         let in_flight = self.in_flight.into_values().map(|sent| Fate::Answered(sent.done, Err(*why)));

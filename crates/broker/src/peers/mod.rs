@@ -39,7 +39,7 @@ pub(crate) enum Purpose {
     Coordination,
 }
 
-/// Between a failed attempt to connect and the next (`reconnect.backoff.ms` of Kafka's inter-broker clients).
+/// Between an attempt to connect that failed and the next (`reconnect.backoff.ms` of Kafka's inter-broker clients).
 const RECONNECT_PAUSE_MS: i64 = 50;
 
 /// Requests to one peer for one purpose, sent or waiting for the connection.
@@ -64,8 +64,8 @@ struct Links {
     by_peer: BTreeMap<(i32, Purpose), Link>,
     /// Where an event of the rim belongs.
     peers: BTreeMap<LinkId, (i32, Purpose)>,
-    /// Nobody tries again before.
-    resting: BTreeMap<(i32, Purpose), i64>,
+    /// Nobody tries again before, and what the last attempt ended with.
+    resting: BTreeMap<(i32, Purpose), (i64, NoAnswer)>,
 }
 
 impl Peers {
@@ -100,8 +100,8 @@ impl Peers {
             if let Some((_, link)) = moved.and_then(|id| links.forget(id)) {
                 fates.extend(link.fail(&NoAnswer::Lost));
             }
-            if links.resting.get(&key).is_some_and(|&until_ms| until_ms > now_ms) {
-                fates.push(Fate::failed(request, NoAnswer::Unreachable));
+            if let Some(&(_, why)) = links.resting.get(&key).filter(|(until_ms, _)| *until_ms > now_ms) {
+                fates.push(Fate::failed(request, why));
             } else {
                 let link = links.by_peer.entry(key).or_insert_with(|| {
                     let id = self.last_link.fetch_add(1, Ordering::Relaxed) + 1;
@@ -141,18 +141,31 @@ impl Peers {
         }
     }
 
-    /// A connection ended, or did not come about.
-    pub fn closed(&self, now_ms: i64, id: LinkId) {
-        let was_open = self.links.lock().of(id).is_some_and(|link| link.is_open());
-        self.end(now_ms, id, if was_open { &NoAnswer::Lost } else { &NoAnswer::Unreachable }, false);
+    /// A connection ended, or did not come about; `refused`: nobody listens there. Answers whose it was, if it was open.
+    pub fn closed(&self, now_ms: i64, id: LinkId, refused: bool) -> Option<(i32, Purpose)> {
+        let was_open = {
+            let mut links = self.links.lock();
+            let key = links.peers.get(&id).copied();
+            key.filter(|_| links.of(id).is_some_and(|link| link.is_open()))
+        };
+        let why = match was_open {
+            Some(_) => NoAnswer::Lost,
+            None if refused => NoAnswer::Refused,
+            None => NoAnswer::Unreachable,
+        };
+        self.end(now_ms, id, &why, false);
+        was_open
     }
 
     fn end(&self, now_ms: i64, id: LinkId, why: &NoAnswer, disconnect: bool) {
         let link = {
             let mut links = self.links.lock();
             let link = links.forget(id);
-            if let Some((key, _)) = &link {
-                links.resting.insert(*key, now_ms.saturating_add(RECONNECT_PAUSE_MS));
+            // What was connected a moment ago is tried again at once: most likely it is there.
+            if let Some((key, _)) = &link
+                && matches!(why, NoAnswer::Unreachable | NoAnswer::Refused)
+            {
+                links.resting.insert(*key, (now_ms.saturating_add(RECONNECT_PAUSE_MS), *why));
             }
             link
         };
@@ -171,7 +184,7 @@ impl Peers {
         }
         let overdue: Vec<LinkId> = {
             let mut links = self.links.lock();
-            links.resting.retain(|_, until_ms| *until_ms > now_ms);
+            links.resting.retain(|_, (until_ms, _)| *until_ms > now_ms);
             links.by_peer.values().filter(|link| link.deadline_ms() <= now_ms).map(|link| link.id).collect()
         };
         for id in overdue {

@@ -12,6 +12,8 @@ use wire::frame::{RequestHeader, encode_request};
 pub(crate) enum NoAnswer {
     /// No connection came about, or the last attempt failed a moment ago: it was never sent.
     Unreachable,
+    /// Nobody listens there, though the machine answers, now or a moment ago: it was never sent.
+    Refused,
     /// The connection ended meanwhile: it may have been carried out.
     Lost,
     /// The deadline passed: it may have been carried out.

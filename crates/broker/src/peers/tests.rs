@@ -84,12 +84,16 @@ fn a_request_waits_for_the_greeting_and_goes_out_in_the_newest_common_version() 
     assert_eq!(bench.sent(), (ApiKey::Vote, 1, 2), "the same connection");
     bench.answered(1, 1, 77);
     assert!(again.try_recv().is_err(), "an answer to nothing is nobody's");
-    bench.peers.closed(4, 1);
+    assert_eq!(bench.peers.closed(4, 1, false), Some((2, Purpose::Quorum)));
     assert_eq!(again.try_recv(), Ok((4, Err(NoAnswer::Lost))));
-    assert_eq!(bench.ask(5, 9, 100).try_recv(), Ok((5, Err(NoAnswer::Unreachable))), "it rests");
+    let again = bench.ask(5, 9, 100);
+    assert!(matches!(&bench.done()[..], [Outward::Connect(2, _)]), "it was there a moment ago");
+    assert_eq!(bench.peers.closed(6, 2, true), None, "it was never open");
+    assert_eq!(again.try_recv(), Ok((6, Err(NoAnswer::Refused))));
+    assert_eq!(bench.ask(7, 9, 100).try_recv(), Ok((7, Err(NoAnswer::Refused))), "it rests");
     assert_eq!(bench.done().len(), 0);
-    let _later = bench.ask(4 + RECONNECT_PAUSE_MS, 9, 100);
-    assert!(matches!(&bench.done()[..], [Outward::Connect(2, _)]));
+    let _later = bench.ask(6 + RECONNECT_PAUSE_MS, 9, 100);
+    assert!(matches!(&bench.done()[..], [Outward::Connect(3, _)]));
 }
 
 #[test]
@@ -110,7 +114,7 @@ fn what_the_peer_does_not_know_is_not_sent_and_what_is_late_ends_its_connection(
     assert_eq!(moved.try_recv(), Ok((50, Err(NoAnswer::TimedOut))));
     assert!(matches!(&bench.done()[..], [Outward::Disconnect(2)]));
     assert_eq!(bench.peers.next_ms(), NEVER);
-    bench.peers.closed(51, 2);
+    bench.peers.closed(51, 2, false);
     bench.peers.received(51, 2, Bytes::from_static(b"\0"));
 }
 
@@ -118,7 +122,7 @@ fn what_the_peer_does_not_know_is_not_sent_and_what_is_late_ends_its_connection(
 fn one_that_cannot_be_reached_or_read_fails_whoever_waits_once() {
     let bench = bench();
     let ends = bench.ask(0, 9, 100);
-    bench.peers.closed(3, 1);
+    bench.peers.closed(3, 1, false);
     assert_eq!(ends.try_recv(), Ok((3, Err(NoAnswer::Unreachable))));
     let ends = bench.ask(100, 9, 200);
     bench.peers.opened(101, 2);

@@ -12,7 +12,7 @@ use wire::messages::envelope::EnvelopeRequest;
 use wire::{ErrorCode, Str, Uuid};
 
 use crate::mailbox::Reply;
-use crate::peers::{PeerRequest, Purpose};
+use crate::peers::{NoAnswer, PeerRequest, Purpose};
 use crate::quorum::assignments::Assignment;
 use crate::quorum::image_delta::{Publication, Publisher};
 use crate::quorum::lifecycle::Lifecycle;
@@ -35,6 +35,10 @@ pub(crate) enum QuorumCommand {
     Heard(Heard),
     /// What became of one that this node sent to the controller.
     Told(Told),
+    /// The connection is closed by which this incarnation of a broker sent its heartbeats to the controller in this node.
+    BrokerHungUp { broker_id: i32, broker_epoch: i64 },
+    /// The connection is closed by which this broker sent its own.
+    ControllerHungUp,
     /// These directories are dead.
     DirectoriesFailed(Vec<Uuid>),
     /// A replica lies in that log directory.
@@ -71,11 +75,11 @@ pub(crate) enum Forwarded {
     Refused(ErrorCode),
 }
 
-/// The answer of another member, `None` if there is none.
+/// The answer of another member, or why there is none.
 pub(crate) struct Heard {
     pub from: i32,
     pub correlation_id: u64,
-    pub response: Option<Box<RaftResponse>>,
+    pub response: Result<Box<RaftResponse>, NoAnswer>,
 }
 
 /// What a cell is made of.

@@ -120,6 +120,11 @@ impl Lifecycle {
         self.unheard_since_ms.map(|since_ms| since_ms.saturating_add(self.failure_timeout_ms))
     }
 
+    /// The controller may take this broker for dead: it is told at once that it lives.
+    pub fn controller_hung_up(&mut self, now_ms: i64) {
+        self.next_send_ms = self.next_send_ms.min(now_ms);
+    }
+
     /// Asks to leave.
     pub fn leave(&mut self, now_ms: i64) {
         match self.phase {

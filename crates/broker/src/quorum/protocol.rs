@@ -40,20 +40,23 @@ macro_rules! quorum_requests {
             }
         })*
 
-        /// The request as it leaves this node; `done` hears what came back, `None` if nothing did that can be read.
+        /// The request as it leaves this node; `done` hears what came back, or why nothing did that can be read.
         pub(crate) fn peer_request(
             request: RaftRequest,
             deadline_ms: i64,
-            done: impl FnOnce(Option<RaftResponse>) + Send + 'static,
+            done: impl FnOnce(Result<RaftResponse, NoAnswer>) + Send + 'static,
         ) -> PeerRequest {
             let versions = versions(&request);
             let unsupported = unsupported(&request);
             match request {
                 $(RaftRequest::$name(message) => {
                     let heard = move |_, outcome: Result<PeerAnswer, NoAnswer>| done(match outcome {
-                        Ok(answer) => answer.read::<$answer>().ok().map(RaftResponse::$name),
-                        Err(NoAnswer::Unsupported) => unsupported,
-                        Err(_) => None,
+                        Ok(answer) => match answer.read::<$answer>() {
+                            Ok(answer) => Ok(RaftResponse::$name(answer)),
+                            Err(_) => Err(NoAnswer::Malformed),
+                        },
+                        Err(NoAnswer::Unsupported) => unsupported.ok_or(NoAnswer::Unsupported),
+                        Err(why) => Err(why),
                     });
                     let request = PeerRequest::new(ApiKey::$name, message, deadline_ms, heard);
                     request.in_versions(versions)

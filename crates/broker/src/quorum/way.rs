@@ -200,7 +200,7 @@ impl Way {
             Ok(answer) => heard(&underway.errand, answer),
             Err(NoAnswer::Unsupported) => refused(&underway.errand, ErrorCode::UnsupportedVersion),
             Err(NoAnswer::Malformed) => refused(&underway.errand, ErrorCode::UnknownServerError),
-            Err(NoAnswer::Unreachable | NoAnswer::Lost | NoAnswer::TimedOut) => None,
+            Err(NoAnswer::Unreachable | NoAnswer::Refused | NoAnswer::Lost | NoAnswer::TimedOut) => None,
         };
         match brought {
             Some(brought) => {

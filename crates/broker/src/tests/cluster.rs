@@ -160,6 +160,13 @@ impl Cluster {
         }
     }
 
+    /// Every connection between nodes ends, and both sides are told; new ones come about.
+    pub fn break_connections(&mut self) {
+        for Cable { from, link, .. } in std::mem::take(&mut self.cables) {
+            self.node(from).link_closed(self.now_ms, link);
+        }
+    }
+
     /// Nothing passes between the two any more, and neither is told.
     pub fn cut_off(&mut self, one: i32, other: i32) {
         self.cut.extend([(one, other), (other, one)]);
@@ -261,7 +268,8 @@ impl Cluster {
                     false => member.roles.broker,
                 });
                 let Some(other) = other.map(|member| member.id) else {
-                    self.node(from).link_closed(self.now_ms, link);
+                    // Its machine goes on, and says that nobody listens.
+                    self.node(from).link_refused(self.now_ms, link);
                     return;
                 };
                 let name = if is_controller { "CONTROLLER" } else { "PLAINTEXT" };

@@ -71,3 +71,45 @@ fn brokers_and_controllers_may_be_different_nodes() {
     created(&mut cluster, 12, "b");
     known_everywhere(&mut cluster, "b");
 }
+
+/// How long it takes until the others take the broker for dead.
+fn fenced_after(cluster: &mut Cluster, id: i32) -> i64 {
+    let killed_ms = cluster.now_ms;
+    cluster.kill(id);
+    cluster.until("the dead broker is fenced", |cluster| {
+        let fenced =
+            |other| cluster.node(other).image().cluster.broker(id).is_some_and(|broker| broker.fenced);
+        cluster.alive().into_iter().all(fenced)
+    });
+    cluster.now_ms - killed_ms
+}
+
+#[test]
+fn a_broker_whose_process_ends_is_fenced_without_waiting_for_its_session() {
+    let mut cluster = Cluster::of_three();
+    let leader = cluster.ready();
+    let follower = cluster.alive().into_iter().find(|id| *id != leader).unwrap();
+    let took_ms = fenced_after(&mut cluster, follower);
+    assert!(took_ms <= 400, "it took {took_ms} ms");
+}
+
+#[test]
+fn a_controller_whose_process_ends_is_replaced_and_its_broker_fenced_at_once() {
+    let mut cluster = Cluster::of_three();
+    let leader = cluster.ready();
+    let took_ms = fenced_after(&mut cluster, leader);
+    assert!(took_ms <= 700, "it took {took_ms} ms");
+}
+
+#[test]
+fn a_connection_that_breaks_costs_no_broker_its_session() {
+    let mut cluster = Cluster::of_three();
+    let leader = cluster.ready();
+    for _ in 0..5 {
+        cluster.break_connections();
+        cluster.advance(1_000);
+        let image = cluster.node(leader).image().clone();
+        assert!(image.cluster.brokers().all(|broker| !broker.fenced), "somebody was fenced");
+        assert_eq!(cluster.active(), [leader]);
+    }
+}

@@ -24,8 +24,8 @@ pub trait Listens: Send + Sync {
     fn opened(&self, now_ms: i64, link: LinkId);
     /// See [`Node::link_received`].
     fn received(&self, now_ms: i64, link: LinkId, frame: Bytes);
-    /// See [`Node::link_closed`].
-    fn closed(&self, now_ms: i64, link: LinkId);
+    /// See [`Node::link_closed`] and, where nobody listens, [`Node::link_refused`].
+    fn closed(&self, now_ms: i64, link: LinkId, why: &Ended);
 }
 
 impl Listens for Node {
@@ -37,8 +37,15 @@ impl Listens for Node {
         self.link_received(now_ms, link, frame);
     }
 
-    fn closed(&self, now_ms: i64, link: LinkId) {
-        self.link_closed(now_ms, link);
+    fn closed(&self, now_ms: i64, link: LinkId, why: &Ended) {
+        match why {
+            Ended::Failed(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                self.link_refused(now_ms, link);
+            }
+            Ended::Closed | Ended::Failed(_) | Ended::BadFrame(_) | Ended::Unread(_) => {
+                self.link_closed(now_ms, link);
+            }
+        }
     }
 }
 

@@ -190,7 +190,7 @@ impl Links {
             }
             Ended::Closed | Ended::Failed(_) => tracing::debug!("link {id} to {}: {why}", shown(&to)),
         }
-        let hear = || around.shared.listens.closed(around.now_ms, id);
+        let hear = || around.shared.listens.closed(around.now_ms, id, why);
         if catch_unwind(AssertUnwindSafe(hear)).is_err() {
             tracing::error!("link {id} to {}: its end was heard with a panic", shown(&to));
         }

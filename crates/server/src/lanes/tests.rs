@@ -42,7 +42,7 @@ impl Listens for Ear {
         self.tell.send(Received(link, frame)).unwrap();
     }
 
-    fn closed(&self, _: i64, link: LinkId) {
+    fn closed(&self, _: i64, link: LinkId, _: &Ended) {
         self.tell.send(Closed(link)).unwrap();
     }
 }

@@ -12,7 +12,7 @@ use wire::{ErrorCode, Str};
 
 use crate::coordinators::internal_topics::Refusals;
 use crate::mailbox::Reply;
-use crate::peers::Purpose;
+use crate::peers::{NoAnswer, Purpose};
 use crate::quorum::assignments::Assignments;
 use crate::quorum::commands::{Asker, Audience, Forwarded, Heard, Parts, Patience, QuorumCommand};
 use crate::quorum::errands::Errand;
@@ -134,7 +134,19 @@ impl Held {
                 self.quorum.request(now_ms, token, *request);
             }
             QuorumCommand::Heard(Heard { from, correlation_id, response }) => {
-                self.quorum.response(now_ms, from, correlation_id, response.map(|response| *response));
+                if matches!(response, Err(NoAnswer::Refused)) && from >= 0 {
+                    self.quorum.peer_gone(now_ms, from);
+                }
+                let response = response.ok().map(|response| *response);
+                self.quorum.response(now_ms, from, correlation_id, response);
+            }
+            QuorumCommand::BrokerHungUp { broker_id, broker_epoch } => {
+                self.quorum.broker_hung_up(now_ms, broker_id, broker_epoch);
+            }
+            QuorumCommand::ControllerHungUp => {
+                if let Some(lifecycle) = &mut self.lifecycle {
+                    lifecycle.controller_hung_up(now_ms);
+                }
             }
             QuorumCommand::Told(told) => {
                 if let Some((token, brought)) = self.way.told(now_ms, told) {
