@@ -1,5 +1,6 @@
 //! Links to other nodes over real sockets of this machine: what the node hears, in which order, and what a bad peer can do.
 
+use super::errands::Ended;
 use super::*;
 use crate::clock::Clock;
 use crate::guard::Patience;
