@@ -66,22 +66,50 @@ impl Shape {
 pub fn produce(address: &str, topic: &str, shape: Shape) -> Result<Done> {
     let records = shape.records();
     let batch = Batch { lz4: shape.lz4, ..Batch::plain(records, shape.record_bytes) }.bytes()?;
-    let frames: Vec<Vec<Vec<u8>>> = (0..shape.connections)
+    let workers: Vec<Worker> = (0..shape.connections)
         .map(|worker| {
             // With fewer partitions than connections several share one.
             let own = (worker as i32 % shape.partitions..shape.partitions).step_by(shape.connections);
-            own.map(|partition| speak::produce(topic, partition, &batch)).collect()
+            let frames = own.map(|partition| speak::produce(topic, partition, &batch)).collect();
+            Worker { address: address.to_owned(), frames }
         })
         .collect();
-    let requests = (shape.megabytes * 1_000_000 / (records * shape.record_bytes)).div_ceil(shape.connections);
-    let took = from_all(address, &frames, requests, shape.in_flight)?;
-    let requests = requests * shape.connections;
+    from_workers(&workers, shape, records, batch.len())
+}
+
+/// The same to a cluster: `leaders` says which partitions are whose, by address; each connection goes to one node and has
+/// partitions of its own there.
+pub fn produce_led(leaders: &[(i32, String)], topic: &str, shape: Shape) -> Result<Done> {
+    let records = shape.records();
+    let batch = Batch::plain(records, shape.record_bytes).bytes()?;
+    let mut addresses: Vec<&String> = leaders.iter().map(|(_, address)| address).collect();
+    addresses.sort();
+    addresses.dedup();
+    let mut workers: Vec<Worker> = Vec::new();
+    for address in &addresses {
+        let own: Vec<i32> = leaders.iter().filter(|one| one.1 == **address).map(|one| one.0).collect();
+        let connections = (shape.connections / addresses.len()).clamp(1, own.len());
+        for worker in 0..connections {
+            let some = own.iter().skip(worker).step_by(connections);
+            let frames = some.map(|partition| speak::produce(topic, *partition, &batch)).collect();
+            workers.push(Worker { address: (*address).clone(), frames });
+        }
+    }
+    from_workers(&workers, shape, records, batch.len())
+}
+
+/// The volume of a shape, in equal parts.
+fn from_workers(workers: &[Worker], shape: Shape, records: usize, batch_bytes: usize) -> Result<Done> {
+    let batches = shape.megabytes * 1_000_000 / (records * shape.record_bytes);
+    let requests = batches.div_ceil(workers.len());
+    let took = from_all(workers, requests, shape.in_flight)?;
+    let requests = requests * workers.len();
     Ok(Done {
         took,
         requests,
         records: requests * records,
         payload_bytes: requests * records * shape.record_bytes,
-        batch_bytes: requests * batch.len(),
+        batch_bytes: requests * batch_bytes,
     })
 }
 
@@ -94,19 +122,20 @@ pub fn produce_wide(
     batch: &Batch,
     batches: usize,
 ) -> Result<Done> {
-    let connections = 4;
     let bytes = batch.bytes()?;
     let starts: Vec<i32> = (0..partitions).step_by(each as usize).collect();
-    let frames: Vec<Vec<Vec<u8>>> = (0..connections)
+    let connections = 4.min(starts.len());
+    let workers: Vec<Worker> = (0..connections)
         .map(|worker| {
             let own = starts.iter().skip(worker).step_by(connections);
-            own.map(|first| speak::produce_to(topic, *first..(first + each).min(partitions), &bytes))
-                .collect()
+            let to = |first: &i32| *first..(first + each).min(partitions);
+            let frames = own.map(|first| speak::produce_to(topic, to(first), &bytes)).collect();
+            Worker { address: address.to_owned(), frames }
         })
         .collect();
-    let longest = frames.iter().map(Vec::len).max().unwrap_or(1);
+    let longest = workers.iter().map(|worker| worker.frames.len()).max().unwrap_or(1);
     let requests = (batches / each as usize).div_ceil(connections).next_multiple_of(longest);
-    let took = from_all(address, &frames, requests, 5)?;
+    let took = from_all(&workers, requests, 5)?;
     let requests = requests * connections;
     let records = requests * each as usize * batch.records;
     Ok(Done {
@@ -118,18 +147,24 @@ pub fn produce_wide(
     })
 }
 
-/// One thread and connection per list of frames, each sending `requests` of them in turn.
-fn from_all(address: &str, frames: &[Vec<Vec<u8>>], requests: usize, in_flight: usize) -> Result<Duration> {
-    let barrier = std::sync::Barrier::new(frames.len() + 1);
+/// A connection's end, and what it sends in turn.
+struct Worker {
+    address: String,
+    frames: Vec<Vec<u8>>,
+}
+
+/// A thread and a connection each, sending `requests` of its frames in turn.
+fn from_all(workers: &[Worker], requests: usize, in_flight: usize) -> Result<Duration> {
+    let barrier = std::sync::Barrier::new(workers.len() + 1);
     std::thread::scope(|scope| {
-        let workers: Vec<_> = frames
+        let workers: Vec<_> = workers
             .iter()
             .map(|own| {
                 let barrier = &barrier;
                 scope.spawn(move || {
-                    let connection = Connection::open(address);
+                    let connection = Connection::open(&own.address);
                     barrier.wait();
-                    send_all(connection?, own, requests, in_flight)
+                    send_all(connection?, &own.frames, requests, in_flight)
                 })
             })
             .collect();
@@ -195,16 +230,28 @@ pub fn consume(address: &str, topic: &str, partitions: i32, most_bytes: i32) -> 
 /// The offset behind the last whole batch.
 pub fn offset_behind(mut records: &[u8]) -> Option<i64> {
     let mut behind = None;
-    while records.len() >= 61 {
-        let length = 12 + u32::from_be_bytes(records[8..12].try_into().ok()?) as usize;
-        if records.len() < length {
-            break;
-        }
-        let base = i64::from_be_bytes(records[..8].try_into().ok()?);
-        behind = Some(base + i64::from(i32::from_be_bytes(records[23..27].try_into().ok()?)) + 1);
-        records = &records[length..];
+    while let Some(first) = behind_first(records) {
+        behind = Some(first.offset);
+        records = &records[first.bytes..];
     }
     behind
+}
+
+/// Where a batch ends.
+pub struct Behind {
+    pub offset: i64,
+    pub bytes: usize,
+}
+
+/// The end of the first batch, if it is there, whole.
+pub fn behind_first(records: &[u8]) -> Option<Behind> {
+    let bytes = 12 + u32::from_be_bytes(records.get(8..12)?.try_into().ok()?) as usize;
+    if records.len() < bytes.max(61) {
+        return None;
+    }
+    let base = i64::from_be_bytes(records[..8].try_into().ok()?);
+    let last = i32::from_be_bytes(records[23..27].try_into().ok()?);
+    Some(Behind { offset: base + i64::from(last) + 1, bytes })
 }
 
 /// Creates one topic and waits until all its partitions are led and readable.

@@ -1,27 +1,33 @@
-//! `cargo xtask bench [CELL…] [--list] [--against kafka|HOST:PORT] [--runs N] [--megabytes N] [--json FILE]`: the table of figures on
-//! this machine, Ottla beside the floor, on demand beside Apache Kafka or a broker that runs already. Owns the list of cells; who is
-//! measured is in `contender`, how a cell is run in `cell`, what is wanted of it in `goals`.
+//! `cargo xtask bench [CELL…] [--list] [--against kafka|HOST:PORT] [--only CONTENDER] [--runs N] [--megabytes N] [--partitions N]
+//! [--json FILE]`: the table of figures on this machine, Ottla beside the floor, on demand beside Apache Kafka or a broker that runs
+//! already. Owns the list of cells; who is measured is in `contender`, how a cell is run in `cell`, what is wanted of it in `goals`.
 
 pub mod bounds;
 mod calls;
 mod cell;
 mod cleaning;
 mod clients;
+mod cluster;
 mod contender;
+mod failover;
 mod flat;
 mod goals;
 mod instructions;
 mod load;
+mod many;
 mod measure;
 mod metadata;
+mod open_loop;
 mod options;
 mod paced;
 mod rates;
+mod replicated;
 mod report;
 mod scale;
 mod slow;
 pub mod speak;
 mod start;
+mod steady;
 mod storage;
 mod throughput;
 
@@ -39,6 +45,8 @@ use std::time::Instant;
 const EVEN: &[Contender] = &[OTTLA, FLOOR, KAFKA];
 const BROKERS: &[Contender] = &[OTTLA, KAFKA];
 const OURS: &[Contender] = &[OTTLA];
+/// Where there are three copies, `auto` answers from the page caches of two of them, as `none` and Kafka do.
+const CLUSTERS: &[Contender] = &[OTTLA, OTTLA_AUTO, KAFKA];
 const MODES: &[Contender] = &[OTTLA, OTTLA_AUTO, OTTLA_GROUP, FLOOR, FLOOR_SYNC, KAFKA, KAFKA_SYNC];
 const DURABLE: &[Contender] = &[OTTLA_AUTO, OTTLA_GROUP, FLOOR_SYNC, KAFKA_SYNC];
 
@@ -117,6 +125,55 @@ const CELLS: &[Kind] = &[
     cell("librdkafka", "rdkafka_performance as load", BROKERS, Paired, clients::librdkafka),
     cell("java", "Kafka's performance tools as load", BROKERS, Paired, clients::java),
     cell("codecs", "Kafka's producer, idempotent, with every codec", BROKERS, Paired, clients::codecs),
+    cell(
+        "replicated-produce",
+        "three nodes: 16 KiB batches of 1 KB records, 12 partitions, 6 connections; beside its parts on one node",
+        CLUSTERS,
+        Paired,
+        replicated::produce,
+    ),
+    cell(
+        "replicated-latency",
+        "three nodes: 1,000 and 20,000 x 1 KB a second over 12 partitions, from due to answered and consumed",
+        CLUSTERS,
+        Paired,
+        replicated::latency,
+    ),
+    cell(
+        "replicated-highest",
+        "three nodes: the same at higher rates, to the highest that is sustained",
+        BROKERS,
+        Once,
+        replicated::highest,
+    ),
+    cell(
+        "failover",
+        "three nodes: a leader is killed, also with the active controller, and stands still; how long nobody is served",
+        BROKERS,
+        Once,
+        failover::blows,
+    ),
+    cell(
+        "controller-failover",
+        "three nodes, 10,000 partitions of three replicas: kill -9 of the active controller",
+        BROKERS,
+        Alone,
+        many::controller_failover,
+    ),
+    cell(
+        "create-10000",
+        "three nodes: 10,000 partitions of three replicas made, led, written; memory of a node",
+        BROKERS,
+        Once,
+        many::create,
+    ),
+    cell(
+        "restart-100000",
+        "three nodes, 100,000 partitions of three replicas: kill -9 and start of one",
+        OURS,
+        Once,
+        many::restart,
+    ),
 ];
 
 /// Parses, builds the release binary (unless `OTTLA_BINARY` names one), measures, prints. Runs itself optimised: a slow generator
@@ -170,6 +227,8 @@ fn parse(arguments: &[String]) -> Result<Options> {
             "--runs" => options.runs = value()?.parse()?,
             "--megabytes" => options.megabytes = value()?.parse()?,
             "--json" => options.json = Some(value()?.clone()),
+            "--partitions" => options.partitions = Some(value()?.parse()?),
+            "--only" => options.only = Some(value()?.clone()),
             "--against" => match value()?.as_str() {
                 "kafka" => options.kafka = true,
                 address if address.contains(':') => options.stranger = Some(address.to_owned()),

@@ -10,17 +10,30 @@ pub struct Options {
     pub runs: usize,
     /// Volume of a throughput run.
     pub megabytes: usize,
+    /// How many partitions the cells of a cluster make that make many; as many as their names say if there is nothing.
+    pub partitions: Option<i32>,
     /// The file for every value.
     pub json: Option<String>,
     /// Whether Apache Kafka takes part.
     pub kafka: bool,
     /// The address of a broker that runs already and takes part.
     pub stranger: Option<String>,
+    /// The one contender that takes part, where there is one of this name.
+    pub only: Option<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { cells: Vec::new(), runs: 5, megabytes: 400, json: None, kafka: false, stranger: None }
+        Options {
+            cells: Vec::new(),
+            runs: 5,
+            megabytes: 400,
+            partitions: None,
+            json: None,
+            kafka: false,
+            stranger: None,
+            only: None,
+        }
     }
 }
 
@@ -39,6 +52,9 @@ impl Options {
             .collect();
         if self.stranger.is_some() && contenders.iter().any(|contender| contender.name == KAFKA.name) {
             present.push(STRANGER);
+        }
+        if let Some(only) = &self.only {
+            present.retain(|contender| contender.name == only);
         }
         present
     }

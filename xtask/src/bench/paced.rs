@@ -16,17 +16,17 @@ pub struct Pace {
 }
 
 impl Pace {
-    fn records(&self) -> u32 {
+    pub fn records(&self) -> u32 {
         self.per_second * self.seconds
     }
 
-    fn due(&self, record: u32) -> Duration {
+    pub fn due(&self, record: u32) -> Duration {
         Duration::from_secs_f64(f64::from(record) / f64::from(self.per_second))
     }
 }
 
 /// Requests that an unpaced sender would keep open at most.
-const IN_FLIGHT: usize = 5;
+pub const IN_FLIGHT: usize = 5;
 
 /// Each record's answer before the next: every answer's time, sorted. A broker that cannot keep up is watched for three times the
 /// time; its delays grow without end anyway.
@@ -140,6 +140,6 @@ pub fn sleep_until(due: Instant) {
 }
 
 /// Sleeps of this thread end when they should; the kernel would else add up to 50 µs to be able to wake several at once.
-fn exact_sleep() -> Result<()> {
+pub fn exact_sleep() -> Result<()> {
     Ok(rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?)
 }

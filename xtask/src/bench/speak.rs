@@ -78,6 +78,13 @@ pub fn produce_to(topic: &str, partitions: std::ops::Range<i32>, batch: &[u8]) -
     partitions.fold(head, |frame, partition| frame.i32(partition).bytes(batch)).finish()
 }
 
+/// A record batch for each of some partitions, acks=all.
+pub fn produce_batches(topic: &str, batches: &[(i32, &[u8])]) -> Vec<u8> {
+    let head = Frame::new(PRODUCE).i16(-1).i16(-1).i32(30_000);
+    let head = head.i32(1).text(topic).i32(batches.len() as i32);
+    batches.iter().fold(head, |frame, (partition, batch)| frame.i32(*partition).bytes(batch)).finish()
+}
+
 /// A fetch without session: `partitions` of `topic` from `offsets`, up to `most_bytes` each, waiting at most 500 ms.
 pub fn fetch(topic: &str, offsets: &[(i32, i64)], most_bytes: i32) -> Vec<u8> {
     fetch_within((0, -1), 500, topic, offsets, most_bytes)

@@ -1,6 +1,7 @@
 //! A blocking connection with one receive buffer: many small answers cost one read, as in a good client.
 
 use anyhow::{Result, ensure};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -56,6 +57,18 @@ impl Connection {
     /// True if the next answer is here already, whole.
     pub fn has_answer(&self) -> bool {
         self.announced().is_some_and(|length| self.to - self.from >= length)
+    }
+
+    /// Waits for something to receive, at most so long; true if an answer is here, whole.
+    pub fn arrives_within(&mut self, limit: Duration) -> Result<bool> {
+        let seconds = i64::try_from(limit.as_secs())?;
+        let limit = Timespec { tv_sec: seconds, tv_nsec: limit.subsec_nanos().into() };
+        match poll(&mut [PollFd::new(&self.stream, PollFlags::IN)], Some(&limit)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => self.read()?,
+            Err(error) => return Err(error.into()),
+        }
+        Ok(self.has_answer())
     }
 
     pub fn call(&mut self, frame: &[u8]) -> Result<&[u8]> {
