@@ -45,6 +45,7 @@ pub fn blows<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
     let cell = *cell;
     let mut cluster = Cluster::start(&cell)?;
     Ok(Box::new(move |_| {
+        // Twelve by default.
         let kills = 2 + 2 * cell.options.runs;
         let table = [
             (Blow::Leader, kills, &KILLED),

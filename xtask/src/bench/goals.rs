@@ -42,7 +42,25 @@ const fn to_floor(
     Goal { row, text, value, bound }
 }
 
-use super::{calls, flat, instructions as ir};
+/// Ottla to Apache Kafka, both as three nodes; the p99 of a rate from due to consumed. Not judged at a rate that one of them does not keep up.
+const fn p99_to_kafka(text: &'static str, cell: &'static str, names: replicated::Names) -> Goal {
+    let figure = names[replicated::P99];
+    let value = Value::Ratio(Place(cell, "ottla", figure), Place(cell, "kafka", figure));
+    Goal { row: "cluster", text, value, bound: AtMost(0.2) }
+}
+
+/// A rung of the ladder of rates.
+const fn rung(at: usize, text: &'static str) -> Goal {
+    p99_to_kafka(text, "replicated-highest", replicated::LADDER[at].1)
+}
+
+/// How long nobody is served, of three nodes.
+const fn gap(text: &'static str, figure: &'static str, most_ms: f64) -> Goal {
+    of("cluster", text, Place("failover", "ottla", figure), AtMost(most_ms))
+}
+
+use super::replicated::{LADDER, RATES};
+use super::{calls, failover, flat, instructions as ir, replicated};
 use Bound::{AtLeast, AtMost};
 
 const GOALS: &[Goal] = &[
@@ -184,7 +202,30 @@ const GOALS: &[Goal] = &[
         Place("restart-100k", "ottla", "ms to accepted produce"),
         AtMost(30_000.0),
     ),
+    of(
+        "cluster",
+        "CPU of three copies to one produce, two fetches and two appends",
+        Place("replicated-produce", "ottla", replicated::CPU_TO_PARTS),
+        AtMost(1.2),
+    ),
+    p99_to_kafka("1,000 records a second, due to consumed: p99 to Kafka's", "replicated-latency", RATES[0].1),
+    p99_to_kafka("… 20,000 a second", "replicated-latency", RATES[1].1),
+    rung(0, "… 30,000 a second, if both keep it up"),
+    rung(1, "… 40,000 a second"),
+    rung(2, "… 50,000 a second"),
+    rung(3, "… 60,000 a second"),
+    rung(4, "… 80,000 a second"),
+    rung(5, "… 100,000 a second"),
+    rung(6, "… 150,000 a second"),
+    gap("leader killed, nobody served: median ms", failover::KILLED[0], 500.0),
+    gap("… p99 ms", failover::KILLED[1], 1_000.0),
+    gap("leader killed that is the active controller, too: median ms", failover::BOTH_KILLED[0], 500.0),
+    gap("… p99 ms", failover::BOTH_KILLED[1], 1_000.0),
+    gap("leader stalled for 10 s: p99 ms", failover::STALLED[1], 3_000.0),
 ];
+
+/// Every rate of the ladder has its row above.
+const _: () = assert!(LADDER.len() == 7 && RATES.len() == 2);
 
 /// A goal and what came of it.
 pub struct Verdict {
@@ -238,6 +279,16 @@ mod tests {
         let verdicts = verdicts(&rows);
         let [only] = verdicts.as_slice() else { panic!("{} verdicts", verdicts.len()) };
         assert_eq!((only.row, only.met, only.value.median, only.value.least), ("1", true, 0.9, 0.88));
+    }
+
+    #[test]
+    fn a_rate_is_judged_where_both_keep_it_up() {
+        let figure = LADDER[1].1[replicated::P99];
+        let of =
+            |contender, value| Row { cell: "replicated-highest", contender, figure, values: vec![value] };
+        assert!(verdicts(&[of("ottla", 900.0)]).is_empty());
+        let verdicts = verdicts(&[of("ottla", 900.0), of("kafka", 10_000.0)]);
+        assert_eq!((verdicts.len(), verdicts[0].text, verdicts[0].met), (1, "… 40,000 a second", true));
     }
 
     #[test]

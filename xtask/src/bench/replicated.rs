@@ -81,7 +81,7 @@ impl Parts {
 }
 
 /// Names of a rate's figures: p50 and p99 of answers and of deliveries, in µs, and CPU.
-type Names = [&'static str; 5];
+pub type Names = [&'static str; 5];
 
 macro_rules! rate {
     ($rate:literal) => {
@@ -98,11 +98,14 @@ macro_rules! rate {
     };
 }
 
+/// Which of a rate's figures is the p99 from due to consumed.
+pub const P99: usize = 3;
+
 /// Records a second, whoever keeps them up or not.
-const RATES: &[(u32, Names)] = &[rate!(1000), rate!(20000)];
+pub const RATES: &[(u32, Names)] = &[rate!(1000), rate!(20000)];
 
 /// Rates to climb until one is not sustained.
-const LADDER: &[(u32, Names)] =
+pub const LADDER: &[(u32, Names)] =
     &[rate!(30000), rate!(40000), rate!(50000), rate!(60000), rate!(80000), rate!(100000), rate!(150000)];
 
 /// From due to answered and to consumed at the usual rates.
