@@ -332,7 +332,7 @@ impl MetadataQuorum {
             match effect {
                 Effect::Send(outgoing) => self.turn.sends.push(outgoing),
                 Effect::Answer { token, response } => self.turn.raft_answers.push((token, response)),
-                Effect::Committed { high_watermark } => self.commit(high_watermark)?,
+                Effect::Committed { high_watermark } => self.commit(now_ms, high_watermark)?,
                 Effect::LeaderChanged { leader, .. } => self.leader_changed(leader, now_ms)?,
                 // What is cut was never committed, and only a leader has anything pending.
                 Effect::Truncated { .. } => {}
@@ -346,9 +346,10 @@ impl MetadataQuorum {
         Ok(())
     }
 
-    fn commit(&mut self, high_watermark: i64) -> Result<(), StorageFault> {
+    fn commit(&mut self, now_ms: i64, high_watermark: i64) -> Result<(), StorageFault> {
         match &mut self.active {
             Some(active) => {
+                active.note_control_batches(&self.raft, now_ms);
                 let bytes = active.commit(&mut self.committed, high_watermark, &mut self.turn.answers);
                 self.snapshots.committed(bytes);
             }

@@ -92,6 +92,7 @@ pub(crate) fn raft_options(node_id: i32, voters: &[i32]) -> RaftOptions {
         local_endpoints: Endpoints::from([(listener.clone(), address(node_id))]),
         fixed_voters: VoterSet::fixed(&listener, fixed),
         bootstrap_servers: Vec::new(),
+        auto_join: false,
         election_timeout_ms: 1000,
         fetch_timeout_ms: 2000,
         election_backoff_max_ms: 1000,

@@ -1,6 +1,7 @@
 //! **The table**: which APIs this node answers, in which versions, and who handles each. ApiVersions tells what stands here
 //! and nothing else. One file per API; none knows another, none touches a log: views, shards and the quorum answer.
 
+mod add_raft_voter;
 mod alter_configs;
 mod alter_replica_log_dirs;
 mod api_versions;
@@ -33,6 +34,7 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod remove_raft_voter;
 mod sync_group;
 
 use std::future::Future;
@@ -44,6 +46,7 @@ use bytes::{Buf, Bytes};
 use kraft::controller::{AlterPartition, ControllerCommand, CreateTopics, RegisterBroker, UpdateFeatures};
 use wire::codec::{DecodeError, Decoder, Message};
 use wire::frame::{HeaderError, HeaderView};
+use wire::messages::add_raft_voter::AddRaftVoterRequest;
 use wire::messages::alter_partition_reassignments::AlterPartitionReassignmentsRequest;
 use wire::messages::api_versions::{ApiVersion, ApiVersionsRequest};
 use wire::messages::begin_quorum_epoch::BeginQuorumEpochRequest;
@@ -58,9 +61,11 @@ use wire::messages::fetch_snapshot::FetchSnapshotRequest;
 use wire::messages::list_partition_reassignments::ListPartitionReassignmentsRequest;
 use wire::messages::metadata::MetadataRequest;
 use wire::messages::produce::ProduceRequest;
+use wire::messages::remove_raft_voter::RemoveRaftVoterRequest;
 use wire::messages::unregister_broker::UnregisterBrokerRequest;
 use wire::messages::unregister_controller::UnregisterControllerRequest;
 use wire::messages::update_features::UpdateFeaturesRequest;
+use wire::messages::update_raft_voter::UpdateRaftVoterRequest;
 use wire::messages::vote::VoteRequest;
 use wire::{ApiKey, Str};
 
@@ -176,6 +181,7 @@ fn cluster_rows() -> Vec<Api> {
 /// What a broker passes on to the active controller.
 fn forwarded_rows() -> Vec<Api> {
     vec![
+        forwarded::<AddRaftVoterRequest>(ApiKey::AddRaftVoter),
         waiting(ApiKey::AlterConfigs, |call, request| alter_configs::handle(call, request, Some(here))),
         forwarded::<AlterPartitionReassignmentsRequest>(ApiKey::AlterPartitionReassignments),
         forwarded::<CreatePartitionsRequest>(ApiKey::CreatePartitions),
@@ -187,6 +193,7 @@ fn forwarded_rows() -> Vec<Api> {
             incremental_alter_configs::handle(call, request, Some(here))
         }),
         forwarded::<ListPartitionReassignmentsRequest>(ApiKey::ListPartitionReassignments),
+        forwarded::<RemoveRaftVoterRequest>(ApiKey::RemoveRaftVoter),
         forwarded::<UnregisterBrokerRequest>(ApiKey::UnregisterBroker),
         forwarded::<UnregisterControllerRequest>(ApiKey::UnregisterController),
         forwarded::<UpdateFeaturesRequest>(ApiKey::UpdateFeatures),
@@ -196,11 +203,14 @@ fn forwarded_rows() -> Vec<Api> {
 /// What the members of the quorum, and brokers that observe it, ask each other.
 fn quorum_rows() -> Vec<Api> {
     vec![
+        waiting(ApiKey::AddRaftVoter, add_raft_voter::handle),
         quorum::<BeginQuorumEpochRequest>(ApiKey::BeginQuorumEpoch),
         waiting(ApiKey::DescribeQuorum, describe_quorum::handle),
         quorum::<EndQuorumEpochRequest>(ApiKey::EndQuorumEpoch),
         quorum::<FetchRequest>(ApiKey::Fetch),
         quorum::<FetchSnapshotRequest>(ApiKey::FetchSnapshot),
+        waiting(ApiKey::RemoveRaftVoter, remove_raft_voter::handle),
+        quorum::<UpdateRaftVoterRequest>(ApiKey::UpdateRaftVoter),
         quorum::<VoteRequest>(ApiKey::Vote),
     ]
 }

@@ -34,7 +34,7 @@ pub static BROKER_KEYS: &[ConfigKey] = &[
     key("controller.performance.always.log.threshold.ms", Long, Some("2000"), AtLeast(0.0), Medium, ReadOnly, Accepted, "Controller events slower than this are always logged.").internal(),
     key("controller.performance.sample.period.ms", Long, Some("60000"), AtLeast(100.0), Medium, ReadOnly, Accepted, "Window of the controller's slow-event log.").internal(),
     key("controller.quorum.append.linger.ms", Int, Some("25"), AtLeast(0.0), Medium, ReadOnly, Accepted, "How long the quorum leader gathers records before a flush."),
-    key("controller.quorum.auto.join.enable", Boolean, Some("false"), Any, Low, ReadOnly, Accepted, "Let a new controller add itself to the voters."),
+    key("controller.quorum.auto.join.enable", Boolean, Some("false"), Any, Low, ReadOnly, Implemented, "Let a new controller add itself to the voters."),
     key("controller.quorum.bootstrap.servers", List, Some(""), BootstrapServers, High, ReadOnly, Implemented, "Where to find the quorum when voters are dynamic."),
     key("controller.quorum.election.backoff.max.ms", Int, Some("1000"), AtLeast(0.0), High, ReadOnly, Implemented, "Upper bound of the random pause between elections."),
     key("controller.quorum.election.timeout.ms", Int, Some("1000"), AtLeast(0.0), High, ReadOnly, Implemented, "Longest wait for votes before a new election."),

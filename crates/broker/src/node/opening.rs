@@ -432,6 +432,7 @@ fn raft_options(options: &NodeOptions, identity: &Identity, file: &BrokerFile) -
         fixed_voters: VoterSet::fixed(&listener_name, fixed),
         listener_name,
         local_endpoints: local,
+        auto_join: file.flag("controller.quorum.auto.join.enable"),
         bootstrap_servers,
         election_timeout_ms: file.number("controller.quorum.election.timeout.ms"),
         fetch_timeout_ms: file.number("controller.quorum.fetch.timeout.ms"),

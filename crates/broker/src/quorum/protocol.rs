@@ -5,11 +5,15 @@ use std::ops::RangeInclusive;
 
 use kraft::raft::{RaftRequest, RaftResponse};
 use wire::codec::Message;
+use wire::messages::add_raft_voter::{AddRaftVoterRequest, AddRaftVoterResponse};
+use wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use wire::messages::begin_quorum_epoch::{BeginQuorumEpochRequest, BeginQuorumEpochResponse};
 use wire::messages::describe_quorum::{DescribeQuorumRequest, DescribeQuorumResponse};
 use wire::messages::end_quorum_epoch::{EndQuorumEpochRequest, EndQuorumEpochResponse};
 use wire::messages::fetch::{FetchRequest, FetchResponse};
 use wire::messages::fetch_snapshot::{FetchSnapshotRequest, FetchSnapshotResponse};
+use wire::messages::remove_raft_voter::{RemoveRaftVoterRequest, RemoveRaftVoterResponse};
+use wire::messages::update_raft_voter::{UpdateRaftVoterRequest, UpdateRaftVoterResponse};
 use wire::messages::vote::{VoteRequest, VoteResponse};
 use wire::{ApiKey, ErrorCode};
 
@@ -73,10 +77,14 @@ quorum_requests! {
     Fetch(FetchRequest) => FetchResponse;
     FetchSnapshot(FetchSnapshotRequest) => FetchSnapshotResponse;
     DescribeQuorum(DescribeQuorumRequest) => DescribeQuorumResponse;
+    AddRaftVoter(AddRaftVoterRequest) => AddRaftVoterResponse;
+    RemoveRaftVoter(RemoveRaftVoterRequest) => RemoveRaftVoterResponse;
+    UpdateRaftVoter(UpdateRaftVoterRequest) => UpdateRaftVoterResponse;
+    ApiVersions(ApiVersionsRequest) => ApiVersionsResponse;
 }
 
-/// Versions that can say what the request means: before Fetch 15 a replica names itself elsewhere, and a voter that reads no pre-votes
-/// would take one for a vote.
+/// Versions that can say what the request means: before Fetch 15 a replica names itself elsewhere, a voter that reads no pre-votes would
+/// take one for a vote, and before AddRaftVoter 1 every answer waits for the commit.
 fn versions(request: &RaftRequest) -> RangeInclusive<i16> {
     let (key, least) = match request {
         RaftRequest::Vote(vote) => (ApiKey::Vote, if asks_before_voting(vote) { 2 } else { 0 }),
@@ -85,17 +93,25 @@ fn versions(request: &RaftRequest) -> RangeInclusive<i16> {
         RaftRequest::Fetch(_) => (ApiKey::Fetch, 15),
         RaftRequest::FetchSnapshot(_) => (ApiKey::FetchSnapshot, 0),
         RaftRequest::DescribeQuorum(_) => (ApiKey::DescribeQuorum, 0),
+        RaftRequest::AddRaftVoter(add) => (ApiKey::AddRaftVoter, if add.ack_when_committed { 0 } else { 1 }),
+        RaftRequest::RemoveRaftVoter(_) => (ApiKey::RemoveRaftVoter, 0),
+        RaftRequest::UpdateRaftVoter(_) => (ApiKey::UpdateRaftVoter, 0),
+        RaftRequest::ApiVersions(_) => (ApiKey::ApiVersions, 3),
     };
     least..=*key.versions().end()
 }
 
 /// What a peer that is too old for the request amounts to: one that is asked before a vote, and knows no such question, is simply asked
-/// to vote (KIP-996).
+/// to vote (KIP-996); a leader that cannot be told what a voter is does not want to know.
 fn unsupported(request: &RaftRequest) -> Option<RaftResponse> {
     match request {
         RaftRequest::Vote(vote) if asks_before_voting(vote) => Some(RaftResponse::Vote(VoteResponse {
             error_code: ErrorCode::UnsupportedVersion.code(),
             ..VoteResponse::default()
+        })),
+        RaftRequest::UpdateRaftVoter(_) => Some(RaftResponse::UpdateRaftVoter(UpdateRaftVoterResponse {
+            error_code: ErrorCode::UnsupportedVersion.code(),
+            ..UpdateRaftVoterResponse::default()
         })),
         _ => None,
     }

@@ -26,8 +26,8 @@ pub struct Situation<'a> {
     pub next_offset: i64,
     /// The level of kraft.version in force.
     pub kraft_version: i16,
-    /// The quorum has no other voter.
-    pub only_voter: bool,
+    /// The highest level of kraft.version that all voters are known to support.
+    pub highest_kraft_version: i16,
     /// The ids of the voters.
     pub voter_ids: &'a [i32],
 }

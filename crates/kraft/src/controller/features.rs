@@ -170,7 +170,7 @@ impl Decider<'_> {
                 "Invalid upgrade of kraft.version from version {current} to {level} because the new version is a downgrade"
             ));
         }
-        if level > current && !self.at.only_voter {
+        if level > self.at.highest_kraft_version {
             return refuse(format!(
                 "Invalid upgrade of kraft.version to {level} because not all of the voters support it"
             ));

@@ -244,7 +244,7 @@ impl Active {
     }
 
     /// Raft writes into the log too: leader changes, voters. They hold no metadata, but they have offsets.
-    fn note_control_batches(&mut self, raft: &Quorum, now_ms: i64) {
+    pub(super) fn note_control_batches(&mut self, raft: &Quorum, now_ms: i64) {
         let end = raft.log().end_offset();
         if end > self.pending.next_offset {
             let timestamp_ms = raft.wall_ms(now_ms);
@@ -359,7 +359,7 @@ fn situation<'a>(pending: &'a Replayed, raft: &Quorum, voter_ids: &'a [i32], now
         now_ms,
         next_offset: raft.log().end_offset(),
         kraft_version: raft.kraft_version(),
-        only_voter: raft.is_only_voter(),
+        highest_kraft_version: raft.highest_kraft_version(),
         voter_ids,
     }
 }

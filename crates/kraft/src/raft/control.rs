@@ -70,6 +70,12 @@ pub(super) fn kraft_version_batch(version: i16, voters: Option<&VoterSet>, now_m
     control_batch(BatchAttributes::default(), now_ms, &voter_records(version, voters))
 }
 
+/// New voters, at a kraft.version that stays.
+pub(super) fn voters_batch(voters: &VoterSet, now_ms: i64) -> Bytes {
+    let records = [(ControlType::KRaftVoters, voters.to_record().to_bytes(0))];
+    control_batch(BatchAttributes::default(), now_ms, &records)
+}
+
 fn voter_records(version: i16, voters: Option<&VoterSet>) -> Vec<(ControlType, Bytes)> {
     let record = KRaftVersionRecord { version: 0, kraft_version: version };
     let mut records = vec![(ControlType::KRaftVersion, record.to_bytes(0))];

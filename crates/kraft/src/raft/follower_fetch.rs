@@ -34,10 +34,15 @@ impl Quorum {
         } else if self.connections.is_backing_off(leader_id, now_ms) {
             self.fetch_from_anyone(now_ms);
         } else if !self.connections.is_busy(now_ms) {
+            let of_itself = self.own_voter_request(now_ms);
+            let Role::Follower(follower) = &self.role else { return };
             let snapshot = follower.download.as_ref().map(|download| (download.id, download.position));
-            self.send_if_ready(to, now_ms, |quorum| match snapshot {
-                Some((id, position)) => RaftRequest::FetchSnapshot(quorum.snapshot_request(id, position)),
-                None => RaftRequest::Fetch(quorum.fetch_request()),
+            self.send_if_ready(to, now_ms, |quorum| match (of_itself, snapshot) {
+                (Some(request), _) => request,
+                (None, Some((id, position))) => {
+                    RaftRequest::FetchSnapshot(quorum.snapshot_request(id, position))
+                }
+                (None, None) => RaftRequest::Fetch(quorum.fetch_request()),
             });
         }
     }

@@ -28,7 +28,14 @@ impl Quorum {
         }
         self.set_high_watermark(offset);
         self.announce();
+        self.change_committed();
         self.wake_parked_fetches(now_ms, |_| true)
+    }
+
+    /// What this leader knows to be committed because something of its own epoch is.
+    pub(super) fn high_watermark_of_epoch(&self) -> Option<i64> {
+        let Role::Leader(leader) = &self.role else { return None };
+        self.high_watermark.filter(|offset| *offset > leader.epoch_start_offset)
     }
 
     /// A new leader may not know yet how far the log is committed. Before the log lies a snapshot, and that is of committed records.

@@ -4,6 +4,7 @@
 use super::parked_fetch::MAX_PARKED_FETCHES;
 use super::quorum::{NEVER, Quorum};
 use super::role::{Download, Leader, Role};
+use super::voter_change::Stage;
 
 impl Quorum {
     /// Panics with the name of the invariant that is broken.
@@ -61,7 +62,8 @@ impl Quorum {
 
     fn check_leader(&self, leader: &Leader) {
         let end = self.log.end_offset();
-        assert!(!self.is_observer(), "role: only a voter leads");
+        let leaves = self.high_watermark_of_epoch().is_some_and(|offset| !self.voters_are_committed(offset));
+        assert!(!self.is_observer() || leaves, "role: only a voter leads");
         assert!(leader.epoch_start_offset < end, "role: the epoch begins beyond the log's end");
         assert!(self.last_epoch() == self.epoch, "role: the log says nothing of the leader's epoch");
         let latest = &self.voters.latest().voters;
@@ -72,6 +74,15 @@ impl Quorum {
         assert!(
             leader.voters.values().all(|voter| reaches(voter.end_offset)),
             "voters: one has more than the leader"
+        );
+        let changing = leader.voter_change.as_ref().map(|change| &change.stage);
+        assert!(
+            !matches!(changing, Some(Stage::Appended { offset }) if *offset >= end),
+            "voters: a change waits for what is not in the log"
+        );
+        assert!(
+            leader.described_voters.is_some() == (self.voters.kraft_version() == 0),
+            "voters: only those of a configured quorum describe themselves"
         );
         let counted = |id: &i32| *id != self.options.node_id && leader.voters.contains_key(id);
         assert!(leader.fetched_voters.iter().all(counted), "voters: a fetch counts that is no other voter's");

@@ -2,6 +2,7 @@
 //! control records apart; never an image, a controller, a socket or a clock.
 
 mod begin_quorum_epoch;
+mod change_voters;
 mod connections;
 pub mod control;
 mod describe;
@@ -9,12 +10,14 @@ mod end_quorum_epoch;
 mod follower_fetch;
 mod high_watermark;
 mod invariants;
+mod kraft_version;
 mod leader_and_epoch;
 mod leader_fetch;
 mod memory_log;
 mod offset_and_epoch;
 mod opening;
 mod own_log;
+mod own_voter;
 mod parked_fetch;
 mod quorum;
 pub mod quorum_state;
@@ -23,25 +26,32 @@ mod snapshots;
 pub mod storage;
 mod timers;
 mod transitions;
+mod update_voter;
 mod vote;
+mod voter_change;
 mod voter_history;
 mod voters;
 
 pub use control::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS, SnapshotHead, Unreadable};
+pub use kraft_version::UpgradeRefused;
 pub use memory_log::{MemoryLog, SharedLog};
 pub use offset_and_epoch::OffsetAndEpoch;
 pub use opening::{KnownVoters, QuorumOpenError, ReadFiles};
-pub use own_log::{NotLeader, UpgradeRefused};
+pub use own_log::NotLeader;
 pub use quorum::Quorum;
 pub use storage::{MetadataLog, SnapshotFile, StorageFault};
 pub use voter_history::VoterHistory;
 pub use voters::{Endpoints, ReplicaKey, VoterNode, VoterSet};
 
+use wire::messages::add_raft_voter::{AddRaftVoterRequest, AddRaftVoterResponse};
+use wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use wire::messages::begin_quorum_epoch::{BeginQuorumEpochRequest, BeginQuorumEpochResponse};
 use wire::messages::describe_quorum::{DescribeQuorumRequest, DescribeQuorumResponse};
 use wire::messages::end_quorum_epoch::{EndQuorumEpochRequest, EndQuorumEpochResponse};
 use wire::messages::fetch::{FetchRequest, FetchResponse};
 use wire::messages::fetch_snapshot::{FetchSnapshotRequest, FetchSnapshotResponse};
+use wire::messages::remove_raft_voter::{RemoveRaftVoterRequest, RemoveRaftVoterResponse};
+use wire::messages::update_raft_voter::{UpdateRaftVoterRequest, UpdateRaftVoterResponse};
 use wire::messages::vote::{VoteRequest, VoteResponse};
 use wire::wall::Wall;
 use wire::{Str, Uuid};
@@ -63,6 +73,8 @@ pub struct RaftOptions {
     pub fixed_voters: VoterSet,
     /// `controller.quorum.bootstrap.servers`
     pub bootstrap_servers: Vec<(Str, u16)>,
+    /// `controller.quorum.auto.join.enable`: a controller that observes asks to become a voter (KIP-1186).
+    pub auto_join: bool,
     /// `controller.quorum.election.timeout.ms`
     pub election_timeout_ms: i64,
     /// `controller.quorum.fetch.timeout.ms`
@@ -87,6 +99,10 @@ pub enum RaftRequest {
     Fetch(FetchRequest),
     FetchSnapshot(FetchSnapshotRequest),
     DescribeQuorum(DescribeQuorumRequest),
+    AddRaftVoter(AddRaftVoterRequest),
+    RemoveRaftVoter(RemoveRaftVoterRequest),
+    UpdateRaftVoter(UpdateRaftVoterRequest),
+    ApiVersions(ApiVersionsRequest),
 }
 
 /// The answer to a [`RaftRequest`] of the same variant.
@@ -99,6 +115,10 @@ pub enum RaftResponse {
     Fetch(FetchResponse),
     FetchSnapshot(FetchSnapshotResponse),
     DescribeQuorum(DescribeQuorumResponse),
+    AddRaftVoter(AddRaftVoterResponse),
+    RemoveRaftVoter(RemoveRaftVoterResponse),
+    UpdateRaftVoter(UpdateRaftVoterResponse),
+    ApiVersions(ApiVersionsResponse),
 }
 
 /// A peer to send to.

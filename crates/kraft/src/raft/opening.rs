@@ -7,6 +7,7 @@ use super::quorum::{NEVER, Quorum};
 use super::quorum_state::ElectionState;
 use super::role::{Ballot, Candidate, Resigned, Role, Unattached};
 use super::voter_history::VoterHistory;
+use super::voters::ReplicaKey;
 use super::{MetadataLog, RaftOptions, StorageFault};
 use wire::random::SplitMix64;
 
@@ -115,6 +116,10 @@ impl Quorum {
         let unattached = |leader_id, voted| {
             Role::Unattached(Unattached { leader_id, voted, election_deadline_ms: deadline })
         };
+        let voted_for_itself =
+            |voted: ReplicaKey| voted == local || (voted.id == local.id && voted.directory_id.is_none());
+        // Since it voted it may have followed another leader of that epoch, which removed it.
+        let stands = !self.is_observer() && election.voted.is_some_and(voted_for_itself);
         self.epoch = election.epoch.max(log_epoch);
         self.role = if election.epoch < log_epoch {
             unattached(None, None)
@@ -124,10 +129,7 @@ impl Quorum {
                 preferred_successors: Vec::new(),
                 election_deadline_ms: deadline,
             })
-        } else if election
-            .voted
-            .is_some_and(|voted| voted == local || (voted.id == local.id && voted.directory_id.is_none()))
-        {
+        } else if stands {
             let ballot = Ballot::new(self.voters.latest(), local.id);
             Role::Candidate(Candidate { ballot, election_deadline_ms: deadline })
         } else if let Some(leader_id) = election.leader_id {

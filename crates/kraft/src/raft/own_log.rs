@@ -1,7 +1,7 @@
 //! The replica's own log: what it appends as leader, and what control records and cuts of the log mean to it (KIP-853). Owns the
-//! history of the voters; never metadata records.
+//! history of the voters; never metadata records, nor why voters change.
 
-use super::control::{READ_BYTES, Unreadable, decode_snapshot, kraft_version_batch};
+use super::control::{READ_BYTES, Unreadable, decode_snapshot};
 use super::offset_and_epoch::OffsetAndEpoch;
 use super::opening::QuorumOpenError;
 use super::quorum::Quorum;
@@ -14,17 +14,6 @@ use wire::record_batch::RecordBatch;
 /// This replica cannot append: it does not lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotLeader;
-
-/// Why kraft.version cannot be raised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UpgradeRefused {
-    /// Only the leader may.
-    NotLeader,
-    /// The version is lower than the one in force.
-    Downgrade,
-    /// The directory ids or versions of other voters are not known.
-    UnknownVoters,
-}
 
 impl Quorum {
     // ---- What a leader appends ----
@@ -43,10 +32,12 @@ impl Quorum {
     /// As [`Quorum::append`], for a batch that says nothing but that time passes. Where no other process reads this log, it is
     /// committed without a flush: whoever saw its offset is gone as soon as the batch can be.
     pub fn append_idle(&mut self, now_ms: i64, batch: Bytes) -> Result<Result<i64, NotLeader>, StorageFault> {
+        let only_voter = self.is_only_voter();
         let alone = match &mut self.role {
             Role::Leader(leader) => {
                 leader.expire_observers(now_ms);
-                leader.observers.is_empty() && leader.voters.len() <= 1 && self.parked_fetches.is_empty()
+                let counts_others = leader.voters.len() > 1 || leader.voter_change.is_some();
+                only_voter && !counts_others && leader.observers.is_empty() && self.parked_fetches.is_empty()
             }
             _ => false,
         };
@@ -64,36 +55,6 @@ impl Quorum {
         let epoch = self.epoch;
         self.log.append_as_leader(batch, epoch, wall_ms)?;
         self.log_changed()
-    }
-
-    /// Could kraft.version be set to this?
-    pub fn may_upgrade_kraft_version(&self, version: i16) -> Result<(), UpgradeRefused> {
-        if !self.is_leader() {
-            Err(UpgradeRefused::NotLeader)
-        } else if version < self.voters.kraft_version() {
-            Err(UpgradeRefused::Downgrade)
-        } else if version > self.voters.kraft_version() && !self.is_only_voter() {
-            Err(UpgradeRefused::UnknownVoters)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Raises kraft.version, and writes the voters with their directory ids: from now on the quorum is dynamic.
-    pub fn upgrade_kraft_version(
-        &mut self,
-        version: i16,
-        now_ms: i64,
-    ) -> Result<Result<(), UpgradeRefused>, StorageFault> {
-        if let Err(refused) = self.may_upgrade_kraft_version(version) {
-            return Ok(Err(refused));
-        }
-        if version > self.voters.kraft_version() {
-            let voters = VoterSet::only(self.local_voter());
-            let wall_ms = self.wall_ms(now_ms);
-            self.append_control(kraft_version_batch(version, Some(&voters), wall_ms), wall_ms)?;
-        }
-        Ok(Ok(()))
     }
 
     /// In a dynamic quorum, voters that the log does not have yet: those of the bootstrap snapshot, or this node's new address.

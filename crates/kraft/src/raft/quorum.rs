@@ -18,13 +18,13 @@ pub(super) const NEVER: i64 = i64::MAX;
 /// What holds whenever a step has ended; [`Quorum::check`] asserts it, under these names:
 /// - `epoch`: it never goes back, no record of the log is of a later one, and the owner was told of it;
 /// - `high watermark`: between start and end of the log, and it never goes back (`set_high_watermark`);
-/// - `role`: only a voter leads, in an epoch that begins below the end of its log; nobody follows itself; an observer never
+/// - `role`: only a voter leads (or one whose removal is not committed yet), in an epoch that begins below the end of its log; nobody follows itself; an observer never
 ///   stands for election, and the moves between roles are those of the table in `transitions.rs`; a download has all bytes before
 ///   its position;
 /// - `vote`: it is kept for the epoch it was given in, so a candidate's is for itself;
 /// - `voters`: all control records below `control_offset` are known, and none beyond the end of the log; a leader whose log is
 ///   flushed counts the offsets of the latest voters and of nobody else, none of them beyond the end of its log, and the fetches
-///   of the others among them;
+///   of the others among them; one change of voters at a time is on its way, by a record of this log;
 /// - `durable`: only a leader leaves anything unflushed, and of that nobody else has heard; only a voter without others leaves
 ///   anything that can be lost, and commits nothing else before its flush;
 /// - `waiting`: only a leader lets fetches wait, of its own epoch and a bounded number of them; all effects have been handed over.
@@ -182,6 +182,13 @@ impl Quorum {
                 let response = self.describe(&request, now_ms);
                 self.answer(token, RaftResponse::DescribeQuorum(response));
             }
+            RaftRequest::AddRaftVoter(request) => self.add_requested(token, &request, now_ms),
+            RaftRequest::RemoveRaftVoter(request) => self.remove_requested(token, &request, now_ms)?,
+            RaftRequest::UpdateRaftVoter(request) => self.update_requested(token, &request, now_ms)?,
+            RaftRequest::ApiVersions(_) => {
+                let response = self.versions_response();
+                self.answer(token, RaftResponse::ApiVersions(response));
+            }
         }
         Ok(())
     }
@@ -202,8 +209,15 @@ impl Quorum {
             Some(RaftResponse::EndQuorumEpoch(response)) => self.end_answered(from, response, now_ms),
             Some(RaftResponse::Fetch(response)) => self.fetch_answered(response, now_ms)?,
             Some(RaftResponse::FetchSnapshot(response)) => self.snapshot_answered(response, now_ms)?,
+            Some(RaftResponse::AddRaftVoter(response)) => self.add_answered(&response, now_ms),
+            Some(RaftResponse::RemoveRaftVoter(response)) => self.remove_answered(&response, now_ms),
+            Some(RaftResponse::UpdateRaftVoter(response)) => self.update_answered(&response, now_ms),
+            Some(RaftResponse::ApiVersions(response)) => {
+                self.versions_answered(from, Some(&response), now_ms)?
+            }
             // Never asked for by a replica.
-            Some(RaftResponse::DescribeQuorum(_)) | None => false,
+            Some(RaftResponse::DescribeQuorum(_)) => false,
+            None => self.versions_answered(from, None, now_ms)?,
         };
         self.connections.answered(from, correlation_id, well, now_ms);
         Ok(())
@@ -257,7 +271,7 @@ impl Quorum {
     }
 
     /// Somebody else is about to read the log: nothing of it may be lost any more.
-    fn prove(&mut self) -> Result<(), StorageFault> {
+    pub(super) fn prove(&mut self) -> Result<(), StorageFault> {
         if self.idle || self.unproven {
             self.log.flush()?;
             self.unproven = false;

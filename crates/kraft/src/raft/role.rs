@@ -60,6 +60,10 @@ pub(super) struct Follower {
     pub fetch_deadline_ms: i64,
     /// A fetch succeeded in this epoch: from then on it refuses pre-votes, so that others do not disturb a working leader.
     pub has_fetched: bool,
+    /// Then it looks whether it has to tell its leader something of itself as a voter.
+    pub own_voter_deadline_ms: i64,
+    /// The leader of this epoch knows what this voter said of itself.
+    pub is_described: bool,
     /// The snapshot that is being fetched.
     pub download: Option<Download>,
 }

@@ -16,6 +16,7 @@ impl Quorum {
     /// Does what is due now. True if the role changed, so that the new one has to be asked as well.
     pub(super) fn poll(&mut self, now_ms: i64) -> Result<bool, StorageFault> {
         self.expire_parked_fetches(now_ms)?;
+        self.expire_change(now_ms);
         match &self.role {
             Role::Unattached(unattached) => {
                 if unattached.election_deadline_ms <= now_ms && self.may_stand() {
@@ -43,7 +44,7 @@ impl Quorum {
                 self.ask_for_votes(now_ms);
             }
             Role::Leader(leader) => {
-                let alone = leader.voters.len() <= 1;
+                let alone = self.is_only_voter();
                 let out_of_touch = !alone && leader.check_quorum_deadline_ms <= now_ms;
                 if leader.resign_requested || out_of_touch || (self.shutting_down && !alone) {
                     let successors = leader.successors(self.options.node_id);
@@ -92,8 +93,11 @@ impl Quorum {
                     if candidate.ballot.is_lost() { Vec::new() } else { candidate.ballot.missing() };
                 candidate.election_deadline_ms.min(self.first_ready(missing.iter().map(|key| key.id)))
             }
-            Role::Leader(leader) if leader.voters.len() <= 1 => NEVER,
-            Role::Leader(leader) => leader.check_quorum_deadline_ms.min(leader.begin_quorum_deadline_ms),
+            Role::Leader(_) if self.is_only_voter() => self.change_deadline_ms().unwrap_or(NEVER),
+            Role::Leader(leader) => {
+                let change = self.change_deadline_ms().unwrap_or(NEVER);
+                change.min(leader.check_quorum_deadline_ms).min(leader.begin_quorum_deadline_ms)
+            }
             Role::Follower(follower) => {
                 let reachable = self.destination(follower.leader_id, &follower.leader_endpoints).is_some();
                 let leader = self.connections.ready_at(follower.leader_id).max(self.connections.busy_until());

@@ -9,7 +9,7 @@
 //! | Prospective | Candidate | a majority would vote for it, or a voter knows no pre-votes |
 //! | Prospective | Follower, Unattached | the votes are lost or the timeout passes: back to its leader, if it has one |
 //! | Candidate | Leader | a majority voted for it |
-//! | Leader | Resigned | asked to, or no majority fetched for 1.5 fetch timeouts |
+//! | Leader | Resigned | asked to, no majority fetched for 1.5 fetch timeouts, or it is committed that it is no voter |
 //! | Resigned | Unattached | the election timeout passes (in the next epoch) |
 //! | Resigned | Prospective | it is the only voter, and has nobody to wait for |
 //!
@@ -102,7 +102,8 @@ impl Quorum {
         let local_id = self.options.node_id;
         let start = self.log.end_offset();
         let voters = self.voters.latest().clone();
-        let leader = Leader::new(local_id, &voters, start, now_ms + self.check_quorum_timeout(), now_ms);
+        let mut leader = Leader::new(local_id, &voters, start, now_ms + self.check_quorum_timeout(), now_ms);
+        leader.described_voters = self.voters_to_describe();
         self.enter(self.epoch, Role::Leader(Box::new(leader)));
         let news = self.voters_to_write();
         let news = news.as_ref().map(|voters| (self.voters.kraft_version(), voters));
@@ -129,6 +130,9 @@ impl Quorum {
             self.epoch
         );
         let was_leader = self.is_leader();
+        if was_leader {
+            self.abandon_change();
+        }
         (self.epoch, self.role) = (epoch, role);
         self.connections.reset_all();
         if was_leader {
@@ -170,6 +174,8 @@ impl Quorum {
             voted,
             fetch_deadline_ms,
             has_fetched: false,
+            own_voter_deadline_ms: now_ms + self.options.fetch_timeout_ms,
+            is_described: false,
             download: None,
         })
     }

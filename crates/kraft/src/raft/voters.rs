@@ -3,6 +3,7 @@
 
 use crate::features::VersionRange;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use wire::records::raft::{Endpoint, KRaftVersionFeature, VotersRecord, VotersRecordVoter};
 use wire::{Str, Uuid};
 
@@ -24,6 +25,16 @@ impl ReplicaKey {
     /// The directory id as messages carry it.
     pub fn directory_or_zero(&self) -> Uuid {
         self.directory_id.unwrap_or(Uuid::ZERO)
+    }
+}
+
+impl fmt::Display for ReplicaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ReplicaKey(id={}, directoryId=", self.id)?;
+        match self.directory_id {
+            Some(directory_id) => write!(f, "{directory_id})"),
+            None => f.write_str("<undefined>)"),
+        }
     }
 }
 
@@ -102,9 +113,32 @@ impl VoterSet {
         if !self.contains(&voter.key) {
             return None;
         }
+        Some(self.with(voter))
+    }
+
+    /// The set with this voter, in the place of another one of the same id if there is one.
+    pub fn with(&self, voter: VoterNode) -> VoterSet {
         let mut voters = self.voters.clone();
         voters.insert(voter.key.id, voter);
+        VoterSet { voters }
+    }
+
+    /// The set without exactly this voter; `None` if it is not one, or the last.
+    pub fn without(&self, key: &ReplicaKey) -> Option<VoterSet> {
+        let is_voter = self.voters.get(&key.id).is_some_and(|voter| voter.key == *key);
+        if !is_voter || self.voters.len() <= 1 {
+            return None;
+        }
+        let mut voters = self.voters.clone();
+        voters.remove(&key.id);
         Some(VoterSet { voters })
+    }
+
+    /// At most one voter is in one of the two sets alone, so that any majority of the one meets any of the other.
+    pub fn differs_by_one(&self, other: &VoterSet) -> bool {
+        let keys =
+            |set: &VoterSet| -> BTreeSet<ReplicaKey> { set.voters.values().map(|voter| voter.key).collect() };
+        keys(self).symmetric_difference(&keys(other)).count() <= 1
     }
 
     /// The record that makes this set the voters.

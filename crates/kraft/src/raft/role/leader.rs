@@ -1,10 +1,14 @@
 //! What a leader knows of the other replicas: how far each has come, which voters are alive, what a majority has.
 
+use crate::raft::voter_change::VoterChange;
 use crate::raft::voters::{Endpoints, ReplicaKey, VoterNode, VoterSet};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Observers that have not fetched for this long are forgotten.
 pub(in crate::raft) const OBSERVER_SESSION_MS: i64 = 300_000;
+
+/// Who has not fetched for this long does not become a voter.
+const CAUGHT_UP_MS: i64 = 3_600_000;
 
 /// Leads.
 #[derive(Debug)]
@@ -20,6 +24,10 @@ pub(in crate::raft) struct Leader {
     /// Then it tells voters that do not fetch that it leads.
     pub begin_quorum_deadline_ms: i64,
     pub resign_requested: bool,
+    /// The one that is on its way.
+    pub voter_change: Option<VoterChange>,
+    /// In a configured quorum: the voters as they described themselves.
+    pub described_voters: Option<VoterSet>,
 }
 
 /// How far a replica has come, as its leader knows.
@@ -82,6 +90,8 @@ impl Leader {
             check_quorum_deadline_ms,
             begin_quorum_deadline_ms: now_ms,
             resign_requested: false,
+            voter_change: None,
+            described_voters: None,
         }
     }
 
@@ -89,8 +99,9 @@ impl Leader {
     pub(in crate::raft) fn update_voters(&mut self, voters: &VoterSet) {
         let mut old = std::mem::take(&mut self.voters);
         for (id, voter) in &voters.voters {
-            let known = old.get(id).filter(|p| voter.is(&p.key) || p.key == voter.key).cloned();
-            let known = known.or_else(|| self.observers.remove(&voter.key));
+            let known = old.get(id).filter(|p| names(&p.key, &voter.key)).cloned();
+            let observed = self.observers.remove(&voter.key);
+            let known = known.or(observed);
             let mut progress = known.unwrap_or_else(|| Progress::new(voter.key, Endpoints::new(), false));
             old.remove(id);
             progress.key = voter.key;
@@ -152,6 +163,13 @@ impl Leader {
             self.voters.values().filter(|voter| voter.key.id != local_id).collect();
         others.sort_by(|a, b| b.end_offset.cmp(&a.end_offset).then(a.key.cmp(&b.key)));
         others.into_iter().map(|voter| voter.key).collect()
+    }
+
+    /// An observer that may become a voter without holding up what is committed: it had everything once and fetched lately.
+    pub(in crate::raft) fn is_caught_up(&self, key: &ReplicaKey, now_ms: i64) -> bool {
+        let lately = |at_ms: i64| at_ms >= 0 && now_ms - at_ms < CAUGHT_UP_MS;
+        let observer = self.observers.get(key);
+        observer.is_some_and(|it| it.last_caught_up_ms >= 0 && lately(it.last_fetch_ms))
     }
 
     /// Forgets observers that went away.
