@@ -60,6 +60,9 @@ pub enum AppendRefused {
     /// Replicated offsets do not follow the log's end.
     #[allow(missing_docs)] // its fields are what the line above says
     OffsetsOutOfOrder { expected: i64, found: i64 },
+    /// A batch of a later epoch than that of the leader it came from.
+    #[allow(missing_docs)] // its fields are what the line above says
+    EpochOfAnother { current: i32, found: i32 },
     /// The disk failed now or earlier: this log accepts nothing any more.
     Storage(Fault),
 }
@@ -78,6 +81,7 @@ impl AppendRefused {
             AppendRefused::BatchLargerThanSegment { .. } => ErrorCode::RecordListTooLarge,
             AppendRefused::Invalid(error) => InvalidBatch::from(error.clone()).error_code(),
             AppendRefused::OffsetsOutOfOrder { .. } => ErrorCode::CorruptMessage,
+            AppendRefused::EpochOfAnother { .. } => ErrorCode::UnknownLeaderEpoch,
             AppendRefused::Storage(_) => ErrorCode::KafkaStorageError,
         }
     }
@@ -106,6 +110,9 @@ impl fmt::Display for AppendRefused {
             AppendRefused::Invalid(error) => write!(f, "{error}"),
             AppendRefused::OffsetsOutOfOrder { expected, found } => {
                 write!(f, "offset {found} does not follow the log's end {expected}")
+            }
+            AppendRefused::EpochOfAnother { current, found } => {
+                write!(f, "a batch of epoch {found} came from a leader of epoch {current}")
             }
             AppendRefused::Storage(fault) => write!(f, "{fault}"),
         }

@@ -8,12 +8,13 @@ use crate::fault::Fault;
 use crate::log::{Active, Log};
 use crate::names;
 use crate::producers::{IncomingBatch, Origin, Preparation, Prepared, Producers};
+use crate::replicating::take_batch;
 use crate::segment::Segment;
 use bytes::Bytes;
 use std::io::IoSlice;
 use std::sync::Arc;
 use wire::record_batch::{
-    BatchError, BatchHeader, EndTransactionMarker, HEADER_BYTES, RecordBatch, ValidBatch, ValidBatches,
+    BatchHeader, EndTransactionMarker, HEADER_BYTES, RecordBatch, ValidBatch, ValidBatches,
 };
 
 /// After so long without an append the page that the log ends in may have been written back and have left the cache. Before, not:
@@ -80,29 +81,24 @@ impl Log {
         }
     }
 
-    /// Appends replicated batches as they are; their offsets must continue the log. A torn batch at the end is left out.
+    /// Appends replicated batches as they are, all or none; their offsets must continue the log. A torn batch at the end is left out.
     pub fn append_as_follower(&mut self, mut batches: Bytes, now_ms: i64) -> Result<Appended, AppendRefused> {
         self.check_poison()?;
-        let mut whole = Vec::new();
-        let mut next_offset = self.log_end_offset;
-        while !batches.is_empty() {
-            let batch = match RecordBatch::take(&mut batches) {
-                Ok(batch) => batch,
-                Err(BatchError::Truncated { .. }) => break,
-                Err(error) => return Err(AppendRefused::Invalid(error)),
-            };
-            batch.verify_crc().map_err(AppendRefused::Invalid)?;
-            // Offsets end where their numbers do: a batch that reaches beyond has none.
-            if batch.base_offset < next_offset || batch.next_offset() <= batch.base_offset {
-                return Err(AppendRefused::OffsetsOutOfOrder {
-                    expected: next_offset,
-                    found: batch.base_offset,
-                });
-            }
-            next_offset = batch.next_offset();
+        let (mut whole, mut next_offset) = (Vec::new(), self.log_end_offset);
+        while let Some(batch) = take_batch(&mut batches, &mut next_offset)? {
             whole.push(batch);
         }
-        let placed = whole
+        self.append_batches(&whole, now_ms)
+    }
+
+    /// The same of batches that were looked at.
+    pub(crate) fn append_batches(
+        &mut self,
+        batches: &[RecordBatch],
+        now_ms: i64,
+    ) -> Result<Appended, AppendRefused> {
+        self.check_poison()?;
+        let placed = batches
             .iter()
             .map(|batch| {
                 let payload = batch.bytes().get(HEADER_BYTES..).unwrap_or_default();

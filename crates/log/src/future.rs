@@ -8,7 +8,6 @@
 //! Until the new log is flushed, the old one holds everything that was acknowledged: whoever finds both after a crash takes the
 //! one that reaches further.
 
-use crate::append::AppendRefused;
 use crate::config::LogConfig;
 use crate::disk::Disk;
 use crate::epochs::EpochCache;
@@ -17,7 +16,7 @@ use crate::fetched::ReadRefused;
 use crate::log::Log;
 use crate::open::OpenMode;
 use crate::view::{LogView, ReadLimit};
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::Uuid;
@@ -27,7 +26,7 @@ use wire::record_batch::BatchHeader;
 #[derive(Debug)]
 pub struct FutureLog {
     log: Log,
-    /// Its end was compared with the current log's: what it holds is a part of that.
+    /// Its end was compared with the current log's: what it holds was a part of that.
     is_aligned: bool,
 }
 
@@ -104,7 +103,8 @@ impl FutureLog {
 
     /// Copies up to `max_bytes` of what the current log has more; answers how many. Nothing is copied once the ends meet.
     pub fn copy(&mut self, source: &LogView, max_bytes: u64, now_ms: i64) -> Result<u64, CopyStop> {
-        if !self.is_aligned {
+        // Each time: the current log may have been truncated since, and have been written to again (a follower of another leader).
+        if !self.is_aligned || !self.still_fits(source) {
             self.align(source)?;
             self.is_aligned = true;
         }
@@ -133,6 +133,11 @@ impl FutureLog {
         self.log.flush()
     }
 
+    fn still_fits(&self, source: &LogView) -> bool {
+        let end = self.log.log_end_offset;
+        end <= source.log_end_offset && (end == self.log.log_start_offset || self.log.is_part_of(source))
+    }
+
     /// What it has beyond the current log, or otherwise than that, goes: after a crash either may have lost what it did not flush.
     fn align(&mut self, source: &LogView) -> Result<(), CopyStop> {
         let end = common_end(&self.log.epochs, self.log.log_end_offset, source);
@@ -156,34 +161,16 @@ impl FutureLog {
         Ok(())
     }
 
-    /// Appends whole batches, as many at once as a segment takes.
-    fn append(&mut self, mut records: Bytes, now_ms: i64) -> Result<(), CopyStop> {
-        while !records.is_empty() {
-            let limit = self.log.config.segment_bytes as usize;
-            let mut size = 0;
-            while let Ok(batch) = BatchHeader::parse(records.get(size..).unwrap_or_default())
-                && (size == 0 || size + batch.size_in_bytes() <= limit)
-            {
-                size += batch.size_in_bytes();
+    /// Appends whole batches.
+    fn append(&mut self, records: Bytes, now_ms: i64) -> Result<(), CopyStop> {
+        let (from, most) = (self.log.log_end_offset, records.len());
+        match self.log.append_replicated(records, i32::MAX, now_ms).map_err(CopyStop::Target)? {
+            Some(refused) => Err(CopyStop::Unreadable(refused.to_string())),
+            None if self.log.log_end_offset == from && most > 0 => {
+                Err(CopyStop::Unreadable("a batch is cut short".to_owned()))
             }
-            if size == 0 || size > records.len() {
-                return Err(CopyStop::Unreadable("a batch is cut short".to_owned()));
-            }
-            let configured = Arc::clone(&self.log.config);
-            if size > limit {
-                // Written when segments were allowed to be larger.
-                let segment_bytes = u32::try_from(size).unwrap_or(u32::MAX);
-                self.log.config = Arc::new(LogConfig { segment_bytes, ..LogConfig::clone(&configured) });
-            }
-            let appended = self.log.append_as_follower(records.slice(..size), now_ms);
-            self.log.config = configured;
-            appended.map_err(|refused| match refused {
-                AppendRefused::Storage(fault) => CopyStop::Target(fault),
-                other => CopyStop::Unreadable(other.to_string()),
-            })?;
-            records.advance(size);
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn end_at(&mut self, offset: i64, now_ms: i64) -> Result<(), Fault> {

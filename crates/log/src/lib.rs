@@ -32,6 +32,7 @@ mod read_ahead;
 mod recovery;
 mod removing;
 mod replay;
+mod replicating;
 pub mod retention;
 mod scan;
 mod segment;

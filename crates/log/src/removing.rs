@@ -15,12 +15,17 @@ use std::sync::Arc;
 use wire::Uuid;
 
 impl Log {
-    /// Drops everything from `offset` on, and the batch that holds it (follower divergence); nothing happens if the log ends before it. If the recovery
+    /// Drops everything from `offset` on, and the batch that holds it (follower divergence). Where the log ends there, or before, it keeps
+    /// its records and loses the epochs in which it was led without being written (KAFKA-10706). If the recovery
     /// point goes back, the caller writes the directory's checkpoint before it appends again: otherwise a crash would take what is
     /// appended next for corruption below the durable point.
     pub fn truncate_to(&mut self, offset: i64) -> Result<(), Fault> {
         self.check_poison()?;
         if offset >= self.log_end_offset {
+            if self.epochs.latest().is_some_and(|latest| latest.start_offset >= offset) {
+                Arc::make_mut(&mut self.epochs).truncate_end(offset);
+                self.epochs_changed();
+            }
             return Ok(());
         }
         self.call_off_cleaning().inspect_err(|fault| self.poison(fault))?;

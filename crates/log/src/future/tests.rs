@@ -197,3 +197,24 @@ fn at_every_operation_of_a_move_one_of_the_two_logs_holds_everything() {
         }
     }
 }
+
+#[test]
+fn a_copy_follows_a_log_that_was_truncated_and_written_to_again() {
+    let (disk, mut log) = filled(1);
+    let mut future = create(&disk, &log);
+    for number in 0..3 {
+        append(&mut log, 60 + number, &["only here"]);
+    }
+    copy_all(&mut future, &log);
+    log.truncate_to(log.log_end_offset() - 3).unwrap();
+    log.start_leader_epoch(5).unwrap();
+    for number in 0..9 {
+        let batch = valid(records(BatchAttributes::default(), 70 + number, &["of another leader"]));
+        log.append_as_leader(&batch, 5, AppendOrigin::Client, 70).unwrap();
+    }
+    copy_all(&mut future, &log);
+    log.advance_high_watermark(log.log_end_offset());
+    let expected = read_all(&mut log);
+    let mut new = future.take_over(&mut log, TARGET.into(), 90).unwrap();
+    assert_eq!(read_all(&mut new), expected);
+}
