@@ -179,6 +179,10 @@ pub trait Machine: Sized {
     /// What a deadline belongs to.
     type Timer: Ord + Clone;
 
+    /// The first sequence number of batches that are no producer's, where nobody reads it: Kafka's coordinators do not agree about it, and
+    /// what is written here is theirs byte for byte.
+    const BASE_SEQUENCE: i32 = 0;
+
     /// What the command comes to, given everything applied so far. `token` is absent for commands of timers and of
     /// `after_commit`.
     fn decide(

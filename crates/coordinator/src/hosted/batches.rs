@@ -16,9 +16,13 @@ pub fn encode<M: Machine>(
     decision: &Decision<M>,
     options: &HostedOptions,
 ) -> Vec<(Bytes, usize)> {
-    let mut attributes =
-        BatchAttributes { compression: options.compression, base_sequence: 0, ..BatchAttributes::default() };
+    let mut attributes = BatchAttributes {
+        compression: options.compression,
+        base_sequence: M::BASE_SEQUENCE,
+        ..BatchAttributes::default()
+    };
     if let Some(producer) = decision.producer {
+        attributes.base_sequence = 0;
         attributes.producer_id = producer.producer_id;
         attributes.producer_epoch = producer.producer_epoch;
         attributes.transactional = true;

@@ -1,0 +1,74 @@
+//! DescribeTransactions and ListTransactions (KIP-664, KIP-994): what is committed, and of markers on their way what is left.
+
+use super::coordinator::{TransactionMachine, TransactionSoft};
+use super::refuse;
+use super::state::{Transaction, TransactionState};
+use wire::messages::describe_transactions::{TopicData, TransactionState as DescribedTransaction};
+use wire::messages::list_transactions::{ListTransactionsResponse, TransactionState as ListedTransaction};
+use wire::{ErrorCode, Str};
+
+impl TransactionMachine {
+    pub(super) fn describe(
+        &self,
+        soft: &TransactionSoft,
+        transactional_ids: &[Str],
+    ) -> Vec<DescribedTransaction> {
+        let one = |transactional_id: &Str| {
+            if transactional_id.is_empty() {
+                return refuse::described(transactional_id, ErrorCode::InvalidRequest);
+            }
+            match self.transactions.get(transactional_id) {
+                Some(known) => described(soft, transactional_id, known),
+                None => refuse::described(transactional_id, ErrorCode::TransactionalIdNotFound),
+            }
+        };
+        transactional_ids.iter().map(one).collect()
+    }
+
+    pub(super) fn list(
+        &self,
+        wall_ms: i64,
+        states: &[Str],
+        producer_ids: &[i64],
+        duration_ms: i64,
+    ) -> ListTransactionsResponse {
+        let unknown = states.iter().filter(|name| TransactionState::from_name(name).is_none());
+        let wanted: Vec<_> = states.iter().filter_map(|name| TransactionState::from_name(name)).collect();
+        let is_asked_for = |known: &Transaction| {
+            (states.is_empty() || wanted.contains(&known.state))
+                && (producer_ids.is_empty() || producer_ids.contains(&known.producer_id))
+                && (duration_ms < 0 || wall_ms.saturating_sub(known.start_ms) > duration_ms)
+        };
+        let listed = self.transactions.iter().filter(|(_, known)| is_asked_for(known));
+        ListTransactionsResponse {
+            unknown_state_filters: unknown.cloned().collect(),
+            transaction_states: listed
+                .map(|(transactional_id, known)| ListedTransaction {
+                    transactional_id: transactional_id.clone(),
+                    producer_id: known.producer_id,
+                    transaction_state: Str::from_static(known.state.name()),
+                })
+                .collect(),
+            ..ListTransactionsResponse::default()
+        }
+    }
+}
+
+fn described(soft: &TransactionSoft, transactional_id: &Str, known: &Transaction) -> DescribedTransaction {
+    let sending = soft.sending.get(transactional_id).filter(|sending| sending.producer == known.producer());
+    let partitions = sending.map_or(&known.partitions, |sending| &sending.left);
+    let topics = partitions.topics().map(|(topic, numbers)| TopicData {
+        topic: topic.clone(),
+        partitions: numbers.iter().copied().collect(),
+    });
+    DescribedTransaction {
+        error_code: ErrorCode::None.code(),
+        transactional_id: transactional_id.clone(),
+        transaction_state: Str::from_static(known.state.name()),
+        transaction_timeout_ms: known.timeout_ms,
+        transaction_start_time_ms: known.start_ms,
+        producer_id: known.producer_id,
+        producer_epoch: known.producer_epoch,
+        topics: topics.collect(),
+    }
+}
