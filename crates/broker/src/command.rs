@@ -16,7 +16,10 @@ use crate::disks::moving::{MoveStep, Moving};
 use crate::fetch::watch::Watch;
 use crate::mailbox::{Answer, Reply};
 use crate::quorum::image_delta::ImageChange;
+use crate::quorum::isr_proposals::IsrAnswer;
+use crate::replica::FollowerAt;
 use crate::replica::pending::AppendResults;
+use crate::replication::following::{Fetched, FetcherId};
 use crate::views::{PartitionCell, TopicViews};
 
 /// What is put into a shard's mailbox.
@@ -51,6 +54,30 @@ pub(crate) enum Command {
     LookForCleaning,
     /// The checkpoint files are due: what are your offsets?
     Checkpoint(Arc<CheckpointRound>),
+    /// Another broker's replicas fetch: what do they acknowledge?
+    FollowerFetch(FollowerFetch),
+    /// What the controller says to the in-sync sets that it was proposed.
+    IsrAnswered(Vec<(Arc<PartitionCell>, IsrAnswer)>),
+    /// A leader's answer to a fetch of this node's replicas.
+    Replicate(Box<Replicate>),
+}
+
+/// A fetch of another broker's replicas, before it is read from the views.
+pub(crate) struct FollowerFetch {
+    pub broker_id: i32,
+    /// Of its registration; -1 where the request does not say.
+    pub broker_epoch: i64,
+    pub partitions: Vec<(Arc<PartitionCell>, FollowerAt)>,
+    /// In the order of the partitions: why one may not fetch.
+    pub reply: Reply<Vec<Result<(), ErrorCode>>>,
+}
+
+/// What one fetcher got for the replicas of one shard.
+pub(crate) struct Replicate {
+    pub fetcher: FetcherId,
+    /// Of the fetcher's rounds.
+    pub round: u64,
+    pub partitions: Vec<Fetched>,
 }
 
 /// One produce's batches for one shard.
@@ -80,6 +107,8 @@ pub(crate) struct AppendEntry {
 /// The partitions of this shard that a waiting fetch watches.
 pub(crate) struct WatchPartitions {
     pub watch: Arc<Watch>,
+    /// Whether a replica waits, which reads up to the log's end.
+    pub is_replica: bool,
     pub partitions: Vec<WatchPartition>,
     /// Given to one shard only, whatever the number of shards.
     pub deadline_ms: Option<i64>,
@@ -90,6 +119,8 @@ pub(crate) struct WatchPartition {
     pub cell: Arc<PartitionCell>,
     pub high_watermark: i64,
     pub last_stable_offset: i64,
+    /// What a replica has.
+    pub log_end_offset: i64,
 }
 
 /// Something for a coordinator.

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use log::{Fault, Removal};
+use wire::topic::TopicIdPartition;
 
 use crate::coordinators::kinds::Answers;
 use crate::disks::amendments::MovedStart;
@@ -14,7 +15,9 @@ use crate::disks::flusher::DirtyLog;
 use crate::disks::moving::{Moving, Retirement};
 use crate::mailbox::Reply;
 use crate::quorum::assignments::Assignment;
+use crate::quorum::isr_proposals::IsrProposal;
 use crate::replica::pending::AppendResults;
+use crate::replication::following::{Following, Replicated};
 
 /// One wish.
 pub(crate) enum Effect {
@@ -46,4 +49,12 @@ pub(crate) enum Effect {
     CheckpointSoon,
     /// Every shard has told its offsets: the checkpoint files can be written.
     WriteCheckpoints(Arc<CheckpointRound>),
+    /// A leader wants another ISR.
+    ProposeIsr(IsrProposal),
+    /// A replica follows a leader from now on, or goes on after a flush.
+    Follow(Following),
+    /// A replica follows nobody any more.
+    Unfollow(TopicIdPartition),
+    /// What became of what a fetcher got.
+    Replicated(Box<Replicated>),
 }

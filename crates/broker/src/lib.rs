@@ -26,6 +26,7 @@ mod operations;
 mod peers;
 mod quorum;
 mod replica;
+mod replication;
 pub mod rim;
 mod shard;
 pub mod telling;

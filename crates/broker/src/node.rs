@@ -4,6 +4,7 @@
 
 mod carrying;
 mod opening;
+mod replicating;
 
 pub use opening::{Listener, NodeOptions, OpenError, QuorumVoter, Roles};
 
@@ -34,6 +35,7 @@ use crate::peers::{PeerRequest, Peers, Purpose};
 use crate::quorum::producer_ids::ProducerIds;
 use crate::quorum::protocol::QuorumRequest;
 use crate::quorum::{Asker, Audience, Forwarded, QuorumCell, QuorumCommand};
+use crate::replication::fetchers::Fetchers;
 use crate::rim::{Job, LinkId, PeerAddress, Rim};
 use crate::shard::cell::{Carrier, ShardCell};
 use crate::timers::NEVER;
@@ -63,6 +65,10 @@ struct NodeState {
     controller_patience_ms: i64,
     /// The way to other nodes.
     peers: Peers,
+    /// What is fetched from leaders for the replicas of this node.
+    fetchers: Arc<Fetchers>,
+    /// Where brokers reach each other.
+    inter_broker_listener: Str,
     jobs: Mailbox<Job>,
     cold_reads: ColdReads,
     /// What was read for fetches and is still to be sent.
@@ -93,6 +99,7 @@ impl Node {
             }
         }
         self.checkpoint_if_due(now_ms);
+        self.replicate(now_ms);
         self.0.peers.turn(now_ms);
         self.arm()
     }

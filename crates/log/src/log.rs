@@ -215,6 +215,11 @@ impl Log {
         self.epochs.latest().map(|latest| latest.epoch)
     }
 
+    /// OffsetForLeaderEpoch (KIP-101, KIP-279): the epoch answered for `epoch` and its end offset.
+    pub fn end_offset_for_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
+        self.epochs.end_offset(epoch, self.log_end_offset)
+    }
+
     /// Bytes of all segments.
     pub fn size_bytes(&self) -> u64 {
         self.sealed_bytes + self.segments.segments.last().map_or(0, |active| u64::from(active.size()))

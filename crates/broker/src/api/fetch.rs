@@ -1,8 +1,9 @@
-//! Fetch by consumers (KIP-41, KIP-227, KIP-516): resolve the session, read what is in memory, and if there is too little, wait once for
+//! Fetch (KIP-41, KIP-227, KIP-516): resolve the session, read what is in memory, and if there is too little, wait once for
 //! the shards' call; then the answer is written partition by partition. The request is read in place, and nothing of it is kept: a
-//! fetch may wait for minutes. How partitions are read is `fetch_pass.rs`'s business. A follower's fetch is another journey
-//! (`Command::FollowerFetch`), not built yet.
+//! fetch may wait for minutes. How partitions are read is `fetch/pass.rs`'s business. A follower's fetch goes to the shards first
+//! (`Command::FollowerFetch`): where it fetches is what it acknowledges, and who is no follower is told so.
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
@@ -16,14 +17,15 @@ use wire::messages::fetch::{NodeEndpoint, PartitionData};
 use wire::{ErrorCode, Str};
 
 use crate::call::Call;
-use crate::command::{Command, WatchPartition, WatchPartitions};
+use crate::command::{Command, FollowerFetch, WatchPartition, WatchPartitions};
 use crate::fetch::pass::{Pass, Reading, Terms, refusal};
 use crate::fetch::session::{Answered, FetchAsked, Plan, Wanted, WantedList};
 use crate::fetch::watch::{Watch, watch};
 use crate::limits::PARTITIONS_PER_FETCH_SESSION;
-use crate::mailbox::reply;
+use crate::mailbox::{Answer, reply};
+use crate::replica::FollowerAt;
 use crate::rim::{CloseReason, Handling, Outcome};
-use crate::views::Views;
+use crate::views::{PartitionCell, Views};
 
 /// Consumers read what is replicated, or only what is also committed (KIP-98).
 const READ_UNCOMMITTED: i8 = 0;
@@ -59,6 +61,10 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
         Plan::Incremental { session_id, wanted } => (SessionStep::GoesOn(session_id), wanted),
     };
     let fetch = Fetch::resolve(call, terms, session, wanted);
+    if terms.is_replica {
+        let replica = (request.replica_id, request.replica_epoch);
+        return Ok(Handling::running(fetch.follow(replica)));
+    }
     // Filled where it stays: a pass is large.
     let mut pass = fetch.reading.begin();
     fetch.reading.read_memory(&mut pass);
@@ -99,11 +105,19 @@ fn refuse(call: &Call, error: ErrorCode, wanted: &[Wanted]) -> Outcome {
 }
 
 fn terms(call: &Call, request: &FetchView<'_>) -> Terms {
-    let max_bytes = request.max_bytes.min(call.node.config().fetch_max_bytes);
-    let committed = request.isolation_level == READ_COMMITTED;
+    let is_replica = request.replica_id >= 0;
+    let max_bytes = match is_replica {
+        true => request.max_bytes,
+        false => request.max_bytes.min(call.node.config().fetch_max_bytes),
+    };
+    let limit = match request.isolation_level {
+        _ if is_replica => ReadLimit::LogEnd,
+        READ_COMMITTED => ReadLimit::LastStable,
+        _ => ReadLimit::HighWatermark,
+    };
     Terms {
-        is_replica: request.replica_id >= 0,
-        limit: if committed { ReadLimit::LastStable } else { ReadLimit::HighWatermark },
+        is_replica,
+        limit,
         max_bytes: i64::from(max_bytes),
         min_bytes: i64::from(request.min_bytes.min(max_bytes)),
         deadline_ms: call.now_ms.saturating_add(i64::from(request.max_wait_ms.max(0))),
@@ -208,6 +222,25 @@ impl Fetch {
         Fetch { reading: Reading { call, terms, targets }, end: End { session, refused } }
     }
 
+    /// Another broker's replicas fetch: what they acknowledge is noted, then they are answered like anybody.
+    async fn follow(mut self, replica: (i32, i64)) -> Outcome {
+        let mut refused = Vec::new();
+        for (positions, answer) in acknowledge(&self.reading, replica) {
+            let Ok(answers) = answer.await else { return Outcome::Close(CloseReason::Stopping) };
+            let said_no = |(at, answer): (usize, Result<(), ErrorCode>)| Some((at, answer.err()?));
+            refused.extend(positions.into_iter().zip(answers).filter_map(said_no));
+        }
+        refused.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
+        for (at, error) in refused {
+            let (wanted, cell) = self.reading.targets.remove(at);
+            let data = self.reading.refused_data(&wanted, &cell, error);
+            self.end.refused.push((wanted, data));
+        }
+        let mut pass = self.reading.begin();
+        self.reading.read_memory(&mut pass);
+        self.go_on(pass).await
+    }
+
     /// Ends a pass in the pool if it has to be; waits for more and reads again, until there is enough or the time is over.
     async fn go_on(self, pass: Pass) -> Outcome {
         let Fetch { reading, end } = self;
@@ -250,13 +283,42 @@ async fn read_cold(reading: &Arc<Reading>, pass: &mut Pass) -> bool {
     true
 }
 
+/// Which targets a shard is asked about, and its answer to each.
+type Asked = (Vec<usize>, Answer<Vec<Result<(), ErrorCode>>>);
+
+/// Where partitions are fetched.
+type Positions = Vec<(Arc<PartitionCell>, FollowerAt)>;
+
+/// One command per shard concerned.
+fn acknowledge(reading: &Reading, (broker_id, broker_epoch): (i32, i64)) -> Vec<Asked> {
+    let mut shards: BTreeMap<usize, (Vec<usize>, Positions)> = BTreeMap::new();
+    for (at, (wanted, cell)) in reading.targets.iter().enumerate() {
+        let (positions, partitions) = shards.entry(cell.shard).or_default();
+        positions.push(at);
+        let leader_epoch = wanted.current_leader_epoch;
+        let (fetch_offset, last_fetched_epoch) = (wanted.fetch_offset, wanted.last_fetched_epoch);
+        partitions.push((Arc::clone(cell), FollowerAt { leader_epoch, fetch_offset, last_fetched_epoch }));
+    }
+    let call = &reading.call;
+    let ask = |(shard, (positions, partitions))| {
+        let (reply, answer) = reply();
+        let fetch = FollowerFetch { broker_id, broker_epoch, partitions, reply };
+        call.node.submit_to(call.now_ms, shard, Command::FollowerFetch(fetch));
+        (positions, answer)
+    };
+    shards.into_iter().map(ask).collect()
+}
+
 /// One command per shard concerned; the first one also keeps the deadline.
 fn set_watch(reading: &Reading, watch: &Arc<Watch>, pass: &Pass) {
     let mut shards: SmallVec<[(usize, WatchPartitions); 1]> = SmallVec::new();
-    for ((_, cell), data) in reading.targets.iter().zip(&pass.answers) {
+    let is_replica = reading.terms.is_replica;
+    for (at, ((_, cell), data)) in reading.targets.iter().zip(&pass.answers).enumerate() {
+        let log_end_offset = pass.log_ends.get(at).copied().unwrap_or_default();
         let at = shards.iter().position(|(shard, _)| *shard == cell.shard).unwrap_or_else(|| {
             let deadline_ms = shards.is_empty().then_some(reading.terms.deadline_ms);
-            let asked = WatchPartitions { watch: Arc::clone(watch), partitions: Vec::new(), deadline_ms };
+            let (watch, partitions) = (Arc::clone(watch), Vec::new());
+            let asked = WatchPartitions { watch, is_replica, partitions, deadline_ms };
             shards.push((cell.shard, asked));
             shards.len() - 1
         });
@@ -264,6 +326,7 @@ fn set_watch(reading: &Reading, watch: &Arc<Watch>, pass: &Pass) {
             cell: Arc::clone(cell),
             high_watermark: data.high_watermark,
             last_stable_offset: data.last_stable_offset,
+            log_end_offset,
         });
     }
     let node = &reading.call.node;
@@ -315,7 +378,7 @@ fn answer(call: &Call, error: ErrorCode, session_id: i32, lines: &[Line<'_>]) ->
 }
 
 /// The partition that bears the name of one whose topic is no more, `Some(None)` if there is none; `None` where no session knows a name.
-fn namesake(views: &Views, wanted: &Wanted) -> Option<Option<Arc<crate::views::PartitionCell>>> {
+fn namesake(views: &Views, wanted: &Wanted) -> Option<Option<Arc<PartitionCell>>> {
     if wanted.topic.is_empty() {
         return None;
     }

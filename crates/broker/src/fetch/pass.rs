@@ -21,7 +21,7 @@ use crate::views::PartitionCell;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
     pub limit: ReadLimit,
-    /// A replica asks, not a consumer; no other broker has one of ours yet.
+    /// A replica of another broker asks, not a consumer: it reads up to the log's end.
     pub is_replica: bool,
     /// Less than none is refused where there is something to read.
     pub max_bytes: i64,
@@ -61,6 +61,8 @@ pub(crate) struct Pass {
     checked_bytes: i64,
     /// What the platter is to be asked for before the client comes again.
     ahead: Vec<ReadAhead>,
+    /// Where the logs of the answers ended, for a replica.
+    pub log_ends: Vec<i64>,
 }
 
 /// What a partition may give.
@@ -81,6 +83,8 @@ struct Found {
     checked_bytes: u32,
     /// Bytes that are there and were not read.
     counted: i64,
+    /// Where the log ends; for a replica.
+    log_end_offset: i64,
 }
 
 /// Neighbours among the targets that are read by one thread of the pool.
@@ -141,6 +145,7 @@ impl Reading {
             is_last: false,
             checked_bytes: 0,
             ahead: Vec::new(),
+            log_ends: Vec::new(),
         }
     }
 
@@ -169,7 +174,7 @@ impl Reading {
             pass.answers.push(blank(target.0.partition));
             let Some(data) = pass.answers.last_mut() else { break };
             match self.read_partition(target, allowance, Reach::Memory, counts, data) {
-                Some(found) => pass.note(found),
+                Some(found) => pass.note(found, self.terms.is_replica),
                 None => {
                     pass.answers.pop();
                     break;
@@ -238,7 +243,7 @@ impl Reading {
                     return;
                 }
                 pass.answers.push(data);
-                pass.note(found);
+                pass.note(found, self.terms.is_replica);
             }
         }
     }
@@ -274,15 +279,13 @@ impl Reading {
         if !wanted.topic_id.is_zero() && wanted.topic_id != cell.key.topic_id {
             return Err(ErrorCode::InconsistentTopicId);
         }
-        let look = |view: &LogView| self.look(wanted, view, data);
+        let mut log_end_offset = 0;
+        let look = |view: &LogView| {
+            log_end_offset = view.log_end_offset;
+            self.look(wanted, view, data)
+        };
         let seen = self.call.node.look(self.call.now_ms, cell, wanted.current_leader_epoch, look)?;
-        if self.terms.is_replica {
-            return Err(match wanted.current_leader_epoch {
-                -1 => ErrorCode::NotLeaderOrFollower,
-                _ => ErrorCode::UnknownLeaderEpoch,
-            });
-        }
-        let Some(view) = seen? else { return Ok(Some(Found::default())) };
+        let Some(view) = seen? else { return Ok(Some(Found { log_end_offset, ..Found::default() })) };
         let (offset, limit) = (wanted.fetch_offset, self.terms.limit);
         let most = i64::from(wanted.max_bytes).min(allowance.bytes).min(i64::from(u32::MAX));
         if most < 0 {
@@ -295,7 +298,8 @@ impl Reading {
             && tells
             && let Some(bytes) = view.bytes_before(offset, limit)
         {
-            return Ok(Some(Found { counted: i64::from(bytes).min(most), ..Found::default() }));
+            let counted = i64::from(bytes).min(most);
+            return Ok(Some(Found { counted, log_end_offset, ..Found::default() }));
         }
         let terms = ReadTerms {
             max_bytes: u32::try_from(most).unwrap_or(u32::MAX),
@@ -313,7 +317,8 @@ impl Reading {
         }
         let is_starved = fetched.records.is_empty() && !allowance.at_least_one;
         data.records = Some(fetched.records);
-        Ok(Some(Found { ahead: fetched.ahead, is_starved, checked_bytes: fetched.checked_bytes, counted: 0 }))
+        let (ahead, checked_bytes) = (fetched.ahead, fetched.checked_bytes);
+        Ok(Some(Found { ahead, is_starved, checked_bytes, counted: 0, log_end_offset }))
     }
 
     /// Puts into `data` what a look at the view tells; answers a copy of the view if there is something to read.
@@ -343,7 +348,7 @@ impl Reading {
         Ok((offset < view.upper_bound(limit)).then(|| view.clone()))
     }
 
-    fn refused_data(&self, wanted: &Wanted, cell: &PartitionCell, error: ErrorCode) -> PartitionData {
+    pub fn refused_data(&self, wanted: &Wanted, cell: &PartitionCell, error: ErrorCode) -> PartitionData {
         // Clients of version 5 and below do not know that this error passes.
         let told = match error {
             ErrorCode::KafkaStorageError if self.call.api_version <= 5 => ErrorCode::NotLeaderOrFollower,
@@ -372,8 +377,11 @@ impl Pass {
     }
 
     /// The last line is whole.
-    fn note(&mut self, found: Found) {
+    fn note(&mut self, found: Found, is_replica: bool) {
         let Some(data) = self.answers.last() else { return };
+        if is_replica {
+            self.log_ends.push(found.log_end_offset);
+        }
         let bytes = record_bytes(data).saturating_add(found.counted);
         self.left = self.left.saturating_sub(bytes).max(0);
         self.bytes = self.bytes.saturating_add(bytes);

@@ -1,5 +1,6 @@
 //! What turns want, carried out: flush jobs, directories that die, answers, images for all shards, checkpoints, the end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -18,11 +19,13 @@ use crate::disks::offsets::DirectoryOffsets;
 use crate::effect::Effect;
 use crate::peers::{PeerRequest, Purpose};
 use crate::quorum::image_delta::{ImageChange, Publication, TopicDelta};
+use crate::quorum::isr_proposals::IsrAnswer;
 use crate::quorum::{Audience, QuorumCommand};
 use crate::rim::{Job, PeerAddress};
 use crate::shard::ClosedShard;
 use crate::shard::cell::Carrier;
 use crate::timers::NEVER;
+use crate::views::PartitionCell;
 
 impl Carrier for Node {
     fn carry(&self, now_ms: i64, effects: Vec<Effect>) {
@@ -46,6 +49,14 @@ impl Carrier for Node {
                 Effect::DiscardFuture(moving) => self.discard_future(moving),
                 Effect::Retire(retirement) => self.retire(retirement),
                 Effect::Assign(assignment) => self.tell(QuorumCommand::Assign(assignment)),
+                Effect::ProposeIsr(proposal) => self.tell(QuorumCommand::ProposeIsr(proposal)),
+                Effect::Follow(following) => {
+                    // Sent with the next turn: the image that says where the leader is may be about to be published.
+                    self.0.fetchers.follow(following);
+                    self.fetches_are_due();
+                }
+                Effect::Unfollow(key) => self.0.fetchers.unfollow(&key),
+                Effect::Replicated(replicated) => self.replicated(now_ms, &replicated),
                 Effect::LookForCleaning { shard } => self.submit_to(now_ms, shard, Command::LookForCleaning),
                 Effect::CheckpointSoon => self.checkpoint_soon(now_ms),
                 Effect::WriteCheckpoints(round) => {
@@ -82,7 +93,7 @@ impl Audience for Node {
         // image, so that who reads there that this node leads finds a leader; the deleted last, so that who finds a topic finds its
         // shard ready to say what became of it.
         self.0.views.change(&set, &[]);
-        if !change.topics.is_empty() || change.cleaners {
+        if !change.is_empty() {
             for shard in &self.0.shards {
                 shard.post(Command::Image(Arc::clone(&change)));
             }
@@ -103,6 +114,23 @@ impl Audience for Node {
         }
         self.0.image.store(Arc::clone(image));
         self.0.views.change(&[], &gone);
+        if change.brokers.is_some() {
+            self.0.fetchers.brokers_changed();
+        }
+        self.replicate(now_ms);
+    }
+
+    fn isr_answered(&self, now_ms: i64, answers: Vec<IsrAnswer>) {
+        let mut shards: BTreeMap<usize, Vec<(Arc<PartitionCell>, IsrAnswer)>> = BTreeMap::new();
+        for answer in answers {
+            let topic = self.0.views.by_id(answer.key.topic_id);
+            if let Some(cell) = topic.and_then(|topic| topic.partition(answer.key.partition).cloned()) {
+                shards.entry(cell.shard).or_default().push((cell, answer));
+            }
+        }
+        for (shard, answers) in shards {
+            self.submit_to(now_ms, shard, Command::IsrAnswered(answers));
+        }
     }
 }
 
@@ -281,7 +309,7 @@ impl Node {
     /// Computes the next deadline and promises it to the rim; a shard that becomes due earlier meanwhile is seen.
     pub(super) fn arm(&self) -> Option<i64> {
         let checkpoint_ms = self.0.next_checkpoint_ms.load(Ordering::SeqCst);
-        let own = || checkpoint_ms.min(self.0.peers.next_ms());
+        let own = || checkpoint_ms.min(self.0.peers.next_ms()).min(self.0.fetchers.next_ms());
         let next = || self.0.shards.iter().map(|shard| shard.deadline_ms()).fold(own(), i64::min);
         let mut promised = next();
         loop {
@@ -339,8 +367,9 @@ impl Node {
     /// hears what is at work next.
     pub fn close(&self, now_ms: i64, tell: &dyn Fn(&str)) {
         self.0.note_time(now_ms);
+        self.0.fetchers.close();
         self.0.peers.close(now_ms);
-        let mut offsets: std::collections::BTreeMap<usize, DirectoryOffsets> = Default::default();
+        let mut offsets: BTreeMap<usize, DirectoryOffsets> = Default::default();
         for shard in &self.0.shards {
             let ClosedShard { offsets: closed, faults } =
                 shard.with_shard(|shard| shard.close(now_ms, &self.0.directories, tell));

@@ -34,6 +34,8 @@ use crate::quorum::lifecycle::Lifecycle;
 use crate::quorum::metadata_files;
 use crate::quorum::producer_ids::ProducerIds;
 use crate::quorum::{PartitionMetadataLog, Parts, Patience, QuorumCell};
+use crate::replication::fetcher::FetchTerms;
+use crate::replication::fetchers::Fetchers;
 use crate::rim::Rim;
 use crate::shard::cell::ShardCell;
 use crate::shard::{Shard, Surroundings};
@@ -159,7 +161,7 @@ impl Node {
         let shard_count = config.shards.max(1);
         let on_disk = OnDisk { identity: &identity, directories: &directories, disk: &disk, read };
         let quorum = open_quorum(&options, on_disk, random.next_u64(), now_ms)?;
-        let (listeners, cordoned) = listeners(&config, &directories, &options.values_door);
+        let (listeners, cordoned) = listeners(options.node_id, &config, &directories, &options.values_door);
         let publisher = Publisher::new(options.node_id, shard_count, Arc::clone(&config), listeners.clone());
         let file = config.file();
         let lifecycle = lifecycle(&options, &identity, &directories, cordoned, &mut random);
@@ -198,6 +200,8 @@ impl Node {
             producer_ids: ProducerIds::default(),
             controller_patience_ms: patience(&file).controller_ms,
             peers: Peers::new(Arc::clone(&options.rim), options.node_id),
+            fetchers: listeners.fetchers,
+            inter_broker_listener: Str::from(options.inter_broker_listener.as_str()),
             jobs: Mailbox::default(),
             cold_reads: ColdReads::new(Arc::clone(&options.rim)),
             fetch_memory: ReadMemory::new(FETCH_MEMORY_BYTES),
@@ -243,6 +247,7 @@ fn lifecycle(
 
 /// What obeys the broker's own settings, as the file has them, and the log directories that it cordons.
 fn listeners(
+    node_id: i32,
     config: &StaticConfig,
     directories: &Arc<Directories>,
     outside: &ValuesDoor,
@@ -254,10 +259,26 @@ fn listeners(
         cleaners: Arc::new(Cleaners::new(CleanerSettings::resolve(&layers))),
         moves: Arc::new(Moves::new(&layers, directories.iter().count())),
         directories: Arc::clone(directories),
+        fetchers: Arc::new(fetchers(node_id, &config.file(), &layers)),
         outside: Arc::clone(outside),
     };
     outside(&layers);
     (listeners, cordoned)
+}
+
+/// What fetches for the node's own replicas.
+fn fetchers(node_id: i32, file: &BrokerFile, layers: &BrokerLayers<'_>) -> Fetchers {
+    let int = |name: &str| i32::try_from(file.number(name)).unwrap_or(i32::MAX);
+    let terms = FetchTerms {
+        node_id,
+        max_wait_ms: int("replica.fetch.wait.max.ms"),
+        min_bytes: int("replica.fetch.min.bytes"),
+        max_bytes: int("replica.fetch.response.max.bytes"),
+        partition_max_bytes: int("replica.fetch.max.bytes"),
+        backoff_ms: file.number("replica.fetch.backoff.ms"),
+        timeout_ms: file.number("replica.socket.timeout.ms"),
+    };
+    Fetchers::new(terms, layers)
 }
 
 /// Fetch sessions that the node remembers.

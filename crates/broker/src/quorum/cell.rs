@@ -83,7 +83,7 @@ impl QuorumCell {
         for _ in 0..ROUNDS {
             let mut batch = std::mem::take(&mut held.batch);
             self.mailbox.drain(&mut batch, usize::MAX);
-            batch.drain(..).for_each(|command| held.take_command(now_ms, command));
+            batch.drain(..).for_each(|command| held.take_command(now_ms, command, audience));
             held.batch = batch;
             let wished = held.step(now_ms, audience);
             let turn = held.quorum.turn(now_ms)?;

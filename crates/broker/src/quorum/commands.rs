@@ -15,6 +15,7 @@ use crate::mailbox::Reply;
 use crate::peers::{NoAnswer, PeerRequest, Purpose};
 use crate::quorum::assignments::Assignment;
 use crate::quorum::image_delta::{Publication, Publisher};
+use crate::quorum::isr_proposals::{IsrAnswer, IsrProposal};
 use crate::quorum::lifecycle::Lifecycle;
 use crate::quorum::way::Told;
 use crate::rim::PeerAddress;
@@ -43,6 +44,8 @@ pub(crate) enum QuorumCommand {
     DirectoriesFailed(Vec<Uuid>),
     /// A replica lies in that log directory.
     Assign(Assignment),
+    /// A leader wants another ISR.
+    ProposeIsr(IsrProposal),
     /// Begin to leave.
     Leave,
 }
@@ -109,6 +112,8 @@ pub(crate) struct Patience {
 pub(crate) trait Audience: Clone + Send + Sync + 'static {
     /// A new image: shards first, then the snapshot.
     fn publish(&self, now_ms: i64, image: &Arc<MetadataImage>, publication: Publication);
+    /// The controller has decided about in-sync sets.
+    fn isr_answered(&self, now_ms: i64, answers: Vec<IsrAnswer>);
     /// A request to another node.
     fn ask_peer(&self, now_ms: i64, to: &PeerAddress, purpose: Purpose, request: PeerRequest);
     /// Leaves a command in the mailbox and rings the quorum's bell.

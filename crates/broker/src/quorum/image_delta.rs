@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use kraft::image::{
-    ConfigResource, ConfigsImage, MetadataImage, ResourceConfigs, ResourceType, TopicChange, TopicImage,
+    ClusterImage, ConfigResource, ConfigsImage, MetadataImage, ResourceConfigs, ResourceType, TopicChange,
+    TopicImage,
 };
 use wire::topic::{TopicIdPartition, is_internal};
 use wire::{Str, Uuid};
@@ -15,6 +16,7 @@ use crate::disks::cleaners::{CleanerSettings, Cleaners};
 use crate::disks::directories::Directories;
 use crate::disks::moves::Moves;
 use crate::quorum::image_lines;
+use crate::replication::fetchers::Fetchers;
 use crate::topic_settings::TopicSettings;
 use crate::views::{PartitionCell, TopicViews, Views};
 
@@ -23,6 +25,15 @@ pub(crate) struct ImageChange {
     pub topics: Vec<TopicDelta>,
     /// `log.cleaner.*` changed: every shard looks for something to clean.
     pub cleaners: bool,
+    /// The brokers, if they are others than before: who may be in sync.
+    pub brokers: Option<Arc<ClusterImage>>,
+}
+
+impl ImageChange {
+    /// Nothing of it concerns a shard.
+    pub fn is_empty(&self) -> bool {
+        self.topics.is_empty() && !self.cleaners && self.brokers.is_none()
+    }
 }
 
 /// What it means for one topic.
@@ -58,6 +69,7 @@ pub(crate) struct Listeners {
     pub cleaners: Arc<Cleaners>,
     pub moves: Arc<Moves>,
     pub directories: Arc<Directories>,
+    pub fetchers: Arc<Fetchers>,
     pub outside: ValuesDoor,
 }
 
@@ -98,6 +110,7 @@ impl Publisher {
                 listeners.cleaners.configure(self.with_layers(&image.configs, CleanerSettings::resolve));
             self.with_layers(&image.configs, |layers| {
                 listeners.moves.configure(layers);
+                listeners.fetchers.configure(layers);
                 (listeners.outside)(layers);
             });
             let paths = self.with_layers(&image.configs, |layers| layers.list("cordoned.log.dirs"));
@@ -115,7 +128,8 @@ impl Publisher {
         }
         publication.settings(&old, broker_wide);
         let Step { topics, set, gone, .. } = publication;
-        Publication { change: Arc::new(ImageChange { topics, cleaners }), set, gone, cordoned }
+        let brokers = (old.cluster != image.cluster).then(|| Arc::new(image.cluster.clone()));
+        Publication { change: Arc::new(ImageChange { topics, cleaners, brokers }), set, gone, cordoned }
     }
 
     fn broker_configs_changed(&self, old: &ConfigsImage, new: &ConfigsImage) -> bool {

@@ -1,6 +1,7 @@
 //! The metadata quorum of the node: hosted (`cell.rs`) on its own log (`metadata_log.rs`, `metadata_files.rs`), asked what may be
 //! configured (`rules.rs`), spoken to by other members (`protocol.rs`);
-//! the way to the active controller (`way.rs`, `errands.rs`); the broker's own life in the cluster (`lifecycle.rs`, `assignments.rs`, `producer_ids.rs`); and what a new image
+//! the way to the active controller (`way.rs`, `errands.rs`); the broker's own life in the cluster (`lifecycle.rs`, `assignments.rs`, `isr_proposals.rs`,
+//! `producer_ids.rs`); and what a new image
 //! means for this node (`image_delta.rs`) and for people (`image_lines.rs`). Decides nothing; `kraft` does.
 
 pub(crate) mod assignments;
@@ -9,6 +10,7 @@ mod commands;
 pub(crate) mod errands;
 pub(crate) mod image_delta;
 mod image_lines;
+pub(crate) mod isr_proposals;
 pub(crate) mod lifecycle;
 pub mod metadata_files;
 mod metadata_log;

@@ -4,6 +4,9 @@
 //! Where Kafka flushes before the append returns, the answer waits for the flush round instead: with `flush.messages` of N no
 //! producer has been answered (acks 1 or all) while N records or more were unflushed. DIVERGES: Kafka looks at `flush.ms` only every
 //! `log.flush.scheduler.interval.ms`, by default never; here it holds by itself, whatever that interval.
+//!
+//! Where answers rest on several copies in page caches (`log.flush.ack=auto`, `min.insync.replicas` of two and more), nobody waits for a
+//! flush, and yet none of them may keep much that is not on its platter: a flush is due after so much, or so long.
 
 use log::Log;
 
@@ -18,11 +21,36 @@ pub(crate) struct Flushing {
     due: bool,
     /// When `flush.ms` is over for the oldest record that nobody flushes; there is a timer for it.
     due_ms: Option<i64>,
+    /// Others have what this log has: it is flushed behind the answers.
+    behind: bool,
+    /// The log's size when a flush was asked for last.
+    asked_bytes: u64,
 }
+
+/// Behind the answers a log is flushed at the latest after so long, and when so much was appended.
+const BEHIND_MS: i64 = 250;
+const BEHIND_BYTES: u64 = 8 << 20;
 
 impl Flushing {
     pub fn new(recovery_point: i64) -> Flushing {
-        Flushing { asked: recovery_point, first: 0, due: false, due_ms: None }
+        Flushing { asked: recovery_point, first: 0, due: false, due_ms: None, behind: false, asked_bytes: 0 }
+    }
+
+    /// Whether the log is flushed behind the answers from now on.
+    pub fn set_behind(&mut self, behind: bool) {
+        self.behind = behind;
+    }
+
+    fn flush_ms(&self, log: &Log) -> i64 {
+        let flush_ms = log.config().flush_ms;
+        if self.behind { flush_ms.min(BEHIND_MS) } else { flush_ms }
+    }
+
+    /// The log was truncated: what lies beyond its end was never asked for.
+    pub fn truncated(&mut self, log: &Log) {
+        let end = log.log_end_offset();
+        (self.asked, self.first) = (self.asked.min(log.recovery_point()).min(end), self.first.min(end));
+        self.asked_bytes = self.asked_bytes.min(log.size_bytes());
     }
 
     /// Nothing was asked for that is not in the log: a flush of what comes there would be thought to be on its way.
@@ -38,6 +66,9 @@ impl Flushing {
             self.due = true;
         }
         self.due |= finished;
+        if self.behind {
+            self.due |= log.size_bytes().saturating_sub(self.asked_bytes) >= BEHIND_BYTES;
+        }
     }
 
     /// Whether answers wait for the flush of what lies below `first`.
@@ -51,6 +82,7 @@ impl Flushing {
         let wanted = wanted && log.log_end_offset() > self.asked;
         if wanted {
             self.asked = log.log_end_offset();
+            self.asked_bytes = log.size_bytes();
         }
         wanted
     }
@@ -63,7 +95,7 @@ impl Flushing {
 
     /// When to come back for `flush.ms`, if there is no timer that comes in time.
     pub fn arm(&mut self, log: &Log, now_ms: i64) -> Option<i64> {
-        let flush_ms = log.config().flush_ms;
+        let flush_ms = self.flush_ms(log);
         if flush_ms == i64::MAX || log.log_end_offset() <= self.asked {
             return None;
         }
@@ -79,7 +111,7 @@ impl Flushing {
     pub fn time_is_up(&mut self, log: &Log, now_ms: i64) {
         if self.due_ms.is_some_and(|due_ms| due_ms <= now_ms) {
             self.due_ms = None;
-            self.due |= log.config().flush_ms != i64::MAX;
+            self.due |= self.flush_ms(log) != i64::MAX;
         }
     }
 }

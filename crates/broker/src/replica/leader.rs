@@ -1,10 +1,11 @@
 //! The leader's side of a partition: appending, the high watermark, what acks=all waits for. Decides nothing about who
 //! leads; the image does.
 
-use log::{AppendOrigin, AppendRefused, Appended, Fault};
+use log::{AppendOrigin, AppendRefused, Appended, Fault, Log};
 use wire::ErrorCode;
 use wire::record_batch::ValidBatches;
 
+use super::isr::{Eligible, FollowerSays, NotAFollower};
 use super::{Leader, Replica, ReplicaState};
 
 /// Why a leader did not append.
@@ -35,7 +36,52 @@ impl From<AppendRefused> for Refused {
     }
 }
 
+/// Where a follower fetches.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FollowerAt {
+    /// The epoch it follows; -1 where it says none.
+    pub leader_epoch: i32,
+    pub fetch_offset: i64,
+    /// Of the last record it has; -1 where it says none.
+    pub last_fetched_epoch: i32,
+}
+
+/// What a follower's fetch changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Acknowledged {
+    /// The high watermark moved.
+    pub commits: bool,
+    /// The follower may be in the ISR and is not: to be proposed.
+    pub joins: bool,
+}
+
 impl Replica {
+    /// A follower fetches: all below it has, if it follows this epoch and has not diverged from this log; of all others the fetch says
+    /// nothing (KIP-320: a truncation is still to come). What the follower is told stands in the view.
+    pub fn follower_fetched(
+        &mut self,
+        (broker_id, broker_epoch): (i32, i64),
+        at: FollowerAt,
+        now_ms: i64,
+        eligible: &dyn Eligible,
+    ) -> Result<Acknowledged, ErrorCode> {
+        let ReplicaState::Leader(leader) = &mut self.state else { return Ok(Acknowledged::default()) };
+        leader.isr.admits(broker_id, broker_epoch).map_err(|not| match not {
+            NotAFollower::Unassigned if at.leader_epoch != -1 => ErrorCode::UnknownLeaderEpoch,
+            NotAFollower::Unassigned | NotAFollower::StaleBrokerEpoch => ErrorCode::NotLeaderOrFollower,
+        })?;
+        let log_end_offset = self.log.log_end_offset();
+        let is_within = (self.log.log_start_offset()..=log_end_offset).contains(&at.fetch_offset);
+        if at.leader_epoch != leader.leader_epoch || !is_within || has_diverged(&self.log, at) {
+            return Ok(Acknowledged::default());
+        }
+        let says = FollowerSays { broker_id, broker_epoch, log_end_offset: at.fetch_offset, now_ms };
+        let moved = leader.isr.fetched(says, log_end_offset, eligible).unwrap_or(false);
+        let joins = leader.isr.may_expand(broker_id, self.log.high_watermark(), eligible);
+        let commits = moved && self.advance_high_watermark();
+        Ok(Acknowledged { commits, joins })
+    }
+
     /// The leader's state, or what a client hears instead.
     pub fn leader(&self) -> Result<&Leader, ErrorCode> {
         match &self.state {
@@ -67,12 +113,16 @@ impl Replica {
         Ok(appended)
     }
 
-    /// The high watermark follows the in-sync replicas.
-    pub fn advance_high_watermark(&mut self) {
-        if let ReplicaState::Leader(leader) = &self.state {
-            let offset = leader.isr.high_watermark(self.log.log_end_offset());
-            self.log.advance_high_watermark(offset);
+    /// The high watermark follows the in-sync replicas; answers whether it moved.
+    pub fn advance_high_watermark(&mut self) -> bool {
+        let ReplicaState::Leader(leader) = &self.state else { return false };
+        let min_insync = self.settings.min_insync_replicas;
+        let offset = leader.isr.high_watermark(self.log.log_end_offset(), min_insync);
+        let moved = self.log.advance_high_watermark(offset);
+        if moved && !leader.isr.is_alone() {
+            leader.isr.check_committed(self.log.high_watermark());
         }
+        moved
     }
 
     /// DeleteRecords: everything below `offset` (-1: the high watermark) goes; answers the new low watermark.
@@ -97,4 +147,13 @@ impl Replica {
             Err(error) => error,
         }
     }
+}
+
+/// Whether a log that ends with that epoch at that offset has what this one never had, or lost.
+fn has_diverged(log: &Log, at: FollowerAt) -> bool {
+    if at.last_fetched_epoch < 0 {
+        return false;
+    }
+    log.end_offset_for_epoch(at.last_fetched_epoch)
+        .is_none_or(|(epoch, end_offset)| epoch < at.last_fetched_epoch || end_offset < at.fetch_offset)
 }

@@ -1,16 +1,18 @@
 //! One replica of one partition on this broker: its log, its role, and whoever waits for it. Owned by one shard; nobody
-//! else touches it. `leader.rs` appends and acknowledges, `flushing.rs` says when a flush is due, `isr.rs` computes, `pending.rs`
-//! parks acks, `invariants.rs` says what must hold.
+//! else touches it. `leader.rs` appends and acknowledges, `follower.rs` takes what a leader has, `flushing.rs` says when a flush is due,
+//! `isr.rs` computes, `pending.rs` parks acks, `invariants.rs` says what must hold.
 
 mod flushing;
+pub(crate) mod follower;
 mod invariants;
 pub(crate) mod isr;
 mod leader;
-pub(crate) use leader::Refused;
+pub(crate) use leader::{FollowerAt, Refused};
 pub(crate) mod pending;
 
 use std::sync::Arc;
 
+use kraft::image::NO_LEADER;
 use log::{FlushWork, Log};
 use wire::{ErrorCode, Str};
 
@@ -47,7 +49,11 @@ pub(crate) struct Replica {
     /// Those of acks 0 and 1 that `flush.messages` holds back.
     pub early_acks: PendingAcks,
     pub watchers: Watchers,
-    flushing: Flushing,
+    /// Followers that wait for records beyond those that they have.
+    pub waiting_followers: Watchers,
+    /// A follower that fetches on only when what it has is flushed (`log.flush.ack=group`).
+    pub fetches_when_flushed: bool,
+    pub flushing: Flushing,
     /// As last published; says what watchers have seen.
     shown: Shown,
     /// The log's end when the janitor last looked.
@@ -70,6 +76,8 @@ pub(crate) enum ReplicaState {
     Leader(Leader),
     Follower {
         leader_epoch: i32,
+        /// Who leads; [`kraft::image::NO_LEADER`] if nobody does.
+        leader: i32,
     },
     /// Its directory is dead: nothing is served, nothing is acknowledged.
     Offline,
@@ -89,6 +97,7 @@ pub(crate) struct Leader {
 #[derive(Debug, Clone, Copy, Default)]
 struct Shown {
     high_watermark: i64,
+    log_end_offset: i64,
     last_stable_offset: i64,
     size_bytes: u64,
 }
@@ -109,10 +118,12 @@ impl Replica {
             directory,
             log,
             settings,
-            state: ReplicaState::Follower { leader_epoch: -1 },
+            state: ReplicaState::Follower { leader_epoch: -1, leader: NO_LEADER },
             acks: PendingAcks::default(),
             early_acks: PendingAcks::default(),
             watchers: Watchers::default(),
+            waiting_followers: Watchers::default(),
+            fetches_when_flushed: false,
             flushing,
             shown: Shown::default(),
             seen_end_offset: -1,
@@ -130,6 +141,7 @@ impl Replica {
     pub fn show(&mut self) {
         let now = Shown {
             high_watermark: self.log.high_watermark(),
+            log_end_offset: self.log.log_end_offset(),
             last_stable_offset: self.log.last_stable_offset(),
             size_bytes: self.log.size_bytes(),
         };
@@ -147,6 +159,16 @@ impl Replica {
         } else {
             self.shown.size_bytes = before.size_bytes.min(now.size_bytes);
         }
+        if now.log_end_offset > before.log_end_offset {
+            let bytes = now.size_bytes.saturating_sub(before.size_bytes).max(1);
+            self.waiting_followers.readable(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Something happened that all who wait have to look at.
+    pub fn wake_all(&mut self) {
+        self.watchers.fire_all();
+        self.waiting_followers.fire_all();
     }
 
     /// True if nothing was appended since this was asked the last time.
@@ -159,7 +181,7 @@ impl Replica {
     fn role(&self) -> Role {
         match &self.state {
             ReplicaState::Leader(leader) => Role::Leader { leader_epoch: leader.leader_epoch },
-            ReplicaState::Follower { leader_epoch } => Role::Follower { leader_epoch: *leader_epoch },
+            ReplicaState::Follower { leader_epoch, .. } => Role::Follower { leader_epoch: *leader_epoch },
             ReplicaState::Offline => Role::Offline,
         }
     }
@@ -173,6 +195,11 @@ impl Replica {
     /// True if there is more to read than a fetch saw.
     pub fn has_more_than(&self, high_watermark: i64, last_stable_offset: i64) -> bool {
         self.shown.high_watermark > high_watermark || self.shown.last_stable_offset > last_stable_offset
+    }
+
+    /// True if there are records beyond those that a follower's fetch saw.
+    pub fn ends_beyond(&self, log_end_offset: i64) -> bool {
+        self.shown.log_end_offset > log_end_offset
     }
 
     /// Everything below is safe enough for acks=all: replicated and, where it is asked for, flushed.
@@ -220,7 +247,7 @@ impl Replica {
     /// What to flush so that acks can leave, or because it is due; `None` if nothing is dirty or a round is already asked for. A
     /// coordinator on this replica may wait as well.
     pub fn take_flush_work(&mut self, coordinator_waits: bool) -> Option<FlushWork> {
-        let somebody = coordinator_waits || self.waits_for_safety();
+        let somebody = coordinator_waits || self.waits_for_safety() || self.fetches_when_flushed;
         if !self.flushing.take(&self.log, somebody) {
             return None;
         }

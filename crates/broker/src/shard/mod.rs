@@ -2,13 +2,16 @@
 //! replica that was touched: flush, publish, answer. Who runs the turn is `cell.rs`; no handler and no API is known here.
 //!
 //! `append.rs` produce and its acks · `asleep.rs` what was never written · `cleaning.rs` compaction · `coordinators.rs` what is coordinated ·
-//! `moving.rs` to another log directory · `reconcile.rs` a new image · `upkeep.rs` retention, checkpoints, faults.
+//! `leading.rs` what followers acknowledge · `following.rs` what leaders have · `moving.rs` to another log directory · `reconcile.rs` a new image · `upkeep.rs` retention, checkpoints, faults.
 
 mod append;
 mod asleep;
+mod brokers;
 pub(crate) mod cell;
 mod cleaning;
 mod coordinators;
+mod following;
+mod leading;
 mod moving;
 #[cfg(test)]
 mod planting;
@@ -19,6 +22,7 @@ mod slots;
 mod turn;
 mod upkeep;
 
+use brokers::Brokers;
 use seat::{Seat, Seats};
 use sleepers::Sleepers;
 use turn::Turn;
@@ -97,6 +101,11 @@ pub(crate) struct Shard {
     /// When the cleaner looks at the logs again.
     next_cleaner_ms: i64,
     coordinator_lines: Ration,
+    follower_lines: Ration,
+    /// `replica.lag.time.max.ms`
+    replica_lag_time_max_ms: i64,
+    /// Who may be in sync.
+    brokers: Brokers,
     random: wire::random::SplitMix64,
     /// Of the turn.
     now_ms: i64,
@@ -124,6 +133,8 @@ enum Timer {
     FlushAgain(Arc<PartitionCell>),
     /// `flush.ms` is over for something.
     FlushDue(Arc<PartitionCell>),
+    /// Followers may be too far behind.
+    Isr,
     /// Logs may be dirty.
     Cleaner,
     /// A throttled cleaning may go on.
@@ -149,6 +160,8 @@ const _: () = assert!(
 
 /// Lines of the log about what is coordinated.
 const COORDINATOR_LINES_PER_SECOND: u32 = 50;
+/// And about replicas that cannot take what their leaders have.
+const FOLLOWER_LINES_PER_SECOND: u32 = 10;
 
 impl Shard {
     pub fn new(around: Surroundings, now_ms: i64) -> Shard {
@@ -157,6 +170,8 @@ impl Shard {
         timers.add(now_ms.saturating_add(around.cleaners.settings().backoff_ms), Timer::Cleaner);
         let expiry_ms = now_ms.saturating_add(around.producer_expiry_interval_ms);
         timers.add(expiry_ms, Timer::ProducerExpiry);
+        let replica_lag_time_max_ms = around.config.file().number("replica.lag.time.max.ms");
+        timers.add(now_ms.saturating_add(replica_lag_time_max_ms), Timer::Isr);
         Shard {
             random: wire::random::SplitMix64::new(around.seed),
             around,
@@ -170,6 +185,9 @@ impl Shard {
             expiry_at: 0,
             next_cleaner_ms: i64::MIN,
             coordinator_lines: Ration::new(COORDINATOR_LINES_PER_SECOND),
+            follower_lines: Ration::new(FOLLOWER_LINES_PER_SECOND),
+            replica_lag_time_max_ms,
+            brokers: Brokers(Arc::default()),
         }
     }
 
@@ -231,6 +249,11 @@ impl Shard {
             Command::Moving(moving, step) => self.move_step(turn, moving, step),
             Command::Retired(removal) => self.retired(turn.now_ms, removal),
             Command::LookForCleaning => self.look_for_cleaning(turn),
+            Command::FollowerFetch(fetch) => self.follower_fetch(turn, fetch),
+            Command::IsrAnswered(answers) => {
+                answers.iter().for_each(|(cell, answer)| self.isr_answered(cell, answer));
+            }
+            Command::Replicate(replicate) => self.replicate(turn, *replicate),
             Command::Checkpoint(round) => {
                 if round.add(self.offsets().chain(self.offsets_asleep())) {
                     turn.effects.push(Effect::WriteCheckpoints(round));
@@ -272,6 +295,7 @@ impl Shard {
                         replica.flush_time_is_up(turn.now_ms);
                     }
                 }
+                Timer::Isr => self.isr_due(turn),
                 Timer::Cleaner => self.cleaner_due(turn),
                 Timer::Clean(cleaning) => turn.effects.push(Effect::Clean(cleaning)),
                 Timer::Move(moving) => turn.effects.push(Effect::Move(moving)),
@@ -342,7 +366,15 @@ impl Shard {
         for partition in command.partitions {
             match self.replica(&partition.cell) {
                 Some(replica)
-                    if matches!(replica.state, ReplicaState::Leader(_))
+                    if command.is_replica
+                        && matches!(replica.state, ReplicaState::Leader(_))
+                        && !replica.ends_beyond(partition.log_end_offset) =>
+                {
+                    replica.waiting_followers.add(Arc::clone(&watch));
+                }
+                Some(replica)
+                    if !command.is_replica
+                        && matches!(replica.state, ReplicaState::Leader(_))
                         && !replica.has_more_than(partition.high_watermark, partition.last_stable_offset) =>
                 {
                     replica.watchers.add(Arc::clone(&watch));
@@ -412,6 +444,7 @@ impl Shard {
                     // The checkpoint has a new recovery point to tell.
                     directories.get(directory).into_iter().for_each(Directory::note_change);
                     self.retire_if_durable(turn, cell);
+                    self.fetch_if_flushed(turn, cell);
                 }
                 Err(fault) if replica.log.poisoned().is_none() => {
                     let due_ms = turn.now_ms.saturating_add(FULL_DISK_PAUSE_MS);
@@ -431,6 +464,23 @@ impl Shard {
     fn remove_later(&mut self, now_ms: i64, removals: Vec<Removal>) {
         for removal in removals {
             self.timers.add(now_ms.saturating_add(removal.delay_ms), Timer::Remove(Box::new(removal)));
+        }
+    }
+
+    /// What `log.flush.ack` means for a leader, when its ISR or its settings have changed.
+    fn set_flush_acks(&mut self, cell: &PartitionCell) {
+        let Some((isr, min_insync)) = self.replica(cell).and_then(|replica| match &replica.state {
+            ReplicaState::Leader(leader) => Some((leader.isr.clone(), replica.settings.min_insync_replicas)),
+            ReplicaState::Follower { .. } | ReplicaState::Offline => None,
+        }) else {
+            return;
+        };
+        let flush_acks = self.flush_acks(&isr, min_insync);
+        let is_auto = self.around.config.flush_ack == FlushAck::Auto;
+        let Some(replica) = self.touch(cell) else { return };
+        replica.flushing.set_behind(is_auto && !flush_acks);
+        if let ReplicaState::Leader(leader) = &mut replica.state {
+            leader.flush_acks = flush_acks;
         }
     }
 

@@ -14,7 +14,8 @@ impl Seat {
         let Seat { replica, coordinator, .. } = self;
         let end = replica.log.log_end_offset();
         let is_topic = &*replica.topic == "t" && end > 0;
-        let (waits, follows) = (!replica.acks.is_empty(), ReplicaState::Follower { leader_epoch: 9 });
+        let (waits, follows) =
+            (!replica.acks.is_empty(), ReplicaState::Follower { leader_epoch: 9, leader: 9 });
         let mut park = |offset, produce| replica.acks.park(Parked { offset, produce, index: 0 });
         match fault {
             Fault::AckForNothing if is_topic => park(end + 9, 0),

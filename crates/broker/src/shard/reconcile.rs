@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use coordinator::group::DeletedTopic;
-use kraft::image::PartitionImage;
+use kraft::image::{NO_LEADER, PartitionImage};
 use log::fault::Cause;
 use log::{Fault, Log, OpenMode};
 use wire::ErrorCode;
@@ -33,6 +33,9 @@ impl Shard {
     pub(super) fn reconcile(&mut self, turn: &mut Turn, change: &ImageChange) {
         if change.cleaners {
             self.cleaners_changed(turn.now_ms);
+        }
+        if let Some(brokers) = &change.brokers {
+            self.brokers_changed(turn, brokers);
         }
         let mut deleted = Vec::new();
         for delta in &change.topics {
@@ -79,6 +82,9 @@ impl Shard {
             if let Some(replica) = self.touch(&cell) {
                 replica.log.set_config(Arc::clone(&settings.log));
                 replica.settings = Arc::clone(&settings);
+                // `min.insync.replicas` may be another.
+                replica.advance_high_watermark();
+                self.set_flush_acks(&cell);
             }
         }
     }
@@ -300,9 +306,7 @@ impl Shard {
     }
 
     fn lead(&mut self, turn: &mut Turn, cell: &Arc<PartitionCell>, partition: &PartitionImage) {
-        let min_insync = self.replica(cell).map_or(1, |replica| replica.settings.min_insync_replicas);
-        let isr = InSyncReplicas::new(self.around.node_id, &partition.replicas, &partition.isr);
-        let flush_acks = self.flush_acks(&isr, min_insync);
+        let node_id = self.around.node_id;
         let Some(replica) = self.touch(cell) else { return };
         if matches!(replica.state, ReplicaState::Offline) {
             return;
@@ -310,12 +314,22 @@ impl Shard {
         if let ReplicaState::Leader(leader) = &mut replica.state
             && leader.leader_epoch == partition.leader_epoch
         {
-            leader.partition_epoch = partition.partition_epoch;
-            leader.isr.reassign(&partition.replicas, &partition.isr);
-            leader.flush_acks = flush_acks;
-            replica.advance_high_watermark();
+            // The controller's answer to a proposal may have come before the image that says the same.
+            if leader.partition_epoch < partition.partition_epoch {
+                leader.partition_epoch = partition.partition_epoch;
+                leader.isr.reassign(&partition.replicas, &partition.isr, turn.now_ms);
+                replica.advance_high_watermark();
+                self.set_flush_acks(cell);
+            }
             return;
         }
+        let followed = matches!(replica.state, ReplicaState::Follower { leader, .. } if leader != NO_LEADER);
+        if followed {
+            turn.effects.push(Effect::Unfollow(cell.key));
+        }
+        replica.fetches_when_flushed = false;
+        let begins = (replica.log.log_end_offset(), turn.now_ms);
+        let isr = InSyncReplicas::led_from(node_id, &partition.replicas, &partition.isr, begins);
         if let Err(fault) = replica.log.start_leader_epoch(partition.leader_epoch) {
             return self.refused(turn, cell, crate::replica::Refused::Fault(fault));
         }
@@ -323,12 +337,13 @@ impl Shard {
             leader_epoch: partition.leader_epoch,
             partition_epoch: partition.partition_epoch,
             isr,
-            flush_acks,
+            flush_acks: false,
         });
         replica.advance_high_watermark();
         replica.show();
         replica.show_role();
-        replica.watchers.fire_all();
+        replica.wake_all();
+        self.set_flush_acks(cell);
         if let Some(slot) = cell.slot() {
             // A new epoch is a new term of the coordinator: what it held of the old one is dropped and read again.
             self.close_coordinator(turn, slot, ErrorCode::NotCoordinator);
@@ -336,18 +351,27 @@ impl Shard {
         }
     }
 
-    fn follow(&mut self, turn: &mut Turn, cell: &PartitionCell, partition: &PartitionImage) {
+    fn follow(&mut self, turn: &mut Turn, cell: &Arc<PartitionCell>, partition: &PartitionImage) {
         let Some(replica) = self.touch(cell) else { return };
-        if matches!(replica.state, ReplicaState::Offline) {
-            return;
+        let (leader_epoch, leader) = (partition.leader_epoch, partition.leader);
+        match replica.state {
+            ReplicaState::Offline => return,
+            // The ISR changed, or the assignment: nothing to a follower.
+            ReplicaState::Follower { leader_epoch: own, leader: followed }
+                if own == leader_epoch && followed == leader =>
+            {
+                return;
+            }
+            ReplicaState::Follower { .. } | ReplicaState::Leader(_) => {}
         }
-        replica.state = ReplicaState::Follower { leader_epoch: partition.leader_epoch };
+        replica.state = ReplicaState::Follower { leader_epoch, leader };
         replica.show_role();
-        replica.watchers.fire_all();
+        replica.wake_all();
         if let Some(slot) = cell.slot() {
             self.fail_acks(turn, slot, ErrorCode::NotLeaderOrFollower);
             self.close_coordinator(turn, slot, ErrorCode::NotCoordinator);
         }
+        self.follow_leader(turn, cell);
     }
 
     fn delete_replica(&mut self, turn: &mut Turn, cell: &Arc<PartitionCell>) {
@@ -360,7 +384,10 @@ impl Shard {
         self.close_coordinator(turn, slot, ErrorCode::NotCoordinator);
         let Some(mut replica) = self.seats.take(slot) else { return };
         cell.set_slot(None);
-        replica.watchers.fire_all();
+        replica.wake_all();
+        if matches!(replica.state, ReplicaState::Follower { .. }) {
+            turn.effects.push(Effect::Unfollow(cell.key));
+        }
         if let Some(directory) = self.around.directories.get(replica.directory) {
             directory.replica_gone();
         }

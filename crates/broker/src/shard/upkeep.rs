@@ -102,7 +102,7 @@ impl Shard {
         match tidied {
             Ok(_) => {
                 if moved && let Some(replica) = self.touch(&cell) {
-                    replica.watchers.fire_all();
+                    replica.wake_all();
                     let (directory, moved) = (replica.directory, replica.start_moved(None));
                     turn.effects.push(Effect::StartMoved { directory, moved });
                 }
@@ -144,7 +144,8 @@ impl Shard {
             }
             replica.state = ReplicaState::Offline;
             replica.show_role();
-            replica.watchers.fire_all();
+            replica.wake_all();
+            turn.effects.push(Effect::Unfollow(replica.cell.key));
             self.fail_acks(turn, slot, ErrorCode::KafkaStorageError);
             self.close_coordinator(turn, slot, ErrorCode::NotCoordinator);
         }

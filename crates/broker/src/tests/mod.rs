@@ -20,6 +20,7 @@ pub(crate) mod planted;
 mod power;
 mod produce;
 mod reassignment;
+mod replication;
 mod restart;
 mod rot;
 mod sessions;

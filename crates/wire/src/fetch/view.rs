@@ -13,6 +13,8 @@ use crate::messages::fetch::{FetchPartition, FetchRequest, FetchTopic, Forgotten
 pub struct FetchView<'a> {
     /// -1 for consumers, wherever the version says it.
     pub replica_id: i32,
+    /// The broker epoch of the replica (KIP-903); -1 for consumers and before version 15.
+    pub replica_epoch: i64,
     /// How long it may wait for `min_bytes`.
     pub max_wait_ms: i32,
     /// Fewer are worth waiting for more.
@@ -67,6 +69,7 @@ impl<'a> FetchView<'a> {
         let mut from = Cursor::of::<FetchRequest>(body, version)?;
         let mut view = FetchView {
             replica_id: if version <= 14 { from.i32()? } else { -1 },
+            replica_epoch: -1,
             max_wait_ms: from.i32()?,
             min_bytes: from.i32()?,
             max_bytes: from.i32()?,
@@ -91,7 +94,7 @@ impl<'a> FetchView<'a> {
             0 => content.nullable_string().map(|_cluster_id| true),
             1 if version >= 15 => {
                 view.replica_id = content.i32()?;
-                let _replica_epoch = content.i64()?;
+                view.replica_epoch = content.i64()?;
                 content.tags(|_, _| Ok(false))?;
                 Ok(true)
             }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use kraft::controller::{ControllerAnswer, ControllerCommand, CreateTopics, Refusal, RegisterBroker};
+use kraft::controller::{
+    AlterPartition, ControllerAnswer, ControllerCommand, CreateTopics, Refusal, RegisterBroker,
+};
 use kraft::hosted::{MetadataQuorum, Token, Turn};
 use kraft::raft::{Outgoing, RaftResponse};
 use wire::hash::StableMap;
@@ -17,6 +19,7 @@ use crate::quorum::assignments::Assignments;
 use crate::quorum::commands::{Asker, Audience, Forwarded, Heard, Parts, Patience, QuorumCommand};
 use crate::quorum::errands::Errand;
 use crate::quorum::image_delta::Publisher;
+use crate::quorum::isr_proposals::IsrProposals;
 use crate::quorum::lifecycle::{Lifecycle, Phase, Wish};
 use crate::quorum::protocol;
 use crate::quorum::way::{Brought, Step, Told, Way, Whereabouts};
@@ -33,6 +36,7 @@ pub(super) struct Held {
     patience: Patience,
     publisher: Publisher,
     assignments: Assignments,
+    isr_proposals: IsrProposals,
     registration: ControllerLife,
     way: Way,
     waiting: StableMap<Token, Waiter>,
@@ -69,6 +73,8 @@ enum Waiter {
     Lifecycle,
     /// The node's own directories.
     Assignments,
+    /// The node's own leaders.
+    IsrProposals,
     /// The registration of the controller in this node.
     Registration,
     /// Nobody: a creation without an administrator.
@@ -84,6 +90,8 @@ const CREATING_MOST: usize = 1_000;
 const REGISTRATION_RETRY_MS: i64 = 100;
 /// How long a resigned leader waits for the others to hear of it, as in Kafka.
 const RESIGNATION_MS: i64 = 5_000;
+/// The version in which an ISR is proposed: with the epochs of its brokers (KIP-903).
+const ALTER_PARTITION_VERSION: i16 = 3;
 /// The version in which this node registers itself: log directories and the previous broker epoch are told (KIP-858, KIP-966).
 const REGISTRATION_VERSION: i16 = 4;
 
@@ -99,6 +107,7 @@ impl Held {
             patience,
             publisher,
             assignments: Assignments::default(),
+            isr_proposals: IsrProposals::default(),
             registration: ControllerLife::default(),
             way: Way::default(),
             waiting: StableMap::default(),
@@ -115,7 +124,7 @@ impl Held {
         self.last_token
     }
 
-    pub fn take_command(&mut self, now_ms: i64, command: QuorumCommand) {
+    pub fn take_command(&mut self, now_ms: i64, command: QuorumCommand, audience: &impl Audience) {
         match command {
             QuorumCommand::Propose(command, asker) => {
                 self.send(now_ms, *command, Purpose::Controller, Waiter::Asker(asker));
@@ -150,7 +159,7 @@ impl Held {
             }
             QuorumCommand::Told(told) => {
                 if let Some((token, brought)) = self.way.told(now_ms, told) {
-                    self.brought(now_ms, token, brought);
+                    self.brought(now_ms, token, brought, audience);
                 }
             }
             QuorumCommand::DirectoriesFailed(offline) => {
@@ -159,6 +168,7 @@ impl Held {
                 }
             }
             QuorumCommand::Assign(assignment) => self.assignments.add(assignment),
+            QuorumCommand::ProposeIsr(proposal) => self.isr_proposals.add(proposal),
             QuorumCommand::Leave => {
                 if self.leaving == Leaving::No {
                     self.leaving = Leaving::Broker;
@@ -198,6 +208,7 @@ impl Held {
         self.step_leaving(now_ms);
         let own =
             self.step_lifecycle(now_ms) | self.step_assignments(now_ms) | self.step_registration(now_ms);
+        let own = own | self.step_isr_proposals(now_ms);
         own | self.step_way(now_ms, audience)
     }
 
@@ -243,21 +254,22 @@ impl Held {
                     audience.ask_peer(now_ms, &to, purpose, request);
                 }
                 Step::Late(token, errand) => {
-                    self.brought(now_ms, token, Brought::Refused(errand, ErrorCode::RequestTimedOut));
+                    let refused = Brought::Refused(errand, ErrorCode::RequestTimedOut);
+                    self.brought(now_ms, token, refused, audience);
                 }
             }
         }
         did
     }
 
-    fn brought(&mut self, now_ms: i64, token: Token, brought: Brought) {
+    fn brought(&mut self, now_ms: i64, token: Token, brought: Brought, audience: &impl Audience) {
         match brought {
-            Brought::Answer(answer) => self.answered(now_ms, token, *answer),
+            Brought::Answer(answer) => self.answered(now_ms, token, *answer, audience),
             Brought::Envelope(frame) => self.forwarded(token, Forwarded::Answered(frame)),
             Brought::Refused(Errand::Envelope(_), error) => self.forwarded(token, Forwarded::Refused(error)),
             Brought::Refused(Errand::Command(command), error) => {
                 let answer = command.refused(&Refusal::plain(error));
-                self.answered(now_ms, token, answer);
+                self.answered(now_ms, token, answer, audience);
             }
         }
     }
@@ -276,7 +288,8 @@ impl Held {
     pub fn own_deadline(&self) -> i64 {
         let lifecycle = self.lifecycle.as_ref();
         let is_registered = lifecycle.is_some_and(|lifecycle| lifecycle.broker_epoch() >= 0);
-        let told = self.assignments.next_deadline().filter(|_| is_registered);
+        let told = [self.assignments.next_deadline(), self.isr_proposals.next_deadline()];
+        let told = told.into_iter().flatten().min().filter(|_| is_registered);
         let sent = lifecycle.and_then(Lifecycle::next_deadline);
         let registers = self.registration_deadline();
         let due = [sent, told, registers].into_iter().flatten().min().filter(|_| self.knows_controller());
@@ -297,6 +310,19 @@ impl Held {
         let Some(request) = self.assignments.step(now_ms, self.node_id, epoch) else { return false };
         let command = ControllerCommand::AssignReplicasToDirs(request);
         self.send(now_ms, command, Purpose::Controller, Waiter::Assignments);
+        true
+    }
+
+    /// True if something was sent.
+    fn step_isr_proposals(&mut self, now_ms: i64) -> bool {
+        let epoch = self.lifecycle.as_ref().map_or(-1, Lifecycle::broker_epoch);
+        if !self.knows_controller() {
+            return false;
+        }
+        let Some(request) = self.isr_proposals.step(now_ms, self.node_id, epoch) else { return false };
+        let command = AlterPartition { request, api_version: ALTER_PARTITION_VERSION };
+        let command = ControllerCommand::AlterPartition(command);
+        self.send(now_ms, command, Purpose::Controller, Waiter::IsrProposals);
         true
     }
 
@@ -385,7 +411,7 @@ impl Held {
         }
         for (token, answer) in turn.answers {
             self.way.decided(token);
-            self.answered(now_ms, token, answer);
+            self.answered(now_ms, token, answer, audience);
         }
         for (token, response) in turn.raft_answers {
             if let Some(Waiter::Raft(reply)) = self.waiting.remove(&token) {
@@ -414,7 +440,7 @@ impl Held {
         audience.ask_peer(now_ms, &self.address(to), Purpose::Quorum, request);
     }
 
-    fn answered(&mut self, now_ms: i64, token: Token, answer: ControllerAnswer) {
+    fn answered(&mut self, now_ms: i64, token: Token, answer: ControllerAnswer, audience: &impl Audience) {
         match self.waiting.remove(&token) {
             Some(Waiter::Asker(asker)) => asker.hear(now_ms, answer),
             Some(Waiter::Here(reply)) => reply.send(Ok(answer)),
@@ -424,6 +450,13 @@ impl Held {
                     self.assignments.answered(now_ms, response);
                 }
             }
+            Some(Waiter::IsrProposals) => match &answer {
+                ControllerAnswer::AlterPartition(response) => {
+                    let answers = self.isr_proposals.answered(now_ms, response);
+                    audience.isr_answered(now_ms, answers);
+                }
+                _ => self.isr_proposals.unanswered(now_ms),
+            },
             Some(Waiter::Registration) => {
                 // The image tells whether it is done; until it does, a moment goes by.
                 let next_send_ms = now_ms.saturating_add(REGISTRATION_RETRY_MS);

@@ -93,6 +93,7 @@ fn view_of(request: &FetchRequest) -> FetchView<'_> {
     };
     FetchView {
         replica_id,
+        replica_epoch: request.replica_state.replica_epoch,
         max_wait_ms,
         min_bytes,
         max_bytes,

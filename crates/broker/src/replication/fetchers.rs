@@ -1,0 +1,196 @@
+//! All fetchers of a node, by leader and number. Owns which of them fetches for which replica; one lock, held for the bookkeeping of one
+//! answer at most, never while something is sent or taken in.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use parking_lot::Mutex;
+use wire::messages::fetch::{FetchRequest, FetchResponse};
+use wire::topic::TopicIdPartition;
+
+use super::fetcher::{FetchTerms, Fetcher, Taken};
+use super::following::{FetcherId, Following, Outcome, Replicated};
+use crate::config::BrokerLayers;
+use crate::timers::NEVER;
+
+/// Those of a node.
+pub(crate) struct Fetchers {
+    terms: FetchTerms,
+    held: Mutex<Held>,
+    /// When [`Fetchers::due`] has something to send; written under the lock.
+    next_ms: AtomicI64,
+    /// The node stops: nothing is asked any more.
+    is_closed: AtomicBool,
+}
+
+struct Held {
+    /// `num.replica.fetchers`
+    per_leader: usize,
+    fetchers: BTreeMap<FetcherId, Fetcher>,
+    /// Who follows whom, and who fetches for it.
+    following: BTreeMap<TopicIdPartition, (FetcherId, Following)>,
+}
+
+/// A fetch to be sent.
+pub(crate) struct Due {
+    pub fetcher: FetcherId,
+    pub round: u64,
+    pub request: FetchRequest,
+}
+
+impl Fetchers {
+    pub fn new(terms: FetchTerms, layers: &BrokerLayers<'_>) -> Fetchers {
+        let held =
+            Held { per_leader: per_leader(layers), fetchers: BTreeMap::new(), following: BTreeMap::new() };
+        Fetchers {
+            terms,
+            held: Mutex::new(held),
+            next_ms: AtomicI64::new(NEVER),
+            is_closed: AtomicBool::new(false),
+        }
+    }
+
+    /// How long an answer is waited for.
+    pub fn timeout_ms(&self) -> i64 {
+        self.terms.timeout_ms
+    }
+
+    /// When [`Fetchers::due`] has something to send.
+    pub fn next_ms(&self) -> i64 {
+        self.next_ms.load(Ordering::SeqCst)
+    }
+
+    /// Nothing is asked any more.
+    pub fn close(&self) {
+        self.is_closed.store(true, Ordering::SeqCst);
+        self.next_ms.store(NEVER, Ordering::SeqCst);
+    }
+
+    fn promise(&self, held: &Held) {
+        let next_ms = held.fetchers.values().filter_map(Fetcher::next_ms).min().unwrap_or(NEVER);
+        let next_ms = if self.is_closed.load(Ordering::SeqCst) { NEVER } else { next_ms };
+        self.next_ms.store(next_ms, Ordering::SeqCst);
+    }
+
+    /// The broker's own values changed. With another number of fetchers, whoever is fetched for by the wrong one changes.
+    pub fn configure(&self, layers: &BrokerLayers<'_>) {
+        let per_leader = per_leader(layers);
+        let mut held = self.held.lock();
+        if std::mem::replace(&mut held.per_leader, per_leader) == per_leader {
+            return;
+        }
+        let all: Vec<Following> = held.following.values().map(|(_, following)| following.clone()).collect();
+        // Where they are by now, their shards know: what is fetched from elsewhere is dropped there, and told where to go on.
+        all.into_iter().for_each(|following| held.follow(following));
+        self.promise(&held);
+    }
+
+    /// A replica follows a leader, or goes on after a flush.
+    pub fn follow(&self, following: Following) {
+        let mut held = self.held.lock();
+        held.follow(following);
+        self.promise(&held);
+    }
+
+    /// A replica follows nobody.
+    pub fn unfollow(&self, key: &TopicIdPartition) {
+        let mut held = self.held.lock();
+        held.unfollow(key);
+        self.promise(&held);
+    }
+
+    /// Brokers came or went: whoever could not be asked is tried at once.
+    pub fn brokers_changed(&self) {
+        let mut held = self.held.lock();
+        held.fetchers.values_mut().for_each(Fetcher::wake);
+        self.promise(&held);
+    }
+
+    /// What is to be sent now.
+    pub fn due(&self, now_ms: i64, broker_epoch: i64) -> Vec<Due> {
+        if self.next_ms() > now_ms {
+            return Vec::new();
+        }
+        let mut held = self.held.lock();
+        let mut due = Vec::new();
+        if !self.is_closed.load(Ordering::SeqCst) {
+            held.fetchers.retain(|_, fetcher| !fetcher.is_over());
+            for (id, fetcher) in &mut held.fetchers {
+                if let Some((round, request)) = fetcher.next(now_ms, broker_epoch, &self.terms) {
+                    due.push(Due { fetcher: *id, round, request });
+                }
+            }
+        }
+        self.promise(&held);
+        due
+    }
+
+    /// An answer, or `None`. Whoever takes in what it means says so for every shard; `shards` tells how many there are.
+    pub fn answered(
+        &self,
+        now_ms: i64,
+        (id, round): (FetcherId, u64),
+        response: Option<FetchResponse>,
+    ) -> Taken {
+        let mut held = self.held.lock();
+        let Some(fetcher) = held.fetchers.get_mut(&id) else { return Taken::default() };
+        let taken = match response {
+            Some(response) => fetcher.answered(now_ms, round, response, &self.terms),
+            None => fetcher.unanswered(now_ms, round, &self.terms),
+        };
+        let mut shards: Vec<usize> = taken.fetched.iter().map(|fetched| fetched.cell.shard).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        fetcher.taking(round, shards.len());
+        self.promise(&held);
+        taken
+    }
+
+    /// A shard has taken in what came for it.
+    pub fn replicated(&self, now_ms: i64, replicated: &Replicated) {
+        let mut held = self.held.lock();
+        if let Some(fetcher) = held.fetchers.get_mut(&replicated.fetcher) {
+            fetcher.replicated(now_ms, replicated.round, &replicated.outcomes, &self.terms);
+        }
+        for (key, leader_epoch, outcome) in &replicated.outcomes {
+            let follows = held.following.get(key).is_some_and(|(_, it)| it.leader_epoch == *leader_epoch);
+            if follows && *outcome == Outcome::NotFollowed {
+                held.following.remove(key);
+            }
+        }
+        self.promise(&held);
+    }
+}
+
+fn per_leader(layers: &BrokerLayers<'_>) -> usize {
+    let number = layers.number("num.replica.fetchers").and_then(|number| usize::try_from(number).ok());
+    number.unwrap_or(1).max(1)
+}
+
+impl Held {
+    fn follow(&mut self, following: Following) {
+        let key = following.cell.key;
+        let index = usize::try_from(key.partition).unwrap_or(0).wrapping_add(usize::from(key.topic_id.0[15]));
+        let id = FetcherId { leader: following.leader, index: index % self.per_leader };
+        match self.following.get(&key) {
+            Some((_, known)) if known.leader_epoch > following.leader_epoch => return,
+            Some((before, _)) if *before != id => {
+                let before = *before;
+                if let Some(fetcher) = self.fetchers.get_mut(&before) {
+                    fetcher.unfollow(&key);
+                }
+            }
+            Some(_) | None => {}
+        }
+        self.fetchers.entry(id).or_default().follow(&following);
+        self.following.insert(key, (id, following));
+    }
+
+    fn unfollow(&mut self, key: &TopicIdPartition) {
+        if let Some((id, _)) = self.following.remove(key)
+            && let Some(fetcher) = self.fetchers.get_mut(&id)
+        {
+            fetcher.unfollow(key);
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The follower's way to its leaders: which partitions are fetched from whom (`fetcher.rs`, pure), all of the node's fetchers
+//! (`fetchers.rs`), what passes between them and the shards (`following.rs`). Never touches a log; who sends is `node/replicating.rs`.
+
+pub(crate) mod fetcher;
+pub(crate) mod fetchers;
+pub(crate) mod following;

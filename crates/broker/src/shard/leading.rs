@@ -1,0 +1,123 @@
+//! What a leader hears of its followers: their fetches, which acknowledge what is below, the time that goes by without any, the brokers
+//! that may be in sync, and what the controller says to the in-sync set that it is proposed (KIP-497, 903).
+
+use std::sync::Arc;
+
+use kraft::image::ClusterImage;
+
+use super::brokers::Brokers;
+use super::seat::Seat;
+use super::turn::Turn;
+use super::{Shard, Timer};
+use crate::command::FollowerFetch;
+use crate::effect::Effect;
+use crate::quorum::isr_proposals::{IsrAnswer, IsrOutcome, IsrProposal};
+use crate::replica::{Replica, ReplicaState};
+use crate::views::PartitionCell;
+
+impl Shard {
+    pub(super) fn follower_fetch(&mut self, turn: &mut Turn, fetch: FollowerFetch) {
+        let FollowerFetch { broker_id, broker_epoch, partitions, reply } = fetch;
+        let mut answers = Vec::with_capacity(partitions.len());
+        let brokers = Brokers(Arc::clone(&self.brokers.0));
+        for (cell, at) in partitions {
+            // Most acknowledge nothing new: nothing is touched for their sake.
+            let Some(replica) = self.replica(&cell) else {
+                answers.push(Ok(()));
+                continue;
+            };
+            let heard = replica.follower_fetched((broker_id, broker_epoch), at, turn.now_ms, &brokers);
+            answers.push(heard.map(drop));
+            let heard = heard.unwrap_or_default();
+            if heard.commits || heard.joins {
+                let Some(replica) = self.touch(&cell) else { continue };
+                let ReplicaState::Leader(leader) = &mut replica.state else { continue };
+                if heard.joins {
+                    leader.isr.expand(broker_id);
+                    turn.effects.extend(proposal(replica));
+                }
+            }
+        }
+        reply.send(answers);
+    }
+
+    /// Followers that have been behind for `replica.lag.time.max.ms` leave the ISR. Every half of that time.
+    pub(super) fn isr_due(&mut self, turn: &mut Turn) {
+        let lag_ms = self.replica_lag_time_max_ms;
+        self.timers.add(turn.now_ms.saturating_add((lag_ms / 2).max(1)), Timer::Isr);
+        self.review_isr(turn, true);
+    }
+
+    /// Others may be in sync than before.
+    pub(super) fn brokers_changed(&mut self, turn: &mut Turn, brokers: &Arc<ClusterImage>) {
+        self.brokers = Brokers(Arc::clone(brokers));
+        self.review_isr(turn, false);
+    }
+
+    fn review_isr(&mut self, turn: &mut Turn, shrinks: bool) {
+        let (now_ms, lag_ms) = (turn.now_ms, self.replica_lag_time_max_ms);
+        let brokers = Brokers(Arc::clone(&self.brokers.0));
+        let mut changed = Vec::new();
+        for (_, Seat { replica, .. }) in self.seats.iter_mut() {
+            let log_end_offset = replica.log.log_end_offset();
+            let ReplicaState::Leader(leader) = &mut replica.state else { continue };
+            if leader.isr.is_alone() {
+                continue;
+            }
+            let freed = leader.isr.review(now_ms, lag_ms, &brokers);
+            if shrinks && leader.isr.shrink(now_ms, lag_ms, log_end_offset).is_some() {
+                turn.effects.extend(proposal(replica));
+            }
+            if freed {
+                changed.push(Arc::clone(&replica.cell));
+            }
+        }
+        for cell in changed {
+            if let Some(replica) = self.touch(&cell) {
+                replica.advance_high_watermark();
+            }
+        }
+    }
+
+    pub(super) fn isr_answered(&mut self, cell: &PartitionCell, answer: &IsrAnswer) {
+        let Some(replica) = self.touch(cell) else { return };
+        let ReplicaState::Leader(leader) = &mut replica.state else { return };
+        let is_of_this = leader.leader_epoch == answer.leader_epoch
+            && leader.partition_epoch == answer.partition_epoch
+            && leader.isr.is_proposing();
+        if !is_of_this {
+            // An image was faster.
+            return;
+        }
+        match &answer.outcome {
+            IsrOutcome::Decided { leader_epoch, partition_epoch, isr }
+                if *leader_epoch == leader.leader_epoch && *partition_epoch > leader.partition_epoch =>
+            {
+                leader.partition_epoch = *partition_epoch;
+                leader.isr.decide(isr);
+            }
+            // The same as was committed: nothing was written.
+            IsrOutcome::Decided { leader_epoch, partition_epoch, .. }
+                if *leader_epoch == leader.leader_epoch && *partition_epoch == leader.partition_epoch =>
+            {
+                leader.isr.roll_back();
+            }
+            IsrOutcome::Refused => leader.isr.roll_back(),
+            // Until the image comes that says more, the high watermark waits for all that may be in sync.
+            IsrOutcome::Decided { .. } | IsrOutcome::Outdated => return,
+        }
+        replica.advance_high_watermark();
+        self.set_flush_acks(cell);
+    }
+}
+
+/// What the controller is to be asked.
+fn proposal(replica: &Replica) -> Option<Effect> {
+    let ReplicaState::Leader(leader) = &replica.state else { return None };
+    Some(Effect::ProposeIsr(IsrProposal {
+        key: replica.cell.key,
+        leader_epoch: leader.leader_epoch,
+        partition_epoch: leader.partition_epoch,
+        isr: leader.isr.proposal()?,
+    }))
+}
