@@ -333,7 +333,7 @@ fn refuse_a_newer_release(
     disk: &Arc<dyn Disk>,
 ) -> Result<Option<Inspection>, OpenError> {
     let read = metadata_files::read(&**disk, &options.metadata_directory).map_err(OpenError::Metadata)?;
-    let obstacles = read.as_ref().map(|read| metadata_files::obstacles(read));
+    let obstacles = read.as_ref().map(metadata_files::obstacles);
     obstacles.into_iter().flatten().next().map_or(Ok(read), |why| Err(OpenError::Metadata(why)))
 }
 

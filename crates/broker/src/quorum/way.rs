@@ -243,3 +243,6 @@ fn heard(errand: &Errand, answer: PeerAnswer) -> Option<Brought> {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,10 +12,11 @@ use log::directory::MetaProperties;
 use log::sim_disk::Survival;
 use log::{LogDirectory, SimDisk};
 use wire::codec::Message;
+use wire::random::SplitMix64;
 use wire::wall::Wall;
 use wire::{ApiKey, Uuid};
 
-use super::{Begun, START_MS, decode, frame};
+use super::{Begun, START_MS, frame};
 use crate::config::{BrokerFile, StaticConfig, Values};
 use crate::loggers::Loggers;
 use crate::rim::{Bells, LinkId, Outward};
@@ -63,6 +64,8 @@ pub(crate) struct Cluster {
     cut: BTreeSet<(i32, i32)>,
     /// Frames that arrived, by API key: how much was said.
     pub carried: BTreeMap<i16, usize>,
+    /// Answers between nodes come with bytes changed.
+    pub spoil: Option<SplitMix64>,
 }
 
 impl Cluster {
@@ -88,6 +91,7 @@ impl Cluster {
             cables: Vec::new(),
             cut: BTreeSet::new(),
             carried: BTreeMap::new(),
+            spoil: None,
         };
         for &(id, roles) in nodes {
             let disk = SimDisk::new(u64::from(id.unsigned_abs()));
@@ -203,6 +207,23 @@ impl Cluster {
         self.node(id).connection(peer("PLAINTEXT", false, "/10.0.0.7"))
     }
 
+    /// Another node's connection to a controller.
+    pub fn connect_as_node(&self, id: i32) -> Connection {
+        self.node(id).connection(peer("CONTROLLER", true, "/10.0.0.1"))
+    }
+
+    /// Hands over any bytes; what is answered at once.
+    pub fn try_frame(&self, id: i32, connection: &Connection, frame: Bytes) -> Option<Outcome> {
+        let mut handling = self.node(id).handle(connection, frame, self.now_ms);
+        match std::future::Future::poll(
+            std::pin::Pin::new(&mut handling),
+            &mut Context::from_waker(Waker::noop()),
+        ) {
+            std::task::Poll::Ready(outcome) => Some(outcome),
+            std::task::Poll::Pending => None,
+        }
+    }
+
     /// Runs everything that can run without time passing.
     pub fn settle(&mut self) {
         for _ in 0..10_000 {
@@ -297,7 +318,7 @@ impl Cluster {
     }
 
     /// One step of a connection: begins the next request, or goes on with the one that is begun.
-    fn work(&self, cable: &mut Cable) -> bool {
+    fn work(&mut self, cable: &mut Cable) -> bool {
         let mut moved = false;
         if cable.handling.is_none()
             && let Some(frame) = cable.waiting.pop_front()
@@ -316,11 +337,14 @@ impl Cluster {
         if self.cut.contains(&(cable.to, cable.from)) {
             return true;
         }
-        let asker = self.node(cable.from);
+        let asker = self.node(cable.from).clone();
         match outcome {
             Outcome::Answer(pieces) => {
-                let frame = Bytes::from(pieces.concat()).slice(4..);
-                asker.link_received(self.now_ms, cable.link, frame);
+                let mut frame = pieces.concat().split_off(4);
+                if let Some(random) = &mut self.spoil {
+                    spoil(&mut frame, random);
+                }
+                asker.link_received(self.now_ms, cable.link, frame.into());
             }
             Outcome::NoAnswer => {}
             Outcome::Close(_) => asker.link_closed(self.now_ms, cable.link),
@@ -375,26 +399,70 @@ impl Cluster {
     ) -> Begun {
         let (key, version) = call;
         let handling = self.node(id).handle(connection, frame(key, version, request), self.now_ms);
-        let mut begun = Begun { handling, wakes: Arc::default(), key, version, first: None };
-        begun.first = begun.poll();
-        begun
+        Begun { handling, wakes: Arc::default(), key, version }
     }
 
-    /// Asks a node and gets the answer, however much time passes.
-    pub fn ask<Q: Message, A: Message>(&mut self, id: i32, key: ApiKey, version: i16, request: &Q) -> A {
-        let connection = self.connect(id);
-        let mut begun = self.begin(id, &connection, (key, version), request);
-        for _ in 0..6_000 {
-            if let Some(outcome) = begun.first.take().or_else(|| begun.poll()) {
-                return decode(outcome, key, version);
+    /// The answer, which needs no more time to pass.
+    pub fn answer_of<A: Message>(&mut self, begun: &mut Begun) -> A {
+        for _ in 0..10 {
+            if let Some(answer) = begun.answer() {
+                return answer;
             }
             self.settle();
-            if let Some(outcome) = begun.poll() {
-                return decode(outcome, key, version);
+        }
+        panic!("it is not answered");
+    }
+
+    /// Asks a broker as a client does and gets the answer, however much time passes.
+    pub fn ask<Q: Message, A: Message>(&mut self, id: i32, key: ApiKey, version: i16, request: &Q) -> A {
+        let connection = self.connect(id);
+        self.ask_over(id, &connection, (key, version), request)
+    }
+
+    /// Asks a controller as another node does.
+    pub fn ask_controller<Q: Message, A: Message>(
+        &mut self,
+        id: i32,
+        key: ApiKey,
+        version: i16,
+        request: &Q,
+    ) -> A {
+        let connection = self.connect_as_node(id);
+        self.ask_over(id, &connection, (key, version), request)
+    }
+
+    fn ask_over<Q: Message, A: Message>(
+        &mut self,
+        id: i32,
+        connection: &Connection,
+        call: (ApiKey, i16),
+        request: &Q,
+    ) -> A {
+        let mut begun = self.begin(id, connection, call, request);
+        for _ in 0..6_000 {
+            self.settle();
+            if let Some(answer) = begun.answer() {
+                return answer;
             }
             self.advance(10);
         }
-        panic!("{key:?} is not answered");
+        panic!("{:?} is not answered", call.0);
+    }
+}
+
+/// A byte or two changed, or the end cut off; most answers stay whole, so that something goes on.
+fn spoil(frame: &mut Vec<u8>, random: &mut SplitMix64) {
+    if random.below(3) > 0 || frame.len() < 5 {
+        return;
+    }
+    // The number stays: an answer to nothing is nobody's.
+    let behind = frame.len() as u64 - 4;
+    for _ in 0..=random.below(2) {
+        let at = 4 + random.below(behind) as usize;
+        frame[at] = random.next_u64() as u8;
+    }
+    if random.below(4) == 0 {
+        frame.truncate(4 + random.below(behind) as usize);
     }
 }
 

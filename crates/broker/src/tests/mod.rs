@@ -72,8 +72,6 @@ pub(crate) struct Begun {
     wakes: Arc<Wakes>,
     key: ApiKey,
     version: i16,
-    /// What the first poll brought, where somebody else polls first.
-    first: Option<Outcome>,
 }
 
 impl Begun {
@@ -310,7 +308,7 @@ impl Harness {
     pub fn begin<Q: Message>(&mut self, key: ApiKey, version: i16, request: &Q) -> Begun {
         let frame = frame(key, version, request);
         let handling = self.node.handle(&self.connection, frame, self.now_ms);
-        Begun { handling, wakes: Arc::default(), key, version, first: None }
+        Begun { handling, wakes: Arc::default(), key, version }
     }
 
     /// Asks and gets the answer, however long the node takes without time passing.
