@@ -41,5 +41,6 @@ pub use config::check_cordoned;
 pub use config::connection_caps::ConnectionCaps;
 pub use connection::{Connection, Peer};
 pub use node::{Listener, Node, NodeOptions, OpenError, QuorumVoter, Roles};
+pub use quorum::Reception;
 pub use quorum::metadata_files;
 pub use rim::{CloseReason, Handling, Job, LinkId, Outcome, PeerAddress, Rim};

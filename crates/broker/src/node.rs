@@ -34,7 +34,7 @@ use crate::mailbox::{Answer, Mailbox, reply};
 use crate::peers::{PeerRequest, Peers, Purpose};
 use crate::quorum::producer_ids::ProducerIds;
 use crate::quorum::protocol::QuorumRequest;
-use crate::quorum::{Asker, Audience, Forwarded, QuorumCell, QuorumCommand};
+use crate::quorum::{Asker, Audience, Forwarded, QuorumCell, QuorumCommand, Reception};
 use crate::replication::fetchers::Fetchers;
 use crate::rim::{Job, LinkId, PeerAddress, Rim};
 use crate::shard::cell::{Carrier, ShardCell};
@@ -183,6 +183,11 @@ impl Node {
     /// True when the controller has let this broker go.
     pub fn may_stop(&self) -> bool {
         self.0.quorum.is_gone()
+    }
+
+    /// How this node is received by its quorum: what a start that waits for it may have to give up for.
+    pub fn reception(&self) -> Reception {
+        self.0.quorum.reception()
     }
 
     /// This node's id.

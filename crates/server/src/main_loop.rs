@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use broker::config::ValuesDoor;
 use broker::node::{Listener, OpenError};
-use broker::{ConnectionCaps, Node, NodeOptions, Roles};
+use broker::{ConnectionCaps, Node, NodeOptions};
 use log::{Disk, RealDisk};
 use net::listener::{self, Admission, ConnectionLimits};
 use net::{Budget, FrameLimits};
@@ -50,7 +50,6 @@ const ANSWER_SLACK_BYTES: usize = 16 << 20;
 /// A node that runs until it is stopped.
 pub struct Running {
     node: Node,
-    roles: Roles,
     clock: Arc<Clock>,
     lanes: RunningLanes,
     threads: NodeThreads,
@@ -116,8 +115,7 @@ pub fn start_watched(
     }
     lanes.open(brokers);
     let directories = settings.directories.clone();
-    let running =
-        Running { node, roles: settings.roles, clock, lanes, threads, bound, directories, _disk: disk };
+    let running = Running { node, clock, lanes, threads, bound, directories, _disk: disk };
     tracing::info!(
         node = settings.node_id,
         cluster = %running.node.cluster_id(),
@@ -168,9 +166,7 @@ impl Running {
     pub fn stop_watched(self, journey: &Journey) {
         self.lanes.drain();
         self.node.begin_shutdown(self.clock.now_ms());
-        if self.roles.broker {
-            wait_until_gone(&self.node, &self.threads, journey);
-        }
+        wait_until_gone(&self.node, &self.threads, journey);
         journey.waits_for("the connections to close");
         self.lanes.stop();
         self.threads.stop(journey);

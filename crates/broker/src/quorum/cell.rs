@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use self::held::Held;
 use crate::mailbox::Mailbox;
-use crate::quorum::commands::{Audience, Parts, QuorumCommand};
+use crate::quorum::commands::{Audience, Parts, QuorumCommand, Reception};
 use crate::quorum::lifecycle::Lifecycle;
 use crate::views::Views;
 
@@ -27,6 +27,7 @@ pub(crate) struct QuorumCell {
     /// The controller has not heard of a failed directory for too long.
     is_failure_unheard: AtomicBool,
     status: Mutex<QuorumStatus>,
+    reception: Mutex<Reception>,
 }
 
 /// Rounds of one turn: what is committed may let the broker's own life go on at once (register, then heartbeat).
@@ -43,6 +44,7 @@ impl QuorumCell {
             is_gone: AtomicBool::new(false),
             is_failure_unheard: AtomicBool::new(false),
             status: Mutex::default(),
+            reception: Mutex::default(),
         }
     }
 
@@ -74,6 +76,11 @@ impl QuorumCell {
     /// Figures of the last turn.
     pub fn status(&self) -> QuorumStatus {
         *self.status.lock()
+    }
+
+    /// How this node is received where it asks.
+    pub fn reception(&self) -> Reception {
+        *self.reception.lock()
     }
 
     /// One turn: everything in the mailbox, the timers, the broker's own life. Answers when to call again at the latest.
@@ -109,5 +116,6 @@ impl QuorumCell {
         self.is_running.store(held.is_running(), Ordering::Release);
         self.is_gone.store(held.is_gone(now_ms), Ordering::Release);
         *self.status.lock() = held.quorum.status();
+        *self.reception.lock() = held.reception();
     }
 }

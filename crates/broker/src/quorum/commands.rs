@@ -119,3 +119,12 @@ pub(crate) trait Audience: Clone + Send + Sync + 'static {
     /// Leaves a command in the mailbox and rings the quorum's bell.
     fn tell(&self, command: QuorumCommand);
 }
+
+/// How a node is received by the members of its quorum.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reception {
+    /// Why the controller did not take this broker's last registration.
+    pub registration: Option<ErrorCode>,
+    /// How many of them answered last that their cluster is another.
+    pub strangers: usize,
+}

@@ -38,6 +38,8 @@ pub(crate) struct Lifecycle {
     /// -1 before the first registration.
     epoch: i64,
     next_send_ms: i64,
+    /// Why the controller did not take the last registration.
+    refused: Option<ErrorCode>,
     /// A request is out; nothing else is sent until it is answered.
     is_waiting: bool,
     offline: Vec<Uuid>,
@@ -65,6 +67,7 @@ impl Lifecycle {
             interval_ms,
             epoch: -1,
             next_send_ms: i64::MIN,
+            refused: None,
             is_waiting: false,
             offline: Vec::new(),
             cordoned: Vec::new(),
@@ -86,6 +89,11 @@ impl Lifecycle {
     /// The epoch of the registration, -1 without one.
     pub fn broker_epoch(&self) -> i64 {
         self.epoch
+    }
+
+    /// Why the controller did not take the last registration.
+    pub fn refused(&self) -> Option<ErrorCode> {
+        self.refused
     }
 
     /// When [`Lifecycle::step`] has something to do.
@@ -176,12 +184,14 @@ impl Lifecycle {
         self.is_waiting = false;
         if response.error_code == ErrorCode::None.code() {
             self.epoch = response.broker_epoch;
+            self.refused = None;
             // It told of those that work, and of no others.
             self.heard();
             self.phase = Phase::Fenced;
             self.next_send_ms = now_ms;
         } else {
             let error = ErrorCode::from_code(response.error_code);
+            self.refused = Some(error);
             tracing::debug!(?error, "the controller did not register this broker; trying again");
             self.next_send_ms = now_ms.saturating_add(RETRY_MS);
         }
@@ -262,6 +272,18 @@ mod tests {
         assert_eq!(lifecycle.step(RETRY_MS, 7), None);
         assert_eq!(lifecycle.next_deadline(), Some(RETRY_MS + 2_000));
         heartbeat(lifecycle.step(RETRY_MS + 2_000, 9));
+    }
+
+    #[test]
+    fn why_it_was_not_registered_is_known_until_it_is() {
+        let mut lifecycle = lifecycle();
+        let error_code = ErrorCode::DuplicateBrokerRegistration.code();
+        assert!(lifecycle.step(0, -1).is_some() && lifecycle.refused().is_none());
+        lifecycle.registered(0, &BrokerRegistrationResponse { error_code, ..Default::default() });
+        assert_eq!(lifecycle.refused(), Some(ErrorCode::DuplicateBrokerRegistration));
+        assert!(lifecycle.step(RETRY_MS, -1).is_some());
+        lifecycle.registered(RETRY_MS, &BrokerRegistrationResponse { broker_epoch: 7, ..Default::default() });
+        assert_eq!(lifecycle.refused(), None);
     }
 
     #[test]

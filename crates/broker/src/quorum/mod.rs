@@ -20,5 +20,6 @@ pub(crate) mod rules;
 mod way;
 
 pub(crate) use cell::QuorumCell;
+pub use commands::Reception;
 pub(crate) use commands::{Asker, Audience, Forwarded, Parts, Patience, QuorumCommand};
 pub(crate) use metadata_log::PartitionMetadataLog;

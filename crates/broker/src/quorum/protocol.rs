@@ -83,6 +83,23 @@ quorum_requests! {
     ApiVersions(ApiVersionsRequest) => ApiVersionsResponse;
 }
 
+/// Whoever answers so belongs to another cluster.
+pub(crate) fn is_of_another_cluster(response: &RaftResponse) -> bool {
+    let error_code = match response {
+        RaftResponse::Vote(answer) => answer.error_code,
+        RaftResponse::BeginQuorumEpoch(answer) => answer.error_code,
+        RaftResponse::EndQuorumEpoch(answer) => answer.error_code,
+        RaftResponse::Fetch(answer) => answer.error_code,
+        RaftResponse::FetchSnapshot(answer) => answer.error_code,
+        RaftResponse::DescribeQuorum(answer) => answer.error_code,
+        RaftResponse::AddRaftVoter(answer) => answer.error_code,
+        RaftResponse::RemoveRaftVoter(answer) => answer.error_code,
+        RaftResponse::UpdateRaftVoter(answer) => answer.error_code,
+        RaftResponse::ApiVersions(answer) => answer.error_code,
+    };
+    error_code == ErrorCode::InconsistentClusterId.code()
+}
+
 /// Versions that can say what the request means: before Fetch 15 a replica names itself elsewhere, a voter that reads no pre-votes would
 /// take one for a vote, and before AddRaftVoter 1 every answer waits for the commit.
 fn versions(request: &RaftRequest) -> RangeInclusive<i16> {

@@ -194,9 +194,9 @@ fn a_link_that_the_node_gives_up_is_heard_of_no_more() {
     bench.way_out.disconnect(1);
     assert!(ended(&mut there));
     // One that is not there yet.
+    let mut next = bench.linked(3);
     bench.connect(2, "localhost", nobody());
     bench.way_out.disconnect(2);
-    let mut next = bench.linked(3);
     write(&mut next, b"x");
     loop {
         // The second may have been refused before the node gave it up.

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use broker::Node;
+use wire::ErrorCode;
 
 use crate::journey::Journey;
 use crate::settings::Settings;
@@ -16,13 +17,12 @@ const REGISTRATION_LIMIT: &str = "initial.broker.registration.timeout.ms";
 /// Between two looks at a node that is on its way up or down.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How long the controller may take to let this broker go.
+/// How long the controller may take to let this node go.
 const CONTROLLED_SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
 
-/// How long a stop waits for a quorum without a leader: several elections. Who is the last to stop finds none any more.
-const LEADERLESS_LIMIT: Duration = Duration::from_secs(5);
-const _: () =
-    assert!(LEADERLESS_LIMIT.as_secs() < CONTROLLED_SHUTDOWN_LIMIT.as_secs(), "it is a shorter wait");
+/// How long a stop waits for a quorum that commits nothing: several elections. Who is the last to stop finds none any more.
+const SILENCE_LIMIT: Duration = Duration::from_secs(5);
+const _: () = assert!(SILENCE_LIMIT.as_secs() < CONTROLLED_SHUTDOWN_LIMIT.as_secs(), "it is a shorter wait");
 
 /// A start that somebody wants back goes no further.
 pub(super) fn turned_back(journey: &Journey) -> Result<(), StartError> {
@@ -41,23 +41,18 @@ pub(super) fn wait_until_ready(
 ) -> Result<(), StartError> {
     let limit = Duration::from_millis(settings.file.number(REGISTRATION_LIMIT).unsigned_abs());
     let began = Instant::now();
-    while !is_up(settings, node) {
+    while !node.is_ready() {
         journey.waits_for(what_is_missing(settings, node));
         turned_back(journey)?;
+        if is_in_another_cluster(settings, node) {
+            return Err(in_another_cluster(settings, node));
+        }
         if settings.roles.broker && !node.is_registered() && began.elapsed() >= limit {
             return Err(not_registered(settings, node, limit));
         }
         threads.turned.wait(Some(LOOK));
     }
     Ok(())
-}
-
-fn is_up(settings: &Settings, node: &Node) -> bool {
-    if settings.roles.broker {
-        return node.is_ready();
-    }
-    let status = node.quorum_status();
-    status.leader.leader.is_some() && status.high_watermark >= 0
 }
 
 fn what_is_missing(settings: &Settings, node: &Node) -> String {
@@ -67,25 +62,69 @@ fn what_is_missing(settings: &Settings, node: &Node) -> String {
             "this broker to be unfenced: it catches up with the metadata log".to_owned()
         }
         Some(_) if !settings.roles.broker => "the leader of the quorum to say what is committed".to_owned(),
-        Some(leader) if leader == settings.node_id => "the controller to accept this broker".to_owned(),
-        Some(leader) => format!("controller {leader} to accept this broker"),
+        Some(leader) => match node.reception().registration {
+            None if leader == settings.node_id => "the controller to accept this broker".to_owned(),
+            None => format!("controller {leader} to accept this broker"),
+            Some(error) => format!("controller {leader} to accept this broker ({})", reason(settings, error)),
+        },
     }
+}
+
+/// Nobody that this node asks is of its cluster: no wait will change that.
+fn is_in_another_cluster(settings: &Settings, node: &Node) -> bool {
+    let reception = node.reception();
+    let voters = settings.voters.iter().filter(|voter| voter.id != settings.node_id).count();
+    let others = if settings.voters.is_empty() { settings.bootstrap_servers.len() } else { voters };
+    reception.registration == Some(ErrorCode::InconsistentClusterId)
+        || (reception.strangers > 0 && reception.strangers >= others)
+}
+
+fn in_another_cluster(settings: &Settings, node: &Node) -> StartError {
+    StartError::new(
+        "this node is of another cluster",
+        format!(
+            "its directories say cluster.id={}, and the controllers ({}) have another one",
+            node.cluster_id(),
+            members(settings)
+        ),
+        "the log.dirs of this node, or controller.quorum.voters and controller.quorum.bootstrap.servers: one of them leads elsewhere",
+    )
 }
 
 fn not_registered(settings: &Settings, node: &Node, limit: Duration) -> StartError {
     let limit = format!("{REGISTRATION_LIMIT}={}", limit.as_millis());
     let what = "this broker is not registered";
-    match node.quorum_status().leader.leader {
-        None => StartError::new(
+    let Some(leader) = node.quorum_status().leader.leader else {
+        return StartError::new(
             what,
             format!("the quorum had no leader within {limit}; its members: {}", members(settings)),
-            "whether these controllers run, most of them, reach each other and this node, and have its cluster.id",
-        ),
-        Some(leader) => StartError::new(
+            "whether most of these controllers run, reach each other and this node, and have its cluster.id",
+        );
+    };
+    match node.reception().registration {
+        Some(error) => StartError::new(
             what,
-            format!("controller {leader} did not accept it within {limit}"),
-            "the lines of the log above, which say what the controller answered",
+            format!("controller {leader} did not accept it within {limit}: {}", reason(settings, error)),
+            match error {
+                ErrorCode::DuplicateBrokerRegistration => "a node.id that no other node has",
+                _ => "`ottla storage info -c FILE` here, and the log of that controller",
+            },
         ),
+        None => StartError::new(
+            what,
+            format!("controller {leader} did not answer within {limit}"),
+            "whether this node reaches that controller, and its log",
+        ),
+    }
+}
+
+/// What the controller's answer means.
+fn reason(settings: &Settings, error: ErrorCode) -> String {
+    match error {
+        ErrorCode::DuplicateBrokerRegistration => {
+            format!("another broker with node.id={} is registered and alive", settings.node_id)
+        }
+        other => format!("it answered {other}"),
     }
 }
 
@@ -97,24 +136,37 @@ fn members(settings: &Settings) -> String {
     all.join(", ")
 }
 
-/// Until the controller lets this broker go, as long as there is one.
+/// Until the controller lets this node go, as long as there is one.
 pub(super) fn wait_until_gone(node: &Node, threads: &NodeThreads, journey: &Journey) {
-    let (end, mut led) = (Instant::now() + CONTROLLED_SHUTDOWN_LIMIT, Instant::now());
+    let end = Instant::now() + CONTROLLED_SHUTDOWN_LIMIT;
+    let idle_ms = node.config().file().number("metadata.max.idle.interval.ms");
+    let silent = silence_limit(idle_ms);
+    let (mut heard, mut committed) = (Instant::now(), i64::MIN);
     while !node.may_stop() {
-        let leader = node.quorum_status().leader.leader;
-        journey.waits_for(match leader {
-            Some(leader) => format!("controller {leader} to let this broker go"),
-            None => "the quorum to have a leader that lets this broker go".to_owned(),
+        let status = node.quorum_status();
+        journey.waits_for(match status.leader.leader {
+            Some(leader) => format!("controller {leader} to let this node go"),
+            None => "the quorum to have a leader that lets this node go".to_owned(),
         });
-        if leader.is_some() {
-            led = Instant::now();
+        if status.high_watermark != committed {
+            (heard, committed) = (Instant::now(), status.high_watermark);
         }
-        if led.elapsed() >= LEADERLESS_LIMIT || Instant::now() >= end {
-            let why = if leader.is_some() { "did not let this broker go in time" } else { "is not there" };
+        let is_silent = heard.elapsed() >= silent;
+        if is_silent || Instant::now() >= end {
+            let why = if is_silent { "is not there" } else { "did not let this node go in time" };
             tracing::warn!("the controller {why}; stopping without its consent");
             return;
         }
         threads.turned.wait(Some(LOOK));
+    }
+}
+
+/// A quorum with a leader commits something at this interval; one that commits nothing for several elections, and several intervals,
+/// has none. Without an interval silence says nothing.
+fn silence_limit(idle_ms: i64) -> Duration {
+    match u64::try_from(idle_ms) {
+        Ok(idle_ms @ 1..) => SILENCE_LIMIT.max(Duration::from_millis(idle_ms.saturating_mul(4))),
+        _ => CONTROLLED_SHUTDOWN_LIMIT,
     }
 }
 
@@ -126,4 +178,16 @@ pub(super) fn wait(node: &Node, threads: &NodeThreads, limit: Duration, until: f
         threads.turned.wait(Some(left.min(LOOK)));
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_measured_by_what_a_quorum_commits_when_idle() {
+        assert_eq!(silence_limit(500), SILENCE_LIMIT);
+        assert_eq!(silence_limit(3_000), Duration::from_secs(12));
+        assert_eq!(silence_limit(0), CONTROLLED_SHUTDOWN_LIMIT);
+    }
 }

@@ -16,7 +16,7 @@ use crate::coordinators::internal_topics::Refusals;
 use crate::mailbox::Reply;
 use crate::peers::{NoAnswer, Purpose};
 use crate::quorum::assignments::Assignments;
-use crate::quorum::commands::{Asker, Audience, Forwarded, Heard, Parts, Patience, QuorumCommand};
+use crate::quorum::commands::{Asker, Audience, Forwarded, Heard, Parts, Patience, QuorumCommand, Reception};
 use crate::quorum::errands::Errand;
 use crate::quorum::image_delta::Publisher;
 use crate::quorum::isr_proposals::IsrProposals;
@@ -46,6 +46,8 @@ pub(super) struct Held {
     creating: BTreeSet<Str>,
     last_token: Token,
     leaving: Leaving,
+    /// Members of the quorum, as they are addressed, whose last answer was that their cluster is another.
+    strangers: BTreeSet<i32>,
 }
 
 /// How this controller's registration stands with the active one.
@@ -115,7 +117,14 @@ impl Held {
             creating: BTreeSet::new(),
             last_token: 0,
             leaving: Leaving::No,
+            strangers: BTreeSet::new(),
         }
+    }
+
+    /// How this node is received where it asks.
+    pub fn reception(&self) -> Reception {
+        let registration = self.lifecycle.as_ref().and_then(Lifecycle::refused);
+        Reception { registration, strangers: self.strangers.len() }
     }
 
     fn token(&mut self, waiter: Waiter) -> Token {
@@ -145,6 +154,13 @@ impl Held {
             QuorumCommand::Heard(Heard { from, correlation_id, response }) => {
                 if matches!(response, Err(NoAnswer::Refused)) && from >= 0 {
                     self.quorum.peer_gone(now_ms, from);
+                }
+                match &response {
+                    Ok(answer) if protocol::is_of_another_cluster(answer) => {
+                        self.strangers.insert(from);
+                    }
+                    Ok(_) => drop(self.strangers.remove(&from)),
+                    Err(_) => {}
                 }
                 let response = response.ok().map(|response| *response);
                 self.quorum.response(now_ms, from, correlation_id, response);
