@@ -224,6 +224,8 @@ impl Walk {
     }
 
     fn step(&mut self) {
+        // No two transactions of one producer begin at the same time.
+        self.rig.now_ms += 1;
         match self.roll(24) {
             0..=2 => {
                 let milliseconds = self.roll(1_500) as i64;
@@ -332,10 +334,14 @@ impl Walk {
             (Asked::Init(id), TransactionAnswer::InitProducerId(told)) if told.error_code == 0 => {
                 self.tell(id.clone(), told.producer_id, told.producer_epoch);
             }
-            (Asked::End { request, protocol_2: true }, TransactionAnswer::EndTxn(told))
-                if told.error_code == 0 =>
-            {
-                self.tell(request.transactional_id.clone(), told.producer_id, told.producer_epoch);
+            (Asked::End { request, protocol_2 }, TransactionAnswer::EndTxn(told)) if told.error_code == 0 => {
+                assert!(
+                    self.was_ended(request, *protocol_2),
+                    "told of an end that is not committed: {request:?}"
+                );
+                if *protocol_2 {
+                    self.tell(request.transactional_id.clone(), told.producer_id, told.producer_epoch);
+                }
             }
             (Asked::Add(transaction), TransactionAnswer::AddPartitions(told)) => {
                 let added = |topic: &str, partition: i32| self.was_added(transaction, topic, partition);
@@ -370,6 +376,48 @@ impl Walk {
         })
     }
 
+    /// Whether the outcome that a producer was told of is committed. Protocol 1 takes the end of the last transaction for that of this
+    /// one, of which nothing was written yet, even over a change of producer ids.
+    fn was_ended(&self, request: &EndTxnRequest, protocol_2: bool) -> bool {
+        let producer_epoch = request.producer_epoch.saturating_add(i16::from(protocol_2));
+        let complete = if request.committed {
+            TransactionState::CompleteCommit
+        } else {
+            TransactionState::CompleteAbort
+        };
+        self.rig.entries(0).iter().any(|(offset, record)| {
+            *offset < self.rig.high_watermark
+                && record.transactional_id == request.transactional_id
+                && record.value.as_ref().is_some_and(|known| {
+                    (known.state.prepared() == Some(request.committed) || known.state == complete)
+                        && known.producer_id == request.producer_id
+                        && known.producer_epoch == producer_epoch
+                })
+        })
+    }
+
+    /// Whatever the log calls complete has its marker in every partition.
+    fn check_markers(&self) {
+        let mut decided = BTreeMap::new();
+        for (offset, record) in self.rig.entries(0) {
+            let Some(known) = record.value else { continue };
+            if known.state.prepared().is_some() {
+                decided.insert(record.transactional_id, known);
+            } else if matches!(
+                known.state,
+                TransactionState::CompleteCommit | TransactionState::CompleteAbort
+            ) {
+                let Some(decided) = decided.remove(&record.transactional_id) else { continue };
+                let ending = (decided.producer_id, decided.producer_epoch);
+                for (topic, partition) in decided.partitions.iter() {
+                    let place = (ending, decided.start_ms as i32, topic.clone(), partition);
+                    let outcome = self.written.get(&place).copied();
+                    assert_eq!(outcome, decided.state.prepared(), "{place:?} is complete at offset {offset}");
+                }
+            }
+        }
+    }
+
     fn tell(&mut self, id: Str, producer_id: i64, producer_epoch: i16) {
         assert!(producer_epoch >= 0, "a producer was told a negative epoch");
         assert!(producer_epoch < i16::MAX, "a producer was told the epoch that is kept to fence with");
@@ -388,6 +436,7 @@ impl Walk {
 
     /// The log, loaded anew, is the state; and so is what compaction leaves of it (S47).
     fn check_replay(&mut self) {
+        self.check_markers();
         let batches = self.rig.log.batches.clone();
         let again = load(&batches, self.rig.high_watermark);
         assert_eq!(again.twins().0, self.rig.hosted.twins().0, "pending is not what the log says");
