@@ -85,9 +85,7 @@ impl TransactionMachine {
             End::Now => {
                 let ended = with_next_epoch(soft, turn, known, request.committed)?;
                 soft.set_before(transactional_id, Some(known.producer()));
-                let producer = turn.as_recorded(ended.clone()).producer_after();
-                prepare(turn, transactional_id, ended);
-                Ok(producer)
+                Ok(prepare(turn, transactional_id, ended))
             }
         }
     }
@@ -214,10 +212,11 @@ fn with_next_epoch(
     Ok(known.ended_with_next_epoch(commit, next_producer_id, turn.wall_ms))
 }
 
-/// Persists the outcome; the markers go when it is committed.
-fn prepare(turn: &mut Turn, transactional_id: &Str, ended: Transaction) {
+/// Persists the outcome; the markers go when it is committed. Answers who the producer is when they are written.
+fn prepare(turn: &mut Turn, transactional_id: &Str, ended: Transaction) -> ProducerIdentity {
     let transactional_id = transactional_id.detached();
     turn.cancel_timer(TransactionTimer::Timeout { transactional_id: transactional_id.clone() });
-    turn.write(&transactional_id, ended);
+    let producer_after = turn.write(&transactional_id, ended).producer_after();
     turn.decision.after_commit.push(TransactionCommand::OutcomeCommitted { transactional_id });
+    producer_after
 }

@@ -178,9 +178,8 @@ impl Transaction {
             producer_id: producer.producer_id,
             producer_epoch: producer.producer_epoch,
             timeout_ms,
-            partitions: Partitions::default(),
             start_ms: -1,
-            ..self.moved(Empty, wall_ms)
+            ..self.moved(Empty, Partitions::default(), wall_ms)
         }
     }
 
@@ -189,13 +188,17 @@ impl Transaction {
         let mut partitions = self.partitions.clone();
         partitions.extend(added);
         let start_ms = if self.state.is_settled() { wall_ms } else { self.start_ms };
-        Transaction { partitions, start_ms, client_version, ..self.moved(Ongoing, wall_ms) }
+        Transaction { start_ms, client_version, ..self.moved(Ongoing, partitions, wall_ms) }
     }
 
     /// Its outcome decided, as protocol 1 does it: the epoch stays.
     pub fn ended_with_same_epoch(&self, commit: bool, wall_ms: i64) -> Transaction {
         let state = if commit { PrepareCommit } else { PrepareAbort };
-        Transaction { client_version: 0, next_producer_id: NO_PRODUCER_ID, ..self.moved(state, wall_ms) }
+        Transaction {
+            client_version: 0,
+            next_producer_id: NO_PRODUCER_ID,
+            ..self.moved(state, self.partitions.clone(), wall_ms)
+        }
     }
 
     /// Its outcome decided, as protocol 2 does it: with the next epoch, and where there is none, with a producer id for the time after.
@@ -208,7 +211,7 @@ impl Transaction {
             // Of an abort without a beginning nobody knows when it began.
             start_ms: if self.state.is_settled() { wall_ms } else { self.start_ms },
             client_version: EPOCH_BUMP_SINCE,
-            ..self.moved(state, wall_ms)
+            ..self.moved(state, self.partitions.clone(), wall_ms)
         }
     }
 
@@ -220,8 +223,7 @@ impl Transaction {
             producer_id: producer.producer_id,
             producer_epoch: producer.producer_epoch,
             next_producer_id: NO_PRODUCER_ID,
-            partitions: Partitions::default(),
-            ..self.moved(state, wall_ms)
+            ..self.moved(state, Partitions::default(), wall_ms)
         }
     }
 
@@ -245,8 +247,9 @@ impl Transaction {
     }
 
     /// What every move does.
-    fn moved(&self, state: TransactionState, wall_ms: i64) -> Transaction {
-        Transaction { state, previous_producer_id: self.producer_id, last_update_ms: wall_ms, ..self.clone() }
+    fn moved(&self, state: TransactionState, partitions: Partitions, wall_ms: i64) -> Transaction {
+        let (previous_producer_id, last_update_ms) = (self.producer_id, wall_ms);
+        Transaction { state, partitions, previous_producer_id, last_update_ms, ..*self }
     }
 }
 

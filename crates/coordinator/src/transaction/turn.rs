@@ -56,11 +56,6 @@ impl Turn {
         self.decision.cancel_timer(timer);
     }
 
-    /// What the record will say; to be looked at before it is written.
-    pub fn as_recorded(&self, transaction: Transaction) -> Transaction {
-        transaction.in_version(self.log_version)
-    }
-
     /// Refuses a transaction that would not fit into a batch: UNKNOWN_SERVER_ERROR, as Kafka's coordinator says when its log refuses it.
     /// What follows from one that fits is not larger.
     pub fn check_size(&self, transactional_id: &str, transaction: &Transaction) -> Result<(), ErrorCode> {
@@ -70,10 +65,16 @@ impl Turn {
         Ok(())
     }
 
-    pub fn write(&mut self, transactional_id: &Str, transaction: Transaction) {
-        let value = Some(Arc::new(self.as_recorded(transaction)));
+    /// Answers what stands in the record.
+    pub fn write(&mut self, transactional_id: &Str, transaction: Transaction) -> Arc<Transaction> {
+        let value = Arc::new(transaction.in_version(self.log_version));
         let (transactional_id, version) = (transactional_id.detached(), self.log_version);
-        self.decision.records.push(TransactionRecord { transactional_id, value, version });
+        self.decision.records.push(TransactionRecord {
+            transactional_id,
+            value: Some(value.clone()),
+            version,
+        });
+        value
     }
 
     pub fn write_tombstone(&mut self, transactional_id: &Str) {

@@ -4,6 +4,8 @@
 //! committed, an abort without one (by protocol 2 only), a new epoch, a transaction with a group's offsets aborted by protocol 1, one
 //! that is fenced, and one with three partitions that is left open.
 
+use super::script;
+use super::words::{self, Names};
 use crate::hosted::{Hosted, HostedOptions, encode_batches};
 use crate::machine::Decision;
 use crate::transaction::{
@@ -79,6 +81,65 @@ fn batches_are_those_of_kafka() {
         }
     }
     assert_eq!(same, SAME);
+}
+
+/// What was said to Kafka; protocol 2 is spoken from version 5 of EndTxn on, and of AddPartitionsToTxn.
+const SAID_IN_VERSION_1: &[&str] = &[
+    "init tx timeout=60000",
+    "add tx x-0 x-1 v=5",
+    "end tx commit",
+    "settle",
+    "end tx abort",
+    "settle",
+    "init tx",
+    "add tx x-2 v=3",
+    "add-offsets tx group=g",
+    "end tx abort v=4",
+    "settle",
+    "add tx y-1 v=3",
+    "init tx",
+    "settle",
+    "init ünï",
+    "add ünï y-0 y-1 y-2 v=5",
+];
+const SAID_IN_VERSION_0: &[&str] = &[
+    "config version=0",
+    "init tx timeout=60000",
+    "add tx x-0 x-1 v=3",
+    "end tx commit v=4",
+    "settle",
+    "init tx",
+    "add tx x-2 v=3",
+    "add-offsets tx group=g",
+    "end tx abort v=4",
+    "settle",
+    "add tx y-1 v=3",
+    "init tx",
+    "settle",
+    "init ünï",
+    "add ünï y-0 y-1 y-2 v=3",
+];
+
+/// Without what cannot be the same: times, and which producer ids there were.
+fn shown(records: Vec<TransactionRecord>) -> Vec<String> {
+    let mut names = Names::default();
+    let show = |record: TransactionRecord| {
+        let began = record.value.as_ref().map_or(0, |known| known.start_ms.signum());
+        let line = words::record(&mut names, 0, &record);
+        let words =
+            line.split(' ').filter(|word| !word.starts_with("began=") && !word.starts_with("changed="));
+        format!("{} {began}", words.collect::<Vec<_>>().join(" "))
+    };
+    records.into_iter().map(show).collect()
+}
+
+#[test]
+fn the_same_requests_write_what_kafka_writes() {
+    for (log, said) in [(VERSION_1, SAID_IN_VERSION_1), (VERSION_0, SAID_IN_VERSION_0)] {
+        let batches = RecordBatch::split(Bytes::from_static(log)).unwrap();
+        let theirs: Vec<_> = batches.iter().flat_map(records_of).collect();
+        assert_eq!(shown(script::records_of(said)), shown(theirs));
+    }
 }
 
 #[test]

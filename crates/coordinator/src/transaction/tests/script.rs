@@ -17,6 +17,7 @@ use super::rig::Rig;
 use super::words::{self, Names};
 use crate::transaction::{
     MarkerOutcome, MarkersAnswer, Transaction, TransactionAnswer, TransactionCommand, TransactionConfig,
+    TransactionRecord,
 };
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -34,6 +35,16 @@ pub fn play(script: &str) -> String {
         player.say(said);
         player.hear()
     })
+}
+
+/// Says it all, answers whatever is wished, and returns what was written.
+pub fn records_of(said: &[&str]) -> Vec<TransactionRecord> {
+    let mut player = Player::new();
+    for said in said {
+        player.say(said);
+        player.hear();
+    }
+    player.rig.entries(0).into_iter().map(|(_, record)| record).collect()
 }
 
 struct Player {
