@@ -64,9 +64,9 @@ impl Replica {
             .then_some(first.base_offset)
     }
 
-    /// Takes the leader's high watermark, as far as the log goes. It never goes back but by truncation.
-    pub fn follow_high_watermark(&mut self, leaders: i64) {
-        self.log.advance_high_watermark(leaders);
+    /// Takes the leader's high watermark, as far as the log goes; answers whether it moved. It never goes back but by truncation.
+    pub fn follow_high_watermark(&mut self, leaders: i64) -> bool {
+        self.log.advance_high_watermark(leaders)
     }
 
     /// The leader said where the last epoch of this log that it knows, or the one before, ended there.

@@ -289,6 +289,11 @@ impl InSyncReplicas {
     }
 
     fn propose(&mut self, isr: Box<[i32]>) -> &[i32] {
+        #[cfg(test)]
+        let isr = match crate::tests::planted::strikes(crate::tests::planted::Fault::IsrOfAStranger) {
+            true => [&*isr, &[99]].concat().into(),
+            false => isr,
+        };
         self.proposed = Some(isr);
         self.check();
         self.proposed.as_deref().unwrap_or_default()

@@ -118,6 +118,13 @@ impl Replica {
         let ReplicaState::Leader(leader) = &self.state else { return false };
         let min_insync = self.settings.min_insync_replicas;
         let offset = leader.isr.high_watermark(self.log.log_end_offset(), min_insync);
+        #[cfg(test)]
+        let offset = match offset.max(self.log.high_watermark()) < self.log.log_end_offset() {
+            true if crate::tests::planted::strikes(crate::tests::planted::Fault::CommittedTooEarly) => {
+                i64::MAX
+            }
+            _ => offset,
+        };
         let moved = self.log.advance_high_watermark(offset);
         if moved && !leader.isr.is_alone() {
             leader.isr.check_committed(self.log.high_watermark());

@@ -136,6 +136,11 @@ impl Fetcher {
         self.partitions.is_empty() && self.flight == Flight::Idle
     }
 
+    /// A fetch is on its way, maybe for as long as the leader has nothing new.
+    pub fn is_away(&self) -> bool {
+        self.flight == Flight::Asked
+    }
+
     /// When [`Fetcher::next`] has something to send.
     pub fn next_ms(&self) -> Option<i64> {
         if self.flight != Flight::Idle {
@@ -340,6 +345,10 @@ impl Fetcher {
         if self.round == round && shards > 0 {
             assert!(self.flight == Flight::Idle, "flight: two answers are taken in at once");
             self.flight = Flight::Taking(shards);
+            #[cfg(test)]
+            if crate::tests::planted::strikes(crate::tests::planted::Fault::TakenTwice) {
+                self.taking(round, shards);
+            }
         }
     }
 

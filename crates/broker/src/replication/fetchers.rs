@@ -1,5 +1,8 @@
 //! All fetchers of a node, by leader and number. Owns which of them fetches for which replica; one lock, held for the bookkeeping of one
 //! answer at most, never while something is sent or taken in.
+//!
+//! Whoever begins to follow a leader, or goes on after a flush, does not wait for a fetch that waits there for news of others: beside
+//! each fetcher there is a spare one that takes it meanwhile. Acks rest on it; after the death of a leader half a second each would.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -171,7 +174,10 @@ impl Held {
     fn follow(&mut self, following: Following) {
         let key = following.cell.key;
         let index = usize::try_from(key.partition).unwrap_or(0).wrapping_add(usize::from(key.topic_id.0[15]));
-        let id = FetcherId { leader: following.leader, index: index % self.per_leader };
+        let home = FetcherId { leader: following.leader, index: index % self.per_leader };
+        let spare = FetcherId { index: home.index + self.per_leader, ..home };
+        let is_away = |id| self.fetchers.get(id).is_some_and(Fetcher::is_away);
+        let id = if is_away(&home) && !is_away(&spare) { spare } else { home };
         match self.following.get(&key) {
             Some((_, known)) if known.leader_epoch > following.leader_epoch => return,
             Some((before, _)) if *before != id => {
@@ -192,5 +198,69 @@ impl Held {
         {
             fetcher.unfollow(key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::{BrokerFile, Values};
+    use crate::replica::follower::Position;
+    use crate::views::PartitionCell;
+    use wire::Uuid;
+
+    fn fetchers() -> Fetchers {
+        let (none, file) = (Values::new(), BrokerFile::default());
+        let layers = BrokerLayers { per_broker: &none, cluster_wide: &none, file: file.values() };
+        let terms = FetchTerms {
+            node_id: 2,
+            max_wait_ms: 500,
+            min_bytes: 1,
+            max_bytes: 1_000,
+            partition_max_bytes: 1_000,
+            backoff_ms: 100,
+            timeout_ms: 30_000,
+        };
+        Fetchers::new(terms, &layers)
+    }
+
+    fn following(partition: i32, leader: i32, leader_epoch: i32) -> Following {
+        let key = TopicIdPartition::new(Uuid::from_halves(1, 1), partition);
+        let position = Position { fetch_offset: 0, last_fetched_epoch: -1, log_start_offset: 0 };
+        Following { cell: Arc::new(PartitionCell::new(key, 1)), leader, leader_epoch, position }
+    }
+
+    /// Leader and number of whoever fetches now, and how many partitions it asks for.
+    fn due(fetchers: &Fetchers) -> Vec<(i32, usize, usize)> {
+        let due = fetchers.due(0, 1).into_iter();
+        due.map(|due| (due.fetcher.leader, due.fetcher.index, due.request.topics.len())).collect()
+    }
+
+    #[test]
+    fn whoever_follows_anew_does_not_wait_for_a_fetch_that_waits() {
+        let fetchers = fetchers();
+        fetchers.follow(following(0, 1, 4));
+        assert_eq!(due(&fetchers), [(1, 0, 1)]);
+        fetchers.follow(following(1, 1, 4));
+        fetchers.follow(following(2, 3, 4));
+        assert_eq!(due(&fetchers), [(1, 1, 1), (3, 0, 1)]);
+        fetchers.follow(following(3, 1, 4));
+        assert_eq!(due(&fetchers), [], "both are away");
+        assert_eq!(fetchers.next_ms(), NEVER);
+    }
+
+    #[test]
+    fn a_replica_is_fetched_for_by_one_fetcher_and_by_none_of_an_older_epoch() {
+        let fetchers = fetchers();
+        fetchers.follow(following(0, 1, 4));
+        fetchers.follow(following(0, 3, 5));
+        fetchers.follow(following(0, 1, 4));
+        assert_eq!(due(&fetchers), [(3, 0, 1)]);
+        fetchers.unfollow(&following(0, 3, 5).cell.key);
+        fetchers.close();
+        fetchers.follow(following(1, 3, 5));
+        assert_eq!(due(&fetchers), []);
     }
 }

@@ -42,8 +42,11 @@ impl Shard {
         match said {
             LeaderSaid::Records { records, high_watermark, log_start_offset } => {
                 let outcome = self.append_fetched(turn, &cell, leader_epoch, records);
-                if let Some(replica) = self.touch(&cell) {
-                    replica.follow_high_watermark(high_watermark);
+                let directories = Arc::clone(&self.around.directories);
+                if let Some(replica) = self.touch(&cell)
+                    && replica.follow_high_watermark(high_watermark)
+                {
+                    directories.get(replica.directory).into_iter().for_each(Directory::note_change);
                 }
                 self.follow_log_start(turn, &cell, log_start_offset);
                 outcome.unwrap_or_else(|| self.goes_on(&cell))
@@ -102,10 +105,13 @@ impl Shard {
         let replica = self.touch(cell)?;
         let from = replica.log.log_end_offset();
         let appended = replica.append_replicated(records, leader_epoch, wall_ms);
-        if replica.log.log_end_offset() > from {
+        let took_any = replica.log.log_end_offset() > from;
+        if took_any {
             directory.note_change();
         }
         match appended {
+            // Nothing but a torn batch: asked for again at once it would come again.
+            Ok(None) if !took_any => Some(Outcome::Later),
             Ok(None) => None,
             Ok(Some(refused)) => {
                 let (topic, partition) = (replica.topic.clone(), cell.key.partition);
@@ -172,6 +178,8 @@ impl Shard {
         let directories = Arc::clone(&self.around.directories);
         let Some(replica) = self.touch(cell) else { return false };
         let (topic, partition) = (replica.topic.clone(), cell.key.partition);
+        // At once: if it leads before this turn ends, its high watermark must not seem to go back.
+        replica.show();
         let recovery_point = replica.log.recovery_point();
         let told = truncated.and_then(|truncated| {
             let Truncated { from, to, high_watermark, .. } = truncated;

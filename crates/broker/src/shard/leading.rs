@@ -10,6 +10,7 @@ use super::seat::Seat;
 use super::turn::Turn;
 use super::{Shard, Timer};
 use crate::command::FollowerFetch;
+use crate::disks::directories::Directory;
 use crate::effect::Effect;
 use crate::quorum::isr_proposals::{IsrAnswer, IsrOutcome, IsrProposal};
 use crate::replica::{Replica, ReplicaState};
@@ -30,7 +31,9 @@ impl Shard {
             answers.push(heard.map(drop));
             let heard = heard.unwrap_or_default();
             if heard.commits || heard.joins {
+                let directories = Arc::clone(&self.around.directories);
                 let Some(replica) = self.touch(&cell) else { continue };
+                directories.get(replica.directory).into_iter().for_each(Directory::note_change);
                 let ReplicaState::Leader(leader) = &mut replica.state else { continue };
                 if heard.joins {
                     leader.isr.expand(broker_id);

@@ -7,8 +7,10 @@ use std::sync::Once;
 
 use wire::messages::offset_commit::OffsetCommitResponse;
 
+use super::cluster::Cluster;
 use super::groups::{commit, find_coordinator};
 use super::produce::{produce, request};
+use super::replication;
 use super::tallies::add;
 use super::*;
 use crate::coordinators::kinds::Kind;
@@ -31,6 +33,12 @@ pub(crate) enum Fault {
     DirectoryUntold,
     /// A leader's log loses what was committed.
     LogLost,
+    /// A leader commits what its followers have not got.
+    CommittedTooEarly,
+    /// A leader's ISR holds a broker without a replica.
+    IsrOfAStranger,
+    /// What a fetcher got is taken in twice.
+    TakenTwice,
     /// A leader goes back to an epoch before that of its log.
     EpochOfBefore,
     /// A move's target is where the replica is.
@@ -131,7 +139,28 @@ fn day(fault: Option<Fault>) {
     node.stop();
 }
 
+/// A day of three nodes: records on all of them, a leader that dies, a follower that comes back.
+fn day_of_three(fault: Option<Fault>) {
+    let mut cluster = Cluster::of_three();
+    cluster.ready();
+    PLANTED.set(fault);
+    replication::create(&mut cluster, "t", &[("min.insync.replicas", "2")]);
+    assert_eq!(replication::put(&mut cluster, "t", &["a", "b"]).0, ErrorCode::None);
+    let first = replication::leader(&cluster, "t");
+    cluster.kill(first);
+    cluster.until("another leads", |cluster| ![first, -1].contains(&replication::leader(cluster, "t")));
+    assert_eq!(replication::put(&mut cluster, "t", &["c"]).0, ErrorCode::None);
+    cluster.start(first);
+    cluster.ready();
+    replication::isr_is(&mut cluster, "t", &[1, 2, 3]);
+    assert_eq!(planted(), None, "the day was too short for it");
+}
+
 fn said(fault: Option<Fault>) -> Option<String> {
+    said_in(fault, day)
+}
+
+fn said_in(fault: Option<Fault>, day: fn(Option<Fault>)) -> Option<String> {
     listen();
     let day = catch_unwind(AssertUnwindSafe(|| day(fault)));
     HEARS.set(false);
@@ -149,6 +178,24 @@ fn check(fault: Fault, invariant: &str) {
 #[test]
 fn a_day_without_a_fault_breaks_nothing() {
     assert_eq!(said(None), None);
+}
+
+#[test]
+fn a_day_of_three_without_a_fault_breaks_nothing() {
+    assert_eq!(said_in(None, day_of_three), None);
+}
+
+#[test]
+fn what_goes_wrong_between_leaders_and_followers_is_seen() {
+    for (fault, invariant) in [
+        (Fault::CommittedTooEarly, "watermarks: a replica in sync has not got what is committed"),
+        (Fault::IsrOfAStranger, "isr: it holds one that is not assigned"),
+        (Fault::TakenTwice, "flight: two answers are taken in at once"),
+    ] {
+        let said = said_in(Some(fault), day_of_three).unwrap_or_default();
+        assert!(said.contains(invariant), "{fault:?}: {said}");
+        STRUCK.set(false);
+    }
 }
 
 #[test]

@@ -7,15 +7,28 @@ use wire::messages::alter_partition_reassignments::{
 use wire::messages::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
 };
+use wire::messages::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopic,
+};
+use wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, ReplicaState};
+use wire::messages::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
+use wire::messages::offset_commit::OffsetCommitResponse;
+use wire::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestTopic, OffsetFetchResponse};
 use wire::messages::produce::ProduceResponse;
+use wire::record_batch::RecordBatchBuilder;
 use wire::{ApiKey, ErrorCode, Str};
 
-use super::batch;
-use super::cluster::Cluster;
+use super::cluster::{BROKER, CONTROLLER, Cluster};
 use super::produce::request;
+use super::{START_MS, batch};
 
-/// A topic with one partition on all three nodes.
-fn create(cluster: &mut Cluster, name: &str, configs: &[(&str, &str)]) {
+/// Those that are alive.
+fn brokers(cluster: &Cluster) -> Vec<i32> {
+    cluster.alive().into_iter().filter(|id| cluster.members[id].roles.broker).collect()
+}
+
+/// A topic with one partition on all three brokers.
+pub(super) fn create(cluster: &mut Cluster, name: &str, configs: &[(&str, &str)]) {
     let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
         name: Str::from(*name),
         value: Some(Str::from(*value)),
@@ -28,7 +41,7 @@ fn create(cluster: &mut Cluster, name: &str, configs: &[(&str, &str)]) {
         ..CreatableTopic::default()
     };
     let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 30_000, validate_only: false };
-    let id = cluster.alive()[0];
+    let id = brokers(cluster)[0];
     let answer: CreateTopicsResponse = cluster.ask(id, ApiKey::CreateTopics, 7, &request);
     assert_eq!(ErrorCode::from_code(answer.topics[0].error_code), ErrorCode::None, "{:?}", answer.topics[0]);
     cluster.until("everybody knows the topic", |cluster| {
@@ -46,18 +59,18 @@ fn partition(cluster: &Cluster, id: i32, name: &str) -> (i32, i32, Vec<i32>) {
     (partition.leader, partition.leader_epoch, isr)
 }
 
-fn leader(cluster: &Cluster, name: &str) -> i32 {
+pub(super) fn leader(cluster: &Cluster, name: &str) -> i32 {
     partition(cluster, cluster.alive()[0], name).0
 }
 
-fn isr_is(cluster: &mut Cluster, name: &str, isr: &[i32]) {
+pub(super) fn isr_is(cluster: &mut Cluster, name: &str, isr: &[i32]) {
     cluster.until(&format!("the ISR is {isr:?}"), |cluster| {
         cluster.alive().into_iter().all(|id| partition(cluster, id, name).2 == isr)
     });
 }
 
 /// Produces with acks=all to whoever leads.
-fn put(cluster: &mut Cluster, name: &str, values: &[&str]) -> (ErrorCode, i64) {
+pub(super) fn put(cluster: &mut Cluster, name: &str, values: &[&str]) -> (ErrorCode, i64) {
     let leader = leader(cluster, name);
     let answer: ProduceResponse =
         cluster.ask(leader, ApiKey::Produce, 9, &request(name, 0, -1, batch(values)));
@@ -83,7 +96,7 @@ fn log(cluster: &Cluster, id: i32, name: &str) -> ((i64, i64, i64), Vec<u8>) {
 /// All alive hold the same, and know it to be committed.
 fn are_alike(cluster: &mut Cluster, name: &str) {
     cluster.until("all replicas are alike", |cluster| {
-        let ids = cluster.alive();
+        let ids = brokers(cluster);
         let first = log(cluster, ids[0], name);
         first.0.1 == first.0.2 && ids.iter().all(|id| log(cluster, *id, name) == first)
     });
@@ -128,25 +141,249 @@ fn a_leader_that_dies_is_replaced_without_loss_and_follows_when_it_comes_back() 
     assert_eq!(log(&cluster, first, "t").0.2, 3);
 }
 
+/// Three controllers that live, and three brokers that may die.
+fn brokers_apart() -> Cluster {
+    let nodes = [(1, CONTROLLER), (2, CONTROLLER), (3, CONTROLLER), (11, BROKER), (12, BROKER), (13, BROKER)];
+    let mut cluster = Cluster::new(&nodes, &[]);
+    cluster.ready();
+    cluster
+}
+
+/// The code of a produce with these acks.
+fn put_to(cluster: &mut Cluster, id: i32, acks: i16, value: &str) -> ErrorCode {
+    let answer: ProduceResponse =
+        cluster.ask(id, ApiKey::Produce, 9, &request("t", 0, acks, batch(&[value])));
+    ErrorCode::from_code(answer.responses[0].partition_responses[0].error_code)
+}
+
 #[test]
 fn s10_below_min_isr_nothing_is_acknowledged_and_nothing_is_committed() {
-    let mut cluster = Cluster::of_three();
-    let active = cluster.ready();
+    let mut cluster = brokers_apart();
     create(&mut cluster, "t", MIN_TWO);
-    assert_eq!(put(&mut cluster, "t", &["safe"]).0, ErrorCode::None);
+    assert_eq!(put(&mut cluster, "t", &["safe"]), (ErrorCode::None, 0));
     are_alike(&mut cluster, "t");
-    // Followers stay alive and stop fetching: the leader shrinks its ISR after a while.
     let leader = leader(&cluster, "t");
-    for id in [1, 2, 3].into_iter().filter(|id| *id != leader && *id != active) {
-        cluster.kill(id);
+    let others: Vec<i32> = [11, 12, 13].into_iter().filter(|id| *id != leader).collect();
+    others.iter().for_each(|id| cluster.kill(*id));
+    cluster.until("the leader is alone", |cluster| partition(cluster, leader, "t").2 == [leader]);
+    assert_eq!(put_to(&mut cluster, leader, 1, "not committed"), ErrorCode::None);
+    assert_eq!(put_to(&mut cluster, leader, -1, "refused"), ErrorCode::NotEnoughReplicas);
+    cluster.advance(2_000);
+    assert_eq!(log(&cluster, leader, "t").0, (0, 1, 2), "the high watermark stands below min ISR");
+    cluster.start(others[0]);
+    cluster.until("it joins", |cluster| partition(cluster, leader, "t").2.len() == 2);
+    assert_eq!(put_to(&mut cluster, leader, -1, "taken"), ErrorCode::None);
+    assert_eq!(log(&cluster, leader, "t").0, (0, 3, 3));
+}
+
+#[test]
+fn s12_an_unclean_election_is_waited_for_or_loses_what_it_must_and_ends_alike() {
+    for is_allowed in [false, true] {
+        let mut cluster = brokers_apart();
+        let unclean = if is_allowed { "true" } else { "false" };
+        create(&mut cluster, "t", &[("unclean.leader.election.enable", unclean)]);
+        assert_eq!(put(&mut cluster, "t", &["all have it"]), (ErrorCode::None, 0));
+        are_alike(&mut cluster, "t");
+        let first = leader(&cluster, "t");
+        let others: Vec<i32> = [11, 12, 13].into_iter().filter(|id| *id != first).collect();
+        others.iter().for_each(|id| cluster.kill(*id));
+        cluster.until("the leader is alone", |cluster| partition(cluster, first, "t").2 == [first]);
+        assert_eq!(put_to(&mut cluster, first, -1, "one has it"), ErrorCode::None);
+        cluster.kill(first);
+        others.iter().for_each(|id| cluster.start(*id));
+        cluster.ready();
+        cluster.advance(3_000);
+        if is_allowed {
+            cluster.until("one of them leads", |cluster| others.contains(&leader(cluster, "t")));
+            assert_eq!(put(&mut cluster, "t", &["instead"]), (ErrorCode::None, 1));
+        } else {
+            assert_eq!(leader(&cluster, "t"), -1);
+        }
+        cluster.start(first);
+        cluster.ready();
+        isr_is(&mut cluster, "t", &[11, 12, 13]);
+        assert_eq!(put(&mut cluster, "t", &["last"]), (ErrorCode::None, 2));
+        are_alike(&mut cluster, "t");
     }
-    cluster.until("the ISR shrinks", |cluster| partition(cluster, leader, "t").2.len() == 2);
-    assert_eq!(put(&mut cluster, "t", &["two hold it"]).0, ErrorCode::None);
-    let committed = log(&cluster, leader, "t").0.1;
-    let answer: ProduceResponse =
-        cluster.ask(leader, ApiKey::Produce, 9, &request("t", 0, 1, batch(&["acks=1"])));
-    assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
-    assert!(log(&cluster, leader, "t").0.1 >= committed);
+}
+
+#[test]
+fn s1_a_follower_that_restarts_with_a_stale_high_watermark_and_leads_has_lost_nothing() {
+    let mut cluster = brokers_apart();
+    create(&mut cluster, "t", MIN_TWO);
+    assert_eq!(put(&mut cluster, "t", &["a", "b"]), (ErrorCode::None, 0));
+    assert_eq!(put(&mut cluster, "t", &["c"]), (ErrorCode::None, 2));
+    let first = leader(&cluster, "t");
+    let others: Vec<i32> = [11, 12, 13].into_iter().filter(|id| *id != first).collect();
+    for id in &others {
+        // Its checkpoint says less than it knew.
+        cluster.kill(*id);
+        cluster.start(*id);
+        cluster.ready();
+        isr_is(&mut cluster, "t", &[11, 12, 13]);
+    }
+    cluster.kill(first);
+    cluster.until("another leads", |cluster| others.contains(&leader(cluster, "t")));
+    assert_eq!(put(&mut cluster, "t", &["d"]), (ErrorCode::None, 3));
+    cluster.start(first);
+    isr_is(&mut cluster, "t", &[11, 12, 13]);
+    are_alike(&mut cluster, "t");
+}
+
+#[test]
+fn s4_a_fetch_of_another_epoch_or_of_no_follower_is_refused() {
+    let mut cluster = brokers_apart();
+    create(&mut cluster, "t", MIN_TWO);
+    assert_eq!(put(&mut cluster, "t", &["a"]), (ErrorCode::None, 0));
+    let first = leader(&cluster, "t");
+    cluster.kill(first);
+    cluster.until("another leads", |cluster| ![first, -1].contains(&leader(cluster, "t")));
+    let (leader, epoch, _) = partition(&cluster, 1, "t");
+    let follower = brokers(&cluster).into_iter().find(|id| *id != leader).unwrap();
+    let topic_id = cluster.node(1).image().topics.by_name("t").unwrap().id;
+    for (replica_id, current_leader_epoch, error) in [
+        (follower, epoch, ErrorCode::None),
+        (follower, epoch - 1, ErrorCode::FencedLeaderEpoch),
+        (follower, epoch + 1, ErrorCode::UnknownLeaderEpoch),
+        (77, epoch, ErrorCode::UnknownLeaderEpoch),
+        (77, -1, ErrorCode::NotLeaderOrFollower),
+    ] {
+        let partition = FetchPartition {
+            current_leader_epoch,
+            fetch_offset: 1,
+            partition_max_bytes: 1_000,
+            ..FetchPartition::default()
+        };
+        let fetch = FetchRequest {
+            topics: vec![FetchTopic { topic_id, partitions: vec![partition], ..FetchTopic::default() }],
+            replica_state: ReplicaState { replica_id, replica_epoch: -1 },
+            ..FetchRequest::default()
+        };
+        let answer: FetchResponse = cluster.ask(leader, ApiKey::Fetch, 17, &fetch);
+        let data = &answer.responses[0].partitions[0];
+        assert_eq!(ErrorCode::from_code(data.error_code), error, "{replica_id} in {current_leader_epoch}");
+    }
+}
+
+#[test]
+fn s38_a_retry_after_a_failover_is_neither_a_duplicate_nor_out_of_order() {
+    let mut cluster = brokers_apart();
+    create(&mut cluster, "t", MIN_TWO);
+    let of_producer = |sequence: i32| {
+        let mut builder = RecordBatchBuilder::new(Default::default());
+        builder.set_producer(9, 0, sequence);
+        builder.append(START_MS, None, Some(b"once"), &[]);
+        request("t", 0, -1, builder.build())
+    };
+    let mut put = |cluster: &mut Cluster, sequence| {
+        let leader = leader(cluster, "t");
+        let answer: ProduceResponse = cluster.ask(leader, ApiKey::Produce, 9, &of_producer(sequence));
+        let line = &answer.responses[0].partition_responses[0];
+        (ErrorCode::from_code(line.error_code), line.base_offset)
+    };
+    assert_eq!([put(&mut cluster, 0), put(&mut cluster, 1)], [(ErrorCode::None, 0), (ErrorCode::None, 1)]);
+    let first = leader(&cluster, "t");
+    cluster.kill(first);
+    cluster.until("another leads", |cluster| ![first, -1].contains(&leader(cluster, "t")));
+    assert_eq!(put(&mut cluster, 1), (ErrorCode::None, 1), "it is known");
+    assert_eq!(put(&mut cluster, 3), (ErrorCode::OutOfOrderSequenceNumber, -1));
+    assert_eq!(put(&mut cluster, 2), (ErrorCode::None, 2));
+}
+
+#[test]
+fn with_flush_acks_of_a_group_a_copy_counts_when_it_is_on_its_platter() {
+    let nodes = [1, 2, 3].map(|id| (id, super::cluster::BOTH));
+    let mut cluster = Cluster::new(&nodes, &[("log.flush.ack", "group")]);
+    cluster.ready();
+    create(&mut cluster, "t", MIN_TWO);
+    for base in 0..3 {
+        assert_eq!(put(&mut cluster, "t", &["x"]), (ErrorCode::None, base));
+        for id in 1..=3 {
+            let views = cluster.node(id).views().by_name("t").unwrap();
+            let view = views.partition(0).unwrap().view().unwrap();
+            assert_eq!(view.recovery_point, base + 1, "node {id} has flushed it");
+        }
+    }
+}
+
+#[test]
+fn with_several_copies_a_log_is_flushed_behind_the_answers() {
+    let mut cluster = Cluster::of_three();
+    cluster.ready();
+    create(&mut cluster, "t", MIN_TWO);
+    assert_eq!(put(&mut cluster, "t", &["x"]), (ErrorCode::None, 0));
+    cluster.advance(300);
+    for id in 1..=3 {
+        let views = cluster.node(id).views().by_name("t").unwrap();
+        assert_eq!(views.partition(0).unwrap().view().unwrap().recovery_point, 1, "node {id}");
+    }
+}
+
+#[test]
+fn a_follower_that_was_away_while_the_leaders_log_start_moved_begins_there() {
+    let mut cluster = brokers_apart();
+    create(&mut cluster, "t", &[]);
+    assert_eq!(put(&mut cluster, "t", &["a"]), (ErrorCode::None, 0));
+    let leader = leader(&cluster, "t");
+    let away = if leader == 11 { 12 } else { 11 };
+    cluster.kill(away);
+    cluster.until("it is out", |cluster| partition(cluster, leader, "t").2.len() == 2);
+    assert_eq!(put(&mut cluster, "t", &["b", "c", "d"]), (ErrorCode::None, 1));
+    assert_eq!(put(&mut cluster, "t", &["e"]), (ErrorCode::None, 4));
+    // In the middle of a batch: the follower has to take all of that to have what is left of it.
+    let partition_to = DeleteRecordsPartition { partition_index: 0, offset: 3 };
+    let topic = DeleteRecordsTopic { name: Str::from("t"), partitions: vec![partition_to] };
+    let delete = DeleteRecordsRequest { topics: vec![topic], timeout_ms: 1_000 };
+    let answer: DeleteRecordsResponse = cluster.ask(leader, ApiKey::DeleteRecords, 2, &delete);
+    assert_eq!(answer.topics[0].partitions[0].error_code, 0);
+    cluster.start(away);
+    isr_is(&mut cluster, "t", &[11, 12, 13]);
+    are_alike(&mut cluster, "t");
+    assert_eq!(log(&cluster, away, "t").0, (3, 5, 5));
+}
+
+#[test]
+fn a_groups_offsets_survive_the_death_of_their_coordinator() {
+    let mut cluster = brokers_apart();
+    create(&mut cluster, "t", &[]);
+    let find = FindCoordinatorRequest { key: Str::from("group"), ..FindCoordinatorRequest::default() };
+    let mut coordinator = |cluster: &mut Cluster, not: i32| {
+        for _ in 0..600 {
+            let id = cluster.alive().into_iter().find(|id| *id > 10).unwrap();
+            let found: FindCoordinatorResponse = cluster.ask(id, ApiKey::FindCoordinator, 3, &find);
+            if found.error_code == 0 && found.node_id != not {
+                return found.node_id;
+            }
+            cluster.advance(100);
+        }
+        panic!("no coordinator");
+    };
+    let first = coordinator(&mut cluster, -1);
+    let mut commit_to = |cluster: &mut Cluster, id: i32, offset| {
+        for _ in 0..600 {
+            let commit = super::groups::commit("group", "t", offset);
+            let answer: OffsetCommitResponse = cluster.ask(id, ApiKey::OffsetCommit, 8, &commit);
+            match ErrorCode::from_code(answer.topics[0].partitions[0].error_code) {
+                ErrorCode::None => return,
+                ErrorCode::CoordinatorLoadInProgress
+                | ErrorCode::NotCoordinator
+                | ErrorCode::CoordinatorNotAvailable => cluster.advance(100),
+                error => panic!("{error:?}"),
+            }
+        }
+        panic!("nothing is committed");
+    };
+    commit_to(&mut cluster, first, 5);
+    cluster.kill(first);
+    let second = coordinator(&mut cluster, first);
+    let topics = vec![OffsetFetchRequestTopic { name: Str::from("t"), partition_indexes: vec![0] }];
+    let fetch =
+        OffsetFetchRequest { group_id: Str::from("group"), topics: Some(topics), ..Default::default() };
+    let answer: OffsetFetchResponse = cluster.ask(second, ApiKey::OffsetFetch, 5, &fetch);
+    assert_eq!((answer.error_code, answer.topics[0].partitions[0].committed_offset), (0, 5));
+    commit_to(&mut cluster, second, 6);
+    cluster.start(first);
+    cluster.ready();
 }
 
 #[test]
