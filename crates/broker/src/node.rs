@@ -34,7 +34,7 @@ use crate::mailbox::{Answer, Mailbox, reply};
 use crate::peers::{PeerRequest, Peers, Purpose};
 use crate::quorum::producer_ids::ProducerIds;
 use crate::quorum::protocol::QuorumRequest;
-use crate::quorum::{Asker, Audience, Forwarded, QuorumCell, QuorumCommand, Reception};
+use crate::quorum::{Audience, Forwarded, QuorumCell, QuorumCommand, Reception};
 use crate::replication::fetchers::Fetchers;
 use crate::rim::{Job, LinkId, PeerAddress, Rim};
 use crate::shard::cell::{Carrier, ShardCell};
@@ -323,17 +323,8 @@ impl Node {
     /// Asks the active controller, wherever it is.
     pub(crate) fn propose(&self, command: ControllerCommand) -> Answer<ControllerAnswer> {
         let (reply, answer) = reply();
-        self.tell(QuorumCommand::Propose(Box::new(command), Asker::Reply(reply)));
+        self.tell(QuorumCommand::Propose(Box::new(command), reply));
         answer
-    }
-
-    /// The same for whoever does not wait: `done` is called once, with the time, in a turn of the quorum.
-    pub(crate) fn ask_controller(
-        &self,
-        command: ControllerCommand,
-        done: impl FnOnce(i64, ControllerAnswer) + Send + 'static,
-    ) {
-        self.tell(QuorumCommand::Propose(Box::new(command), Asker::Call(Box::new(done))));
     }
 
     /// Asks the controller in this node; it gives the command back if it is not the active one.

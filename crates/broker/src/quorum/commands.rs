@@ -23,7 +23,7 @@ use crate::rim::PeerAddress;
 /// All that the quorum can be asked.
 pub(crate) enum QuorumCommand {
     /// Something for the controller to decide, wherever it is.
-    Propose(Box<ControllerCommand>, Asker),
+    Propose(Box<ControllerCommand>, Reply<ControllerAnswer>),
     /// The same for the controller in this node only: if it does not lead, the command comes back.
     Decide(Box<ControllerCommand>, Reply<Result<ControllerAnswer, Box<ControllerCommand>>>),
     /// A client's request for the controller, wherever it is, until the deadline.
@@ -48,23 +48,6 @@ pub(crate) enum QuorumCommand {
     ProposeIsr(IsrProposal),
     /// Begin to leave.
     Leave,
-}
-
-/// Who hears what the controller decided.
-pub(crate) enum Asker {
-    /// A handler that waits.
-    Reply(Reply<ControllerAnswer>),
-    /// Whoever it is: called once, within the quorum's turn, with the time.
-    Call(Box<dyn FnOnce(i64, ControllerAnswer) + Send>),
-}
-
-impl Asker {
-    pub fn hear(self, now_ms: i64, answer: ControllerAnswer) {
-        match self {
-            Asker::Reply(reply) => reply.send(answer),
-            Asker::Call(call) => call(now_ms, answer),
-        }
-    }
 }
 
 /// What became of a client's request for the controller.

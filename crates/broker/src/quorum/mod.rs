@@ -2,7 +2,7 @@
 //! configured (`rules.rs`), spoken to by other members (`protocol.rs`);
 //! the way to the active controller (`way.rs`, `errands.rs`); the broker's own life in the cluster (`lifecycle.rs`, `assignments.rs`, `isr_proposals.rs`,
 //! `producer_ids.rs`); and what a new image
-//! means for this node (`image_delta.rs`) and for people (`image_lines.rs`). Decides nothing; `kraft` does.
+//! means for this node (`image_delta.rs`) and for people (`image_lines.rs`, `leader_lines.rs`). Decides nothing; `kraft` does.
 
 pub(crate) mod assignments;
 mod cell;
@@ -11,6 +11,7 @@ pub(crate) mod errands;
 pub(crate) mod image_delta;
 mod image_lines;
 pub(crate) mod isr_proposals;
+mod leader_lines;
 pub(crate) mod lifecycle;
 pub mod metadata_files;
 mod metadata_log;
@@ -21,5 +22,5 @@ mod way;
 
 pub(crate) use cell::QuorumCell;
 pub use commands::Reception;
-pub(crate) use commands::{Asker, Audience, Forwarded, Parts, Patience, QuorumCommand};
+pub(crate) use commands::{Audience, Forwarded, Parts, Patience, QuorumCommand};
 pub(crate) use metadata_log::PartitionMetadataLog;

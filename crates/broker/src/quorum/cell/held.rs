@@ -16,10 +16,11 @@ use crate::coordinators::internal_topics::Refusals;
 use crate::mailbox::Reply;
 use crate::peers::{NoAnswer, Purpose};
 use crate::quorum::assignments::Assignments;
-use crate::quorum::commands::{Asker, Audience, Forwarded, Heard, Parts, Patience, QuorumCommand, Reception};
+use crate::quorum::commands::{Audience, Forwarded, Heard, Parts, Patience, QuorumCommand, Reception};
 use crate::quorum::errands::Errand;
 use crate::quorum::image_delta::Publisher;
 use crate::quorum::isr_proposals::IsrProposals;
+use crate::quorum::leader_lines::LeaderLines;
 use crate::quorum::lifecycle::{Lifecycle, Phase, Wish};
 use crate::quorum::protocol;
 use crate::quorum::way::{Brought, Step, Told, Way, Whereabouts};
@@ -48,6 +49,7 @@ pub(super) struct Held {
     leaving: Leaving,
     /// Members of the quorum, as they are addressed, whose last answer was that their cluster is another.
     strangers: BTreeSet<i32>,
+    leader_lines: LeaderLines,
 }
 
 /// How this controller's registration stands with the active one.
@@ -66,7 +68,7 @@ enum Leaving {
 }
 
 enum Waiter {
-    Asker(Asker),
+    Controller(Reply<ControllerAnswer>),
     /// For the controller in this node only.
     Here(Reply<Result<ControllerAnswer, Box<ControllerCommand>>>),
     Client(Reply<Forwarded>),
@@ -118,6 +120,7 @@ impl Held {
             last_token: 0,
             leaving: Leaving::No,
             strangers: BTreeSet::new(),
+            leader_lines: LeaderLines::default(),
         }
     }
 
@@ -135,8 +138,8 @@ impl Held {
 
     pub fn take_command(&mut self, now_ms: i64, command: QuorumCommand, audience: &impl Audience) {
         match command {
-            QuorumCommand::Propose(command, asker) => {
-                self.send(now_ms, *command, Purpose::Controller, Waiter::Asker(asker));
+            QuorumCommand::Propose(command, reply) => {
+                self.send(now_ms, *command, Purpose::Controller, Waiter::Controller(reply));
             }
             QuorumCommand::Decide(command, reply) => {
                 let token = self.token(Waiter::Here(reply));
@@ -415,6 +418,7 @@ impl Held {
     }
 
     pub fn carry_out(&mut self, now_ms: i64, turn: Turn, views: &Views, audience: &impl Audience) {
+        self.leader_lines.look(self.node_id, &self.quorum.status());
         if let Some(image) = turn.image {
             let mut publication = self.publisher.publish(Arc::clone(&image), views);
             if let (Some(cordoned), Some(lifecycle)) = (publication.cordoned.take(), &mut self.lifecycle) {
@@ -458,7 +462,7 @@ impl Held {
 
     fn answered(&mut self, now_ms: i64, token: Token, answer: ControllerAnswer, audience: &impl Audience) {
         match self.waiting.remove(&token) {
-            Some(Waiter::Asker(asker)) => asker.hear(now_ms, answer),
+            Some(Waiter::Controller(reply)) => reply.send(answer),
             Some(Waiter::Here(reply)) => reply.send(Ok(answer)),
             Some(Waiter::Lifecycle) => self.lifecycle_answered(now_ms, &answer),
             Some(Waiter::Assignments) => {
