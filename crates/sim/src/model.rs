@@ -62,6 +62,8 @@ pub enum TopicFate {
 #[derive(Debug)]
 pub struct Model {
     durable: bool,
+    /// Of a cluster.
+    is_plural: bool,
     pub partitions: BTreeMap<TopicPartition, PartitionModel>,
     pub topics: BTreeMap<Str, TopicFate>,
     /// Who owns a partition in a generation of a group.
@@ -76,10 +78,11 @@ pub struct Model {
 }
 
 impl Model {
-    /// `durable`: acks=all outlives a power loss.
-    pub fn new(durable: bool) -> Model {
+    /// `durable`: acks=all outlives a power loss. `is_plural`: there are several nodes.
+    pub fn new(durable: bool, is_plural: bool) -> Model {
         Model {
             durable,
+            is_plural,
             partitions: BTreeMap::new(),
             topics: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -156,10 +159,19 @@ impl Model {
         self.committed.entry((group.clone(), partition.clone())).or_default().unknown.push(offset);
     }
 
-    /// The newest commit sent was acknowledged: those before it are in the log before it, or nowhere.
+    /// The newest commit sent was acknowledged: on one node those before it are in the log before it, or nowhere. Of several, one that
+    /// stood still may still take an older one that its client has given up.
     pub fn commit_acked(&mut self, group: &Str, partition: &TopicPartition, offset: i64) {
         let committed = self.committed.entry((group.clone(), partition.clone())).or_default();
-        *committed = Committed { acked: Some(offset), ..Committed::default() };
+        let mut unknown = std::mem::take(&mut committed.unknown);
+        if self.is_plural {
+            if let Some(place) = unknown.iter().rposition(|unknown| *unknown == offset) {
+                unknown.remove(place);
+            }
+        } else {
+            unknown.clear();
+        }
+        *committed = Committed { acked: Some(offset), unknown, is_open: false };
     }
 
     /// The commit was refused: it never happened.

@@ -153,7 +153,7 @@ impl Shape {
             Power::WeakEverywhere => FlushMode::Group,
             Power::WeakAt(_) | Power::Steady => FlushMode::Auto,
         };
-        Shape { cluster, flush, groups: 0, deletes_records: false, churns_topics: false, ..self }
+        Shape { cluster, flush, deletes_records: false, churns_topics: false, ..self }
     }
 
     /// A plant shows only where its fault can strike.

@@ -73,7 +73,7 @@ impl std::ops::Deref for World {
 impl World {
     pub fn new(shape: Shape, random: Random, trace: Trace, machines: Vec<Machine>) -> World {
         assert!(!machines.is_empty(), "world: no machine");
-        let model = Model::new(shape.flush.is_durable());
+        let model = Model::new(shape.flush.is_durable(), shape.cluster.is_plural());
         World(Rc::new(Shared {
             shape,
             now_ms: Cell::new(crate::START_MS),

@@ -234,59 +234,67 @@ impl Consumer {
     }
 
     async fn commit(&mut self, socket: &Socket) -> Result<(), Fallen> {
-        let moved: Vec<(TopicPartition, i64)> = self
-            .positions
-            .iter()
-            .filter(|(partition, position)| self.committed.get(*partition) != Some(*position))
-            .map(|(partition, position)| (partition.clone(), *position))
-            .collect();
-        if moved.is_empty() {
-            return Ok(());
-        }
-        let group = self.membership.group.clone();
-        let topics = moved.iter().map(|(partition, offset)| OffsetCommitRequestTopic {
-            name: partition.topic.clone(),
-            partitions: vec![OffsetCommitRequestPartition {
-                partition_index: partition.partition,
-                committed_offset: *offset,
-                committed_leader_epoch: -1,
-                committed_metadata: None,
-            }],
-            ..OffsetCommitRequestTopic::default()
-        });
-        let request = OffsetCommitRequest {
-            group_id: group.clone(),
-            generation_id_or_member_epoch: self.membership.generation,
-            member_id: self.membership.member_id.clone(),
-            topics: topics.collect(),
-            ..OffsetCommitRequest::default()
-        };
-        for (partition, offset) in &moved {
-            self.world.model.borrow_mut().commit_sent(&group, partition, *offset);
-        }
-        let answer: OffsetCommitResponse = socket.ask(ApiKey::OffsetCommit, 8, &request).await?;
-        let codes =
-            answer.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code);
-        let mut result = Ok(());
-        for ((partition, offset), error) in moved.into_iter().zip(codes) {
-            let error = code(error);
-            match error {
-                ErrorCode::None => {
-                    self.world.model.borrow_mut().commit_acked(&group, &partition, offset);
-                    self.committed.insert(partition, offset);
-                }
-                // Appended, and nobody knows whether it stays.
-                ErrorCode::RequestTimedOut
-                | ErrorCode::NotCoordinator
-                | ErrorCode::CoordinatorNotAvailable => {}
-                _ => self.world.model.borrow_mut().commit_refused(&group, &partition, offset),
-            }
-            if result.is_ok() {
-                result = self.membership.heard(&self.world, "OffsetCommit", error);
-            }
-        }
-        result
+        commit_offsets(&self.world, socket, &mut self.membership, &self.positions, &mut self.committed).await
     }
+}
+
+/// Commits the positions that moved since the last ack.
+pub async fn commit_offsets(
+    world: &World,
+    socket: &Socket,
+    membership: &mut Membership,
+    positions: &BTreeMap<TopicPartition, i64>,
+    committed: &mut BTreeMap<TopicPartition, i64>,
+) -> Result<(), Fallen> {
+    let moved: Vec<(TopicPartition, i64)> = positions
+        .iter()
+        .filter(|(partition, position)| committed.get(*partition) != Some(*position))
+        .map(|(partition, position)| (partition.clone(), *position))
+        .collect();
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let group = membership.group.clone();
+    let topics = moved.iter().map(|(partition, offset)| OffsetCommitRequestTopic {
+        name: partition.topic.clone(),
+        partitions: vec![OffsetCommitRequestPartition {
+            partition_index: partition.partition,
+            committed_offset: *offset,
+            committed_leader_epoch: -1,
+            committed_metadata: None,
+        }],
+        ..OffsetCommitRequestTopic::default()
+    });
+    let request = OffsetCommitRequest {
+        group_id: group.clone(),
+        generation_id_or_member_epoch: membership.generation,
+        member_id: membership.member_id.clone(),
+        topics: topics.collect(),
+        ..OffsetCommitRequest::default()
+    };
+    for (partition, offset) in &moved {
+        world.model.borrow_mut().commit_sent(&group, partition, *offset);
+    }
+    let answer: OffsetCommitResponse = socket.ask(ApiKey::OffsetCommit, 8, &request).await?;
+    let codes =
+        answer.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code);
+    let mut result = Ok(());
+    for ((partition, offset), error) in moved.into_iter().zip(codes) {
+        let error = code(error);
+        match error {
+            ErrorCode::None => {
+                world.model.borrow_mut().commit_acked(&group, &partition, offset);
+                committed.insert(partition, offset);
+            }
+            // Appended, and nobody knows whether it stays.
+            ErrorCode::RequestTimedOut | ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => {}
+            _ => world.model.borrow_mut().commit_refused(&group, &partition, offset),
+        }
+        if result.is_ok() {
+            result = membership.heard(world, "OffsetCommit", error);
+        }
+    }
+    result
 }
 
 /// Log start and high watermark, as ListOffsets would tell them.

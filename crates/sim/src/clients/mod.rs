@@ -3,7 +3,7 @@
 
 pub mod admin;
 pub mod consumer;
-mod membership;
+pub mod membership;
 pub mod producer;
 
 use wire::ErrorCode;

@@ -8,6 +8,7 @@ use log::sim_disk::{SimFault, Survival};
 
 use super::admin;
 use super::audit;
+use super::member;
 use super::producer::Producer;
 use super::reader::Reader;
 use super::shape::Power;
@@ -60,7 +61,7 @@ pub async fn run(world: World, strikes: Vec<Strike>) {
     // Where every machine may lose its power, nothing is promised of what was read before it was acknowledged.
     let reads_meanwhile = world.shape.cluster.power != Power::WeakEverywhere;
     if reads_meanwhile {
-        world.spawn(Reader::new(&world, 0).run());
+        start_readers(&world);
     }
     for strike in strikes {
         world.spawn(play(world.clone(), Rc::clone(&hands), strike));
@@ -71,9 +72,18 @@ pub async fn run(world: World, strikes: Vec<Strike>) {
     world.phase.set(Phase::Healing);
     world.tell("no fault from here on");
     if !reads_meanwhile {
-        world.spawn(Reader::new(&world, 0).run());
+        start_readers(&world);
     }
     finish(&world).await;
+}
+
+fn start_readers(world: &World) {
+    world.spawn(Reader::new(world, 0).run());
+    for group in member::group_names(world) {
+        for index in 0..world.shape.members {
+            world.spawn(member::member_after_member(world.clone(), group.clone(), index));
+        }
+    }
 }
 
 /// Starts a machine's node whenever it may run and does not, and opens its door to brokers and clients.
@@ -259,7 +269,7 @@ async fn finish(world: &World) {
     }
     loop {
         let open = match world.producing.get() {
-            0 => audit::unsettled(world),
+            0 => audit::unsettled(world).or_else(|| member::unfinished(world, &audit::ends(world))),
             many => Some(format!("{many} producers wait for their acks")),
         };
         let Some(open) = open else { break };
@@ -272,6 +282,8 @@ async fn finish(world: &World) {
         world.sleep(100).await;
     }
     world.check(audit::logs(world));
+    let partitions: Vec<_> = audit::ends(world).into_keys().collect();
+    member::committed_offsets(world, &partitions, until_ms).await;
     if !Reader::new(world, 1).read_up_to(&audit::ends(world), until_ms).await {
         return world.check(invariants::everything_ends_well("nobody reads to the end"));
     }

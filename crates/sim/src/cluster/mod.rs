@@ -2,12 +2,13 @@
 //! nothing of what they do.
 //!
 //! `shape.rs` what a seed draws · `strikes.rs` the faults, drawn before the run · `fate.rs` the life of the cluster · `oracle.rs`,
-//! `audit.rs` what must hold · `router.rs` how clients find leaders · `producer.rs`, `reader.rs`, `admin.rs` the clients.
+//! `audit.rs` what must hold · `router.rs` how clients find leaders · `producer.rs`, `reader.rs`, `member.rs`, `admin.rs` the clients.
 
 pub mod admin;
 pub mod audit;
 pub mod fate;
 pub mod machines;
+pub mod member;
 pub mod oracle;
 pub mod producer;
 pub mod reader;

@@ -28,7 +28,8 @@ pub struct Reader {
     world: World,
     router: Router,
     process: u32,
-    positions: BTreeMap<TopicPartition, i64>,
+    /// The next offset to read of what it reads.
+    pub positions: BTreeMap<TopicPartition, i64>,
 }
 
 impl Reader {
@@ -43,6 +44,24 @@ impl Reader {
         }
     }
 
+    /// One that reads what its group gives it.
+    pub fn of_a_group(world: &World, name: &str, process: u32) -> Reader {
+        Reader { world: world.clone(), router: Router::new(world, name), process, positions: BTreeMap::new() }
+    }
+
+    /// Reads these from now on.
+    pub fn subscribe(&mut self, positions: BTreeMap<TopicPartition, i64>) {
+        self.positions = positions;
+        self.record(Kind::Subscribe, self.world.now_ms(), Vec::new());
+    }
+
+    /// Reads once from every leader that it can find.
+    pub async fn poll(&mut self) {
+        let all: Vec<TopicPartition> = self.positions.keys().cloned().collect();
+        self.router.look(&all).await;
+        self.round().await;
+    }
+
     /// Reads until the world closes.
     pub async fn run(mut self) {
         self.record(Kind::Assign, self.world.now_ms(), Vec::new());
@@ -53,9 +72,7 @@ impl Reader {
                 let all: Vec<TopicPartition> = self.positions.keys().cloned().collect();
                 all.iter().for_each(|partition| self.router.is_wrong_about(partition));
             }
-            let all: Vec<TopicPartition> = self.positions.keys().cloned().collect();
-            self.router.look(&all).await;
-            self.round().await;
+            self.poll().await;
             let pause_ms = self.world.draw(|random| random.between(1, 60));
             self.world.sleep(pause_ms).await;
         }
@@ -64,7 +81,6 @@ impl Reader {
     /// Reads everything that there is up to these offsets, then ends. False if it did not get there in time.
     pub async fn read_up_to(mut self, ends: &BTreeMap<TopicPartition, i64>, until_ms: i64) -> bool {
         self.record(Kind::Assign, self.world.now_ms(), Vec::new());
-        let all: Vec<TopicPartition> = self.positions.keys().cloned().collect();
         while self.world.now_ms() < until_ms {
             let reached = |(partition, end): (&TopicPartition, &i64)| {
                 self.positions.get(partition).is_some_and(|position| position >= end)
@@ -72,8 +88,7 @@ impl Reader {
             if ends.iter().all(reached) {
                 return true;
             }
-            self.router.look(&all).await;
-            self.round().await;
+            self.poll().await;
             self.world.sleep(5).await;
         }
         false
@@ -197,7 +212,7 @@ impl Reader {
 
     fn record(&self, kind: Kind, invoked_ms: i64, polled: Vec<Polled>) {
         let mut history = self.world.history.borrow_mut();
-        let keys = self.positions.keys().filter(|_| kind == Kind::Assign);
+        let keys = self.positions.keys().filter(|_| matches!(kind, Kind::Assign | Kind::Subscribe));
         let names: Vec<String> =
             keys.map(|partition| format!("{}-{}", partition.topic, partition.partition)).collect();
         let keys = names.iter().map(|name| history.key(name)).collect();

@@ -54,6 +54,11 @@ impl Router {
         Some(socket)
     }
 
+    /// A connection to the machine of a node, if it takes one.
+    pub fn node(&mut self, node_id: i32) -> Option<Rc<Socket>> {
+        self.to(usize::try_from(node_id).ok()?.checked_sub(1)?)
+    }
+
     /// A connection to any broker, however long none takes one.
     pub async fn any(&mut self) -> Rc<Socket> {
         loop {
