@@ -114,7 +114,7 @@ impl QuorumCell {
         self.is_failure_unheard.store(gives_up, Ordering::Release);
         self.broker_epoch.store(lifecycle.map_or(-1, Lifecycle::broker_epoch), Ordering::Release);
         self.is_running.store(held.is_running(), Ordering::Release);
-        self.is_gone.store(held.is_gone(now_ms), Ordering::Release);
+        self.is_gone.store(held.is_gone(), Ordering::Release);
         *self.status.lock() = held.quorum.status();
         *self.reception.lock() = held.reception();
     }

@@ -66,6 +66,9 @@ impl Quorum {
 
     /// When `fetch_from_anyone` could do something.
     pub(super) fn next_bootstrap_attempt_ms(&self) -> i64 {
+        if self.shutting_down {
+            return NEVER;
+        }
         let ready_at = |server: &Destination| self.connections.ready_at(server.id);
         self.bootstrap_servers()
             .iter()

@@ -78,20 +78,23 @@ impl Quorum {
         Ok(false)
     }
 
-    /// When `poll` has something to do at the latest.
+    /// When `poll` has something to do at the latest. Who does not stand for election any more waits for none.
     pub(super) fn role_deadline_ms(&self) -> i64 {
+        let election = |deadline_ms| if self.shutting_down { NEVER } else { deadline_ms };
         match &self.role {
             Role::Unattached(unattached) => {
-                unattached.election_deadline_ms.min(self.next_bootstrap_attempt_ms())
+                election(unattached.election_deadline_ms).min(self.next_bootstrap_attempt_ms())
             }
             Role::Prospective(prospective) => {
                 let missing = prospective.ballot.missing();
-                prospective.election_deadline_ms.min(self.first_ready(missing.iter().map(|key| key.id)))
+                election(prospective.election_deadline_ms)
+                    .min(self.first_ready(missing.iter().map(|key| key.id)))
             }
             Role::Candidate(candidate) => {
                 let missing =
                     if candidate.ballot.is_lost() { Vec::new() } else { candidate.ballot.missing() };
-                candidate.election_deadline_ms.min(self.first_ready(missing.iter().map(|key| key.id)))
+                election(candidate.election_deadline_ms)
+                    .min(self.first_ready(missing.iter().map(|key| key.id)))
             }
             Role::Leader(_) if self.is_only_voter() => self.change_deadline_ms().unwrap_or(NEVER),
             Role::Leader(leader) => {
@@ -102,11 +105,10 @@ impl Quorum {
                 let reachable = self.destination(follower.leader_id, &follower.leader_endpoints).is_some();
                 let leader = self.connections.ready_at(follower.leader_id).max(self.connections.busy_until());
                 let fetch = if reachable { leader } else { self.next_bootstrap_attempt_ms() };
-                if self.is_observer() { fetch } else { follower.fetch_deadline_ms.min(fetch) }
+                if self.may_stand() { follower.fetch_deadline_ms.min(fetch) } else { fetch }
             }
-            Role::Resigned(resigned) => {
-                resigned.election_deadline_ms.min(self.first_ready(resigned.unacknowledged.iter().copied()))
-            }
+            Role::Resigned(resigned) => election(resigned.election_deadline_ms)
+                .min(self.first_ready(resigned.unacknowledged.iter().copied())),
         }
     }
 

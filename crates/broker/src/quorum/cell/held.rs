@@ -64,7 +64,11 @@ struct ControllerLife {
 enum Leaving {
     No,
     Broker,
-    Quorum { give_up_ms: i64 },
+    Quorum {
+        give_up_ms: i64,
+    },
+    /// Nobody has answered in time: there is nothing left to wait for.
+    Over,
 }
 
 enum Waiter {
@@ -314,7 +318,7 @@ impl Held {
         let due = [sent, told, registers].into_iter().flatten().min().filter(|_| self.knows_controller());
         let resigned = match self.leaving {
             Leaving::Quorum { give_up_ms } => Some(give_up_ms),
-            Leaving::No | Leaving::Broker => None,
+            Leaving::No | Leaving::Broker | Leaving::Over => None,
         };
         let own = [due, lifecycle.and_then(Lifecycle::gives_up_at), resigned].into_iter().flatten().min();
         own.unwrap_or(NEVER).min(self.way.next_ms())
@@ -395,6 +399,9 @@ impl Held {
             self.leaving = Leaving::Quorum { give_up_ms: now_ms.saturating_add(RESIGNATION_MS) };
             self.quorum.begin_shutdown(now_ms);
         }
+        if matches!(self.leaving, Leaving::Quorum { give_up_ms } if now_ms >= give_up_ms) {
+            self.leaving = Leaving::Over;
+        }
     }
 
     fn is_broker_gone(&self) -> bool {
@@ -410,10 +417,11 @@ impl Held {
     }
 
     /// Nobody needs this node any more.
-    pub fn is_gone(&self, now_ms: i64) -> bool {
+    pub fn is_gone(&self) -> bool {
         match self.leaving {
             Leaving::No | Leaving::Broker => false,
-            Leaving::Quorum { give_up_ms } => self.quorum.has_left() || now_ms >= give_up_ms,
+            Leaving::Quorum { .. } => self.quorum.has_left(),
+            Leaving::Over => true,
         }
     }
 
