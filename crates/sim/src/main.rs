@@ -33,7 +33,11 @@ fn main() -> ExitCode {
 
 fn of_seed(seed: &str, options: fn(u64) -> Options) -> ExitCode {
     match seed.parse() {
-        Ok(seed) => replay(Options { print: true, ..options(seed) }),
+        Ok(seed) => {
+            let mut options = options(seed);
+            options.print = true;
+            replay(options)
+        }
         Err(_) => usage(),
     }
 }

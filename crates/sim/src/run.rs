@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use crate::audit;
-use crate::cluster::shape::ClusterShape;
+use crate::cluster::shape::{ClusterShape, Power};
+use crate::cluster::strikes::Strike;
 use crate::cluster::{self, strikes};
 use crate::dialing;
 use crate::executor::{Executor, TaskId};
@@ -35,12 +36,32 @@ pub struct Options {
     pub plant: Plant,
     /// Print what happens.
     pub print: bool,
+    /// A cluster of this shape with these faults, instead of drawn ones.
+    pub(crate) script: Option<Script>,
+}
+
+/// A cluster that is not drawn.
+#[derive(Debug, Clone)]
+pub(crate) struct Script {
+    /// Records of the workload are kept so often, and so many copies are enough.
+    pub replication_factor: i16,
+    pub min_insync_replicas: i16,
+    /// Where the power may go.
+    pub power: Power,
+    pub strikes: Vec<Strike>,
 }
 
 impl Options {
     /// One node.
     pub fn one(seed: u64) -> Options {
-        Options { seed, cluster: false, without: BTreeSet::new(), plant: Plant::Nothing, print: false }
+        Options {
+            seed,
+            cluster: false,
+            without: BTreeSet::new(),
+            plant: Plant::Nothing,
+            print: false,
+            script: None,
+        }
     }
 
     /// Several.
@@ -74,6 +95,7 @@ pub struct Report {
     pub simulated_ms: i64,
 }
 
+#[derive(Debug)]
 enum Step {
     Machine(usize, Move),
     Task(TaskId),
@@ -84,7 +106,14 @@ pub fn run(options: Options) -> Report {
     let mut random = Random::new(options.seed);
     let mut shape = Shape::draw(&mut random, options.plant);
     if options.cluster {
-        shape = shape.of_a_cluster(ClusterShape::draw(&mut random));
+        let cluster = match &options.script {
+            None => ClusterShape::draw(&mut random),
+            Some(script) => {
+                let (copies, enough) = (script.replication_factor, script.min_insync_replicas);
+                ClusterShape { power: script.power, ..ClusterShape::three(&mut random, copies, enough) }
+            }
+        };
+        shape = shape.of_a_cluster(cluster);
     }
     let trace = Trace::new(options.print);
     if options.print {
@@ -100,7 +129,10 @@ pub fn run(options: Options) -> Report {
     let mut executor = Executor::default();
     let mut faults = 0;
     if options.cluster {
-        let strikes = world.draw(|random| strikes::draw(random, &world.shape.cluster));
+        let strikes = match options.script {
+            Some(script) => script.strikes,
+            None => world.draw(|random| strikes::draw(random, &world.shape.cluster)),
+        };
         faults = strikes.len();
         let kept = strikes.into_iter().enumerate().filter(|(place, _)| !options.without.contains(place));
         world.spawn(cluster::fate::run(world.clone(), kept.map(|(_, strike)| strike).collect()));
@@ -133,6 +165,7 @@ fn drive(world: &World, executor: &mut Executor) {
             continue;
         }
         let chosen = world.draw(|random| random.index(steps.len()));
+        let busy = if at_rest == STEPS_AT_REST_MAX { format!("{steps:?}") } else { String::new() };
         match steps.swap_remove(chosen) {
             Step::Machine(index, what) => make(world, index, what),
             Step::Task(id) => executor.poll(id),
@@ -140,7 +173,8 @@ fn drive(world: &World, executor: &mut Executor) {
         after_step(world);
         at_rest += 1;
         if at_rest > STEPS_AT_REST_MAX {
-            world.check(invariants::everything_ends_well("the node never comes to rest"));
+            let what = format!("the node never comes to rest: {busy}");
+            world.check(invariants::everything_ends_well(&what));
         }
     }
 }

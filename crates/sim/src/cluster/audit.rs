@@ -52,7 +52,8 @@ fn leader(
     let order = [view.log_start_offset, view.last_stable_offset, view.high_watermark, view.log_end_offset];
     invariants::a_view_is_in_order(partition, order)?;
     let high_watermark = view.high_watermark;
-    if world.oracle.borrow_mut().high_watermark(cell.key, leader_epoch, high_watermark)? {
+    let boot = world.machine_at(machine).borrow().boots();
+    if world.oracle.borrow_mut().high_watermark(cell.key, leader_epoch, boot, high_watermark)? {
         let image = node.image();
         let topic = image.topics.by_name(&partition.topic).map(|topic| topic.partitions.iter());
         let isr = topic.into_iter().flatten().find(|(index, _)| **index == partition.partition);

@@ -20,8 +20,8 @@ pub struct Oracle {
     controllers: BTreeMap<i32, i32>,
     /// By partition and leader epoch: the machine that led.
     leaders: BTreeMap<(TopicIdPartition, i32), usize>,
-    /// The same: the leader's high watermark.
-    high_watermarks: BTreeMap<(TopicIdPartition, i32), i64>,
+    /// The same: the leader's process and its high watermark.
+    high_watermarks: BTreeMap<(TopicIdPartition, i32), (u64, i64)>,
     /// What the metadata amounts to at an offset.
     images: BTreeMap<i64, Arc<MetadataImage>>,
     /// By machine: process and offset of the image that was looked at last.
@@ -60,15 +60,21 @@ impl Oracle {
         invariants::a_leader_epoch_has_one_leader(&key, leader_epoch, known, machine)
     }
 
-    /// What the leader of an epoch says is committed. True if it is more than before.
+    /// What the leader of an epoch says is committed. True if it is more than before. A process that starts anew shows its old
+    /// leadership, with what the last checkpoint says, until the controller has heard of it: nobody is served by it.
     pub fn high_watermark(
         &mut self,
         key: TopicIdPartition,
         leader_epoch: i32,
+        boot: u64,
         high_watermark: i64,
     ) -> Result<bool, invariants::Violation> {
-        let known = self.high_watermarks.entry((key, leader_epoch)).or_insert(0);
-        let before = std::mem::replace(known, high_watermark.max(*known));
+        let known = self.high_watermarks.entry((key, leader_epoch)).or_insert((boot, 0));
+        if known.0 != boot {
+            *known = (boot, 0);
+        }
+        let before = known.1;
+        known.1 = high_watermark.max(before);
         invariants::a_leaders_high_watermark_never_goes_back(&key, leader_epoch, before, high_watermark)?;
         Ok(high_watermark > before)
     }

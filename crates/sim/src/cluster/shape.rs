@@ -92,7 +92,7 @@ impl ClusterShape {
             _ => vec![CONTROLLER, CONTROLLER, CONTROLLER, BROKER, BROKER],
         };
         let brokers = roles.iter().filter(|roles| roles.broker).count() as i64;
-        let replication_factor = random.between(2.min(brokers), brokers.min(5) + 1);
+        let replication_factor = random.between(1, brokers.min(5) + 1);
         let min_insync_replicas = random.between(1, replication_factor.min(3) + 1);
         let weak = random.index(roles.len());
         let power = match random.between(0, 3) {
@@ -139,6 +139,28 @@ impl ClusterShape {
             ],
             roles,
         }
+    }
+
+    /// Three machines that do everything, without faults of their own; records are kept so often.
+    pub fn three(random: &mut Random, replication_factor: i16, min_insync_replicas: i16) -> ClusterShape {
+        let drawn = ClusterShape::draw(random);
+        ClusterShape {
+            roles: vec![COMBINED; 3],
+            racks: 0,
+            drift: 0,
+            replication_factor,
+            min_insync_replicas,
+            power: Power::Steady,
+            storm: ClusterShape::alone().storm,
+            keys: drawn.keys.into_iter().filter(|(key, _)| !key.starts_with("min.insync")).collect(),
+            ..drawn
+        }
+        .with("min.insync.replicas", i64::from(min_insync_replicas))
+    }
+
+    fn with(mut self, key: &'static str, value: i64) -> ClusterShape {
+        self.keys.push((key, value));
+        self
     }
 
     /// More than one machine.

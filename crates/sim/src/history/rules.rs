@@ -72,7 +72,8 @@ fn is_half_there(op: &Op, versions: &Versions) -> bool {
 struct Course {
     /// The last value read of each key that it still holds.
     read: BTreeMap<Key, Value>,
-    sent: BTreeMap<Key, Value>,
+    /// The highest value sent to each key, and when its ack came.
+    sent: BTreeMap<Key, (Value, i64)>,
     is_subscribed: bool,
 }
 
@@ -159,15 +160,24 @@ impl Look<'_> {
             }
             let (before, name) = match (within.insert(*key, *value), course.sent.get(key)) {
                 (Some(before), _) => (before, Anomaly::IntNonmonotonicSend),
-                (None, Some(before)) => (*before, Anomaly::NonmonotonicSend),
-                (None, None) => continue,
+                // Of two that were on their way together, either may come first.
+                (None, Some((before, returned_ms))) if *returned_ms <= self.op.invoked_ms => {
+                    (*before, Anomaly::NonmonotonicSend)
+                }
+                (None, _) => continue,
             };
             let from = at(&self.versions.first, before);
             if index <= from {
                 verdict.found(name, u64::from(from - index), || self.words("sent", before, *value));
             }
         }
-        course.sent.extend(within);
+        for (key, value) in within {
+            let index = |value| at(&self.versions.first, value);
+            let known = course.sent.entry(key).or_insert((value, self.op.returned_ms));
+            if index(value) >= index(known.0) {
+                *known = (value, self.op.returned_ms);
+            }
+        }
     }
 
     fn words(&self, did: &str, before: Value, value: Value) -> String {
