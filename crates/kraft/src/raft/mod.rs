@@ -213,3 +213,6 @@ pub enum Effect {
         id: OffsetAndEpoch,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,18 @@
 //! Three voters and a network that can cut one of them off: they elect, replicate, and come to the same image again.
 
-use crate::controller::{ControllerAnswer, ControllerCommand};
+use crate::controller::{ControllerAnswer, ControllerCommand, UpdateFeatures};
 use crate::hosted::{MetadataQuorum, Token};
 use crate::raft::{RaftRequest, RaftResponse, SharedLog};
-use crate::testing::{FewRules, quorum_options};
+use crate::testing::{FewRules, id, quorum_options};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::Str;
+use wire::messages::add_raft_voter::{AddRaftVoterRequest, Listener};
 use wire::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
+use wire::messages::remove_raft_voter::RemoveRaftVoterRequest;
+use wire::messages::update_features::{FeatureUpdateKey, UpdateFeaturesRequest};
 
 enum Mail {
     Request { from: i32, to: i32, correlation_id: u64, request: RaftRequest },
@@ -25,6 +28,8 @@ struct Three {
     answers: Vec<(i32, Token, ControllerAnswer)>,
     /// Commands that came back.
     moved: Vec<Token>,
+    /// What administrators were told by the quorum itself.
+    told: Vec<(Token, RaftResponse)>,
     next_token: Token,
     now_ms: i64,
 }
@@ -44,6 +49,7 @@ impl Three {
             asked: BTreeMap::new(),
             answers: Vec::new(),
             moved: Vec::new(),
+            told: Vec::new(),
             next_token: 1 << 32,
             now_ms: 0,
         }
@@ -89,9 +95,12 @@ impl Three {
                     request: sent.request,
                 }));
                 for (token, response) in turn.raft_answers {
-                    if let Some((to, correlation_id)) = self.asked.remove(&(*id, token)) {
-                        let response = Some(response);
-                        self.mail.push(Mail::Response { from: *id, to, correlation_id, response });
+                    match self.asked.remove(&(*id, token)) {
+                        Some((to, correlation_id)) => {
+                            let response = Some(response);
+                            self.mail.push(Mail::Response { from: *id, to, correlation_id, response });
+                        }
+                        None => self.told.push((token, response)),
                     }
                 }
                 self.answers.extend(turn.answers.into_iter().map(|(token, answer)| (*id, token, answer)));
@@ -116,6 +125,40 @@ impl Three {
             node.propose(self.now_ms, self.next_token, ControllerCommand::IncrementalAlterConfigs(request));
         }
         self.next_token
+    }
+
+    /// A request that no peer sends: an administrator's.
+    fn ask(&mut self, on: i32, request: RaftRequest) -> Token {
+        self.next_token += 1;
+        if let Some(node) = self.nodes.get_mut(&on) {
+            node.request(self.now_ms, self.next_token, request);
+        }
+        self.next_token
+    }
+
+    /// All controllers register, and kraft.version is raised: the configured quorum becomes a dynamic one.
+    fn upgrade(&mut self, on: i32) -> i16 {
+        let due: Vec<_> = self.nodes.values().filter_map(|node| node.registration_due().cloned()).collect();
+        let update = FeatureUpdateKey {
+            feature: Str::from("kraft.version"),
+            max_version_level: 1,
+            upgrade_type: 1,
+            ..Default::default()
+        };
+        let request = UpdateFeaturesRequest { feature_updates: vec![update], ..Default::default() };
+        let commands = due.into_iter().map(ControllerCommand::RegisterController);
+        let last = ControllerCommand::UpdateFeatures(UpdateFeatures { request, api_version: 2 });
+        for command in commands.chain([last]) {
+            self.next_token += 1;
+            if let Some(node) = self.nodes.get_mut(&on) {
+                node.propose(self.now_ms, self.next_token, command);
+            }
+        }
+        let last = self.next_token;
+        self.run(500);
+        let answer = self.answers.iter().find(|(_, token, _)| *token == last);
+        let Some((.., ControllerAnswer::UpdateFeatures(answer))) = answer else { panic!("{answer:?}") };
+        answer.error_code
     }
 
     fn answered(&self, token: Token) -> Option<i16> {
@@ -219,4 +262,42 @@ fn a_false_alarm_disturbs_no_leader() {
         three.run(5000);
         assert_eq!((three.leaders(), epoch(&three)), (vec![first], before), "seed {seed}");
     }
+}
+
+/// Voters change under a controller that goes on deciding, and over its own removal.
+#[test]
+fn voters_change_while_the_controller_decides() {
+    let mut three = Three::new(5);
+    three.run(8000);
+    let [first] = three.leaders()[..] else { panic!("leaders {:?}", three.leaders()) };
+    assert_eq!(three.upgrade(first), 0);
+    let removed = three.ask(first, remove(first));
+    let kept = three.configure(first, "kept");
+    three.run(100);
+    assert_eq!(three.answered(kept), Some(0));
+    let told = three.told.iter().find(|(token, _)| *token == removed).map(|(_, response)| response);
+    assert!(matches!(told, Some(RaftResponse::RemoveRaftVoter(it)) if it.error_code == 0), "{told:?}");
+    three.run(8000);
+    let [second] = three.leaders()[..] else { panic!("leaders {:?}", three.leaders()) };
+    assert_ne!(first, second);
+    let listeners =
+        vec![Listener { name: "CONTROLLER".into(), host: format!("node{first}").into(), port: 9093 }];
+    let request = AddRaftVoterRequest {
+        cluster_id: None,
+        voter_id: first,
+        voter_directory_id: id(first as u8),
+        listeners,
+        ..Default::default()
+    };
+    three.ask(second, RaftRequest::AddRaftVoter(request));
+    three.run(500);
+    let told = three.told.last().map(|(_, response)| response);
+    assert!(matches!(told, Some(RaftResponse::AddRaftVoter(it)) if it.error_code == 0), "{told:?}");
+    three.settle();
+    three.assert_one_image();
+}
+
+fn remove(voter_id: i32) -> RaftRequest {
+    let (cluster_id, voter_directory_id) = (None, id(voter_id as u8));
+    RaftRequest::RemoveRaftVoter(RemoveRaftVoterRequest { cluster_id, voter_id, voter_directory_id })
 }
