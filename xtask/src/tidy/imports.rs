@@ -84,6 +84,18 @@ const WALLS: &[Wall] = &[
         never: &["shard", "api", "node"],
         why: "the quorum tells shards by way of commands and images",
     },
+    Wall {
+        room: "broker",
+        who: &["peers"],
+        never: &["quorum", "replication", "shard", "fetch", "coordinators", "api", "node"],
+        why: "a way out knows nodes and purposes, not what is said",
+    },
+    Wall {
+        room: "broker",
+        who: &["replication"],
+        never: &["quorum", "peers", "shard", "api", "node"],
+        why: "a fetcher says what to ask and is told what came; others send and append",
+    },
 ];
 
 /// Words that no handler of the broker contains: views, shards and the quorum stand between it and these.
