@@ -25,6 +25,8 @@ pub(crate) struct Flushing {
     behind: bool,
     /// The log's size when a flush was asked for last.
     asked_bytes: u64,
+    /// The leader epochs are to be on disk, whether or not anything was written.
+    epochs_due: bool,
 }
 
 /// Behind the answers a log is flushed at the latest after so long, and when so much was appended.
@@ -33,7 +35,20 @@ const BEHIND_BYTES: u64 = 8 << 20;
 
 impl Flushing {
     pub fn new(recovery_point: i64) -> Flushing {
-        Flushing { asked: recovery_point, first: 0, due: false, due_ms: None, behind: false, asked_bytes: 0 }
+        Flushing {
+            asked: recovery_point,
+            first: 0,
+            due: false,
+            due_ms: None,
+            behind: false,
+            asked_bytes: 0,
+            epochs_due: false,
+        }
+    }
+
+    /// An epoch begins here: its checkpoint is written even if nothing is appended, and a disk that takes it no more is found out now.
+    pub fn epoch_begins(&mut self) {
+        self.epochs_due = true;
     }
 
     /// Whether the log is flushed behind the answers from now on.
@@ -79,7 +94,7 @@ impl Flushing {
     /// Whether a flush has to be asked for, for the sake of `somebody` or because it is due; notes that it is.
     pub fn take(&mut self, log: &Log, somebody: bool) -> bool {
         let wanted = std::mem::take(&mut self.due) || somebody;
-        let wanted = wanted && log.log_end_offset() > self.asked;
+        let wanted = (wanted && log.log_end_offset() > self.asked) || std::mem::take(&mut self.epochs_due);
         if wanted {
             self.asked = log.log_end_offset();
             self.asked_bytes = log.size_bytes();

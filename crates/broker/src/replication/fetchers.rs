@@ -34,6 +34,9 @@ struct Held {
     following: BTreeMap<TopicIdPartition, (FetcherId, Following)>,
 }
 
+/// Before a broker that was not registered looks again whether it is.
+const REGISTRATION_PAUSE_MS: i64 = 20;
+
 /// A fetch to be sent.
 pub(crate) struct Due {
     pub fetcher: FetcherId,
@@ -109,9 +112,14 @@ impl Fetchers {
         self.promise(&held);
     }
 
-    /// What is to be sent now.
+    /// What is to be sent now by the broker of this epoch. Nothing before it is registered (KIP-903): what an earlier incarnation had
+    /// could bring the replica into an ISR.
     pub fn due(&self, now_ms: i64, broker_epoch: i64) -> Vec<Due> {
         if self.next_ms() > now_ms {
+            return Vec::new();
+        }
+        if broker_epoch < 0 {
+            self.next_ms.store(now_ms.saturating_add(REGISTRATION_PAUSE_MS), Ordering::SeqCst);
             return Vec::new();
         }
         let mut held = self.held.lock();
@@ -249,6 +257,15 @@ mod tests {
         fetchers.follow(following(3, 1, 4));
         assert_eq!(due(&fetchers), [], "both are away");
         assert_eq!(fetchers.next_ms(), NEVER);
+    }
+
+    #[test]
+    fn s9_nothing_is_fetched_before_the_broker_is_registered() {
+        let fetchers = fetchers();
+        fetchers.follow(following(0, 1, 4));
+        assert!(fetchers.due(0, -1).is_empty());
+        assert_eq!(fetchers.next_ms(), REGISTRATION_PAUSE_MS);
+        assert_eq!(fetchers.due(REGISTRATION_PAUSE_MS, 7).len(), 1);
     }
 
     #[test]

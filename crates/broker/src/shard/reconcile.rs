@@ -343,6 +343,9 @@ impl Shard {
         replica.show();
         replica.show_role();
         replica.wake_all();
+        if partition.replicas.len() > 1 {
+            replica.flushing.epoch_begins();
+        }
         self.set_flush_acks(cell);
         if let Some(slot) = cell.slot() {
             // A new epoch is a new term of the coordinator: what it held of the old one is dropped and read again.

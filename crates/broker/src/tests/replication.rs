@@ -143,8 +143,12 @@ fn a_leader_that_dies_is_replaced_without_loss_and_follows_when_it_comes_back() 
 
 /// Three controllers that live, and three brokers that may die.
 fn brokers_apart() -> Cluster {
+    brokers_with(&[])
+}
+
+fn brokers_with(settings: &[(&str, &str)]) -> Cluster {
     let nodes = [(1, CONTROLLER), (2, CONTROLLER), (3, CONTROLLER), (11, BROKER), (12, BROKER), (13, BROKER)];
-    let mut cluster = Cluster::new(&nodes, &[]);
+    let mut cluster = Cluster::new(&nodes, settings);
     cluster.ready();
     cluster
 }
@@ -470,4 +474,73 @@ fn a_reassigned_partition_is_copied_to_the_new_replica_and_deleted_from_the_old_
     let role = cluster.node(old).views().by_name("t").unwrap().partition(0).unwrap().role();
     assert_eq!(role, crate::views::Role::Absent);
     assert_eq!(put(&mut cluster, "t", &["d"]), (ErrorCode::None, 3));
+}
+
+/// Brokers apart, of which two do not reach each other; everybody reaches the controllers.
+fn cut_between_brokers(cluster: &mut Cluster, one: i32, others: &[i32]) {
+    others.iter().for_each(|other| cluster.cut_off(one, *other));
+}
+
+#[test]
+fn a_follower_that_does_not_fetch_leaves_the_isr_at_the_leaders_word_and_comes_back() {
+    let mut cluster = brokers_with(&[("replica.lag.time.max.ms", "2000")]);
+    create(&mut cluster, "t", MIN_TWO);
+    assert_eq!(put(&mut cluster, "t", &["all"]), (ErrorCode::None, 0));
+    are_alike(&mut cluster, "t");
+    let (leader, epoch, _) = partition(&cluster, 1, "t");
+    let slow = if leader == 11 { 12 } else { 11 };
+    cut_between_brokers(&mut cluster, slow, &[leader]);
+    assert_eq!(put_to(&mut cluster, leader, 1, "more"), ErrorCode::None);
+    cluster.advance(1_000);
+    assert_eq!(log(&cluster, leader, "t").0.1, 1, "it waits for the one that may only be slow");
+    cluster.until("the leader has it leave", |cluster| !partition(cluster, 1, "t").2.contains(&slow));
+    assert!(cluster.node(1).image().cluster.is_active(slow), "nobody fenced it");
+    assert_eq!(log(&cluster, leader, "t").0.1, 2);
+    assert_eq!(partition(&cluster, 1, "t").1, epoch, "the same leader leads in the same epoch");
+    cluster.heal();
+    isr_is(&mut cluster, "t", &[11, 12, 13]);
+    are_alike(&mut cluster, "t");
+}
+
+#[test]
+fn s26_what_a_deposed_leader_had_parked_fails_and_is_nowhere() {
+    let mut cluster = brokers_apart();
+    create(&mut cluster, "t", MIN_TWO);
+    assert_eq!(put(&mut cluster, "t", &["common"]), (ErrorCode::None, 0));
+    are_alike(&mut cluster, "t");
+    let first = leader(&cluster, "t");
+    cluster.isolate(first);
+    let connection = cluster.connect(first);
+    let mut produce = request("t", 0, -1, batch(&["never acknowledged", "at all"]));
+    produce.timeout_ms = 600_000;
+    let mut parked = cluster.begin(first, &connection, (ApiKey::Produce, 9), &produce);
+    assert_eq!(log(&cluster, first, "t").0, (0, 1, 3));
+    cluster.until("another leads", |cluster| ![first, -1].contains(&leader(cluster, "t")));
+    // As long as what is lost there, and longer: its offsets pass the high watermark all the same.
+    assert_eq!(put(&mut cluster, "t", &["x", "y", "z"]), (ErrorCode::None, 1));
+    cluster.heal();
+    isr_is(&mut cluster, "t", &[11, 12, 13]);
+    let answer: ProduceResponse = parked.answer().unwrap();
+    let error = ErrorCode::from_code(answer.responses[0].partition_responses[0].error_code);
+    assert_eq!(error, ErrorCode::NotLeaderOrFollower);
+    are_alike(&mut cluster, "t");
+    assert_eq!(log(&cluster, first, "t").0, (0, 4, 4));
+}
+
+#[test]
+fn a_failover_is_over_as_soon_as_the_image_says_so() {
+    let mut cluster = brokers_apart();
+    // Others on the same brokers, so that everybody waits with everybody.
+    for name in ["a", "b", "c", "d"] {
+        create(&mut cluster, name, MIN_TWO);
+    }
+    create(&mut cluster, "t", MIN_TWO);
+    assert_eq!(put(&mut cluster, "t", &["x"]), (ErrorCode::None, 0));
+    cluster.advance(2_000);
+    let first = leader(&cluster, "t");
+    cluster.kill(first);
+    cluster.until("another leads", |cluster| ![first, -1].contains(&leader(cluster, "t")));
+    let from_ms = cluster.now_ms;
+    assert_eq!(put(&mut cluster, "t", &["y"]), (ErrorCode::None, 1));
+    assert!(cluster.now_ms - from_ms <= 100, "{} ms", cluster.now_ms - from_ms);
 }

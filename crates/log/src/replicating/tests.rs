@@ -19,7 +19,7 @@ fn values(log: &Log) -> Vec<String> {
 }
 
 #[test]
-fn the_batches_before_a_damaged_one_are_taken_and_none_behind_it() {
+fn s33_the_batches_before_a_damaged_one_are_taken_and_none_behind_it() {
     let (_, mut log) = fresh(small());
     let mut batches = led(0, &[(3, "a"), (3, "b"), (3, "c")]);
     let mut damaged = batches[1].to_vec();
@@ -31,7 +31,7 @@ fn the_batches_before_a_damaged_one_are_taken_and_none_behind_it() {
 }
 
 #[test]
-fn batches_of_a_later_epoch_than_the_leaders_are_not_taken() {
+fn s33_batches_of_a_later_epoch_than_the_leaders_are_not_taken() {
     let (_, mut log) = fresh(small());
     let batches = led(0, &[(3, "a"), (4, "b"), (5, "c"), (4, "d")]);
     let refused = log.append_replicated(Bytes::from(batches.concat()), 4, 0).unwrap();
@@ -68,7 +68,7 @@ fn what_does_not_fit_one_segment_goes_to_several_and_a_torn_end_is_left_out() {
 }
 
 #[test]
-fn an_epoch_without_records_goes_with_a_truncation_at_the_end() {
+fn s5_an_epoch_without_records_goes_with_a_truncation_at_the_end() {
     let (_, mut log) = fresh(small());
     log.append_replicated(Bytes::from(led(0, &[(1, "a"), (1, "b")]).concat()), 1, 0).unwrap();
     log.start_leader_epoch(2).unwrap();

@@ -97,6 +97,18 @@ fn s37_the_high_watermark_follows_a_log_that_starts_anew() {
 }
 
 #[test]
+fn s41_the_checkpoint_of_an_epoch_is_written_though_nothing_is_appended() {
+    let mut replica = with(&[(1, 3)]);
+    replica.log.flush().unwrap();
+    assert!(replica.take_flush_work(false).is_none());
+    replica.log.start_leader_epoch(2).unwrap();
+    replica.flushing.epoch_begins();
+    let work = replica.take_flush_work(false).unwrap();
+    replica.log.flushed(&work.run()).unwrap();
+    assert!(!replica.log.is_dirty() && replica.take_flush_work(false).is_none());
+}
+
+#[test]
 fn a_log_that_begins_within_the_leaders_first_batch_takes_all_of_that() {
     let mut replica = replica();
     replica.start_anew(42).unwrap();
