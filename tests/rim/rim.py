@@ -58,6 +58,9 @@ class Node:
             "log.dirs": self.directories,
         }
         lines.update({key.replace("_", "."): value for key, value in self.more.items()})
+        # A node that is controller only tells clients nothing.
+        if lines["process.roles"] == "controller":
+            del lines["advertised.listeners"]
         path = os.path.join(self.home, "server.properties")
         with open(path, "w") as file:
             file.writelines(f"{key}={value}\n" for key, value in lines.items())
@@ -432,6 +435,73 @@ def events():
     check("and it stops", node.end() == 0)
 
 
+def voters(*nodes):
+    return ",".join(f"{number}@127.0.0.1:{node.controller}" for number, node in enumerate(nodes, 1))
+
+
+def refused(node):
+    """What a start that must fail says: its three lines, or nothing."""
+    ended = node.wait()
+    lines = node.says().splitlines()[-3:]
+    heads = ["error: ", "  why: ", "  try: "]
+    ours = ended == 1 and len(lines) == 3 and all(line.startswith(head) for line, head in zip(lines, heads))
+    return "\n".join(lines) if ours else ""
+
+
+def several():
+    """Nodes that need each other: alone, together, of another cluster, under a taken id, as broker or as controller only."""
+    quick = {"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500"}
+    three = [Node(f"several-{number}", **quick) for number in (1, 2, 3)]
+    quorum = voters(*three)
+    for number, node in enumerate(three, 1):
+        node.more |= {"node.id": str(number), "controller.quorum.voters": quorum}
+    one, two, stranger = three
+    one.launch()
+    said = refused(one)
+    check("one of several does not format by itself", "one CLUSTER_ID for all nodes" in said, one.says())
+    check("and writes nothing", not os.path.exists(one.data))
+    one.format().launch()
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and "waiting for the quorum to have a leader" not in one.says():
+        time.sleep(0.1)
+    check("who is alone says whom it waits for", f"2@127.0.0.1:{two.controller}" in one.says(), one.says())
+    began = time.monotonic()
+    ended = one.end()
+    check("and can be stopped meanwhile", ended == 143 and time.monotonic() - began < 4, f"{ended}: {one.says()}")
+    one.launch()
+    two.format().launch()
+    check("two of three are a cluster", one.up() and two.up(), one.says() + two.says())
+    command = FORMAT + ["-t", "AAAAAAAAQ1ub2RlMWFhYQ", "-c", stranger.properties()]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    said = refused(stranger.launch())
+    check("a node of another cluster is refused", "is of another cluster" in said, stranger.says())
+    worker = Node("several-worker", **quick)
+    only_broker = {"process.roles": "broker", "node.id": "7", "controller.quorum.voters": quorum}
+    worker.more |= only_broker | {"listeners": f"PLAINTEXT://127.0.0.1:{worker.port}"}
+    check("a broker that is no controller joins them", worker.format().launch().up(), worker.says())
+    twin = Node("several-twin", **worker.more)
+    twin.more |= {"listeners": f"PLAINTEXT://127.0.0.1:{twin.port}", "initial.broker.registration.timeout.ms": "2000"}
+    said = refused(twin.format().launch())
+    check("a taken node.id is refused", "another broker with node.id=7 is registered and alive" in said, twin.says())
+    check("whoever had it goes on", worker.up(), worker.says())
+    check("it stops with its controller's consent", worker.end() == 0 and "consent" not in worker.says(), worker.says())
+    for node in (one, two):
+        node.child.send_signal(signal.SIGTERM)
+    ends = [node.wait() for node in (one, two)]
+    check("all stop at once, the last of them without a quorum", ends == [0, 0], f"{ends}: {one.says()}{two.says()}")
+    controller, broker = Node("several-controller", **quick), Node("several-broker", **quick)
+    quorum = voters(controller)
+    controller.more |= {"process.roles": "controller", "listeners": f"CONTROLLER://127.0.0.1:{controller.controller}"}
+    broker.more |= only_broker | {"listeners": f"PLAINTEXT://127.0.0.1:{broker.port}"}
+    for node in (controller, broker):
+        node.more["controller.quorum.voters"] = quorum
+        node.format()
+    controller.launch()
+    check("a broker finds a node that is controller only", broker.launch().up(), broker.says() + controller.says())
+    check("and is let go by it", broker.end() == 0 and "consent" not in broker.says(), broker.says())
+    check("which stops, too", controller.end() == 0, controller.says())
+
+
 original = lived("original")
 refusals(original)
 acceptances(original)
@@ -444,3 +514,4 @@ if OURS:
     deaf()
     words()
     events()
+    several()
