@@ -2,8 +2,11 @@
 //! restarted while foreign clients write with acks=all; `tests/crash/load.py` keeps account of every acknowledgement and holds the
 //! cluster to it, Kafka's own tools look at it, and in the end all replicas hold the same bytes.
 //!
+//! Then a broker of ours lives in a cluster of Kafka's.
+//!
 //! Owns the order of things. With `--against=kafka` the same is done to Apache Kafka, which proves the stage itself.
 
+mod mixed;
 mod replicas;
 mod tools;
 
@@ -55,13 +58,19 @@ const STRIKES: &[(&str, Strike)] = &[
     ("kill -9 of all three", kill_all),
 ];
 
-/// The stage.
+/// The stage; `--only=trio` and `--only=mixed` run one part of it.
 pub fn run(bench: &Workbench) -> Result<Tally> {
-    clients::python_environment(bench)?;
+    let wanted = |part: &str| bench.part.as_deref().is_none_or(|only| only == part);
     let mut tally = Tally::default();
-    let mut trio = Trio::start(&bench.workspace, bench.kind, NAME, SETTINGS)?;
-    let outcome = endure(bench, &mut trio, &mut tally);
-    outcome.with_context(|| trio.last_words())?;
+    if wanted("trio") {
+        clients::python_environment(bench)?;
+        let mut trio = Trio::start(&bench.workspace, bench.kind, NAME, SETTINGS)?;
+        let outcome = endure(bench, &mut trio, &mut tally);
+        outcome.with_context(|| trio.last_words())?;
+    }
+    if wanted("mixed") && bench.kind == Kind::Ottla {
+        tally.absorb("a broker of ours under Kafka's controller", mixed::run(bench)?);
+    }
     Ok(tally)
 }
 

@@ -34,45 +34,38 @@ fn tool(bench: &Workbench, name: &str, class: &str, arguments: &[&str]) -> Resul
 
 /// A topic made by Kafka's tool, written by kcat through one node and read through another.
 pub fn kcat_passes_lines(bench: &Workbench, trio: &Trio) -> Result<Tally> {
-    provision::debian(&bench.workspace, "kcat", "kcat")?;
     let mut tally = Tally::default();
-    let addresses = NODES.map(|id| trio.address(id));
+    let [first, second, third] = NODES.map(|id| trio.address(id));
+    #[rustfmt::skip]
     let create = [
-        "--bootstrap-server",
-        &addresses[1],
-        "--create",
-        "--topic",
-        TOPIC,
-        "--partitions",
-        "3",
-        "--replication-factor",
-        "3",
-        "--config",
-        "min.insync.replicas=2",
+        "--bootstrap-server", &second, "--create", "--topic", TOPIC, "--partitions", "3",
+        "--replication-factor", "3", "--config", "min.insync.replicas=2",
     ];
     let made = tool(bench, "create", "org.apache.kafka.tools.TopicCommand", &create)?;
     tally.check(&format!("kafka-topics --create: {}", made.tail(3)), made.success);
-    let lines: Vec<String> = (0..LINES).map(|number| format!("line {number}")).collect();
-    let file = bench.logs.join("cluster-lines.txt");
-    std::fs::write(&file, lines.join("\n") + "\n")?;
+    tally.absorb("lines", lines_through(bench, TOPIC, [&first, &third], 0)?);
+    Ok(tally)
+}
+
+/// Writes the next lines of a topic through one node, and reads all there are through another. `before`: how often this was done.
+pub fn lines_through(
+    bench: &Workbench,
+    topic: &str,
+    [to, from]: [&String; 2],
+    before: usize,
+) -> Result<Tally> {
+    provision::debian(&bench.workspace, "kcat", "kcat")?;
+    let mut tally = Tally::default();
+    let lines: Vec<String> = (0..(before + 1) * LINES).map(|number| format!("line {number}")).collect();
+    let file = bench.logs.join(format!("cluster-{topic}.txt"));
+    std::fs::write(&file, lines[before * LINES..].join("\n") + "\n")?;
     let mut write = Command::new("kcat");
-    write.args([
-        "-b",
-        &addresses[0],
-        "-P",
-        "-t",
-        TOPIC,
-        "-X",
-        "acks=all",
-        "-X",
-        "enable.idempotence=true",
-        "-l",
-    ]);
-    let written = bench.run("cluster-kcat-produce", write.arg(&file), 1)?;
+    write.args(["-b", to, "-P", "-t", topic, "-X", "acks=all", "-X", "enable.idempotence=true", "-l"]);
+    let written = bench.run(&format!("cluster-{topic}-produce"), write.arg(&file), 1)?;
     tally.check(&format!("kcat -P: {}: {}", written.how, written.tail(3)), written.success);
     let mut read = Command::new("kcat");
-    read.args(["-b", &addresses[2], "-C", "-t", TOPIC, "-e", "-q", "-o", "beginning"]);
-    let got = bench.run("cluster-kcat-consume", &mut read, 1)?;
+    read.args(["-b", from, "-C", "-t", topic, "-e", "-q", "-o", "beginning"]);
+    let got = bench.run(&format!("cluster-{topic}-consume"), &mut read, 1)?;
     let (mut found, mut wanted): (Vec<&str>, Vec<&str>) =
         (got.output.lines().collect(), lines.iter().map(String::as_str).collect());
     found.sort_unstable();
