@@ -28,6 +28,16 @@ pub(crate) fn alive_broker(image: &MetadataImage, id: i32, listener: &str) -> Op
     image.cluster.broker(id).filter(|broker| !broker.fenced).and_then(|broker| endpoint(broker, listener))
 }
 
+/// Whom clients take for the controller: any broker passes on what is the controller's (KIP-590), so it is this one, or another while
+/// this one is on its way in or out. -1 if there is none.
+// DIVERGES: Kafka names one by lot. A client that takes this one needs no other connection.
+pub(crate) fn controller_for_clients(image: &MetadataImage, node_id: i32) -> i32 {
+    if image.cluster.is_active(node_id) {
+        return node_id;
+    }
+    image.cluster.brokers().find(|broker| broker.is_active()).map_or(-1, |broker| broker.id)
+}
+
 /// Who leads a partition, as told to clients that asked the wrong broker (KIP-951).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CurrentLeader {

@@ -6,6 +6,7 @@ use wire::messages::describe_cluster::{
 use wire::{ErrorCode, Str};
 
 use crate::call::Call;
+use crate::endpoints::controller_for_clients;
 use crate::operations;
 
 const BROKERS: i8 = 1;
@@ -59,7 +60,10 @@ pub(super) fn handle(call: &Call, request: DescribeClusterRequest) -> DescribeCl
     DescribeClusterResponse {
         endpoint_type: here,
         cluster_id: Str::from(call.node.cluster_id()),
-        controller_id: call.node.quorum_status().leader.leader.unwrap_or(-1),
+        controller_id: match here {
+            CONTROLLERS => call.node.quorum_status().leader.leader.unwrap_or(-1),
+            _ => controller_for_clients(&image, call.node.node_id()),
+        },
         brokers: brokers.chain(controllers).collect(),
         cluster_authorized_operations: if request.include_cluster_authorized_operations {
             operations::CLUSTER

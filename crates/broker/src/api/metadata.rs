@@ -20,6 +20,7 @@ use wire::{ErrorCode, Str, Uuid};
 
 use crate::call::{Call, IntoAnswer};
 use crate::coordinators::internal_topics::creation_of;
+use crate::endpoints::controller_for_clients;
 use crate::limits::AUTO_CREATIONS_PER_REQUEST;
 use crate::operations;
 use crate::rim::{Handling, Outcome};
@@ -171,8 +172,7 @@ impl<'a> Telling<'a> {
                 rack: broker.rack.clone(),
             });
         }
-        // Any broker will do: it passes on to the controller what is the controller's (KIP-590).
-        let controller_id = if image.cluster.is_active(node_id) { node_id } else { -1 };
+        let controller_id = controller_for_clients(image, node_id);
         answer.cluster(Some(call.node.cluster_id()), controller_id, topics);
         Telling {
             version: call.api_version,

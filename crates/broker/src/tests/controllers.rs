@@ -3,6 +3,7 @@
 
 use wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest, CreateTopicsResponse};
 use wire::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse};
+use wire::messages::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
 use wire::messages::describe_quorum::{
     DescribeQuorumRequest, DescribeQuorumResponse, PartitionData, TopicData,
 };
@@ -282,6 +283,12 @@ fn a_topic_that_nobody_asked_an_administrator_for_is_created_through_whoever_lea
     };
     let answer: MetadataResponse = cluster.ask(11, ApiKey::Metadata, 12, &request);
     assert_eq!(answer.controller_id, 11, "clients are sent to a broker, and to no controller");
+    let request = DescribeClusterRequest::default();
+    let answer: DescribeClusterResponse = cluster.ask(11, ApiKey::DescribeCluster, 2, &request);
+    assert_eq!((answer.controller_id, answer.brokers.len()), (11, 1));
+    let request = DescribeClusterRequest { endpoint_type: 2, ..DescribeClusterRequest::default() };
+    let answer: DescribeClusterResponse = cluster.ask_controller(1, ApiKey::DescribeCluster, 2, &request);
+    assert_eq!((answer.controller_id, answer.brokers.len()), (1, 1), "administrators of controllers to one");
     known_everywhere(&mut cluster, "unasked");
 }
 
