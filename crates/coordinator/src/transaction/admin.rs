@@ -1,11 +1,32 @@
-//! DescribeTransactions and ListTransactions (KIP-664, KIP-994): what is committed, and of markers on their way what is left.
+//! DescribeTransactions and ListTransactions (KIP-664, KIP-994, KIP-1152): what is committed, and of markers on their way what is left.
 
 use super::coordinator::{TransactionMachine, TransactionSoft};
 use super::refuse;
 use super::state::{Transaction, TransactionState};
+use crate::pattern::Pattern;
 use wire::messages::describe_transactions::{TopicData, TransactionState as DescribedTransaction};
-use wire::messages::list_transactions::{ListTransactionsResponse, TransactionState as ListedTransaction};
+use wire::messages::list_transactions::{
+    ListTransactionsRequest, ListTransactionsResponse, TransactionState as ListedTransaction,
+};
 use wire::{ErrorCode, Str};
+
+/// What a ListTransactions filters transactional ids by, if by anything; INVALID_REGULAR_EXPRESSION if it makes no sense (KIP-1152).
+/// For the handler, before it asks.
+pub fn pattern_of(request: &ListTransactionsRequest) -> Result<Option<Pattern>, ErrorCode> {
+    match &request.transactional_id_pattern {
+        Some(text) if !text.is_empty() => {
+            Pattern::parse(text).map(Some).map_err(|_| ErrorCode::InvalidRegularExpression)
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// Leaves those in an answer that the pattern is of. For the handler, with the answer in hand: it takes as long as it takes.
+pub fn keep_matching(listed: &mut ListTransactionsResponse, pattern: Option<&Pattern>) {
+    if let Some(pattern) = pattern {
+        listed.transaction_states.retain(|one| pattern.matches(&one.transactional_id));
+    }
+}
 
 impl TransactionMachine {
     pub(super) fn describe(

@@ -50,7 +50,8 @@ pub enum TransactionCommand {
     EndTxn { api_version: i16, request: EndTxnRequest },
     /// DescribeTransactions: distinct ids of this partition.
     Describe { transactional_ids: Vec<Str> },
-    /// ListTransactions: filters as they came, but for the pattern, which is matched by the handler, off the turn.
+    /// ListTransactions: filters as they came, but for the pattern, which is matched by the handler, off the turn
+    /// ([`super::pattern_of`], [`super::keep_matching`]).
     List { states: Vec<Str>, producer_ids: Vec<i64>, duration_ms: i64 },
     /// The host answers a wish for producer ids; nobody else has these.
     ProducerIdsGranted { ids: Range<i64> },

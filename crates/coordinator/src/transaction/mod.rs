@@ -37,6 +37,7 @@ mod state;
 mod tests;
 mod turn;
 
+pub use admin::{keep_matching, pattern_of};
 pub use command::{MarkerOutcome, MarkersAnswer, TransactionAnswer, TransactionCommand, TransactionTimer};
 pub use config::TransactionConfig;
 pub use coordinator::{MarkersWish, TransactionMachine, TransactionSoft, TransactionWish};

@@ -15,9 +15,10 @@
 
 use super::rig::Rig;
 use super::words::{self, Names};
+use crate::pattern::Pattern;
 use crate::transaction::{
     MarkerOutcome, MarkersAnswer, Transaction, TransactionAnswer, TransactionCommand, TransactionConfig,
-    TransactionRecord,
+    TransactionRecord, keep_matching, pattern_of,
 };
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -25,6 +26,7 @@ use wire::messages::add_offsets_to_txn::AddOffsetsToTxnRequest;
 use wire::messages::add_partitions_to_txn::{AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction};
 use wire::messages::end_txn::EndTxnRequest;
 use wire::messages::init_producer_id::InitProducerIdRequest;
+use wire::messages::list_transactions::ListTransactionsRequest;
 use wire::testing::{Command, replay};
 use wire::{ErrorCode, Str};
 
@@ -54,6 +56,7 @@ struct Player {
     asked: BTreeMap<u64, (String, Str)>,
     /// What each producer was told last.
     producers: BTreeMap<Str, (i64, i16)>,
+    patterns: BTreeMap<u64, Pattern>,
     next_token: u64,
     seen_offset: i64,
     seen_wishes: usize,
@@ -68,6 +71,7 @@ impl Player {
             names: Names::default(),
             asked: BTreeMap::new(),
             producers: BTreeMap::new(),
+            patterns: BTreeMap::new(),
             next_token: 0,
             seen_offset: 0,
             seen_wishes: 0,
@@ -110,7 +114,12 @@ impl Player {
             if told.0 == 0 && told.1 != -1 {
                 self.producers.insert(id, (told.1, told.2));
             }
-            let answer = words::answer(&mut self.names, &reply.answer);
+            let mut answer = reply.answer;
+            if let TransactionAnswer::List(listed) = &mut answer {
+                // As the handler does.
+                keep_matching(listed, self.patterns.remove(&reply.token.0).as_ref());
+            }
+            let answer = words::answer(&mut self.names, &answer);
             self.lines.push(format!("{verb} ← {answer}"));
         }
     }
@@ -155,6 +164,14 @@ impl Player {
     fn ask(&mut self, args: &Args<'_>) {
         let id = args.id();
         let token = self.token(args.0.verb, id.clone());
+        let transactional_id_pattern = args.0.text("pattern").map(Str::from);
+        match pattern_of(&ListTransactionsRequest { transactional_id_pattern, ..Default::default() }) {
+            Ok(pattern) => drop(pattern.map(|pattern| self.patterns.insert(token, pattern))),
+            Err(error) => {
+                let line = format!("list ← ListTransactions {} unknown=[] []", error.name());
+                return self.lines.push(line);
+            }
+        }
         let (producer_id, producer_epoch) = self.producers.get(&id).copied().unwrap_or((-1, -1));
         let producer_id = args.0.text("id").map_or(producer_id, |name| self.names.number(name));
         let producer_epoch = args.number("epoch", producer_epoch);
