@@ -248,6 +248,14 @@ pub struct LeaderView {
     log: LogView,
 }
 
+impl LeaderView {
+    /// Where the leader's own epoch begins in its log.
+    pub fn epoch_start(&self) -> i64 {
+        let latest = self.log.epochs().latest();
+        latest.filter(|latest| latest.epoch == self.leader_epoch).map_or(0, |latest| latest.start_offset)
+    }
+}
+
 impl std::ops::Deref for LeaderView {
     type Target = LogView;
 

@@ -61,19 +61,30 @@ fn find(
         .and_then(|topic| topic.partition(partition.partition_index))
         .ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let view = call.node.leader_view(call.now_ms, cell, partition.current_leader_epoch)?;
+    // KIP-207: a new leader may not know yet how far the one before had committed; no client is told less than it has seen.
+    let is_behind = limit != ReadLimit::LogEnd && view.high_watermark < view.epoch_start();
+    let not_yet = match call.api_version {
+        0..=4 => ErrorCode::LeaderNotAvailable,
+        _ => ErrorCode::OffsetNotAvailable,
+    };
     if spec == OffsetSpec::Latest {
+        if is_behind {
+            return Err(not_yet);
+        }
         // The end belongs to the current epoch, whoever wrote the last record.
         let offset = view.upper_bound(limit);
         return Ok(Some(TimestampOffset { timestamp: -1, offset, leader_epoch: Some(view.leader_epoch) }));
     }
-    view.offset_for_timestamp(spec, limit).map_err(|refused| match refused {
+    let found = view.offset_for_timestamp(spec, limit).map_err(|refused| match refused {
         ReadRefused::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
         ReadRefused::Corrupt { .. } => ErrorCode::CorruptMessage,
         ReadRefused::Storage(fault) => {
             call.node.read_failed(call.now_ms, &fault);
             ErrorCode::KafkaStorageError
         }
-    })
+    })?;
+    let is_time = matches!(spec, OffsetSpec::Timestamp(_) | OffsetSpec::MaxTimestamp);
+    if is_behind && is_time && found.is_none() { Err(not_yet) } else { Ok(found) }
 }
 
 /// The meaning of a timestamp in a version.

@@ -80,7 +80,7 @@ impl Node {
                 NoAnswer::Malformed
             })
         });
-        let why = response.as_ref().err().copied();
+        let why = response.as_ref().err().map_or_else(String::new, |why| format!("{why:?}"));
         let taken = self.0.fetchers.answered(now_ms, (fetcher, round), response.ok());
         match taken.news {
             Some(true) => tracing::info!(leader, "fetching from the leader again"),

@@ -12,9 +12,13 @@ use wire::messages::delete_records::{
 };
 use wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, ReplicaState};
 use wire::messages::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
+use wire::messages::list_offsets::{
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
+};
 use wire::messages::offset_commit::OffsetCommitResponse;
 use wire::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestTopic, OffsetFetchResponse};
 use wire::messages::produce::ProduceResponse;
+use wire::random::SplitMix64;
 use wire::record_batch::RecordBatchBuilder;
 use wire::{ApiKey, ErrorCode, Str};
 
@@ -543,4 +547,82 @@ fn a_failover_is_over_as_soon_as_the_image_says_so() {
     let from_ms = cluster.now_ms;
     assert_eq!(put(&mut cluster, "t", &["y"]), (ErrorCode::None, 1));
     assert!(cluster.now_ms - from_ms <= 100, "{} ms", cluster.now_ms - from_ms);
+}
+
+#[test]
+fn kip_207_a_new_leader_tells_no_end_before_that_of_the_one_before() {
+    let mut cluster = brokers_apart();
+    create(&mut cluster, "t", MIN_TWO);
+    assert_eq!(put(&mut cluster, "t", &["a", "b", "c"]), (ErrorCode::None, 0));
+    let first = leader(&cluster, "t");
+    // The followers have the records, and have not heard that they are committed.
+    cluster.kill(first);
+    cluster.until("another leads", |cluster| ![first, -1].contains(&leader(cluster, "t")));
+    let second = leader(&cluster, "t");
+    let partition_of = ListOffsetsPartition { timestamp: -1, ..ListOffsetsPartition::default() };
+    let topic = ListOffsetsTopic { name: Str::from("t"), partitions: vec![partition_of] };
+    let list = ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..ListOffsetsRequest::default() };
+    let mut heard = Vec::new();
+    for _ in 0..200 {
+        let answer: ListOffsetsResponse = cluster.ask(second, ApiKey::ListOffsets, 7, &list);
+        let line = &answer.topics[0].partitions[0];
+        match ErrorCode::from_code(line.error_code) {
+            ErrorCode::None => heard.push(line.offset),
+            ErrorCode::OffsetNotAvailable => {}
+            error => panic!("{error:?}"),
+        }
+        cluster.advance(10);
+    }
+    assert!(heard.len() > 100 && heard.iter().all(|offset| *offset == 3), "{heard:?}");
+}
+
+/// Brokers die, come back and are cut off from each other in an order that the seed says, while somebody produces.
+fn storm(seed: u64) {
+    let mut random = SplitMix64::new(seed);
+    let mut below = |n: u64| random.next_u64() % n;
+    let mut cluster = brokers_with(&[("replica.lag.time.max.ms", "1000")]);
+    create(&mut cluster, "t", MIN_TWO);
+    let (mut acknowledged, mut number) = (Vec::new(), 0);
+    for _ in 0..30 {
+        let id = 11 + below(3) as i32;
+        match below(6) {
+            0 if brokers(&cluster).len() == 3 => cluster.kill(id),
+            1 if cluster.members[&id].node.is_none() => cluster.start(id),
+            2 => cluster.cut_off(id, 11 + (id - 11 + 1) % 3),
+            3 => cluster.heal(),
+            _ => {}
+        }
+        cluster.advance(below(4_000) as i64);
+        let leader = leader(&cluster, "t");
+        if cluster.members.get(&leader).is_some_and(|member| member.node.is_some()) {
+            number += 1;
+            let value = format!("value {number:04}");
+            let (error, offset) = put(&mut cluster, "t", &[&value]);
+            if error == ErrorCode::None {
+                acknowledged.push((offset, value));
+            }
+        }
+    }
+    cluster.heal();
+    for id in [11, 12, 13] {
+        if cluster.members[&id].node.is_none() {
+            cluster.start(id);
+        }
+    }
+    cluster.ready();
+    isr_is(&mut cluster, "t", &[11, 12, 13]);
+    are_alike(&mut cluster, "t");
+    assert!(!acknowledged.is_empty());
+    let views = cluster.node(11).views().by_name("t").unwrap();
+    let view = views.partition(0).unwrap().view().unwrap();
+    for (offset, value) in acknowledged {
+        let records = view.read(offset, 1, ::log::ReadLimit::HighWatermark, true).unwrap().records;
+        let holds = records.windows(value.len()).any(|window| window == value.as_bytes());
+        assert!(holds, "seed {seed}: {value} was acknowledged at {offset}");
+    }
+}
+
+#[test]
+fn whatever_dies_or_is_cut_off_nothing_acknowledged_is_lost_and_all_end_alike() {
+    (1..=5).for_each(storm);
 }
