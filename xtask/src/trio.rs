@@ -50,13 +50,18 @@ struct Node {
 
 impl Trio {
     /// Three nodes with directories, files and one cluster id, none started; `settings` go to all of them.
-    pub fn prepare(workspace: &Workspace, kind: Kind, name: &str, settings: &[(&str, &str)]) -> Result<Trio> {
-        let directory = workspace.scratch("brokers")?.join(format!("{name}-{}-trio", kind.name()));
+    fn prepare(
+        workspace: &Workspace,
+        kinds: [Kind; 3],
+        name: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Trio> {
+        let directory = workspace.scratch("brokers")?.join(format!("{name}-trio"));
         let _ = std::fs::remove_dir_all(&directory);
         let ports = NODES.iter().map(|id| Ok((*id, free_ports()?))).collect::<Result<Vec<_>>>()?;
         let voter = |(id, (_, controller)): &(i32, (u16, u16))| format!("{id}@127.0.0.1:{controller}");
         let voters = ports.iter().map(voter).collect::<Vec<_>>().join(",");
-        let node = |(id, ports): &(i32, (u16, u16))| {
+        let node = |((id, ports), kind): (&(i32, (u16, u16)), Kind)| {
             let number = id.to_string();
             let own = [("node.id", number.as_str()), ("controller.quorum.voters", voters.as_str())];
             let all: Vec<(&str, &str)> = PROPERTIES.iter().chain(&own).chain(settings).copied().collect();
@@ -64,16 +69,26 @@ impl Trio {
             broker.format(workspace)?;
             Ok(Node { id: *id, broker, is_paused: false })
         };
-        let nodes = ports.iter().map(node).collect::<Result<Vec<_>>>()?;
+        let nodes = ports.iter().zip(kinds).map(node).collect::<Result<Vec<_>>>()?;
         Ok(Trio { directory, nodes })
+    }
+
+    /// The same of several kinds, in the order of their ids.
+    pub fn start_of(
+        workspace: &Workspace,
+        kinds: [Kind; 3],
+        name: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Trio> {
+        let mut trio = Trio::prepare(workspace, kinds, name, settings)?;
+        trio.launch_all(workspace)?;
+        trio.wait_registered(START_LIMIT)?;
+        Ok(trio)
     }
 
     /// Three nodes that run and know each other.
     pub fn start(workspace: &Workspace, kind: Kind, name: &str, settings: &[(&str, &str)]) -> Result<Trio> {
-        let mut trio = Trio::prepare(workspace, kind, name, settings)?;
-        trio.launch_all(workspace)?;
-        trio.wait_registered(START_LIMIT)?;
-        Ok(trio)
+        Trio::start_of(workspace, [kind; 3], &format!("{name}-{}", kind.name()), settings)
     }
 
     /// Starts all processes and does not wait.

@@ -2,11 +2,12 @@
 //! restarted while foreign clients write with acks=all; `tests/crash/load.py` keeps account of every acknowledgement and holds the
 //! cluster to it, Kafka's own tools look at it, and in the end all replicas hold the same bytes.
 //!
-//! Then a broker of ours lives in a cluster of Kafka's.
+//! Then a broker of ours lives in a cluster of Kafka's, and voters of both are one quorum.
 //!
 //! Owns the order of things. With `--against=kafka` the same is done to Apache Kafka, which proves the stage itself.
 
 mod mixed;
+mod quorum;
 mod replicas;
 mod tools;
 
@@ -58,7 +59,7 @@ const STRIKES: &[(&str, Strike)] = &[
     ("kill -9 of all three", kill_all),
 ];
 
-/// The stage; `--only=trio` and `--only=mixed` run one part of it.
+/// The stage; `--only=trio`, `--only=mixed` and `--only=quorum` run one part of it.
 pub fn run(bench: &Workbench) -> Result<Tally> {
     let wanted = |part: &str| bench.part.as_deref().is_none_or(|only| only == part);
     let mut tally = Tally::default();
@@ -70,6 +71,9 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
     }
     if wanted("mixed") && bench.kind == Kind::Ottla {
         tally.absorb("a broker of ours under Kafka's controller", mixed::run(bench)?);
+    }
+    if wanted("quorum") && bench.kind == Kind::Ottla {
+        tally.absorb("voters of ours and of Kafka's", quorum::run(bench)?);
     }
     Ok(tally)
 }
