@@ -55,7 +55,8 @@ pub enum TransactionCommand {
     List { states: Vec<Str>, producer_ids: Vec<i64>, duration_ms: i64 },
     /// The host answers a wish for producer ids; nobody else has these.
     ProducerIdsGranted { ids: Range<i64> },
-    /// The host answers a wish for markers. Should this be refused, nothing is lost: the markers are wished for again.
+    /// The host answers a wish for markers. Should it not be heard, nothing is lost: it may be said again, and after a while the markers
+    /// are wished for again.
     MarkersAnswered(MarkersAnswer),
     /// Inner: the outcome of a transaction is committed, its markers may go.
     OutcomeCommitted { transactional_id: Str },
@@ -75,8 +76,8 @@ pub enum TransactionAnswer {
     List(ListTransactionsResponse),
     /// To the end of somebody's transaction on this very partition (WriteTxnMarkers).
     Marker(ErrorCode),
-    /// To the host.
-    Done,
+    /// To the host: NONE, or why it was not heard, in which case it may say the same again.
+    Done(ErrorCode),
 }
 
 /// Deadlines; a transactional id has at most one of each.

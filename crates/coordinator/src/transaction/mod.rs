@@ -91,11 +91,11 @@ impl Machine for TransactionMachine {
             }
             TransactionCommand::ProducerIdsGranted { ids } => {
                 soft.producer_ids.grant(ids);
-                turn.refuse(TransactionAnswer::Done);
+                turn.refuse(TransactionAnswer::Done(ErrorCode::None));
             }
             TransactionCommand::MarkersAnswered(answer) => {
                 self.markers_answered(soft, &mut turn, &answer);
-                turn.refuse(TransactionAnswer::Done);
+                turn.refuse(TransactionAnswer::Done(ErrorCode::None));
             }
             TransactionCommand::OutcomeCommitted { transactional_id } => {
                 self.outcome_committed(soft, &mut turn, transactional_id);

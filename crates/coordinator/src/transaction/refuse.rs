@@ -110,7 +110,7 @@ pub fn command(command: &TransactionCommand, error: ErrorCode) -> TransactionAns
         TransactionCommand::ProducerIdsGranted { .. }
         | TransactionCommand::MarkersAnswered(_)
         | TransactionCommand::OutcomeCommitted { .. }
-        | TransactionCommand::Fired(_) => TransactionAnswer::Done,
+        | TransactionCommand::Fired(_) => TransactionAnswer::Done(error),
     }
 }
 
@@ -131,6 +131,6 @@ pub fn answer(answer: TransactionAnswer, error: ErrorCode) -> TransactionAnswer 
         ),
         TransactionAnswer::List(_) => listed(error),
         TransactionAnswer::Marker(_) => TransactionAnswer::Marker(error),
-        TransactionAnswer::Done => TransactionAnswer::Done,
+        TransactionAnswer::Done(_) => TransactionAnswer::Done(error),
     }
 }

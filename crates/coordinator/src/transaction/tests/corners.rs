@@ -251,6 +251,31 @@ fn answers_about_nothing_are_passed_over() {
     assert_eq!(rig.log.end, end, "complete is complete");
 }
 
+/// The host is told that it was not heard, and may say the same again.
+#[test]
+fn an_answer_that_was_not_heard_is_said_again() {
+    let mut rig = Rig::open(TransactionConfig::default());
+    let producer = init(&mut rig, "tx");
+    add(&mut rig, "tx", producer, vec![0]);
+    rig.taken();
+    end(&mut rig, "tx", producer, true);
+    let wish = rig.wishes.remove(0);
+    let answer = TransactionCommand::MarkersAnswered(MarkersAnswer {
+        transactional_id: wish.transactional_id,
+        producer: wish.producer,
+        coordinator_epoch: wish.coordinator_epoch,
+        outcomes: vec![(Str::from("x"), 0, MarkerOutcome::Answered(ErrorCode::None))],
+    });
+    rig.log.refuses = Some(ErrorCode::NotEnoughReplicas);
+    rig.handle(answer.clone(), 4);
+    let told = |rig: &mut Rig| rig.taken().pop().unwrap().answer;
+    assert_eq!(told(&mut rig), TransactionAnswer::Done(ErrorCode::CoordinatorNotAvailable));
+    rig.log.refuses = None;
+    rig.handle(answer, 5);
+    assert_eq!(told(&mut rig), TransactionAnswer::Done(ErrorCode::None));
+    assert_eq!(rig.hosted.committed().get("tx").unwrap().state, TransactionState::CompleteCommit);
+}
+
 /// Compared with what the real coordinator's record keys hash to: the same function as a group's.
 #[test]
 fn a_transactional_id_has_the_partition_of_a_group_of_its_name() {

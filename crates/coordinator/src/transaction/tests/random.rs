@@ -57,7 +57,7 @@ impl Walk {
             max_timeout_ms: 20_000,
             id_expiration_ms: 60_000,
             expiration_interval_ms: 10_000,
-            transaction_version: if dice.below(4) == 0 { 0 } else { 2 },
+            transaction_version: dice.below(6).min(2) as i16,
             ..TransactionConfig::default()
         };
         Walk {

@@ -110,7 +110,7 @@ pub fn answer(names: &mut Names, answer: &TransactionAnswer) -> String {
             )))
         ),
         TransactionAnswer::Marker(code) => format!("WriteTxnMarkers {}", code.name()),
-        TransactionAnswer::Done => "Done".to_owned(),
+        TransactionAnswer::Done(code) => format!("Done {}", code.name()),
     }
 }
 
