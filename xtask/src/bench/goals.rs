@@ -210,13 +210,16 @@ const GOALS: &[Goal] = &[
     ),
     p99_to_kafka("1,000 records a second, due to consumed: p99 to Kafka's", "replicated-latency", RATES[0].1),
     p99_to_kafka("… 20,000 a second", "replicated-latency", RATES[1].1),
-    rung(0, "… 30,000 a second, if both keep it up"),
-    rung(1, "… 40,000 a second"),
-    rung(2, "… 50,000 a second"),
-    rung(3, "… 60,000 a second"),
-    rung(4, "… 80,000 a second"),
-    rung(5, "… 100,000 a second"),
-    rung(6, "… 150,000 a second"),
+    rung(0, "… 5,000 a second, if both keep it up"),
+    rung(1, "… 10,000 a second"),
+    rung(2, "… 20,000 a second"),
+    rung(3, "… 30,000 a second"),
+    rung(4, "… 40,000 a second"),
+    rung(5, "… 50,000 a second"),
+    rung(6, "… 60,000 a second"),
+    rung(7, "… 80,000 a second"),
+    rung(8, "… 100,000 a second"),
+    rung(9, "… 150,000 a second"),
     gap("leader killed, nobody served: median ms", failover::KILLED[0], 500.0),
     gap("… p99 ms", failover::KILLED[1], 1_000.0),
     gap("leader killed that is the active controller, too: median ms", failover::BOTH_KILLED[0], 500.0),
@@ -225,7 +228,7 @@ const GOALS: &[Goal] = &[
 ];
 
 /// Every rate of the ladder has its row above.
-const _: () = assert!(LADDER.len() == 7 && RATES.len() == 2);
+const _: () = assert!(LADDER.len() == 10 && RATES.len() == 2);
 
 /// A goal and what came of it.
 pub struct Verdict {
@@ -283,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_judged_where_both_keep_it_up() {
-        let figure = LADDER[1].1[replicated::P99];
+        let figure = LADDER[4].1[replicated::P99];
         let of =
             |contender, value| Row { cell: "replicated-highest", contender, figure, values: vec![value] };
         assert!(verdicts(&[of("ottla", 900.0)]).is_empty());

@@ -105,8 +105,18 @@ pub const P99: usize = 3;
 pub const RATES: &[(u32, Names)] = &[rate!(1000), rate!(20000)];
 
 /// Rates to climb until one is not sustained.
-pub const LADDER: &[(u32, Names)] =
-    &[rate!(30000), rate!(40000), rate!(50000), rate!(60000), rate!(80000), rate!(100000), rate!(150000)];
+pub const LADDER: &[(u32, Names)] = &[
+    rate!(5000),
+    rate!(10000),
+    rate!(20000),
+    rate!(30000),
+    rate!(40000),
+    rate!(50000),
+    rate!(60000),
+    rate!(80000),
+    rate!(100000),
+    rate!(150000),
+];
 
 /// From due to answered and to consumed at the usual rates.
 pub fn latency<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
