@@ -146,6 +146,12 @@ impl Broker {
         settings
     }
 
+    /// What does not run is of that kind from its next start on, on the same directory and with the same configuration.
+    pub fn becomes(&mut self, kind: Kind) {
+        assert!(self.child.is_none(), "a process does not change what it is");
+        self.kind = kind;
+    }
+
     /// Starts the process (again) on its directory and waits until it answers.
     pub fn restart(&mut self, workspace: &Workspace) -> Result<()> {
         self.launch(workspace)?;

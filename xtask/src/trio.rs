@@ -103,6 +103,11 @@ impl Trio {
         node.broker.launch(workspace)
     }
 
+    /// What does not run is of that kind from its next start on: its directory and its configuration stay.
+    pub fn becomes(&mut self, id: i32, kind: Kind) {
+        self.node_mut(id).broker.becomes(kind);
+    }
+
     /// Starts one node again and waits until everybody that runs lists everybody that runs.
     pub fn restart(&mut self, workspace: &Workspace, id: i32) -> Result<()> {
         self.launch(workspace, id)?;

@@ -2,13 +2,15 @@
 //! restarted while foreign clients write with acks=all; `tests/crash/load.py` keeps account of every acknowledgement and holds the
 //! cluster to it, Kafka's own tools look at it, and in the end all replicas hold the same bytes.
 //!
-//! Then a broker of ours lives in a cluster of Kafka's, and voters of both are one quorum.
+//! Then a broker of ours lives in a cluster of Kafka's, voters of both are one quorum, and a cluster of Kafka's becomes ours and Kafka's
+//! again.
 //!
 //! Owns the order of things. With `--against=kafka` the same is done to Apache Kafka, which proves the stage itself.
 
 mod mixed;
 mod quorum;
 mod replicas;
+mod rolling;
 mod tools;
 
 use super::clients;
@@ -59,7 +61,7 @@ const STRIKES: &[(&str, Strike)] = &[
     ("kill -9 of all three", kill_all),
 ];
 
-/// The stage; `--only=trio`, `--only=mixed` and `--only=quorum` run one part of it.
+/// The stage; `--only=trio`, `--only=mixed`, `--only=quorum` and `--only=rolling` run one part of it.
 pub fn run(bench: &Workbench) -> Result<Tally> {
     let wanted = |part: &str| bench.part.as_deref().is_none_or(|only| only == part);
     let mut tally = Tally::default();
@@ -74,6 +76,10 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
     }
     if wanted("quorum") && bench.kind == Kind::Ottla {
         tally.absorb("voters of ours and of Kafka's", quorum::run(bench)?);
+    }
+    if wanted("rolling") && bench.kind == Kind::Ottla {
+        clients::python_environment(bench)?;
+        tally.absorb("taken over node by node and given back", rolling::run(bench)?);
     }
     Ok(tally)
 }
