@@ -14,6 +14,7 @@ mod rolling;
 mod tools;
 
 use super::clients;
+use super::crash::dice::Dice;
 use super::crash::load::Load;
 use super::workbench::Workbench;
 use crate::broker::Kind;
@@ -47,6 +48,13 @@ const SETTINGS: &[(&str, &str)] = &[
     ("broker.heartbeat.interval.ms", "500"),
     ("replica.lag.time.max.ms", "5000"),
 ];
+
+/// Rounds of blows by chance, in a short run and with `--full`.
+const ROUNDS: usize = 8;
+const ROUNDS_FULL: usize = 300;
+
+/// After so many of them all that is under way must be acknowledged before the next.
+const SETTLED_EVERY: usize = 4;
 
 /// One blow.
 type Strike = fn(&Workbench, &mut Trio) -> Result<()>;
@@ -92,6 +100,7 @@ fn endure(bench: &Workbench, trio: &mut Trio, tally: &mut Tally) -> Result<()> {
         strike_once(bench, trio, &mut load, name, *strike).with_context(|| (*name).to_owned())?;
         tally.check(name, true);
     }
+    strike_by_chance(bench, trio, &mut load, tally).context("blows by chance")?;
     let counts = load.tell("verify all")?;
     let acked = counts.first().copied().unwrap_or(0);
     say(format_args!("   {acked} records acknowledged, all there once and in order"));
@@ -126,6 +135,45 @@ fn strike_once(
     load.tell("rest")?;
     let seconds = began.elapsed().as_secs_f64();
     say(format_args!("   {name}: no acknowledgement for {longest_ms} ms at the longest; {seconds:.0} s"));
+    Ok(())
+}
+
+/// One, two or all nodes at once are killed, some of them again while they start, and nobody waits until all is well before the next
+/// blow. What was read before stays as it was read.
+fn strike_by_chance(bench: &Workbench, trio: &mut Trio, load: &mut Load, tally: &mut Tally) -> Result<()> {
+    let rounds = if bench.full { ROUNDS_FULL } else { ROUNDS };
+    let (mut dice, began) = (Dice(7), Instant::now());
+    load.tell("write")?;
+    for round in 0..rounds {
+        let at = || format!("round {round}");
+        let first = usize::try_from(dice.between(0, 3))?;
+        let many = usize::try_from(dice.between(1, 7))?.saturating_sub(3).max(1);
+        let victims: Vec<i32> = (0..many).map(|next| NODES[(first + next) % NODES.len()]).collect();
+        for id in &victims {
+            trio.kill(*id)?;
+        }
+        pause(Duration::from_millis(dice.between(0, 1_200)));
+        for id in &victims {
+            trio.launch(&bench.workspace, *id)?;
+            if dice.between(0, 4) == 0 {
+                pause(Duration::from_millis(dice.between(1, 600)));
+                trio.kill(*id)?;
+                trio.launch(&bench.workspace, *id)?;
+            }
+        }
+        pause(Duration::from_millis(dice.between(0, 1_500)));
+        load.tell("verify").with_context(at)?;
+        if round % SETTLED_EVERY == SETTLED_EVERY - 1 {
+            load.tell("rest").with_context(at)?;
+            load.tell("write")?;
+        }
+    }
+    load.tell("rest")?;
+    trio.wait_registered(WHOLE_LIMIT)?;
+    trio.wait_in_sync(TOPICS, WHOLE_LIMIT)?;
+    let seconds = began.elapsed().as_secs_f64();
+    say(format_args!("   {rounds} times some of them killed by chance: nothing lost; {seconds:.0} s"));
+    tally.passed += rounds;
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 //! Owns the rounds and what must hold after each. A short run by default; `--full` is the run whose figures the documents give.
 
 mod cuts;
-mod dice;
+pub mod dice;
 mod full_disk;
 mod kills;
 pub mod load;
