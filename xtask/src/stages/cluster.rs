@@ -11,6 +11,7 @@ mod mixed;
 mod quorum;
 mod replicas;
 mod rolling;
+mod terms;
 mod tools;
 
 use super::clients;
@@ -24,30 +25,13 @@ use crate::trio::{NODES, Trio};
 use crate::words::say;
 use anyhow::{Context, Result, bail, ensure};
 use std::time::{Duration, Instant};
-use tools::WHOLE_LIMIT;
+use terms::{CALM, NAME, SESSION, SETTINGS, TOPICS, WHOLE_LIMIT};
 
 /// Between two looks at a cluster that is about to change.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How long the writers are left alone between two strikes.
-const CALM: Duration = Duration::from_millis(1500);
-
 /// How long a node is stopped without dying.
 const FROZEN: Duration = Duration::from_secs(10);
-
-/// How long a broker may be silent before the controller fences it, as it is set below.
-const SESSION: Duration = Duration::from_secs(3);
-
-/// The topics of the load, by their common beginning, and what they are.
-const NAME: &str = "cluster";
-const TOPICS: &[&str] = &["cluster-plain", "cluster-idempotent", "__consumer_offsets"];
-
-/// Quicker than by default to notice who is silent, so that a run takes no longer than it must.
-const SETTINGS: &[(&str, &str)] = &[
-    ("broker.session.timeout.ms", "3000"),
-    ("broker.heartbeat.interval.ms", "500"),
-    ("replica.lag.time.max.ms", "5000"),
-];
 
 /// Rounds of blows by chance, in a short run and with `--full`.
 const ROUNDS: usize = 8;

@@ -2,7 +2,8 @@
 //! let go and taken back. Whatever both hold is the same, byte by byte.
 
 use super::replicas;
-use super::tools::{self, WHOLE_LIMIT};
+use super::terms::WHOLE_LIMIT;
+use super::tools;
 use crate::bench::speak::cluster::Described;
 use crate::bench::speak::{self, Connection};
 use crate::broker::{Broker, Kind, free_ports};

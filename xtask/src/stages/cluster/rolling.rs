@@ -3,8 +3,7 @@
 //! once and in order, and in the end all replicas hold the same bytes.
 
 use super::replicas;
-use super::tools::WHOLE_LIMIT;
-use super::{CALM, SETTINGS, TOPICS};
+use super::terms::{CALM, NAME, SETTINGS, TOPICS, WHOLE_LIMIT};
 use crate::broker::Kind;
 use crate::process::pause;
 use crate::stages::crash::load::Load;
@@ -28,7 +27,7 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
 }
 
 fn take_over(bench: &Workbench, trio: &mut Trio, tally: &mut Tally) -> Result<()> {
-    let mut load = Load::start_on(bench, &trio.bootstrap(), "cluster", NODES.len())?;
+    let mut load = Load::start_on(bench, &trio.bootstrap(), NAME, NODES.len())?;
     load.tell("write")?;
     pause(CALM);
     for kind in LIVES {
@@ -54,7 +53,7 @@ fn take_over(bench: &Workbench, trio: &mut Trio, tally: &mut Tally) -> Result<()
     drop(load);
     trio.stop_all()?;
     let data = |id: &i32| trio.directory().join(format!("node-{id}/data"));
-    tally.absorb("replicas", replicas::compare(&NODES.iter().map(data).collect::<Vec<_>>(), "cluster")?);
+    tally.absorb("replicas", replicas::compare(&NODES.iter().map(data).collect::<Vec<_>>(), NAME)?);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! What foreign tools see of the cluster: kcat's lines through it, and what Kafka's commands say of topics and quorum.
 
+use super::terms::WHOLE_LIMIT;
 use crate::oracle::Oracle;
 use crate::process::Finished;
 use crate::provision;
@@ -8,10 +9,6 @@ use crate::tally::Tally;
 use crate::trio::{NODES, Trio};
 use anyhow::Result;
 use std::process::Command;
-use std::time::Duration;
-
-/// How long the cluster may take to be whole again.
-pub const WHOLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Lines through a topic of three replicas, one node each way.
 const TOPIC: &str = "lines";
