@@ -34,6 +34,9 @@ use wire::ErrorCode;
 /// Timers that may fire in one call of [`Hosted::tick`]; the rest is due at once again.
 const MAX_TIMERS_PER_TICK: usize = 256;
 
+/// Before timers are tried again that found a log that takes nothing: too few replicas may be in sync for a long time.
+const NOT_READY_PAUSE_MS: i64 = 100;
+
 /// Batches of one partition's log, appended as its leader with `AppendOrigin::Coordinator`.
 pub trait Journal {
     /// Whether an append would be taken now (leadership, min.insync.replicas, an online directory). Asked before
@@ -82,6 +85,8 @@ pub struct Hosted<M: Machine> {
     /// `None` once closed.
     soft: Option<M::Soft>,
     timers: Timers<M::Timer>,
+    /// No timer fires before: the log took nothing.
+    rests_until_ms: i64,
     /// `pending` holds everything below this offset. Invariant: at least `high_watermark` once open.
     next_offset: i64,
     /// `committed` holds everything below this offset.
@@ -103,6 +108,7 @@ impl<M: Machine + Clone> Hosted<M> {
             committed: empty,
             soft: Some(soft),
             timers: Timers::new(),
+            rests_until_ms: i64::MIN,
             next_offset: load_from,
             high_watermark: load_from,
             uncommitted: VecDeque::new(),
@@ -164,7 +170,8 @@ impl<M: Machine> Hosted<M> {
         }
         let parked = self.parked.iter().find(|parked| matches!(parked.what, OnceCommitted::Answer(_)));
         let parked = parked.map(|parked| parked.deadline_ms);
-        self.timers.next_look().into_iter().chain(parked).min()
+        let timers = self.timers.next_look().map(|due_ms| due_ms.max(self.rests_until_ms));
+        timers.into_iter().chain(parked).min()
     }
 
     /// Asks the machine. Answers that are ready go to `replies`; others come with a later call.
@@ -272,8 +279,10 @@ impl<M: Machine> Hosted<M> {
         }
         self.time_out_answers(now_ms, replies);
         if journal.ready().is_err() {
+            self.rests_until_ms = now_ms.saturating_add(NOT_READY_PAUSE_MS);
             return;
         }
+        self.rests_until_ms = i64::MIN;
         for _ in 0..MAX_TIMERS_PER_TICK {
             let Some(timer) = self.timers.pop_due(now_ms) else { break };
             self.run(now_ms, M::fired(timer), None, journal, replies);

@@ -278,6 +278,22 @@ fn a_partition_that_takes_no_writes_refuses_before_anything_is_decided() {
     assert_eq!(rig.ask(Ask::Add(vec![1])), []);
 }
 
+/// With too few replicas in sync a due timer kept its shard's turn due for ever.
+#[test]
+fn a_timer_that_finds_no_log_to_write_to_rests() {
+    let mut rig = Rig::open();
+    rig.ask(Ask::AddThenAdd(1, 10));
+    rig.advance(1);
+    rig.advance(2);
+    rig.log.not_ready = Some(ErrorCode::NotEnoughReplicas);
+    rig.hosted.tick(1_000, &mut rig.log, &mut rig.replies);
+    assert_eq!(rig.hosted.next_deadline(), Some(1_000 + NOT_READY_PAUSE_MS));
+    rig.log.not_ready = None;
+    rig.hosted.tick(1_000 + NOT_READY_PAUSE_MS, &mut rig.log, &mut rig.replies);
+    rig.advance(3);
+    assert_eq!(rig.ask(Ask::Read), [Ok(1_011)]);
+}
+
 #[test]
 fn a_fault_at_append_closes_and_a_refused_transaction_does_not() {
     let mut rig = Rig::open();
