@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use broker::Node;
 use broker::views::{PartitionCell, Role};
 use log::{LogView, ReadLimit};
 use wire::record_batch::RecordBatch;
@@ -34,7 +33,7 @@ pub fn step(world: &World, machine: usize) -> Checked {
         for (index, cell) in (0..).zip(&topic.partitions) {
             let Role::Leader { leader_epoch } = cell.role() else { continue };
             let partition = TopicPartition { topic: name.clone(), partition: index };
-            leader(world, machine, &node, (&partition, cell), leader_epoch)?;
+            leader(world, machine, (&partition, cell), leader_epoch)?;
         }
     }
     Ok(())
@@ -43,7 +42,6 @@ pub fn step(world: &World, machine: usize) -> Checked {
 fn leader(
     world: &World,
     machine: usize,
-    node: &Node,
     (partition, cell): (&TopicPartition, &PartitionCell),
     leader_epoch: i32,
 ) -> Checked {
@@ -54,10 +52,7 @@ fn leader(
     let high_watermark = view.high_watermark;
     let boot = world.machine_at(machine).borrow().boots();
     if world.oracle.borrow_mut().high_watermark(cell.key, leader_epoch, boot, high_watermark)? {
-        let image = node.image();
-        let topic = image.topics.by_name(&partition.topic).map(|topic| topic.partitions.iter());
-        let isr = topic.into_iter().flatten().find(|(index, _)| **index == partition.partition);
-        let isr = isr.map(|(_, partition)| partition.isr.clone()).unwrap_or_default();
+        let isr = world.oracle.borrow().in_sync(&cell.key);
         for follower in isr {
             in_sync(world, (cell, leader_epoch), follower, high_watermark)?;
         }

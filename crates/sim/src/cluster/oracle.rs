@@ -24,6 +24,9 @@ pub struct Oracle {
     high_watermarks: BTreeMap<(TopicIdPartition, i32), (u64, i64)>,
     /// What the metadata amounts to at an offset.
     images: BTreeMap<i64, Arc<MetadataImage>>,
+    /// The newest in-sync set that any node's metadata has shown, with its partition epoch. A leader hears of a change before its own
+    /// metadata shows it; the controller that decided it has shown it by then.
+    in_sync: BTreeMap<TopicIdPartition, (i32, Vec<i32>)>,
     /// By machine: process and offset of the image that was looked at last.
     seen: BTreeMap<usize, (u64, i64)>,
 }
@@ -46,12 +49,30 @@ impl Oracle {
         if let Some((_, before)) = before.filter(|(known, _)| *known == boot) {
             invariants::metadata_never_goes_back(machine, before, offset)?;
         }
+        self.note_in_sync(image);
         let known = self.images.entry(offset).or_insert_with(|| Arc::clone(image));
         let checked = invariants::metadata_is_the_same_everywhere(machine, known, image);
         while self.images.len() > IMAGES {
             self.images.pop_first();
         }
         checked
+    }
+
+    fn note_in_sync(&mut self, image: &MetadataImage) {
+        for topic in image.topics.iter_by_name() {
+            for (&index, partition) in topic.partitions.iter() {
+                let key = TopicIdPartition { topic_id: topic.id, partition: index };
+                let known = self.in_sync.entry(key).or_insert((-1, Vec::new()));
+                if partition.partition_epoch > known.0 {
+                    *known = (partition.partition_epoch, partition.isr.clone());
+                }
+            }
+        }
+    }
+
+    /// Who is in sync, as far as anybody knows.
+    pub fn in_sync(&self, key: &TopicIdPartition) -> Vec<i32> {
+        self.in_sync.get(key).map(|(_, in_sync)| in_sync.clone()).unwrap_or_default()
     }
 
     /// A machine leads a partition.
