@@ -81,6 +81,7 @@ impl Admin {
             port: *port,
         };
         let request = AddRaftVoterRequest {
+            cluster_id: None,
             timeout_ms: self.request_timeout_ms(),
             voter_id: voter.id,
             voter_directory_id: voter.directory_id,
@@ -97,9 +98,9 @@ impl Admin {
     /// Takes a voter's vote away (RemoveRaftVoter). Cancel-safe: a dropped call may still be carried out.
     pub async fn remove_voter(&self, id: i32, directory_id: Uuid) -> Result<()> {
         let request = RemoveRaftVoterRequest {
+            cluster_id: None,
             voter_id: id,
             voter_directory_id: directory_id,
-            ..RemoveRaftVoterRequest::default()
         };
         self.ask(Whom::Controller, &request, "remove the voter", |answer| {
             let doing = || format!("remove voter {id}");

@@ -69,6 +69,9 @@ impl Quorum {
             && follower.leader_id == partition.leader_id
         {
             follower.fetch_deadline_ms = now_ms + backoff;
+            // DIVERGES: Kafka's voters refuse pre-votes until they have tried themselves. This leader says itself that it is done, so
+            // nobody disturbs it: the first who stands has a majority also where the leader is no voter any more.
+            follower.has_fetched = false;
         }
     }
 
