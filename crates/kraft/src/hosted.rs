@@ -29,6 +29,7 @@ use crate::features::{self, MetadataVersion, VersionRange};
 use crate::image::{MetadataImage, VersionedRecord};
 use crate::raft::{
     Destination, Effect, Event, MetadataLog, Quorum, RaftOptions, RaftRequest, RaftResponse, StorageFault,
+    VoterSet,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -290,6 +291,11 @@ impl MetadataQuorum {
     /// The newest committed image.
     pub fn image(&self) -> &Arc<MetadataImage> {
         &self.image
+    }
+
+    /// Who votes according to the log, and where in it that stands; `None` in a configured quorum, and while a change is not committed.
+    pub fn committed_voters(&self) -> Option<(i64, &VoterSet)> {
+        self.raft.committed_voters()
     }
 
     /// Figures.

@@ -2,7 +2,7 @@
 //! configured (`rules.rs`), spoken to by other members (`protocol.rs`);
 //! the way to the active controller (`way.rs`, `errands.rs`); the broker's own life in the cluster (`lifecycle.rs`, `assignments.rs`, `isr_proposals.rs`,
 //! `producer_ids.rs`); and what a new image
-//! means for this node (`image_delta.rs`) and for people (`image_lines.rs`, `leader_lines.rs`). Decides nothing; `kraft` does.
+//! means for this node (`image_delta.rs`) and for people (`image_lines.rs`, `leader_lines.rs`, `voter_lines.rs`). Decides nothing; `kraft` does.
 
 pub(crate) mod assignments;
 mod cell;
@@ -18,6 +18,7 @@ mod metadata_log;
 pub(crate) mod producer_ids;
 pub(crate) mod protocol;
 pub(crate) mod rules;
+mod voter_lines;
 mod way;
 
 pub(crate) use cell::QuorumCell;

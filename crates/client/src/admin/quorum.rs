@@ -97,11 +97,8 @@ impl Admin {
 
     /// Takes a voter's vote away (RemoveRaftVoter). Cancel-safe: a dropped call may still be carried out.
     pub async fn remove_voter(&self, id: i32, directory_id: Uuid) -> Result<()> {
-        let request = RemoveRaftVoterRequest {
-            cluster_id: None,
-            voter_id: id,
-            voter_directory_id: directory_id,
-        };
+        let request =
+            RemoveRaftVoterRequest { cluster_id: None, voter_id: id, voter_directory_id: directory_id };
         self.ask(Whom::Controller, &request, "remove the voter", |answer| {
             let doing = || format!("remove voter {id}");
             Error::check(answer.error_code, answer.error_message.as_deref(), doing)

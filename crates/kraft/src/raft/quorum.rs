@@ -110,6 +110,14 @@ impl Quorum {
         self.voters.latest()
     }
 
+    /// The latest voters and where they were written, if that is committed.
+    pub fn committed_voters(&self) -> Option<(i64, &VoterSet)> {
+        let offset = self.voters.latest_offset()?;
+        self.high_watermark
+            .is_some_and(|committed| offset < committed)
+            .then(|| (offset, self.voters.latest()))
+    }
+
     /// This replica is the one and only voter: what it flushes is committed.
     pub fn is_only_voter(&self) -> bool {
         self.voters.latest().is_only(&self.local_key())

@@ -23,6 +23,7 @@ use crate::quorum::isr_proposals::IsrProposals;
 use crate::quorum::leader_lines::LeaderLines;
 use crate::quorum::lifecycle::{Lifecycle, Phase, Wish};
 use crate::quorum::protocol;
+use crate::quorum::voter_lines::VoterLines;
 use crate::quorum::way::{Brought, Step, Told, Way, Whereabouts};
 use crate::rim::PeerAddress;
 use crate::timers::NEVER;
@@ -50,6 +51,7 @@ pub(super) struct Held {
     /// Members of the quorum, as they are addressed, whose last answer was that their cluster is another.
     strangers: BTreeSet<i32>,
     leader_lines: LeaderLines,
+    voter_lines: VoterLines,
 }
 
 /// How this controller's registration stands with the active one.
@@ -125,6 +127,7 @@ impl Held {
             leaving: Leaving::No,
             strangers: BTreeSet::new(),
             leader_lines: LeaderLines::default(),
+            voter_lines: VoterLines::default(),
         }
     }
 
@@ -427,6 +430,7 @@ impl Held {
 
     pub fn carry_out(&mut self, now_ms: i64, turn: Turn, views: &Views, audience: &impl Audience) {
         self.leader_lines.look(self.node_id, &self.quorum.status());
+        self.voter_lines.look(self.quorum.committed_voters());
         if let Some(image) = turn.image {
             let mut publication = self.publisher.publish(Arc::clone(&image), views);
             if let (Some(cordoned), Some(lifecycle)) = (publication.cordoned.take(), &mut self.lifecycle) {
