@@ -171,6 +171,14 @@ impl Cluster {
         }
     }
 
+    /// A dead node's disk is replaced by an empty one, formatted for the same node.
+    pub fn lose_disk(&mut self, id: i32) {
+        let member = self.members.get_mut(&id).unwrap();
+        assert!(member.node.is_none(), "node {id} is at work");
+        member.disk = SimDisk::new(1_000 + member.lives);
+        format(&member.disk, id);
+    }
+
     /// Nothing passes between the two any more, and neither is told.
     pub fn cut_off(&mut self, one: i32, other: i32) {
         self.cut.extend([(one, other), (other, one)]);

@@ -370,3 +370,35 @@ fn noise_on_a_controllers_listener_and_in_answers_harms_nobody() {
     created(&mut cluster, leader, "after");
     known_everywhere(&mut cluster, "after");
 }
+
+#[test]
+fn who_comes_with_nothing_fetches_a_snapshot_and_goes_on_from_there() {
+    let nodes = [(1, CONTROLLER), (2, CONTROLLER), (3, CONTROLLER), (11, BROKER), (12, BROKER)];
+    let settings = [("metadata.log.max.record.bytes.between.snapshots", "2000")];
+    let mut cluster = Cluster::new(&nodes, &settings);
+    let leader = cluster.ready();
+    for number in 0..10 {
+        created(&mut cluster, 11, &format!("before-{number}"));
+    }
+    let voter = [1, 2, 3].into_iter().find(|id| *id != leader).unwrap();
+    for id in [12, voter] {
+        cluster.kill(id);
+        cluster.lose_disk(id);
+    }
+    for number in 0..10 {
+        created(&mut cluster, 11, &format!("after-{number}"));
+    }
+    cluster.advance(2_000);
+    assert!(cluster.node(leader).quorum_status().latest_snapshot_offset > 0, "there is a snapshot to fetch");
+    let fetched = |cluster: &Cluster| cluster.carried.get(&ApiKey::FetchSnapshot.key()).copied();
+    assert_eq!(fetched(&cluster), None);
+    cluster.start(12);
+    cluster.start(voter);
+    cluster.ready();
+    assert!(fetched(&cluster) >= Some(2), "{:?}", cluster.carried);
+    created(&mut cluster, 12, "last");
+    known_everywhere(&mut cluster, "last");
+    let topics = |id: i32| cluster.node(id).image().topics.len();
+    assert_eq!([topics(1), topics(2), topics(3), topics(11), topics(12)], [21; 5]);
+    assert!(cluster.node(voter).quorum_status().log_start_offset > 0, "its log begins behind the snapshot");
+}
