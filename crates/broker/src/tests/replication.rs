@@ -283,7 +283,7 @@ fn s38_a_retry_after_a_failover_is_neither_a_duplicate_nor_out_of_order() {
         builder.append(START_MS, None, Some(b"once"), &[]);
         request("t", 0, -1, builder.build())
     };
-    let mut put = |cluster: &mut Cluster, sequence| {
+    let put = |cluster: &mut Cluster, sequence| {
         let leader = leader(cluster, "t");
         let answer: ProduceResponse = cluster.ask(leader, ApiKey::Produce, 9, &of_producer(sequence));
         let line = &answer.responses[0].partition_responses[0];
@@ -355,7 +355,7 @@ fn a_groups_offsets_survive_the_death_of_their_coordinator() {
     let mut cluster = brokers_apart();
     create(&mut cluster, "t", &[]);
     let find = FindCoordinatorRequest { key: Str::from("group"), ..FindCoordinatorRequest::default() };
-    let mut coordinator = |cluster: &mut Cluster, not: i32| {
+    let coordinator = |cluster: &mut Cluster, not: i32| {
         for _ in 0..600 {
             let id = cluster.alive().into_iter().find(|id| *id > 10).unwrap();
             let found: FindCoordinatorResponse = cluster.ask(id, ApiKey::FindCoordinator, 3, &find);
@@ -367,7 +367,7 @@ fn a_groups_offsets_survive_the_death_of_their_coordinator() {
         panic!("no coordinator");
     };
     let first = coordinator(&mut cluster, -1);
-    let mut commit_to = |cluster: &mut Cluster, id: i32, offset| {
+    let commit_to = |cluster: &mut Cluster, id: i32, offset| {
         for _ in 0..600 {
             let commit = super::groups::commit("group", "t", offset);
             let answer: OffsetCommitResponse = cluster.ask(id, ApiKey::OffsetCommit, 8, &commit);
