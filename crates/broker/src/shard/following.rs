@@ -63,6 +63,12 @@ impl Shard {
                     outcome => outcome,
                 }
             }
+            // Asked one after the other, they may be of two different logs.
+            LeaderSaid::OutOfRange { log_start_offset, log_end_offset }
+                if log_start_offset > log_end_offset =>
+            {
+                Outcome::Later
+            }
             LeaderSaid::OutOfRange { log_start_offset, log_end_offset } => {
                 let truncated = if log_end_offset < fetch_offset {
                     replica.truncate(log_end_offset.max(0))

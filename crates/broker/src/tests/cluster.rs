@@ -151,9 +151,18 @@ impl Cluster {
 
     /// The process dies at once; the machine goes on, so what was written is there.
     pub fn kill(&mut self, id: i32) {
+        self.end(id, Survival::Everything);
+    }
+
+    /// The machine dies: what was not flushed may be there or not, sector by sector.
+    pub fn lose_power(&mut self, id: i32) {
+        self.end(id, Survival::Random);
+    }
+
+    fn end(&mut self, id: i32, survival: Survival) {
         let member = self.members.get_mut(&id).unwrap();
         drop(member.node.take());
-        member.disk.restart(Survival::Everything);
+        member.disk.restart(survival);
         let broken: Vec<(i32, LinkId)> =
             self.cables.iter().filter(|cable| cable.to == id).map(|cable| (cable.from, cable.link)).collect();
         self.cables.retain(|cable| cable.from != id && cable.to != id);
