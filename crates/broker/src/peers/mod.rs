@@ -35,8 +35,6 @@ pub(crate) enum Purpose {
     Forwarding,
     /// Replica fetches of one fetcher.
     Replicas(usize),
-    /// Coordinators to brokers: transaction markers and the like.
-    Coordination,
 }
 
 /// Between an attempt to connect that failed and the next (`reconnect.backoff.ms` of Kafka's inter-broker clients).

@@ -148,7 +148,7 @@ fn voters(quorum: &QuorumDescription) -> Vec<Finding> {
             "bring a voter back before anything else",
         ));
     }
-    if count > 1 && count % 2 == 0 {
+    if count > 1 && count.is_multiple_of(2) {
         findings.push(note(
             format!("{count} voters are an even number"),
             format!("they bear the loss of {tolerated}, as {} would", count - 1),
