@@ -49,6 +49,8 @@ pub enum Plant {
     GenerousLeader,
     /// The disk turns a bit of a synced batch while the machine is off.
     RottenDisk,
+    /// Leaders of a cluster acknowledge before anybody has replicated: producers ask for acks=1 and believe in acks=all.
+    AcksBeforeReplication,
 }
 
 /// The shape of one run.
@@ -159,7 +161,7 @@ impl Shape {
     /// A plant shows only where its fault can strike.
     fn planted(self) -> Shape {
         match self.plant {
-            Plant::Nothing => self,
+            Plant::Nothing | Plant::AcksBeforeReplication => self,
             Plant::DiskLies | Plant::FlushesNothing | Plant::RottenDisk => {
                 Shape { downs: 4, down_every_ms: 800, deletes_records: false, disk_faults: false, ..self }
             }

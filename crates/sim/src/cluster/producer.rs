@@ -19,6 +19,7 @@ use crate::clients::admin::all_partitions;
 use crate::clients::code;
 use crate::history::ops::{Kind, Op, Outcome, Step};
 use crate::invariants;
+use crate::shape::Plant;
 use crate::socket::{Asked, Lost, Socket};
 use crate::world::World;
 
@@ -221,8 +222,9 @@ impl Producer {
                 }),
             }
         }
+        let is_planted = self.world.shape.plant == Plant::AcksBeforeReplication;
         ProduceRequest {
-            acks: self.acks,
+            acks: if is_planted { 1 } else { self.acks },
             timeout_ms: self.timeout_ms,
             topic_data: topics,
             ..ProduceRequest::default()

@@ -113,7 +113,7 @@ impl Reader {
         for partition in partitions {
             let asked = FetchPartition {
                 partition: partition.partition,
-                current_leader_epoch: -1,
+                current_leader_epoch: self.router.epoch_of(partition),
                 fetch_offset: self.positions.get(partition).copied().unwrap_or(0),
                 last_fetched_epoch: -1,
                 log_start_offset: -1,

@@ -21,6 +21,8 @@ pub struct Router {
     name: String,
     sockets: BTreeMap<usize, Rc<Socket>>,
     leaders: BTreeMap<TopicPartition, usize>,
+    /// The newest leader epoch of each that anybody told (KIP-320): who tells an older one is behind.
+    epochs: BTreeMap<TopicPartition, i32>,
 }
 
 /// What a client hears while leaders and replicas come and go: it tries again.
@@ -39,8 +41,8 @@ pub fn is_passing(error: ErrorCode) -> bool {
 
 impl Router {
     pub fn new(world: &World, name: &str) -> Router {
-        let (sockets, leaders) = (BTreeMap::new(), BTreeMap::new());
-        Router { world: world.clone(), name: name.to_owned(), sockets, leaders }
+        let (sockets, leaders, epochs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Router { world: world.clone(), name: name.to_owned(), sockets, leaders, epochs }
     }
 
     /// A connection to this machine, if it takes one.
@@ -80,6 +82,11 @@ impl Router {
         socket.map(|socket| (machine, socket))
     }
 
+    /// The epoch in which it is led, as far as it is known: a leader of an older one does not answer who names it.
+    pub fn epoch_of(&self, partition: &TopicPartition) -> i32 {
+        self.epochs.get(partition).copied().unwrap_or(-1)
+    }
+
     /// Its leader is not who it was thought to be.
     pub fn is_wrong_about(&mut self, partition: &TopicPartition) {
         self.leaders.remove(partition);
@@ -98,6 +105,10 @@ impl Router {
             let Some(name) = &topic.name else { continue };
             for found in &topic.partitions {
                 let partition = TopicPartition { topic: name.detached(), partition: found.partition_index };
+                if found.leader_epoch < self.epoch_of(&partition) {
+                    continue;
+                }
+                self.epochs.insert(partition.clone(), found.leader_epoch);
                 match usize::try_from(found.leader_id).ok().and_then(|id| id.checked_sub(1)) {
                     Some(machine) if machine < self.world.machines.len() => {
                         self.leaders.insert(partition, machine);

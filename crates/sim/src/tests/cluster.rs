@@ -112,7 +112,7 @@ fn directions_clogged_one_by_one_and_opened_in_another_order() {
 
 #[test]
 fn a_run_takes_the_same_way_twice() {
-    for seed in 0..6 {
+    for seed in 0..4 {
         let options = Options::cluster(seed);
         assert_eq!(run(options.clone()), run(options), "seed {seed} takes two ways");
     }
