@@ -72,6 +72,7 @@ impl Quorum {
             // DIVERGES: Kafka's voters refuse pre-votes until they have tried themselves. This leader says itself that it is done, so
             // nobody disturbs it: the first who stands has a majority also where the leader is no voter any more.
             follower.has_fetched = false;
+            follower.leader_has_ended = true;
         }
     }
 

@@ -163,7 +163,9 @@ impl Quorum {
 
     pub(super) fn fetch_succeeded(&mut self, now_ms: i64) {
         let fetch_deadline_ms = now_ms + self.options.fetch_timeout_ms;
-        if let Role::Follower(follower) = &mut self.role {
+        if let Role::Follower(follower) = &mut self.role
+            && !follower.leader_has_ended
+        {
             follower.fetch_deadline_ms = fetch_deadline_ms;
             follower.has_fetched = true;
         }

@@ -60,6 +60,8 @@ pub(super) struct Follower {
     pub fetch_deadline_ms: i64,
     /// A fetch succeeded in this epoch: from then on it refuses pre-votes, so that others do not disturb a working leader.
     pub has_fetched: bool,
+    /// The leader itself said that it leads no more. An answer of before, which came on another connection, puts nothing off.
+    pub leader_has_ended: bool,
     /// Then it looks whether it has to tell its leader something of itself as a voter.
     pub own_voter_deadline_ms: i64,
     /// The leader of this epoch knows what this voter said of itself.

@@ -6,10 +6,13 @@ mod random;
 
 use super::tests::cluster::{Cluster, Node};
 use super::voters::VoterSet;
-use super::{Endpoints, RaftRequest, ReplicaKey};
+use super::{Effect, Endpoints, Event, Quorum, RaftRequest, RaftResponse, ReplicaKey, SharedLog};
 use crate::testing::{CLUSTER_ID, raft_options};
 use std::path::Path;
 use wire::messages::add_raft_voter::{self, AddRaftVoterRequest};
+use wire::messages::begin_quorum_epoch::{self, BeginQuorumEpochRequest};
+use wire::messages::end_quorum_epoch::{self, EndQuorumEpochRequest};
+use wire::messages::fetch;
 use wire::messages::remove_raft_voter::RemoveRaftVoterRequest;
 use wire::messages::update_raft_voter::{self, KRaftVersionFeature, UpdateRaftVoterRequest};
 use wire::testing::{Command, check_scripts, numbers, replay};
@@ -36,6 +39,7 @@ impl Cluster {
             }),
             "wipe" => ids.iter().for_each(|id| self.wipe(*id)),
             "cut" => self.cut_off.extend(ids),
+            "late" => self.fetches_late_ms = ids.first().copied().map_or(0, i64::from),
             "heal" => self.cut_off.clear(),
             "lead" => ids.iter().for_each(|id| self.stand(*id)),
             "resign" => ids.iter().for_each(|id| self.resign(*id)),
@@ -103,6 +107,51 @@ fn voters_change_as_the_scripts_say() {
         let mut cluster = Cluster::new(11);
         replay(script, |line| cluster.say(line))
     });
+}
+
+/// Its last answers to fetches and its good-bye come on different connections.
+#[test]
+fn an_answer_that_the_leaders_good_bye_has_overtaken_puts_nothing_off() {
+    const NOW: i64 = 10_000;
+    let options = raft_options(1, &[1, 2, 3]);
+    let quorum = Quorum::open(options, Box::new(SharedLog::default()), None, 7, NOW);
+    let mut quorum = quorum.unwrap_or_else(|error| panic!("{error:?}"));
+    let mut said = |now_ms: i64, event: Event| {
+        let mut effects = Vec::new();
+        quorum.step(now_ms, event, &mut effects).unwrap_or_else(|fault| panic!("{fault}"));
+        let sent = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Send(sent) => Some(sent),
+            _ => None,
+        });
+        sent.collect::<Vec<_>>()
+    };
+    let topic_name = Str::from("__cluster_metadata");
+    let partitions =
+        vec![begin_quorum_epoch::PartitionData { leader_id: 2, leader_epoch: 5, ..Default::default() }];
+    let topics = vec![begin_quorum_epoch::TopicData { topic_name: topic_name.clone(), partitions }];
+    let begin = BeginQuorumEpochRequest { cluster_id: None, voter_id: 1, topics, ..Default::default() };
+    let fetch = said(NOW, Event::Request { token: 1, request: RaftRequest::BeginQuorumEpoch(begin) });
+    let Some(correlation_id) = fetch.first().map(|sent| sent.correlation_id) else { panic!("{fetch:?}") };
+    let partition = end_quorum_epoch::PartitionData {
+        leader_id: 2,
+        leader_epoch: 5,
+        preferred_successors: vec![3, 1],
+        ..Default::default()
+    };
+    let topics = vec![end_quorum_epoch::TopicData { topic_name, partitions: vec![partition] }];
+    let end = EndQuorumEpochRequest { cluster_id: None, topics, ..Default::default() };
+    said(NOW, Event::Request { token: 2, request: RaftRequest::EndQuorumEpoch(end) });
+    let partition = fetch::PartitionData {
+        high_watermark: 0,
+        current_leader: fetch::LeaderIdAndEpoch { leader_id: 2, leader_epoch: 5 },
+        ..Default::default()
+    };
+    let responses = vec![fetch::FetchableTopicResponse { partitions: vec![partition], ..Default::default() }];
+    let response = Some(RaftResponse::Fetch(fetch::FetchResponse { responses, ..Default::default() }));
+    said(NOW, Event::Response { from: 2, correlation_id, response });
+    let sent = said(NOW + 1_000, Event::Tick);
+    let stands = sent.iter().any(|sent| matches!(sent.request, RaftRequest::Vote(_)));
+    assert!(stands, "it is the second to stand, half a second later: {sent:?}");
 }
 
 /// Any majority of the one meets any majority of the other, as long as they differ by one.

@@ -174,6 +174,7 @@ impl Quorum {
             voted,
             fetch_deadline_ms,
             has_fetched: false,
+            leader_has_ended: false,
             own_voter_deadline_ms: now_ms + self.options.fetch_timeout_ms,
             is_described: false,
             download: None,

@@ -45,6 +45,7 @@ fn follower(leader_id: i32, leader_endpoints: Endpoints) -> Role {
         voted: None,
         fetch_deadline_ms,
         has_fetched: false,
+        leader_has_ended: false,
         own_voter_deadline_ms: NOW,
         is_described: false,
         download: None,

@@ -45,6 +45,9 @@ pub(super) struct Cluster {
     pub cut_off: BTreeSet<i32>,
     /// One message in so many is lost, and as many come late. 0: none.
     pub loses_one_in: u64,
+    /// So much later than anything else do answers to fetches arrive: they have connections of their own.
+    pub fetches_late_ms: i64,
+    late: Vec<(i64, Mail)>,
     pub now_ms: i64,
     /// What was answered since it was last told.
     pub heard: Vec<String>,
@@ -66,6 +69,8 @@ impl Cluster {
             lives: BTreeMap::new(),
             cut_off: BTreeSet::new(),
             loses_one_in: 0,
+            fetches_late_ms: 0,
+            late: Vec::new(),
             now_ms: 1_000,
             heard: Vec::new(),
             mail: Vec::new(),
@@ -258,6 +263,9 @@ impl Cluster {
     pub fn run(&mut self, for_ms: i64) {
         for _ in 0..for_ms / TICK_MS {
             self.now_ms += TICK_MS;
+            let now_ms = self.now_ms;
+            let due = self.late.extract_if(.., |(due_ms, _)| *due_ms <= now_ms);
+            self.mail.splice(0..0, due.map(|(_, mail)| mail));
             for mail in std::mem::take(&mut self.mail) {
                 match (self.loses_one_in, self.rng.below(2 * self.loses_one_in.max(1))) {
                     (1.., 0) => self.lose(mail),
@@ -335,8 +343,13 @@ impl Cluster {
         match self.askers.remove(&token) {
             Some(Asker::Admin(name)) => self.heard.push(format!("{name}: {}", shown_answer(&response))),
             Some(Asker::Peer { id, named, correlation_id }) => {
+                let is_late = self.fetches_late_ms > 0 && matches!(response, RaftResponse::Fetch(_));
                 let response = Some(response).filter(|_| self.reaches(by, id));
-                self.mail.push(Mail::Response { from: named, to: id, correlation_id, response });
+                let mail = Mail::Response { from: named, to: id, correlation_id, response };
+                match is_late {
+                    true => self.late.push((self.now_ms + self.fetches_late_ms, mail)),
+                    false => self.mail.push(mail),
+                }
             }
             None => panic!("node {by} answers twice"),
         }
