@@ -324,6 +324,10 @@ impl MetadataQuorum {
     fn step(&mut self, now_ms: i64, event: Event) -> Result<(), StorageFault> {
         let mut effects = Vec::new();
         self.raft.step(now_ms, event, &mut effects)?;
+        // Voters that change are a batch of the log, at the time at which it was written.
+        if let Some(active) = &mut self.active {
+            active.note_control_batches(&self.raft, now_ms);
+        }
         self.carry_out(now_ms, effects)
     }
 
@@ -338,7 +342,7 @@ impl MetadataQuorum {
             match effect {
                 Effect::Send(outgoing) => self.turn.sends.push(outgoing),
                 Effect::Answer { token, response } => self.turn.raft_answers.push((token, response)),
-                Effect::Committed { high_watermark } => self.commit(now_ms, high_watermark)?,
+                Effect::Committed { high_watermark } => self.commit(high_watermark)?,
                 Effect::LeaderChanged { leader, .. } => self.leader_changed(leader, now_ms)?,
                 // What is cut was never committed, and only a leader has anything pending.
                 Effect::Truncated { .. } => {}
@@ -352,10 +356,9 @@ impl MetadataQuorum {
         Ok(())
     }
 
-    fn commit(&mut self, now_ms: i64, high_watermark: i64) -> Result<(), StorageFault> {
+    fn commit(&mut self, high_watermark: i64) -> Result<(), StorageFault> {
         match &mut self.active {
             Some(active) => {
-                active.note_control_batches(&self.raft, now_ms);
                 let bytes = active.commit(&mut self.committed, high_watermark, &mut self.turn.answers);
                 self.snapshots.committed(bytes);
             }

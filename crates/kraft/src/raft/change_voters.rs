@@ -1,6 +1,7 @@
 //! AddRaftVoter and RemoveRaftVoter as the leader serves them (KIP-853, 1186): in Kafka's order of checks, one change at a time, answered
 //! when the new voters are committed. A leader that is no voter any more resigns once that is committed. Owns how voters change;
-//! never who asks for it.
+//! never who asks for it. Left as in Kafka: of two voters, a leader that removes itself and dies before the other has that record
+//! leaves nobody who can be elected: it does not stand, and the other one lacks the record.
 
 use super::control::voters_batch;
 use super::quorum::Quorum;
