@@ -37,7 +37,7 @@ impl Contact {
 }
 
 /// How long a broker whose process seems to be gone may take to speak again: several times what a new connection takes.
-pub(super) const GONE_GRACE_MS: i64 = 250;
+pub(super) const GONE_GRACE_MS: i64 = 150;
 
 /// What a broker's heartbeats have told.
 #[derive(Clone, Copy, Debug)]
