@@ -118,17 +118,21 @@ impl Lane {
         let mut mail = Mail::default();
         loop {
             for _ in 0..ROUNDS {
-                self.post.collect(&mut mail);
-                match mail.phase {
-                    Phase::Serving => {}
-                    // A member of the quorum can be reached until it is gone.
-                    Phase::Draining => self.doors.retain(|_, door| door.plate.controller),
-                    Phase::Stopped => return Ok(()),
+                if self.post.has_mail() {
+                    self.post.collect(&mut mail);
+                    match mail.phase {
+                        Phase::Serving => {}
+                        // A member of the quorum can be reached until it is gone.
+                        Phase::Draining => self.doors.retain(|_, door| door.plate.controller),
+                        Phase::Stopped => return Ok(()),
+                    }
+                    self.take_mail(&mut mail);
                 }
-                self.take_mail(&mut mail);
                 self.poll_due();
-                let (links, around) = self.links();
-                links.poll_due(&around);
+                if !self.links.are_at_rest() {
+                    let (links, around) = self.links();
+                    links.poll_due(&around);
+                }
                 if !self.post.has_mail() {
                     break;
                 }
