@@ -24,11 +24,14 @@ MASKED = {
     "highWatermark", "finalizedFeaturesEpoch", "brokerEpoch", "producerIdStart", "lastTimestamp",
 }
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# As texts write an id: of a cluster, of a directory.
+QUOTED_ID = re.compile(r'"[A-Za-z0-9_-]{22}"')
 KNOWN_IDS = {ZERO: "zero", NOBODY: "nobody's", uuid.UUID(int=1): "one"}
 
 
 def text(value):
     value = value.replace(DATA, "<data>").replace(CLIENTS, "<clients>").replace(CONTROLLER, "<controller>")
+    value = QUOTED_ID.sub('"<id>"', value)
     value = re.sub(r"(.)\1{40,}", lambda run: f"<{len(run[0])} times {run[1]}>", UUID.sub("<uuid>", value))
     return repr(re.sub(r"\d{13,}", "<time>", value))
 

@@ -25,7 +25,7 @@ pub const BOUNDS: &[Bound] = &[
     at_most(ir::PRODUCE_PART, 4_100.0, 1_800.0),
     at_most(ir::FETCH_64K, 7_050.0, 6_000.0),
     at_most(ir::SESSION, 820.0, 600.0),
-    at_most(ir::API_VERSIONS, 2_300.0, 2_500.0),
+    at_most(ir::API_VERSIONS, 2_450.0, 2_500.0),
     at_most(ir::HEARTBEAT, 8_300.0, 6_000.0),
     at_most(ir::COMMIT, 19_700.0, 15_000.0),
     at_most(ir::METADATA_ONE, 5_900.0, 5_000.0),
