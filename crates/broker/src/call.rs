@@ -10,6 +10,7 @@ use wire::{ApiKey, ErrorCode, Str};
 
 use crate::connection::Connection;
 use crate::node::Node;
+use crate::quorum::protocol::QuorumRequest;
 use crate::rim::{CloseReason, Outcome};
 
 /// What a handler is given besides the request.
@@ -55,6 +56,26 @@ impl Call {
         }
     }
 
+    /// What the quorum answers, if its leader is in this node. `refused` has the shape of a refusal; `is_elsewhere` says of an answer that
+    /// it is nobody's, for somebody else leads.
+    pub async fn led<Q: QuorumRequest>(
+        &self,
+        request: Q,
+        refused: impl Fn(ErrorCode) -> Q::Answer,
+        is_elsewhere: impl Fn(&Q::Answer) -> bool,
+    ) -> Q::Answer {
+        if let Some(error) = self.refusal() {
+            return refused(error);
+        }
+        let Some(answer) = self.node.ask_quorum(request).await else {
+            return refused(ErrorCode::NotLeaderOrFollower);
+        };
+        if is_elsewhere(&answer) {
+            self.has_moved();
+        }
+        answer
+    }
+
     /// Why nobody is asked any more.
     pub fn refusal(&self) -> Option<ErrorCode> {
         match self.verdict {
@@ -74,6 +95,12 @@ impl Call {
     pub fn is_gone(&self) -> Outcome {
         Outcome::Close(CloseReason::Stopping)
     }
+}
+
+/// Whether this answer to a change of voters says that who leads may be asked instead. A leader that stopped leading meanwhile has a
+/// message: what it began may yet be committed.
+pub(crate) fn leads_elsewhere(error_code: i16, message: Option<&Str>) -> bool {
+    error_code == ErrorCode::NotLeaderOrFollower.code() && message.is_none()
 }
 
 /// What can be made an outcome.

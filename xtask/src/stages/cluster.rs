@@ -11,6 +11,7 @@ mod mixed;
 mod quorum;
 mod replicas;
 mod rolling;
+mod settling;
 mod terms;
 mod tools;
 
@@ -24,6 +25,7 @@ use crate::tally::Tally;
 use crate::trio::{NODES, Trio};
 use crate::words::say;
 use anyhow::{Context, Result, bail, ensure};
+use settling::settle;
 use std::time::{Duration, Instant};
 use terms::{CALM, NAME, SESSION, SETTINGS, TOPICS, WHOLE_LIMIT};
 
@@ -85,18 +87,10 @@ fn endure(bench: &Workbench, trio: &mut Trio, tally: &mut Tally) -> Result<()> {
         tally.check(name, true);
     }
     strike_by_chance(bench, trio, &mut load, tally).context("blows by chance")?;
-    let counts = load.tell("verify all")?;
-    let acked = counts.first().copied().unwrap_or(0);
-    say(format_args!("   {acked} records acknowledged, all there once and in order"));
-    tally.check(&format!("only {acked} records were acknowledged"), acked > 1_000);
-    trio.wait_in_sync(TOPICS, WHOLE_LIMIT)?;
-    drop(load);
-    let killed = trio.stop_all()?;
+    let killed = settle(trio, load, tally)?;
     // Whoever is the last of Kafka's to stop waits for a quorum that is gone.
     let held = killed.is_empty() || bench.kind == Kind::Kafka;
     tally.check(&format!("nodes {killed:?} do not stop"), held);
-    let data = |id: &i32| trio.directory().join(format!("node-{id}/data"));
-    tally.absorb("replicas", replicas::compare(&NODES.iter().map(data).collect::<Vec<_>>(), NAME)?);
     Ok(())
 }
 

@@ -3,22 +3,14 @@
 use wire::ErrorCode;
 use wire::messages::add_raft_voter::{AddRaftVoterRequest, AddRaftVoterResponse};
 
-use crate::call::Call;
+use crate::call::{Call, leads_elsewhere};
 
 pub(super) async fn handle(call: Call, request: AddRaftVoterRequest) -> AddRaftVoterResponse {
     let refused = |error: ErrorCode| AddRaftVoterResponse {
         error_code: error.code(),
         ..AddRaftVoterResponse::default()
     };
-    if let Some(error) = call.refusal() {
-        return refused(error);
-    }
-    let Some(answer) = call.node.ask_quorum(request).await else {
-        return refused(ErrorCode::NotLeaderOrFollower);
-    };
-    // Who leads may be asked instead. A leader that stopped leading meanwhile has a message: what it began may yet be committed.
-    if answer.error_code == ErrorCode::NotLeaderOrFollower.code() && answer.error_message.is_none() {
-        call.has_moved();
-    }
-    answer
+    let is_elsewhere =
+        |answer: &AddRaftVoterResponse| leads_elsewhere(answer.error_code, answer.error_message.as_ref());
+    call.led(request, refused, is_elsewhere).await
 }

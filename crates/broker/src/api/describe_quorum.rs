@@ -10,15 +10,9 @@ pub(super) async fn handle(call: Call, request: DescribeQuorumRequest) -> Descri
         error_code: error.code(),
         ..DescribeQuorumResponse::default()
     };
-    if let Some(error) = call.refusal() {
-        return refused(error);
-    }
-    let Some(answer) = call.node.ask_quorum(request).await else {
-        return refused(ErrorCode::NotLeaderOrFollower);
+    let is_elsewhere = |answer: &DescribeQuorumResponse| {
+        let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+        partitions.any(|partition| partition.error_code == ErrorCode::NotLeaderOrFollower.code())
     };
-    let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
-    if partitions.any(|partition| partition.error_code == ErrorCode::NotLeaderOrFollower.code()) {
-        call.has_moved();
-    }
-    answer
+    call.led(request, refused, is_elsewhere).await
 }

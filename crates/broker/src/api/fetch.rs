@@ -33,10 +33,6 @@ const READ_COMMITTED: i8 = 1;
 
 pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> {
     let mut request = FetchView::parse(body, call.api_version)?;
-    if call.connection.peer().controller {
-        // DIVERGES: the metadata log is not handed out yet, for no other node follows it. Records never are by this listener.
-        return Ok(Handling::ready(refuse(&call, ErrorCode::InvalidRequest, &[])));
-    }
     let asked = FetchAsked {
         session_id: request.session_id,
         epoch: if call.api_version >= 7 { request.session_epoch } else { -1 },

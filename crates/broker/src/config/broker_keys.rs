@@ -270,7 +270,7 @@ pub static BROKER_KEYS: &[ConfigKey] = &[
     key("replica.fetch.wait.max.ms", Int, Some("500"), Any, High, ReadOnly, Implemented, "Longest wait of a follower's fetch."),
     key("replica.high.watermark.checkpoint.interval.ms", Long, Some("5000"), Any, High, ReadOnly, Implemented, "Time between writes of the high watermark checkpoint."),
     key("replica.lag.time.max.ms", Long, Some("30000"), Any, High, ReadOnly, Implemented, "A follower behind for this long leaves the in-sync set."),
-    key("replica.selector.class", Text, None, Any, Medium, ReadOnly, Refused, "Class that chooses the replica a consumer reads from; Kafka's RackAwareReplicaSelector does no harm on one node."),
+    key("replica.selector.class", Text, None, Any, Medium, ReadOnly, Refused, "Class that chooses the replica a consumer reads from; Kafka's RackAwareReplicaSelector is taken, but leaders serve every read."),
     key("replica.socket.receive.buffer.bytes", Int, Some("65536"), Any, High, ReadOnly, Accepted, "Receive buffer of follower connections."),
     key("replica.socket.timeout.ms", Int, Some("30000"), Any, High, ReadOnly, Implemented, "Time limit of follower requests."),
     key("replication.quota.window.num", Int, Some("11"), AtLeast(1.0), Low, ReadOnly, Accepted, "Samples kept for replication quotas."),

@@ -2,7 +2,7 @@
 //! with acks=all and read: the quorum, the partitions and the groups are always of both for a while. What was acknowledged is there
 //! once and in order, and in the end all replicas hold the same bytes.
 
-use super::replicas;
+use super::settling::settle;
 use super::terms::{CALM, NAME, SETTINGS, TOPICS, WHOLE_LIMIT};
 use crate::broker::Kind;
 use crate::process::pause;
@@ -45,15 +45,7 @@ fn take_over(bench: &Workbench, trio: &mut Trio, tally: &mut Tally) -> Result<()
     }
     load.tell("pause")?;
     load.tell("rest")?;
-    let counts = load.tell("verify all")?;
-    let acked = counts.first().copied().unwrap_or(0);
-    say(format_args!("   {acked} records acknowledged, all there once and in order"));
-    tally.check(&format!("only {acked} records were acknowledged"), acked > 1_000);
-    trio.wait_in_sync(TOPICS, WHOLE_LIMIT)?;
-    drop(load);
-    trio.stop_all()?;
-    let data = |id: &i32| trio.directory().join(format!("node-{id}/data"));
-    tally.absorb("replicas", replicas::compare(&NODES.iter().map(data).collect::<Vec<_>>(), NAME)?);
+    settle(trio, load, tally)?;
     Ok(())
 }
 
