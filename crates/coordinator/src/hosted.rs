@@ -13,6 +13,8 @@
 mod applied;
 mod batches;
 mod invariants;
+#[cfg(test)]
+pub(crate) mod memory;
 mod options;
 #[cfg(test)]
 mod tests;

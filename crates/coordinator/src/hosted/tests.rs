@@ -1,5 +1,6 @@
 //! A register with a log of one number per record shows the order of append, apply, answer, commit and demotion.
 
+use super::memory::Memory;
 use super::*;
 use crate::machine::{EncodedRecord, ProducerIdentity};
 use wire::compress::Compression;
@@ -123,34 +124,6 @@ impl Machine for Register {
     }
 }
 
-/// A log in memory that can be made to refuse.
-#[derive(Default)]
-struct Memory {
-    batches: Vec<Bytes>,
-    end: i64,
-    not_ready: Option<ErrorCode>,
-    fails: Option<ErrorCode>,
-}
-
-impl Journal for Memory {
-    fn ready(&self) -> Result<(), ErrorCode> {
-        self.not_ready.map_or(Ok(()), Err)
-    }
-
-    fn append(&mut self, batch: Bytes) -> Result<i64, ErrorCode> {
-        if let Some(error) = self.fails {
-            return Err(error);
-        }
-        let base_offset = self.end;
-        let header = wire::record_batch::BatchHeader::parse(&batch).unwrap();
-        let mut bytes = batch.to_vec();
-        bytes[..8].copy_from_slice(&base_offset.to_be_bytes());
-        self.end += i64::from(header.last_offset_delta) + 1;
-        self.batches.push(Bytes::from(bytes));
-        Ok(base_offset)
-    }
-}
-
 pub(super) struct Rig {
     pub(super) hosted: Hosted<Register>,
     log: Memory,
@@ -170,7 +143,7 @@ impl Rig {
     fn reload(&mut self, high_watermark: i64) {
         self.hosted = Hosted::loading(Register::default(), (), HostedOptions::default(), 0);
         for batch in &self.log.batches {
-            assert_eq!(self.hosted.load(batch.clone(), high_watermark), []);
+            assert_eq!(self.hosted.load(batch.bytes().clone(), high_watermark), []);
         }
         self.hosted.loaded(0, self.log.end, high_watermark, &mut self.log, &mut self.replies);
     }
@@ -325,7 +298,7 @@ fn many_records_are_spread_over_batches() {
     rig.hosted.set_options(HostedOptions { max_batch_bytes: 200, ..HostedOptions::default() });
     rig.ask(Ask::Add((0..100).collect()));
     assert!(rig.log.batches.len() > 5);
-    assert!(rig.log.batches.iter().all(|batch| batch.len() <= 200));
+    assert!(rig.log.batches.iter().all(|batch| batch.bytes().len() <= 200));
     assert_eq!(rig.advance(100), [Ok(4_950)]);
     assert_eq!(rig.ask(Ask::Read), [Ok(4_950)]);
 }

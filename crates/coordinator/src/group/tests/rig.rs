@@ -1,36 +1,11 @@
 //! A hosted group coordinator on a log in memory, with a clock that is told what time it is.
 
 use crate::group::{GroupAnswer, GroupCommand, GroupConfig, GroupMachine, GroupRecord, GroupSoft};
-use crate::hosted::{Hosted, HostedOptions, Journal};
+use crate::hosted::memory::Memory;
+use crate::hosted::{Hosted, HostedOptions};
 use crate::machine::{Reply, ReplyToken, TransactionMarker};
-use bytes::Bytes;
 use wire::ErrorCode;
 use wire::compress::DecompressLimit;
-use wire::record_batch::{BatchHeader, RecordBatch};
-
-/// A log in memory.
-#[derive(Default)]
-pub struct Memory {
-    pub batches: Vec<RecordBatch>,
-    pub end: i64,
-    pub refuses: Option<ErrorCode>,
-}
-
-impl Journal for Memory {
-    fn ready(&self) -> Result<(), ErrorCode> {
-        self.refuses.map_or(Ok(()), Err)
-    }
-
-    fn append(&mut self, batch: Bytes) -> Result<i64, ErrorCode> {
-        let base_offset = self.end;
-        let header = BatchHeader::parse(&batch).unwrap();
-        let mut bytes = batch.to_vec();
-        bytes[..8].copy_from_slice(&base_offset.to_be_bytes());
-        self.end += i64::from(header.last_offset_delta) + 1;
-        self.batches.extend(RecordBatch::split(Bytes::from(bytes)).unwrap());
-        Ok(base_offset)
-    }
-}
 
 /// What a log offset holds, as far as this crate can read it.
 pub enum Entry {

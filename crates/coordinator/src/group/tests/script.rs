@@ -121,7 +121,7 @@ impl Player {
             }
             "close" => self.rig.close(),
             "reload" => self.rig.reload(),
-            "refuse-writes" => self.rig.log.refuses = Some(wire::ErrorCode::NotEnoughReplicas),
+            "refuse-writes" => self.rig.log.not_ready = Some(wire::ErrorCode::NotEnoughReplicas),
             "config" => self.configure(&args),
             "twins" => self.compare_twins(),
             "marker" => {

@@ -266,11 +266,11 @@ fn an_answer_that_was_not_heard_is_said_again() {
         coordinator_epoch: wish.coordinator_epoch,
         outcomes: vec![(Str::from("x"), 0, MarkerOutcome::Answered(ErrorCode::None))],
     });
-    rig.log.refuses = Some(ErrorCode::NotEnoughReplicas);
+    rig.log.not_ready = Some(ErrorCode::NotEnoughReplicas);
     rig.handle(answer.clone(), 4);
     let told = |rig: &mut Rig| rig.taken().pop().unwrap().answer;
     assert_eq!(told(&mut rig), TransactionAnswer::Done(ErrorCode::CoordinatorNotAvailable));
-    rig.log.refuses = None;
+    rig.log.not_ready = None;
     rig.handle(answer, 5);
     assert_eq!(told(&mut rig), TransactionAnswer::Done(ErrorCode::None));
     assert_eq!(rig.hosted.committed().get("tx").unwrap().state, TransactionState::CompleteCommit);

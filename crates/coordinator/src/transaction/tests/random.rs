@@ -248,8 +248,8 @@ impl Walk {
             }
             9 if self.roll(3) == 0 => self.fail_over(),
             10 if self.roll(4) == 0 => {
-                let refuses = self.rig.log.refuses.is_none() && self.roll(2) == 0;
-                self.rig.log.refuses = refuses.then_some(ErrorCode::NotEnoughReplicas);
+                let refuses = self.rig.log.not_ready.is_none() && self.roll(2) == 0;
+                self.rig.log.not_ready = refuses.then_some(ErrorCode::NotEnoughReplicas);
             }
             11 if self.shortened => self.shorten(),
             12 => {
@@ -288,7 +288,7 @@ impl Walk {
         }
         let wishes = std::mem::take(&mut self.rig.wishes);
         self.late.extend(wishes);
-        self.rig.log.refuses = None;
+        self.rig.log.not_ready = None;
         self.rig.reload();
     }
 
@@ -301,7 +301,7 @@ impl Walk {
             return;
         }
         // What is written into the log by hand is known after a load only.
-        if self.rig.log.refuses.is_some() || !self.rig.wishes.is_empty() {
+        if self.rig.log.not_ready.is_some() || !self.rig.wishes.is_empty() {
             return;
         }
         let settled = Transaction {
@@ -460,7 +460,7 @@ impl Walk {
 
     /// Every partition answers, nothing fails: whatever is decided is complete, and has one outcome everywhere.
     fn heal(&mut self) {
-        self.rig.log.refuses = None;
+        self.rig.log.not_ready = None;
         self.rig.commit_at_once = true;
         self.rig.commit(self.rig.log.end);
         for _ in 0..400 {

@@ -1,44 +1,16 @@
 //! A hosted transaction coordinator on a log in memory, with a clock that is told what time it is.
 
+use crate::hosted::memory::Memory;
 use crate::hosted::{Hosted, HostedOptions, Journal};
 use crate::machine::{Reply, ReplyToken};
 use crate::transaction::{
     MarkersWish, Transaction, TransactionAnswer, TransactionCommand, TransactionConfig, TransactionMachine,
     TransactionRecord, TransactionSoft, TransactionWish, records,
 };
-use bytes::Bytes;
 use std::sync::Arc;
 use wire::compress::{Compression, DecompressLimit};
-use wire::record_batch::{BatchHeader, RecordBatch, RecordBatchBuilder};
+use wire::record_batch::RecordBatchBuilder;
 use wire::{ErrorCode, Str};
-
-/// A log in memory.
-#[derive(Default)]
-pub struct Memory {
-    pub batches: Vec<RecordBatch>,
-    pub end: i64,
-    pub refuses: Option<ErrorCode>,
-}
-
-impl Journal for Memory {
-    fn ready(&self) -> Result<(), ErrorCode> {
-        self.refuses.map_or(Ok(()), Err)
-    }
-
-    fn append(&mut self, batch: Bytes) -> Result<i64, ErrorCode> {
-        // As the log of a partition does it: what `ready` promises is only that it was not so when it was asked.
-        if let Some(error) = self.refuses {
-            return Err(error);
-        }
-        let base_offset = self.end;
-        let header = BatchHeader::parse(&batch).unwrap();
-        let mut bytes = batch.to_vec();
-        bytes[..8].copy_from_slice(&base_offset.to_be_bytes());
-        self.end += i64::from(header.last_offset_delta) + 1;
-        self.batches.extend(RecordBatch::split(Bytes::from(bytes)).unwrap());
-        Ok(base_offset)
-    }
-}
 
 pub struct Rig {
     pub hosted: Hosted<TransactionMachine>,
@@ -143,7 +115,7 @@ impl Rig {
     pub fn wait(&mut self, milliseconds: i64, mut stop: impl FnMut(&mut Rig)) {
         let until_ms = self.now_ms + milliseconds;
         while let Some(deadline_ms) = self.hosted.next_deadline().filter(|at_ms| *at_ms <= until_ms) {
-            if self.log.refuses.is_some() && deadline_ms <= self.now_ms {
+            if self.log.not_ready.is_some() && deadline_ms <= self.now_ms {
                 break;
             }
             self.now_ms = self.now_ms.max(deadline_ms);

@@ -144,8 +144,8 @@ impl Player {
                 self.seen_wishes = 0;
                 self.rig.reload();
             }
-            "refuse-writes" => self.rig.log.refuses = Some(ErrorCode::NotEnoughReplicas),
-            "take-writes" => self.rig.log.refuses = None,
+            "refuse-writes" => self.rig.log.not_ready = Some(ErrorCode::NotEnoughReplicas),
+            "take-writes" => self.rig.log.not_ready = None,
             "no-ids" => self.rig.grants_ids = false,
             "ids" => {
                 self.rig.grants_ids = true;
@@ -296,7 +296,7 @@ impl Player {
         };
         let until_ms = self.rig.now_ms + milliseconds;
         while let Some(deadline_ms) = self.rig.hosted.next_deadline().filter(|at_ms| *at_ms <= until_ms) {
-            if self.rig.log.refuses.is_some() && deadline_ms <= self.rig.now_ms {
+            if self.rig.log.not_ready.is_some() && deadline_ms <= self.rig.now_ms {
                 break;
             }
             self.rig.now_ms = self.rig.now_ms.max(deadline_ms);
