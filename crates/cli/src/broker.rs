@@ -4,11 +4,11 @@ use crate::args::{ConnectArgs, OutputArgs, OutputFormat};
 use crate::connect::ask;
 use crate::failure::{Exit, Failure, say};
 use crate::output::{Table, print_json, print_line};
-use crate::partition::{BrokerRack, Plan, evacuate};
+use crate::partition::{BrokerRack, Plan, current, evacuate, to_json};
 use crate::refusal::{all_ok, finish};
 use clap::{Args, Subcommand};
 use client::admin::{ClusterNode, ConfigChange, ConfigResource, ResourceKind, TopicDescription};
-use client::{Admin, Str, TopicPartition};
+use client::{Admin, Str};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -239,7 +239,7 @@ fn drain(args: DrainArgs, connection: &ConnectArgs) -> Result<(), Failure> {
     let plan = ask(connection, async |admin| plan_of(admin, id).await)?;
     if args.dry_run {
         say("(nothing has been changed; without --dry-run this is carried out)");
-        return Ok(print_json(&crate::partition::to_json(&plan))?);
+        return Ok(print_json(&to_json(&plan))?);
     }
     if !plan.is_empty() {
         ask(connection, async |admin| begin(admin, &plan).await)?;
@@ -276,21 +276,9 @@ fn progress(total: usize, left: usize, took: Duration) -> String {
 
 async fn plan_of(admin: &Admin, id: i32) -> Result<Plan, Failure> {
     find(admin, id).await?;
-    let all: Plan = admin
-        .list_topics()
-        .await?
-        .values()
-        .flat_map(|topic| {
-            let one = |one: &client::Partition| {
-                (TopicPartition::new(topic.name.clone(), one.index), one.replicas.clone())
-            };
-            topic.partitions.iter().map(one).collect::<Vec<_>>()
-        })
-        .collect();
-    let rack = |rack: Option<Str>| rack.map(|rack| rack.to_string());
-    let running = admin.describe_cluster(false).await?.nodes.into_iter();
-    let running: Vec<BrokerRack> =
-        running.map(|node| BrokerRack { id: node.id, rack: rack(node.rack) }).collect();
+    let all = current(admin.list_topics().await?.values());
+    let running = admin.describe_cluster(false).await?.nodes;
+    let running: Vec<BrokerRack> = running.iter().map(BrokerRack::of).collect();
     evacuate(&all, id, &running).ok_or_else(|| {
         let why = "some partition has a replica on every other broker that runs";
         Failure::new(format!("broker {id} cannot be emptied"), why).try_this(

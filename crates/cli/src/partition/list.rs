@@ -5,8 +5,30 @@ use crate::failure::Failure;
 use crate::output::Table;
 use crate::refusal::{all_ok, finish};
 use clap::Args;
-use client::{Admin, Partition, Str, Topic};
-use serde_json::json;
+use client::{Admin, Partition, Str};
+use serde_json::{Value, json};
+
+/// What is told of a partition, under these headings and keys.
+pub const COLUMNS: [(&str, &str); 6] = [
+    ("PARTITION", "partition"),
+    ("LEADER", "leader"),
+    ("EPOCH", "leader_epoch"),
+    ("REPLICAS", "replicas"),
+    ("ISR", "isr"),
+    ("OFFLINE", "offline"),
+];
+
+/// The same of one.
+pub fn cells(one: &Partition) -> [Value; 6] {
+    [
+        json!(one.index),
+        json!(one.leader),
+        json!(one.leader_epoch),
+        json!(one.replicas),
+        json!(one.isr),
+        json!(one.offline),
+    ]
+}
 
 const AFTER: &str = r#"Examples:
   ottla partition list orders
@@ -46,36 +68,18 @@ pub(super) async fn run(args: ListArgs, admin: &Admin) -> Result<(), Failure> {
     } else {
         all_ok(admin.describe_topics(&args.topics).await?)
     };
-    let mut table = Table::new(&[
-        ("TOPIC", "topic"),
-        ("PARTITION", "partition"),
-        ("LEADER", "leader"),
-        ("EPOCH", "leader_epoch"),
-        ("REPLICAS", "replicas"),
-        ("ISR", "isr"),
-        ("OFFLINE", "offline"),
-    ])
-    .quiet(&["offline"]);
+    let columns: Vec<(&str, &str)> = std::iter::once(("TOPIC", "topic")).chain(COLUMNS).collect();
+    let mut table = Table::new(&columns).quiet(&["offline"]);
     let is_shown = |one: &&Partition| {
         (!args.under_replicated || one.isr.len() < one.replicas.len())
             && (!args.unavailable || one.leader.is_none())
             && args.broker.is_none_or(|id| one.replicas.contains(&id))
     };
     for (_, topic) in &topics {
-        topic.partitions.iter().filter(is_shown).for_each(|one| table.row(row(topic, one)));
+        topic.partitions.iter().filter(is_shown).for_each(|one| {
+            table.row(std::iter::once(json!(topic.name.as_str())).chain(cells(one)).collect());
+        });
     }
     table.print_or_say(args.output.output, "(no such partition)")?;
     finish(failure)
-}
-
-fn row(topic: &Topic, one: &Partition) -> Vec<serde_json::Value> {
-    vec![
-        json!(topic.name.as_str()),
-        json!(one.index),
-        json!(one.leader),
-        json!(one.leader_epoch),
-        json!(one.replicas),
-        json!(one.isr),
-        json!(one.offline),
-    ]
 }

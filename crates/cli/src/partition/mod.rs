@@ -7,8 +7,9 @@ mod placement;
 mod plan_file;
 mod reassign;
 
+pub use list::{COLUMNS, cells};
 pub use placement::{BrokerRack, evacuate};
-pub use plan_file::{Plan, to_json};
+pub use plan_file::{Plan, current, to_json};
 
 use crate::args::ConnectArgs;
 use crate::connect::ask;

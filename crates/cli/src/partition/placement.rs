@@ -1,6 +1,7 @@
 //! Where replicas shall lie: spread over brokers and racks, moving as few as that needs. Pure.
 
 use super::plan_file::Plan;
+use client::admin::ClusterNode;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A broker that may have replicas, and its rack.
@@ -10,6 +11,13 @@ pub struct BrokerRack {
     pub id: i32,
     /// `broker.rack`
     pub rack: Option<String>,
+}
+
+impl BrokerRack {
+    /// Of a broker as the cluster describes it.
+    pub fn of(node: &ClusterNode) -> BrokerRack {
+        BrokerRack { id: node.id, rack: node.rack.as_ref().map(ToString::to_string) }
+    }
 }
 
 /// Puts every partition on as many of the brokers as it has replicas now (or `factor`). A replica stays where it is if its broker is

@@ -3,13 +3,23 @@
 
 use crate::connect::unreadable;
 use crate::failure::Failure;
-use client::{Str, TopicPartition};
+use client::admin::TopicDescription;
+use client::{Partition, Str, TopicPartition};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Where each partition's replicas shall be, the preferred leader first.
 pub type Plan = BTreeMap<TopicPartition, Vec<i32>>;
+
+/// Where all partitions of these topics are now.
+pub fn current<'a>(topics: impl IntoIterator<Item = &'a TopicDescription>) -> Plan {
+    let of = |topic: &'a TopicDescription| {
+        let target = |one: &Partition| TopicPartition::new(topic.name.clone(), one.index);
+        topic.partitions.iter().map(move |one| (target(one), one.replicas.clone()))
+    };
+    topics.into_iter().flat_map(of).collect()
+}
 
 /// As the file has it.
 pub fn to_json(plan: &Plan) -> Value {

@@ -1,7 +1,7 @@
 //! `ottla partition reassign plan | execute | verify | cancel` (KIP-455).
 
 use super::placement::{BrokerRack, place};
-use super::plan_file::{Plan, read, to_json};
+use super::plan_file::{Plan, current, read, to_json};
 use crate::args::OutputArgs;
 use crate::failure::{Exit, Failure, say};
 use crate::output::{Table, print_json};
@@ -89,15 +89,7 @@ pub(super) async fn plan(args: PlanArgs, admin: &Admin) -> Result<(), Failure> {
     let brokers = brokers(&args.brokers, admin).await?;
     let (topics, failure) = all_ok(admin.describe_topics(&args.topic).await?);
     finish(failure)?;
-    let current: Plan = topics
-        .iter()
-        .flat_map(|(name, topic)| {
-            let one = |one: &client::Partition| {
-                (TopicPartition::new(name.clone(), one.index), one.replicas.clone())
-            };
-            topic.partitions.iter().map(one)
-        })
-        .collect();
+    let current = current(topics.iter().map(|(_, topic)| topic));
     let placed = place(&current, &brokers, args.replication_factor.map(usize::from));
     let placed = placed.ok_or_else(|| {
         Failure::usage(
@@ -125,9 +117,7 @@ pub(super) async fn brokers(named: &[i32], admin: &Admin) -> Result<Vec<BrokerRa
             .try_this("ottla broker list"));
     }
     let is_meant = |id: i32| named.is_empty() || named.contains(&id);
-    let rack = |rack: Option<Str>| rack.map(|rack| rack.to_string());
-    let meant = running.into_iter().filter(|node| is_meant(node.id));
-    Ok(meant.map(|node| BrokerRack { id: node.id, rack: rack(node.rack) }).collect())
+    Ok(running.iter().filter(|node| is_meant(node.id)).map(BrokerRack::of).collect())
 }
 
 pub(super) async fn execute(args: ExecuteArgs, admin: &Admin) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 use crate::args::{OutputArgs, OutputFormat};
 use crate::failure::Failure;
 use crate::output::{Table, print_json, print_line};
+use crate::partition::{COLUMNS, cells};
 use crate::refusal::{all_ok, finish};
 use clap::Args;
 use client::admin::{ConfigEntry, ConfigResource};
@@ -82,25 +83,8 @@ fn print_topic(topic: &Topic, set: &[ConfigEntry], partitions: &[&Partition]) ->
 }
 
 fn partition_table(partitions: &[&Partition]) -> Table {
-    let mut table = Table::new(&[
-        ("PARTITION", "partition"),
-        ("LEADER", "leader"),
-        ("EPOCH", "leader_epoch"),
-        ("REPLICAS", "replicas"),
-        ("ISR", "isr"),
-        ("OFFLINE", "offline"),
-    ])
-    .quiet(&["offline"]);
-    for partition in partitions {
-        table.row(vec![
-            json!(partition.index),
-            json!(partition.leader),
-            json!(partition.leader_epoch),
-            json!(partition.replicas),
-            json!(partition.isr),
-            json!(partition.offline),
-        ]);
-    }
+    let mut table = Table::new(&COLUMNS).quiet(&["offline"]);
+    partitions.iter().for_each(|one| table.row(cells(one).into()));
     table
 }
 
