@@ -1,4 +1,4 @@
-//! Sockets for both sides: framing, listeners, outbound requests, proofs of who is at the other end.
+//! Sockets for both sides: framing, listeners, outbound requests.
 //!
 //! Owns bytes on sockets: length-prefixed frames in, ropes of `Bytes` out, the caps that protect a process
 //! from strangers, and the outbound connection with correlation and deadlines. Knows no Kafka message: a
@@ -15,7 +15,6 @@ pub mod listener;
 mod memory;
 pub mod peer;
 pub mod rope;
-pub mod sasl;
 pub mod stream;
 
 pub use backoff::Backoff;

@@ -1,13 +1,13 @@
 //! `--add-scram`: a SCRAM credential from a password on the command line (RFC 5802, KIP-900).
 //!
-//! Owns the argument's little grammar, in Kafka's sentences where it refuses; the keys are derived in `net::sasl::scram`. Never keeps
+//! Owns the argument's little grammar, in Kafka's sentences where it refuses; the keys are derived in `wire::sasl::scram`. Never keeps
 //! a password.
 
 use std::collections::BTreeMap;
 
-use net::sasl::scram::{MAX_ITERATIONS, MIN_ITERATIONS, Mechanism};
 use wire::base64::STANDARD;
 use wire::records::metadata::UserScramCredentialRecord;
+use wire::sasl::scram::{MAX_ITERATIONS, MIN_ITERATIONS, Mechanism};
 
 /// Reads one argument, such as `SCRAM-SHA-256=[name=alice,password=alice-secret]`.
 pub fn parse(argument: &str, fresh_salt: &[u8]) -> Result<UserScramCredentialRecord, String> {

@@ -96,7 +96,7 @@ impl Mechanism {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::base64::STANDARD;
+    use crate::base64::STANDARD;
 
     #[test]
     fn keys_are_those_of_the_example_of_rfc_7677() {
