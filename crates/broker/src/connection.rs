@@ -7,6 +7,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::command::AppendEntry;
 use crate::fetch::session_cache::{ConnectionSessions, SessionCache};
+use crate::security::principal::Principal;
 use crate::views::LastTopic;
 
 /// Who is at the other end; fixed once authentication is done.
@@ -18,8 +19,8 @@ pub struct Peer {
     pub controller: bool,
     /// The peer's address without port, as DescribeGroups prints it (`/127.0.0.1`).
     pub host: String,
-    /// `User:ANONYMOUS` until a mechanism says otherwise.
-    pub principal: String,
+    /// Who is authenticated: `User:ANONYMOUS` where nobody has to be.
+    pub principal: Principal,
 }
 
 /// One connection; cheap to clone.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use wire::codec::{DecodeError, Decoder, Encoder, Message, Rope};
+use wire::codec::{Encoder, Message, Rope};
 use wire::frame::{HeaderView, RequestHeader, decode_response};
 use wire::messages::envelope::EnvelopeRequest;
 use wire::{ErrorCode, Str};
@@ -15,6 +15,7 @@ use crate::call::{Call, Verdict};
 use crate::connection::Peer;
 use crate::quorum::Forwarded;
 use crate::rim::{CloseReason, Handling, Outcome};
+use crate::security::principal::Principal;
 
 /// Handles a request as the controller in this node does.
 pub(crate) type Here = fn(Call, Bytes) -> Handling;
@@ -96,37 +97,9 @@ fn envelope(call: &Call, body: &Bytes) -> EnvelopeRequest {
     let peer = call.connection.peer();
     EnvelopeRequest {
         request_data: to.into_bytes(),
-        request_principal: Some(principal_bytes(&peer.principal)),
+        request_principal: Some(peer.principal.to_bytes()),
         client_host_address: address_bytes(&peer.host),
     }
-}
-
-/// Version and message of Kafka's `DefaultPrincipalData`.
-fn principal_bytes(principal: &str) -> Bytes {
-    let (kind, name) = principal.split_once(':').unwrap_or(("User", principal));
-    let mut to = Encoder::new();
-    to.i16(PRINCIPAL_VERSION);
-    to.set_flexible(true);
-    to.nullable_string(Some(kind));
-    to.nullable_string(Some(name));
-    to.i8(0);
-    to.unsigned_varint(0);
-    to.into_bytes()
-}
-
-const PRINCIPAL_VERSION: i16 = 0;
-
-/// `User:alice` out of what an envelope carries.
-pub(crate) fn principal_of(bytes: &Bytes) -> Result<String, DecodeError> {
-    let mut from = Decoder::of(bytes.clone());
-    if from.i16()? != PRINCIPAL_VERSION {
-        return Err(DecodeError::InvalidLength);
-    }
-    from.set_flexible(true);
-    let mut text = || from.nullable_string()?.ok_or(DecodeError::UnexpectedNull);
-    let (kind, name) = (text()?, text()?);
-    let _is_token = from.bool()?;
-    Ok(format!("{kind}:{name}"))
 }
 
 /// The address without its port, four bytes or sixteen.
@@ -150,7 +123,7 @@ fn host_of(address: &[u8]) -> Option<String> {
 
 /// The call that an envelope holds, as if it came from the client itself, and its body.
 pub(crate) fn opened(call: &Call, envelope: &EnvelopeRequest) -> Result<(Call, Bytes), ErrorCode> {
-    let principal = envelope.request_principal.as_ref().map(principal_of);
+    let principal = envelope.request_principal.as_ref().map(Principal::from_bytes);
     let Some(Ok(principal)) = principal else { return Err(ErrorCode::PrincipalDeserializationFailure) };
     let host = host_of(&envelope.client_host_address).ok_or(ErrorCode::InvalidRequest)?;
     let frame = &envelope.request_data;
@@ -181,17 +154,6 @@ pub(crate) fn opened(call: &Call, envelope: &EnvelopeRequest) -> Result<(Call, B
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_principal_comes_back_as_it_went_and_nothing_else_is_one() {
-        let bytes = principal_bytes("User:CN=a:b");
-        assert_eq!(&bytes[..], b"\0\0\x05User\x07CN=a:b\0\0");
-        assert_eq!(principal_of(&bytes), Ok("User:CN=a:b".to_owned()));
-        for end in 0..bytes.len() - 1 {
-            assert!(principal_of(&bytes.slice(..end)).is_err(), "{end}");
-        }
-        assert!(principal_of(&Bytes::from_static(b"\0\x01\x05User\x02a\0\0")).is_err(), "a later version");
-    }
 
     #[test]
     fn addresses_come_back_as_they_went() {

@@ -195,7 +195,7 @@ impl Machine {
             listener: door.listener().to_owned(),
             controller: door == Door::Controller,
             host: "/127.0.0.1".to_owned(),
-            principal: "User:ANONYMOUS".to_owned(),
+            principal: broker::Principal::anonymous(),
         });
         let wire = Rc::new(wire);
         self.wires.retain(|wire| wire.strong_count() > 0);

@@ -488,7 +488,7 @@ fn peer(listener: &str, controller: bool, host: &str) -> Peer {
         listener: listener.to_owned(),
         controller,
         host: host.to_owned(),
-        principal: "User:ANONYMOUS".to_owned(),
+        principal: crate::Principal::anonymous(),
     }
 }
 

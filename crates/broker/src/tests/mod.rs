@@ -234,7 +234,7 @@ impl Harness {
             listener: "PLAINTEXT".to_owned(),
             controller: false,
             host: "/127.0.0.1".to_owned(),
-            principal: "User:ANONYMOUS".to_owned(),
+            principal: crate::Principal::anonymous(),
         })
     }
 

@@ -21,7 +21,7 @@ impl NodeService {
             listener: door.name.clone(),
             controller: door.controller,
             host: format!("/{}", from.ip().to_canonical()),
-            principal: "User:ANONYMOUS".to_owned(),
+            principal: broker::Principal::anonymous(),
         });
         Self { node: node.clone(), connection }
     }

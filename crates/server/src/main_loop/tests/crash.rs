@@ -62,7 +62,7 @@ fn live(disk: &Arc<dyn Disk>, told: &mut Told, now_ms: i64) -> Result<Node, Star
         listener: "PLAINTEXT".to_owned(),
         controller: false,
         host: "/127.0.0.1".to_owned(),
-        principal: "User:ANONYMOUS".to_owned(),
+        principal: broker::Principal::anonymous(),
     };
     let connection = node.connection(peer);
     for topic in TOPICS {
