@@ -27,7 +27,9 @@ use crate::config::StaticConfig;
 use crate::connection::{Connection, Peer};
 use crate::disks::directories::Directories;
 use crate::fetch::cold_reads::ColdReads;
+use crate::fetch::parked::ParkedFetches;
 use crate::fetch::session_cache::SessionCache;
+use crate::fetch::watch::Watch;
 use crate::greetings::Greetings;
 use crate::loggers::Loggers;
 use crate::mailbox::{Answer, Mailbox, reply};
@@ -82,6 +84,8 @@ struct NodeState {
     /// Numbers for fetch sessions; mixed, so that one does not follow from another.
     session_serial: AtomicU64,
     session_cache: Arc<SessionCache>,
+    /// Followers that wait for news.
+    parked_fetches: ParkedFetches,
 }
 
 impl Node {
@@ -385,6 +389,20 @@ impl Node {
     /// The latest time that anybody brought.
     pub(crate) fn latest_ms(&self) -> i64 {
         self.0.latest_ms.load(Ordering::Relaxed)
+    }
+
+    /// A broker's fetch begins to wait here. Numbers that no broker has are not remembered.
+    pub(crate) fn park(&self, broker_id: i32, watch: &Arc<Watch>) {
+        if self.image().cluster.broker(broker_id).is_some() {
+            self.0.parked_fetches.park(broker_id, watch);
+        }
+    }
+
+    /// A broker has more to ask than what its fetch waits for.
+    pub(crate) fn call_back(&self, broker_id: i32) {
+        if self.image().cluster.broker(broker_id).is_some() {
+            self.0.parked_fetches.call_back(broker_id);
+        }
     }
 
     /// A number for a new fetch session: positive, and not to be guessed from the one before.

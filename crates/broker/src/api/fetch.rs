@@ -59,13 +59,17 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
     let fetch = Fetch::resolve(call, terms, session, wanted);
     if terms.is_replica {
         let replica = (request.replica_id, request.replica_epoch);
+        if matches!(session, SessionStep::None) && request.partitions.is_empty() {
+            // It has more to ask of this leader than what it waits for.
+            fetch.reading.call.node.call_back(replica.0);
+        }
         return Ok(Handling::running(fetch.follow(replica)));
     }
     // Filled where it stays: a pass is large.
     let mut pass = fetch.reading.begin();
     fetch.reading.read_memory(&mut pass);
     if fetch.reading.is_cold(&pass) || fetch.reading.must_wait(&pass) {
-        return Ok(Handling::running(fetch.go_on(pass)));
+        return Ok(Handling::running(fetch.go_on(pass, None)));
     }
     Ok(Handling::ready(fetch.end.outcome(&fetch.reading, &pass)))
 }
@@ -234,27 +238,33 @@ impl Fetch {
         }
         let mut pass = self.reading.begin();
         self.reading.read_memory(&mut pass);
-        self.go_on(pass).await
+        self.go_on(pass, Some(replica.0)).await
     }
 
-    /// Ends a pass in the pool if it has to be; waits for more and reads again, until there is enough or the time is over.
-    async fn go_on(self, pass: Pass) -> Outcome {
+    /// Ends a pass in the pool if it has to be; waits for more and reads again, until there is enough or the time is over, or
+    /// the replica that waits has more to ask.
+    async fn go_on(self, pass: Pass, replica: Option<i32>) -> Outcome {
         let Fetch { reading, end } = self;
         let (reading, mut pass) = (Arc::new(reading), pass);
+        let mut is_called_back = false;
         loop {
             while reading.is_cold(&pass) {
                 if !read_cold(&reading, &mut pass).await {
                     return Outcome::Close(CloseReason::Stopping);
                 }
             }
-            if !reading.must_wait(&pass) {
+            if is_called_back || !reading.must_wait(&pass) {
                 return end.outcome(&reading, &pass);
             }
             let (watch, waiting) = watch(reading.terms.min_bytes.saturating_sub(pass.bytes));
             set_watch(&reading, &watch, &pass);
+            if let Some(broker_id) = replica {
+                reading.call.node.park(broker_id, &watch);
+            }
             // A fetch that waits keeps no memory.
             drop(pass);
             waiting.await;
+            is_called_back = watch.is_called_back();
             pass = reading.begin();
             reading.read_memory(&mut pass);
         }

@@ -14,6 +14,7 @@ pub(crate) struct Watch {
     /// Bytes still missing; fires at zero or below.
     missing_bytes: AtomicI64,
     fired: AtomicBool,
+    called_back: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
@@ -26,6 +27,7 @@ pub(crate) fn watch(missing_bytes: i64) -> (Arc<Watch>, Waiting) {
     let watch = Arc::new(Watch {
         missing_bytes: AtomicI64::new(missing_bytes.max(1)),
         fired: AtomicBool::new(false),
+        called_back: AtomicBool::new(false),
         waker: Mutex::new(None),
     });
     (Arc::clone(&watch), Waiting(watch))
@@ -51,6 +53,17 @@ impl Watch {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Wakes the handler to answer with what there is: whoever asked does not want to wait any longer.
+    pub fn call_back(&self) {
+        self.called_back.store(true, Ordering::Release);
+        self.fire();
+    }
+
+    /// True if the handler is not to wait again.
+    pub fn is_called_back(&self) -> bool {
+        self.called_back.load(Ordering::Acquire)
     }
 
     /// True if nobody needs it any more.

@@ -23,6 +23,7 @@ use crate::disks::cleaners::{CleanerSettings, Cleaners};
 use crate::disks::directories::{Directories, Listed};
 use crate::disks::moves::Moves;
 use crate::fetch::cold_reads::ColdReads;
+use crate::fetch::parked::ParkedFetches;
 use crate::fetch::session_cache::SessionCache;
 use crate::greetings::Greetings;
 use crate::limits::FETCH_MEMORY_BYTES;
@@ -158,12 +159,11 @@ impl Node {
         let identity = Identity::read(&options, &disk)?;
         let directories = Arc::new(Directories::open(&disk, found, &options.metadata_directory)?);
         let config = Arc::new(options.config.clone());
-        let shard_count = config.shards.max(1);
+        let (file, shard_count) = (config.file(), config.shards.max(1));
         let on_disk = OnDisk { identity: &identity, directories: &directories, disk: &disk, read };
         let quorum = open_quorum(&options, on_disk, random.next_u64(), now_ms)?;
         let (listeners, cordoned) = listeners(options.node_id, &config, &directories, &options.values_door);
         let publisher = Publisher::new(options.node_id, shard_count, Arc::clone(&config), listeners.clone());
-        let file = config.file();
         let lifecycle = lifecycle(&options, &identity, &directories, cordoned, &mut random);
         let parts = parts(&options, quorum, publisher, lifecycle);
         let shard = |index| {
@@ -210,7 +210,8 @@ impl Node {
             checkpoint_interval_ms,
             latest_ms: AtomicI64::new(now_ms),
             session_serial: AtomicU64::new(seed),
-            session_cache: Arc::new(SessionCache::new(session_slots(&file))),
+            parked_fetches: ParkedFetches::default(),
+            session_cache: session_cache(&file),
             config,
         })))
     }
@@ -281,9 +282,10 @@ fn fetchers(node_id: i32, file: &BrokerFile, layers: &BrokerLayers<'_>) -> Fetch
     Fetchers::new(terms, layers)
 }
 
-/// Fetch sessions that the node remembers.
-fn session_slots(file: &BrokerFile) -> usize {
-    usize::try_from(file.number("max.incremental.fetch.session.cache.slots")).unwrap_or(0)
+/// With as many fetch sessions as the node remembers.
+fn session_cache(file: &BrokerFile) -> Arc<SessionCache> {
+    let slots = file.number("max.incremental.fetch.session.cache.slots");
+    Arc::new(SessionCache::new(usize::try_from(slots).unwrap_or(0)))
 }
 
 /// The offset checkpoints of a directory are written together, when something changed, at the shortest interval that any of them

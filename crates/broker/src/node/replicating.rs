@@ -36,7 +36,8 @@ struct Lost {
 impl Node {
     /// Sends the fetches that are due.
     pub(super) fn replicate(&self, now_ms: i64) {
-        for Due { fetcher, round, request } in self.0.fetchers.due(now_ms, self.broker_epoch()) {
+        let due = self.0.fetchers.due(now_ms, self.broker_epoch());
+        for Due { fetcher, round, request } in due.fetches {
             let Some(to) = self.broker_address(fetcher.leader) else {
                 self.fetched(now_ms, (fetcher, round), Err(NoAnswer::Unreachable));
                 continue;
@@ -48,7 +49,18 @@ impl Node {
             let purpose = Purpose::Replicas(fetcher.index);
             self.ask_peer(now_ms, &to, purpose, request.in_versions(FETCH_VERSIONS));
         }
+        due.calls.into_iter().for_each(|leader| self.call_leader(now_ms, leader));
         self.fetches_are_due();
+    }
+
+    /// Whatever waits at a leader comes back. If it is not heard, what waits is over soon by itself.
+    fn call_leader(&self, now_ms: i64, leader: i32) {
+        let Some(to) = self.broker_address(leader) else { return };
+        let call = self.0.fetchers.call(self.broker_epoch());
+        let deadline_ms = now_ms.saturating_add(self.0.fetchers.timeout_ms());
+        let request = PeerRequest::new(ApiKey::Fetch, call, deadline_ms, |_, _| {});
+        // Whatever failed is told where fetches are.
+        self.ask_peer(now_ms, &to, Purpose::Calls, request.in_versions(FETCH_VERSIONS));
     }
 
     /// The rim hears of when the next one is.

@@ -35,6 +35,8 @@ pub(crate) enum Purpose {
     Forwarding,
     /// Replica fetches of one fetcher.
     Replicas(usize),
+    /// Calling back fetches that wait.
+    Calls,
 }
 
 /// Between an attempt to connect that failed and the next (`reconnect.backoff.ms` of Kafka's inter-broker clients).

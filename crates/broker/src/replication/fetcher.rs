@@ -55,6 +55,8 @@ pub(crate) struct Fetcher {
     delayed: BTreeSet<(i64, TopicIdPartition)>,
     /// Counts fetches.
     round: u64,
+    /// The last one that was called back.
+    called_back: u64,
     flight: Flight,
     /// Nothing is sent before: the leader could not be asked.
     rests_until_ms: i64,
@@ -136,9 +138,9 @@ impl Fetcher {
         self.partitions.is_empty() && self.flight == Flight::Idle
     }
 
-    /// A fetch is on its way, maybe for as long as the leader has nothing new.
-    pub fn is_away(&self) -> bool {
-        self.flight == Flight::Asked
+    /// True once for a fetch that is on its way, maybe for as long as the leader has nothing new: there is more to ask.
+    pub fn is_called_back(&mut self) -> bool {
+        self.flight == Flight::Asked && std::mem::replace(&mut self.called_back, self.round) != self.round
     }
 
     /// When [`Fetcher::next`] has something to send.

@@ -1,14 +1,15 @@
 //! All fetchers of a node, by leader and number. Owns which of them fetches for which replica; one lock, held for the bookkeeping of one
 //! answer at most, never while something is sent or taken in.
 //!
-//! Whoever begins to follow a leader, or goes on after a flush, does not wait for a fetch that waits there for news of others: beside
-//! each fetcher there is a spare one that takes it meanwhile. Acks rest on it; after the death of a leader half a second each would.
+//! Whoever begins to follow a leader, or goes on after a flush, does not wait for a fetch that waits there for news of others: the fetch
+//! is called back, by one for nothing over a connection of its own, and the next one asks for all. Acks rest on it; after the death of a
+//! leader, and at the first write to a new topic, half a second each would.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::Mutex;
-use wire::messages::fetch::{FetchRequest, FetchResponse};
+use wire::messages::fetch::{FetchRequest, FetchResponse, ReplicaState};
 use wire::topic::TopicIdPartition;
 
 use super::fetcher::{FetchTerms, Fetcher, Taken};
@@ -32,6 +33,8 @@ struct Held {
     fetchers: BTreeMap<FetcherId, Fetcher>,
     /// Who follows whom, and who fetches for it.
     following: BTreeMap<TopicIdPartition, (FetcherId, Following)>,
+    /// Leaders whose fetchers are away, and have more to ask.
+    calls: BTreeSet<i32>,
 }
 
 /// Before a broker that was not registered looks again whether it is.
@@ -44,10 +47,22 @@ pub(crate) struct Due {
     pub request: FetchRequest,
 }
 
+/// What is to be sent.
+#[derive(Default)]
+pub(crate) struct AllDue {
+    pub fetches: Vec<Due>,
+    /// To be called back: whatever waits at these leaders. They are told by [`Fetchers::call`].
+    pub calls: BTreeSet<i32>,
+}
+
 impl Fetchers {
     pub fn new(terms: FetchTerms, layers: &BrokerLayers<'_>) -> Fetchers {
-        let held =
-            Held { per_leader: per_leader(layers), fetchers: BTreeMap::new(), following: BTreeMap::new() };
+        let held = Held {
+            per_leader: per_leader(layers),
+            fetchers: BTreeMap::new(),
+            following: BTreeMap::new(),
+            calls: BTreeSet::new(),
+        };
         Fetchers {
             terms,
             held: Mutex::new(held),
@@ -74,6 +89,7 @@ impl Fetchers {
 
     fn promise(&self, held: &Held) {
         let next_ms = held.fetchers.values().filter_map(Fetcher::next_ms).min().unwrap_or(NEVER);
+        let next_ms = if held.calls.is_empty() { next_ms } else { i64::MIN };
         let next_ms = if self.is_closed.load(Ordering::SeqCst) { NEVER } else { next_ms };
         self.next_ms.store(next_ms, Ordering::SeqCst);
     }
@@ -114,26 +130,33 @@ impl Fetchers {
 
     /// What is to be sent now by the broker of this epoch. Nothing before it is registered (KIP-903): what an earlier incarnation had
     /// could bring the replica into an ISR.
-    pub fn due(&self, now_ms: i64, broker_epoch: i64) -> Vec<Due> {
+    pub fn due(&self, now_ms: i64, broker_epoch: i64) -> AllDue {
         if self.next_ms() > now_ms {
-            return Vec::new();
+            return AllDue::default();
         }
         if broker_epoch < 0 {
             self.next_ms.store(now_ms.saturating_add(REGISTRATION_PAUSE_MS), Ordering::SeqCst);
-            return Vec::new();
+            return AllDue::default();
         }
         let mut held = self.held.lock();
-        let mut due = Vec::new();
+        let mut due = AllDue::default();
         if !self.is_closed.load(Ordering::SeqCst) {
             held.fetchers.retain(|_, fetcher| !fetcher.is_over());
             for (id, fetcher) in &mut held.fetchers {
                 if let Some((round, request)) = fetcher.next(now_ms, broker_epoch, &self.terms) {
-                    due.push(Due { fetcher: *id, round, request });
+                    due.fetches.push(Due { fetcher: *id, round, request });
                 }
             }
+            due.calls = std::mem::take(&mut held.calls);
         }
         self.promise(&held);
         due
+    }
+
+    /// What calls back a fetch that waits: one for nothing (Kafka's leaders answer it as such).
+    pub fn call(&self, broker_epoch: i64) -> FetchRequest {
+        let replica_state = ReplicaState { replica_id: self.terms.node_id, replica_epoch: broker_epoch };
+        FetchRequest { session_epoch: -1, replica_state, ..FetchRequest::default() }
     }
 
     /// An answer, or `None`. Whoever takes in what it means says so for every shard; `shards` tells how many there are.
@@ -182,10 +205,7 @@ impl Held {
     fn follow(&mut self, following: Following) {
         let key = following.cell.key;
         let index = usize::try_from(key.partition).unwrap_or(0).wrapping_add(usize::from(key.topic_id.0[15]));
-        let home = FetcherId { leader: following.leader, index: index % self.per_leader };
-        let spare = FetcherId { index: home.index + self.per_leader, ..home };
-        let is_away = |id| self.fetchers.get(id).is_some_and(Fetcher::is_away);
-        let id = if is_away(&home) && !is_away(&spare) { spare } else { home };
+        let id = FetcherId { leader: following.leader, index: index % self.per_leader };
         match self.following.get(&key) {
             Some((_, known)) if known.leader_epoch > following.leader_epoch => return,
             Some((before, _)) if *before != id => {
@@ -196,7 +216,11 @@ impl Held {
             }
             Some(_) | None => {}
         }
-        self.fetchers.entry(id).or_default().follow(&following);
+        let fetcher = self.fetchers.entry(id).or_default();
+        fetcher.follow(&following);
+        if fetcher.is_called_back() {
+            self.calls.insert(id.leader);
+        }
         self.following.insert(key, (id, following));
     }
 
@@ -240,22 +264,29 @@ mod tests {
         Following { cell: Arc::new(PartitionCell::new(key, 1)), leader, leader_epoch, position }
     }
 
-    /// Leader and number of whoever fetches now, and how many partitions it asks for.
-    fn due(fetchers: &Fetchers) -> Vec<(i32, usize, usize)> {
-        let due = fetchers.due(0, 1).into_iter();
-        due.map(|due| (due.fetcher.leader, due.fetcher.index, due.request.topics.len())).collect()
+    /// Leaders that are fetched from now, with how many partitions are asked for.
+    fn due(fetchers: &Fetchers) -> Vec<(i32, usize)> {
+        let asked = |due: &Due| due.request.topics.iter().map(|topic| topic.partitions.len()).sum();
+        fetchers.due(0, 1).fetches.iter().map(|due| (due.fetcher.leader, asked(due))).collect()
     }
 
     #[test]
     fn whoever_follows_anew_does_not_wait_for_a_fetch_that_waits() {
         let fetchers = fetchers();
         fetchers.follow(following(0, 1, 4));
-        assert_eq!(due(&fetchers), [(1, 0, 1)]);
+        assert_eq!(due(&fetchers), [(1, 1)]);
         fetchers.follow(following(1, 1, 4));
         fetchers.follow(following(2, 3, 4));
-        assert_eq!(due(&fetchers), [(1, 1, 1), (3, 0, 1)]);
+        let due_now = fetchers.due(0, 1);
+        assert_eq!(due_now.calls, BTreeSet::from([1]));
+        assert_eq!(due_now.fetches.iter().map(|due| due.fetcher.leader).collect::<Vec<_>>(), [3]);
         fetchers.follow(following(3, 1, 4));
-        assert_eq!(due(&fetchers), [], "both are away");
+        assert_eq!(fetchers.next_ms(), NEVER, "it is called back already");
+        let fetcher = FetcherId { leader: 1, index: 0 };
+        fetchers.answered(0, (fetcher, 1), Some(FetchResponse::default()));
+        assert_eq!(due(&fetchers), [(1, 3)], "all that came meanwhile");
+        fetchers.follow(following(4, 1, 4));
+        assert_eq!(fetchers.due(0, 1).calls, BTreeSet::from([1]), "the next fetch that waits");
         assert_eq!(fetchers.next_ms(), NEVER);
     }
 
@@ -263,9 +294,9 @@ mod tests {
     fn s9_nothing_is_fetched_before_the_broker_is_registered() {
         let fetchers = fetchers();
         fetchers.follow(following(0, 1, 4));
-        assert!(fetchers.due(0, -1).is_empty());
+        assert!(fetchers.due(0, -1).fetches.is_empty());
         assert_eq!(fetchers.next_ms(), REGISTRATION_PAUSE_MS);
-        assert_eq!(fetchers.due(REGISTRATION_PAUSE_MS, 7).len(), 1);
+        assert_eq!(fetchers.due(REGISTRATION_PAUSE_MS, 7).fetches.len(), 1);
     }
 
     #[test]
@@ -274,7 +305,7 @@ mod tests {
         fetchers.follow(following(0, 1, 4));
         fetchers.follow(following(0, 3, 5));
         fetchers.follow(following(0, 1, 4));
-        assert_eq!(due(&fetchers), [(3, 0, 1)]);
+        assert_eq!(due(&fetchers), [(3, 1)]);
         fetchers.unfollow(&following(0, 3, 5).cell.key);
         fetchers.close();
         fetchers.follow(following(1, 3, 5));

@@ -549,6 +549,20 @@ fn a_failover_is_over_as_soon_as_the_image_says_so() {
     assert!(cluster.now_ms - from_ms <= 100, "{} ms", cluster.now_ms - from_ms);
 }
 
+/// Whoever fetches for other topics waits for news of them: it is called back.
+#[test]
+fn the_first_write_to_a_new_topic_waits_for_no_fetch_of_another() {
+    let mut cluster = brokers_apart();
+    for (name, at) in ["a", "b", "c", "d", "e", "f"].into_iter().zip(1..) {
+        create(&mut cluster, name, MIN_TWO);
+        // Somewhere in the half second that fetches wait.
+        cluster.advance(at * 70);
+        let from_ms = cluster.now_ms;
+        assert_eq!(put(&mut cluster, name, &["x"]), (ErrorCode::None, 0));
+        assert!(cluster.now_ms - from_ms <= 50, "{name}: {} ms", cluster.now_ms - from_ms);
+    }
+}
+
 #[test]
 fn kip_207_a_new_leader_tells_no_end_before_that_of_the_one_before() {
     let mut cluster = brokers_apart();
