@@ -1,6 +1,7 @@
 //! A load at a fixed rate on a cluster: records due one after the other, to its partitions in turn, sent to whoever leads. Sent as
 //! clients without linger do: what is due goes at once in one request a node, and what becomes due while so many requests are open
-//! travels together. Every time counts from when its record was due.
+//! travels together. Every time counts from when its record was due; those of a topic's first second are left out, in which its files
+//! are made and everybody meets everybody.
 
 use super::load::offset_behind;
 use super::paced::{IN_FLIGHT, Pace, exact_sleep};
@@ -12,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// Records of a batch at most, as in 16 KiB of 1 KiB each.
 const A_BATCH: u32 = 15;
+/// What is due before is sent and not told of.
+const WARM_UP: Duration = Duration::from_secs(1);
 /// Who has not got everything so long after the last record was due cannot keep up.
 const LATE: Duration = Duration::from_secs(1);
 
@@ -93,8 +96,8 @@ pub fn run(leaders: &[(i32, String)], topic: &str, pace: Pace) -> Result<Seen> {
     let last = pace.due(pace.records()) + LATE;
     let sustained = consumed.iter().all(|(_, at)| at.duration_since(started) <= last);
     let times = |seen: Vec<(Instant, Instant)>| {
-        let mut times: Vec<Duration> =
-            seen.into_iter().map(|(due, at)| at.saturating_duration_since(due)).collect();
+        let warm = seen.into_iter().filter(|(due, _)| *due >= started + WARM_UP);
+        let mut times: Vec<Duration> = warm.map(|(due, at)| at.saturating_duration_since(due)).collect();
         times.sort();
         times
     };

@@ -167,7 +167,7 @@ fn at_rate(
 ) -> Result<(Figures, bool)> {
     let topic = cell.topic("paced", number);
     let leaders = cluster.create(&topic, PARTITIONS)?;
-    let pace = Pace { record_bytes: 1024, per_second: rate, seconds: 5 };
+    let pace = Pace { record_bytes: 1024, per_second: rate, seconds: 6 };
     let before = cluster.cpu_seconds();
     let seen = open_loop::run(&leaders, &topic, pace)?;
     let cpu = (cluster.cpu_seconds() - before) * 1e6 / f64::from(pace.records());
