@@ -9,7 +9,7 @@ mod replicating;
 pub use opening::{Listener, NodeOptions, OpenError, QuorumVoter, Roles};
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
@@ -71,6 +71,8 @@ struct NodeState {
     fetchers: Arc<Fetchers>,
     /// Where brokers reach each other.
     inter_broker_listener: Str,
+    /// A controlled shutdown has begun: whoever else stops is no news any more.
+    is_leaving: AtomicBool,
     jobs: Mailbox<Job>,
     cold_reads: ColdReads,
     /// What was read for fetches and is still to be sent.
@@ -181,6 +183,7 @@ impl Node {
     /// Begins a controlled shutdown; the rim goes on calling the turns until [`Node::may_stop`].
     pub fn begin_shutdown(&self, now_ms: i64) {
         self.0.note_time(now_ms);
+        self.0.is_leaving.store(true, Ordering::Relaxed);
         self.tell(QuorumCommand::Leave);
     }
 

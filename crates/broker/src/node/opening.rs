@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 
 use arc_swap::ArcSwap;
 use kraft::controller::ControllerOptions;
@@ -202,6 +202,7 @@ impl Node {
             peers: Peers::new(Arc::clone(&options.rim), options.node_id),
             fetchers: listeners.fetchers,
             inter_broker_listener: Str::from(options.inter_broker_listener.as_str()),
+            is_leaving: AtomicBool::new(false),
             jobs: Mailbox::default(),
             cold_reads: ColdReads::new(Arc::clone(&options.rim)),
             fetch_memory: ReadMemory::new(FETCH_MEMORY_BYTES),

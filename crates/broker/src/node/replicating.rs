@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use wire::messages::fetch::FetchResponse;
 use wire::messages::list_offsets::{
@@ -96,6 +97,7 @@ impl Node {
         let taken = self.0.fetchers.answered(now_ms, (fetcher, round), response.ok());
         match taken.news {
             Some(true) => tracing::info!(leader, "fetching from the leader again"),
+            Some(false) if self.0.is_leaving.load(Ordering::Relaxed) => {}
             Some(false) => tracing::warn!(
                 leader,
                 ?why,

@@ -17,6 +17,7 @@ use crate::disks::directories::Directories;
 use crate::disks::moves::Moves;
 use crate::quorum::image_lines;
 use crate::replication::fetchers::Fetchers;
+use crate::telling::Ration;
 use crate::topic_settings::TopicSettings;
 use crate::views::{PartitionCell, TopicViews, Views};
 
@@ -61,6 +62,8 @@ pub(crate) struct Publisher {
     plain: Arc<TopicSettings>,
     /// Hear of the broker's own values.
     listeners: Listeners,
+    /// Bounds the lines about partitions.
+    moves: Ration,
 }
 
 /// Who hears of the broker's own values when they change.
@@ -93,13 +96,14 @@ impl Publisher {
             image: Arc::clone(&image),
             plain: Arc::default(),
             listeners,
+            moves: image_lines::ration(),
         };
         publisher.plain = publisher.resolve(&Values::new(), &image.configs);
         publisher
     }
 
     /// The step from the last image to this one.
-    pub fn publish(&mut self, image: Arc<MetadataImage>, views: &Views) -> Publication {
+    pub fn publish(&mut self, now_ms: i64, image: Arc<MetadataImage>, views: &Views) -> Publication {
         let old = std::mem::replace(&mut self.image, Arc::clone(&image));
         let broker_wide = self.broker_configs_changed(&old.configs, &image.configs);
         let (mut cleaners, mut cordoned) = (false, None);
@@ -116,13 +120,16 @@ impl Publisher {
             let paths = self.with_layers(&image.configs, |layers| layers.list("cordoned.log.dirs"));
             cordoned = Some(listeners.directories.cordon(&paths));
         }
-        let mut publication =
-            Step { publisher: self, views, image: &image, topics: vec![], set: vec![], gone: vec![] };
         let changes = image.topics.changes_since(&old.topics);
         // Before, it is what an earlier life left.
         if self.listeners.directories.is_settled() && tracing::enabled!(tracing::Level::INFO) {
-            image_lines::lines(&old, &image, &changes).iter().for_each(|line| tracing::info!("{line}"));
+            let moves = (&mut self.moves, now_ms);
+            image_lines::lines(&old, &image, &changes, moves)
+                .iter()
+                .for_each(|line| tracing::info!("{line}"));
         }
+        let mut publication =
+            Step { publisher: self, views, image: &image, topics: vec![], set: vec![], gone: vec![] };
         for change in changes {
             publication.topic(change);
         }

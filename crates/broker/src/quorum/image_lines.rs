@@ -10,7 +10,7 @@ use kraft::image::{
 use wire::Str;
 
 use crate::config::{ConfigKey, broker_key, client_metrics_key, group_key, listener_key, topic_key};
-use crate::telling::Shown;
+use crate::telling::{Ration, Shown};
 
 /// Changes of one kind that have a line each; more are one line together.
 const LINES_MAX: usize = 20;
@@ -21,10 +21,27 @@ const NAMED_MAX: usize = 3;
 /// Keys of one resource that its line names.
 const KEYS_MAX: usize = 20;
 
+/// Lines about partitions in any one second, over all steps: a broker that comes back joins the ISR of each of its partitions in a step of its
+/// own.
+const MOVED_LINES_PER_SECOND: u32 = 20;
+
+/// What is left to say of partitions that change hands.
+pub(crate) fn ration() -> Ration {
+    Ration::new(MOVED_LINES_PER_SECOND)
+}
+
 /// The lines for the step from `old` to `new`; `changes` are those of their topics.
-pub(crate) fn lines(old: &MetadataImage, new: &MetadataImage, changes: &[TopicChange<'_>]) -> Vec<String> {
-    let mut lines = Vec::new();
-    topics(changes, &mut lines);
+pub(crate) fn lines(
+    old: &MetadataImage,
+    new: &MetadataImage,
+    changes: &[TopicChange<'_>],
+    (moves, now_ms): (&mut Ration, i64),
+) -> Vec<String> {
+    let (mut lines, mut moved) = (Vec::new(), Vec::new());
+    topics(changes, &mut lines, &mut moved);
+    lines.extend(
+        moved.into_iter().filter_map(|line| moves.take(now_ms).map(|left_out| format!("{line}{left_out}"))),
+    );
     configurations(old, new, &mut lines);
     features(old, new, &mut lines);
     lines
@@ -61,7 +78,7 @@ impl Kind {
     }
 }
 
-fn topics(changes: &[TopicChange<'_>], lines: &mut Vec<String>) {
+fn topics(changes: &[TopicChange<'_>], lines: &mut Vec<String>, hands: &mut Vec<String>) {
     let (mut created, mut deleted) = (Kind::default(), Kind::default());
     let (mut grown, mut moved) = (Kind::default(), Kind::default());
     for change in changes {
@@ -103,7 +120,7 @@ fn topics(changes: &[TopicChange<'_>], lines: &mut Vec<String>) {
     created.tell("topics created", lines);
     deleted.tell("topics deleted", lines);
     grown.tell("topics got more partitions", lines);
-    moved.tell("partitions changed leader or replicas", lines);
+    moved.tell("partitions changed leader or replicas", hands);
 }
 
 /// It is led or kept by others than before.
@@ -215,7 +232,7 @@ mod tests {
     }
 
     fn said(old: &MetadataImage, new: &MetadataImage) -> Vec<String> {
-        lines(old, new, &new.topics.changes_since(&old.topics))
+        lines(old, new, &new.topics.changes_since(&old.topics), (&mut ration(), 0))
     }
 
     fn id(topic: usize) -> Uuid {
@@ -245,6 +262,24 @@ mod tests {
             name: key.into(),
             value: value.map(Str::from),
         })
+    }
+
+    #[test]
+    fn many_steps_in_a_second_have_no_more_lines_than_one() {
+        let mut image = with(&MetadataImage::default(), (0..100).flat_map(topic));
+        let (mut moves, mut told) = (ration(), Vec::new());
+        for (at_ms, moved) in (0..100).chain([5_000]).zip((0..100).chain([0])) {
+            let change = PartitionChangeRecord {
+                topic_id: id(moved),
+                isr: Some(if at_ms < 1_000 { vec![1, 2] } else { vec![1] }),
+                ..Default::default()
+            };
+            let next = with(&image, [MetadataRecord::PartitionChange(change)]);
+            told.extend(lines(&image, &next, &next.topics.changes_since(&image.topics), (&mut moves, at_ms)));
+            image = next;
+        }
+        assert_eq!(told.len(), 21, "{told:?}");
+        assert!(told[20].ends_with("(and 80 more like it before)"), "{}", told[20]);
     }
 
     #[test]

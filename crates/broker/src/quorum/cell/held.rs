@@ -432,7 +432,7 @@ impl Held {
         self.leader_lines.look(self.node_id, &self.quorum.status());
         self.voter_lines.look(self.quorum.committed_voters());
         if let Some(image) = turn.image {
-            let mut publication = self.publisher.publish(Arc::clone(&image), views);
+            let mut publication = self.publisher.publish(now_ms, Arc::clone(&image), views);
             if let (Some(cordoned), Some(lifecycle)) = (publication.cordoned.take(), &mut self.lifecycle) {
                 lifecycle.cordoned(cordoned);
             }
