@@ -29,6 +29,7 @@ use crate::threads::NodeThreads;
 use crate::{machine, random, takeover};
 
 mod prepare;
+mod reach;
 mod readiness;
 
 use prepare::prepare_directories;
@@ -114,6 +115,7 @@ pub fn start_watched(
         tracing::warn!("{line}");
     }
     lanes.open(brokers);
+    reach::look_at_advertised(advertised(settings, &bound));
     let directories = settings.directories.clone();
     let running = Running { node, clock, lanes, threads, bound, directories, _disk: disk };
     tracing::info!(
@@ -124,6 +126,15 @@ pub fn start_watched(
         running.listens()
     );
     Ok(running)
+}
+
+/// Where clients are told that this node is.
+fn advertised(settings: &Settings, bound: &BTreeMap<String, SocketAddr>) -> Vec<(String, reach::Address)> {
+    let address = |one: &Endpoint| {
+        let port = if one.port == 0 { bound.get(&one.name)?.port() } else { one.port };
+        Some((one.name.clone(), (one.host.clone().unwrap_or_else(machine::host_name), port)))
+    };
+    settings.advertised.iter().filter_map(address).collect()
 }
 
 impl Running {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use broker::Node;
 use wire::ErrorCode;
 
+use super::reach::{Address, Members};
 use crate::journey::Journey;
 use crate::settings::Settings;
 use crate::start_error::StartError;
@@ -41,8 +42,9 @@ pub(super) fn wait_until_ready(
 ) -> Result<(), StartError> {
     let limit = Duration::from_millis(settings.file.number(REGISTRATION_LIMIT).unsigned_abs());
     let began = Instant::now();
+    let others = Members::look(others(settings));
     while !node.is_ready() {
-        journey.waits_for(what_is_missing(settings, node));
+        journey.waits_for(what_is_missing(settings, node, &others));
         turned_back(journey)?;
         if is_in_another_cluster(settings, node) {
             return Err(in_another_cluster(settings, node));
@@ -55,16 +57,24 @@ pub(super) fn wait_until_ready(
     Ok(())
 }
 
-fn what_is_missing(settings: &Settings, node: &Node) -> String {
+fn what_is_missing(settings: &Settings, node: &Node, others: &Members) -> String {
     match node.quorum_status().leader.leader {
-        None => format!("the quorum to have a leader (its members: {})", members(settings)),
+        None => format!("the quorum to have a leader (its members: {})", members_seen(settings, others)),
         Some(_) if node.is_registered() => {
             "this broker to be unfenced: it catches up with the metadata log".to_owned()
         }
         Some(_) if !settings.roles.broker => "the leader of the quorum to say what is committed".to_owned(),
         Some(leader) => match node.reception().registration {
             None if leader == settings.node_id => "the controller to accept this broker".to_owned(),
-            None => format!("controller {leader} to accept this broker"),
+            None => match settings.voters.iter().find(|voter| voter.id == leader) {
+                Some(voter) => format!(
+                    "controller {leader} to accept this broker ({}:{}{})",
+                    voter.host,
+                    voter.port,
+                    trouble(others, &voter.host, voter.port)
+                ),
+                None => format!("controller {leader} to accept this broker"),
+            },
             Some(error) => format!("controller {leader} to accept this broker ({})", reason(settings, error)),
         },
     }
@@ -126,6 +136,29 @@ fn reason(settings: &Settings, error: ErrorCode) -> String {
         }
         other => format!("it answered {other}"),
     }
+}
+
+/// Where the others of the quorum are; this node knows where it is itself.
+fn others(settings: &Settings) -> Vec<Address> {
+    let voters = settings.voters.iter().filter(|voter| voter.id != settings.node_id);
+    let voters = voters.map(|voter| (voter.host.clone(), voter.port));
+    if settings.voters.is_empty() { settings.bootstrap_servers.clone() } else { voters.collect() }
+}
+
+/// The same list with what is known against each.
+fn members_seen(settings: &Settings, others: &Members) -> String {
+    let voters = settings.voters.iter().map(|voter| {
+        let trouble = trouble(others, &voter.host, voter.port);
+        format!("{}@{}:{}{trouble}", voter.id, voter.host, voter.port)
+    });
+    let servers = settings.bootstrap_servers.iter();
+    let servers = servers.map(|(host, port)| format!("{host}:{port}{}", trouble(others, host, *port)));
+    let all: Vec<String> = if settings.voters.is_empty() { servers.collect() } else { voters.collect() };
+    all.join(", ")
+}
+
+fn trouble(others: &Members, host: &str, port: u16) -> String {
+    others.unreached(host, port).map_or_else(String::new, |why| format!(": {why}"))
 }
 
 /// Where the quorum is, as the configuration has it.

@@ -25,7 +25,30 @@ impl Settings {
             }
         }
         doubts.extend(self.voter_elsewhere_than_bound());
+        doubts.extend(self.advertised.iter().filter_map(|endpoint| self.cannot_be_reached(endpoint)));
         doubts
+    }
+
+    /// An address that no client can use, or that leads to the controller.
+    fn cannot_be_reached(&self, endpoint: &Endpoint) -> Option<String> {
+        let host = endpoint.host.as_deref()?;
+        let (name, port) = (&endpoint.name, endpoint.port);
+        if host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()) {
+            return Some(format!(
+                "{name} is advertised as {host}:{port}, which is every address and nobody's: clients cannot connect to it; \
+                 advertised.listeners={name}://HOST:{port} says where they reach this node"
+            ));
+        }
+        let controllers = self.listeners.iter().filter(|bound| self.is_controller_listener(&bound.name));
+        let controller = controllers.into_iter().find(|bound| port != 0 && bound.port == port)?;
+        let bound = self.listeners.iter().find(|bound| bound.name == *name)?;
+        (bound.port != port).then(|| {
+            format!(
+                "{name} is advertised on port {port}, which is that of the controller listener {}: clients would ask the controller \
+                 for records; advertised.listeners={name}://{host}:{} is where {name} listens",
+                controller.name, bound.port
+            )
+        })
     }
 
     /// A member of the quorum that is on another machine for certain.

@@ -281,6 +281,8 @@ fn addresses_that_cannot_work_are_told_at_the_start() {
         (format!("{three}PLAINTEXT://localhost:9092"), "PLAINTEXT is advertised as localhost:9092"),
         (format!("{three}PLAINTEXT://127.0.0.5:1"), "elsewhere (2@other:9093)"),
         (format!("{local}PLAINTEXT://localhost:9092"), ""),
+        (format!("{local}PLAINTEXT://[::]:9092"), "which is every address and nobody's"),
+        (format!("{local}PLAINTEXT://localhost:9093"), "that of the controller listener CONTROLLER"),
         (format!("{dynamic}PLAINTEXT://h:1,CONTROLLER://[::1]:9093"), "CONTROLLER is advertised as ::1:9093"),
         (format!("{dynamic}PLAINTEXT://h:1,CONTROLLER://h:9093"), ""),
         (
