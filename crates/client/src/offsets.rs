@@ -87,6 +87,33 @@ pub(crate) async fn list_offsets(
     isolation: IsolationLevel,
     within: Duration,
 ) -> Listed {
+    list(cluster, wanted, isolation, within, Enough::All).await
+}
+
+/// The same, but what is known is not kept back for what is not: as soon as some have an answer, the others are left out.
+pub(crate) async fn list_what_is_known(
+    cluster: &Cluster,
+    wanted: &BTreeMap<TopicPartition, OffsetSpec>,
+    isolation: IsolationLevel,
+    within: Duration,
+) -> Listed {
+    list(cluster, wanted, isolation, within, Enough::Some).await
+}
+
+/// When to stop asking.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Enough {
+    All,
+    Some,
+}
+
+async fn list(
+    cluster: &Cluster,
+    wanted: &BTreeMap<TopicPartition, OffsetSpec>,
+    isolation: IsolationLevel,
+    within: Duration,
+    enough: Enough,
+) -> Listed {
     let mut attempts = cluster.attempts(within, "list offsets");
     let mut listed = Listed::new();
     let mut open: BTreeMap<TopicPartition, OffsetSpec> = wanted.clone();
@@ -104,6 +131,9 @@ pub(crate) async fn list_offsets(
             }
         }
         let Some((_target, error)) = failure else { return listed };
+        if enough == Enough::Some && !listed.is_empty() {
+            return listed;
+        }
         if let Err(error) = attempts.failed(error).await {
             listed.extend(open.into_keys().map(|target| (target, Err(error.clone()))));
             return listed;

@@ -52,7 +52,9 @@ impl Progress {
 fn began(error: &Error) -> Instant {
     let now = Instant::now();
     match error {
-        Error::Network { cause: PeerError::TimedOut { after }, .. } => now.checked_sub(*after).unwrap_or(now),
+        Error::Network { cause: PeerError::TimedOut { after }, .. } | Error::Timeout { after, .. } => {
+            now.checked_sub(*after).unwrap_or(now)
+        }
         _known_at_once => now,
     }
 }

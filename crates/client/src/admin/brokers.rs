@@ -1,9 +1,12 @@
 //! The cluster and its brokers: who there is (KIP-700, 1073), what they speak (KIP-511), their disks (KIP-113, 827).
 
 use super::{Admin, Each, Whom, non_empty};
+use crate::cluster::connection::Connection;
 use crate::error::{Error, Result};
+use std::collections::BTreeSet;
+use tokio::task::JoinSet;
 use wire::messages::describe_cluster::DescribeClusterRequest;
-use wire::messages::describe_log_dirs::DescribeLogDirsRequest;
+use wire::messages::describe_log_dirs::{DescribableLogDirTopic, DescribeLogDirsRequest};
 use wire::messages::describe_producers::ProducerState;
 use wire::messages::unregister_broker::UnregisterBrokerRequest;
 use wire::topic::TopicPartition;
@@ -70,6 +73,8 @@ pub struct LogDir {
     pub total_bytes: i64,
     /// The file system's free space, -1 if unknown.
     pub usable_bytes: i64,
+    /// It gets no new replicas (KIP-1066); false from brokers that do not say.
+    pub is_cordoned: bool,
     /// The replicas in it.
     pub replicas: Vec<LogDirReplica>,
 }
@@ -172,20 +177,65 @@ impl Admin {
         Ok(each)
     }
 
-    /// The log directories of every live broker, by its id. Cancel-safe.
+    /// The log directories of every live broker, by its id; all are asked at once. Cancel-safe.
     pub async fn describe_log_dirs(&self) -> Result<Each<i32, Vec<LogDir>>> {
-        let request = DescribeLogDirsRequest { topics: None };
-        let mut each = Each::new();
-        for node in self.nodes().await? {
-            let dirs = self
-                .ask(Whom::Node(node), &request, "describe log directories", |answer| {
-                    Error::check(answer.error_code, None, || "describe log directories".to_owned())?;
-                    Ok(answer.results.into_iter().map(log_dir).collect())
-                })
-                .await;
-            each.insert(node, dirs);
+        Ok(self.log_dirs_of(self.nodes().await?, None).await)
+    }
+
+    /// The same of one broker. Cancel-safe.
+    pub async fn describe_log_dirs_of(&self, node: i32) -> Result<Vec<LogDir>> {
+        self.log_dirs(node, None).await
+    }
+
+    /// The log directories of every live broker without the replicas in them: an answer that stays small. Cancel-safe.
+    pub async fn list_log_dirs(&self) -> Result<Each<i32, Vec<LogDir>>> {
+        Ok(self.log_dirs_of(self.nodes().await?, Some(Vec::new())).await)
+    }
+
+    async fn log_dirs_of(
+        &self,
+        nodes: Vec<i32>,
+        topics: Option<Vec<DescribableLogDirTopic>>,
+    ) -> Each<i32, Vec<LogDir>> {
+        let mut asked = JoinSet::new();
+        for node in nodes {
+            let (admin, topics) = (self.clone(), topics.clone());
+            asked.spawn(async move { (node, admin.log_dirs(node, topics).await) });
         }
-        Ok(each)
+        asked.join_all().await.into_iter().collect()
+    }
+
+    async fn log_dirs(&self, node: i32, topics: Option<Vec<DescribableLogDirTopic>>) -> Result<Vec<LogDir>> {
+        let request = DescribeLogDirsRequest { topics };
+        self.ask(Whom::Node(node), &request, "describe log directories", |answer| {
+            Error::check(answer.error_code, None, || "describe log directories".to_owned())?;
+            Ok(answer.results.into_iter().map(log_dir).collect())
+        })
+        .await
+    }
+
+    /// Tries once to connect to every address that is known, those the client began with and those the cluster names, all at once: an
+    /// item's error says why nobody speaks there. Cancel-safe.
+    pub async fn reach(&self) -> Each<String, ()> {
+        let options = self.cluster.options();
+        let metadata = self.cluster.metadata();
+        let known = metadata.brokers.values().map(|broker| broker.address());
+        let addresses: BTreeSet<String> = options.bootstrap.iter().cloned().chain(known).collect();
+        let mut tried = JoinSet::new();
+        for address in addresses {
+            let (admin, options) = (self.clone(), options.clone());
+            tried.spawn(async move {
+                let opened = Connection::open(&address, &options);
+                let opened = tokio::time::timeout(admin.within, opened).await;
+                let silent = || {
+                    let doing = format!("speak to {address}");
+                    Err(Error::Timeout { doing, after: admin.within, last: None })
+                };
+                let outcome = opened.unwrap_or_else(|_elapsed| silent()).map(drop);
+                (address, outcome)
+            });
+        }
+        tried.join_all().await.into_iter().collect()
     }
 }
 
@@ -209,5 +259,6 @@ fn log_dir(dir: wire::messages::describe_log_dirs::DescribeLogDirsResult) -> Log
         path: dir.log_dir.detached(),
         total_bytes: dir.total_bytes,
         usable_bytes: dir.usable_bytes,
+        is_cordoned: dir.is_cordoned,
     }
 }

@@ -157,7 +157,7 @@ impl Admin {
 
     /// All committed offsets of a group; none of a group that does not exist. Cancel-safe.
     pub async fn group_offsets(&self, group_id: &Str) -> Result<Each<TopicPartition, CommittedOffset>> {
-        group_offsets::committed(&self.cluster, group_id, None, false, self.within()).await
+        group_offsets::committed(&self.cluster, group_id, None, false, self.within).await
     }
 
     /// Commits offsets for a group without members; with members it is refused as `UNKNOWN_MEMBER_ID`. Cancel-safe: a dropped call
@@ -167,8 +167,7 @@ impl Admin {
         group_id: &Str,
         offsets: &BTreeMap<TopicPartition, CommittedOffset>,
     ) -> Result<Each<TopicPartition, ()>> {
-        group_offsets::commit(&self.cluster, &Committer::nobody(group_id.clone()), offsets, self.within())
-            .await
+        group_offsets::commit(&self.cluster, &Committer::nobody(group_id.clone()), offsets, self.within).await
     }
 
     /// Forgets committed offsets of partitions that no member subscribes to (`GROUP_SUBSCRIBED_TO_TOPIC` otherwise). Cancel-safe: a

@@ -26,6 +26,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use wire::Str;
 
+/// What an attempt has beyond the deadline of its call: where its own limit passes at the same moment, it names whoever kept silent.
+const GRACE: Duration = Duration::from_millis(100);
+
 /// One result per item that was asked for. Its error is the refusal of that item alone; what keeps the whole call from an answer is
 /// the call's own error.
 pub type Each<K, T> = BTreeMap<K, Result<T>>;
@@ -38,6 +41,8 @@ pub type Each<K, T> = BTreeMap<K, Result<T>>;
 #[derive(Debug, Clone)]
 pub struct Admin {
     cluster: Cluster,
+    /// For one call with its retries: `default.api.timeout.ms`, or less.
+    within: Duration,
 }
 
 /// Which broker a request is for.
@@ -55,11 +60,18 @@ enum Whom<'a> {
 
 impl Admin {
     pub(crate) fn new(cluster: Cluster) -> Admin {
-        Admin { cluster }
+        let within = cluster.options().api_timeout;
+        Admin { cluster, within }
     }
 
-    fn within(&self) -> Duration {
-        self.cluster.options().api_timeout
+    /// The same, whose calls try for so long at most: where a late answer is worth no more than none.
+    pub fn trying_for(&self, limit: Duration) -> Admin {
+        Admin { cluster: self.cluster.clone(), within: self.within.min(limit) }
+    }
+
+    /// How long a call may try.
+    pub fn limit(&self) -> Duration {
+        self.within
     }
 
     fn request_timeout_ms(&self) -> i32 {
@@ -74,9 +86,11 @@ impl Admin {
         doing: &str,
         read: impl Fn(R::Answer) -> Result<T>,
     ) -> Result<T> {
-        let mut attempts = self.cluster.attempts(self.within(), doing);
+        let mut attempts = self.cluster.attempts(self.within, doing);
         loop {
-            let error = match self.ask_once(whom, request).await.and_then(&read) {
+            let tried = tokio::time::timeout(attempts.left() + GRACE, self.ask_once(whom, request)).await;
+            let Ok(tried) = tried else { return Err(attempts.over()) };
+            let error = match tried.and_then(&read) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };

@@ -16,7 +16,7 @@ impl Admin {
         wanted: &BTreeMap<TopicPartition, OffsetSpec>,
         isolation: IsolationLevel,
     ) -> Each<TopicPartition, ListedOffset> {
-        list_offsets(&self.cluster, wanted, isolation, self.within()).await
+        list_offsets(&self.cluster, wanted, isolation, self.within).await
     }
 
     /// Deletes the records before these offsets (-1: all up to the high watermark); gives each partition's new first offset. Beyond

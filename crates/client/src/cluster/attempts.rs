@@ -13,13 +13,14 @@ pub(crate) struct Attempts {
     after: Duration,
     doing: String,
     backoff: Backoff,
+    last: Option<Error>,
 }
 
 impl Attempts {
     /// An operation that may take `after` in all.
     pub(crate) fn new(options: &ClientOptions, after: Duration, doing: impl Into<String>) -> Attempts {
         let backoff = Backoff::new(options.retry_backoff, options.retry_backoff_max, random_seed());
-        Attempts { deadline: Instant::now() + after, after, doing: doing.into(), backoff }
+        Attempts { deadline: Instant::now() + after, after, doing: doing.into(), backoff, last: None }
     }
 
     /// What is left until the deadline.
@@ -35,10 +36,17 @@ impl Attempts {
         tracing::debug!(doing = %self.doing, %error, "trying again");
         let wait = self.backoff.next_wait();
         if wait >= self.left() {
-            let doing = std::mem::take(&mut self.doing);
-            return Err(Error::Timeout { doing, after: self.after, last: Some(Box::new(error)) });
+            self.last = Some(error);
+            return Err(self.over());
         }
+        self.last = Some(error);
         tokio::time::sleep(wait).await;
         Ok(())
+    }
+
+    /// The final error where the deadline passed in the middle of an attempt.
+    pub(crate) fn over(&mut self) -> Error {
+        let doing = std::mem::take(&mut self.doing);
+        Error::Timeout { doing, after: self.after, last: self.last.take().map(Box::new) }
     }
 }

@@ -12,7 +12,7 @@ use crate::cluster::metadata::Metadata;
 use crate::cluster::pool::Pool;
 use crate::error::{Error, Result};
 use crate::group_offsets::{self, PerPartition};
-use crate::offsets::{Listed, OffsetSpec, list_offsets};
+use crate::offsets::{Listed, OffsetSpec, list_what_is_known};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -300,7 +300,8 @@ impl Fetcher {
             let (shared, reports) = (self.shared.clone(), self.reports.clone());
             tokio::spawn(async move {
                 let within = shared.cluster.options().api_timeout;
-                let answer = list_offsets(&shared.cluster, &to_list, shared.options.isolation, within).await;
+                let isolation = shared.options.isolation;
+                let answer = list_what_is_known(&shared.cluster, &to_list, isolation, within).await;
                 let _ = reports.send(FetchReport::Listed { wanted: to_list, answer });
             });
         }
@@ -372,6 +373,11 @@ impl Fetcher {
                         assigned.position = Position::Reset(OffsetSpec::Latest);
                     }
                     Some(Ok(listed)) => assigned.found(listed.offset, listed.leader_epoch),
+                    // It may have a leader any time; meanwhile the other partitions are read.
+                    Some(Err(error)) if error.code() == Some(ErrorCode::LeaderNotAvailable) => {
+                        self.shared.progress.failed(error);
+                        failed.push(target.clone());
+                    }
                     Some(Err(error)) => {
                         self.shared.tell(error);
                         failed.push(target.clone());
