@@ -13,6 +13,9 @@ use std::time::Duration;
 /// How long the cluster may keep silent where nobody says otherwise.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
 
+/// The same of commands that only look: what comes later than this is no look any more.
+const DEFAULT_LOOK_LIMIT: Duration = Duration::from_secs(10);
+
 /// After so long a silence a person is told what is waited for.
 const FIRST_WORD: Duration = Duration::from_secs(5);
 
@@ -31,7 +34,25 @@ pub fn ask<T>(
     args: &ConnectArgs,
     command: impl AsyncFnOnce(&Admin) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let cluster = Cluster::new(args)?;
+    ask_at(&Cluster::new(args)?, command)
+}
+
+/// The same of a command that only looks, and need not wait for what may come back one day.
+pub fn look<T>(
+    args: &ConnectArgs,
+    command: impl AsyncFnOnce(&Admin) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut cluster = Cluster::new(args)?;
+    if args.timeout.is_none() && cluster.limit == DEFAULT_LIMIT {
+        cluster.limit = DEFAULT_LOOK_LIMIT;
+    }
+    ask_at(&cluster, command)
+}
+
+fn ask_at<T>(
+    cluster: &Cluster,
+    command: impl AsyncFnOnce(&Admin) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     block_on(cluster.within_limit(async {
         let admin = cluster.connect().await?.admin();
         command(&admin).await

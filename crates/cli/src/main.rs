@@ -14,6 +14,7 @@ mod demo;
 mod dump;
 mod failure;
 mod format;
+mod freshness;
 mod group;
 mod invocation;
 mod listen;

@@ -216,6 +216,11 @@ fn cell_text(value: &Value) -> String {
     }
 }
 
+/// `1 node`, `2 nodes`.
+pub fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Prints one JSON document.
 pub fn print_json(value: &Value) -> io::Result<()> {
     let mut out = io::stdout().lock();

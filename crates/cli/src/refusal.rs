@@ -85,6 +85,9 @@ fn hint(error: &Error) -> &'static str {
     match error.code() {
         Some(ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId) => "ottla topic list",
         Some(ErrorCode::LeaderNotAvailable) => "ottla topic describe --unavailable",
+        Some(ErrorCode::CoordinatorNotAvailable | ErrorCode::NotCoordinator) => {
+            "ottla partition list __consumer_offsets --unavailable: whoever leads its partition coordinates the group"
+        }
         Some(ErrorCode::TopicAlreadyExists) => "--if-not-exists, or another name",
         Some(ErrorCode::GroupIdNotFound) => "ottla group list",
         Some(ErrorCode::BrokerIdNotRegistered) => "ottla broker list",

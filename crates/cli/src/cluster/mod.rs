@@ -4,7 +4,7 @@ mod nodes;
 mod up;
 
 use crate::args::{ConnectArgs, OutputArgs, OutputFormat};
-use crate::connect::ask;
+use crate::connect::{ask, look};
 use crate::failure::Failure;
 use crate::output::{Table, print_json, print_line};
 use crate::quorum;
@@ -61,7 +61,7 @@ pub fn run(command: ClusterCommand) -> Result<(), Failure> {
         ClusterVerb::ApiVersions(args) => {
             ask(connection, async |admin| api_versions(admin, args.output).await)
         }
-        ClusterVerb::Quorum(args) => ask(connection, async |admin| quorum::status(admin, args.output).await),
+        ClusterVerb::Quorum(args) => look(connection, async |admin| quorum::status(admin, args.output).await),
         ClusterVerb::Up(args) => up::run(args),
     }
 }

@@ -44,6 +44,11 @@ impl Layout {
         (1..=self.nodes).map(|node| self.address(node)).collect::<Vec<_>>().join(",")
     }
 
+    /// A node's rack, if there are any.
+    pub fn rack(&self, node: u16) -> Option<String> {
+        (self.racks > 0).then(|| format!("rack-{}", (node - 1) % self.racks + 1))
+    }
+
     fn home(&self, node: u16) -> PathBuf {
         self.directory.join(format!("node-{node}"))
     }
@@ -79,9 +84,7 @@ impl Layout {
             format!("offsets.topic.replication.factor={copies}"),
             "offsets.topic.num.partitions=12".to_owned(),
         ];
-        if self.racks > 0 {
-            lines.push(format!("broker.rack=rack-{}", (node - 1) % self.racks + 1));
-        }
+        lines.extend(self.rack(node).map(|rack| format!("broker.rack={rack}")));
         lines.extend(self.set.iter().cloned());
         lines.push(String::new());
         lines.join("\n")
@@ -99,13 +102,12 @@ impl Layout {
             let format = ["storage", "format", "--ignore-formatted", "-t", &cluster_id, "-c"];
             let done = program()?.args(format).arg(&file).stdin(Stdio::null()).output()?;
             if !done.status.success() {
-                let why = String::from_utf8_lossy(&done.stderr);
-                let why = why
-                    .lines()
-                    .find_map(|line| line.strip_prefix("  why: "))
-                    .unwrap_or("it does not say why");
-                return Err(Failure::new(format!("cannot format node {node}"), why)
-                    .try_this("another --data-dir, or delete this one"));
+                let hint = match self.set.is_empty() {
+                    true => "another --data-dir, or delete this one",
+                    false => "other values of --set; another --data-dir, or delete this one",
+                };
+                let why = reason(&String::from_utf8_lossy(&done.stderr));
+                return Err(Failure::new(format!("cannot format node {node}"), why).try_this(hint));
             }
         }
         Ok(())
@@ -125,6 +127,13 @@ impl Layout {
             Err(error) => Err(cannot("read", &file, &error)),
         }
     }
+}
+
+/// Why a command of this program failed: the second of its three lines, or what it says as Kafka's would, in one.
+fn reason(told: &str) -> String {
+    let why = told.lines().find_map(|line| line.strip_prefix("  why: "));
+    let last = || told.lines().rfind(|line| !line.trim().is_empty());
+    why.or_else(last).unwrap_or("it does not say why").to_owned()
 }
 
 fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
@@ -251,6 +260,13 @@ mod tests {
             port: 9092,
             set: vec!["num.partitions=6".to_owned()],
         }
+    }
+
+    #[test]
+    fn a_reason_is_found_in_three_lines_and_in_one() {
+        assert_eq!(reason("error: x\n  why: because\n  try: y\n"), "because");
+        assert_eq!(reason("Invalid value 0 for configuration a\n\n"), "Invalid value 0 for configuration a");
+        assert_eq!(reason(""), "it does not say why");
     }
 
     #[test]

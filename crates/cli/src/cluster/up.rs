@@ -5,7 +5,7 @@ use super::nodes::{CONTROLLER_PORTS, Layout, NodeProcess};
 use crate::args::{ConnectArgs, OutputFormat};
 use crate::connect::{Cluster, block_on};
 use crate::failure::{Failure, say};
-use crate::output::{Table, print_line};
+use crate::output::{Table, counted, print_line};
 use clap::Args;
 use client::{Admin, TopicPartition};
 use serde_json::json;
@@ -182,7 +182,9 @@ impl Local {
     }
 
     async fn wait_until_all_run(&mut self) -> Result<(), Failure> {
-        say(format_args!("{} nodes start, data in {}", self.layout.nodes, self.layout.directory.display()));
+        let nodes = counted(usize::from(self.layout.nodes), "node");
+        let start = if self.layout.nodes == 1 { "starts" } else { "start" };
+        say(format_args!("{nodes} {start}, data in {}", self.layout.directory.display()));
         let began = Instant::now();
         loop {
             for node in 1..=self.layout.nodes {
@@ -240,13 +242,15 @@ impl Local {
         let mut table = Table::new(&[
             ("NODE", "node"),
             ("ADDRESS", "address"),
+            ("RACK", "rack"),
             ("PROCESS", "process"),
             ("BROKER", "broker"),
             ("CONTROLLER", "controller"),
             ("LEADS", "leads"),
             ("REPLICAS", "replicas"),
             ("OUT OF SYNC", "out_of_sync"),
-        ]);
+        ])
+        .quiet(&["rack"]);
         for number in 1..=self.layout.nodes {
             let state = self.node(number).state();
             let id = i32::from(number);
@@ -254,9 +258,15 @@ impl Local {
             table.row(vec![
                 json!(number),
                 json!(self.layout.address(number)),
+                json!(self.layout.rack(number)),
                 json!(state),
                 json!(of(|known, id| json!(known.brokers.get(&id)))),
-                json!(of(|known, id| json!(if known.controller == id { "active" } else { "follows" }))),
+                if state == "up" {
+                    json!(of(|known, id| json!(if known.controller == id { "active" } else { "follows" })))
+                } else {
+                    // A voter that does not run follows nobody.
+                    json!(null)
+                },
                 json!(of(|known, id| json!(known.count(id, |one, id| one.leader == Some(id))))),
                 json!(of(|known, id| json!(known.count(id, |one, id| one.replicas.contains(&id))))),
                 json!(of(|known, id| {

@@ -113,9 +113,14 @@ pub fn run(args: ConsumeArgs, connection: &ConnectArgs) -> Result<(), Failure> {
         let limit = cluster.limit();
         let begin = async {
             let client = cluster.connect().await?;
-            Job { client, args, options, printer, limit }.begin().await
+            let leaderless = Vec::new();
+            Job { client, args, options, printer, limit, leaderless }.begin().await
         };
-        let (job, consumer, ends) = cluster.within_limit(begin).await?;
+        // Nothing is printed yet, and nothing to be committed: there is only the end.
+        let (job, consumer, ends) = tokio::select! {
+            begun = cluster.within_limit(begin) => begun?,
+            () = told_to_stop() => return Ok(()),
+        };
         job.print_all(consumer, ends).await
     })
 }
@@ -127,6 +132,8 @@ struct Job {
     printer: Printer,
     /// How long nothing may work.
     limit: Duration,
+    /// Partitions that had no leader when reading began.
+    leaderless: Vec<TopicPartition>,
 }
 
 /// Offsets at which partitions are done.
@@ -135,7 +142,18 @@ type Ends = BTreeMap<TopicPartition, i64>;
 impl Job {
     /// Finds out where to begin and to stop.
     async fn begin(mut self) -> Result<(Job, Consumer, Option<Ends>), Failure> {
-        let targets = self.targets().await?;
+        let mut targets;
+        (targets, self.leaderless) = self.targets().await?;
+        if let Some(words) = self.without_a_leader() {
+            if self.stops() && self.leaderless.len() == targets.len() {
+                return Err(self.unread());
+            }
+            say(format_args!("warning: {words}, so that nothing comes from there"));
+        }
+        if self.stops() {
+            // Where they end cannot be known, and waiting has no place here: `print_all` says that they are missing.
+            targets.retain(|target| !self.leaderless.contains(target));
+        }
         let ends = self.ends(&targets).await?;
         let begin = if self.args.from_beginning { Some(Boundary::Beginning) } else { self.first() };
         if begin == Some(Boundary::Beginning) {
@@ -161,25 +179,48 @@ impl Job {
         self.args.offset.iter().copied().find(|boundary| !matches!(boundary, Boundary::Until(_)))
     }
 
-    /// Every partition of the topics, or those chosen.
-    async fn targets(&self) -> Result<Vec<TopicPartition>, Failure> {
+    /// True where reading has an end.
+    fn stops(&self) -> bool {
+        self.args.exit_at_end || self.args.offset.iter().any(|place| matches!(place, Boundary::Until(_)))
+    }
+
+    /// Which partitions have no leader, in words; `None` where all have one.
+    fn without_a_leader(&self) -> Option<String> {
+        let names: Vec<String> = self.leaderless.iter().map(ToString::to_string).collect();
+        let have = if names.len() == 1 { "has" } else { "have" };
+        (!names.is_empty()).then(|| format!("{} {have} no leader at present", names.join(", ")))
+    }
+
+    fn unread(&self) -> Failure {
+        let why = self.without_a_leader().unwrap_or_default();
+        Failure::new("not all partitions were read", why)
+            .exit(Exit::Partial)
+            .try_this("ottla quorum doctor, for who has to come back")
+    }
+
+    /// Every partition of the topics, or those chosen; and those of them that have no leader.
+    async fn targets(&self) -> Result<(Vec<TopicPartition>, Vec<TopicPartition>), Failure> {
         let mut described = self.client.admin().describe_topics(&self.args.topics).await?;
-        let mut targets = Vec::new();
+        let (mut targets, mut leaderless) = (Vec::new(), Vec::new());
         for name in &self.args.topics {
             let topic = described.remove(name).unwrap_or_else(|| unreachable!("it was asked for"))?;
             let all: Vec<i32> = (0..topic.partition_count()).collect();
             let chosen = if self.args.partition.is_empty() { &all } else { &self.args.partition };
             for &partition in chosen {
-                if topic.partition(partition).is_none() {
+                let target = TopicPartition::new(name.clone(), partition);
+                let Some(one) = topic.partition(partition) else {
                     let why = format!("topic {name:?} has {} partitions", all.len());
                     return Err(Failure::new(format!("no partition {partition}"), why)
                         .exit(Exit::NotFound)
                         .try_this(format!("ottla topic describe {name}")));
+                };
+                if one.leader.is_none() {
+                    leaderless.push(target.clone());
                 }
-                targets.push(TopicPartition::new(name.clone(), partition));
+                targets.push(target);
             }
         }
-        Ok(targets)
+        Ok((targets, leaderless))
     }
 
     /// Where to stop, if anywhere: at the present end, or at a time.
@@ -208,7 +249,9 @@ impl Job {
     }
 
     async fn list(&self, targets: &[TopicPartition], spec: OffsetSpec) -> Result<Ends, Failure> {
-        let wanted = targets.iter().map(|target| (target.clone(), spec)).collect();
+        // Who has no leader would be asked for until the limit.
+        let led = targets.iter().filter(|target| !self.leaderless.contains(target));
+        let wanted = led.map(|target| (target.clone(), spec)).collect();
         let listed = self.client.admin().list_offsets(&wanted, self.options.isolation).await;
         listed.into_iter().map(|(target, found)| Ok((target, found?.offset))).collect()
     }
@@ -219,23 +262,32 @@ impl Job {
         begin: Option<Boundary>,
         targets: &[TopicPartition],
     ) -> Result<(), Failure> {
-        let ends = match begin {
-            Some(Boundary::BeforeEnd(_)) => self.list(targets, OffsetSpec::Latest).await?,
-            Some(_) | None => Ends::new(),
-        };
-        let begins = match begin {
-            Some(Boundary::BeforeEnd(_)) => self.list(targets, OffsetSpec::Earliest).await?,
-            Some(_) | None => Ends::new(),
-        };
+        let (mut begins, mut ends) = (Ends::new(), Ends::new());
+        if matches!(begin, Some(Boundary::BeforeEnd(_) | Boundary::At(_))) {
+            begins = self.list(targets, OffsetSpec::Earliest).await?;
+            ends = self.list(targets, OffsetSpec::Latest).await?;
+        }
         for target in targets {
             match begin {
                 None | Some(Boundary::Stored | Boundary::Until(_)) => {}
                 Some(Boundary::Beginning) => consumer.seek_to(target, OffsetSpec::Earliest)?,
                 Some(Boundary::End) => consumer.seek_to(target, OffsetSpec::Latest)?,
-                Some(Boundary::At(offset)) => consumer.seek(target, offset)?,
-                Some(Boundary::BeforeEnd(back)) => {
-                    consumer.seek(target, (ends[target] - back).max(begins[target]))?
-                }
+                Some(Boundary::At(offset)) => match begins.get(target).zip(ends.get(target)) {
+                    Some((&first, &end)) => {
+                        let there = offset.clamp(first, end);
+                        if there != offset {
+                            say(format_args!(
+                                "warning: {target} goes from {first} to {end}: {offset} is not there, {there} is read"
+                            ));
+                        }
+                        consumer.seek(target, there)?;
+                    }
+                    None => consumer.seek(target, offset)?,
+                },
+                Some(Boundary::BeforeEnd(back)) => match begins.get(target).zip(ends.get(target)) {
+                    Some((&first, &end)) => consumer.seek(target, (end - back).max(first))?,
+                    None => consumer.seek_to(target, OffsetSpec::Latest)?,
+                },
                 Some(Boundary::Since(ms)) => consumer.seek_to(target, OffsetSpec::Timestamp(ms))?,
             }
         }
@@ -286,7 +338,10 @@ impl Job {
         };
         // A cluster that is gone takes no commit either: the reason that is known already is the better one.
         match (outcome, consumer.close().await) {
-            (Ok(()), closed) => Ok(closed?),
+            (Ok(()), closed) => {
+                closed?;
+                if self.stops() && !self.leaderless.is_empty() { Err(self.unread()) } else { Ok(()) }
+            }
             (failed, _closed) => failed,
         }
     }
@@ -333,8 +388,10 @@ impl Job {
 /// In a group only the partitions that this member has count.
 fn is_done(consumer: &Consumer, ends: &Ends) -> bool {
     let assigned = consumer.assignment();
+    // Those without an end had no leader.
     let reached = |target: &TopicPartition| {
-        consumer.position(target).is_some_and(|position| ends.get(target).is_none_or(|&end| position >= end))
+        let Some(&end) = ends.get(target) else { return true };
+        consumer.position(target).is_some_and(|position| position >= end)
     };
     !assigned.is_empty() && assigned.iter().all(reached)
 }

@@ -5,7 +5,7 @@ mod describe;
 mod reset;
 
 use crate::args::{ConnectArgs, OutputArgs};
-use crate::connect::ask;
+use crate::connect::{ask, look};
 use crate::failure::Failure;
 use crate::output::Table;
 use crate::refusal::{all_ok, finish};
@@ -104,14 +104,15 @@ struct DeleteOffsetsArgs {
 
 /// Runs one verb.
 pub fn run(command: GroupCommand) -> Result<(), Failure> {
-    ask(&command.connection, async |admin| match command.verb {
-        GroupVerb::List(args) => list(args, admin).await,
-        GroupVerb::Describe(args) => describe::describe(args, admin).await,
-        GroupVerb::Lag(args) => describe::lag(args, admin).await,
-        GroupVerb::ResetOffsets(args) => reset::run(args, admin).await,
-        GroupVerb::Delete(args) => delete(args, admin).await,
-        GroupVerb::DeleteOffsets(args) => delete_offsets(args, admin).await,
-    })
+    let connection = &command.connection;
+    match command.verb {
+        GroupVerb::List(args) => look(connection, async |admin| list(args, admin).await),
+        GroupVerb::Describe(args) => look(connection, async |admin| describe::describe(args, admin).await),
+        GroupVerb::Lag(args) => look(connection, async |admin| describe::lag(args, admin).await),
+        GroupVerb::ResetOffsets(args) => ask(connection, async |admin| reset::run(args, admin).await),
+        GroupVerb::Delete(args) => ask(connection, async |admin| delete(args, admin).await),
+        GroupVerb::DeleteOffsets(args) => ask(connection, async |admin| delete_offsets(args, admin).await),
+    }
 }
 
 async fn list(args: ListArgs, admin: &Admin) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 use crate::args::OutputArgs;
 use crate::failure::Failure;
+use crate::freshness::dated;
 use crate::output::Table;
 use crate::refusal::{all_ok, finish};
 use clap::Args;
@@ -62,12 +63,14 @@ pub struct ListArgs {
 }
 
 pub(super) async fn run(args: ListArgs, admin: &Admin) -> Result<(), Failure> {
-    let (topics, failure) = if args.topics.is_empty() {
-        let all = admin.list_topics().await?.into_iter();
-        (all.filter(|(_, topic)| args.internal || !topic.internal).collect(), None)
-    } else {
-        all_ok(admin.describe_topics(&args.topics).await?)
+    let work = async {
+        if args.topics.is_empty() {
+            let all = admin.list_topics().await?.into_iter();
+            return Ok((all.filter(|(_, topic)| args.internal || !topic.internal).collect(), None));
+        }
+        Ok(all_ok(admin.describe_topics(&args.topics).await?))
     };
+    let ((topics, failure), old) = dated(admin, work).await?;
     let columns: Vec<(&str, &str)> = std::iter::once(("TOPIC", "topic")).chain(COLUMNS).collect();
     let mut table = Table::new(&columns).quiet(&["offline"]);
     let is_shown = |one: &&Partition| {
@@ -81,5 +84,5 @@ pub(super) async fn run(args: ListArgs, admin: &Admin) -> Result<(), Failure> {
         });
     }
     table.print_or_say(args.output.output, "(no such partition)")?;
-    finish(failure)
+    finish(failure.or(old))
 }

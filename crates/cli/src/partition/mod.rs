@@ -12,7 +12,7 @@ pub use placement::{BrokerRack, evacuate};
 pub use plan_file::{Plan, current, to_json};
 
 use crate::args::ConnectArgs;
-use crate::connect::ask;
+use crate::connect::{ask, look};
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
 
@@ -55,7 +55,7 @@ enum ReassignVerb {
 pub fn run(command: PartitionCommand) -> Result<(), Failure> {
     let connection = &command.connection;
     match command.verb {
-        PartitionVerb::List(args) => ask(connection, async |admin| list::run(args, admin).await),
+        PartitionVerb::List(args) => look(connection, async |admin| list::run(args, admin).await),
         PartitionVerb::Elect(args) => ask(connection, async |admin| elect::run(args, admin).await),
         PartitionVerb::Reassign(verb) => ask(connection, async |admin| match verb {
             ReassignVerb::Plan(args) => reassign::plan(args, admin).await,

@@ -1,6 +1,7 @@
 //! Where replicas shall lie: spread over brokers and racks, moving as few as that needs. Pure.
 
 use super::plan_file::Plan;
+use client::Str;
 use client::admin::ClusterNode;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,7 +51,12 @@ pub fn place(current: &Plan, brokers: &[BrokerRack], factor: Option<usize>) -> O
         plan.insert(target.clone(), kept);
     }
     while places.even_out(&mut plan) {}
-    plan.values_mut().for_each(|replicas| places.lead(replicas));
+    let mut topics: Vec<Str> = plan.keys().map(|target| target.topic.clone()).collect();
+    topics.dedup();
+    for topic in topics {
+        let of_topic = plan.iter_mut().filter(|(target, _)| target.topic == topic);
+        places.lead(&mut of_topic.map(|(_, replicas)| replicas).collect::<Vec<_>>());
+    }
     Some(plan)
 }
 
@@ -140,17 +146,35 @@ impl Places<'_> {
         false
     }
 
-    /// The first leads; where it leads its share already, the one of them that leads the fewest.
-    fn lead(&mut self, replicas: &mut [i32]) {
-        let leads = |id: &i32| self.leaders.get(id).copied().unwrap_or(0);
-        let Some(first) = replicas.first().copied() else { return };
-        if leads(&first) >= self.leader_share
-            && let Some(at) = (0..replicas.len()).min_by_key(|&at| leads(&replicas[at]))
-        {
-            replicas.swap(0, at);
+    /// Spreads the leaders of one topic over its brokers: whoever stands first leads, unless it leads its share of the topic (or of all
+    /// topics) already. Then as long as one leads more by two than another that has a replica of the same partition, they change.
+    fn lead(&mut self, partitions: &mut [&mut Vec<i32>]) {
+        let share = partitions.len().div_ceil(self.brokers.len());
+        let mut here: BTreeMap<i32, usize> = BTreeMap::new();
+        let count = |counts: &BTreeMap<i32, usize>, id: i32| counts.get(&id).copied().unwrap_or(0);
+        for replicas in partitions.iter_mut() {
+            let Some(first) = replicas.first().copied() else { continue };
+            let has_its_share =
+                count(&here, first) >= share || count(&self.leaders, first) >= self.leader_share;
+            let cost = |at: &usize| (count(&here, replicas[*at]), count(&self.leaders, replicas[*at]), *at);
+            if has_its_share && let Some(at) = (0..replicas.len()).min_by_key(cost) {
+                replicas.swap(0, at);
+            }
+            *here.entry(replicas[0]).or_default() += 1;
+            *self.leaders.entry(replicas[0]).or_default() += 1;
         }
-        if let Some(first) = replicas.first() {
-            *self.leaders.entry(*first).or_default() += 1;
+        // Each change makes the sum of squares smaller: it comes to an end.
+        while let Some((partition, at)) = partitions.iter().enumerate().find_map(|(index, replicas)| {
+            let (first, others) = replicas.split_first()?;
+            let fewer = others.iter().position(|&id| count(&here, id) + 1 < count(&here, *first))?;
+            Some((index, fewer + 1))
+        }) {
+            let (from, to) = (partitions[partition][0], partitions[partition][at]);
+            partitions[partition].swap(0, at);
+            for counts in [&mut here, &mut self.leaders] {
+                *counts.entry(from).or_default() -= 1;
+                *counts.entry(to).or_default() += 1;
+            }
         }
     }
 }
@@ -217,6 +241,26 @@ mod tests {
             leads
         });
         assert!(leads.values().all(|&count| count <= 4), "{leads:?}");
+    }
+
+    #[test]
+    fn every_topic_has_its_leaders_on_all_its_brokers() {
+        let three = brokers(&[(1, ""), (2, ""), (3, "")]);
+        let all_on_one = |topic: &'static str, first: i32| {
+            (0..3).map(move |index| {
+                let others = [1, 2, 3].into_iter().filter(|&id| id != first);
+                (TopicPartition::new(topic, index), std::iter::once(first).chain(others).collect::<Vec<_>>())
+            })
+        };
+        // Over all topics they are even as they are.
+        let current: Plan = all_on_one("a", 1).chain(all_on_one("b", 2)).chain(all_on_one("c", 3)).collect();
+        let placed = place(&current, &three, None).unwrap();
+        for topic in ["a", "b", "c"] {
+            let of_topic = placed.iter().filter(|(target, _)| target.topic == topic);
+            let mut leaders: Vec<i32> = of_topic.map(|(_, replicas)| replicas[0]).collect();
+            leaders.sort_unstable();
+            assert_eq!(leaders, [1, 2, 3], "{topic}: {placed:?}");
+        }
     }
 
     #[test]

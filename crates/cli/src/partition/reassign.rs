@@ -4,7 +4,7 @@ use super::placement::{BrokerRack, place};
 use super::plan_file::{Plan, current, read, to_json};
 use crate::args::OutputArgs;
 use crate::failure::{Exit, Failure, say};
-use crate::output::{Table, print_json};
+use crate::output::{Table, counted, print_json};
 use crate::refusal::{all_ok, finish};
 use clap::Args;
 use client::{Admin, Str, TopicPartition};
@@ -52,7 +52,7 @@ pub struct ExecuteArgs {
 const AFTER_VERIFY: &str = r#"Examples:
   ottla partition reassign verify plan.json
 
-Ends with 6 while something is on its way.
+Ends with 6 while something is on its way, with 3 where partitions of the plan are not there.
 
 JSON: an array of
   {"topic":"orders","partition":0,"state":"moving","replicas":[1,2,3],"isr":[1,2],"adding":[3],"removing":[]}"#;
@@ -94,15 +94,13 @@ pub(super) async fn plan(args: PlanArgs, admin: &Admin) -> Result<(), Failure> {
     let placed = placed.ok_or_else(|| {
         Failure::usage(
             "there are fewer brokers than replicas",
-            format!("{} brokers are named", brokers.len()),
+            format!("{} to spread them over", counted(brokers.len(), "broker")),
         )
         .try_this("more --brokers, or a smaller --replication-factor")
     })?;
     let moved = placed.iter().filter(|(target, replicas)| current.get(target) != Some(replicas)).count();
-    say(format_args!(
-        "({moved} of {} partitions change; ottla partition reassign execute FILE begins it)",
-        placed.len()
-    ));
+    let of = counted(placed.len(), "partition");
+    say(format_args!("({moved} of {of} to change; ottla partition reassign execute FILE begins it)"));
     Ok(print_json(&to_json(&placed))?)
 }
 
@@ -123,18 +121,34 @@ pub(super) async fn brokers(named: &[i32], admin: &Admin) -> Result<Vec<BrokerRa
 pub(super) async fn execute(args: ExecuteArgs, admin: &Admin) -> Result<(), Failure> {
     let plan = read(&args.plan)?;
     let before = replicas_of(&plan, admin).await?;
-    let targets = plan.into_iter().map(|(target, replicas)| (target, Some(replicas))).collect();
-    let (begun, failure) = all_ok(admin.reassign(&targets).await?);
+    let moving = admin.reassignments().await?;
+    let (done, open): (Plan, Plan) = plan
+        .into_iter()
+        .partition(|(target, wanted)| before.get(target) == Some(wanted) && !moving.contains_key(target));
+    let targets: BTreeMap<_, _> =
+        open.into_iter().map(|(target, replicas)| (target, Some(replicas))).collect();
+    let (begun, failure) = match targets.is_empty() {
+        true => (Vec::new(), None),
+        false => all_ok(admin.reassign(&targets).await?),
+    };
     let before: Plan =
         before.into_iter().filter(|(target, _)| begun.iter().any(|(one, ())| one == target)).collect();
     print_json(&to_json(&before))?;
+    if !done.is_empty() {
+        say(format_args!("({} as the plan wants already)", lies(done.len())));
+    }
     if !begun.is_empty() {
-        say(format_args!(
-            "({} partitions are on their way: ottla partition reassign verify FILE)",
-            begun.len()
-        ));
+        say(format_args!("({} on the way: ottla partition reassign verify FILE)", are(begun.len())));
     }
     finish(failure)
+}
+
+fn are(count: usize) -> String {
+    format!("{} {}", counted(count, "partition"), if count == 1 { "is" } else { "are" })
+}
+
+fn lies(count: usize) -> String {
+    format!("{} {}", counted(count, "partition"), if count == 1 { "lies" } else { "lie" })
 }
 
 /// Where they are now.
@@ -161,7 +175,7 @@ pub(super) async fn verify(args: VerifyArgs, admin: &Admin) -> Result<(), Failur
         ("REMOVING", "removing"),
     ])
     .quiet(&["adding", "removing"]);
-    let mut open = BTreeMap::from([("moving", 0), ("elsewhere", 0)]);
+    let mut open = BTreeMap::from([("moving", 0), ("elsewhere", 0), ("gone", 0)]);
     for (target, wanted) in &plan {
         let one = all.get(&target.topic).and_then(|topic| topic.partition(target.partition));
         let on_its_way = moving.get(target);
@@ -185,16 +199,24 @@ pub(super) async fn verify(args: VerifyArgs, admin: &Admin) -> Result<(), Failur
         ]);
     }
     table.print_or_say(args.output.output, "(the plan is empty)")?;
-    match (open["moving"], open["elsewhere"]) {
-        (0, 0) => Ok(()),
-        (moving, elsewhere) => {
-            let why =
-                format!("{moving} partitions are on their way, {elsewhere} are elsewhere and do not move");
-            Err(Failure::new("the plan is not carried out", why)
-                .exit(Exit::Partial)
-                .try_this("the same again in a while; ottla quorum doctor, if nothing moves"))
-        }
-    }
+    finish(not_carried_out(open["moving"], open["elsewhere"], open["gone"]))
+}
+
+/// What is left of a plan, if anything.
+fn not_carried_out(moving: usize, elsewhere: usize, gone: usize) -> Option<Failure> {
+    let parts = [
+        (moving, format!("{} on the way", are(moving))),
+        (elsewhere, format!("{} elsewhere and not moving", are(elsewhere))),
+        (gone, format!("{} not there", are(gone))),
+    ];
+    let why: Vec<String> =
+        parts.into_iter().filter(|(count, _)| *count > 0).map(|(_, words)| words).collect();
+    let (exit, hint) = match (moving, elsewhere, gone) {
+        (0, 0, 0) => return None,
+        (0, 0, _) => (Exit::NotFound, "ottla partition list, for what there is"),
+        _ => (Exit::Partial, "the same again in a while; ottla quorum doctor, if nothing moves"),
+    };
+    Some(Failure::new("the plan is not carried out", why.join(", ")).exit(exit).try_this(hint))
 }
 
 pub(super) async fn cancel(args: CancelArgs, admin: &Admin) -> Result<(), Failure> {
@@ -212,4 +234,20 @@ pub(super) async fn cancel(args: CancelArgs, admin: &Admin) -> Result<(), Failur
     }
     table.print_or_say(args.output.output, "(nothing of it is on its way)")?;
     finish(failure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_a_plan_is_told_and_ends_otherwise_than_well() {
+        assert!(not_carried_out(0, 0, 0).is_none());
+        let told = |moving, elsewhere, gone| format!("{:?}", not_carried_out(moving, elsewhere, gone));
+        assert!(told(1, 0, 0).contains("1 partition is on the way") && told(1, 0, 0).contains("Partial"));
+        assert!(
+            told(0, 2, 1).contains("2 partitions are elsewhere and not moving, 1 partition is not there")
+        );
+        assert!(told(0, 0, 1).contains("NotFound"));
+    }
 }

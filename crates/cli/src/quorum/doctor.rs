@@ -2,7 +2,9 @@
 
 use crate::args::OutputArgs;
 use crate::failure::Failure;
-use crate::output::Table;
+use crate::freshness::{self, Leaderless, reason};
+use crate::output::{Table, counted};
+use crate::refusal::split;
 use clap::Args;
 use client::admin::{
     ClusterDescription, ConfigResource, LogDir, QuorumDescription, Reassignment, TopicDescription,
@@ -45,6 +47,8 @@ struct Facts {
     moving: BTreeMap<TopicPartition, Reassignment>,
     /// By broker; those that could not be asked are left out.
     directories: BTreeMap<i32, Vec<LogDir>>,
+    /// Brokers that the controller takes for running and that do not answer, and why.
+    silent: BTreeMap<i32, String>,
 }
 
 /// One thing that a person should know.
@@ -65,8 +69,11 @@ fn note(what: String, why: impl Into<String>, hint: impl Into<String>) -> Findin
 }
 
 pub(super) async fn run(args: DoctorArgs, admin: &Admin) -> Result<(), Failure> {
-    let facts = examine(admin).await?;
-    let findings = judge(&facts);
+    let findings = match freshness::quorum(admin).await {
+        Ok(quorum) => judge(&examine(quorum, admin).await?),
+        Err(leaderless) if leaderless.is_answered() => return Err(leaderless.into()),
+        Err(leaderless) => without_quorum(&leaderless),
+    };
     let mut table = Table::new(&[("SEVERITY", "severity"), ("WHAT", "what"), ("WHY", "why"), ("TRY", "try")]);
     for finding in &findings {
         let severity = if finding.is_wrong { "wrong" } else { "note" };
@@ -75,13 +82,31 @@ pub(super) async fn run(args: DoctorArgs, admin: &Admin) -> Result<(), Failure> 
     table.print_or_say(args.output.output, "(all is well)")?;
     match findings.iter().filter(|finding| finding.is_wrong).count() {
         0 => Ok(()),
-        count => Err(Failure::new("the cluster is not well", format!("{count} things are wrong, see above"))
-            .try_this("what stands in the last column")),
+        count => {
+            let are = if count == 1 { "is" } else { "are" };
+            let why = format!("{} {are} wrong, see above", counted(count, "thing"));
+            Err(Failure::new("the cluster is not well", why).try_this("what stands in the last column"))
+        }
     }
 }
 
-async fn examine(admin: &Admin) -> Result<Facts, Failure> {
-    let quorum = admin.describe_quorum().await?;
+/// Nobody leads the quorum: what brokers would say of partitions is old, who does not answer is what matters.
+fn without_quorum(leaderless: &Leaderless) -> Vec<Finding> {
+    let first = wrong(
+        "nobody leads the metadata quorum, so that nothing can change".to_owned(),
+        match leaderless.unreached.is_empty() {
+            true => leaderless.why(),
+            false => split(&leaderless.error).1,
+        },
+        leaderless.hint(),
+    );
+    let each = leaderless.unreached.iter().map(|(address, why)| {
+        wrong(format!("nobody speaks at {address}"), why.clone(), "start the node that listens there")
+    });
+    std::iter::once(first).chain(each).collect()
+}
+
+async fn examine(quorum: QuorumDescription, admin: &Admin) -> Result<Facts, Failure> {
     let cluster = admin.describe_cluster(true).await?;
     let topics = admin.list_topics().await?;
     let lacks =
@@ -94,10 +119,18 @@ async fn examine(admin: &Admin) -> Result<Facts, Failure> {
         let value = value.and_then(|entry| entry.value?.parse().ok());
         min_insync.extend(value.map(|value| (resource.name, value)));
     }
-    let directories =
-        admin.describe_log_dirs().await?.into_iter().filter_map(|(id, dirs)| Some((id, dirs.ok()?)));
-    let (moving, directories) = (admin.reassignments().await?, directories.collect());
-    Ok(Facts { quorum, cluster, topics, min_insync, moving, directories })
+    let patient = admin.trying_for(admin.limit() / 4);
+    let (mut directories, mut silent) = (BTreeMap::new(), BTreeMap::new());
+    for (id, dirs) in patient.list_log_dirs().await? {
+        match dirs {
+            Ok(dirs) => drop(directories.insert(id, dirs)),
+            // Whoever may not ask is not told, and that is no fault of the broker's.
+            Err(error) if matches!(error, client::Error::Refused { .. }) => {}
+            Err(error) => drop(silent.insert(id, reason(&error))),
+        }
+    }
+    let moving = admin.reassignments().await?;
+    Ok(Facts { quorum, cluster, topics, min_insync, moving, directories, silent })
 }
 
 fn judge(facts: &Facts) -> Vec<Finding> {
@@ -125,10 +158,16 @@ fn voters(quorum: &QuorumDescription) -> Vec<Finding> {
             findings.push(wrong(
                 format!("voter {} is not there", voter.id),
                 since,
-                format!(
-                    "start node {}, or give its vote to another: ottla quorum replace {0} -c FILE",
-                    voter.id
-                ),
+                match voter.directory_id.is_zero() {
+                    // Without directories nobody can be told apart from whoever had the id before: no vote can be given away.
+                    true => {
+                        format!("start node {0}, or another with node.id={0} at the same address", voter.id)
+                    }
+                    false => format!(
+                        "start node {}, or give its vote to another: ottla quorum replace {0} -c FILE",
+                        voter.id
+                    ),
+                },
             ));
         } else if silent(voter.last_caught_up_ms) {
             let lag = leader.map_or(0, |leader| leader.log_end_offset - voter.log_end_offset);
@@ -141,10 +180,14 @@ fn voters(quorum: &QuorumDescription) -> Vec<Finding> {
     }
     let count = quorum.voters.len();
     let tolerated = count.saturating_sub(1) / 2;
+    let are = if gone == 1 { "is" } else { "are" };
     if gone > 0 && gone == tolerated {
         findings.push(wrong(
             "one more voter that goes stops the cluster".to_owned(),
-            format!("{gone} of {count} voters are not there, and a majority of {} is needed", count / 2 + 1),
+            format!(
+                "{gone} of {count} voters {are} not there, and a majority of {} is needed",
+                count / 2 + 1
+            ),
             "bring a voter back before anything else",
         ));
     }
@@ -160,6 +203,13 @@ fn voters(quorum: &QuorumDescription) -> Vec<Finding> {
 
 fn brokers(facts: &Facts) -> Vec<Finding> {
     let fenced = facts.cluster.nodes.iter().filter(|node| node.fenced);
+    let silent = facts.silent.iter().map(|(id, why)| {
+        wrong(
+            format!("broker {id} does not answer"),
+            why.clone(),
+            format!("the log of broker {id}, and the way there: its advertised.listeners"),
+        )
+    });
     fenced
         .map(|node| {
             let id = node.id;
@@ -169,6 +219,7 @@ fn brokers(facts: &Facts) -> Vec<Finding> {
                 format!("start broker {id}; if it is gone for good: ottla broker unregister {id}"),
             )
         })
+        .chain(silent)
         .collect()
 }
 
@@ -311,6 +362,7 @@ mod tests {
             min_insync: BTreeMap::from([(Str::from("orders"), 2)]),
             moving: BTreeMap::new(),
             directories: BTreeMap::new(),
+            silent: BTreeMap::new(),
         }
     }
 
@@ -349,6 +401,41 @@ mod tests {
             (last.why.as_str(), last.hint.as_str()),
             ("not running, or cut off: broker 2", "start broker 2")
         );
+    }
+
+    #[test]
+    fn a_voter_without_a_directory_is_not_replaced_by_another() {
+        let mut facts = facts();
+        facts.quorum.voters[1] = voter(2, 1_000, 1_000);
+        assert!(judge(&facts)[0].hint.contains("node.id=2 at the same address"));
+        facts.quorum.voters[1].directory_id = Uuid::from_halves(1, 2);
+        assert!(judge(&facts)[0].hint.contains("ottla quorum replace 2 -c FILE"));
+    }
+
+    #[test]
+    fn a_broker_that_does_not_answer_is_wrong_though_the_controller_hears_it() {
+        let mut facts = facts();
+        facts.silent.insert(3, "nobody listens there".to_owned());
+        assert_eq!(whats(&facts), ["broker 3 does not answer"]);
+    }
+
+    #[test]
+    fn without_a_quorum_everybody_who_does_not_speak_is_named() {
+        let error = client::Error::refused(client::ErrorCode::RequestTimedOut, "describe the quorum");
+        let unreached = ["h:1", "h:2"].map(|address| (address.to_owned(), "connection refused".to_owned()));
+        let leaderless = Leaderless { error, unreached: unreached.into() };
+        assert!(!leaderless.is_answered());
+        let findings = without_quorum(&leaderless);
+        let whats: Vec<&str> = findings.iter().map(|finding| finding.what.as_str()).collect();
+        assert_eq!(
+            whats,
+            [
+                "nobody leads the metadata quorum, so that nothing can change",
+                "nobody speaks at h:1",
+                "nobody speaks at h:2",
+            ]
+        );
+        assert_eq!(findings[1].why, "connection refused");
     }
 
     #[test]

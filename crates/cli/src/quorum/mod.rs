@@ -4,8 +4,9 @@ mod doctor;
 mod voters;
 
 use crate::args::{ConnectArgs, OutputArgs, OutputFormat};
-use crate::connect::ask;
+use crate::connect::{ask, look};
 use crate::failure::Failure;
+use crate::freshness;
 use crate::output::{Table, print_json, print_line};
 use crate::time::format_time_ms;
 use clap::{Args, Subcommand};
@@ -46,18 +47,19 @@ pub const AFTER_STATUS: &str = r#"JSON: an object
 
 /// Runs one verb.
 pub fn run(command: QuorumCommand) -> Result<(), Failure> {
-    ask(&command.connection, async |admin| match command.verb {
-        QuorumVerb::Status(args) => status(admin, args.output).await,
-        QuorumVerb::Doctor(args) => doctor::run(args, admin).await,
-        QuorumVerb::AddVoter(args) => voters::add(args, admin).await,
-        QuorumVerb::RemoveVoter(args) => voters::remove(args, admin).await,
-        QuorumVerb::Replace(args) => voters::replace(args, admin).await,
-    })
+    let connection = &command.connection;
+    match command.verb {
+        QuorumVerb::Status(args) => look(connection, async |admin| status(admin, args.output).await),
+        QuorumVerb::Doctor(args) => look(connection, async |admin| doctor::run(args, admin).await),
+        QuorumVerb::AddVoter(args) => ask(connection, async |admin| voters::add(args, admin).await),
+        QuorumVerb::RemoveVoter(args) => ask(connection, async |admin| voters::remove(args, admin).await),
+        QuorumVerb::Replace(args) => ask(connection, async |admin| voters::replace(args, admin).await),
+    }
 }
 
 /// `ottla quorum status`.
 pub async fn status(admin: &Admin, format: OutputFormat) -> Result<(), Failure> {
-    let quorum = admin.describe_quorum().await?;
+    let quorum = freshness::quorum(admin).await?;
     let mut table = Table::new(&[
         ("NODE", "node"),
         ("ROLE", "role"),

@@ -4,11 +4,13 @@
 use crate::args::OutputArgs;
 use crate::configuration;
 use crate::failure::{Exit, Failure};
+use crate::freshness;
 use crate::output::Table;
+use crate::refusal::split;
 use ::log::{LogDirectory, RealDisk};
 use ::server::settings::Settings;
 use clap::Args;
-use client::admin::NewVoter;
+use client::admin::{NewVoter, QuorumDescription, QuorumReplica};
 use client::{Admin, Str, Uuid};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -77,25 +79,41 @@ fn directory_id(text: &str) -> Result<Uuid, String> {
 
 pub(super) async fn add(args: AddVoterArgs, admin: &Admin) -> Result<(), Failure> {
     let voter = voter_of(&args.config)?;
+    let quorum: QuorumDescription = freshness::quorum(admin).await?;
+    changeable(&quorum)?;
     admin.add_voter(&voter).await?;
     told(voter.id, voter.directory_id, args.output)
 }
 
 pub(super) async fn remove(args: RemoveVoterArgs, admin: &Admin) -> Result<(), Failure> {
+    let quorum: QuorumDescription = freshness::quorum(admin).await?;
     let directory_id = match args.directory_id {
         Some(id) => id,
-        None => directory_of(args.node, admin).await?,
+        None => directory_of(args.node, &quorum)?,
     };
+    changeable(&quorum)?;
     admin.remove_voter(args.node, directory_id).await?;
     told(args.node, directory_id, args.output)
 }
 
-/// The new one first: there is no moment with fewer voters than before.
+/// The new one first: there is no moment with fewer voters than before. What broke off in between is gone on with by the same command.
 pub(super) async fn replace(args: ReplaceArgs, admin: &Admin) -> Result<(), Failure> {
     let voter = voter_of(&args.config)?;
-    let leaving = directory_of(args.node, admin).await?;
-    admin.add_voter(&voter).await?;
-    admin.remove_voter(args.node, leaving).await?;
+    let quorum: QuorumDescription = freshness::quorum(admin).await?;
+    let leaving = directory_of(args.node, &quorum)?;
+    changeable(&quorum)?;
+    let is_it = |one: &QuorumReplica| one.id == voter.id && one.directory_id == voter.directory_id;
+    if !quorum.voters.iter().any(is_it) {
+        admin.add_voter(&voter).await?;
+    }
+    admin.remove_voter(args.node, leaving).await.map_err(|error| {
+        let (what, why) = split(&error);
+        Failure::new(
+            format!("{} votes now, and {} still does", voter.id, args.node),
+            format!("{what}: {why}"),
+        )
+        .try_this("the same command again, which goes on from here")
+    })?;
     told(voter.id, voter.directory_id, args.output)
 }
 
@@ -105,8 +123,19 @@ fn told(node: i32, directory_id: Uuid, output: OutputArgs) -> Result<(), Failure
     Ok(table.print(output.output)?)
 }
 
-async fn directory_of(node: i32, admin: &Admin) -> Result<Uuid, Failure> {
-    let quorum = admin.describe_quorum().await?;
+/// Fails where voters cannot be changed: those of `controller.quorum.voters` are what the files say (KIP-853).
+fn changeable(quorum: &QuorumDescription) -> Result<(), Failure> {
+    if quorum.voters.iter().any(|voter| !voter.directory_id.is_zero()) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        "the voters of this quorum cannot be changed",
+        "they are those of controller.quorum.voters (kraft.version is 0)",
+    )
+    .try_this("kafka-features.sh upgrade --feature kraft.version=1 makes the quorum dynamic"))
+}
+
+fn directory_of(node: i32, quorum: &QuorumDescription) -> Result<Uuid, Failure> {
     let voters: Vec<_> = quorum.voters.iter().filter(|voter| voter.id == node).collect();
     match voters.as_slice() {
         [voter] => Ok(voter.directory_id),
