@@ -1,16 +1,17 @@
 // Runs Kafka's command-line tools one after another inside one Java process and writes what each printed.
 //
-// Usage: ToolBench HOST:PORT SCRIPT SCRATCH. The script has one step per line:
+// Usage: ToolBench HOST:PORT SCRIPT SCRATCH [NAME=VALUE]... The script has one step per line:
 //   kafka-topics --create --topic a     a tool; --bootstrap-server is added (tools that need another spelling: see call)
 //   kafka-console-producer --topic a << k1:v1|k2:v2    its standard input, lines separated by |
 //   @join GROUP TOPIC CLIENT            a classic group member that stays until @leave
 //   @leave CLIENT
 //   @commit GROUP TOPIC PARTITION OFFSET
-//   @file NAME TEXT                     writes SCRATCH/NAME; {scratch} in later steps is that directory
+//   @file NAME TEXT                     writes SCRATCH/NAME; {scratch} in later steps is that directory, {NAME} the value of an argument
 //   # a comment
 // A step may begin with [shape] (its numbers are not told), [sorted] (whoever compares sorts its lines), [subset] (one that
 // offers less prints fewer lines), [json] (whoever compares reads its line of JSON, which is told as it is but for SCRATCH) or
-// [settled] (repeated until it does not say that something is still in progress). Output: `== STEP`, printed lines, `-- err` and its lines, `-- exit N`; what differs
+// [settled] (repeated until it does not say that something is still in progress), [until PATTERN] (repeated until its printed lines, joined by
+// blanks, have the regular expression in them) or [for SECONDS] (a tool that does not end by itself: interrupted then). Output: `== STEP`, printed lines, `-- err` and its lines, `-- exit N`; what differs
 // from run to run (ids, ports, times, directories, stack traces) is replaced by its name or left out.
 
 import java.io.ByteArrayInputStream;
@@ -24,9 +25,13 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
+import java.util.regex.Pattern;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
@@ -52,6 +57,8 @@ public final class ToolBench {
         TOOLS.put("kafka-cluster", tools + "ClusterTool");
         TOOLS.put("kafka-features", tools + "FeatureCommand");
         TOOLS.put("kafka-reassign-partitions", tools + "reassign.ReassignPartitionsCommand");
+        TOOLS.put("kafka-leader-election", tools + "LeaderElectionCommand");
+        TOOLS.put("kafka-replica-verification", tools + "ReplicaVerificationTool");
         TOOLS.put("kafka-producer-perf-test", tools + "ProducerPerformance");
         TOOLS.put("kafka-consumer-perf-test", tools + "ConsumerPerformance");
     }
@@ -98,10 +105,16 @@ public final class ToolBench {
     private static final Map<String, Member> MEMBERS = new HashMap<>();
     private static String bootstrap;
     private static Path scratch;
+    /** What steps call by name, and what is called so in what they print. */
+    private static final Map<String, String> NAMED = new LinkedHashMap<>();
 
     public static void main(String[] args) throws Exception {
         bootstrap = args[0];
         scratch = Path.of(args[2]);
+        for (int at = 3; at < args.length; at++) {
+            String[] pair = args[at].split("=", 2);
+            NAMED.put(pair[0], pair[1]);
+        }
         PrintStream report = System.out;
         Switch out = new Switch(System.out);
         Switch err = new Switch(System.err);
@@ -132,7 +145,7 @@ public final class ToolBench {
                 status = first >= 0 ? first : status;
                 System.out.flush();
                 System.err.flush();
-            } while (line.startsWith("[settled]") && unsettled(printed) && System.currentTimeMillis() < end);
+            } while (unsettled(line, printed) && System.currentTimeMillis() < end);
             report.println("== " + line);
             section(report, printed, line);
             report.println("-- err");
@@ -148,19 +161,73 @@ public final class ToolBench {
         Runtime.getRuntime().halt(0);
     }
 
-    private static boolean unsettled(ByteArrayOutputStream printed) {
-        return printed.toString(StandardCharsets.UTF_8).contains("still in progress");
+    /** Whether the step is to be repeated; a short wait if so. */
+    private static boolean unsettled(String line, ByteArrayOutputStream printed) throws InterruptedException {
+        String text = printed.toString(StandardCharsets.UTF_8);
+        String pattern = mark(line, "until ");
+        boolean again = pattern != null
+            ? !Pattern.compile(pattern).matcher(inOneLine(text)).find()
+            : line.startsWith("[settled]") && text.contains("still in progress");
+        if (again && pattern != null) {
+            Thread.sleep(100);
+        }
+        return again;
+    }
+
+    /** Who is in sync has no order. */
+    private static String inOneLine(String text) {
+        StringBuilder all = new StringBuilder();
+        for (String line : text.split("\n")) {
+            all.append(inSyncInOrder(line)).append(' ');
+        }
+        return all.toString();
+    }
+
+    private static String inSyncInOrder(String line) {
+        return Pattern.compile("(Isr: )(\\d+(?:,\\d+)+)").matcher(line).replaceAll(found -> {
+            String[] ids = found.group(2).split(",");
+            java.util.Arrays.sort(ids);
+            return found.group(1) + String.join(",", ids);
+        });
+    }
+
+    /** What a mark that begins so says, or nothing. */
+    private static String mark(String line, String beginning) {
+        String rest = line;
+        while (rest.startsWith("[")) {
+            int end = rest.indexOf("] ");
+            String mark = rest.substring(1, end);
+            if (mark.startsWith(beginning)) {
+                return mark.substring(beginning.length());
+            }
+            rest = rest.substring(end + 2);
+        }
+        return null;
+    }
+
+    /** A step without its marks. */
+    private static String unmarked(String line) {
+        String rest = line;
+        while (rest.startsWith("[")) {
+            rest = rest.substring(rest.indexOf("] ") + 2);
+        }
+        return rest.trim();
     }
 
     private static void section(PrintStream report, ByteArrayOutputStream text, String step) {
-        boolean shape = step.startsWith("[shape]");
-        boolean json = step.startsWith("[json]");
+        boolean shape = mark(step, "shape") != null;
+        boolean json = mark(step, "json") != null;
+        // How often what does not end says a thing is a matter of time.
+        Set<String> once = mark(step, "for ") != null ? new HashSet<>() : null;
         for (String line : text.toString(StandardCharsets.UTF_8).split("\n")) {
             boolean ours = line.matches("exit \\d+|ToolBench.Exited: .*|Error while executing .*: exit \\d+");
             boolean stack = line.startsWith("\tat ") || line.matches("\t\\.\\.\\. \\d+ more");
             if (!ours && !stack && !line.isBlank()) {
                 String told = json && line.startsWith("{") ? line.replace(scratch.toString(), "<scratch>") : told(line);
-                report.println(shape ? told.replaceAll("\\d+(\\.\\d+)?", "N").replaceAll(" +", " ") : told);
+                told = shape ? told.replaceAll("\\d+(\\.\\d+)?", "N").replaceAll(" +", " ") : told;
+                if (once == null || once.add(told)) {
+                    report.println(told);
+                }
             }
         }
     }
@@ -169,6 +236,10 @@ public final class ToolBench {
     private static String told(String line) {
         if (line.startsWith("{\"brokers\"")) {
             line = inOrder(line);
+        }
+        line = inSyncInOrder(line);
+        for (Map.Entry<String, String> named : NAMED.entrySet()) {
+            line = line.replace(named.getValue(), "<" + named.getKey() + ">");
         }
         return line.replaceAll("^\\[\\d{4}-\\d\\d-\\d\\d[^\\]]*\\]", "[time]")
             .replaceAll("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>")
@@ -184,7 +255,7 @@ public final class ToolBench {
 
     /** The partitions of a directory come in the order of a hash map. */
     private static String inOrder(String line) {
-        java.util.regex.Matcher found = java.util.regex.Pattern.compile("\\{\"partition\":[^}]*\\}").matcher(line);
+        java.util.regex.Matcher found = Pattern.compile("\\{\"partition\":[^}]*\\}").matcher(line);
         java.util.TreeSet<String> sorted = new java.util.TreeSet<>();
         int start = -1;
         int end = -1;
@@ -197,7 +268,8 @@ public final class ToolBench {
     }
 
     private static int step(String line) {
-        String rest = line.startsWith("[") ? line.substring(line.indexOf(']') + 1).trim() : line;
+        String rest = unmarked(line);
+        String limit = mark(line, "for ");
         String input = "";
         int at = rest.indexOf(" << ");
         if (rest.startsWith("@file ")) {
@@ -207,6 +279,9 @@ public final class ToolBench {
             input = rest.substring(at + 4).replace('|', '\n') + "\n";
             rest = rest.substring(0, at);
         }
+        for (Map.Entry<String, String> named : NAMED.entrySet()) {
+            rest = rest.replace("{" + named.getKey() + "}", named.getValue());
+        }
         List<String> words = words(rest.replace("{scratch}", scratch.toString()));
         String tool = words.remove(0);
         try {
@@ -215,7 +290,7 @@ public final class ToolBench {
                 return 0;
             }
             System.setIn(new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)));
-            return call(tool, words);
+            return call(tool, words, limit == null ? 60 : Integer.parseInt(limit), limit != null);
         } catch (Exited exit) {
             return exit.status;
         } catch (Throwable error) {
@@ -224,9 +299,11 @@ public final class ToolBench {
         }
     }
 
-    private static int call(String tool, List<String> words) throws Throwable {
+    private static int call(String tool, List<String> words, int seconds, boolean endless) throws Throwable {
         List<String> all = new ArrayList<>(words);
-        if (tool.equals("kafka-metadata-quorum") || tool.equals("kafka-features")) {
+        if (words.contains("--bootstrap-controller")) {
+            // It is told whom to ask.
+        } else if (tool.equals("kafka-metadata-quorum") || tool.equals("kafka-features")) {
             all.add(0, bootstrap);
             all.add(0, "--bootstrap-server");
         } else {
@@ -247,7 +324,11 @@ public final class ToolBench {
         }, tool);
         thread.setDaemon(true);
         thread.start();
-        thread.join(60_000);
+        thread.join(seconds * 1_000L);
+        if (thread.isAlive() && endless) {
+            thread.interrupt();
+            return 0;
+        }
         if (thread.isAlive()) {
             System.out.println("TIMED OUT after 60 s");
             thread.interrupt();

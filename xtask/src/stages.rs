@@ -8,6 +8,7 @@ mod bad_input;
 mod cli;
 mod clients;
 mod cluster;
+mod cluster_tools;
 mod compaction;
 mod configs;
 mod counts;
@@ -59,6 +60,7 @@ const STAGES: &[Stage] = &[
     stage("suites", Needs::Core, suites::run, "regression suites of other people's clients; `--only=SUITE`, `--full`, `--write-table`"),
     stage("golden", Needs::Core, golden::run, "Kafka's tools print what they print against Kafka"),
     stage("jbod", Needs::Core, jbod::run, "several log directories: the same script on both brokers, one fails, kills in moves"),
+    stage("cluster-tools", Needs::Core, cluster_tools::run, "Kafka's tools print on three of our nodes what they print on three of Kafka's"),
     stage("disk", Needs::Core, disk::run, "each broker serves the other's directory; kafka-dump-log"),
     stage("topic-keys", Needs::Core, topic_keys::run, "every topic key of the log, changed live: both brokers do the same"),
     stage("records", Needs::Core, records::run, "records asked twice, too much or too little; damage, and a consumer that steps over it"),

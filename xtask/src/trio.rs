@@ -32,7 +32,7 @@ const PROPERTIES: &[(&str, &str)] = &[
 /// How long a node may take to answer a question.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// How long three nodes may take from their start to being a cluster, and one to be part of it again.
-const START_LIMIT: Duration = Duration::from_secs(120);
+const START_LIMIT: Duration = Duration::from_secs(300);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -251,6 +251,19 @@ impl Trio {
     /// All three, down or not, as clients are configured.
     pub fn bootstrap(&self) -> String {
         NODES.iter().map(|id| self.address(*id)).collect::<Vec<_>>().join(",")
+    }
+
+    /// All three as those are configured who speak to controllers.
+    pub fn controllers(&self) -> String {
+        NODES.iter().map(|id| self.node(*id).broker.controller_address()).collect::<Vec<_>>().join(",")
+    }
+
+    /// The id of a node's directory, from its `meta.properties`.
+    pub fn directory_id(&self, id: i32) -> Result<String> {
+        let path = self.node(id).broker.data().join("meta.properties");
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let told = text.lines().find_map(|line| line.strip_prefix("directory.id="));
+        Ok(told.with_context(|| format!("no directory.id in {}", path.display()))?.to_owned())
     }
 
     /// A node's process id; 0 if it does not run.

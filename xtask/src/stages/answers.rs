@@ -62,7 +62,11 @@ pub(super) struct Line {
 impl Line {
     pub(super) fn of(line: &str) -> Option<Line> {
         let (question, answer) = line.split_once(": ")?;
-        Some(Line { question: question.to_owned(), answer: answer.to_owned() })
+        Some(Line::new(question.to_owned(), answer.to_owned()))
+    }
+
+    pub(super) fn new(question: String, answer: String) -> Line {
+        Line { question, answer }
     }
 }
 

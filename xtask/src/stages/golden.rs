@@ -29,7 +29,7 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
     let drive = |name: &'static str, broker: &Broker| {
         let scratch = bench.workspace.scratch("golden")?.join(name);
         std::fs::create_dir_all(&scratch)?;
-        run_tools(bench, &format!("golden-{name}"), broker, &script, &scratch)
+        run_tools(bench, &format!("golden-{name}"), &broker.address(), &script, &scratch, &[])
     };
     let reference = Broker::start(&bench.workspace, Kind::Kafka, "golden-reference", &[])?;
     let tested = Broker::start(&bench.workspace, bench.kind, "golden", &[])?;
@@ -41,19 +41,21 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
     compare(bench, "golden.diff", &wanted?, &found?)
 }
 
-/// The tools of a script against a broker, all in one Java process.
+/// The tools of a script against a cluster, all in one Java process. Its steps call by `names` what differs from run to run.
 pub(super) fn run_tools(
     bench: &Workbench,
     name: &str,
-    broker: &Broker,
+    bootstrap: &str,
     script: &Path,
     scratch: &Path,
+    names: &[(String, String)],
 ) -> Result<Vec<Step>> {
     let oracle = Oracle::install(&bench.workspace)?;
     let sources = bench.workspace.root.join("tests/golden");
     let classes = provision::javac(&bench.workspace, &sources, &oracle.tool_jars)?;
     let mut command = oracle.tool_java("512m", &[&classes]);
-    command.arg("ToolBench").arg(broker.address()).arg(script).arg(scratch);
+    command.arg("ToolBench").arg(bootstrap).arg(script).arg(scratch);
+    command.args(names.iter().map(|(name, value)| format!("{name}={value}")));
     steps(&bench.run(name, &mut command, 15)?)
 }
 
@@ -98,17 +100,38 @@ fn more(count: usize, diff: &str) -> String {
     if count > 1 { format!(" (and {} lines more in {diff})", count - 1) } else { String::new() }
 }
 
+impl Step {
+    /// Marks stand in front, in brackets.
+    fn is_marked(&self, mark: &str) -> bool {
+        self.line.split("] ").take_while(|word| word.starts_with('[')).any(|word| &word[1..] == mark)
+    }
+
+    /// The line of the script without its marks, and what was printed in one line.
+    pub(super) fn in_one_line(&self) -> (String, String) {
+        let mut command = self.line.as_str();
+        while let Some((_, rest)) = command.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
+            command = rest;
+        }
+        (command.to_owned(), self.printed.join(" / "))
+    }
+
+    /// True where both print the same, as far as the step's marks say.
+    pub(super) fn is_as(&self, wanted: &Step) -> bool {
+        differences(wanted, self).is_empty()
+    }
+}
+
 /// Lines of one and not of the other, `-` for the reference's, `+` for the tested broker's.
 fn differences(wanted: &Step, found: &Step) -> Vec<String> {
-    if wanted.line.starts_with("[subset]") {
+    if wanted.is_marked("subset") {
         return surplus(wanted, found);
     }
     let (mut left, mut right) = (wanted.printed.clone(), found.printed.clone());
-    if wanted.line.starts_with("[sorted]") {
+    if wanted.is_marked("sorted") {
         left.sort();
         right.sort();
     }
-    if wanted.line.starts_with("[json]") {
+    if wanted.is_marked("json") {
         left.iter_mut().chain(&mut right).for_each(normalize_line);
     }
     if left == right {

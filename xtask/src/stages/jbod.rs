@@ -163,7 +163,17 @@ fn script(bench: &Workbench) -> Result<Tally> {
         let broker = node.start(kind)?;
         let lines = node.steps(&broker, "script", SCRIPT)?;
         let tools = bench.workspace.root.join("tests/jbod/tools.txt");
-        Ok((lines, golden::run_tools(bench, &format!("jbod-{name}-tools"), &broker, &tools, &node.base)?))
+        Ok((
+            lines,
+            golden::run_tools(
+                bench,
+                &format!("jbod-{name}-tools"),
+                &broker.address(),
+                &tools,
+                &node.base,
+                &[],
+            )?,
+        ))
     };
     let (wanted, wanted_tools) = of(Kind::Kafka)?;
     let (found, found_tools) = of(bench.kind)?;
