@@ -191,6 +191,15 @@ public final class ToolBench {
         });
     }
 
+    /** Nor has a set of voters. */
+    private static String votersInOrder(String line) {
+        return Pattern.compile("(set of voters \\[)([^\\]]*)").matcher(line).replaceAll(found -> {
+            String[] voters = found.group(2).split("(?<=\\)), ");
+            java.util.Arrays.sort(voters);
+            return found.group(1) + String.join(", ", voters);
+        });
+    }
+
     /** What a mark that begins so says, or nothing. */
     private static String mark(String line, String beginning) {
         String rest = line;
@@ -237,16 +246,18 @@ public final class ToolBench {
         if (line.startsWith("{\"brokers\"")) {
             line = inOrder(line);
         }
-        line = inSyncInOrder(line);
+        line = votersInOrder(inSyncInOrder(line));
         for (Map.Entry<String, String> named : NAMED.entrySet()) {
             line = line.replace(named.getValue(), "<" + named.getKey() + ">");
         }
         return line.replaceAll("^\\[\\d{4}-\\d\\d-\\d\\d[^\\]]*\\]", "[time]")
             .replaceAll("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>")
             .replaceAll("(TopicId|Cluster ID|ClusterId):( +)[A-Za-z0-9_-]{22}", "$1:$2<id>")
+            .replaceAll("adminclient-\\d+", "adminclient-<number>")
+            .replaceAll("Local controller \\d+ ", "Local controller <id> ")
             .replaceAll("127\\.0\\.0\\.1:\\d+", "127.0.0.1:<port>")
             .replaceAll("(127\\.0\\.0\\.1 +)\\d{4,5}( |$)", "$1<port>$2")
-            .replaceAll("(HighWatermark|MaxFollowerLagTimeMs|Epoch):( +)\\d+", "$1:$2<number>")
+            .replaceAll("(HighWatermark|MaxFollowerLagTimeMs|Epoch):( +)-?\\d+", "$1:$2<number>")
             .replaceAll("\"logDir\":\"[^\"]*\"", "\"logDir\":<directory>")
             .replaceAll("\"size\":[1-9]\\d*", "\"size\":<bytes>")
             .replaceAll("log\\.dirs=/[^ ,}]*", "log.dirs=<directory>")
@@ -307,7 +318,7 @@ public final class ToolBench {
             all.add(0, bootstrap);
             all.add(0, "--bootstrap-server");
         } else {
-            all.add("--bootstrap-server");
+            all.add(tool.equals("kafka-replica-verification") ? "--broker-list" : "--bootstrap-server");
             all.add(bootstrap);
         }
         Class<?> main = Class.forName(TOOLS.get(tool));

@@ -13,7 +13,11 @@ const SILENCE: Duration = Duration::from_secs(2);
 
 /// The metadata quorum, or why nobody can be asked about it. Half of the limit is left for what else a command asks.
 pub async fn quorum(admin: &Admin) -> Result<QuorumDescription, Leaderless> {
-    match admin.trying_for(admin.limit() / 2).describe_quorum().await {
+    quorum_within(admin, admin.limit() / 2).await
+}
+
+async fn quorum_within(admin: &Admin, limit: Duration) -> Result<QuorumDescription, Leaderless> {
+    match admin.trying_for(limit).describe_quorum().await {
         Ok(quorum) => Ok(quorum),
         Err(error) => Err(Leaderless { unreached: unreached(admin).await, error }),
     }
@@ -71,12 +75,14 @@ pub async fn dated<T>(
     admin: &Admin,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<(T, Option<Failure>), Failure> {
-    let (found, led) = tokio::join!(work, quorum(admin));
+    // One after the other: a broker answers a connection in order, and the answer about a quorum without a leader is long in coming.
+    let found = work.await?;
+    let led = quorum_within(admin, admin.limit() / 4).await;
     let old = led.err().filter(|leaderless| !leaderless.is_answered()).map(|leaderless| {
         let why = format!("nobody leads the metadata quorum: {}", leaderless.why());
         Failure::new("what is shown may be old", why).try_this(leaderless.hint())
     });
-    Ok((found?, old))
+    Ok((found, old))
 }
 
 async fn unreached(admin: &Admin) -> Vec<(String, String)> {

@@ -165,7 +165,6 @@ impl Node {
         let (listeners, cordoned) = listeners(options.node_id, &config, &directories, &options.values_door);
         let publisher = Publisher::new(options.node_id, shard_count, Arc::clone(&config), listeners.clone());
         let lifecycle = lifecycle(&options, &identity, &directories, cordoned, &mut random);
-        let parts = parts(&options, quorum, publisher, lifecycle);
         let shard = |index| {
             let around = Surroundings {
                 index,
@@ -194,7 +193,7 @@ impl Node {
             loggers: Arc::clone(&options.loggers),
             greetings: Greetings::default(),
             directories,
-            quorum: QuorumCell::new(parts),
+            quorum: QuorumCell::new(parts(&options, quorum, publisher, lifecycle)),
             image: ArcSwap::default(),
             views: Views::default(),
             producer_ids: ProducerIds::default(),
