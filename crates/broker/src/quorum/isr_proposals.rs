@@ -1,9 +1,11 @@
 //! What this broker's partitions propose to the controller of their in-sync replicas (AlterPartition, KIP-497, 903), and what it said to
-//! that. Pure: one request is under way at a time, with all that waits; what was not decided is sent again, what was is answered to
+//! that. Pure: one request is under way at a time, with as many of
+//! those that wait as one may name, in turn; what was not decided is sent again, what was is answered to
 //! the shard once. The newest proposal of a partition counts: its leader makes no other while one is open, but for a change of
 //! the image in between.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use wire::ErrorCode;
 use wire::messages::alter_partition::{
@@ -50,11 +52,17 @@ pub(crate) struct IsrProposals {
     open: BTreeMap<TopicIdPartition, IsrProposal>,
     /// What was sent, if an answer to it is missing.
     sent: Option<Vec<IsrProposal>>,
+    /// The last one that was sent: the next request begins behind it.
+    last: Option<TopicIdPartition>,
     next_send_ms: i64,
 }
 
 /// Before what was refused as a whole is sent again (KIP-497: 50 ms).
 const RETRY_MS: i64 = 50;
+
+/// Partitions that one request names: with three replicas each about a third of a mebibyte, and as many records in one batch of the
+/// controller. A broker that leads more lost a peer: it asks several times, each time when the last answer has come.
+const PARTITIONS_PER_REQUEST: usize = 4_000;
 
 impl IsrProposals {
     pub fn add(&mut self, proposal: IsrProposal) {
@@ -72,7 +80,8 @@ impl IsrProposals {
             return None;
         }
         let mut topics: Vec<TopicData> = Vec::new();
-        for proposal in self.open.values() {
+        let sent = self.next_to_send();
+        for proposal in &sent {
             if topics.last().is_none_or(|topic| topic.topic_id != proposal.key.topic_id) {
                 topics.push(TopicData { topic_id: proposal.key.topic_id, partitions: Vec::new() });
             }
@@ -88,8 +97,17 @@ impl IsrProposals {
                 ..PartitionData::default()
             });
         }
-        self.sent = Some(self.open.values().cloned().collect());
+        self.last = sent.last().map(|proposal| proposal.key);
+        self.sent = Some(sent);
         Some(AlterPartitionRequest { broker_id, broker_epoch, topics })
+    }
+
+    /// Those whose turn it is, from behind the last one on, and from the beginning again.
+    fn next_to_send(&self) -> Vec<IsrProposal> {
+        let behind = self.last.map_or(Bound::Unbounded, Bound::Excluded);
+        let first = self.open.range((behind, Bound::Unbounded));
+        let rest = self.last.into_iter().flat_map(|last| self.open.range(..=last));
+        first.chain(rest).take(PARTITIONS_PER_REQUEST).map(|(_, proposal)| proposal.clone()).collect()
     }
 
     /// No answer will come, or none that decides anything: all of it is sent again.
@@ -217,6 +235,22 @@ mod tests {
         let answers = proposals.answered(200, &answer(&[(0, ErrorCode::FencedLeaderEpoch)]));
         assert_eq!(answers[0].outcome, IsrOutcome::Outdated);
         assert_eq!(proposals.next_deadline(), None);
+    }
+
+    #[test]
+    fn very_many_go_in_several_requests_and_none_starves() {
+        let mut proposals = IsrProposals::default();
+        let most = i32::try_from(PARTITIONS_PER_REQUEST).unwrap();
+        (0..most + 10).for_each(|partition| proposals.add(proposal(partition, 7, &[(1, -1)])));
+        let mut ask = |now_ms| -> Vec<i32> {
+            let request = proposals.step(now_ms, 1, 50).unwrap();
+            proposals.unanswered(now_ms);
+            let partitions = request.topics.iter().flat_map(|topic| &topic.partitions);
+            partitions.map(|partition| partition.partition_index).collect()
+        };
+        let (first, second) = (ask(0), ask(RETRY_MS));
+        assert_eq!((first.len(), second.len()), (PARTITIONS_PER_REQUEST, PARTITIONS_PER_REQUEST));
+        assert_eq!((first[0], second[0], second[10]), (0, most, 0));
     }
 
     #[test]
