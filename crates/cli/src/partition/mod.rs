@@ -6,6 +6,7 @@ mod list;
 mod placement;
 mod plan_file;
 mod reassign;
+mod throttle;
 
 pub use list::{COLUMNS, cells};
 pub use placement::{BrokerRack, evacuate};

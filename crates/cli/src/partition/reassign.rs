@@ -2,6 +2,7 @@
 
 use super::placement::{BrokerRack, place};
 use super::plan_file::{Plan, current, read, to_json};
+use super::throttle;
 use crate::args::OutputArgs;
 use crate::failure::{Exit, Failure, say};
 use crate::output::{Table, counted, print_json};
@@ -35,6 +36,7 @@ pub struct PlanArgs {
 
 const AFTER_EXECUTE: &str = r#"Examples:
   ottla partition reassign execute plan.json
+  ottla partition reassign execute --throttle 50000000 plan.json
 
 What was there before is printed to standard output, as a plan that leads back.
 
@@ -44,6 +46,9 @@ JSON: the same"#;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_EXECUTE)]
 pub struct ExecuteArgs {
+    /// What replicas that come may be sent, per broker and second; the same again sets another rate, verify takes it away at the end
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..))]
+    throttle: Option<u64>,
     /// The plan
     #[arg(value_name = "FILE")]
     plan: PathBuf,
@@ -52,7 +57,8 @@ pub struct ExecuteArgs {
 const AFTER_VERIFY: &str = r#"Examples:
   ottla partition reassign verify plan.json
 
-Ends with 6 while something is on its way, with 3 where partitions of the plan are not there.
+Ends with 6 while something is on its way, with 3 where partitions of the plan are not there. When nothing is on its way, it takes
+away throttles (of this plan's topics, and of all brokers), as kafka-reassign-partitions does.
 
 JSON: an array of
   {"topic":"orders","partition":0,"state":"moving","replicas":[1,2,3],"isr":[1,2],"adding":[3],"removing":[]}"#;
@@ -61,6 +67,9 @@ JSON: an array of
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_VERIFY)]
 pub struct VerifyArgs {
+    /// Leave throttles as they are
+    #[arg(long)]
+    preserve_throttles: bool,
     /// The plan
     #[arg(value_name = "FILE")]
     plan: PathBuf,
@@ -121,6 +130,10 @@ pub(super) async fn brokers(named: &[i32], admin: &Admin) -> Result<Vec<BrokerRa
 pub(super) async fn execute(args: ExecuteArgs, admin: &Admin) -> Result<(), Failure> {
     let plan = read(&args.plan)?;
     let before = replicas_of(&plan, admin).await?;
+    if let Some(rate) = args.throttle {
+        // Before anything moves.
+        throttle::set(admin, rate, &before, &plan).await?;
+    }
     let moving = admin.reassignments().await?;
     let (done, open): (Plan, Plan) = plan
         .into_iter()
@@ -199,6 +212,9 @@ pub(super) async fn verify(args: VerifyArgs, admin: &Admin) -> Result<(), Failur
         ]);
     }
     table.print_or_say(args.output.output, "(the plan is empty)")?;
+    if moving.is_empty() && open["elsewhere"] == 0 && !args.preserve_throttles {
+        throttle::clear(admin, &plan).await?;
+    }
     finish(not_carried_out(open["moving"], open["elsewhere"], open["gone"]))
 }
 
