@@ -23,7 +23,8 @@ use self::open_error::unreadable;
 use self::replayed::Replayed;
 use self::schedule::Schedule;
 use crate::controller::{
-    ConfigRules, Controller, ControllerAnswer, ControllerCommand, ControllerOptions, bootstrap_records,
+    ConfigRules, Controller, ControllerAnswer, ControllerCommand, ControllerOptions, answer_ms,
+    bootstrap_records,
 };
 use crate::features::{self, MetadataVersion, VersionRange};
 use crate::image::{MetadataImage, VersionedRecord};
@@ -83,8 +84,15 @@ pub struct MetadataQuorum {
     turn: Turn,
     /// Nodes whose processes have ended, and when that was noticed last: a controller that takes over for one of them knows it.
     gone: BTreeMap<i32, i64>,
+    /// Who led last, other than this node.
+    last_leader: Option<i32>,
     /// A fault met outside of `turn`, which will return it.
     fault: Option<StorageFault>,
+}
+
+/// `broker.stall.timeout.ms`, if there is one.
+fn stall_timeout_ms(controller: Option<&Controller>) -> Option<i64> {
+    controller.map(|controller| controller.options().stall_timeout_ms).filter(|stall_ms| *stall_ms > 0)
 }
 
 /// How long it is remembered that a node's process has ended: an election takes less.
@@ -134,6 +142,7 @@ impl MetadataQuorum {
             rng,
             turn: Turn::default(),
             gone: BTreeMap::new(),
+            last_leader: None,
             fault: None,
         };
         if quorum.raft.is_only_voter() {
@@ -227,6 +236,29 @@ impl MetadataQuorum {
     pub fn broker_hung_up(&mut self, now_ms: i64, broker_id: i32, epoch: i64) {
         if let Some(active) = &mut self.active {
             active.seems_gone(broker_id, Some(epoch), now_ms);
+        }
+    }
+
+    /// Brokers, and their epochs, that have been silent for so long that the active controller in this node is to ask them whether they
+    /// are still there, and how long they may take. Each is told of once.
+    pub fn take_silent_brokers(&mut self, now_ms: i64) -> (Vec<(i32, i64)>, i64) {
+        let Some((active, stall_ms)) = self.active.as_mut().zip(stall_timeout_ms(self.controller.as_ref()))
+        else {
+            return (Vec::new(), 0);
+        };
+        (active.take_silent(now_ms, stall_ms), answer_ms(stall_ms))
+    }
+
+    /// When there are some.
+    pub fn next_silent_ms(&self) -> i64 {
+        let active = self.active.as_ref().zip(stall_timeout_ms(self.controller.as_ref()));
+        active.map_or(i64::MAX, |(active, stall_ms)| active.next_silent_ms(stall_ms))
+    }
+
+    /// A silent broker was asked at that time and did not answer: its session is over, if it has said nothing since.
+    pub fn broker_is_silent(&mut self, broker_id: i32, epoch: i64, since_ms: i64) {
+        if let Some(active) = &mut self.active {
+            active.seems_gone(broker_id, Some(epoch), since_ms);
         }
     }
 
@@ -372,6 +404,7 @@ impl MetadataQuorum {
 
     fn leader_changed(&mut self, leader: Option<i32>, now_ms: i64) -> Result<(), StorageFault> {
         let leads = self.raft.is_leader() && leader.is_some();
+        self.last_leader = leader.filter(|_| !leads).or(self.last_leader);
         if let Some(active) = self.active.take_if(|active| !leads || active.epoch() != self.raft.epoch()) {
             active.give_back(&mut self.turn.moved);
         }
@@ -391,6 +424,7 @@ impl MetadataQuorum {
         active.begin(controller, &mut self.raft, &self.bootstrap, &self.registration, now_ms)?;
         self.gone.retain(|_, since_ms| now_ms.saturating_sub(*since_ms) < GONE_MEMORY_MS);
         self.gone.keys().for_each(|&id| active.seems_gone(id, None, now_ms));
+        self.last_leader.take().into_iter().for_each(|id| active.suspect(id));
         self.active = Some(active);
         Ok(())
     }

@@ -109,6 +109,7 @@ pub(crate) fn controller_options(node_id: i32) -> ControllerOptions {
         default_replication_factor: 1,
         default_num_partitions: 1,
         session_timeout_ms: 9000,
+        stall_timeout_ms: 0,
         max_idle_interval_ms: 500,
         leader_imbalance_check_interval_ms: Some(300_000),
         unclean_election_check_interval_ms: 300_000,

@@ -82,6 +82,14 @@ impl Audience for Node {
         Node::ask_peer(self, now_ms, to, purpose, request);
     }
 
+    fn ask_broker(&self, now_ms: i64, broker_id: i32, purpose: Purpose, request: PeerRequest) -> bool {
+        let to = self.broker_address(broker_id);
+        to.is_some_and(|to| {
+            Node::ask_peer(self, now_ms, &to, purpose, request);
+            true
+        })
+    }
+
     fn tell(&self, command: QuorumCommand) {
         self.0.quorum.post(command);
         self.0.rim.call_quorum();

@@ -228,6 +228,15 @@ fn parts(
     Parts { node_id: options.node_id, quorum, publisher, lifecycle, listener, patience }
 }
 
+/// Heartbeats that a stalled broker misses before it is fenced.
+const BEATS_PER_STALL: i64 = 4;
+
+/// `broker.stall.timeout.ms`; 0 where it would be no earlier than the session's end.
+fn stall_timeout_ms(config: &StaticConfig) -> i64 {
+    let stall_ms = config.file().number("broker.stall.timeout.ms");
+    if stall_ms < config.broker_session_timeout_ms { stall_ms } else { 0 }
+}
+
 /// The broker's own life, if the node is one.
 fn lifecycle(
     options: &NodeOptions,
@@ -240,7 +249,13 @@ fn lifecycle(
         return None;
     }
     let registration = registration(options, identity, directories, random);
-    let mut lifecycle = Lifecycle::new(registration, options.config.broker_heartbeat_interval_ms);
+    let config = &options.config;
+    // Often enough for a controller to know silence from chance; one of Kafka's does not mind.
+    let interval_ms = match stall_timeout_ms(config) {
+        0 => config.broker_heartbeat_interval_ms,
+        stall_ms => config.broker_heartbeat_interval_ms.min((stall_ms / BEATS_PER_STALL).max(1)),
+    };
+    let mut lifecycle = Lifecycle::new(registration, interval_ms);
     lifecycle.failure_timeout(options.config.file().number("log.dir.failure.timeout.ms"));
     lifecycle.cordoned(cordoned);
     Some(lifecycle)
@@ -492,6 +507,7 @@ fn controller_options(options: &NodeOptions, identity: &Identity, file: &BrokerF
         default_replication_factor: config.default_replication_factor,
         default_num_partitions: config.num_partitions,
         session_timeout_ms: config.broker_session_timeout_ms,
+        stall_timeout_ms: stall_timeout_ms(config),
         max_idle_interval_ms: file.number("metadata.max.idle.interval.ms"),
         leader_imbalance_check_interval_ms: rebalance.then(|| seconds.saturating_mul(1_000)),
         unclean_election_check_interval_ms: file.number("unclean.leader.election.interval.ms"),

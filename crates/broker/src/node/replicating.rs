@@ -74,7 +74,7 @@ impl Node {
     }
 
     /// Where other brokers speak to that one.
-    fn broker_address(&self, broker: i32) -> Option<PeerAddress> {
+    pub(super) fn broker_address(&self, broker: i32) -> Option<PeerAddress> {
         let (image, listener) = (self.image(), &self.0.inter_broker_listener);
         let endpoint = image.cluster.broker(broker)?.endpoint(listener)?;
         Some(PeerAddress {

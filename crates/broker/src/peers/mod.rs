@@ -33,6 +33,8 @@ pub(crate) enum Purpose {
     Controller,
     /// Clients' requests for the active controller.
     Forwarding,
+    /// Whether a silent broker is still there.
+    Probe,
     /// Replica fetches of one fetcher.
     Replicas(usize),
     /// Calling back fetches that wait.

@@ -17,6 +17,7 @@ use crate::quorum::assignments::Assignment;
 use crate::quorum::image_delta::{Publication, Publisher};
 use crate::quorum::isr_proposals::{IsrAnswer, IsrProposal};
 use crate::quorum::lifecycle::Lifecycle;
+use crate::quorum::probes::Probed;
 use crate::quorum::way::Told;
 use crate::rim::PeerAddress;
 
@@ -38,6 +39,8 @@ pub(crate) enum QuorumCommand {
     Told(Told),
     /// The connection is closed by which this incarnation of a broker sent its heartbeats to the controller in this node.
     BrokerHungUp { broker_id: i32, broker_epoch: i64 },
+    /// A silent broker was asked whether it is still there.
+    Probed(Probed),
     /// The connection is closed by which this broker sent its own.
     ControllerHungUp,
     /// These directories are dead.
@@ -99,6 +102,8 @@ pub(crate) trait Audience: Clone + Send + Sync + 'static {
     fn isr_answered(&self, now_ms: i64, answers: Vec<IsrAnswer>);
     /// A request to another node.
     fn ask_peer(&self, now_ms: i64, to: &PeerAddress, purpose: Purpose, request: PeerRequest);
+    /// A request to a broker, where brokers speak to each other; false if the image does not say where that is.
+    fn ask_broker(&self, now_ms: i64, broker_id: i32, purpose: Purpose, request: PeerRequest) -> bool;
     /// Leaves a command in the mailbox and rings the quorum's bell.
     fn tell(&self, command: QuorumCommand);
 }

@@ -33,6 +33,7 @@ pub use options::ControllerOptions;
 pub use refusal::Refusal;
 pub use rules::{ConfigRules, EffectiveConfig};
 pub use soft::Soft;
+pub(crate) use soft::answer_ms;
 pub use topics::check_topic_name;
 
 use crate::image::VersionedRecord;

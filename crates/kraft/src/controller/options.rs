@@ -15,6 +15,9 @@ pub struct ControllerOptions {
     pub default_num_partitions: i32,
     /// `broker.session.timeout.ms`
     pub session_timeout_ms: i64,
+    /// `broker.stall.timeout.ms`: a broker that used to speak often is asked after two thirds of this in silence, and fenced at its end;
+    /// 0 waits for the session, as Kafka does.
+    pub stall_timeout_ms: i64,
     /// `metadata.max.idle.interval.ms`; 0 writes no NoOpRecords.
     pub max_idle_interval_ms: i64,
     /// `leader.imbalance.check.interval.seconds`, or `None` without `auto.leader.rebalance.enable`.

@@ -27,9 +27,34 @@ struct Contact {
     last_ms: i64,
     /// Its process seems to be gone: unless it speaks before, its session ends then.
     gone_ms: Option<i64>,
+    /// Between what it said last; very long before it has said so much.
+    gaps_ms: [i64; GAPS],
+    /// When it was asked last whether it is there.
+    asked_ms: i64,
+    /// It led the quorum until this controller took over, and has not been heard since.
+    is_suspect: bool,
 }
 
+/// Gaps that show how often a broker speaks.
+const GAPS: usize = 3;
+
 impl Contact {
+    fn new(now_ms: i64) -> Contact {
+        let (gaps_ms, asked_ms) = ([i64::MAX; GAPS], i64::MIN);
+        Contact { last_ms: now_ms, gone_ms: None, gaps_ms, asked_ms, is_suspect: false }
+    }
+
+    /// When it has been silent for longer than chance allows; never for who speaks no more often than Kafka's brokers do.
+    fn silent_from(&self, stall_timeout_ms: i64) -> i64 {
+        let patience_ms = stall_timeout_ms - answer_ms(stall_timeout_ms);
+        let speaks_often = self.gaps_ms.iter().all(|gap_ms| *gap_ms <= stall_timeout_ms / 2);
+        match (self.is_suspect, speaks_often) {
+            (true, _) if self.asked_ms == i64::MIN => self.last_ms,
+            (true, _) | (false, true) => self.last_ms.max(self.asked_ms).saturating_add(patience_ms),
+            (false, false) => i64::MAX,
+        }
+    }
+
     fn is_over(&self, now_ms: i64, timeout_ms: i64) -> bool {
         self.last_ms.saturating_add(timeout_ms) < now_ms
             || self.gone_ms.is_some_and(|gone_ms| gone_ms <= now_ms)
@@ -38,6 +63,11 @@ impl Contact {
 
 /// How long a broker whose process seems to be gone may take to speak again: several times what a new connection takes.
 pub(super) const GONE_GRACE_MS: i64 = 150;
+
+/// How long a broker that was silent may take to answer when it is asked: the last third of its time.
+pub(crate) fn answer_ms(stall_timeout_ms: i64) -> i64 {
+    (stall_timeout_ms / 3).max(1)
+}
 
 /// What a broker's heartbeats have told.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +159,12 @@ impl Soft {
     }
 
     pub(super) fn contacted(&mut self, broker_id: i32, epoch: i64, now_ms: i64) {
-        self.contacts.insert((broker_id, epoch), Contact { last_ms: now_ms, gone_ms: None });
+        let contact = self.contacts.entry((broker_id, epoch)).or_insert_with(|| Contact::new(now_ms));
+        if contact.last_ms < now_ms {
+            contact.gaps_ms.rotate_left(1);
+            contact.gaps_ms[GAPS - 1] = now_ms - contact.last_ms;
+        }
+        *contact = Contact { last_ms: now_ms, gone_ms: None, is_suspect: false, ..*contact };
     }
 
     /// The connection by which the broker spoke was closed, or nobody listens any more where it listened: it has a moment to speak again
@@ -147,6 +182,34 @@ impl Soft {
                 self.next_fence_check_ms = self.next_fence_check_ms.min(until_ms);
             }
         }
+    }
+
+    /// The broker of the node that led the quorum before: whoever lost that may have stopped altogether.
+    pub fn suspect(&mut self, broker_id: i32) {
+        let of = self.contacts.iter_mut().filter(|((id, _), _)| *id == broker_id);
+        of.for_each(|(_, contact)| contact.is_suspect = true);
+    }
+
+    /// Unfenced brokers, and their epochs, that are to be asked now whether they are still there. Each is taken to have been asked.
+    // DIVERGES: Kafka waits for the session timeout (9 s), in which nobody can write to what a stalled broker leads.
+    pub fn take_silent(&mut self, now_ms: i64, stall_timeout_ms: i64) -> Vec<(i32, i64)> {
+        let brokers = &self.brokers;
+        let is_unfenced = |id: i32| brokers.get(&id).is_some_and(|broker| !broker.fenced);
+        let mut silent = Vec::new();
+        for ((id, epoch), contact) in &mut self.contacts {
+            if is_unfenced(*id) && contact.silent_from(stall_timeout_ms) <= now_ms {
+                contact.asked_ms = now_ms;
+                silent.push((*id, *epoch));
+            }
+        }
+        silent
+    }
+
+    /// When [`Soft::take_silent`] has somebody.
+    pub fn next_silent_ms(&self, stall_timeout_ms: i64) -> i64 {
+        let is_unfenced = |id: i32| self.brokers.get(&id).is_some_and(|broker| !broker.fenced);
+        let unfenced = self.contacts.iter().filter(|((id, _), _)| is_unfenced(*id));
+        unfenced.map(|(_, contact)| contact.silent_from(stall_timeout_ms)).min().unwrap_or(i64::MAX)
     }
 
     /// The broker in the controller's own process needs no time to find it: what the image has of it is either this very
@@ -202,6 +265,47 @@ mod tests {
         assert!(soft.has_valid_session(7, 40, due_ms - 1, SESSION_MS));
         assert_eq!(soft.take_expired(due_ms - 1, SESSION_MS), None);
         assert_eq!(soft.take_expired(due_ms, SESSION_MS), Some((7, 40)));
+    }
+
+    const STALL_MS: i64 = 1_800;
+
+    #[test]
+    fn who_spoke_often_is_asked_after_two_thirds_of_the_time_and_again_when_it_answered() {
+        let mut soft = spoken_at(1_000);
+        soft.touched(7, false, 0);
+        assert_eq!(soft.next_silent_ms(STALL_MS), i64::MAX, "it is not known how often it speaks");
+        (1..=3).for_each(|beat| soft.contacted(7, 40, 1_000 + 450 * beat));
+        let due_ms = 2_350 + 1_200;
+        assert_eq!(soft.next_silent_ms(STALL_MS), due_ms);
+        assert_eq!(soft.take_silent(due_ms - 1, STALL_MS), []);
+        assert_eq!(soft.take_silent(due_ms, STALL_MS), [(7, 40)]);
+        assert_eq!(soft.next_silent_ms(STALL_MS), due_ms + 1_200);
+        // Nothing came since it was asked.
+        soft.seems_gone(7, Some(40), due_ms);
+        assert_eq!(soft.take_expired(due_ms + answer_ms(STALL_MS), SESSION_MS), Some((7, 40)));
+    }
+
+    #[test]
+    fn who_speaks_as_seldom_as_kafkas_brokers_do_is_never_asked_and_the_fenced_neither() {
+        let mut soft = spoken_at(1_000);
+        soft.touched(7, false, 0);
+        (1..=9).for_each(|beat| soft.contacted(7, 40, 1_000 + 2_000 * beat));
+        assert_eq!(soft.take_silent(27_000, STALL_MS), []);
+        (1..=3).for_each(|beat| soft.contacted(7, 40, 27_000 + 100 * beat));
+        soft.touched(7, true, 0);
+        assert_eq!(soft.take_silent(60_000, STALL_MS), []);
+        assert_eq!(soft.next_silent_ms(STALL_MS), i64::MAX);
+    }
+
+    #[test]
+    fn the_broker_of_the_last_leader_is_asked_at_once() {
+        let mut soft = spoken_at(1_000);
+        soft.touched(7, false, 0);
+        soft.suspect(7);
+        assert_eq!(soft.take_silent(1_000, STALL_MS), [(7, 40)]);
+        assert_eq!(soft.take_silent(1_010, STALL_MS), []);
+        soft.contacted(7, 40, 1_020);
+        assert_eq!(soft.next_silent_ms(STALL_MS), i64::MAX);
     }
 
     #[test]

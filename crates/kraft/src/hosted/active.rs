@@ -144,6 +144,21 @@ impl Active {
         self.soft.seems_gone(broker_id, epoch, since_ms);
     }
 
+    /// The broker of the node that led before ([`Soft::suspect`]).
+    pub(super) fn suspect(&mut self, broker_id: i32) {
+        self.soft.suspect(broker_id);
+    }
+
+    /// Brokers that have gone silent ([`Soft::take_silent`]).
+    pub(super) fn take_silent(&mut self, now_ms: i64, stall_timeout_ms: i64) -> Vec<(i32, i64)> {
+        self.soft.take_silent(now_ms, stall_timeout_ms)
+    }
+
+    /// When there is one.
+    pub(super) fn next_silent_ms(&self, stall_timeout_ms: i64) -> i64 {
+        self.soft.next_silent_ms(stall_timeout_ms)
+    }
+
     /// Appends a decision, applies it to the pending image, and parks its answer. False if the disk was too full for it: the
     /// decision is dropped, and whoever asked hears so.
     pub(super) fn carry_out(

@@ -22,6 +22,7 @@ use crate::quorum::image_delta::Publisher;
 use crate::quorum::isr_proposals::IsrProposals;
 use crate::quorum::leader_lines::LeaderLines;
 use crate::quorum::lifecycle::{Lifecycle, Phase, Wish};
+use crate::quorum::probes::{Probed, probe};
 use crate::quorum::protocol;
 use crate::quorum::voter_lines::VoterLines;
 use crate::quorum::way::{Brought, Step, Told, Way, Whereabouts};
@@ -178,6 +179,7 @@ impl Held {
             QuorumCommand::BrokerHungUp { broker_id, broker_epoch } => {
                 self.quorum.broker_hung_up(now_ms, broker_id, broker_epoch);
             }
+            QuorumCommand::Probed(probed) => self.probed(now_ms, probed),
             QuorumCommand::ControllerHungUp => {
                 if let Some(lifecycle) = &mut self.lifecycle {
                     lifecycle.controller_hung_up(now_ms);
@@ -234,6 +236,7 @@ impl Held {
         self.step_leaving(now_ms);
         let own =
             self.step_lifecycle(now_ms) | self.step_assignments(now_ms) | self.step_registration(now_ms);
+        self.step_probes(now_ms, audience);
         let own = own | self.step_isr_proposals(now_ms);
         own | self.step_way(now_ms, audience)
     }
@@ -324,7 +327,7 @@ impl Held {
             Leaving::No | Leaving::Broker | Leaving::Over => None,
         };
         let own = [due, lifecycle.and_then(Lifecycle::gives_up_at), resigned].into_iter().flatten().min();
-        own.unwrap_or(NEVER).min(self.way.next_ms())
+        own.unwrap_or(NEVER).min(self.way.next_ms()).min(self.quorum.next_silent_ms())
     }
 
     /// True if something was sent.
@@ -367,6 +370,28 @@ impl Held {
         let command = ControllerCommand::RegisterController(request);
         self.send(now_ms, command, Purpose::Controller, Waiter::Registration);
         true
+    }
+
+    /// Asks brokers that have gone silent whether they are still there.
+    fn step_probes(&mut self, now_ms: i64, audience: &impl Audience) {
+        let (silent, answer_ms) = self.quorum.take_silent_brokers(now_ms);
+        for broker in silent.into_iter().filter(|(id, _)| *id != self.node_id) {
+            let teller = audience.clone();
+            let heard = move |probed| teller.tell(QuorumCommand::Probed(probed));
+            let request = probe(broker, now_ms, now_ms.saturating_add(answer_ms), heard);
+            audience.ask_broker(now_ms, broker.0, Purpose::Probe, request);
+        }
+    }
+
+    fn probed(&mut self, now_ms: i64, probed: Probed) {
+        if probed.proves_silence(now_ms) {
+            let broker = probed.broker_id;
+            tracing::warn!(
+                broker,
+                "a broker has been silent and does not answer: unless it speaks at once it is fenced, and others lead"
+            );
+            self.quorum.broker_is_silent(broker, probed.broker_epoch, probed.since_ms);
+        }
     }
 
     /// True if something was sent. The only voter answers its own broker before the flush of the turn, so registering and being
