@@ -18,6 +18,7 @@ use crate::mailbox::{Answer, Reply};
 use crate::quorum::image_delta::ImageChange;
 use crate::quorum::isr_proposals::IsrAnswer;
 use crate::replica::FollowerAt;
+use crate::replica::isr::ReplicaInSync;
 use crate::replica::pending::AppendResults;
 use crate::replication::following::{Fetched, FetcherId};
 use crate::views::{PartitionCell, TopicViews};
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Ask(Box<Ask>),
     /// DeleteRecords: move a log start offset.
     DeleteRecords(DeleteRecords),
+    /// DeleteRecords: when have all live replicas let go?
+    LowWatermark(LowWatermark),
     /// DescribeProducers: who produces to a partition.
     DescribeProducers(DescribeProducers),
     /// A new image was committed; the shard brings its own replicas in line.
@@ -56,6 +59,8 @@ pub(crate) enum Command {
     Checkpoint(Arc<CheckpointRound>),
     /// Another broker's replicas fetch: what do they acknowledge?
     FollowerFetch(FollowerFetch),
+    /// Which replicas are in sync with those that this node leads?
+    InSyncReplicasOf(InSyncReplicasOf),
     /// What the controller says to the in-sync sets that it was proposed.
     IsrAnswered(Vec<(Arc<PartitionCell>, IsrAnswer)>),
     /// A leader's answer to a fetch of this node's replicas.
@@ -70,6 +75,13 @@ pub(crate) struct FollowerFetch {
     pub partitions: Vec<(Arc<PartitionCell>, FollowerAt)>,
     /// In the order of the partitions: why one may not fetch.
     pub reply: Reply<Vec<Result<(), ErrorCode>>>,
+}
+
+/// Asks for the followers in sync.
+pub(crate) struct InSyncReplicasOf {
+    pub partitions: Vec<Arc<PartitionCell>>,
+    /// In the order of the partitions; nobody where this node does not lead.
+    pub reply: Reply<Vec<Vec<ReplicaInSync>>>,
 }
 
 /// What one fetcher got for the replicas of one shard.
@@ -136,6 +148,15 @@ pub(crate) struct DeleteRecords {
     pub offset: i64,
     pub cell: Arc<PartitionCell>,
     /// The new low watermark.
+    pub reply: Reply<Result<i64, ErrorCode>>,
+}
+
+/// Waits until no live replica of a partition begins below an offset.
+pub(crate) struct LowWatermark {
+    pub cell: Arc<PartitionCell>,
+    pub offset: i64,
+    pub deadline_ms: i64,
+    /// Where the last of them begins.
     pub reply: Reply<Result<i64, ErrorCode>>,
 }
 

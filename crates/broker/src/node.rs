@@ -38,10 +38,11 @@ use crate::quorum::producer_ids::ProducerIds;
 use crate::quorum::protocol::QuorumRequest;
 use crate::quorum::{Audience, Forwarded, QuorumCell, QuorumCommand, Reception};
 use crate::replication::fetchers::Fetchers;
+use crate::replication::throttle::Throttle;
 use crate::rim::{Job, LinkId, PeerAddress, Rim};
 use crate::shard::cell::{Carrier, ShardCell};
 use crate::timers::NEVER;
-use crate::views::{LeaderView, PartitionCell, Views};
+use crate::views::{LeaderView, PartitionCell, Reader, Views};
 
 /// A whole Kafka node; cheap to clone.
 #[derive(Clone)]
@@ -300,13 +301,13 @@ impl Node {
         &self,
         now_ms: i64,
         cell: &PartitionCell,
-        current_leader_epoch: i32,
+        asks: (i32, Reader),
         mut look: impl FnMut(&LogView) -> T,
     ) -> Result<T, ErrorCode> {
-        match cell.look(current_leader_epoch, &mut look) {
+        match cell.look(asks, &mut look) {
             Err(ErrorCode::NotLeaderOrFollower) => {
                 self.open_log(now_ms, cell);
-                cell.look(current_leader_epoch, look)
+                cell.look(asks, look)
             }
             known => known,
         }
@@ -372,6 +373,11 @@ impl Node {
     pub(crate) fn ask_peer(&self, now_ms: i64, to: &PeerAddress, purpose: Purpose, request: PeerRequest) {
         self.0.peers.ask(now_ms, to, purpose, request);
         self.due(self.0.peers.next_ms());
+    }
+
+    /// How fast followers that are brought up may read what this node leads.
+    pub(crate) fn leader_throttle(&self) -> &Throttle {
+        &self.0.fetchers.throttles().leader
     }
 
     /// Has something read on a thread that may wait for the platter.

@@ -16,6 +16,46 @@ pub struct TopicSettings {
     pub rules: ProduceRules,
     /// `min.insync.replicas`.
     pub min_insync_replicas: usize,
+    /// `leader.replication.throttled.replicas`
+    pub leader_throttled: ThrottledReplicas,
+    /// `follower.replication.throttled.replicas`
+    pub follower_throttled: ThrottledReplicas,
+}
+
+/// Which replicas of a topic keep to the broker's replication rate (KIP-73).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ThrottledReplicas {
+    /// None.
+    #[default]
+    None,
+    /// Every one.
+    All,
+    /// These: partition and broker.
+    Listed(Box<[(i32, i32)]>),
+}
+
+impl ThrottledReplicas {
+    /// Entries that are none (the controller lets none in) name nobody.
+    fn parse(value: &str) -> ThrottledReplicas {
+        let pair = |entry: &&str| {
+            let (partition, broker) = entry.split_once(':')?;
+            Some((partition.trim().parse().ok()?, broker.trim().parse().ok()?))
+        };
+        match list(value).as_slice() {
+            [] => ThrottledReplicas::None,
+            ["*"] => ThrottledReplicas::All,
+            entries => ThrottledReplicas::Listed(entries.iter().filter_map(pair).collect()),
+        }
+    }
+
+    /// Whether the replica of the partition on that broker is one of them.
+    pub fn holds(&self, partition: i32, broker: i32) -> bool {
+        match self {
+            ThrottledReplicas::None => false,
+            ThrottledReplicas::All => true,
+            ThrottledReplicas::Listed(pairs) => pairs.contains(&(partition, broker)),
+        }
+    }
 }
 
 impl Default for TopicSettings {
@@ -35,6 +75,8 @@ impl TopicSettings {
         TopicSettings {
             rules: read.produce_rules(&log),
             min_insync_replicas: read.number("min.insync.replicas", 1),
+            leader_throttled: read.throttled("leader.replication.throttled.replicas"),
+            follower_throttled: read.throttled("follower.replication.throttled.replicas"),
             log: Arc::new(log),
         }
     }
@@ -52,6 +94,10 @@ impl Reader<'_> {
 
     fn number<N: std::str::FromStr>(&self, name: &str, otherwise: N) -> N {
         self.text(name).and_then(|value| value.parse().ok()).unwrap_or(otherwise)
+    }
+
+    fn throttled(&self, name: &str) -> ThrottledReplicas {
+        ThrottledReplicas::parse(&self.text(name).unwrap_or_default())
     }
 
     fn log_config(&self) -> LogConfig {
@@ -150,6 +196,21 @@ mod tests {
         let settings = TopicSettings::default();
         assert_eq!(*settings.log, LogConfig::default());
         assert_eq!(settings.min_insync_replicas, 1);
+    }
+
+    #[test]
+    fn throttled_replicas_are_those_that_the_topic_names() {
+        let none = Values::new();
+        let layers = BrokerLayers { per_broker: &none, cluster_wide: &none, file: &none };
+        let own = values(&[
+            ("leader.replication.throttled.replicas", "0:1,3:2"),
+            ("follower.replication.throttled.replicas", "*"),
+        ]);
+        let settings = TopicSettings::resolve(&own, &layers);
+        let held = [(0, 1), (3, 2), (0, 2), (3, 1)].map(|(p, b)| settings.leader_throttled.holds(p, b));
+        assert_eq!(held, [true, true, false, false]);
+        assert!(settings.follower_throttled.holds(7, 9));
+        assert!(!TopicSettings::default().leader_throttled.holds(0, 1));
     }
 
     #[test]

@@ -64,6 +64,15 @@ impl Role {
     }
 }
 
+/// Whose logs somebody may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// Only where this node leads.
+    OfTheLeader,
+    /// Where it follows as well, up to what it knows to be committed (KIP-392).
+    OfAnyReplica,
+}
+
 /// The slot of a partition without a replica here.
 const NO_SLOT: u32 = u32::MAX;
 /// Where the index of the log directory begins in the word of the role; 0 stands for none.
@@ -123,8 +132,9 @@ impl PartitionCell {
         }
     }
 
-    /// The epoch in which this node leads, if it is the one that the client knows (-1: it says none).
-    fn leader_epoch(&self, current_leader_epoch: i32) -> Result<i32, ErrorCode> {
+    /// The epoch in which this node leads (or follows, where `reader` may read there), if it is the one that the client knows (-1: it
+    /// says none).
+    fn leader_epoch(&self, current_leader_epoch: i32, reader: Reader) -> Result<i32, ErrorCode> {
         let role = self.role();
         let epoch = match role {
             Role::Absent => return Err(ErrorCode::NotLeaderOrFollower),
@@ -132,12 +142,13 @@ impl PartitionCell {
             Role::Leader { leader_epoch } | Role::Follower { leader_epoch } => leader_epoch,
         };
         check_epoch(current_leader_epoch, epoch)?;
-        if matches!(role, Role::Leader { .. }) { Ok(epoch) } else { Err(ErrorCode::NotLeaderOrFollower) }
+        let may_read = reader == Reader::OfAnyReplica || matches!(role, Role::Leader { .. });
+        if may_read { Ok(epoch) } else { Err(ErrorCode::NotLeaderOrFollower) }
     }
 
     /// The newest view, if this node leads and the epoch that the client knows (-1: it says none) is the current one.
     pub fn leader_view(&self, current_leader_epoch: i32) -> Result<LeaderView, ErrorCode> {
-        let leader_epoch = self.leader_epoch(current_leader_epoch)?;
+        let leader_epoch = self.leader_epoch(current_leader_epoch, Reader::OfTheLeader)?;
         let log = self.view().ok_or(ErrorCode::NotLeaderOrFollower)?;
         Ok(LeaderView { leader_epoch, log })
     }
@@ -146,10 +157,10 @@ impl PartitionCell {
     /// meanwhile: a look is a few comparisons, and at most a copy.
     pub(crate) fn look<T>(
         &self,
-        current_leader_epoch: i32,
+        (current_leader_epoch, reader): (i32, Reader),
         look: impl FnOnce(&LogView) -> T,
     ) -> Result<T, ErrorCode> {
-        self.leader_epoch(current_leader_epoch)?;
+        self.leader_epoch(current_leader_epoch, reader)?;
         match &*self.view.lock() {
             Shown::Nothing => Err(ErrorCode::NotLeaderOrFollower),
             Shown::Unwritten(view) => Ok(look(view)),

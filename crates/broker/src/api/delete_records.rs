@@ -1,4 +1,4 @@
-//! DeleteRecords (KIP-107): everything below an offset goes.
+//! DeleteRecords (KIP-107): everything below an offset goes, here first, then on every follower that is alive.
 
 use std::sync::Arc;
 
@@ -9,8 +9,9 @@ use wire::messages::delete_records::{
 
 use crate::by_topic::{Partitions, grouped};
 use crate::call::Call;
-use crate::command::{Command, DeleteRecords};
+use crate::command::{Command, DeleteRecords, LowWatermark};
 use crate::mailbox::{Answer, reply};
+use crate::views::PartitionCell;
 
 pub(super) async fn handle(call: Call, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
     let mut wanted = Partitions::default();
@@ -27,17 +28,31 @@ pub(super) async fn handle(call: Call, request: DeleteRecordsRequest) -> DeleteR
             (topic, partition_index, answer)
         })
         .collect();
-    let mut results = Vec::with_capacity(asked.len());
+    let deadline_ms = call.now_ms.saturating_add(i64::from(request.timeout_ms.max(0)));
+    let mut deleted = Vec::with_capacity(asked.len());
     for (topic, partition_index, answer) in asked {
         let result = match answer {
-            Ok(answer) => answer.await.unwrap_or(Err(ErrorCode::NotLeaderOrFollower)),
+            Ok((cell, answer)) => match answer.await.unwrap_or(Err(ErrorCode::NotLeaderOrFollower)) {
+                Ok(offset) => Ok((offset, everywhere(&call, deadline_ms, cell, offset))),
+                Err(error) => Err(error),
+            },
             Err(error) => Err(error),
         };
-        let result = DeleteRecordsPartitionResult {
-            partition_index,
-            low_watermark: result.unwrap_or(-1),
-            error_code: result.err().unwrap_or(ErrorCode::None).code(),
+        deleted.push((topic, partition_index, result));
+    }
+    let mut results = Vec::with_capacity(deleted.len());
+    for (topic, partition_index, result) in deleted {
+        // Who lost patience hears how far this leader came.
+        let (low_watermark, error) = match result {
+            Ok((offset, answer)) => match answer.await.unwrap_or(Err(ErrorCode::NotLeaderOrFollower)) {
+                Ok(low_watermark) => (low_watermark, ErrorCode::None),
+                Err(ErrorCode::RequestTimedOut) => (offset, ErrorCode::RequestTimedOut),
+                Err(error) => (-1, error),
+            },
+            Err(error) => (-1, error),
         };
+        let result =
+            DeleteRecordsPartitionResult { partition_index, low_watermark, error_code: error.code() };
         results.push((topic, result));
     }
     let topic = |(name, partitions)| DeleteRecordsTopicResult { name, partitions };
@@ -45,12 +60,15 @@ pub(super) async fn handle(call: Call, request: DeleteRecordsRequest) -> DeleteR
     DeleteRecordsResponse { topics, ..DeleteRecordsResponse::default() }
 }
 
+/// A low watermark, or why there is none.
+type Answered = Answer<Result<i64, ErrorCode>>;
+
 fn ask(
     call: &Call,
     topic: &str,
     partition: i32,
     offset: i64,
-) -> Result<Answer<Result<i64, ErrorCode>>, ErrorCode> {
+) -> Result<(Arc<PartitionCell>, Answered), ErrorCode> {
     let topic = call.node.views().by_name(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let cell = topic.partition(partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     if topic.internal {
@@ -59,5 +77,13 @@ fn ask(
     let (reply, answer) = reply();
     let delete = DeleteRecords { offset, cell: Arc::clone(cell), reply };
     call.node.submit(call.now_ms, cell, Command::DeleteRecords(delete));
-    Ok(answer)
+    Ok((Arc::clone(cell), answer))
+}
+
+/// Waits until all live replicas have let go of what is below the offset.
+fn everywhere(call: &Call, deadline_ms: i64, cell: Arc<PartitionCell>, offset: i64) -> Answered {
+    let (reply, answer) = reply();
+    let waiting = LowWatermark { cell: Arc::clone(&cell), offset, deadline_ms, reply };
+    call.node.submit(call.node.latest_ms(), &cell, Command::LowWatermark(waiting));
+    answer
 }

@@ -1,7 +1,8 @@
 //! Fetch (KIP-41, KIP-227, KIP-516): resolve the session, read what is in memory, and if there is too little, wait once for
 //! the shards' call; then the answer is written partition by partition. The request is read in place, and nothing of it is kept: a
 //! fetch may wait for minutes. How partitions are read is `fetch/pass.rs`'s business. A follower's fetch goes to the shards first
-//! (`Command::FollowerFetch`): where it fetches is what it acknowledges, and who is no follower is told so.
+//! (`Command::FollowerFetch`): where it fetches is what it acknowledges, and who is no follower is told so. A consumer that may have a
+//! replica nearer than this leader is sent there (KIP-392): the shards are asked who has what it wants.
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
@@ -17,15 +18,17 @@ use wire::messages::fetch::{NodeEndpoint, PartitionData};
 use wire::{ErrorCode, Str};
 
 use crate::call::Call;
-use crate::command::{Command, FollowerFetch, WatchPartition, WatchPartitions};
+use crate::command::{Command, FollowerFetch, InSyncReplicasOf, WatchPartition, WatchPartitions};
+use crate::fetch::exceptions::{Exceptions, near, nearest, throttled};
 use crate::fetch::pass::{Pass, Reading, Terms, refusal};
 use crate::fetch::session::{Answered, FetchAsked, Plan, Wanted, WantedList};
 use crate::fetch::watch::{Watch, watch};
 use crate::limits::PARTITIONS_PER_FETCH_SESSION;
 use crate::mailbox::{Answer, reply};
 use crate::replica::FollowerAt;
+use crate::replica::isr::ReplicaInSync;
 use crate::rim::{CloseReason, Handling, Outcome};
-use crate::views::{PartitionCell, Views};
+use crate::views::{PartitionCell, Role, Views};
 
 /// Consumers read what is replicated, or only what is also committed (KIP-98).
 const READ_UNCOMMITTED: i8 = 0;
@@ -64,6 +67,12 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
             fetch.reading.call.node.call_back(replica.0);
         }
         return Ok(Handling::running(fetch.follow(replica)));
+    }
+    if !request.rack_id.is_empty() && fetch.reading.call.node.config().reads_from_near_replicas {
+        let near = fetch.near(request.rack_id);
+        if !near.is_empty() {
+            return Ok(Handling::running(fetch.send_near(near)));
+        }
     }
     // Filled where it stays: a pass is large.
     let mut pass = fetch.reading.begin();
@@ -161,6 +170,7 @@ fn as_wanted(call: &Call, view: &WantedView<'_>) -> Wanted {
         // Any negative one says nothing.
         current_leader_epoch: view.current_leader_epoch.max(-1),
         last_fetched_epoch: view.last_fetched_epoch,
+        log_start_offset: view.log_start_offset,
         max_bytes: view.max_bytes,
         place: 0,
     }
@@ -219,7 +229,8 @@ impl Fetch {
             }
         }
         drop(last);
-        Fetch { reading: Reading { call, terms, targets }, end: End { session, refused } }
+        let reading = Reading { call, terms, targets, exceptions: None };
+        Fetch { reading, end: End { session, refused } }
     }
 
     /// Another broker's replicas fetch: what they acknowledge is noted, then they are answered like anybody.
@@ -236,9 +247,53 @@ impl Fetch {
             let data = self.reading.refused_data(&wanted, &cell, error);
             self.end.refused.push((wanted, data));
         }
+        self.throttle(replica.0);
         let mut pass = self.reading.begin();
         self.reading.read_memory(&mut pass);
         self.go_on(pass, Some(replica.0)).await
+    }
+
+    /// Which of a follower's replicas the throttle is meant for.
+    fn throttle(&mut self, follower: i32) {
+        let node = &self.reading.call.node;
+        if !node.leader_throttle().is_on() {
+            return;
+        }
+        let (image, views, both) = (node.image(), node.views(), (node.node_id(), follower));
+        let keys = self.reading.targets.iter().map(|(_, cell)| cell.key);
+        let of = |key| Some((key, throttled(&image, views, key, both)?));
+        let throttled: BTreeMap<_, _> = keys.filter_map(of).collect();
+        if !throttled.is_empty() {
+            self.reading.exceptions = Some(Box::new(Exceptions { throttled, ..Exceptions::default() }));
+        }
+    }
+
+    /// Targets that others in that rack have as well, and not this leader: which brokers.
+    fn near(&self, rack: &str) -> Vec<(usize, Vec<i32>)> {
+        let (call, image) = (&self.reading.call, self.reading.call.node.image());
+        let listener = &call.connection.peer().listener;
+        let leads = |cell: &PartitionCell| matches!(cell.role(), Role::Leader { .. });
+        let targets = self.reading.targets.iter().enumerate().filter(|(_, (_, cell))| leads(cell));
+        let near = targets.map(|(at, (_, cell))| (at, near(&image, cell.key, rack, listener)));
+        near.filter(|(_, brokers)| !brokers.is_empty()).collect()
+    }
+
+    /// Sends the consumer to those of them that have what it wants.
+    async fn send_near(mut self, near: Vec<(usize, Vec<i32>)>) -> Outcome {
+        let mut exceptions = Exceptions::default();
+        for (asked, answer) in ask_in_sync(&self.reading, near) {
+            let Ok(answers) = answer.await else { return Outcome::Close(CloseReason::Stopping) };
+            for ((at, near), replicas) in asked.iter().zip(answers) {
+                let Some((wanted, cell)) = self.reading.targets.get(*at) else { continue };
+                if let Some(broker) = nearest(near, &replicas, wanted) {
+                    exceptions.preferred.insert(cell.key, broker);
+                }
+            }
+        }
+        self.reading.exceptions = (!exceptions.preferred.is_empty()).then(|| Box::new(exceptions));
+        let mut pass = self.reading.begin();
+        self.reading.read_memory(&mut pass);
+        self.go_on(pass, None).await
     }
 
     /// Ends a pass in the pool if it has to be; waits for more and reads again, until there is enough or the time is over, or
@@ -289,6 +344,28 @@ async fn read_cold(reading: &Arc<Reading>, pass: &mut Pass) -> bool {
     true
 }
 
+/// Which targets a shard is asked about, with the brokers near the consumer, and its answer to each.
+type AskedInSync = (Vec<(usize, Vec<i32>)>, Answer<Vec<Vec<ReplicaInSync>>>);
+
+/// One command per shard concerned.
+fn ask_in_sync(reading: &Reading, near: Vec<(usize, Vec<i32>)>) -> Vec<AskedInSync> {
+    let mut shards: BTreeMap<usize, (Vec<(usize, Vec<i32>)>, Vec<Arc<PartitionCell>>)> = BTreeMap::new();
+    for (at, brokers) in near {
+        let Some((_, cell)) = reading.targets.get(at) else { continue };
+        let (asked, cells) = shards.entry(cell.shard).or_default();
+        asked.push((at, brokers));
+        cells.push(Arc::clone(cell));
+    }
+    let call = &reading.call;
+    let ask = |(shard, (asked, partitions))| {
+        let (reply, answer) = reply();
+        let command = Command::InSyncReplicasOf(InSyncReplicasOf { partitions, reply });
+        call.node.submit_to(call.now_ms, shard, command);
+        (asked, answer)
+    };
+    shards.into_iter().map(ask).collect()
+}
+
 /// Which targets a shard is asked about, and its answer to each.
 type Asked = (Vec<usize>, Answer<Vec<Result<(), ErrorCode>>>);
 
@@ -302,8 +379,9 @@ fn acknowledge(reading: &Reading, (broker_id, broker_epoch): (i32, i64)) -> Vec<
         let (positions, partitions) = shards.entry(cell.shard).or_default();
         positions.push(at);
         let leader_epoch = wanted.current_leader_epoch;
-        let (fetch_offset, last_fetched_epoch) = (wanted.fetch_offset, wanted.last_fetched_epoch);
-        partitions.push((Arc::clone(cell), FollowerAt { leader_epoch, fetch_offset, last_fetched_epoch }));
+        let &Wanted { fetch_offset, last_fetched_epoch, log_start_offset, .. } = wanted;
+        let at = FollowerAt { leader_epoch, fetch_offset, last_fetched_epoch, log_start_offset };
+        partitions.push((Arc::clone(cell), at));
     }
     let call = &reading.call;
     let ask = |(shard, (positions, partitions))| {
@@ -344,6 +422,7 @@ fn set_watch(reading: &Reading, watch: &Arc<Watch>, pass: &Pass) {
 
 impl End {
     fn outcome(&self, reading: &Reading, pass: &Pass) -> Outcome {
+        reading.record_throttled(pass);
         let call = &reading.call;
         let refused = || self.refused.iter().map(|(wanted, data)| (wanted, data));
         let read = || reading.targets.iter().map(|(wanted, _)| wanted).zip(&pass.answers);

@@ -52,7 +52,7 @@ pub(super) static REFUSALS: &[Refusal] = &[
     row("metric.reporters", Only(&["org.apache.kafka.common.metrics.JmxReporter"]), "metrics are not reported: whoever watches this node by them would see nothing"),
     row("principal.builder.class", Only(&["org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"]), "principals are not built by classes here: everybody would be User:ANONYMOUS"),
     row("remote.log.storage.system.enable", Only(&["false"]), "remote storage is not served: data that should outlive this node's disks would lie nowhere else"),
-    row("replica.selector.class", Only(&["org.apache.kafka.common.replica.RackAwareReplicaSelector"]), NOT_LOADED),
+    row("replica.selector.class", Only(&["org.apache.kafka.common.replica.RackAwareReplicaSelector", "org.apache.kafka.common.replica.LeaderSelector"]), NOT_LOADED),
     row("sasl.client.callback.handler.class", KafkasOwn, NOT_LOADED),
     row("sasl.login.callback.handler.class", KafkasOwn, NOT_LOADED),
     row("sasl.login.class", KafkasOwn, NOT_LOADED),

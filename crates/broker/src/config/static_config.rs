@@ -29,6 +29,8 @@ pub struct StaticConfig {
     pub offsets_topic_segment_bytes: i32,
     /// `broker.rack`
     pub broker_rack: Option<String>,
+    /// `replica.selector.class` is Kafka's RackAwareReplicaSelector: consumers read from a replica in their own rack (KIP-392).
+    pub reads_from_near_replicas: bool,
     /// `broker.heartbeat.interval.ms`
     pub broker_heartbeat_interval_ms: i64,
     /// `broker.session.timeout.ms`
@@ -79,6 +81,9 @@ impl StaticConfig {
             offsets_topic_replication_factor: short("offsets.topic.replication.factor"),
             offsets_topic_segment_bytes: int("offsets.topic.segment.bytes"),
             broker_rack: file.text("broker.rack").map(str::to_owned),
+            reads_from_near_replicas: file
+                .text("replica.selector.class")
+                .is_some_and(|class| class.trim().ends_with(".RackAwareReplicaSelector")),
             broker_heartbeat_interval_ms: file.number("broker.heartbeat.interval.ms"),
             broker_session_timeout_ms: file.number("broker.session.timeout.ms"),
             flush_ack: match file.text("log.flush.ack") {

@@ -13,9 +13,10 @@ use wire::messages::fetch::{AbortedTransaction, EpochEndOffset, LeaderIdAndEpoch
 
 use crate::call::Call;
 use crate::endpoints::current_leader;
+use crate::fetch::exceptions::Exceptions;
 use crate::fetch::session::Wanted;
 use crate::limits::{CHECKED_BYTES_AT_ONCE, COLD_READS_AT_ONCE, FETCH_BYTES_MIN};
-use crate::views::PartitionCell;
+use crate::views::{PartitionCell, Reader};
 
 /// What a request says of all its partitions.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +38,8 @@ pub(crate) struct Reading {
     pub terms: Terms,
     /// In the order of service.
     pub targets: SmallVec<[(Wanted, Arc<PartitionCell>); 1]>,
+    /// Targets that are not simply read; `None` for nearly every fetch.
+    pub exceptions: Option<Box<Exceptions>>,
 }
 
 /// What one pass found so far.
@@ -257,7 +260,7 @@ impl Reading {
         counts: bool,
         data: &mut PartitionData,
     ) -> Option<Found> {
-        match self.read_leader(wanted, cell, allowance, reach, counts, data) {
+        match self.read_replica(wanted, cell, allowance, reach, counts, data) {
             Ok(found) => found,
             Err(error) => {
                 *data = self.refused_data(wanted, cell, error);
@@ -266,8 +269,8 @@ impl Reading {
         }
     }
 
-    /// Puts what the leader's log has into `data`; `None` if it is out of reach.
-    fn read_leader(
+    /// Puts what the log has into `data`; `None` if it is out of reach.
+    fn read_replica(
         &self,
         wanted: &Wanted,
         cell: &PartitionCell,
@@ -284,8 +287,12 @@ impl Reading {
             log_end_offset = view.log_end_offset;
             self.look(wanted, view, data)
         };
-        let seen = self.call.node.look(self.call.now_ms, cell, wanted.current_leader_epoch, look)?;
-        let Some(view) = seen? else { return Ok(Some(Found { log_end_offset, ..Found::default() })) };
+        let asks = (wanted.current_leader_epoch, self.reader());
+        let seen = self.call.node.look(self.call.now_ms, cell, asks, look)??;
+        if self.exceptions.is_some() && self.is_excepted(cell, data) {
+            return Ok(Some(Found { log_end_offset, ..Found::default() }));
+        }
+        let Some(view) = seen else { return Ok(Some(Found { log_end_offset, ..Found::default() })) };
         let (offset, limit) = (wanted.fetch_offset, self.terms.limit);
         let most = i64::from(wanted.max_bytes).min(allowance.bytes).min(i64::from(u32::MAX));
         if most < 0 {
@@ -319,6 +326,36 @@ impl Reading {
         data.records = Some(fetched.records);
         let (ahead, checked_bytes) = (fetched.ahead, fetched.checked_bytes);
         Ok(Some(Found { ahead, is_starved, checked_bytes, counted: 0, log_end_offset }))
+    }
+
+    /// Replicas read what is led here. Consumers of before KIP-392 do not know that a follower may be asked.
+    fn reader(&self) -> Reader {
+        match self.terms.is_replica || self.call.api_version < 11 {
+            true => Reader::OfTheLeader,
+            false => Reader::OfAnyReplica,
+        }
+    }
+
+    /// Nothing is read of that partition: the consumer is sent to a nearer replica, or the follower is held back for now.
+    fn is_excepted(&self, cell: &PartitionCell, data: &mut PartitionData) -> bool {
+        let Some(exceptions) = &self.exceptions else { return false };
+        if let Some(broker) = exceptions.preferred.get(&cell.key) {
+            data.preferred_read_replica = *broker;
+            return true;
+        }
+        let node = &self.call.node;
+        exceptions.throttled.get(&cell.key) == Some(&true)
+            && node.leader_throttle().closed_until(node.latest_ms()).is_some()
+    }
+
+    /// What goes out to throttled replicas counts, whether they are in sync or not.
+    pub fn record_throttled(&self, pass: &Pass) {
+        let Some(exceptions) = &self.exceptions else { return };
+        let lines = self.targets.iter().zip(&pass.answers);
+        let throttled = lines.filter(|((_, cell), _)| exceptions.throttled.contains_key(&cell.key));
+        let bytes: i64 = throttled.map(|(_, data)| record_bytes(data)).sum();
+        let node = &self.call.node;
+        node.leader_throttle().record(bytes.unsigned_abs(), node.latest_ms());
     }
 
     /// Puts into `data` what a look at the view tells; answers a copy of the view if there is something to read.
@@ -387,7 +424,9 @@ impl Pass {
         self.bytes = self.bytes.saturating_add(bytes);
         self.is_counted |= found.counted > 0;
         self.checked_bytes = self.checked_bytes.saturating_add(i64::from(found.checked_bytes));
-        self.is_urgent |= data.error_code != ErrorCode::None.code() || data.diverging_epoch.epoch != -1;
+        self.is_urgent |= data.error_code != ErrorCode::None.code()
+            || data.diverging_epoch.epoch != -1
+            || data.preferred_read_replica != -1;
         if let Some(ahead) = found.ahead {
             self.ahead.push(ahead);
         }

@@ -24,6 +24,8 @@ pub(crate) struct Wanted {
     pub current_leader_epoch: i32,
     /// -1: the client does not say (KIP-595 divergence, v12).
     pub last_fetched_epoch: i32,
+    /// Where a follower's log begins; -1 for consumers.
+    pub log_start_offset: i64,
     pub max_bytes: i32,
     /// Where its session keeps it; 0 outside of one.
     pub place: u64,

@@ -37,7 +37,7 @@ struct Lost {
 impl Node {
     /// Sends the fetches that are due.
     pub(super) fn replicate(&self, now_ms: i64) {
-        let due = self.0.fetchers.due(now_ms, self.broker_epoch());
+        let due = self.0.fetchers.due(now_ms, self.broker_epoch(), self.views());
         for Due { fetcher, round, request } in due.fetches {
             let Some(to) = self.broker_address(fetcher.leader) else {
                 self.fetched(now_ms, (fetcher, round), Err(NoAnswer::Unreachable));
@@ -94,7 +94,7 @@ impl Node {
             })
         });
         let why = response.as_ref().err().map_or_else(String::new, |why| format!("{why:?}"));
-        let taken = self.0.fetchers.answered(now_ms, (fetcher, round), response.ok());
+        let taken = self.0.fetchers.answered(now_ms, (fetcher, round), response.ok(), self.views());
         match taken.news {
             Some(true) => tracing::info!(leader, "fetching from the leader again"),
             Some(false) if self.0.is_leaving.load(Ordering::Relaxed) => {}

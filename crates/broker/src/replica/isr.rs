@@ -26,6 +26,8 @@ pub(crate) struct Follower {
     broker_id: i32,
     /// First offset that it does not have; -1 until it has said so in this epoch.
     log_end_offset: i64,
+    /// First offset that it has; -1 until it has said so in this epoch.
+    log_start_offset: i64,
     /// Of its registration when it fetched last (KIP-903); -1 until then.
     broker_epoch: i64,
     /// When it fetched last, and where the leader's log ended then.
@@ -43,9 +45,20 @@ pub(crate) struct FollowerSays {
     pub broker_id: i32,
     /// -1 where the version of the request has none.
     pub broker_epoch: i64,
+    /// Where its log begins; -1 where the request does not say.
+    pub log_start_offset: i64,
     /// Where it fetches: all below, it has.
     pub log_end_offset: i64,
     pub now_ms: i64,
+}
+
+/// What somebody who chooses among the replicas in sync has to know of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReplicaInSync {
+    pub broker_id: i32,
+    pub log_start_offset: i64,
+    pub log_end_offset: i64,
+    pub caught_up_ms: i64,
 }
 
 /// Who may be in an ISR: as the newest image has the brokers.
@@ -61,6 +74,18 @@ pub(crate) enum NotAFollower {
     Unassigned,
     /// A later incarnation of the broker has fetched before.
     StaleBrokerEpoch,
+}
+
+impl Follower {
+    /// As it is in sync.
+    pub fn in_sync(&self) -> ReplicaInSync {
+        ReplicaInSync {
+            broker_id: self.broker_id,
+            log_start_offset: self.log_start_offset,
+            log_end_offset: self.log_end_offset,
+            caught_up_ms: self.caught_up_ms,
+        }
+    }
 }
 
 impl InSyncReplicas {
@@ -80,6 +105,7 @@ impl InSyncReplicas {
         let unheard = |broker_id: i32| Follower {
             broker_id,
             log_end_offset: -1,
+            log_start_offset: -1,
             broker_epoch: -1,
             fetched_ms: i64::MIN,
             end_at_fetch: i64::MAX,
@@ -158,6 +184,17 @@ impl InSyncReplicas {
         self.followers.iter().find(|follower| follower.broker_id == broker_id)
     }
 
+    /// The followers of the committed ISR that were heard of in this epoch.
+    pub fn heard_in_sync(&self) -> impl Iterator<Item = &Follower> {
+        self.followers.iter().filter(|it| it.log_end_offset >= 0 && self.isr.contains(&it.broker_id))
+    }
+
+    /// Where the last replica of those that are alive begins; -1 while one of them has not said so in this epoch.
+    pub fn low_watermark(&self, local_log_start_offset: i64, is_alive: impl Fn(i32) -> bool) -> i64 {
+        let alive = self.followers.iter().filter(|follower| is_alive(follower.broker_id));
+        alive.map(|follower| follower.log_start_offset).fold(local_log_start_offset, i64::min)
+    }
+
     /// How many replicas are in sync.
     pub fn len(&self) -> usize {
         self.isr.len()
@@ -234,6 +271,7 @@ impl InSyncReplicas {
         }
         let moved = follower.log_end_offset != says.log_end_offset;
         follower.log_end_offset = says.log_end_offset;
+        follower.log_start_offset = says.log_start_offset;
         follower.broker_epoch = says.broker_epoch;
         follower.fetched_ms = says.now_ms;
         follower.end_at_fetch = local_log_end_offset;

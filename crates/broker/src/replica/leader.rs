@@ -44,6 +44,8 @@ pub(crate) struct FollowerAt {
     pub fetch_offset: i64,
     /// Of the last record it has; -1 where it says none.
     pub last_fetched_epoch: i32,
+    /// Where its log begins; -1 where it says none.
+    pub log_start_offset: i64,
 }
 
 /// What a follower's fetch changed.
@@ -75,7 +77,13 @@ impl Replica {
         if at.leader_epoch != leader.leader_epoch || !is_within || has_diverged(&self.log, at) {
             return Ok(Acknowledged::default());
         }
-        let says = FollowerSays { broker_id, broker_epoch, log_end_offset: at.fetch_offset, now_ms };
+        let says = FollowerSays {
+            broker_id,
+            broker_epoch,
+            log_start_offset: at.log_start_offset,
+            log_end_offset: at.fetch_offset,
+            now_ms,
+        };
         let moved = leader.isr.fetched(says, log_end_offset, eligible).unwrap_or(false);
         let joins = leader.isr.may_expand(broker_id, self.log.high_watermark(), eligible);
         let commits = moved && self.advance_high_watermark();

@@ -80,6 +80,8 @@ struct Entry {
     cell: Arc<PartitionCell>,
     leader_epoch: i32,
     position: Position,
+    /// The leader's, when it answered last; unknown before.
+    high_watermark: i64,
     state: State,
     /// As it was asked, if what is asked now is in a fetch on its way or in the session.
     asked: Option<(i32, Position)>,
@@ -107,7 +109,9 @@ impl Fetcher {
     /// A replica follows, or goes on.
     pub fn follow(&mut self, following: &Following) {
         let key = following.cell.key;
+        let known = self.partitions.get(&key).filter(|known| known.leader_epoch == following.leader_epoch);
         let entry = Entry {
+            high_watermark: known.map_or(i64::MAX, |known| known.high_watermark),
             cell: Arc::clone(&following.cell),
             leader_epoch: following.leader_epoch,
             position: following.position,
@@ -141,6 +145,24 @@ impl Fetcher {
     /// True once for a fetch that is on its way, maybe for as long as the leader has nothing new: there is more to ask.
     pub fn is_called_back(&mut self) -> bool {
         self.flight == Flight::Asked && std::mem::replace(&mut self.called_back, self.round) != self.round
+    }
+
+    /// Replicas that the throttle is meant for and that are behind are not asked for before that time. Only between two fetches.
+    pub fn hold_back(&mut self, until_ms: i64, is_throttled: impl Fn(&TopicIdPartition) -> bool) {
+        if self.flight != Flight::Idle {
+            return;
+        }
+        let comes_before = |state| match state {
+            State::Ready => true,
+            State::Delayed(due_ms) => due_ms < until_ms,
+            State::Waits => false,
+        };
+        let is_behind = |entry: &Entry| entry.position.fetch_offset < entry.high_watermark;
+        let is_held = |(key, entry): (&TopicIdPartition, &Entry)| {
+            (comes_before(entry.state) && is_behind(entry) && is_throttled(key)).then_some(*key)
+        };
+        let held: Vec<TopicIdPartition> = self.partitions.iter().filter_map(is_held).collect();
+        held.iter().for_each(|key| self.delay(key, until_ms));
     }
 
     /// When [`Fetcher::next`] has something to send.
@@ -312,10 +334,13 @@ impl Fetcher {
         terms: &FetchTerms,
         taken: &mut Taken,
     ) {
-        let Some(entry) = self.partitions.get(&key) else { return };
+        let Some(entry) = self.partitions.get_mut(&key) else { return };
         // Of another epoch, or of where it fetched before: nobody asks for that any more.
         if entry.asked != Some((entry.leader_epoch, entry.position)) || entry.state != State::Ready {
             return;
+        }
+        if data.error_code == ErrorCode::None.code() {
+            entry.high_watermark = data.high_watermark;
         }
         let (cell, leader_epoch) = (Arc::clone(&entry.cell), entry.leader_epoch);
         let fetch_offset = entry.position.fetch_offset;

@@ -13,9 +13,11 @@ use wire::messages::fetch::{FetchRequest, FetchResponse, ReplicaState};
 use wire::topic::TopicIdPartition;
 
 use super::fetcher::{FetchTerms, Fetcher, Taken};
-use super::following::{FetcherId, Following, Outcome, Replicated};
+use super::following::{Fetched, FetcherId, Following, LeaderSaid, Outcome, Replicated};
+use super::throttle::Throttles;
 use crate::config::BrokerLayers;
 use crate::timers::NEVER;
+use crate::views::Views;
 
 /// Those of a node.
 pub(crate) struct Fetchers {
@@ -23,6 +25,7 @@ pub(crate) struct Fetchers {
     held: Mutex<Held>,
     /// When [`Fetchers::due`] has something to send; written under the lock.
     next_ms: AtomicI64,
+    throttles: Throttles,
     /// The node stops: nothing is asked any more.
     is_closed: AtomicBool,
 }
@@ -67,8 +70,33 @@ impl Fetchers {
             terms,
             held: Mutex::new(held),
             next_ms: AtomicI64::new(NEVER),
+            throttles: Throttles::new(layers),
             is_closed: AtomicBool::new(false),
         }
+    }
+
+    /// How fast replicas may be brought up, here and from here.
+    pub fn throttles(&self) -> &Throttles {
+        &self.throttles
+    }
+
+    fn is_throttled(&self, views: &Views, key: &TopicIdPartition) -> bool {
+        let topic = views.by_id(key.topic_id);
+        topic.is_some_and(|it| it.settings.load().follower_throttled.holds(key.partition, self.terms.node_id))
+    }
+
+    /// What came for throttled replicas counts, whether they are in sync or not.
+    fn record(&self, now_ms: i64, views: &Views, fetched: &[Fetched]) {
+        let throttle = &self.throttles.follower;
+        if !throttle.is_on() {
+            return;
+        }
+        let bytes = |fetched: &Fetched| match &fetched.said {
+            LeaderSaid::Records { records, .. } => records.len() as u64,
+            LeaderSaid::Diverging { .. } | LeaderSaid::OutOfRange { .. } => 0,
+        };
+        let throttled = fetched.iter().filter(|it| self.is_throttled(views, &it.cell.key));
+        throttle.record(throttled.map(bytes).sum(), now_ms);
     }
 
     /// How long an answer is waited for.
@@ -96,6 +124,7 @@ impl Fetchers {
 
     /// The broker's own values changed. With another number of fetchers, whoever is fetched for by the wrong one changes.
     pub fn configure(&self, layers: &BrokerLayers<'_>) {
+        self.throttles.configure(layers);
         let per_leader = per_leader(layers);
         let mut held = self.held.lock();
         if std::mem::replace(&mut held.per_leader, per_leader) == per_leader {
@@ -130,7 +159,7 @@ impl Fetchers {
 
     /// What is to be sent now by the broker of this epoch. Nothing before it is registered (KIP-903): what an earlier incarnation had
     /// could bring the replica into an ISR.
-    pub fn due(&self, now_ms: i64, broker_epoch: i64) -> AllDue {
+    pub fn due(&self, now_ms: i64, broker_epoch: i64, views: &Views) -> AllDue {
         if self.next_ms() > now_ms {
             return AllDue::default();
         }
@@ -142,7 +171,11 @@ impl Fetchers {
         let mut due = AllDue::default();
         if !self.is_closed.load(Ordering::SeqCst) {
             held.fetchers.retain(|_, fetcher| !fetcher.is_over());
+            let held_until_ms = self.throttles.follower.closed_until(now_ms);
             for (id, fetcher) in &mut held.fetchers {
+                if let Some(until_ms) = held_until_ms {
+                    fetcher.hold_back(until_ms, |key| self.is_throttled(views, key));
+                }
                 if let Some((round, request)) = fetcher.next(now_ms, broker_epoch, &self.terms) {
                     due.fetches.push(Due { fetcher: *id, round, request });
                 }
@@ -165,6 +198,7 @@ impl Fetchers {
         now_ms: i64,
         (id, round): (FetcherId, u64),
         response: Option<FetchResponse>,
+        views: &Views,
     ) -> Taken {
         let mut held = self.held.lock();
         let Some(fetcher) = held.fetchers.get_mut(&id) else { return Taken::default() };
@@ -172,6 +206,7 @@ impl Fetchers {
             Some(response) => fetcher.answered(now_ms, round, response, &self.terms),
             None => fetcher.unanswered(now_ms, round, &self.terms),
         };
+        self.record(now_ms, views, &taken.fetched);
         let mut shards: Vec<usize> = taken.fetched.iter().map(|fetched| fetched.cell.shard).collect();
         shards.sort_unstable();
         shards.dedup();
@@ -267,7 +302,8 @@ mod tests {
     /// Leaders that are fetched from now, with how many partitions are asked for.
     fn due(fetchers: &Fetchers) -> Vec<(i32, usize)> {
         let asked = |due: &Due| due.request.topics.iter().map(|topic| topic.partitions.len()).sum();
-        fetchers.due(0, 1).fetches.iter().map(|due| (due.fetcher.leader, asked(due))).collect()
+        let due = fetchers.due(0, 1, &Views::default());
+        due.fetches.iter().map(|due| (due.fetcher.leader, asked(due))).collect()
     }
 
     #[test]
@@ -277,16 +313,17 @@ mod tests {
         assert_eq!(due(&fetchers), [(1, 1)]);
         fetchers.follow(following(1, 1, 4));
         fetchers.follow(following(2, 3, 4));
-        let due_now = fetchers.due(0, 1);
+        let due_now = fetchers.due(0, 1, &Views::default());
         assert_eq!(due_now.calls, BTreeSet::from([1]));
         assert_eq!(due_now.fetches.iter().map(|due| due.fetcher.leader).collect::<Vec<_>>(), [3]);
         fetchers.follow(following(3, 1, 4));
         assert_eq!(fetchers.next_ms(), NEVER, "it is called back already");
         let fetcher = FetcherId { leader: 1, index: 0 };
-        fetchers.answered(0, (fetcher, 1), Some(FetchResponse::default()));
+        fetchers.answered(0, (fetcher, 1), Some(FetchResponse::default()), &Views::default());
         assert_eq!(due(&fetchers), [(1, 3)], "all that came meanwhile");
         fetchers.follow(following(4, 1, 4));
-        assert_eq!(fetchers.due(0, 1).calls, BTreeSet::from([1]), "the next fetch that waits");
+        let calls = fetchers.due(0, 1, &Views::default()).calls;
+        assert_eq!(calls, BTreeSet::from([1]), "the next fetch that waits");
         assert_eq!(fetchers.next_ms(), NEVER);
     }
 
@@ -294,9 +331,10 @@ mod tests {
     fn s9_nothing_is_fetched_before_the_broker_is_registered() {
         let fetchers = fetchers();
         fetchers.follow(following(0, 1, 4));
-        assert!(fetchers.due(0, -1).fetches.is_empty());
+        let due = |now_ms, epoch| fetchers.due(now_ms, epoch, &Views::default()).fetches.len();
+        assert_eq!(due(0, -1), 0);
         assert_eq!(fetchers.next_ms(), REGISTRATION_PAUSE_MS);
-        assert_eq!(fetchers.due(REGISTRATION_PAUSE_MS, 7).fetches.len(), 1);
+        assert_eq!(due(REGISTRATION_PAUSE_MS, 7), 1);
     }
 
     #[test]

@@ -9,10 +9,11 @@ use super::brokers::Brokers;
 use super::seat::Seat;
 use super::turn::Turn;
 use super::{Shard, Timer};
-use crate::command::FollowerFetch;
+use crate::command::{FollowerFetch, InSyncReplicasOf};
 use crate::disks::directories::Directory;
 use crate::effect::Effect;
 use crate::quorum::isr_proposals::{IsrAnswer, IsrOutcome, IsrProposal};
+use crate::replica::isr::Follower;
 use crate::replica::{Replica, ReplicaState};
 use crate::views::PartitionCell;
 
@@ -41,7 +42,17 @@ impl Shard {
                 }
             }
         }
+        self.low_watermarks_moved();
         reply.send(answers);
+    }
+
+    /// Who is in sync with each, and how far.
+    pub(super) fn in_sync_replicas(&mut self, asked: InSyncReplicasOf) {
+        let mut of = |cell: &Arc<PartitionCell>| match self.replica(cell).map(|replica| &replica.state) {
+            Some(ReplicaState::Leader(leader)) => leader.isr.heard_in_sync().map(Follower::in_sync).collect(),
+            Some(ReplicaState::Follower { .. } | ReplicaState::Offline) | None => Vec::new(),
+        };
+        asked.reply.send(asked.partitions.iter().map(&mut of).collect());
     }
 
     /// Followers that have been behind for `replica.lag.time.max.ms` leave the ISR. Every half of that time.

@@ -12,6 +12,7 @@ mod cleaning;
 mod coordinators;
 mod following;
 mod leading;
+mod low_watermarks;
 mod moving;
 #[cfg(test)]
 mod planting;
@@ -35,7 +36,9 @@ use log::{Disk, FlushOutcome, Removal};
 use wire::ErrorCode;
 use wire::wall::Wall;
 
-use crate::command::{Append, Appending, Ask, Command, DeleteRecords, DescribeProducers, WatchPartitions};
+use crate::command::{
+    Append, Appending, Ask, Command, DeleteRecords, DescribeProducers, LowWatermark, WatchPartitions,
+};
 use crate::config::{FlushAck, StaticConfig};
 use crate::disks::cleaners::{Cleaners, Cleaning};
 use crate::disks::directories::{Directories, Directory};
@@ -106,6 +109,8 @@ pub(crate) struct Shard {
     replica_lag_time_max_ms: i64,
     /// Who may be in sync.
     brokers: Brokers,
+    /// Who waits until all live replicas have let go of what was deleted.
+    low_watermarks: Vec<LowWatermark>,
     random: wire::random::SplitMix64,
     /// Of the turn.
     now_ms: i64,
@@ -135,6 +140,8 @@ enum Timer {
     FlushDue(Arc<PartitionCell>),
     /// Followers may be too far behind.
     Isr,
+    /// Somebody has waited long enough for a low watermark.
+    LowWatermarks,
     /// Logs may be dirty.
     Cleaner,
     /// A throttled cleaning may go on.
@@ -188,6 +195,7 @@ impl Shard {
             follower_lines: Ration::new(FOLLOWER_LINES_PER_SECOND),
             replica_lag_time_max_ms,
             brokers: Brokers(Arc::default()),
+            low_watermarks: Vec::new(),
         }
     }
 
@@ -240,8 +248,12 @@ impl Shard {
             Command::Watch(watch) => self.watch(watch),
             Command::Ask(ask) => self.ask(turn, *ask),
             Command::DeleteRecords(delete) => self.delete_records(turn, delete),
+            Command::LowWatermark(waiting) => self.await_low_watermark(waiting),
             Command::DescribeProducers(describe) => self.describe_producers(describe),
-            Command::Image(change) => self.reconcile(turn, &change),
+            Command::Image(change) => {
+                self.reconcile(turn, &change);
+                self.low_watermarks_moved();
+            }
             Command::Flushed { directory, outcomes } => self.flushed(turn, directory, &outcomes),
             Command::DirectoryFailed { directory } => self.directory_failed(turn, directory),
             Command::Cleaning(cleaning, step) => self.cleaning_step(turn, cleaning, step),
@@ -249,6 +261,7 @@ impl Shard {
             Command::Moving(moving, step) => self.move_step(turn, moving, step),
             Command::Retired(removal) => self.retired(turn.now_ms, removal),
             Command::LookForCleaning => self.look_for_cleaning(turn),
+            Command::InSyncReplicasOf(asked) => self.in_sync_replicas(asked),
             Command::FollowerFetch(fetch) => self.follower_fetch(turn, fetch),
             Command::IsrAnswered(answers) => {
                 answers.iter().for_each(|(cell, answer)| self.isr_answered(cell, answer));
@@ -296,6 +309,7 @@ impl Shard {
                     }
                 }
                 Timer::Isr => self.isr_due(turn),
+                Timer::LowWatermarks => self.low_watermarks_moved(),
                 Timer::Cleaner => self.cleaner_due(turn),
                 Timer::Clean(cleaning) => turn.effects.push(Effect::Clean(cleaning)),
                 Timer::Move(moving) => turn.effects.push(Effect::Move(moving)),
@@ -374,7 +388,7 @@ impl Shard {
                 }
                 Some(replica)
                     if !command.is_replica
-                        && matches!(replica.state, ReplicaState::Leader(_))
+                        && !matches!(replica.state, ReplicaState::Offline)
                         && !replica.has_more_than(partition.high_watermark, partition.last_stable_offset) =>
                 {
                     replica.watchers.add(Arc::clone(&watch));

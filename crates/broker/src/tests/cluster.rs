@@ -76,6 +76,15 @@ impl Cluster {
 
     /// Nodes on fresh disks, opened, and with nothing done yet. The controllers among them vote.
     pub fn new(nodes: &[(i32, Roles)], settings: &[(&str, &str)]) -> Cluster {
+        Cluster::new_each(nodes, settings, |_| Vec::new())
+    }
+
+    /// The same; each node has settings of its own as well.
+    pub fn new_each(
+        nodes: &[(i32, Roles)],
+        settings: &[(&str, &str)],
+        own: impl Fn(i32) -> Vec<(String, String)>,
+    ) -> Cluster {
         let voter =
             |&(id, _): &(i32, Roles)| QuorumVoter { id, host: format!("node-{id}"), port: CONTROLLER_PORT };
         let voters: Vec<QuorumVoter> =
@@ -96,7 +105,8 @@ impl Cluster {
         for &(id, roles) in nodes {
             let disk = SimDisk::new(u64::from(id.unsigned_abs()));
             format(&disk, id);
-            let (bells, settings, voters) = (Arc::default(), all.clone(), voters.clone());
+            let (bells, mut settings, voters) = (Arc::default(), all.clone(), voters.clone());
+            settings.extend(own(id));
             let member = Member { id, roles, disk, node: None, bells, voters, settings, lives: 0 };
             cluster.members.insert(id, member);
             cluster.start(id);

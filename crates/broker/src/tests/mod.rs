@@ -15,6 +15,7 @@ mod hostile;
 mod intervals;
 mod jbod;
 mod jbod_power;
+mod near_replicas;
 mod offsets;
 pub(crate) mod planted;
 mod power;
@@ -25,6 +26,7 @@ mod restart;
 mod rot;
 mod sessions;
 mod tallies;
+mod throttles;
 mod twice;
 
 use std::future::Future;

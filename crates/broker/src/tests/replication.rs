@@ -590,6 +590,91 @@ fn kip_207_a_new_leader_tells_no_end_before_that_of_the_one_before() {
     assert!(heard.len() > 100 && heard.iter().all(|offset| *offset == 3), "{heard:?}");
 }
 
+/// How long it takes from the silence of the leader until everybody else knows another one.
+fn silence(cluster: &mut Cluster, silent: i32) -> i64 {
+    // So long that the controller knows how often brokers speak.
+    cluster.advance(4_000);
+    let begun_ms = cluster.now_ms;
+    cluster.isolate(silent);
+    cluster.until("another leads", |cluster| {
+        let others = cluster.alive().into_iter().filter(|id| *id != silent);
+        others.map(|id| partition(cluster, id, "t").0).all(|leader| ![silent, -1].contains(&leader))
+    });
+    cluster.now_ms - begun_ms
+}
+
+#[test]
+fn a_leader_that_falls_silent_and_does_not_answer_is_replaced_before_its_session_ends() {
+    // Without it, the silent broker itself gives up its connection some time, or its session ends.
+    for (stall, within) in [("2000", 1_400..2_400), ("0", 3_500..12_000)] {
+        let mut cluster = brokers_with(&[("broker.stall.timeout.ms", stall)]);
+        create(&mut cluster, "t", MIN_TWO);
+        assert_eq!(put(&mut cluster, "t", &["before"]), (ErrorCode::None, 0));
+        let first = leader(&cluster, "t");
+        let silent_ms = silence(&mut cluster, first);
+        assert!(within.contains(&silent_ms), "{silent_ms} ms with {stall}");
+        assert_eq!(put(&mut cluster, "t", &["meanwhile"]), (ErrorCode::None, 1));
+        cluster.heal();
+        isr_is(&mut cluster, "t", &[11, 12, 13]);
+        are_alike(&mut cluster, "t");
+    }
+}
+
+#[test]
+fn a_leader_that_falls_silent_with_the_active_controller_is_replaced_as_well() {
+    let mut cluster = Cluster::of_three();
+    let active = cluster.ready();
+    for number in 0..9 {
+        let name = format!("t{number}");
+        create(&mut cluster, &name, MIN_TWO);
+    }
+    let led = |cluster: &Cluster| (0..9).find(|number| leader(cluster, &format!("t{number}")) == active);
+    let name = format!("t{}", led(&cluster).expect("the active controller leads one of nine"));
+    cluster.advance(4_000);
+    let begun_ms = cluster.now_ms;
+    cluster.isolate(active);
+    cluster.until("another leads", |cluster| {
+        let others = cluster.alive().into_iter().filter(|id| *id != active);
+        others.map(|id| partition(cluster, id, &name).0).all(|leader| ![active, -1].contains(&leader))
+    });
+    let silent_ms = cluster.now_ms - begun_ms;
+    assert!(silent_ms < 4_000, "{silent_ms} ms");
+}
+
+#[test]
+fn records_are_deleted_when_every_live_replica_has_let_go_of_them() {
+    let mut cluster = brokers_apart();
+    create(&mut cluster, "t", &[]);
+    assert_eq!(put(&mut cluster, "t", &["a", "b", "c", "d"]), (ErrorCode::None, 0));
+    are_alike(&mut cluster, "t");
+    let leader = leader(&cluster, "t");
+    let others: Vec<i32> = [11, 12, 13].into_iter().filter(|id| *id != leader).collect();
+    let delete = |cluster: &mut Cluster, offset| {
+        let partition = DeleteRecordsPartition { partition_index: 0, offset };
+        let topic = DeleteRecordsTopic { name: Str::from("t"), partitions: vec![partition] };
+        let request = DeleteRecordsRequest { topics: vec![topic], timeout_ms: 2_000 };
+        let answer: DeleteRecordsResponse = cluster.ask(leader, ApiKey::DeleteRecords, 2, &request);
+        let line = &answer.topics[0].partitions[0];
+        (ErrorCode::from_code(line.error_code), line.low_watermark)
+    };
+    assert_eq!(delete(&mut cluster, 2), (ErrorCode::None, 2));
+    for id in [11, 12, 13] {
+        assert_eq!(log(&cluster, id, "t").0.0, 2, "node {id} begins there when it is answered");
+    }
+    // One that is alive and does not come is waited for, one that is dead is not.
+    cluster.cut_off(leader, others[0]);
+    let begun_ms = cluster.now_ms;
+    assert_eq!(delete(&mut cluster, 3), (ErrorCode::RequestTimedOut, 3));
+    assert!((2_000..2_100).contains(&(cluster.now_ms - begun_ms)));
+    cluster.heal();
+    cluster.break_connections();
+    assert_eq!(delete(&mut cluster, 3), (ErrorCode::None, 3));
+    cluster.kill(others[0]);
+    cluster.until("it is fenced", |cluster| !cluster.node(leader).image().cluster.is_active(others[0]));
+    assert_eq!(delete(&mut cluster, -1), (ErrorCode::None, 4));
+    assert_eq!(log(&cluster, others[1], "t").0.0, 4);
+}
+
 /// Brokers die, come back and are cut off from each other in an order that the seed says, while somebody produces. With `power`, one
 /// whose copies are all on others, too, loses what it had not flushed.
 fn storm(seed: u64, power: bool) {

@@ -8,7 +8,7 @@ use crate::Uuid;
 use crate::codec::{Cursor, Decode, DecodeError};
 use crate::messages::fetch::{FetchPartition, FetchRequest, FetchTopic, ForgottenTopic};
 
-/// A whole request, but for what a broker does not ask: where the client's logs begin, which cluster and rack it means.
+/// A whole request, but for what a broker does not ask: which cluster it means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchView<'a> {
     /// -1 for consumers, wherever the version says it.
@@ -27,6 +27,8 @@ pub struct FetchView<'a> {
     pub session_id: i32,
     /// -1 ends the session, 0 begins one, others count its requests.
     pub session_epoch: i32,
+    /// Where the client is (KIP-392); empty where it does not say, and before version 11.
+    pub rack_id: &'a str,
     /// In the request's order.
     pub partitions: SmallVec<[WantedView<'a>; 1]>,
     /// In the request's order; only of a session.
@@ -48,6 +50,8 @@ pub struct WantedView<'a> {
     pub fetch_offset: i64,
     /// The epoch of the last record it has (KIP-595); -1 without one.
     pub last_fetched_epoch: i32,
+    /// Where a follower's log begins; -1 for consumers.
+    pub log_start_offset: i64,
     /// Of this partition alone.
     pub max_bytes: i32,
 }
@@ -76,6 +80,7 @@ impl<'a> FetchView<'a> {
             isolation_level: from.i8()?,
             session_id: if version >= 7 { from.i32()? } else { 0 },
             session_epoch: if version >= 7 { from.i32()? } else { -1 },
+            rack_id: "",
             partitions: SmallVec::new(),
             forgotten: Vec::new(),
         };
@@ -88,7 +93,7 @@ impl<'a> FetchView<'a> {
             }
         }
         if version >= 11 {
-            let _rack_id = from.string()?;
+            view.rack_id = from.string()?;
         }
         from.tags(|tag, content| match tag {
             0 => content.nullable_string().map(|_cluster_id| true),
@@ -118,7 +123,7 @@ fn topic<'a>(
         let current_leader_epoch = if version >= 9 { from.i32()? } else { -1 };
         let fetch_offset = from.i64()?;
         let last_fetched_epoch = if version >= 12 { from.i32()? } else { -1 };
-        let _log_start_offset = if version >= 5 { from.i64()? } else { -1 };
+        let log_start_offset = if version >= 5 { from.i64()? } else { -1 };
         let max_bytes = from.i32()?;
         from.tags(|tag, content| match tag {
             // The directory of a replica, and the high watermark that it knows.
@@ -133,6 +138,7 @@ fn topic<'a>(
             current_leader_epoch,
             fetch_offset,
             last_fetched_epoch,
+            log_start_offset,
             max_bytes,
         });
     }

@@ -11,6 +11,7 @@ fn wanted(partition: i32, fetch_offset: i64) -> Wanted {
         fetch_offset,
         current_leader_epoch: -1,
         last_fetched_epoch: -1,
+        log_start_offset: -1,
         max_bytes: 1000,
         place: 0,
     }

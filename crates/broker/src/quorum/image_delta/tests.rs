@@ -28,8 +28,9 @@ fn obeyed(layers: &BrokerLayers<'_>) -> String {
     let unclean = topic_effective("unclean.leader.election.enable", &Values::new(), layers);
     let shards = (TopicSettings::resolve(&Values::new(), layers), CleanerSettings::resolve(layers));
     let (moves, rim) = (Moves::new(layers, 1), ConnectionCaps::resolve(layers));
+    let throttles = crate::replication::throttle::Throttles::new(layers);
     format!(
-        "{shards:?} {moves:?} {rim:?} {:?} {:?}",
+        "{shards:?} {moves:?} {throttles:?} {rim:?} {:?} {:?}",
         layers.list("cordoned.log.dirs"),
         unclean.map(|one| one.value)
     )

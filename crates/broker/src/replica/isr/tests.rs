@@ -13,7 +13,8 @@ const ALL: Brokers = Brokers(&[(1, 10), (2, 20), (3, 30)]);
 const LAG_MS: i64 = 1_000;
 
 fn says(broker_id: i32, log_end_offset: i64, now_ms: i64) -> FollowerSays {
-    FollowerSays { broker_id, broker_epoch: i64::from(broker_id) * 10, log_end_offset, now_ms }
+    let broker_epoch = i64::from(broker_id) * 10;
+    FollowerSays { broker_id, broker_epoch, log_start_offset: 0, log_end_offset, now_ms }
 }
 
 fn fetched(isr: &mut InSyncReplicas, broker: i32, from: i64, now_ms: i64, end: i64) {

@@ -72,6 +72,7 @@ fn view_of(request: &FetchRequest) -> FetchView<'_> {
             current_leader_epoch: partition.current_leader_epoch,
             fetch_offset: partition.fetch_offset,
             last_fetched_epoch: partition.last_fetched_epoch,
+            log_start_offset: partition.log_start_offset,
             max_bytes: partition.partition_max_bytes,
         }));
     }
@@ -100,6 +101,7 @@ fn view_of(request: &FetchRequest) -> FetchView<'_> {
         isolation_level,
         session_id,
         session_epoch,
+        rack_id: &request.rack_id,
         partitions,
         forgotten,
     }
