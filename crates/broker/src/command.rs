@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use log::{CleanStep, FlushOutcome, Removal};
+use log::{AppendOrigin, CleanStep, FirstWrite, FlushOutcome, Removal};
 use wire::ErrorCode;
 use wire::produce::AnswerLine;
 use wire::record_batch::ValidBatches;
@@ -37,6 +37,12 @@ pub(crate) enum Command {
     DeleteRecords(DeleteRecords),
     /// DeleteRecords: when have all live replicas let go?
     LowWatermark(LowWatermark),
+    /// A transaction that has not written to a partition yet is about to (KIP-890).
+    BeginVerification(BeginVerification),
+    /// Its coordinator knows of it.
+    Verified { cell: Arc<PartitionCell>, producer_id: i64, guard: u64 },
+    /// Somebody waits for this time.
+    Remind { deadline_ms: i64, reply: Reply<()> },
     /// DescribeProducers: who produces to a partition.
     DescribeProducers(DescribeProducers),
     /// A new image was committed; the shard brings its own replicas in line.
@@ -95,6 +101,7 @@ pub(crate) struct Replicate {
 /// One produce's batches for one shard.
 pub(crate) struct Append {
     pub entries: Vec<AppendEntry>,
+    pub origin: AppendOrigin,
     /// True for acks=all.
     pub all: bool,
     /// When a parked ack gives up; of no use otherwise.
@@ -167,6 +174,16 @@ pub(crate) struct MoveReplica {
     /// Index of the directory.
     pub target: usize,
     pub reply: Reply<ErrorCode>,
+}
+
+/// Asks whether a transaction's first records in a partition may be appended, or what has to be confirmed before they are.
+pub(crate) struct BeginVerification {
+    pub cell: Arc<PartitionCell>,
+    pub first: FirstWrite,
+    /// Whatever `transaction.partition.verification.enable` says: the partition has to become one of the transaction's.
+    pub always: bool,
+    /// The guard to be given with the coordinator's word; `None`: nothing has to be confirmed.
+    pub reply: Reply<Result<Option<u64>, ErrorCode>>,
 }
 
 /// Asks for the producers of a partition.

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use coordinator::transaction::TransactionWish;
 use log::{Fault, Removal};
 use wire::topic::TopicIdPartition;
 
@@ -18,6 +19,7 @@ use crate::quorum::assignments::Assignment;
 use crate::quorum::isr_proposals::IsrProposal;
 use crate::replica::pending::AppendResults;
 use crate::replication::following::{Following, Replicated};
+use crate::views::PartitionCell;
 
 /// One wish.
 pub(crate) enum Effect {
@@ -33,6 +35,8 @@ pub(crate) enum Effect {
     Appended(Reply<AppendResults>, AppendResults),
     /// Answers of a coordinator.
     Answers(Answers),
+    /// What the coordinator of transactions on that partition wants.
+    Transactions(Arc<PartitionCell>, Vec<TransactionWish>),
     /// The next slice of a cleaning.
     Clean(Box<Cleaning>),
     /// The next slice of a move.

@@ -63,8 +63,16 @@ pub struct Dropped;
 
 enum Slot<T> {
     Waiting(Option<Waker>),
+    /// Nobody waits: this is called with the answer.
+    Calling(Box<dyn FnOnce(Result<T, Dropped>) + Send>),
     Full(T),
     Done,
+}
+
+/// What is left to be done once the slot has its value.
+enum Settled<T> {
+    Heard(Option<Waker>),
+    Call(Box<dyn FnOnce(Result<T, Dropped>) + Send>, Slot<T>),
 }
 
 /// The end that answers. Dropping it unanswered tells the other end so.
@@ -80,7 +88,7 @@ impl<T> Answer<T> {
         match std::mem::replace(&mut *slot, Slot::Done) {
             Slot::Full(value) => Some(Ok(value)),
             Slot::Done => Some(Err(Dropped)),
-            waiting @ Slot::Waiting(_) => {
+            waiting @ (Slot::Waiting(_) | Slot::Calling(_)) => {
                 *slot = waiting;
                 None
             }
@@ -94,6 +102,11 @@ pub fn reply<T>() -> (Reply<T>, Answer<T>) {
     (Reply(Arc::clone(&slot)), Answer(slot))
 }
 
+/// An answer for which nobody waits: `then` is called with it once, by whoever answers. It must not wait for anything itself.
+pub(crate) fn call_back<T>(then: impl FnOnce(Result<T, Dropped>) + Send + 'static) -> Reply<T> {
+    Reply(Arc::new(Mutex::new(Slot::Calling(Box::new(then)))))
+}
+
 impl<T> Reply<T> {
     /// Answers and wakes the one who waits.
     pub fn send(self, value: T) {
@@ -101,15 +114,25 @@ impl<T> Reply<T> {
     }
 
     fn settle(&self, new: Slot<T>) {
-        let old = {
+        let settled = {
             let mut slot = self.0.lock();
-            if !matches!(*slot, Slot::Waiting(_)) {
-                return;
+            match &mut *slot {
+                Slot::Waiting(waker) => {
+                    let waker = waker.take();
+                    *slot = new;
+                    Settled::Heard(waker)
+                }
+                Slot::Calling(_) => match std::mem::replace(&mut *slot, Slot::Done) {
+                    Slot::Calling(then) => Settled::Call(then, new),
+                    Slot::Waiting(_) | Slot::Full(_) | Slot::Done => return,
+                },
+                Slot::Full(_) | Slot::Done => return,
             }
-            std::mem::replace(&mut *slot, new)
         };
-        if let Slot::Waiting(Some(waker)) = old {
-            waker.wake();
+        match settled {
+            Settled::Heard(waker) => waker.into_iter().for_each(Waker::wake),
+            Settled::Call(then, Slot::Full(value)) => then(Ok(value)),
+            Settled::Call(then, _) => then(Err(Dropped)),
         }
     }
 }
@@ -130,6 +153,11 @@ impl<T> Future for Answer<T> {
             Slot::Done => Poll::Ready(Err(Dropped)),
             Slot::Waiting(_) => {
                 *slot = Slot::Waiting(Some(context.waker().clone()));
+                Poll::Pending
+            }
+            // Such a slot has no end that waits.
+            calling @ Slot::Calling(_) => {
+                *slot = calling;
                 Poll::Pending
             }
         }
@@ -173,6 +201,18 @@ mod tests {
         reply.send("x");
         assert_eq!(count.0.load(Ordering::SeqCst), 1);
         assert_eq!(poll(&mut answer, &waker), Poll::Ready(Ok("x")));
+    }
+
+    #[test]
+    fn who_is_called_back_is_called_once_also_when_nobody_answers() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let hear = |heard: &Arc<Mutex<Vec<Result<i32, Dropped>>>>| {
+            let heard = Arc::clone(heard);
+            call_back(move |answer| heard.lock().push(answer))
+        };
+        hear(&heard).send(7);
+        drop(hear(&heard));
+        assert_eq!(*heard.lock(), [Ok(7), Err(Dropped)]);
     }
 
     #[test]

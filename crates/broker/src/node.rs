@@ -5,8 +5,10 @@
 mod carrying;
 mod opening;
 mod replicating;
+mod transactions;
 
 pub use opening::{Listener, NodeOptions, OpenError, QuorumVoter, Roles};
+pub(crate) use transactions::Mark;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -17,6 +19,7 @@ use kraft::controller::{ControllerAnswer, ControllerCommand};
 use kraft::hosted::QuorumStatus;
 use kraft::image::MetadataImage;
 use log::{LogView, ReadMemory};
+use parking_lot::Mutex;
 use wire::messages::create_topics::CreatableTopic;
 use wire::messages::envelope::EnvelopeRequest;
 use wire::wall::Wall;
@@ -64,6 +67,8 @@ struct NodeState {
     image: ArcSwap<MetadataImage>,
     views: Views,
     producer_ids: ProducerIds,
+    /// Coordinators of transactions that wait for producer ids.
+    short_of_ids: Mutex<Vec<Arc<PartitionCell>>>,
     /// `controller.socket.timeout.ms`
     controller_patience_ms: i64,
     /// The way to other nodes.
@@ -319,6 +324,13 @@ impl Node {
             Some(shard) => shard.append(now_ms, append, self),
             None => Appending::Parked(reply().1),
         }
+    }
+
+    /// Ready at that time.
+    pub(crate) fn at(&self, now_ms: i64, deadline_ms: i64) -> Answer<()> {
+        let (reply, answer) = reply();
+        self.submit_to(now_ms, 0, Command::Remind { deadline_ms, reply });
+        answer
     }
 
     /// Asks a coordinator in the shard of its partition, within the call if that is free.

@@ -12,6 +12,9 @@ pub enum AppendOrigin {
     Client,
     /// A coordinator on this broker: its records and transaction markers.
     Coordinator,
+    /// A marker of protocol 2 (KIP-890): its epoch is later than that of the records it ends, so that one that comes again cannot end
+    /// the transaction after it.
+    LaterMarker,
     /// The quorum's own log: several batches, offsets already consistent, no producer state.
     RaftLeader,
 }

@@ -62,6 +62,7 @@ pub use flush::{FlushOutcome, FlushWork};
 pub use future::{CopyStop, FutureLog};
 pub use log::{Closed, Log};
 pub use open::{OpenMode, RecoveryReport};
+pub use producers::FirstWrite;
 pub use read_ahead::ReadAhead;
 pub use retention::Removal;
 #[cfg(any(test, feature = "testing"))]

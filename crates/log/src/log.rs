@@ -9,7 +9,7 @@ use crate::fault::{Fault, Operation};
 use crate::flush::{Dirty, FlushOutcome, FlushWork, Flushable, WriteAhead};
 use crate::names;
 use crate::open::{OpenMode, RecoveryReport};
-use crate::producers::Producers;
+use crate::producers::{FirstWrite, Producers};
 use crate::retention::Removal;
 use crate::segment::Segment;
 use crate::segment_list::SegmentList;
@@ -305,6 +305,17 @@ impl Log {
         if self.has_files() {
             self.dirty.epochs();
         }
+    }
+
+    /// What has to be confirmed before a batch is appended: the guard of a transaction's first write here; `None` where it may be
+    /// appended as it is (KIP-890). `always`: whatever `transaction.partition.verification.enable` says.
+    pub fn begin_verification(&mut self, first: FirstWrite, always: bool, now_ms: i64) -> Option<u64> {
+        if !self.config.verify_transactions && !always {
+            return None;
+        }
+        let end = self.log_end_offset;
+        let producers = self.producers.get_or_insert_with(|| Box::new(Producers::starting_at(end)));
+        producers.begin_verification(first, now_ms)
     }
 
     /// The coordinator confirmed a transaction (KIP-890); false if the guard is stale and the append must be asked again.

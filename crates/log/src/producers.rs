@@ -132,6 +132,20 @@ pub(crate) enum Preparation {
     Duplicate(BatchMetadata),
 }
 
+/// Transactions that wait for their coordinators at a time: names of producers are anybody's to send.
+const VERIFICATIONS_KEPT: usize = 10_000;
+
+/// The first batch of a transaction in a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirstWrite {
+    /// Whose.
+    pub producer_id: i64,
+    /// Whose.
+    pub producer_epoch: i16,
+    /// Of the batch.
+    pub base_sequence: i32,
+}
+
 /// A transaction's first write here waits for its coordinator's word (KIP-890).
 #[derive(Clone, Copy, Debug)]
 struct Verification {
@@ -263,6 +277,15 @@ impl Producers {
         self.entries.get(&producer_id).is_some_and(|entry| entry.transaction_first_offset.is_some())
     }
 
+    /// The guard of what has to be confirmed before this batch is appended, if anything has.
+    pub fn begin_verification(&mut self, first: FirstWrite, now_ms: i64) -> Option<u64> {
+        if self.has_open_transaction(first.producer_id) {
+            return None;
+        }
+        let verification = self.verification(first, now_ms);
+        (!verification.verified).then_some(verification.guard)
+    }
+
     /// The coordinator said yes to the verification of `guard`; false if it has been overtaken (a marker, a newer epoch).
     pub fn confirm_verification(&mut self, producer_id: i64, guard: u64) -> bool {
         match self.verifications.get_mut(&producer_id) {
@@ -336,27 +359,46 @@ impl Producers {
         {
             return Ok(());
         }
-        let fresh = Verification {
-            guard: self.next_guard,
-            epoch: header.producer_epoch,
-            lowest_sequence: header.base_sequence,
-            verified: false,
-            since_ms: now_ms,
+        let first = FirstWrite {
+            producer_id: header.producer_id,
+            producer_epoch: header.producer_epoch,
+            base_sequence: header.base_sequence,
         };
-        let verification = self.verifications.entry(header.producer_id).or_insert(fresh);
-        if verification.guard == fresh.guard {
-            self.next_guard += 1;
-        }
-        if verification.epoch != header.producer_epoch {
-            *verification = Verification { guard: self.next_guard, ..fresh };
-            self.next_guard += 1;
-        }
-        verification.lowest_sequence = verification.lowest_sequence.min(header.base_sequence);
+        let verification = self.verification(first, now_ms);
         if verification.verified {
             Ok(())
         } else {
             Err(AppendRefused::NeedsVerification { guard: verification.guard })
         }
+    }
+
+    /// What is known of a transaction that has not written here, from now on.
+    fn verification(&mut self, first: FirstWrite, now_ms: i64) -> Verification {
+        let fresh = Verification {
+            guard: self.next_guard,
+            epoch: first.producer_epoch,
+            lowest_sequence: first.base_sequence,
+            verified: false,
+            since_ms: now_ms,
+        };
+        if self.verifications.len() >= VERIFICATIONS_KEPT
+            && !self.verifications.contains_key(&first.producer_id)
+        {
+            // Whoever has waited longest asks again.
+            let oldest = self.verifications.iter().min_by_key(|(_, one)| one.guard).map(|(id, _)| *id);
+            if let Some(producer_id) = oldest {
+                self.verifications.remove(&producer_id);
+            }
+        }
+        let verification = self.verifications.entry(first.producer_id).or_insert(fresh);
+        if verification.epoch != first.producer_epoch {
+            *verification = fresh;
+        }
+        if verification.guard == fresh.guard {
+            self.next_guard += 1;
+        }
+        verification.lowest_sequence = verification.lowest_sequence.min(first.base_sequence);
+        *verification
     }
 }
 
@@ -365,6 +407,8 @@ impl Producers {
 pub(crate) enum Origin {
     Client,
     Coordinator,
+    /// See [`AppendOrigin::LaterMarker`].
+    LaterMarker,
     Replication,
 }
 
@@ -373,6 +417,7 @@ impl From<AppendOrigin> for Origin {
         match origin {
             AppendOrigin::Client => Origin::Client,
             AppendOrigin::Coordinator => Origin::Coordinator,
+            AppendOrigin::LaterMarker => Origin::LaterMarker,
             AppendOrigin::RaftLeader => Origin::Replication,
         }
     }
@@ -467,6 +512,13 @@ fn end_transaction(
             current: entry.coordinator_epoch,
             found: marker.coordinator_epoch,
         });
+    }
+    let header = batch.header;
+    let ends_its_own = entry.transaction_first_offset.is_some() && header.producer_epoch == entry.epoch;
+    // Epochs that are used up are ended by their own.
+    if origin == Origin::LaterMarker && ends_its_own && header.producer_epoch != i16::MAX {
+        let (producer_id, current) = (header.producer_id, entry.epoch);
+        return Err(AppendRefused::InvalidProducerEpoch { producer_id, current, found: current });
     }
     let completed = entry.transaction_first_offset.take().map(|first_offset| CompletedTransaction {
         producer_id: batch.header.producer_id,

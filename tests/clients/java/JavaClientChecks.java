@@ -65,6 +65,11 @@ public final class JavaClientChecks {
         check("pattern_subscription", JavaClientChecks::pattern);
         check("waiting_fetch_is_woken", JavaClientChecks::woken);
         check("read_committed", JavaClientChecks::readCommitted);
+        check("transactions_commit_and_abort", TransactionChecks::commitsAndAborts);
+        check("transactions_with_offsets", TransactionChecks::offsetsInTransactions);
+        check("transactions_fence", TransactionChecks::fencing);
+        check("transactions_time_out", TransactionChecks::timeout);
+        check("transactions_are_administered", TransactionChecks::administrators);
         check("admin_topics", JavaClientChecks::adminTopics);
         check("admin_topics_by_id", JavaClientChecks::adminTopicsById);
         check("admin_partitions", JavaClientChecks::adminPartitions);
@@ -99,13 +104,13 @@ public final class JavaClientChecks {
         System.out.flush();
     }
 
-    private static void same(Object wanted, Object found, String what) {
+    static void same(Object wanted, Object found, String what) {
         if (!String.valueOf(wanted).equals(String.valueOf(found))) {
             throw new AssertionError(what + ": wanted " + wanted + ", found " + found);
         }
     }
 
-    private static <T extends Throwable> T raises(Class<T> kind, Callable<?> call) throws Exception {
+    static <T extends Throwable> T raises(Class<T> kind, Callable<?> call) throws Exception {
         try {
             Object result = call.call();
             throw new AssertionError("nothing thrown, but " + result + " returned; wanted " + kind.getSimpleName());
@@ -118,7 +123,7 @@ public final class JavaClientChecks {
         }
     }
 
-    private static void until(int seconds, String what, Callable<Boolean> probe) throws Exception {
+    static void until(int seconds, String what, Callable<Boolean> probe) throws Exception {
         long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(seconds);
         while (!probe.call()) {
             if (System.nanoTime() > end) {
@@ -128,15 +133,19 @@ public final class JavaClientChecks {
         }
     }
 
-    private static <T> T get(KafkaFuture<T> future) throws Exception {
+    static <T> T get(KafkaFuture<T> future) throws Exception {
         return future.get(30, TimeUnit.SECONDS);
     }
 
-    private static String named(String name) {
+    static Admin admin() {
+        return admin;
+    }
+
+    static String named(String name) {
         return "java-" + name + "-" + RUN;
     }
 
-    private static String create(String name, int partitions, Map<String, String> configs) throws Exception {
+    static String create(String name, int partitions, Map<String, String> configs) throws Exception {
         NewTopic topic = new NewTopic(named(name), partitions, (short) 1).configs(configs);
         get(admin.createTopics(List.of(topic)).all());
         until(20, "the broker knows its new topic", () -> known(topic.name()));
@@ -152,7 +161,7 @@ public final class JavaClientChecks {
         }
     }
 
-    private static Producer<byte[], byte[]> producer(String... settings) {
+    static Producer<byte[], byte[]> producer(String... settings) {
         Properties all = new Properties();
         all.put("bootstrap.servers", bootstrap);
         all.put("delivery.timeout.ms", 60000);
@@ -164,7 +173,7 @@ public final class JavaClientChecks {
         return new KafkaProducer<>(all, new ByteArraySerializer(), new ByteArraySerializer());
     }
 
-    private static Consumer<byte[], byte[]> consumer(String group, String... settings) {
+    static Consumer<byte[], byte[]> consumer(String group, String... settings) {
         Properties all = new Properties();
         all.put("bootstrap.servers", bootstrap);
         all.put("auto.offset.reset", "earliest");
@@ -181,12 +190,12 @@ public final class JavaClientChecks {
         return new KafkaConsumer<>(all, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 
-    private static byte[] bytes(String text) {
+    static byte[] bytes(String text) {
         return text == null ? null : text.getBytes();
     }
 
     /** Produces count records with values 0..count; keys are number % keys where keys > 0. */
-    private static List<RecordMetadata> send(String topic, int count, int keys, String... settings) throws Exception {
+    static List<RecordMetadata> send(String topic, int count, int keys, String... settings) throws Exception {
         List<Future<RecordMetadata>> futures = new ArrayList<>();
         try (Producer<byte[], byte[]> client = producer(settings)) {
             for (int number = 0; number < count; number++) {

@@ -1,4 +1,4 @@
-//! FindCoordinator (KIP-699): which broker coordinates a group. The offsets topic comes into being with the first question.
+//! FindCoordinator (KIP-699): which broker coordinates a group or a transactional id. Their topics come into being with the first question.
 
 use wire::messages::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
 use wire::{ErrorCode, Str};
@@ -47,12 +47,8 @@ fn find(call: &Call, key_type: i8, key: &str) -> Result<BrokerEndpoint, ErrorCod
     if coordinator::Coordinator::lives_in(key_type.topic()) {
         return find_in(call, key_type.topic(), key);
     }
-    match key_type {
-        // There are no transactions here yet; clients go on asking until they give up.
-        KeyType::Group | KeyType::Transaction => Err(ErrorCode::CoordinatorNotAvailable),
-        // DIVERGES: there are no share groups here yet, so their keys are refused in every version, not only in those before 6.
-        KeyType::Share => Err(ErrorCode::InvalidRequest),
-    }
+    // DIVERGES: there are no share groups here yet, so their keys are refused in every version, not only in those before 6.
+    Err(ErrorCode::InvalidRequest)
 }
 
 fn find_in(call: &Call, name: &'static str, key: &str) -> Result<BrokerEndpoint, ErrorCode> {

@@ -1,24 +1,37 @@
-//! InitProducerId (KIP-98, KIP-360) for idempotent producers: an id from this broker's block. Transactional ids are for a
-//! coordinator that does not exist yet.
+//! InitProducerId (KIP-98, KIP-360): idempotent producers get an id from this broker's block, those with a transactional id are their
+//! coordinator's.
 
+use coordinator::transaction::{TransactionAnswer, TransactionCommand, TransactionMachine};
 use kraft::controller::{ControllerAnswer, ControllerCommand};
 use wire::ErrorCode;
 use wire::messages::allocate_producer_ids::AllocateProducerIdsRequest;
 use wire::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 
 use crate::call::Call;
+use crate::coordinators::routing::ask;
 
 pub(super) async fn handle(call: Call, request: InitProducerIdRequest) -> InitProducerIdResponse {
+    if let Some(transactional_id) = request.transactional_id.clone() {
+        let command = TransactionCommand::InitProducerId { api_version: call.api_version, request };
+        return match ask::<TransactionMachine>(&call, &transactional_id, command).await {
+            TransactionAnswer::InitProducerId(response) => response,
+            _ => refused(ErrorCode::UnknownServerError),
+        };
+    }
     match initialize(&call, &request).await {
         Ok(producer_id) => {
             InitProducerIdResponse { producer_id, producer_epoch: 0, ..InitProducerIdResponse::default() }
         }
-        Err(error) => InitProducerIdResponse {
-            error_code: error.code(),
-            producer_id: -1,
-            producer_epoch: -1,
-            ..InitProducerIdResponse::default()
-        },
+        Err(error) => refused(error),
+    }
+}
+
+fn refused(error: ErrorCode) -> InitProducerIdResponse {
+    InitProducerIdResponse {
+        error_code: error.code(),
+        producer_id: -1,
+        producer_epoch: -1,
+        ..InitProducerIdResponse::default()
     }
 }
 
@@ -26,25 +39,10 @@ async fn initialize(call: &Call, request: &InitProducerIdRequest) -> Result<i64,
     if (request.producer_id == -1) != (request.producer_epoch == -1) {
         return Err(ErrorCode::InvalidRequest);
     }
-    match request.transactional_id.as_deref() {
-        None => {}
-        Some("") => return Err(ErrorCode::InvalidRequest),
-        Some(_) => return Err(refuse_transactional(call, request)),
-    }
     match call.node.producer_ids().take() {
         Some(id) => Ok(id),
         None => allocate(call).await,
     }
-}
-
-/// What a transactional producer hears while there is no coordinator for it.
-fn refuse_transactional(call: &Call, request: &InitProducerIdRequest) -> ErrorCode {
-    let most = call.node.config().file().number("transaction.max.timeout.ms");
-    let timeout = i64::from(request.transaction_timeout_ms);
-    if timeout <= 0 || timeout > most {
-        return ErrorCode::InvalidTransactionTimeout;
-    }
-    ErrorCode::CoordinatorNotAvailable
 }
 
 /// A new block from the controller, and its first id.

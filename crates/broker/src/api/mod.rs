@@ -1,6 +1,8 @@
 //! **The table**: which APIs this node answers, in which versions, and who handles each. ApiVersions tells what stands here
 //! and nothing else. One file per API; none knows another, none touches a log: views, shards and the quorum answer.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod add_raft_voter;
 mod alter_configs;
 mod alter_replica_log_dirs;
@@ -16,6 +18,8 @@ mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod describe_transactions;
+mod end_txn;
 mod envelope;
 mod fetch;
 mod find_coordinator;
@@ -28,6 +32,7 @@ mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -36,6 +41,8 @@ mod offset_for_leader_epoch;
 mod produce;
 mod remove_raft_voter;
 mod sync_group;
+mod txn_offset_commit;
+mod write_txn_markers;
 
 use std::future::Future;
 use std::ops::RangeInclusive;
@@ -117,7 +124,7 @@ struct Tables {
 }
 
 static TABLES: LazyLock<Tables> = LazyLock::new(|| {
-    let broker = [data_rows(), group_rows(), cluster_rows(), forwarded_rows()];
+    let broker = [data_rows(), group_rows(), transaction_rows(), cluster_rows(), forwarded_rows()];
     let tables = Tables {
         broker: Apis::new(broker.into_iter().flatten()),
         controller: Apis::new(quorum_rows().into_iter().chain(controller_rows())),
@@ -163,6 +170,19 @@ fn group_rows() -> Vec<Api> {
         waiting(ApiKey::OffsetDelete, offset_delete::handle),
         waiting(ApiKey::OffsetFetch, offset_fetch::handle),
         waiting(ApiKey::SyncGroup, sync_group::handle),
+    ]
+}
+
+/// Transactions.
+fn transaction_rows() -> Vec<Api> {
+    vec![
+        waiting(ApiKey::AddOffsetsToTxn, add_offsets_to_txn::handle),
+        waiting(ApiKey::AddPartitionsToTxn, add_partitions_to_txn::handle),
+        waiting(ApiKey::DescribeTransactions, describe_transactions::handle),
+        waiting(ApiKey::EndTxn, end_txn::handle),
+        waiting(ApiKey::ListTransactions, list_transactions::handle),
+        waiting(ApiKey::TxnOffsetCommit, txn_offset_commit::handle),
+        waiting(ApiKey::WriteTxnMarkers, write_txn_markers::handle),
     ]
 }
 

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use coordinator::ProducerIdentity;
+use log::{AppendOrigin, FirstWrite};
 use smallvec::SmallVec;
 use wire::codec::DecodeError;
 use wire::compress::Compression;
@@ -11,14 +13,17 @@ use wire::hash::{StableMap, StableSet};
 use wire::messages::produce::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceResponse,
 };
-use wire::produce::{PartitionView, ProduceAnswer, ProduceView, TopicView};
-use wire::record_batch::{BatchHeader, InvalidBatch, claims_transaction, validate_produce};
+use wire::produce::{AnswerLine, PartitionView, ProduceAnswer, ProduceView, Produced, TopicView};
+use wire::record_batch::{
+    BatchHeader, InvalidBatch, ValidBatch, ValidBatches, claims_transaction, validate_produce,
+};
 use wire::{ErrorCode, Str};
 
 use crate::call::Call;
-use crate::command::{Append, AppendEntry, Appending};
+use crate::command::{Append, AppendEntry, Appending, BeginVerification, Command};
+use crate::coordinators::verification::{Operation, verify};
 use crate::endpoints::current_leader;
-use crate::mailbox::{Answer, Dropped};
+use crate::mailbox::{Answer, Dropped, reply};
 use crate::replica::pending::AppendResults;
 use crate::rim::{CloseReason, Handling, Outcome};
 use crate::views::{FoundTopic, LastTopic, PartitionCell};
@@ -39,11 +44,16 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
     plan.response.answer.end();
     let deadline_ms = call.now_ms.saturating_add(i64::from(request.timeout_ms.max(0)));
     // All is dispatched before anything is awaited: the next request of this connection may begin.
-    let Plan { mut response, shares, .. } = plan;
+    let Plan { mut response, shares, transaction, acks, .. } = plan;
+    if let Some(transaction) = transaction {
+        drop((last_topic, spare));
+        let terms = AppendTerms { all: acks == -1, deadline_ms };
+        return Ok(Handling::running(produce_transaction(call, response, transaction, shares, terms)));
+    }
     let mut answers = SmallVec::new();
     for entries in shares {
         let Some(shard) = entries.first().map(|entry| entry.cell.shard) else { continue };
-        let append = Append { entries, all: request.acks == -1, deadline_ms };
+        let append = Append { entries, origin: AppendOrigin::Client, all: acks == -1, deadline_ms };
         match call.node.append(call.now_ms, shard, append) {
             Appending::Done(results, entries) => {
                 response.fill(Ok(results));
@@ -65,6 +75,183 @@ async fn wait(call: Call, mut response: Response, answers: SmallVec<[Answer<Appe
         response.fill(answer.await);
     }
     response.outcome(&call)
+}
+
+/// How all of a produce is appended.
+#[derive(Clone, Copy)]
+struct AppendTerms {
+    all: bool,
+    deadline_ms: i64,
+}
+
+/// What of a produce is of a transaction.
+struct Transaction {
+    id: Str,
+    written: Vec<Written>,
+}
+
+/// A partition's batches, kept until it is known whether the transaction may write there.
+struct Written {
+    name: (Str, i32),
+    cell: Arc<PartitionCell>,
+    batches: ValidBatches,
+    place: AnswerLine,
+    /// The log asks by itself (`transaction.partition.verification.enable`).
+    is_guarded: bool,
+}
+
+impl Transaction {
+    fn new(id: &str) -> Transaction {
+        Transaction { id: Str::from(id), written: Vec::new() }
+    }
+
+    fn keep(
+        &mut self,
+        name: (Str, i32),
+        cell: &Arc<PartitionCell>,
+        batches: &ValidBatches,
+        place: AnswerLine,
+        is_guarded: bool,
+    ) {
+        let (cell, batches) = (Arc::clone(cell), batches.clone());
+        self.written.push(Written { name, cell, batches, place, is_guarded });
+    }
+}
+
+/// A produce of a transaction. It is appended as any other; what the log does not take, for it does not know of the transaction yet, waits
+/// for the word of its coordinator and is appended again (KIP-890).
+async fn produce_transaction(
+    call: Call,
+    mut response: Response,
+    transaction: Transaction,
+    shares: SmallVec<[Share; 1]>,
+    terms: AppendTerms,
+) -> Outcome {
+    let operation = Operation::of_produce(call.api_version);
+    let unguarded = |written: &Written| operation == Operation::Add && !written.is_guarded;
+    let mut results = AppendResults::new();
+    let Transaction { id, written } = transaction;
+    // Where the log does not ask, a transaction of protocol 2 has to be told of its partition all the same, and before.
+    let (early, usual): (Vec<_>, Vec<_>) = written.into_iter().partition(unguarded);
+    let of_usual = |entry: &AppendEntry| usual.iter().any(|written| written.place == entry.place);
+    let shares = shares.into_iter().map(|share| share.into_iter().filter(of_usual).collect()).collect();
+    results.extend(append_all(&call, shares, terms).await);
+    let refused = |written: &Written| {
+        let of = |(place, produced): &(AnswerLine, Produced)| {
+            *place == written.place && produced.error == ErrorCode::InvalidTxnState
+        };
+        results.iter().any(of)
+    };
+    let waiting = early.into_iter().chain(usual.into_iter().filter(refused)).collect();
+    response.fill(Ok(results.clone()));
+    let again = verify_and_append(&call, operation, &id, waiting, terms).await;
+    response.fill(Ok(again));
+    response.outcome(&call)
+}
+
+/// Appends in all shards, then waits for all of them.
+async fn append_all(call: &Call, shares: SmallVec<[Share; 1]>, terms: AppendTerms) -> AppendResults {
+    let (mut results, mut answers) = (AppendResults::new(), Vec::new());
+    let AppendTerms { all, deadline_ms } = terms;
+    for entries in shares {
+        let Some(shard) = entries.first().map(|entry| entry.cell.shard) else { continue };
+        let append = Append { entries, origin: AppendOrigin::Client, all, deadline_ms };
+        match call.node.append(call.node.latest_ms(), shard, append) {
+            Appending::Done(done, _) => results.extend(done),
+            Appending::Parked(answer) => answers.push(answer),
+        }
+    }
+    for answer in answers {
+        results.extend(answer.await.into_iter().flatten());
+    }
+    results
+}
+
+async fn verify_and_append(
+    call: &Call,
+    operation: Operation,
+    transactional_id: &Str,
+    waiting: Vec<Written>,
+    terms: AppendTerms,
+) -> AppendResults {
+    let mut results = AppendResults::new();
+    let mut guarded: Vec<(Written, BatchHeader, Option<u64>)> = Vec::new();
+    for written in waiting {
+        let is_of_one = |batch: &&ValidBatch| batch.header().is_transactional();
+        let Some(header) = written.batches.batches().iter().find(is_of_one).map(|batch| *batch.header())
+        else {
+            continue;
+        };
+        match begin_verification(call, &written, header, operation == Operation::Add).await {
+            Ok(guard) => guarded.push((written, header, guard)),
+            Err(error) => results.push((written.place, refused(error))),
+        }
+    }
+    let Some(producer) = guarded.first().map(|(_, header, _)| identity(header)) else { return results };
+    if guarded.iter().any(|(_, header, _)| identity(header) != producer) {
+        let error = refused(ErrorCode::InvalidProducerIdMapping);
+        results.extend(guarded.iter().map(|(written, _, _)| (written.place, error)));
+        return results;
+    }
+    let asked = guarded.iter().filter(|(_, _, guard)| guard.is_some());
+    let asked: Vec<(Str, i32)> = asked.map(|(written, _, _)| written.name.clone()).collect();
+    let mut unverified = match asked.is_empty() {
+        true => Default::default(),
+        false => verify(call, operation, transactional_id, producer, &asked).await,
+    };
+    let mut shares: SmallVec<[Share; 1]> = SmallVec::new();
+    for (Written { name, cell, batches, place, .. }, header, guard) in guarded {
+        if let Some(error) = unverified.remove(&name) {
+            results.push((place, refused(told(operation, error))));
+            continue;
+        }
+        if let Some(guard) = guard {
+            let (cell, producer_id) = (Arc::clone(&cell), header.producer_id);
+            let shard = cell.shard;
+            call.node.submit_to(call.node.latest_ms(), shard, Command::Verified { cell, producer_id, guard });
+        }
+        shares.push(vec![AppendEntry { cell, batches, place }]);
+    }
+    results.extend(append_all(call, shares, terms).await);
+    results
+}
+
+async fn begin_verification(
+    call: &Call,
+    written: &Written,
+    header: BatchHeader,
+    always: bool,
+) -> Result<Option<u64>, ErrorCode> {
+    let ((reply, answer), cell) = (reply(), Arc::clone(&written.cell));
+    let first = FirstWrite {
+        producer_id: header.producer_id,
+        producer_epoch: header.producer_epoch,
+        base_sequence: header.base_sequence,
+    };
+    let begin = BeginVerification { cell, first, always, reply };
+    call.node.submit(call.node.latest_ms(), &written.cell, Command::BeginVerification(begin));
+    answer.await.unwrap_or(Err(ErrorCode::NotLeaderOrFollower))
+}
+
+fn identity(header: &BatchHeader) -> ProducerIdentity {
+    ProducerIdentity { producer_id: header.producer_id, producer_epoch: header.producer_epoch }
+}
+
+fn refused(error: ErrorCode) -> Produced {
+    Produced { error, base_offset: -1, log_append_time_ms: -1, log_start_offset: -1 }
+}
+
+/// What the client is told of a coordinator that has not confirmed. Older clients do not try again after all that may be tried again:
+/// they hear of replicas, which makes them do it and not look for another leader.
+fn told(operation: Operation, error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::NetworkException
+        | ErrorCode::CoordinatorLoadInProgress
+        | ErrorCode::CoordinatorNotAvailable
+        | ErrorCode::NotCoordinator => ErrorCode::NotEnoughReplicas,
+        ErrorCode::ConcurrentTransactions if operation != Operation::Add => ErrorCode::NotEnoughReplicas,
+        error => error,
+    }
 }
 
 type Topics<'a> = SmallVec<[TopicView<'a>; 1]>;
@@ -183,6 +370,7 @@ struct Plan<'a> {
     shares: SmallVec<[Share; 1]>,
     /// For the first share: empty, but with memory.
     spare: Share,
+    transaction: Option<Transaction>,
 }
 
 impl<'a> Plan<'a> {
@@ -201,6 +389,7 @@ impl<'a> Plan<'a> {
             response: Response { answer, acks: request.acks, bad: 0 },
             shares: SmallVec::new(),
             spare,
+            transaction: request.transactional_id.filter(|_| transactional).map(Transaction::new),
         }
     }
 
@@ -222,6 +411,16 @@ impl<'a> Plan<'a> {
                         // Led elsewhere, until the shard answers.
                         let place =
                             self.response.answer.numbers(partition.index, ErrorCode::NotLeaderOrFollower);
+                        if let Some(transaction) = &mut self.transaction {
+                            let name = (found.views.name.clone(), partition.index);
+                            transaction.keep(
+                                name,
+                                cell,
+                                &batches,
+                                place,
+                                found.settings.log.verify_transactions,
+                            );
+                        }
                         let share = self.share(cell.shard, topic.partitions.len());
                         share.push(AppendEntry { cell: Arc::clone(cell), batches, place });
                         Ok(())

@@ -27,6 +27,8 @@ pub struct StaticConfig {
     pub offsets_topic_replication_factor: i16,
     /// `offsets.topic.segment.bytes`
     pub offsets_topic_segment_bytes: i32,
+    /// How `__transaction_state` is made.
+    pub transaction_topic: TransactionTopic,
     /// `broker.rack`
     pub broker_rack: Option<String>,
     /// `replica.selector.class` is Kafka's RackAwareReplicaSelector: consumers read from a replica in their own rack (KIP-392).
@@ -39,6 +41,19 @@ pub struct StaticConfig {
     pub flush_ack: FlushAck,
     /// The file itself, for DescribeConfigs and for topics that inherit from it.
     pub values: Values,
+}
+
+/// `transaction.state.log.*`: how the topic of the transaction coordinators is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransactionTopic {
+    /// `transaction.state.log.num.partitions`
+    pub num_partitions: i32,
+    /// `transaction.state.log.replication.factor`
+    pub replication_factor: i16,
+    /// `transaction.state.log.segment.bytes`
+    pub segment_bytes: i32,
+    /// `transaction.state.log.min.isr`
+    pub min_isr: i32,
 }
 
 /// `log.flush.ack`: what an acks=all answer waits for beyond the in-sync replicas.
@@ -80,6 +95,12 @@ impl StaticConfig {
             offsets_topic_num_partitions: int("offsets.topic.num.partitions"),
             offsets_topic_replication_factor: short("offsets.topic.replication.factor"),
             offsets_topic_segment_bytes: int("offsets.topic.segment.bytes"),
+            transaction_topic: TransactionTopic {
+                num_partitions: int("transaction.state.log.num.partitions"),
+                replication_factor: short("transaction.state.log.replication.factor"),
+                segment_bytes: int("transaction.state.log.segment.bytes"),
+                min_isr: int("transaction.state.log.min.isr"),
+            },
             broker_rack: file.text("broker.rack").map(str::to_owned),
             reads_from_near_replicas: file
                 .text("replica.selector.class")

@@ -1,6 +1,7 @@
 //! A coordinator of any kind that this node hosts, and in which topic each lives.
 
 use coordinator::group::{DeletedTopic, GroupMachine};
+use coordinator::transaction::TransactionMachine;
 use wire::ErrorCode;
 
 use super::host::{Host, Load, Step};
@@ -12,6 +13,7 @@ use crate::replica::Replica;
 /// A coordinator of any kind, on its partition.
 pub(crate) enum Coordinator {
     Group(Box<Host<GroupMachine>>),
+    Transaction(Box<Host<TransactionMachine>>),
     #[cfg(test)]
     Tally(Box<Host<TallyMachine>>),
 }
@@ -21,6 +23,7 @@ macro_rules! each {
     ($coordinator:expr, $host:ident => $what:expr) => {
         match $coordinator {
             Coordinator::Group($host) => $what,
+            Coordinator::Transaction($host) => $what,
             #[cfg(test)]
             Coordinator::Tally($host) => $what,
         }
@@ -34,13 +37,14 @@ impl Coordinator {
         if topic == TallyMachine::TOPIC {
             return true;
         }
-        topic == GroupMachine::TOPIC
+        topic == GroupMachine::TOPIC || topic == TransactionMachine::TOPIC
     }
 
     /// The coordinator of a partition of this topic, still to be loaded; `None` where nothing is coordinated.
     pub fn open(topic: &str, opening: &Opening<'_>) -> Option<Coordinator> {
         match topic {
             GroupMachine::TOPIC => Some(Coordinator::Group(Box::new(Host::new(opening)))),
+            TransactionMachine::TOPIC => Some(Coordinator::Transaction(Box::new(Host::new(opening)))),
             #[cfg(test)]
             TallyMachine::TOPIC => Some(Coordinator::Tally(Box::new(Host::new(opening)))),
             _ => None,
@@ -51,10 +55,22 @@ impl Coordinator {
     pub fn ask(&mut self, now_ms: i64, question: Question, replica: &mut Replica, step: &mut Step) {
         match (self, question) {
             (Coordinator::Group(host), Question::Group(asked)) => host.ask(now_ms, asked, replica, step),
+            (Coordinator::Group(host), Question::GroupMarker(marker)) => {
+                host.complete_transaction(now_ms, marker, replica, step);
+            }
+            (Coordinator::Transaction(host), Question::Transaction(asked)) => {
+                host.ask(now_ms, asked, replica, step);
+            }
             #[cfg(test)]
             (Coordinator::Tally(host), Question::Tally(asked)) => host.ask(now_ms, asked, replica, step),
-            #[cfg(test)]
             (_, question) => question.refuse(ErrorCode::NotCoordinator),
+        }
+    }
+
+    /// The finalized level of `transaction.version` is this.
+    pub fn set_transaction_version(&mut self, level: i16) {
+        if let Coordinator::Transaction(host) = self {
+            host.soft_mut().into_iter().for_each(|soft| soft.config.transaction_version = level);
         }
     }
 

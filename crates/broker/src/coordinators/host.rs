@@ -2,7 +2,8 @@
 //! Owns the machine and the way back to those who wait for it; the replica's log is lent to it for each step. Decides nothing.
 
 use bytes::Bytes;
-use coordinator::group::DeletedTopic;
+use coordinator::group::{DeletedTopic, GroupMachine};
+use coordinator::transaction::TransactionWish;
 use coordinator::{Hosted, HostedOptions, Journal, ReplyToken};
 use log::{AppendOrigin, Fault, ReadLimit, ReadRefused};
 use wire::ErrorCode;
@@ -10,7 +11,7 @@ use wire::hash::StableMap;
 use wire::record_batch::validate_internal;
 use wire::wall::Wall;
 
-use super::kinds::{Answers, Asked, Kind, Opening, Question};
+use super::kinds::{Answers, Asked, GroupMarker, Kind, Opening, Question};
 use crate::limits::LOAD_BYTES_PER_TURN;
 use crate::mailbox::{Reply, reply};
 use crate::replica::{Refused, Replica};
@@ -39,6 +40,8 @@ pub(crate) struct Step {
     pub lost: Vec<Lost>,
     /// What people are told, a line each.
     pub lines: Vec<String>,
+    /// What the machine wants of its node.
+    pub wishes: Vec<TransactionWish>,
 }
 
 /// Records that a coordinator could not load.
@@ -76,6 +79,11 @@ impl<M: Kind> Host<M> {
 
     pub fn is_loading(&self) -> bool {
         self.hosted.is_loading()
+    }
+
+    /// What dies with leadership; `None` once closed.
+    pub fn soft_mut(&mut self) -> Option<&mut M::Soft> {
+        self.hosted.soft_mut()
     }
 
     /// When [`Host::tick`] has something to do.
@@ -185,7 +193,19 @@ impl<M: Kind> Host<M> {
         step: &mut Step,
         work: impl FnOnce(&mut Hosted<M>, &mut ReplicaJournal<'_>, &mut Vec<coordinator::Reply<M::Answer>>),
     ) {
-        let mut journal = ReplicaJournal { replica, wall_ms: self.wall.at(now_ms), fault: None };
+        let origin = AppendOrigin::Coordinator;
+        self.write_as(now_ms, origin, replica, step, work);
+    }
+
+    fn write_as(
+        &mut self,
+        now_ms: i64,
+        origin: AppendOrigin,
+        replica: &mut Replica,
+        step: &mut Step,
+        work: impl FnOnce(&mut Hosted<M>, &mut ReplicaJournal<'_>, &mut Vec<coordinator::Reply<M::Answer>>),
+    ) {
+        let mut journal = ReplicaJournal { replica, origin, wall_ms: self.wall.at(now_ms), fault: None };
         let mut replies = std::mem::take(&mut self.replies);
         work(&mut self.hosted, &mut journal, &mut replies);
         step.fault = step.fault.take().or(journal.fault);
@@ -202,13 +222,34 @@ impl<M: Kind> Host<M> {
         self.replies = replies;
         if let Some(soft) = self.hosted.soft_mut() {
             M::take_lines(soft, &mut step.lines);
+            M::take_wishes(soft, &mut step.wishes);
         }
+    }
+}
+
+impl Host<GroupMachine> {
+    /// Writes a marker: answered when it is committed.
+    pub fn complete_transaction(
+        &mut self,
+        now_ms: i64,
+        GroupMarker { marker, is_later, reply }: GroupMarker,
+        replica: &mut Replica,
+        step: &mut Step,
+    ) {
+        self.last_token += 1;
+        let token = ReplyToken(self.last_token);
+        self.waiting.insert(token, reply);
+        let origin = if is_later { AppendOrigin::LaterMarker } else { AppendOrigin::Coordinator };
+        self.write_as(now_ms, origin, replica, step, |hosted, journal, replies| {
+            hosted.complete_transaction(now_ms, marker, token, journal, replies);
+        });
     }
 }
 
 /// The partition's log as the machine writes it.
 struct ReplicaJournal<'a> {
     replica: &'a mut Replica,
+    origin: AppendOrigin,
     wall_ms: i64,
     fault: Option<Fault>,
 }
@@ -228,7 +269,7 @@ impl Journal for ReplicaJournal<'_> {
         if crate::tests::planted::strikes(crate::tests::planted::Fault::ForeignAppend) {
             let _ = self.replica.append(&batches, AppendOrigin::Coordinator, self.wall_ms);
         }
-        match self.replica.append(&batches, AppendOrigin::Coordinator, self.wall_ms) {
+        match self.replica.append(&batches, self.origin, self.wall_ms) {
             Ok(appended) => Ok(appended.base_offset),
             Err(refused) => {
                 let error = refused.error();

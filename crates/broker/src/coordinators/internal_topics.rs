@@ -5,31 +5,36 @@ use std::collections::BTreeMap;
 
 use kraft::controller::ControllerAnswer;
 use wire::messages::create_topics::{CreatableTopic, CreatableTopicConfig};
-use wire::topic::CONSUMER_OFFSETS;
+use wire::topic::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use wire::{ErrorCode, Str};
 
-use crate::config::StaticConfig;
+use crate::config::{StaticConfig, TransactionTopic};
 use crate::telling::Shown;
 
 /// What the controller is asked to create under this name.
 pub(crate) fn creation_of(name: &str, config: &StaticConfig) -> CreatableTopic {
-    if name != CONSUMER_OFFSETS {
-        return CreatableTopic {
-            name: Str::from(name),
-            num_partitions: config.num_partitions,
-            replication_factor: config.default_replication_factor,
-            ..CreatableTopic::default()
-        };
-    }
-    let configs = coordinator::group::topic_configs(config.offsets_topic_segment_bytes);
     let set = |(name, value): (&'static str, String)| CreatableTopicConfig {
         name: Str::from_static(name),
         value: Some(Str::from(value)),
     };
+    let (num_partitions, replication_factor, configs) = match name {
+        CONSUMER_OFFSETS => (
+            config.offsets_topic_num_partitions,
+            config.offsets_topic_replication_factor,
+            coordinator::group::topic_configs(config.offsets_topic_segment_bytes),
+        ),
+        TRANSACTION_STATE => {
+            let TransactionTopic { num_partitions, replication_factor, segment_bytes, min_isr } =
+                config.transaction_topic;
+            let configs = coordinator::transaction::topic_configs(segment_bytes, min_isr);
+            (num_partitions, replication_factor, configs)
+        }
+        _ => (config.num_partitions, config.default_replication_factor, Vec::new()),
+    };
     CreatableTopic {
         name: Str::from(name),
-        num_partitions: config.offsets_topic_num_partitions,
-        replication_factor: config.offsets_topic_replication_factor,
+        num_partitions,
+        replication_factor,
         configs: configs.into_iter().map(set).collect(),
         ..CreatableTopic::default()
     }
@@ -58,7 +63,7 @@ impl Refusals {
             let is_refused = !matches!(error, ErrorCode::None | ErrorCode::TopicAlreadyExists);
             if is_refused && self.is_news(now_ms, &topic.name, error) {
                 let reason = topic.error_message.as_deref().unwrap_or_else(|| error.message());
-                tracing::warn!(topic = %Shown(&topic.name), ?error, reason, "the controller did not create a topic that is needed; check num.partitions, default.replication.factor and offsets.topic.*");
+                tracing::warn!(topic = %Shown(&topic.name), ?error, reason, "the controller did not create a topic that is needed; check num.partitions, default.replication.factor, offsets.topic.* and transaction.state.log.*");
             }
         }
     }

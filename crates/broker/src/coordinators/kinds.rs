@@ -1,8 +1,9 @@
 //! What is said to and by coordinators of every kind. A closed list: a new kind is a variant of [`Question`], a list in [`Answers`], an
 //! `impl Kind` in a file of its own, and its lines in `coordinator.rs`.
 
-use coordinator::Machine;
 use coordinator::group::{DeletedTopic, GroupAnswer, GroupConfig, GroupMachine};
+use coordinator::transaction::{TransactionAnswer, TransactionConfig, TransactionMachine, TransactionWish};
+use coordinator::{Machine, TransactionMarker};
 use wire::ErrorCode;
 use wire::wall::Wall;
 
@@ -24,6 +25,9 @@ pub(crate) trait Kind: Machine<Answer: Send> + Clone + 'static {
     /// Takes out what people are told, a line each.
     fn take_lines(soft: &mut Self::Soft, lines: &mut Vec<String>);
 
+    /// Takes out what the machine wants of its node.
+    fn take_wishes(_soft: &mut Self::Soft, _wishes: &mut Vec<TransactionWish>) {}
+
     /// What every coordinator of this kind is told when topics are deleted, if it minds.
     fn topics_deleted(topics: &[DeletedTopic]) -> Option<Self::Command>;
 
@@ -37,6 +41,9 @@ pub(crate) trait Kind: Machine<Answer: Send> + Clone + 'static {
 /// What a coordinator is opened with.
 pub(crate) struct Opening<'a> {
     pub groups: GroupConfig,
+    pub transactions: TransactionConfig,
+    /// Of this broker's leadership.
+    pub leader_epoch: i32,
     pub wall: &'a Wall,
     pub seed: u64,
     /// `max.message.bytes` of the topic it lives in.
@@ -58,10 +65,21 @@ impl<M: Machine> Asked<M> {
     }
 }
 
+/// A marker for the coordinator of groups: the offsets of the transaction count from it on, or never did.
+pub(crate) struct GroupMarker {
+    pub marker: TransactionMarker,
+    /// Of protocol 2: see [`log::AppendOrigin::LaterMarker`].
+    pub is_later: bool,
+    pub reply: Reply<GroupAnswer>,
+}
+
 /// Something for a coordinator of any kind.
-#[cfg_attr(test, allow(clippy::large_enum_variant, reason = "moved once, and boxed where it waits"))]
+#[allow(clippy::large_enum_variant, reason = "moved once, and boxed where it waits")]
 pub(crate) enum Question {
     Group(Asked<GroupMachine>),
+    Transaction(Asked<TransactionMachine>),
+    /// The end of a transaction that has committed offsets here.
+    GroupMarker(GroupMarker),
     #[cfg(test)]
     Tally(Asked<TallyMachine>),
 }
@@ -71,6 +89,8 @@ impl Question {
     pub fn refuse(self, error: ErrorCode) {
         match self {
             Question::Group(asked) => asked.refuse(error),
+            Question::Transaction(asked) => asked.refuse(error),
+            Question::GroupMarker(marker) => marker.reply.send(GroupAnswer::Marker(error)),
             #[cfg(test)]
             Question::Tally(asked) => asked.refuse(error),
         }
@@ -84,6 +104,7 @@ pub(crate) type Leaving<A> = Vec<(Reply<A>, A)>;
 #[derive(Default)]
 pub(crate) struct Answers {
     pub groups: Leaving<GroupAnswer>,
+    pub transactions: Leaving<TransactionAnswer>,
     #[cfg(test)]
     pub tallies: Leaving<TallyAnswer>,
 }
@@ -94,12 +115,13 @@ impl Answers {
         if !self.tallies.is_empty() {
             return false;
         }
-        self.groups.is_empty()
+        self.groups.is_empty() && self.transactions.is_empty()
     }
 
     /// To those who wait.
     pub fn send(self) {
         self.groups.into_iter().for_each(|(reply, answer)| reply.send(answer));
+        self.transactions.into_iter().for_each(|(reply, answer)| reply.send(answer));
         #[cfg(test)]
         self.tallies.into_iter().for_each(|(reply, answer)| reply.send(answer));
     }

@@ -1,5 +1,5 @@
 //! Coordinators on this node: how a replicated state machine of any kind lives on its partition's log (`host.rs`), which kinds there are
-//! (`coordinator.rs`, `kinds.rs`; `groups.rs`), how a key finds its coordinator (`routing.rs`), and the topics that they live in (`internal_topics.rs`).
+//! (`coordinator.rs`, `kinds.rs`; `groups.rs`, `transactions.rs`), how a key finds its coordinator (`routing.rs`), and the topics that they live in (`internal_topics.rs`).
 
 pub(crate) mod coordinator;
 mod groups;
@@ -9,3 +9,5 @@ pub(crate) mod kinds;
 pub(crate) mod routing;
 #[cfg(test)]
 pub(crate) mod tally;
+mod transactions;
+pub(crate) mod verification;

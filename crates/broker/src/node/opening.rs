@@ -155,8 +155,7 @@ impl Node {
         Identity::read(&options, &disk)?;
         let read = refuse_a_newer_release(&options, &disk)?;
         let found = Listed::look(&disk, &options.directories).map_err(OpenError::Identity)?;
-        complete_identities(&options, &disk, &mut random)?;
-        let identity = Identity::read(&options, &disk)?;
+        let identity = complete_identities(&options, &disk, &mut random)?;
         let directories = Arc::new(Directories::open(&disk, found, &options.metadata_directory)?);
         let config = Arc::new(options.config.clone());
         let (file, shard_count) = (config.file(), config.shards.max(1));
@@ -174,7 +173,7 @@ impl Node {
                 config: Arc::clone(&config),
                 cleaners: Arc::clone(&listeners.cleaners),
                 moves: Arc::clone(&listeners.moves),
-                groups: group_config(&file),
+                coordinators: (group_config(&file), transaction_config(&file)),
                 wall: options.wall.clone(),
                 initial_task_delay_ms: file.number("log.initial.task.delay.ms"),
                 retention_check_interval_ms: file.number("log.retention.check.interval.ms"),
@@ -197,6 +196,7 @@ impl Node {
             image: ArcSwap::default(),
             views: Views::default(),
             producer_ids: ProducerIds::default(),
+            short_of_ids: Default::default(),
             controller_patience_ms: patience(&file).controller_ms,
             peers: Peers::new(Arc::clone(&options.rim), options.node_id),
             fetchers: listeners.fetchers,
@@ -359,7 +359,7 @@ fn complete_identities(
     options: &NodeOptions,
     disk: &Arc<dyn Disk>,
     random: &mut wire::random::SplitMix64,
-) -> Result<(), OpenError> {
+) -> Result<Identity, OpenError> {
     let all = options.directories.iter().chain([&options.metadata_directory]);
     for path in all.collect::<std::collections::BTreeSet<_>>() {
         let directory = log::LogDirectory::new(Arc::clone(disk), path);
@@ -380,7 +380,7 @@ fn complete_identities(
             Ok(()) => {}
         }
     }
-    Ok(())
+    Identity::read(options, disk)
 }
 
 fn random_id(random: &mut wire::random::SplitMix64) -> Uuid {
@@ -555,6 +555,16 @@ fn security_protocol_id(name: &str) -> i16 {
         "SASL_PLAINTEXT" => 2,
         "SASL_SSL" => 3,
         _ => 0,
+    }
+}
+
+fn transaction_config(file: &BrokerFile) -> coordinator::transaction::TransactionConfig {
+    coordinator::transaction::TransactionConfig {
+        max_timeout_ms: i32::try_from(file.number("transaction.max.timeout.ms")).unwrap_or(i32::MAX),
+        id_expiration_ms: file.number("transactional.id.expiration.ms"),
+        expiration_interval_ms: file.number("transaction.remove.expired.transaction.cleanup.interval.ms"),
+        two_phase_commit: file.flag("transaction.two.phase.commit.enable"),
+        ..coordinator::transaction::TransactionConfig::default()
     }
 }
 

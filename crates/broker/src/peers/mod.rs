@@ -35,6 +35,8 @@ pub(crate) enum Purpose {
     Forwarding,
     /// Whether a silent broker is still there.
     Probe,
+    /// What ends transactions, and what asks whether one is open.
+    Transactions,
     /// Replica fetches of one fetcher.
     Replicas(usize),
     /// Calling back fetches that wait.

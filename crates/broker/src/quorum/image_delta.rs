@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use kraft::features::TRANSACTION_VERSION;
 use kraft::image::{
     ClusterImage, ConfigResource, ConfigsImage, MetadataImage, ResourceConfigs, ResourceType, TopicChange,
     TopicImage,
@@ -28,12 +29,17 @@ pub(crate) struct ImageChange {
     pub cleaners: bool,
     /// The brokers, if they are others than before: who may be in sync.
     pub brokers: Option<Arc<ClusterImage>>,
+    /// The finalized level of `transaction.version`, if it is another than before.
+    pub transaction_version: Option<i16>,
 }
 
 impl ImageChange {
     /// Nothing of it concerns a shard.
     pub fn is_empty(&self) -> bool {
-        self.topics.is_empty() && !self.cleaners && self.brokers.is_none()
+        self.topics.is_empty()
+            && !self.cleaners
+            && self.brokers.is_none()
+            && self.transaction_version.is_none()
     }
 }
 
@@ -136,7 +142,10 @@ impl Publisher {
         publication.settings(&old, broker_wide);
         let Step { topics, set, gone, .. } = publication;
         let brokers = (old.cluster != image.cluster).then(|| Arc::new(image.cluster.clone()));
-        Publication { change: Arc::new(ImageChange { topics, cleaners, brokers }), set, gone, cordoned }
+        let level = image.features.level(TRANSACTION_VERSION);
+        let transaction_version = (level != old.features.level(TRANSACTION_VERSION)).then_some(level);
+        let change = Arc::new(ImageChange { topics, cleaners, brokers, transaction_version });
+        Publication { change, set, gone, cordoned }
     }
 
     fn broker_configs_changed(&self, old: &ConfigsImage, new: &ConfigsImage) -> bool {

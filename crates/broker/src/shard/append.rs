@@ -36,7 +36,8 @@ impl Shard {
         let mut results = AppendResults::with_capacity(append.entries.len());
         for entry in &append.entries {
             let (directories, place) = (&*directories, (&mut parking, results.len()));
-            let result = self.append_entry(turn, entry, append.all, place, directories);
+            let how = (append.all, append.origin);
+            let result = self.append_entry(turn, entry, how, place, directories);
             results.push((entry.place, result));
         }
         if parking.count > 0 && !parking.waits_for_replicas {
@@ -55,7 +56,7 @@ impl Shard {
         &mut self,
         turn: &mut Turn,
         entry: &AppendEntry,
-        all: bool,
+        (all, origin): (bool, AppendOrigin),
         (parking, index): (&mut Parking, usize),
         directories: &Directories,
     ) -> Produced {
@@ -74,7 +75,7 @@ impl Shard {
         if all && let Err(error) = replica.ready_for_acks_all() {
             return refusal(error);
         }
-        match replica.append(&entry.batches, AppendOrigin::Client, wall_ms) {
+        match replica.append(&entry.batches, origin, wall_ms) {
             Err(refused) => {
                 let error = refused.error();
                 let log_start_offset = replica.log.log_start_offset();

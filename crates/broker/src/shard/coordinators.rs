@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use coordinator::group::DeletedTopic;
+use coordinator::transaction::TransactionConfig;
 use wire::ErrorCode;
 
 use super::seat::Seat;
@@ -34,8 +35,12 @@ impl Shard {
     pub(super) fn open_coordinator(&mut self, turn: &mut Turn, slot: usize) {
         let seed = self.random.next_u64();
         let Some(seat) = self.seats.get_mut(slot).filter(|seat| seat.coordinator.is_none()) else { return };
+        let ReplicaState::Leader(leader) = &seat.replica.state else { return };
+        let (groups, transactions) = self.around.coordinators;
         let opening = Opening {
-            groups: self.around.groups,
+            groups,
+            transactions: TransactionConfig { transaction_version: self.transaction_version, ..transactions },
+            leader_epoch: leader.leader_epoch,
             wall: &self.around.wall,
             seed,
             max_batch_bytes: seat.replica.settings.rules.max_message_bytes as usize,
@@ -110,6 +115,13 @@ impl Shard {
         }
     }
 
+    /// The finalized level of `transaction.version`: coordinators write by it from now on.
+    pub(super) fn transaction_version_changed(&mut self, level: i16) {
+        self.transaction_version = level;
+        let seats = self.seats.iter_mut().filter_map(|(_, seat)| seat.coordinator.as_mut());
+        seats.for_each(|coordinator| coordinator.set_transaction_version(level));
+    }
+
     /// The disk was too full for what the coordinator had decided: it goes, and is read again once there may be room.
     pub(super) fn coordinator_without_room(&mut self, turn: &mut Turn, cell: &Arc<PartitionCell>) {
         let Some(slot) = cell.slot() else { return };
@@ -131,9 +143,12 @@ impl Shard {
     }
 
     fn after_step(&mut self, turn: &mut Turn, cell: &Arc<PartitionCell>, step: Step) {
-        let Step { answers, fault, lost, lines } = step;
+        let Step { answers, fault, lost, lines, wishes } = step;
         if !answers.is_empty() {
             turn.effects.push(Effect::Answers(answers));
+        }
+        if !wishes.is_empty() {
+            turn.effects.push(Effect::Transactions(Arc::clone(cell), wishes));
         }
         if let Some(fault) = fault {
             self.refused(turn, cell, Refused::Fault(fault));

@@ -2,7 +2,7 @@
 //! replica that was touched: flush, publish, answer. Who runs the turn is `cell.rs`; no handler and no API is known here.
 //!
 //! `append.rs` produce and its acks · `asleep.rs` what was never written · `cleaning.rs` compaction · `coordinators.rs` what is coordinated ·
-//! `leading.rs` what followers acknowledge · `following.rs` what leaders have · `moving.rs` to another log directory · `reconcile.rs` a new image · `upkeep.rs` retention, checkpoints, faults.
+//! `leading.rs` what followers acknowledge · `following.rs` what leaders have · `moving.rs` to another log directory · `reconcile.rs` a new image · `verifying.rs` a transaction's first records · `upkeep.rs` retention, checkpoints, faults.
 
 mod append;
 mod asleep;
@@ -22,6 +22,7 @@ mod sleepers;
 mod slots;
 mod turn;
 mod upkeep;
+mod verifying;
 
 use brokers::Brokers;
 use seat::{Seat, Seats};
@@ -32,6 +33,8 @@ pub(crate) use upkeep::ClosedShard;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use coordinator::group::GroupConfig;
+use coordinator::transaction::TransactionConfig;
 use log::{Disk, FlushOutcome, Removal};
 use wire::ErrorCode;
 use wire::wall::Wall;
@@ -48,7 +51,7 @@ use crate::disks::moving::Moving;
 use crate::effect::Effect;
 use crate::fetch::watch::Watch;
 use crate::limits::DISK_UNCHECKED_MS;
-use crate::mailbox;
+use crate::mailbox::{self, Reply};
 use crate::replica::isr::InSyncReplicas;
 use crate::replica::pending::{Parking, PendingProduces, ProduceId};
 use crate::replica::{Replica, ReplicaState};
@@ -66,7 +69,8 @@ pub(crate) struct Surroundings {
     pub config: Arc<StaticConfig>,
     pub cleaners: Arc<Cleaners>,
     pub moves: Arc<Moves>,
-    pub groups: coordinator::group::GroupConfig,
+    /// What those of each kind begin with.
+    pub coordinators: (GroupConfig, TransactionConfig),
     /// What records and their ages are counted in; timers are not.
     pub wall: Wall,
     /// `log.initial.task.delay.ms`.
@@ -111,6 +115,8 @@ pub(crate) struct Shard {
     brokers: Brokers,
     /// Who waits until all live replicas have let go of what was deleted.
     low_watermarks: Vec<LowWatermark>,
+    /// The finalized level of `transaction.version`.
+    transaction_version: i16,
     random: wire::random::SplitMix64,
     /// Of the turn.
     now_ms: i64,
@@ -124,6 +130,8 @@ enum Timer {
     Produce(ProduceId),
     /// A coordinator has something to do: its own timers, or more to load.
     Coordinator(Arc<PartitionCell>),
+    /// Somebody waits for this moment.
+    Remind(Reply<()>),
     /// Files can be deleted.
     Remove(Box<Removal>),
     /// The next logs that were found on disk are opened.
@@ -196,6 +204,7 @@ impl Shard {
             replica_lag_time_max_ms,
             brokers: Brokers(Arc::default()),
             low_watermarks: Vec::new(),
+            transaction_version: 0,
         }
     }
 
@@ -254,6 +263,11 @@ impl Shard {
                 self.reconcile(turn, &change);
                 self.low_watermarks_moved();
             }
+            Command::BeginVerification(begin) => self.begin_verification(turn.now_ms, begin),
+            Command::Verified { cell, producer_id, guard } => self.verified(&cell, producer_id, guard),
+            Command::Remind { deadline_ms, reply } => {
+                self.timers.add(deadline_ms, Timer::Remind(reply));
+            }
             Command::Flushed { directory, outcomes } => self.flushed(turn, directory, &outcomes),
             Command::DirectoryFailed { directory } => self.directory_failed(turn, directory),
             Command::Cleaning(cleaning, step) => self.cleaning_step(turn, cleaning, step),
@@ -286,6 +300,7 @@ impl Shard {
                 Timer::Watch(watch) => watch.fire(),
                 Timer::Produce(id) => self.produce_timed_out(turn, id),
                 Timer::Coordinator(cell) => self.coordinator_due(turn, &cell),
+                Timer::Remind(reply) => reply.send(()),
                 Timer::Remove(removal) => turn.effects.push(Effect::Remove(*removal)),
                 Timer::OpenFound => self.open_found(),
                 Timer::LookForRoom(directory) => self.look_for_room(turn.now_ms, directory),

@@ -37,6 +37,9 @@ impl Shard {
         if let Some(brokers) = &change.brokers {
             self.brokers_changed(turn, brokers);
         }
+        if let Some(level) = change.transaction_version {
+            self.transaction_version_changed(level);
+        }
         let mut deleted = Vec::new();
         for delta in &change.topics {
             match delta {

@@ -27,6 +27,7 @@ mod rot;
 mod sessions;
 mod tallies;
 mod throttles;
+mod transactions;
 mod twice;
 
 use std::future::Future;

@@ -46,6 +46,11 @@ impl TransactionMachine {
         transactional_ids.iter().map(one).collect()
     }
 
+    /// State filters of a ListTransactions that name no state.
+    pub fn unknown_states(&self, states: &[Str]) -> Vec<Str> {
+        states.iter().filter(|name| TransactionState::from_name(name).is_none()).cloned().collect()
+    }
+
     pub(super) fn list(
         &self,
         wall_ms: i64,
@@ -53,7 +58,6 @@ impl TransactionMachine {
         producer_ids: &[i64],
         duration_ms: i64,
     ) -> ListTransactionsResponse {
-        let unknown = states.iter().filter(|name| TransactionState::from_name(name).is_none());
         let wanted: Vec<_> = states.iter().filter_map(|name| TransactionState::from_name(name)).collect();
         let is_asked_for = |known: &Transaction| {
             (states.is_empty() || wanted.contains(&known.state))
@@ -62,7 +66,7 @@ impl TransactionMachine {
         };
         let listed = self.transactions.iter().filter(|(_, known)| is_asked_for(known));
         ListTransactionsResponse {
-            unknown_state_filters: unknown.cloned().collect(),
+            unknown_state_filters: self.unknown_states(states),
             transaction_states: listed
                 .map(|(transactional_id, known)| ListedTransaction {
                     transactional_id: transactional_id.clone(),

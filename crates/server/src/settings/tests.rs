@@ -265,7 +265,7 @@ fn defaults_that_nobody_configured_are_not_told() {
         Settings::embedded("127.0.0.1:0", "data", overrides).map(|(_, warnings)| warnings.len()).ok()
     };
     assert_eq!(warnings(&[]), Some(0));
-    assert_eq!(warnings(&["transaction.state.log.min.isr=1", "no.such.key=1"]), Some(2));
+    assert_eq!(warnings(&["transaction.state.log.load.buffer.size=1", "no.such.key=1"]), Some(2));
 }
 
 /// What is advertised, where the others are, and what is said of it.

@@ -22,8 +22,8 @@ pub struct ProduceAnswer {
     numbers: Option<Range<usize>>,
 }
 
-/// Where the line of a partition stands in the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where the line of a partition stands in the answer; the default one is of no answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AnswerLine(u32);
 
 /// What became of one partition's batch.

@@ -1,0 +1,172 @@
+//! TxnOffsetCommit (KIP-98, KIP-447, KIP-890, KIP-1319): offsets that count when the transaction does. Topics are resolved here, by name or
+//! by id; the group's coordinator stores, once the transaction's coordinator knows of its partition.
+
+use std::sync::Arc;
+
+use coordinator::ProducerIdentity;
+use coordinator::group::{GroupAnswer, GroupCommand, GroupMachine};
+use log::FirstWrite;
+use wire::ErrorCode;
+use wire::messages::txn_offset_commit::{
+    TxnOffsetCommitRequest, TxnOffsetCommitRequestTopic, TxnOffsetCommitResponse,
+    TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
+};
+use wire::topic::CONSUMER_OFFSETS;
+
+use crate::call::Call;
+use crate::command::{BeginVerification, Command};
+use crate::coordinators::routing::{ask_at, coordinator_of, passing_caller};
+use crate::coordinators::verification::{Operation, verify};
+use crate::mailbox::reply;
+use crate::views::PartitionCell;
+
+/// From this version on topics are named by their id.
+const BY_ID_SINCE: i16 = 6;
+/// Clients before this version do not know COORDINATOR_LOAD_IN_PROGRESS.
+const LOADING_SINCE: i16 = 2;
+
+pub(super) async fn handle(call: Call, mut request: TxnOffsetCommitRequest) -> TxnOffsetCommitResponse {
+    let mut refused = Vec::new();
+    let topics = std::mem::take(&mut request.topics);
+    request.topics = topics.into_iter().filter_map(|topic| resolve(&call, topic, &mut refused)).collect();
+    if !request.topics.is_empty() {
+        let committed = commit(&call, request).await;
+        committed.into_iter().for_each(|topic| merge(&mut refused, topic));
+    }
+    if call.api_version < LOADING_SINCE {
+        let partitions = refused.iter_mut().flat_map(|topic| &mut topic.partitions);
+        for partition in partitions {
+            if partition.error_code == ErrorCode::CoordinatorLoadInProgress.code() {
+                partition.error_code = ErrorCode::CoordinatorNotAvailable.code();
+            }
+        }
+    }
+    TxnOffsetCommitResponse { topics: refused, ..TxnOffsetCommitResponse::default() }
+}
+
+async fn commit(call: &Call, request: TxnOffsetCommitRequest) -> Vec<TxnOffsetCommitResponseTopic> {
+    let all = |error| request.topics.iter().map(|topic| failed(topic, error)).collect::<Vec<_>>();
+    let Some(cell) = coordinator_of::<GroupMachine>(call, &request.group_id) else {
+        return all(ErrorCode::NotCoordinator);
+    };
+    let operation = Operation::of_txn_offset_commit(call.api_version);
+    let settings = call.node.views().by_name(CONSUMER_OFFSETS).map(|views| views.settings.load_full());
+    let is_guarded = settings.is_none_or(|settings| settings.log.verify_transactions);
+    // Where the log does not ask, a transaction of protocol 2 has to be told of its partition all the same, and before.
+    if operation == Operation::Add
+        && !is_guarded
+        && let Err(error) = confirm(call, &cell, &request).await
+    {
+        return all(told(error));
+    }
+    let topics = ask_group(call, &cell, &request).await;
+    // The log has not heard of the transaction yet.
+    let waits = |topic: &TxnOffsetCommitResponseTopic| {
+        topic.partitions.iter().any(|one| one.error_code == ErrorCode::InvalidTxnState.code())
+    };
+    if !topics.iter().any(waits) {
+        return topics;
+    }
+    match confirm(call, &cell, &request).await {
+        Ok(()) => ask_group(call, &cell, &request).await,
+        Err(error) => all(told(error)),
+    }
+}
+
+async fn ask_group(
+    call: &Call,
+    cell: &Arc<PartitionCell>,
+    request: &TxnOffsetCommitRequest,
+) -> Vec<TxnOffsetCommitResponseTopic> {
+    let command =
+        GroupCommand::CommitTransactionalOffsets { caller: passing_caller(call), request: request.clone() };
+    match ask_at::<GroupMachine>(call, Arc::clone(cell), command).await {
+        GroupAnswer::CommitTransactionalOffsets(response) => response.topics,
+        _ => request.topics.iter().map(|topic| failed(topic, ErrorCode::UnknownServerError)).collect(),
+    }
+}
+
+/// Has the transaction's coordinator confirm the partition of the offsets topic to its log.
+async fn confirm(
+    call: &Call,
+    cell: &Arc<PartitionCell>,
+    request: &TxnOffsetCommitRequest,
+) -> Result<(), ErrorCode> {
+    let operation = Operation::of_txn_offset_commit(call.api_version);
+    let &TxnOffsetCommitRequest { producer_id, producer_epoch, .. } = request;
+    let first = FirstWrite { producer_id, producer_epoch, base_sequence: 0 };
+    let ((reply, answer), always) = (reply(), operation == Operation::Add);
+    let begin = BeginVerification { cell: Arc::clone(cell), first, always, reply };
+    call.node.submit(call.node.latest_ms(), cell, Command::BeginVerification(begin));
+    let guard = match answer.await.unwrap_or(Err(ErrorCode::NotCoordinator))? {
+        Some(guard) => guard,
+        // It was confirmed meanwhile.
+        None => return Ok(()),
+    };
+    let partition = (wire::Str::from_static(CONSUMER_OFFSETS), cell.key.partition);
+    let producer = ProducerIdentity { producer_id, producer_epoch };
+    let asked = [partition];
+    let unverified = verify(call, operation, &request.transactional_id, producer, &asked).await;
+    if let Some(error) = unverified.into_values().next() {
+        return Err(error);
+    }
+    let (shard, cell) = (cell.shard, Arc::clone(cell));
+    call.node.submit_to(call.node.latest_ms(), shard, Command::Verified { cell, producer_id, guard });
+    Ok(())
+}
+
+/// What the client is told of a coordinator that has not confirmed.
+fn told(error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::NetworkException => ErrorCode::CoordinatorLoadInProgress,
+        error => error,
+    }
+}
+
+/// Fills in name and id; what does not exist goes to `refused`.
+fn resolve(
+    call: &Call,
+    mut topic: TxnOffsetCommitRequestTopic,
+    refused: &mut Vec<TxnOffsetCommitResponseTopic>,
+) -> Option<TxnOffsetCommitRequestTopic> {
+    let image = call.node.image();
+    let by_id = call.api_version >= BY_ID_SINCE;
+    let known = if by_id { image.topics.by_id(topic.topic_id) } else { image.topics.by_name(&topic.name) };
+    let Some(known) = known else {
+        let error = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
+        refused.push(failed(&topic, error));
+        return None;
+    };
+    topic.name = known.name.clone();
+    topic.topic_id = known.id;
+    let exists = |index: i32| known.partition(index).is_some();
+    let (there, missing): (Vec<_>, Vec<_>) =
+        topic.partitions.into_iter().partition(|partition| exists(partition.partition_index));
+    topic.partitions = there;
+    if !missing.is_empty() {
+        let missing = TxnOffsetCommitRequestTopic { partitions: missing, ..topic.clone() };
+        refused.push(failed(&missing, ErrorCode::UnknownTopicOrPartition));
+    }
+    (!topic.partitions.is_empty()).then_some(topic)
+}
+
+fn failed(topic: &TxnOffsetCommitRequestTopic, error: ErrorCode) -> TxnOffsetCommitResponseTopic {
+    let partition =
+        |index| TxnOffsetCommitResponsePartition { partition_index: index, error_code: error.code() };
+    TxnOffsetCommitResponseTopic {
+        name: topic.name.clone(),
+        topic_id: topic.topic_id,
+        partitions: topic.partitions.iter().map(|one| partition(one.partition_index)).collect(),
+    }
+}
+
+/// Partitions of one topic stand under one entry.
+fn merge(topics: &mut Vec<TxnOffsetCommitResponseTopic>, other: TxnOffsetCommitResponseTopic) {
+    let same = |topic: &&mut TxnOffsetCommitResponseTopic| {
+        topic.name == other.name && topic.topic_id == other.topic_id
+    };
+    match topics.iter_mut().find(same) {
+        Some(topic) => topic.partitions.extend(other.partitions),
+        None => topics.push(other),
+    }
+}
