@@ -29,6 +29,7 @@ mod storage;
 mod time;
 mod topic;
 mod translation;
+mod txn;
 mod usage;
 
 use args::ConnectArgs;
@@ -91,6 +92,8 @@ enum Command {
     Broker(broker::BrokerCommand),
     /// Partitions: list, elect, reassign
     Partition(partition::PartitionCommand),
+    /// Transactions: list, describe, producers, find-hanging, abort
+    Txn(txn::TxnCommand),
 }
 
 /// A command without verbs that talks to a cluster.
@@ -130,6 +133,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Quorum(command)) => self::quorum::run(command),
         Some(Command::Broker(command)) => self::broker::run(command),
         Some(Command::Partition(command)) => self::partition::run(command),
+        Some(Command::Txn(command)) => txn::run(command),
     }
 }
 

@@ -9,6 +9,7 @@ mod partitions;
 mod quorum;
 mod records;
 mod topics;
+mod transactions;
 
 pub use brokers::{
     ApiRange, BrokerVersions, ClusterDescription, ClusterNode, LogDir, LogDirReplica, ProducerDescription,
@@ -18,6 +19,7 @@ pub use groups::{GroupDescription, GroupListing, GroupMember};
 pub use partitions::{ElectionKind, Reassignment};
 pub use quorum::{NewVoter, QuorumDescription, QuorumReplica};
 pub use topics::{CreatedTopic, NewTopic, TopicDescription};
+pub use transactions::{OpenTransaction, TransactionDescription, TransactionListing};
 
 use crate::cluster::call::Call;
 use crate::cluster::{Cluster, CoordinatorKind};
@@ -56,6 +58,8 @@ enum Whom<'a> {
     Node(i32),
     /// The coordinator of this group.
     Coordinator(&'a str),
+    /// The coordinator of this transactional id.
+    TransactionCoordinator(&'a str),
 }
 
 impl Admin {
@@ -101,9 +105,10 @@ impl Admin {
                     attempts.failed(error).await?;
                     let _best_effort = self.cluster.refresh(self.cluster.metadata().version).await;
                 }
-                (Whom::Anybody | Whom::Node(_) | Whom::Coordinator(_), error) => {
-                    attempts.failed(error).await?
-                }
+                (
+                    Whom::Anybody | Whom::Node(_) | Whom::Coordinator(_) | Whom::TransactionCoordinator(_),
+                    error,
+                ) => attempts.failed(error).await?,
             }
         }
     }
@@ -115,6 +120,11 @@ impl Admin {
             Whom::Node(node) => self.cluster.call_node(node, request).await,
             Whom::Coordinator(group_id) => {
                 let node = self.cluster.find_coordinator(CoordinatorKind::Group, group_id).await?;
+                self.cluster.call_node(node, request).await
+            }
+            Whom::TransactionCoordinator(transactional_id) => {
+                let kind = CoordinatorKind::Transaction;
+                let node = self.cluster.find_coordinator(kind, transactional_id).await?;
                 self.cluster.call_node(node, request).await
             }
         }

@@ -92,7 +92,7 @@ impl Admin {
     }
 
     /// Leader → its partitions; those without one get their error.
-    async fn by_leader<'a, T>(
+    pub(super) async fn by_leader<'a, T>(
         &self,
         targets: impl IntoIterator<Item = &'a TopicPartition>,
         each: &mut Each<TopicPartition, T>,

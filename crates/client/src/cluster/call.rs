@@ -58,6 +58,10 @@ calls! {
     RemoveRaftVoter: remove_raft_voter::RemoveRaftVoterRequest => RemoveRaftVoterResponse;
     UnregisterBroker: unregister_broker::UnregisterBrokerRequest => UnregisterBrokerResponse;
     DescribeProducers: describe_producers::DescribeProducersRequest => DescribeProducersResponse;
+    ListTransactions: list_transactions::ListTransactionsRequest => ListTransactionsResponse;
+    DescribeTransactions:
+        describe_transactions::DescribeTransactionsRequest => DescribeTransactionsResponse;
+    WriteTxnMarkers: write_txn_markers::WriteTxnMarkersRequest => WriteTxnMarkersResponse;
     ConsumerGroupDescribe:
         consumer_group_describe::ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse;
 }

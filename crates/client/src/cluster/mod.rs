@@ -35,6 +35,8 @@ const _: () = assert!(HEAD_START.as_millis() < CONNECT_TIMEOUT.as_millis(), "the
 pub(crate) enum CoordinatorKind {
     /// A group.
     Group = 0,
+    /// A transactional id.
+    Transaction = 1,
 }
 
 /// A shared view of one cluster; clones are cheap.
@@ -243,7 +245,10 @@ impl Cluster {
             key_type: kind as i8,
             coordinator_keys: vec![Str::from(key)],
         };
-        let doing = || format!("find the coordinator of group {key:?}");
+        let doing = || match kind {
+            CoordinatorKind::Group => format!("find the coordinator of group {key:?}"),
+            CoordinatorKind::Transaction => format!("find the coordinator of transactional id {key:?}"),
+        };
         let answer = self.call_any(&request).await?;
         let node = match answer.coordinators.into_iter().next() {
             Some(found) => {
