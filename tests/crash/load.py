@@ -1,16 +1,19 @@
 """Writers that keep account of every acknowledgement, and the reader that holds the broker to it.
 
-`load.py HOST:PORT[,HOST:PORT...] NAME [REPLICAS]` obeys commands on its standard input and answers each with one line:
+`load.py HOST:PORT[,HOST:PORT...] NAME [REPLICAS [HISTORY]]` obeys commands on its standard input and answers each with one line:
   write          writers and committer work from now on
   rest           they pause; what is under way is waited for: a node that came back must take it
   verify         reads what is new since the last time and compares; `verify all` from the beginning
   lossy          from now on the broker may lose what it acknowledged: an offset that is given out again is a loss, no trouble
+  mark           what is acknowledged by now is remembered; `kept` says whether all of it is there
   losses         counts acknowledged records that are not there any more, and forgets them (for a mode that may lose)
   counts         records acknowledged and offsets committed so far
+  history        a new consumer reads all that the idempotent writer wrote, and the file HISTORY is whole
   pause          the longest time, in milliseconds, that the writers waited for one acknowledgement since this was last asked
 An answer begins with `ok` or `bad`. Two writers of librdkafka: one plain with three partitions, one idempotent with two. A value
 says who wrote it and its number, and follows from them byte by byte, so that a wrong byte anywhere is seen. With several replicas a
-record that was read once may not change either, acknowledged or not.
+record that was read once may not change either, acknowledged or not. With a HISTORY, a consumer follows the idempotent writer all the
+time, and what both saw is written there as JSON lines (`ottla-sim check` judges them; what may be doubled is not for it).
 """
 import array
 import hashlib
@@ -26,6 +29,11 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 BROKER, NAME = sys.argv[1], sys.argv[2]
 REPLICAS = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+HISTORY = open(sys.argv[4], "w") if len(sys.argv) > 4 else None
+# Writers and readers note side by side, and a text file mixes lines of two threads.
+HISTORY_LOCK = threading.Lock()
+# Who is who in the history.
+SENDER, FOLLOWER, LAST_READER = 1, 2, 3
 QUICK = {"bootstrap.servers": BROKER, "reconnect.backoff.ms": 10, "reconnect.backoff.max.ms": 100, "socket.timeout.ms": 10000,
          "topic.metadata.refresh.fast.interval.ms": 50, "log_level": 0, "retry.backoff.ms": 20, "retry.backoff.max.ms": 100,
          "metadata.recovery.rebootstrap.trigger.ms": 2000}
@@ -35,6 +43,27 @@ TROUBLE = []
 
 def trouble(text):
     TROUBLE.append(text)
+
+
+def now_ms():
+    return int(time.time() * 1000)
+
+
+def note(process, invoked, kind, what, outcome="ok"):
+    """One operation of the history; `what` is its own part of the line."""
+    line = f'{{"process":{process},"invoked":{invoked},"returned":{now_ms()},"type":"{outcome}","f":"{kind}",{what}}}\n'
+    with HISTORY_LOCK:
+        HISTORY.write(line)
+
+
+def note_poll(process, invoked, messages):
+    records = {}
+    for message in messages:
+        if not message.error():
+            number = message.value().split(b":", 2)[1].decode(errors="replace")
+            records.setdefault(f"{message.topic()}-{message.partition()}", []).append([message.offset(), number])
+    if records:
+        note(process, invoked, "poll", f'"ops":[["poll",{json.dumps(records)}]]')
 
 
 def value_of(writer, number):
@@ -52,11 +81,13 @@ class Writer:
         self.name, self.topic, self.partitions = name, f"{NAME}-{name}", partitions
         self.settings = QUICK | {"acks": "all", "linger.ms": 2, "message.timeout.ms": 600_000, "retries": 1_000_000} | settings
         self.idempotent = settings.get("enable.idempotence", False)
+        self.recorded = self.idempotent and HISTORY is not None
         self.next, self.under_way, self.acked_count = 0, 0, 0
         # When it last heard an acknowledgement, and when it last began to write.
         self.last_ack, self.began, self.longest_pause = 0.0, 0.0, 0.0
         # Acknowledged records whose offset another one got; None where that must not be.
         self.replaced = None
+        self.marked = []
         # By partition, by offset: the record's number, -1 where nothing is known.
         self.acked = [array.array("q") for _ in range(partitions)]
         self.seen = [array.array("q") for _ in range(partitions)]
@@ -67,9 +98,15 @@ class Writer:
         threading.Thread(target=self.work, daemon=True).start()
 
     def delivered(self, number):
+        invoked = now_ms()
+
         def answer(error, message):
             with self.lock:
                 self.under_way -= 1
+                if self.recorded:
+                    offset = "null" if error is not None else message.offset()
+                    step = f'"ops":[["send","{self.topic}-{message.partition()}",{offset},"{number}"]]'
+                    note(SENDER, invoked, "send", step, "ok" if error is None else "info")
                 if error is not None:
                     trouble(f"{self.name}: record {number} was refused: {error}")
                     return
@@ -183,6 +220,27 @@ class Writer:
             seen[offset] = number
         return offset + 1
 
+    def mark(self):
+        with self.lock:
+            self.marked = [array.array("q", acked) for acked in self.acked]
+
+    def kept(self, client):
+        for partition, marked in enumerate(self.marked):
+            place, at = TopicPartition(self.topic, partition, 0), 0
+            client.assign([place])
+            limit = time.monotonic() + 60
+            while at < len(marked) and time.monotonic() < limit:
+                for message in client.consume(500, 0.2):
+                    if message.error() or message.offset() >= len(marked):
+                        continue
+                    at = message.offset() + 1
+                    number = int(message.value().split(b":", 2)[1])
+                    if marked[at - 1] not in (-1, number):
+                        trouble(f"{self.topic}-{partition}: offset {at - 1} holds {number}, {marked[at - 1]} was acknowledged long before")
+            client.unassign()
+            if at < len(marked):
+                trouble(f"{self.topic}-{partition}: nothing can be read at {at}, {len(marked) - 1} was acknowledged long before")
+
     def losses(self, client):
         with self.lock:
             lost, self.replaced = self.replaced or 0, 0
@@ -230,6 +288,63 @@ class Committer:
             trouble(f"{self.place}: committed offset {found}, {promised} was acknowledged, {self.attempted} asked for")
 
 
+class Follower:
+    """Reads all the time what a writer writes, from the beginning on, and notes it."""
+
+    def __init__(self, writer):
+        self.writer, self.going = writer, True
+        self.at = dict.fromkeys(range(writer.partitions), 0)
+        self.thread = threading.Thread(target=self.work, daemon=True)
+        self.thread.start()
+
+    def consumer(self, process):
+        client = Consumer(QUICK | {"group.id": f"{NAME}-nobody", "enable.auto.commit": False, "fetch.wait.max.ms": 100, "check.crcs": True,
+                                   "auto.offset.reset": "error"})
+        client.assign([TopicPartition(self.writer.topic, partition, 0) for partition in range(self.writer.partitions)])
+        keys = json.dumps([f"{self.writer.topic}-{partition}" for partition in range(self.writer.partitions)])
+        note(process, now_ms(), "assign", f'"keys":{keys}')
+        return client
+
+    def work(self):
+        client = self.consumer(FOLLOWER)
+        while self.going:
+            self.poll(FOLLOWER, client, self.at)
+        client.close()
+
+    @staticmethod
+    def poll(process, client, at):
+        invoked = now_ms()
+        messages = client.consume(500, 0.2)
+        note_poll(process, invoked, messages)
+        for message in messages:
+            if not message.error():
+                at[message.partition()] = message.offset() + 1
+
+    def arrive(self, at, ends, who):
+        limit = time.monotonic() + 120
+        while any(at[partition] < end for partition, end in ends.items()):
+            if time.monotonic() > limit:
+                trouble(f"{self.writer.topic}: {who} came to {at} of {ends}")
+                return
+            yield
+
+    def read_all(self, reader):
+        """The end of the history: nothing is written any more, and everything is read once more."""
+        ends = {}
+        for partition in range(self.writer.partitions):
+            place = TopicPartition(self.writer.topic, partition)
+            ends[partition] = until("watermarks", lambda: reader.get_watermark_offsets(place, timeout=5))[1]
+        for _ in self.arrive(self.at, ends, "who followed"):
+            time.sleep(0.05)
+        self.going = False
+        self.thread.join()
+        client, at = self.consumer(LAST_READER), dict.fromkeys(ends, 0)
+        for _ in self.arrive(at, ends, "the last reader"):
+            self.poll(LAST_READER, client, at)
+        client.close()
+        HISTORY.flush()
+
+
 class GaveUp(Exception):
     """What was waited for did not come; TROUBLE says what."""
 
@@ -265,13 +380,18 @@ def main():
     writers = [plain, idempotent]
     create(writers)
     committer = Committer()
+    follower = Follower(idempotent) if HISTORY is not None else None
     reader = Consumer(QUICK | {"group.id": f"{NAME}-group", "enable.auto.commit": False, "check.crcs": True, "fetch.wait.max.ms": 20,
                                "auto.offset.reset": "error", "enable.partition.eof": False})
     everybody = [*writers, committer]
     print("ok ready", flush=True)
     for line in sys.stdin:
         try:
-            told = obey(line.split(), writers, committer, reader, everybody)
+            if line.strip() == "history":
+                follower.read_all(reader)
+                told = "0"
+            else:
+                told = obey(line.split(), writers, committer, reader, everybody)
         except GaveUp:
             told = ""
         if TROUBLE:
@@ -302,6 +422,12 @@ def obey(words, writers, committer, reader, everybody):
         case "lossy":
             for writer in writers:
                 writer.replaced = 0
+        case "mark":
+            for writer in writers:
+                writer.mark()
+        case "kept":
+            for writer in writers:
+                writer.kept(reader)
         case "losses":
             return str(sum(w.losses(reader) for w in writers))
         case "counts":

@@ -36,8 +36,11 @@ impl Kind {
 /// A running (or killed, or stopped) broker.
 pub struct Broker {
     kind: Kind,
+    host: String,
     port: u16,
     controller: u16,
+    /// The program below which it is started, and its arguments; empty for none.
+    within: Vec<String>,
     directory: PathBuf,
     log: PathBuf,
     starts: usize,
@@ -128,10 +131,18 @@ impl Broker {
             settings.retain(|(known, _)| known != key);
             settings.push(((*key).to_owned(), (*value).to_owned()));
         }
+        // An empty value takes a key out.
+        settings.retain(|(_, value)| !value.is_empty());
         let text: String = settings.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
         std::fs::write(directory.join("server.properties"), text)?;
-        let log = directory.join("server");
-        Ok(Self { kind, port, controller, directory, log, starts: 0, child: None })
+        let (host, log) = ("127.0.0.1".to_owned(), directory.join("server"));
+        Ok(Self { kind, host, port, controller, within: Vec::new(), directory, log, starts: 0, child: None })
+    }
+
+    /// It is found on another host than this one, as its listeners say, and started by the program that gets there.
+    pub fn at_host(mut self, host: String, within: Vec<String>) -> Self {
+        (self.host, self.within) = (host, within);
+        self
     }
 
     /// What every node gets: key and value, data in `data/` below the directory.
@@ -165,7 +176,7 @@ impl Broker {
 
     /// The same below another program (`valgrind` and its arguments); the process is that program's.
     pub fn launch_below(&mut self, workspace: &Workspace, program: &[String]) -> Result<()> {
-        let properties = self.directory.join("server.properties");
+        let properties = self.properties_file();
         let mut command = match self.kind {
             Kind::Ottla => {
                 let mut command = Command::new(binary(workspace));
@@ -178,10 +189,12 @@ impl Broker {
                 command
             }
         };
-        if let [outer, arguments @ ..] = program {
-            let mut below = Command::new(outer);
-            below.args(arguments).arg(command.get_program()).args(command.get_args());
-            command = below;
+        for program in [program, &self.within] {
+            if let [outer, arguments @ ..] = program {
+                let mut below = Command::new(outer);
+                below.args(arguments).arg(command.get_program()).args(command.get_args());
+                command = below;
+            }
         }
         self.starts += 1;
         self.log.set_file_name(format!("server-{}.log", self.starts));
@@ -191,12 +204,17 @@ impl Broker {
 
     /// `HOST:PORT` for clients.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.host, self.port)
     }
 
     /// The same of the controller's listener.
     pub fn controller_address(&self) -> String {
-        format!("127.0.0.1:{}", self.controller)
+        format!("{}:{}", self.host, self.controller)
+    }
+
+    /// The file that it is started with.
+    pub fn properties_file(&self) -> PathBuf {
+        self.directory.join("server.properties")
     }
 
     /// The node's data directory.
@@ -269,6 +287,11 @@ impl Broker {
         if self.data().join("meta.properties").exists() {
             return Ok(());
         }
+        self.format_with(workspace, &[])
+    }
+
+    /// The same of directories that nobody has formatted, with more arguments.
+    pub fn format_with(&self, workspace: &Workspace, more: &[&str]) -> Result<()> {
         let mut command = match self.kind {
             Kind::Ottla => {
                 let mut command = Command::new(binary(workspace));
@@ -281,8 +304,7 @@ impl Broker {
                 command
             }
         };
-        command.args(["format", "-t", "b3R0bGEtdGVzdC1ub2RlMA", "-c"]);
-        command.arg(self.directory.join("server.properties"));
+        command.args(["format", "-t", "b3R0bGEtdGVzdC1ub2RlMA", "-c"]).arg(self.properties_file()).args(more);
         let finished =
             crate::process::run(&mut command, &self.directory.join("format.log"), Duration::from_secs(60))?;
         if !finished.success {
@@ -314,7 +336,7 @@ impl Broker {
 
     /// One Metadata request by hand: up is who lists itself as a broker.
     fn answers(&self) -> bool {
-        lists_a_broker(self.port).unwrap_or(false)
+        lists_a_broker(&self.address()).unwrap_or(false)
     }
 }
 
@@ -330,9 +352,9 @@ pub fn binary(workspace: &Workspace) -> PathBuf {
 }
 
 /// Metadata version 1 for no topics; the answer begins with the array of brokers.
-fn lists_a_broker(port: u16) -> Result<bool> {
+fn lists_a_broker(address: &str) -> Result<bool> {
     let limit = Duration::from_secs(2);
-    let mut stream = TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), limit)?;
+    let mut stream = TcpStream::connect_timeout(&address.parse()?, limit)?;
     stream.set_read_timeout(Some(limit))?;
     let request: &[u8] = &[0, 3, 0, 1, 0, 0, 0, 7, 0xff, 0xff, 0, 0, 0, 0];
     stream.write_all(&(request.len() as u32).to_be_bytes())?;

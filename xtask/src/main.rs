@@ -16,6 +16,7 @@ mod codegen;
 mod configuration;
 mod differential;
 mod floor;
+mod network;
 mod oracle;
 mod process;
 mod provision;

@@ -28,16 +28,20 @@ impl Oracle {
         let pom = workspace.root.join("tests/oracle/pom.xml");
         let wanted = std::fs::read_to_string(&pom).with_context(|| pom.display().to_string())?;
         for profile in ["broker", "tools"] {
-            let marker = home.join(format!("{profile}.pom"));
-            if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
-                continue;
-            }
-            crate::provision::debian(workspace, "mvn", "maven")?;
-            copy_jars(&pom, profile, &home)?;
-            std::fs::write(&marker, &wanted)?;
+            bring(workspace, &pom, &wanted, profile, &home)?;
         }
         let log4j = workspace.root.join("tests/oracle/log4j2.properties");
         Ok(Self { broker_jars: home.join("broker"), tool_jars: home.join("tools"), log4j })
+    }
+
+    /// A Java command on the jars of MirrorMaker 2, which are installed when somebody first asks for them.
+    pub fn mirror_java(&self, workspace: &Workspace, heap: &str) -> Result<Command> {
+        let home = workspace.scratch("oracle")?;
+        let _turn = crate::provision::turn(workspace, "oracle-mirror")?;
+        let pom = workspace.root.join("tests/oracle/mirror.xml");
+        let wanted = std::fs::read_to_string(&pom).with_context(|| pom.display().to_string())?;
+        bring(workspace, &pom, &wanted, "mirror", &home)?;
+        Ok(self.on(&home.join("mirror"), heap, &[]))
     }
 
     /// A Java command on the broker's jars (and `extra` before them).
@@ -74,6 +78,17 @@ impl Oracle {
         command.arg("-cp").arg(class_path);
         command
     }
+}
+
+/// The jars of a profile, unless those of this very file are there.
+fn bring(workspace: &Workspace, pom: &Path, wanted: &str, profile: &str, home: &Path) -> Result<()> {
+    let marker = home.join(format!("{profile}.pom"));
+    if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    crate::provision::debian(workspace, "mvn", "maven")?;
+    copy_jars(pom, profile, home)?;
+    std::fs::write(&marker, wanted).with_context(|| marker.display().to_string())
 }
 
 /// `mvn dependency:copy-dependencies`; the registry is sometimes slow, so it gets a second try.

@@ -7,6 +7,7 @@
 use crate::bench::speak::cluster::{self, Described};
 use crate::bench::speak::{self, Connection};
 use crate::broker::{Broker, Kind, free_ports};
+use crate::network::Network;
 use crate::process::{pause, signal_group};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail, ensure};
@@ -29,6 +30,23 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("share.coordinator.state.topic.min.isr", "2"),
 ];
 
+/// The ids of the nodes' first directories where the quorum is told them.
+const DIRECTORY_IDS: [&str; 3] =
+    ["b3R0bGEtZGlyZWN0b3J5MQ", "b3R0bGEtZGlyZWN0b3J5Mg", "b3R0bGEtZGlyZWN0b3J5Mw"];
+
+/// What three nodes may be beside three nodes on loopback with a log directory each.
+#[derive(Default)]
+pub struct Layout<'a> {
+    /// Where each has a host of its own.
+    pub network: Option<&'a Network>,
+    /// Of each node; the first one has the metadata, relative ones lie in the node's own directory. One is `data` where none is named.
+    pub log_directories: [Vec<PathBuf>; 3],
+    /// Those that are brokers and no controllers.
+    pub brokers_only: &'a [i32],
+    /// The voters can be changed: the directories are told the first ones when they are formatted.
+    pub is_dynamic: bool,
+}
+
 /// How long a node may take to answer a question.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// How long three nodes may take from their start to being a cluster, and one to be part of it again.
@@ -40,11 +58,14 @@ const LOOK: Duration = Duration::from_millis(20);
 pub struct Trio {
     directory: PathBuf,
     nodes: Vec<Node>,
+    /// What a node that comes later has to know of the quorum.
+    quorum: (&'static str, String),
 }
 
 struct Node {
     id: i32,
     broker: Broker,
+    log_directories: Vec<PathBuf>,
     is_paused: bool,
 }
 
@@ -55,22 +76,102 @@ impl Trio {
         kinds: [Kind; 3],
         name: &str,
         settings: &[(&str, &str)],
+        layout: &Layout<'_>,
     ) -> Result<Trio> {
         let directory = workspace.scratch("brokers")?.join(format!("{name}-trio"));
         let _ = std::fs::remove_dir_all(&directory);
         let ports = NODES.iter().map(|id| Ok((*id, free_ports()?))).collect::<Result<Vec<_>>>()?;
-        let voter = |(id, (_, controller)): &(i32, (u16, u16))| format!("{id}@127.0.0.1:{controller}");
-        let voters = ports.iter().map(voter).collect::<Vec<_>>().join(",");
-        let node = |((id, ports), kind): (&(i32, (u16, u16)), Kind)| {
-            let number = id.to_string();
-            let own = [("node.id", number.as_str()), ("controller.quorum.voters", voters.as_str())];
-            let all: Vec<(&str, &str)> = PROPERTIES.iter().chain(&own).chain(settings).copied().collect();
-            let broker = Broker::prepare_at(directory.join(format!("node-{id}")), kind, *ports, &all)?;
-            broker.format(workspace)?;
-            Ok(Node { id: *id, broker, is_paused: false })
+        let host = |id| layout.network.map_or("127.0.0.1".to_owned(), |network| network.address(id));
+        let controllers = |show: fn(i32, String) -> String| {
+            let address = |(id, (_, port)): &(i32, (u16, u16))| show(*id, format!("{}:{port}", host(*id)));
+            let voters = ports.iter().filter(|(id, _)| !layout.brokers_only.contains(id));
+            voters.map(address).collect::<Vec<_>>().join(",")
         };
-        let nodes = ports.iter().zip(kinds).map(node).collect::<Result<Vec<_>>>()?;
-        Ok(Trio { directory, nodes })
+        let quorum = if layout.is_dynamic {
+            ("controller.quorum.bootstrap.servers", controllers(|_, address| address))
+        } else {
+            ("controller.quorum.voters", controllers(|id, address| format!("{id}@{address}")))
+        };
+        let initial = controllers(|id, address| {
+            let directory = usize::try_from(id - 1).ok().and_then(|place| DIRECTORY_IDS.get(place));
+            format!("{id}@{address}:{}", directory.expect("a node is called 1, 2 or 3"))
+        });
+        let format: &[&str] = if layout.is_dynamic { &["--initial-controllers", &initial] } else { &[] };
+        let mut trio = Trio { directory, nodes: Vec::new(), quorum };
+        for (((id, ports), kind), log_directories) in ports.iter().zip(kinds).zip(&layout.log_directories) {
+            let mut all: Vec<(&str, &str)> = PROPERTIES.iter().chain(settings).copied().collect();
+            let listener = format!("PLAINTEXT://{}:{}", host(*id), ports.0);
+            if layout.brokers_only.contains(id) {
+                all.extend([("process.roles", "broker"), ("listeners", &listener)]);
+            }
+            let node = trio.node_of(*id, kind, *ports, &all, log_directories, layout.network)?;
+            node.broker.format_with(workspace, format)?;
+            trio.nodes.push(node);
+        }
+        Ok(trio)
+    }
+
+    /// A node's directories and its file; neither formatted nor started.
+    fn node_of(
+        &self,
+        id: i32,
+        kind: Kind,
+        ports: (u16, u16),
+        settings: &[(&str, &str)],
+        log_directories: &[PathBuf],
+        network: Option<&Network>,
+    ) -> Result<Node> {
+        let (home, number) = (self.directory.join(format!("node-{id}")), id.to_string());
+        let host = network.map_or("127.0.0.1".to_owned(), |network| network.address(id));
+        let listeners = format!("PLAINTEXT://{host}:{},CONTROLLER://{host}:{}", ports.0, ports.1);
+        let advertised = format!("PLAINTEXT://{host}:{}", ports.0);
+        let mut log_directories: Vec<PathBuf> = log_directories.iter().map(|one| home.join(one)).collect();
+        if log_directories.is_empty() {
+            log_directories.push(home.join("data"));
+        }
+        for one in &log_directories {
+            let _ = std::fs::remove_dir_all(one);
+        }
+        let names: Vec<String> = log_directories.iter().map(|one| one.display().to_string()).collect();
+        let names = names.join(",");
+        let own: [(&str, &str); 6] = [
+            ("node.id", &number),
+            ("listeners", &listeners),
+            ("advertised.listeners", &advertised),
+            ("log.dirs", &names),
+            ("controller.quorum.voters", ""),
+            (self.quorum.0, &self.quorum.1),
+        ];
+        let all: Vec<(&str, &str)> = own.iter().chain(settings).copied().collect();
+        let within = network.map_or_else(Vec::new, |network| network.on(id));
+        let broker = Broker::prepare_at(home, kind, ports, &all)?.at_host(host, within);
+        Ok(Node { id, broker, log_directories, is_paused: false })
+    }
+
+    /// A controller that is no broker, formatted without knowing who votes, started, and to be stopped by whoever asked for it.
+    pub fn another_controller(&self, workspace: &Workspace, id: i32, network: &Network) -> Result<Broker> {
+        let ports = free_ports()?;
+        let listener = format!("CONTROLLER://{}:{}", network.address(id), ports.1);
+        let settings =
+            [("process.roles", "controller"), ("listeners", listener.as_str()), ("advertised.listeners", "")];
+        let mut broker = self.node_of(id, Kind::Ottla, ports, &settings, &[], Some(network))?.broker;
+        broker.format_with(workspace, &["--no-initial-controllers"])?;
+        broker.launch(workspace)?;
+        Ok(broker)
+    }
+
+    /// Three nodes as the layout says.
+    pub fn start_as(
+        workspace: &Workspace,
+        kinds: [Kind; 3],
+        name: &str,
+        settings: &[(&str, &str)],
+        layout: &Layout<'_>,
+    ) -> Result<Trio> {
+        let mut trio = Trio::prepare(workspace, kinds, name, settings, layout)?;
+        trio.launch_all(workspace)?;
+        trio.wait_registered(START_LIMIT)?;
+        Ok(trio)
     }
 
     /// The same of several kinds, in the order of their ids.
@@ -80,10 +181,7 @@ impl Trio {
         name: &str,
         settings: &[(&str, &str)],
     ) -> Result<Trio> {
-        let mut trio = Trio::prepare(workspace, kinds, name, settings)?;
-        trio.launch_all(workspace)?;
-        trio.wait_registered(START_LIMIT)?;
-        Ok(trio)
+        Trio::start_as(workspace, kinds, name, settings, &Layout::default())
     }
 
     /// Three nodes that run and know each other.
@@ -101,6 +199,31 @@ impl Trio {
         let node = self.node_mut(id);
         node.is_paused = false;
         node.broker.launch(workspace)
+    }
+
+    /// The same below another program.
+    pub fn launch_below(&mut self, workspace: &Workspace, id: i32, program: &[String]) -> Result<()> {
+        self.node_mut(id).broker.launch_below(workspace, program)
+    }
+
+    /// A node that does not run loses all that it had on its disks; its directories are formatted anew, as those of a machine that
+    /// comes into the cluster.
+    pub fn wipe(&mut self, workspace: &Workspace, id: i32) -> Result<()> {
+        let node = self.node_mut(id);
+        for directory in &node.log_directories {
+            std::fs::remove_dir_all(directory).with_context(|| directory.display().to_string())?;
+        }
+        node.broker.format_with(workspace, &["--no-initial-controllers"])
+    }
+
+    /// Where a node's partitions lie; the first one has the metadata.
+    pub fn log_directories(&self, id: i32) -> &[PathBuf] {
+        &self.node(id).log_directories
+    }
+
+    /// The file that a node is started with.
+    pub fn properties_file(&self, id: i32) -> PathBuf {
+        self.node(id).broker.properties_file()
     }
 
     /// What does not run is of that kind from its next start on: its directory and its configuration stay.
@@ -181,20 +304,30 @@ impl Trio {
         }
     }
 
+    /// The same as one of them has it, which may be cut off from others.
+    pub fn leader_seen_by(&self, id: i32, topic: &str, partition: i32) -> Result<i32> {
+        let seen = self.described(id, Some(&[topic]))?;
+        Ok(seen.leader(partition).map_or(-1, |(leader, _)| leader))
+    }
+
     /// Who leads the quorum: the active controller.
     pub fn active_controller(&self) -> Result<i32> {
         let since = Instant::now();
         loop {
             for id in self.running() {
-                let address = self.node(id).broker.controller_address();
-                let connection = Connection::open_within(&address, ANSWER_LIMIT);
-                if let Ok(leader) = connection.and_then(|mut one| cluster::quorum_leader(&mut one)) {
+                if let Ok(leader) = self.active_controller_seen_by(id) {
                     return Ok(leader);
                 }
             }
             ensure!(since.elapsed() < START_LIMIT, "nobody leads the quorum: {}", self.last_words());
             pause(LOOK);
         }
+    }
+
+    /// The same as one of them has it.
+    pub fn active_controller_seen_by(&self, id: i32) -> Result<i32> {
+        let address = self.node(id).broker.controller_address();
+        cluster::quorum_leader(&mut Connection::open_within(&address, ANSWER_LIMIT)?)
     }
 
     /// `kill -9`, and waits until it is gone.

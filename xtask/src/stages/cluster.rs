@@ -7,13 +7,20 @@
 //!
 //! Owns the order of things. With `--against=kafka` the same is done to Apache Kafka, which proves the stage itself.
 
+mod blows;
+mod cuts;
+mod faults;
+mod ground;
+mod mirror;
 mod mixed;
+mod moves;
 mod quorum;
 mod replicas;
 mod rolling;
 mod settling;
 mod terms;
 mod tools;
+mod turns;
 
 use super::clients;
 use super::crash::dice::Dice;
@@ -25,12 +32,10 @@ use crate::tally::Tally;
 use crate::trio::{NODES, Trio};
 use crate::words::say;
 use anyhow::{Context, Result, bail, ensure};
+use blows::{bring_back, leader, strike_once, wait_for_another, whole};
 use settling::settle;
 use std::time::{Duration, Instant};
 use terms::{CALM, NAME, SESSION, SETTINGS, TOPICS, WHOLE_LIMIT};
-
-/// Between two looks at a cluster that is about to change.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// How long a node is stopped without dying.
 const FROZEN: Duration = Duration::from_secs(10);
@@ -55,7 +60,7 @@ const STRIKES: &[(&str, Strike)] = &[
     ("kill -9 of all three", kill_all),
 ];
 
-/// The stage; `--only=trio`, `--only=mixed`, `--only=quorum` and `--only=rolling` run one part of it.
+/// The stage; `--only=trio`, `--only=faults`, `--only=power`, `--only=mixed`, `--only=mirror`, `--only=quorum` and `--only=rolling` run one part of it.
 pub fn run(bench: &Workbench) -> Result<Tally> {
     let wanted = |part: &str| bench.part.as_deref().is_none_or(|only| only == part);
     let mut tally = Tally::default();
@@ -65,8 +70,18 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
         let outcome = endure(bench, &mut trio, &mut tally);
         outcome.with_context(|| trio.last_words())?;
     }
+    if wanted("faults") {
+        tally.absorb("networks, disks, clocks and voters", faults::run(bench)?);
+    }
+    if wanted("power") {
+        tally.absorb("power cuts", cuts::run(bench)?);
+    }
     if wanted("mixed") && bench.kind == Kind::Ottla {
         tally.absorb("a broker of ours under Kafka's controller", mixed::run(bench)?);
+        tally.absorb("two of Kafka's and one of ours, each leads in turn", turns::run(bench)?);
+    }
+    if wanted("mirror") {
+        tally.absorb("MirrorMaker 2", mirror::run(bench)?);
     }
     if wanted("quorum") && bench.kind == Kind::Ottla {
         tally.absorb("voters of ours and of Kafka's", quorum::run(bench)?);
@@ -83,36 +98,14 @@ fn endure(bench: &Workbench, trio: &mut Trio, tally: &mut Tally) -> Result<()> {
     tally.absorb("tools", tools::describe(bench, trio)?);
     let mut load = Load::start_on(bench, &trio.bootstrap(), NAME, NODES.len())?;
     for (name, strike) in STRIKES {
-        strike_once(bench, trio, &mut load, name, *strike).with_context(|| (*name).to_owned())?;
+        strike_once(trio, &mut load, name, |trio| strike(bench, trio)).with_context(|| (*name).to_owned())?;
         tally.check(name, true);
     }
     strike_by_chance(bench, trio, &mut load, tally).context("blows by chance")?;
-    let killed = settle(trio, load, tally)?;
+    let killed = settle(bench, trio, load, tally)?;
     // Whoever is the last of Kafka's to stop waits for a quorum that is gone.
     let held = killed.is_empty() || bench.kind == Kind::Kafka;
     tally.check(&format!("nodes {killed:?} do not stop"), held);
-    Ok(())
-}
-
-/// A blow while everybody writes; afterwards nothing is owed, and nothing that was acknowledged is missing.
-fn strike_once(
-    bench: &Workbench,
-    trio: &mut Trio,
-    load: &mut Load,
-    name: &str,
-    strike: Strike,
-) -> Result<()> {
-    let began = Instant::now();
-    load.tell("write")?;
-    pause(CALM);
-    load.tell("pause")?;
-    strike(bench, trio)?;
-    pause(CALM);
-    let longest_ms = load.tell("pause")?.first().copied().unwrap_or(0);
-    load.tell("verify")?;
-    load.tell("rest")?;
-    let seconds = began.elapsed().as_secs_f64();
-    say(format_args!("   {name}: no acknowledgement for {longest_ms} ms at the longest; {seconds:.0} s"));
     Ok(())
 }
 
@@ -155,17 +148,6 @@ fn strike_by_chance(bench: &Workbench, trio: &mut Trio, load: &mut Load, tally: 
     Ok(())
 }
 
-/// Who leads the first partition of the load.
-fn leader(trio: &Trio) -> Result<i32> {
-    trio.leader(TOPICS[0], 0)
-}
-
-/// Starts a node again and waits until it is as good as before.
-fn bring_back(bench: &Workbench, trio: &mut Trio, id: i32) -> Result<()> {
-    trio.restart(&bench.workspace, id)?;
-    trio.wait_in_sync(TOPICS, WHOLE_LIMIT)
-}
-
 fn kill_leader(bench: &Workbench, trio: &mut Trio) -> Result<()> {
     let id = leader(trio)?;
     trio.kill(id)?;
@@ -189,15 +171,6 @@ fn kill_controller(bench: &Workbench, trio: &mut Trio) -> Result<()> {
     bring_back(bench, trio, id)
 }
 
-fn wait_for_another(id: i32, what: &str, who: impl Fn() -> Result<i32>) -> Result<()> {
-    let began = Instant::now();
-    while who()? == id {
-        ensure!(began.elapsed() < WHOLE_LIMIT, "node {id}, which is dead, still leads {what}");
-        pause(LOOK);
-    }
-    Ok(())
-}
-
 fn freeze_leader(_: &Workbench, trio: &mut Trio) -> Result<()> {
     let id = leader(trio)?;
     freeze(trio, id)
@@ -212,8 +185,7 @@ fn freeze(trio: &mut Trio, id: i32) -> Result<()> {
     trio.pause(id);
     pause(FROZEN);
     trio.resume(id);
-    trio.wait_registered(WHOLE_LIMIT)?;
-    trio.wait_in_sync(TOPICS, WHOLE_LIMIT)
+    whole(trio)
 }
 
 fn rolling_restart(bench: &Workbench, trio: &mut Trio) -> Result<()> {
@@ -230,6 +202,5 @@ fn rolling_restart(bench: &Workbench, trio: &mut Trio) -> Result<()> {
 fn kill_all(bench: &Workbench, trio: &mut Trio) -> Result<()> {
     NODES.iter().try_for_each(|id| trio.kill(*id))?;
     trio.launch_all(&bench.workspace)?;
-    trio.wait_registered(WHOLE_LIMIT)?;
-    trio.wait_in_sync(TOPICS, WHOLE_LIMIT)
+    whole(trio)
 }

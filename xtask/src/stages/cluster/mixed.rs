@@ -73,7 +73,7 @@ fn live(bench: &Workbench, kafka: &mut Broker, ottla: &mut Broker) -> Result<Tal
     // Ours first: theirs is the controller that lets it go.
     ottla.stop()?;
     kafka.stop()?;
-    tally.absorb("replicas", replicas::compare(&[kafka.data(), ottla.data()], TOPIC)?);
+    tally.absorb("replicas", replicas::compare(&[vec![kafka.data()], vec![ottla.data()]], TOPIC)?);
     Ok(tally)
 }
 

@@ -12,11 +12,11 @@ const BATCH_HEAD: usize = 12;
 /// Batches by base offset.
 type Batches = BTreeMap<i64, Vec<u8>>;
 
-/// Compares all partitions that any of the directories holds. Those of topics that begin with `name` must be there on every node and
+/// Compares all partitions that any of the nodes holds, each in any of its directories. Those of topics that begin with `name` must be there on every node and
 /// equally long; of others, which the nodes themselves write, what several have.
-pub fn compare(directories: &[PathBuf], name: &str) -> Result<Tally> {
+pub fn compare(nodes: &[Vec<PathBuf>], name: &str) -> Result<Tally> {
     let mut partitions = BTreeSet::new();
-    for directory in directories {
+    for directory in nodes.iter().flatten() {
         for entry in std::fs::read_dir(directory)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -32,7 +32,7 @@ pub fn compare(directories: &[PathBuf], name: &str) -> Result<Tally> {
     for partition in &partitions {
         let whole = partition.starts_with(name);
         let copies: Vec<Batches> =
-            directories.iter().map(|directory| read(&directory.join(partition))).collect::<Result<_>>()?;
+            nodes.iter().map(|node| read_any(node, partition)).collect::<Result<_>>()?;
         tally.check(partition, true);
         if let Err(why) = equal(&copies, whole) {
             tally.passed -= 1;
@@ -65,12 +65,17 @@ fn equal(copies: &[Batches], whole: bool) -> Result<()> {
     Ok(())
 }
 
+/// Of the directories of a node, the one that has the partition.
+fn read_any(directories: &[PathBuf], partition: &str) -> Result<Batches> {
+    let mut found = directories.iter().map(|one| one.join(partition)).filter(|path| path.exists());
+    let first = found.next().map_or(Ok(Batches::new()), |path| read(&path))?;
+    ensure!(found.next().is_none(), "{partition} is in two directories of {directories:?}");
+    Ok(first)
+}
+
 /// All batches of a partition's segments.
 fn read(partition: &Path) -> Result<Batches> {
     let mut batches = Batches::new();
-    if !partition.exists() {
-        return Ok(batches);
-    }
     for entry in std::fs::read_dir(partition)? {
         let path = entry?.path();
         if path.extension().is_none_or(|extension| extension != "log") {

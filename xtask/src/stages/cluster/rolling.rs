@@ -35,7 +35,6 @@ fn take_over(bench: &Workbench, trio: &mut Trio, tally: &mut Tally) -> Result<()
             let began = Instant::now();
             become_one(bench, trio, id, kind)
                 .with_context(|| format!("node {id} becomes {}", kind.name()))?;
-            load.tell("pause")?;
             load.tell("verify")?;
             load.tell("write")?;
             let (who, seconds) = (kind.name(), began.elapsed().as_secs_f64());
@@ -43,9 +42,8 @@ fn take_over(bench: &Workbench, trio: &mut Trio, tally: &mut Tally) -> Result<()
             tally.check(&format!("node {id} becomes {who}"), true);
         }
     }
-    load.tell("pause")?;
     load.tell("rest")?;
-    settle(trio, load, tally)?;
+    settle(bench, trio, load, tally)?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ pub const SESSION: Duration = Duration::from_secs(3);
 
 /// The topics of the load, by their common beginning, and what they are.
 pub const NAME: &str = "cluster";
-pub const TOPICS: &[&str] = &["cluster-plain", "cluster-idempotent", "__consumer_offsets"];
+pub const TOPICS: &[&str] = &["cluster-plain", "cluster-idempotent", "cluster-java", "__consumer_offsets"];
 
 /// Quicker than by default to notice who is silent, so that a run takes no longer than it must.
 pub const SETTINGS: &[(&str, &str)] = &[

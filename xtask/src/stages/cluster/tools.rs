@@ -8,6 +8,7 @@ use crate::stages::workbench::Workbench;
 use crate::tally::Tally;
 use crate::trio::{NODES, Trio};
 use anyhow::Result;
+use std::ops::Range;
 use std::process::Command;
 
 /// Lines through a topic of three replicas, one node each way.
@@ -17,7 +18,7 @@ const TOPIC: &str = "lines";
 const LINES: usize = 1_000;
 
 /// One of Kafka's commands.
-fn tool(bench: &Workbench, name: &str, class: &str, arguments: &[&str]) -> Result<Finished> {
+pub fn tool(bench: &Workbench, name: &str, class: &str, arguments: &[&str]) -> Result<Finished> {
     let mut command = Oracle::install(&bench.workspace)?.tool_java("128m", &[]);
     command.arg("-XX:TieredStopAtLevel=1");
     let mut ordered = Command::new(command.get_program());
@@ -51,24 +52,40 @@ pub fn lines_through(
     [to, from]: [&String; 2],
     before: usize,
 ) -> Result<Tally> {
-    provision::debian(&bench.workspace, "kcat", "kcat")?;
     let mut tally = Tally::default();
-    let lines: Vec<String> = (0..(before + 1) * LINES).map(|number| format!("line {number}")).collect();
+    tally.absorb("kcat -P", write_lines(bench, topic, to, before * LINES..(before + 1) * LINES)?);
+    let found = read_lines(bench, topic, from)?;
+    tally.check(&format!("kcat -C reads {} lines", found.len()), found == lines_of(0..(before + 1) * LINES));
+    Ok(tally)
+}
+
+/// Numbered lines, in the order of their texts.
+pub fn lines_of(numbers: Range<usize>) -> Vec<String> {
+    let mut lines: Vec<String> = numbers.map(|number| format!("line {number}")).collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// Writes these lines to a topic, acknowledged by all.
+pub fn write_lines(bench: &Workbench, topic: &str, to: &str, numbers: Range<usize>) -> Result<Tally> {
+    provision::debian(&bench.workspace, "kcat", "kcat")?;
+    let lines: Vec<String> = numbers.map(|number| format!("line {number}")).collect();
     let file = bench.logs.join(format!("cluster-{topic}.txt"));
-    std::fs::write(&file, lines[before * LINES..].join("\n") + "\n")?;
+    std::fs::write(&file, lines.join("\n") + "\n")?;
     let mut write = Command::new("kcat");
     write.args(["-b", to, "-P", "-t", topic, "-X", "acks=all", "-X", "enable.idempotence=true", "-l"]);
     let written = bench.run(&format!("cluster-{topic}-produce"), write.arg(&file), 1)?;
-    tally.check(&format!("kcat -P: {}: {}", written.how, written.tail(3)), written.success);
+    Ok(Tally::one(&format!("{}: {}", written.how, written.tail(3)), written.success))
+}
+
+/// All lines that a topic has by now, in the order of their texts.
+pub fn read_lines(bench: &Workbench, topic: &str, from: &str) -> Result<Vec<String>> {
     let mut read = Command::new("kcat");
     read.args(["-b", from, "-C", "-t", topic, "-e", "-q", "-o", "beginning"]);
     let got = bench.run(&format!("cluster-{topic}-consume"), &mut read, 1)?;
-    let (mut found, mut wanted): (Vec<&str>, Vec<&str>) =
-        (got.output.lines().collect(), lines.iter().map(String::as_str).collect());
+    let mut found: Vec<String> = got.output.lines().map(str::to_owned).collect();
     found.sort_unstable();
-    wanted.sort_unstable();
-    tally.check(&format!("kcat -C reads {} lines: {}", found.len(), got.how), found == wanted);
-    Ok(tally)
+    Ok(found)
 }
 
 /// What `kafka-topics` and `kafka-metadata-quorum` say of a cluster at rest.

@@ -1,8 +1,11 @@
-//! The writers and their account: `tests/crash/load.py` as a child that is told what to do, line by line.
+//! The writers and their account: `tests/crash/load.py`, and on clusters `JavaLoad.java` beside it, as children that are told what to do,
+//! line by line.
 //!
-//! Owns the child process; it ends with this value.
+//! Owns the child processes, which end with this value, and the histories that they leave for the checker.
 
+use crate::oracle::Oracle;
 use crate::process::signal_group;
+use crate::provision;
 use crate::stages::clients;
 use crate::stages::workbench::Workbench;
 use crate::tally::Tally;
@@ -11,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
@@ -23,6 +27,13 @@ const SETTLED_EVERY: usize = 5;
 
 /// The running writers.
 pub struct Load {
+    writers: Vec<Writers>,
+    /// What each of them notes for the checker; nothing on a single node, which may lose what nobody was promised.
+    histories: Vec<PathBuf>,
+}
+
+/// One program of writers and readers.
+struct Writers {
     child: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
@@ -31,30 +42,78 @@ pub struct Load {
 impl Load {
     /// Starts them; their topics are made, nothing is written yet.
     pub fn start(bench: &Workbench, address: &str, name: &str) -> Result<Load> {
-        Load::start_on(bench, address, name, 1)
+        Load::start_lossy_on(bench, address, name, 1)
     }
 
-    /// The same on several nodes, whose addresses are a list, in topics of so many replicas.
+    /// The same on several nodes, whose addresses are a list, in topics of so many replicas; Kafka's own clients beside them, and
+    /// everybody notes what they see.
     pub fn start_on(bench: &Workbench, address: &str, name: &str, replicas: usize) -> Result<Load> {
-        let log = bench.logs.join(format!("crash-{name}.log"));
-        let errors = File::create(&log).with_context(|| log.display().to_string())?;
-        let mut command = Command::new(clients::python_environment(bench)?);
-        command.arg("-u").arg(bench.workspace.root.join("tests/crash/load.py")).args([address, name]);
-        command.arg(replicas.to_string());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).process_group(0);
-        let mut child = command.spawn().context("the writers could not be started")?;
-        let to = child.stdin.take().context("no standard input")?;
-        let from = BufReader::new(child.stdout.take().context("no standard output")?);
-        let mut load = Load { child, to, from };
-        load.answer("start")?;
-        Ok(load)
+        let histories =
+            ["librdkafka", "java"].map(|who| bench.logs.join(format!("crash-{name}-{who}.jsonl")));
+        let [of_python, of_java] = &histories;
+        let mut first = python(bench, address, name, replicas)?;
+        first.arg(of_python);
+        let second = java(bench, address, name, of_java)?;
+        let writers = vec![
+            Writers::start(bench, first, name)?,
+            Writers::start(bench, second, &format!("{name}-java"))?,
+        ];
+        Ok(Load { writers, histories: histories.to_vec() })
     }
 
-    /// Gives a command; the numbers of its answer, or what is bad.
+    /// On several nodes that may lose a little: librdkafka alone, and no history.
+    pub fn start_lossy_on(bench: &Workbench, address: &str, name: &str, replicas: usize) -> Result<Load> {
+        let writers = vec![Writers::start(bench, python(bench, address, name, replicas)?, name)?];
+        Ok(Load { writers, histories: Vec::new() })
+    }
+
+    /// Gives a command; the numbers of their answers, added up, or what is bad.
     pub fn tell(&mut self, command: &str) -> Result<Vec<u64>> {
-        writeln!(self.to, "{command}").with_context(|| format!("the writers are gone at `{command}`"))?;
-        self.to.flush()?;
-        self.answer(command)
+        for one in &mut self.writers {
+            writeln!(one.to, "{command}").with_context(|| format!("the writers are gone at `{command}`"))?;
+            one.to.flush()?;
+        }
+        let mut total: Vec<u64> = Vec::new();
+        for one in &mut self.writers {
+            let numbers = one.answer(command)?;
+            total.resize(total.len().max(numbers.len()), 0);
+            total.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
+        }
+        Ok(total)
+    }
+
+    /// The longest time that anybody waited for an acknowledgement since this was last asked, in milliseconds.
+    pub fn longest_pause_ms(&mut self) -> Result<u64> {
+        let mut longest = 0;
+        for one in &mut self.writers {
+            writeln!(one.to, "pause").context("the writers are gone at `pause`")?;
+            longest = longest.max(one.answer("pause")?.first().copied().unwrap_or(0));
+        }
+        Ok(longest)
+    }
+
+    /// The end: everything is read once more, and the checker holds what all of them saw against what Kafka promises.
+    pub fn judge(&mut self, bench: &Workbench, name: &str) -> Result<Tally> {
+        self.tell("history")?;
+        let file = bench.logs.join(format!("crash-{name}.jsonl"));
+        let mut whole = File::create(&file).with_context(|| file.display().to_string())?;
+        for history in &self.histories {
+            let mut part = File::open(history).with_context(|| history.display().to_string())?;
+            std::io::copy(&mut part, &mut whole)?;
+        }
+        let mut command =
+            bench.cargo(&["run", "--quiet", "--locked", "--package", "ottla-sim", "--", "check"]);
+        let finished = bench.run(&format!("crash-{name}-checker"), command.arg(&file), 10)?;
+        let count = |what: &str| finished.output.lines().find_map(|line| line.trim().strip_prefix(what));
+        let judged = count("\"values\": ").is_some_and(|values| values.trim_end_matches(',') != "0");
+        let word =
+            finished.output.lines().filter(|line| line.contains("operations") || line.contains("values"));
+        say(format_args!(
+            "   the checker of histories: {}",
+            word.map(str::trim).collect::<Vec<_>>().join(" ")
+        ));
+        let why = || format!("{}: {}: {}", file.display(), finished.how, finished.tail(40));
+        Ok(Tally::one(&why(), finished.success && judged))
     }
 
     /// Lets them write while `strike` takes the node away and brings it back `rounds` times; after each round nothing that was
@@ -90,6 +149,20 @@ impl Load {
         tally.check(&format!("only {counts:?} records and offsets were acknowledged"), worked);
         Ok(tally)
     }
+}
+
+impl Writers {
+    fn start(bench: &Workbench, mut command: Command, name: &str) -> Result<Writers> {
+        let log = bench.logs.join(format!("crash-{name}.log"));
+        let errors = File::create(&log).with_context(|| log.display().to_string())?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).process_group(0);
+        let mut child = command.spawn().context("the writers could not be started")?;
+        let to = child.stdin.take().context("no standard input")?;
+        let from = BufReader::new(child.stdout.take().context("no standard output")?);
+        let mut writers = Writers { child, to, from };
+        writers.answer("start")?;
+        Ok(writers)
+    }
 
     fn answer(&mut self, command: &str) -> Result<Vec<u64>> {
         let mut line = String::new();
@@ -102,9 +175,27 @@ impl Load {
     }
 }
 
-impl Drop for Load {
+impl Drop for Writers {
     fn drop(&mut self) {
         signal_group(self.child.id(), "KILL");
         let _ = self.child.wait();
     }
+}
+
+/// `tests/crash/load.py`: librdkafka.
+fn python(bench: &Workbench, address: &str, name: &str, replicas: usize) -> Result<Command> {
+    let mut command = Command::new(clients::python_environment(bench)?);
+    command.arg("-u").arg(bench.workspace.root.join("tests/crash/load.py")).args([address, name]);
+    command.arg(replicas.to_string());
+    Ok(command)
+}
+
+/// `tests/crash/JavaLoad.java`: Kafka's own clients.
+fn java(bench: &Workbench, address: &str, name: &str, history: &Path) -> Result<Command> {
+    let oracle = Oracle::install(&bench.workspace)?;
+    let sources = bench.workspace.root.join("tests/crash");
+    let classes = provision::javac(&bench.workspace, &sources, &oracle.broker_jars)?;
+    let mut command = oracle.java("256m", &[&classes]);
+    command.args(["JavaLoad", address, name]).arg(history);
+    Ok(command)
 }
