@@ -20,6 +20,7 @@ mod real_input;
 mod records;
 mod rim;
 mod schedule;
+mod sim;
 mod stage;
 mod start;
 mod suites;
@@ -57,6 +58,7 @@ const STAGES: &[Stage] = &[
     stage("unit", Needs::Tree, unit, "cargo test --workspace"),
     stage("differential", Needs::Tree, crate::differential::stage, "every message in every version through our codec and the reference's"),
     stage("build", Needs::Tree, build, "the release binary"),
+    stage("sim", Needs::Tree, sim::run, "twenty million simulated events, every planted bug found; `--full` for a billion"),
     stage("suites", Needs::Core, suites::run, "regression suites of other people's clients; `--only=SUITE`, `--full`, `--write-table`"),
     stage("golden", Needs::Core, golden::run, "Kafka's tools print what they print against Kafka"),
     stage("jbod", Needs::Core, jbod::run, "several log directories: the same script on both brokers, one fails, kills in moves"),

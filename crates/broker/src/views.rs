@@ -132,6 +132,18 @@ impl PartitionCell {
         }
     }
 
+    /// Start, last stable offset, high watermark and end of the newest view.
+    pub fn offsets(&self) -> Option<[i64; 4]> {
+        let of = |view: &LogView| {
+            [view.log_start_offset, view.last_stable_offset, view.high_watermark, view.log_end_offset]
+        };
+        match &*self.view.lock() {
+            Shown::Nothing => None,
+            Shown::Unwritten(view) => Some(of(view)),
+            Shown::Own(view) => Some(of(view)),
+        }
+    }
+
     /// The epoch in which this node leads (or follows, where `reader` may read there), if it is the one that the client knows (-1: it
     /// says none).
     fn leader_epoch(&self, current_leader_epoch: i32, reader: Reader) -> Result<i32, ErrorCode> {

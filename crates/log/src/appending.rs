@@ -13,6 +13,7 @@ use crate::segment::Segment;
 use bytes::Bytes;
 use std::io::IoSlice;
 use std::sync::Arc;
+use wire::planted::{self, Bug};
 use wire::record_batch::{
     BatchHeader, EndTransactionMarker, HEADER_BYTES, RecordBatch, ValidBatch, ValidBatches,
 };
@@ -158,7 +159,8 @@ impl Log {
         origin: Origin,
         now_ms: i64,
     ) -> Result<Preparation, AppendRefused> {
-        if !placed.iter().any(|batch| batch.header.has_producer_id()) {
+        let forgets = origin == Origin::Replication && planted::has(Bug::ForgetsProducers);
+        if forgets || !placed.iter().any(|batch| batch.header.has_producer_id()) {
             return Ok(Preparation::Append(Prepared::default()));
         }
         let verify = self.config.verify_transactions;

@@ -1,6 +1,8 @@
 //! The leader-epoch cache (KIP-101, KIP-279): which epoch began at which offset, kept in `leader-epoch-checkpoint`. Pure: the
 //! file's text is `checkpoint.rs`, and the log decides when it is written.
 
+use wire::planted::{self, Bug};
+
 /// What a reader asks for that knows no epoch.
 const NO_EPOCH: i32 = -1;
 
@@ -79,6 +81,9 @@ impl EpochCache {
     /// Drops epochs that begin at or after the new end.
     pub fn truncate_end(&mut self, end_offset: i64) -> bool {
         let before = self.entries.len();
+        if planted::has(Bug::KeepsTruncatedEpochs) {
+            return false;
+        }
         self.entries.retain(|entry| entry.start_offset < end_offset);
         self.entries.len() != before
     }

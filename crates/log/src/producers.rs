@@ -7,6 +7,7 @@ use crate::transactions::AbortedTransaction;
 use crate::view::ActiveProducer;
 use std::collections::BTreeMap;
 use wire::hash::StableMap;
+use wire::planted::{self, Bug};
 use wire::record_batch::{
     BatchHeader, EndTransactionMarker, NO_PRODUCER_EPOCH, NO_SEQUENCE, NO_TIMESTAMP, decrement_sequence,
 };
@@ -205,7 +206,10 @@ impl Producers {
             if origin == Origin::Client
                 && let Some(duplicate) = self.duplicate_of(batch.header)
             {
-                return Ok(Preparation::Duplicate(duplicate));
+                return Ok(match planted::has(Bug::AppendsDuplicates) {
+                    true => Preparation::Append(prepared),
+                    false => Preparation::Duplicate(duplicate),
+                });
             }
             if origin != Origin::Replication && verify {
                 self.check_verified(batch.header, now_ms)?;

@@ -17,6 +17,7 @@ use crate::source::Source;
 use std::path::PathBuf;
 use std::sync::Arc;
 use wire::Uuid;
+use wire::planted::{self, Bug};
 
 /// All segments after scanning.
 #[derive(Debug)]
@@ -407,7 +408,8 @@ impl Log {
             self.truncate_fully_and_start_at(start, None)?;
         }
         let first = self.segments.segments.first().map_or(self.log_end_offset, |segment| segment.base_offset);
-        self.log_start_offset = start.max(first).min(self.log_end_offset);
+        let deleted = if planted::has(Bug::ForgetsDeletions) { 0 } else { start };
+        self.log_start_offset = deleted.max(first).min(self.log_end_offset);
         self.high_watermark = mode.high_watermark.clamp(self.log_start_offset, self.log_end_offset);
         self.recovery_point = match mode.clean_shutdown {
             true => self.log_end_offset,

@@ -8,6 +8,7 @@ use crate::fault::Fault;
 use crate::log::Log;
 use bytes::Bytes;
 use std::sync::Arc;
+use wire::planted::{self, Bug};
 use wire::record_batch::{BatchError, RecordBatch};
 
 /// Takes the next batch out of `records`, which must begin at `next_offset` or after it; `None` at the end and before a torn one.
@@ -23,7 +24,9 @@ pub(crate) fn take_batch(
         Err(BatchError::Truncated { .. }) => return Ok(None),
         Err(error) => return Err(AppendRefused::Invalid(error)),
     };
-    batch.verify_crc().map_err(AppendRefused::Invalid)?;
+    if !planted::has(Bug::SpoilsWhatItTakes) {
+        batch.verify_crc().map_err(AppendRefused::Invalid)?;
+    }
     // Offsets end where their numbers do: a batch that reaches beyond has none.
     if batch.base_offset < *next_offset || batch.next_offset() <= batch.base_offset {
         return Err(AppendRefused::OffsetsOutOfOrder { expected: *next_offset, found: batch.base_offset });
@@ -43,6 +46,9 @@ impl Log {
     ) -> Result<Option<AppendRefused>, Fault> {
         let (mut fits, mut size, mut refused) = (Vec::new(), 0, None);
         let mut next_offset = self.log_end_offset;
+        if planted::has(Bug::SpoilsWhatItTakes) {
+            records = planted::spoiled(&records);
+        }
         loop {
             let batch = match take_batch(&mut records, &mut next_offset) {
                 Ok(Some(batch)) if batch.partition_leader_epoch > leader_epoch => {

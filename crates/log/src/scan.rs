@@ -5,6 +5,7 @@ use crate::disk::Disk;
 use crate::fault::Fault;
 use crate::segment::Segment;
 use bytes::{Buf, Bytes};
+use wire::planted::{self, Bug};
 use wire::record_batch::{BatchHeader, HEADER_BYTES, batch_crc};
 
 const PIECE_BYTES: usize = 1 << 20;
@@ -121,7 +122,8 @@ impl<'a> Scanner<'a> {
         }
         self.fill(size)?;
         let bytes = self.ahead.slice(..size.min(self.ahead.len()));
-        if bytes.len() < size || batch_crc(&bytes) != header.crc {
+        let trusts = planted::has(Bug::TrustsTheTail);
+        if bytes.len() < size || (batch_crc(&bytes) != header.crc && !trusts) {
             return Ok(Step::Bad { what: "CRC does not match".into() });
         }
         if header.base_offset > self.next_offset && !self.fits_behind_gap(&header)? {

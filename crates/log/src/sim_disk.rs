@@ -13,7 +13,7 @@ use crate::fault::{Fault, Operation};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, IoSlice};
-use std::ops::Range;
+use std::ops::{Bound, Range};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -132,6 +132,19 @@ impl SimDisk {
     /// Bytes all files together may have.
     pub fn set_capacity(&self, bytes: u64) {
         self.state.lock().capacity = bytes;
+    }
+
+    /// All files together may have so many bytes more than they have.
+    pub fn leave_room_for(&self, bytes: u64) {
+        let mut state = self.state.lock();
+        state.capacity = 0;
+        state.capacity = state.used() + bytes;
+    }
+
+    /// True while it is broken, full to a bound, or a fault is to come.
+    pub fn is_strained(&self) -> bool {
+        let state = self.state.lock();
+        state.capacity != u64::MAX || !state.broken.is_empty() || !state.faults.is_empty()
     }
 
     /// The device below a directory breaks: everything there fails with EIO, reads too, until it is [`SimDisk::mend`]ed.
@@ -334,7 +347,11 @@ impl Device {
         }
     }
 
+    /// Of a disk without bounds nobody asks.
     fn used(&self) -> u64 {
+        if self.capacity == u64::MAX {
+            return 0;
+        }
         self.names
             .values()
             .map(|node| match node {
@@ -415,7 +432,7 @@ impl Device {
             inode.current.clone_from(&inode.durable);
             inode.evict(0..inode.current.len());
         }
-        let alive: Vec<u64> = self
+        let alive: BTreeSet<u64> = self
             .names
             .values()
             .filter_map(|node| match node {
@@ -727,7 +744,10 @@ impl Disk for SimDisk {
         if path.parent().is_some() && state.names.get(path) != Some(&Node::Directory) {
             return Err(Fault::io(Operation::List, path, &ErrorKind::NotFound.into()));
         }
-        let children = state.names.iter().filter(|(name, _)| name.parent() == Some(path));
+        // Paths are ordered by their components: what is below stands behind.
+        let below = state.names.range::<Path, _>((Bound::Excluded(path), Bound::Unbounded));
+        let below = below.take_while(|(name, _)| name.starts_with(path));
+        let children = below.filter(|(name, _)| name.parent() == Some(path));
         let entry = |(name, node): (&PathBuf, &Node)| {
             let name = name.file_name()?.to_str()?.to_owned();
             Some(match node {

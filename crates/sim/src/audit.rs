@@ -8,14 +8,13 @@ use broker::Node;
 use broker::views::Role;
 use bytes::Bytes;
 use log::{Disk, LogView, ReadLimit, SimDisk};
-use wire::Str;
 use wire::compress::DecompressLimit;
 use wire::record_batch::RecordBatch;
 use wire::topic::TopicPartition;
 
 use crate::host::DIRECTORY;
 use crate::invariants::{self, Checked, Violation};
-use crate::model::Model;
+use crate::model::{Model, TopicFate};
 use crate::world::World;
 
 /// Bytes per read: small, so that an audit reads as consumers do, in many pieces.
@@ -23,21 +22,16 @@ const READ_BYTES: u32 = 700;
 
 /// After every step: the high watermarks, and the order within each view.
 pub fn watermarks(node: &Node, model: &mut Model) -> Checked {
+    let Model { topics, high_watermarks, .. } = model;
     // By name: walking all views costs more than the step that is checked.
-    let names: Vec<Str> = model.standing_topics().map(|(name, _)| name.clone()).collect();
-    for topic in names.iter().filter_map(|name| node.views().by_name(name)) {
-        for (index, cell) in (0..).zip(&topic.partitions) {
-            let Some(view) = cell.view() else { continue };
-            let partition = TopicPartition { topic: topic.name.clone(), partition: index };
-            let order =
-                [view.log_start_offset, view.last_stable_offset, view.high_watermark, view.log_end_offset];
-            invariants::a_view_is_in_order(&partition, order)?;
-            let known = model.high_watermarks.entry(partition).or_insert(0);
-            let before = std::mem::replace(known, view.high_watermark);
-            if before != view.high_watermark {
-                let partition = TopicPartition { topic: topic.name.clone(), partition: index };
-                invariants::high_watermarks_never_go_back(&partition, before, view.high_watermark)?;
-            }
+    let names = topics.iter().filter(|(_, fate)| matches!(fate, TopicFate::Created(_)));
+    for topic in names.filter_map(|(name, _)| node.views().by_name(name)) {
+        for cell in &topic.partitions {
+            let Some(order) = cell.offsets() else { continue };
+            invariants::a_view_is_in_order(&cell.key, order)?;
+            let [_, _, high_watermark, _] = order;
+            let before = high_watermarks.insert(cell.key, high_watermark).unwrap_or(0);
+            invariants::high_watermarks_never_go_back(&cell.key, before, high_watermark)?;
         }
     }
     Ok(())
@@ -82,6 +76,7 @@ pub fn one_partition(model: &mut Model, partition: &TopicPartition, view: &LogVi
         invariants::nothing_is_invented(partition, *offset, value)?;
     }
     invariants::nothing_is_deleted_unasked(partition, known, start)?;
+    invariants::what_was_deleted_stays_deleted(partition, known, start)?;
     invariants::no_acked_record_is_lost(partition, known, start, &log)?;
     invariants::idempotent_records_stand_once_and_in_order(partition, &log)?;
     for (offset, value) in &log {

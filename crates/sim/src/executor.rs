@@ -43,9 +43,9 @@ impl Executor {
         self.ready.lock().insert(self.last_id);
     }
 
-    /// The tasks that can run, in order of their numbers.
-    pub fn ready(&self) -> Vec<TaskId> {
-        self.ready.lock().iter().copied().collect()
+    /// Names the tasks that can run, in order of their numbers.
+    pub fn ready(&self, can: impl FnMut(TaskId)) {
+        self.ready.lock().iter().copied().for_each(can);
     }
 
     /// Polls a task once.

@@ -178,6 +178,9 @@ async fn go_down(world: &World) {
         _ => Down::CleanStop,
     });
     let way = match way {
+        Down::Kill | Down::PowerLoss if world.shape.plant == Plant::SwallowsSyncFaults => {
+            Down::DiskError(world.draw(|random| random.between(0, 30)) as u64)
+        }
         Down::DiskError(_) if !world.shape.disk_faults => Down::PowerLoss,
         way => way,
     };
@@ -193,6 +196,12 @@ async fn go_down(world: &World) {
             world.machine().borrow_mut().kill();
         }
         Down::PowerLossAtWork(at) => fall_at_work(world, at, SimFault::Crash).await,
+        Down::DiskError(at) if world.shape.plant == Plant::SwallowsSyncFaults => {
+            world.machine().borrow().disk.fail_at(at, SimFault::SyncForgets);
+            world.sleep(300).await;
+            world.machine().borrow_mut().kill();
+            power_loss(world);
+        }
         Down::DiskError(at) => fall_at_work(world, at, SimFault::Io).await,
         Down::CleanStop => {
             clean_stop(world).await;
@@ -227,7 +236,7 @@ fn power_loss(world: &World) {
     world.tell(&format!("the power was lost; of the unsynced survives: {survival:?}"));
     world.machine().borrow().disk.restart(survival);
     world.model.borrow_mut().power_lost();
-    if world.shape.plant == Plant::RottenDisk {
+    if world.shape.lies(Plant::RottenDisk) {
         rot(world);
     }
 }

@@ -92,9 +92,9 @@ impl Host {
     }
 
     /// What its node is opened with.
-    pub fn options(&self, shape: &Shape, bells: &Arc<Bells>, wall: &Wall) -> NodeOptions {
+    pub fn options(&self, shape: &Shape, boots: u64, bells: &Arc<Bells>, wall: &Wall) -> NodeOptions {
         let mut values: Values =
-            shape.settings().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            shape.settings(boots).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         values.extend(self.rack.iter().map(|rack| ("broker.rack".to_owned(), rack.clone())));
         // A key that the table refuses is a bug of the shape, seen at the first run.
         let file = match BrokerFile::new(values) {

@@ -146,7 +146,7 @@ pub fn idempotent_records_stand_once_and_in_order(
 }
 
 /// Within one life of the node a high watermark never goes back.
-pub fn high_watermarks_never_go_back(partition: &TopicPartition, before: i64, now: i64) -> Checked {
+pub fn high_watermarks_never_go_back(partition: &TopicIdPartition, before: i64, now: i64) -> Checked {
     if now >= before {
         return Ok(());
     }
@@ -154,7 +154,7 @@ pub fn high_watermarks_never_go_back(partition: &TopicPartition, before: i64, no
 }
 
 /// A view's offsets are in order: start, stable, high watermark, end.
-pub fn a_view_is_in_order(partition: &TopicPartition, offsets: [i64; 4]) -> Checked {
+pub fn a_view_is_in_order(partition: &TopicIdPartition, offsets: [i64; 4]) -> Checked {
     if offsets.is_sorted() {
         return Ok(());
     }
@@ -328,6 +328,70 @@ pub fn committed_records_are_on_all_in_sync_replicas(
             "{key:?}: committed up to {high_watermark}, in-sync replica {follower} ends at {log_end_offset}"
         ),
     )
+}
+
+/// Nobody gets two votes of one voter in one epoch of the metadata quorum, also over its restarts.
+pub fn a_voter_votes_once_in_an_epoch(machine: usize, epoch: i32, known: i32, candidate: i32) -> Checked {
+    if known == candidate {
+        return Ok(());
+    }
+    let detail = format!("machine {machine} in epoch {epoch}: voted for {known} and for {candidate}");
+    violated("a_voter_votes_once_in_an_epoch", detail)
+}
+
+/// Who leads the metadata quorum and is out of reach of its majority notices, and leads no longer.
+pub fn a_leader_that_nobody_reaches_resigns(
+    machine: usize,
+    heard: usize,
+    voters: usize,
+    limit_ms: i64,
+) -> Checked {
+    if 2 * heard > voters {
+        return Ok(());
+    }
+    let detail = format!(
+        "machine {machine} leads on, {limit_ms} ms after it heard from {heard} of {voters} voters last"
+    );
+    violated("a_leader_that_nobody_reaches_resigns", detail)
+}
+
+/// What is acknowledged to whom asked for all in-sync replicas lies on min.insync.replicas of them.
+pub fn acknowledged_records_have_enough_copies(
+    partition: &TopicPartition,
+    end_offset: i64,
+    copies: usize,
+    wanted: usize,
+) -> Checked {
+    if copies >= wanted {
+        return Ok(());
+    }
+    let detail =
+        format!("{partition:?}: acknowledged up to {end_offset}, at most {copies} of {wanted} copies");
+    violated("acknowledged_records_have_enough_copies", detail)
+}
+
+/// Consumers are given nothing that no leader has called committed.
+pub fn consumers_read_what_is_committed(partition: &TopicPartition, offset: i64, committed: i64) -> Checked {
+    if offset < committed {
+        return Ok(());
+    }
+    violated(
+        "consumers_read_what_is_committed",
+        format!("{partition:?}: offset {offset} was read, committed is what lies below {committed}"),
+    )
+}
+
+/// What DeleteRecords was acknowledged to have deleted does not come back.
+pub fn what_was_deleted_stays_deleted(
+    partition: &TopicPartition,
+    model: &PartitionModel,
+    start: i64,
+) -> Checked {
+    if start >= model.deleted {
+        return Ok(());
+    }
+    let detail = format!("{partition:?} starts at {start}, deleted was up to {}", model.deleted);
+    violated("what_was_deleted_stays_deleted", detail)
 }
 
 /// All replicas hold the same bytes.

@@ -4,11 +4,12 @@
 //!
 //! `run.rs` driver · `machine.rs`, `host.rs`, `clock.rs` the computer · `fate.rs` its crashes · `pipes.rs`, `network.rs` connections ·
 //! `links.rs`, `dialing.rs` those between nodes · `clients/` workloads · `cluster/` several machines ·
-//! `history/` what clients did, judged · `model.rs` what was promised · `invariants.rs` what must hold · `audit.rs` where it is looked for.
+//! `plants.rs` bugs that must be found · `history/` what clients did, judged · `model.rs` what was promised · `invariants.rs` what must hold · `audit.rs` where it is looked for.
 
 #![warn(missing_docs)]
 
 mod audit;
+mod ballots;
 mod clients;
 mod clock;
 mod cluster;
@@ -25,6 +26,7 @@ mod minimise;
 mod model;
 mod network;
 mod pipes;
+mod plants;
 mod random;
 mod run;
 mod shape;
@@ -36,6 +38,7 @@ mod world;
 mod tests;
 
 pub use minimise::minimise;
+pub use plants::{Found, Planted, plants};
 pub use run::{Options, Report, run};
 pub use shape::{FlushMode, Plant, Shape};
 

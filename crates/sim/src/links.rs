@@ -7,11 +7,18 @@ use std::task::Waker;
 /// A direction: from this machine to that one.
 pub type Direction = (usize, usize);
 
+/// A direction that is cut.
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    times: u32,
+    since_ms: i64,
+}
+
 /// All directions.
 #[derive(Default)]
 pub struct Links {
     /// Several faults may cut one direction: it is whole when all have ended.
-    cuts: BTreeMap<Direction, u32>,
+    cuts: BTreeMap<Direction, Cut>,
     /// What every frame takes longer, in milliseconds.
     slow: BTreeMap<Direction, i64>,
     waiting: Vec<Waker>,
@@ -19,15 +26,20 @@ pub struct Links {
 
 impl Links {
     /// Nothing arrives in this direction any more.
-    pub fn cut(&mut self, direction: Direction) {
-        *self.cuts.entry(direction).or_default() += 1;
+    pub fn cut(&mut self, direction: Direction, now_ms: i64) {
+        self.cuts.entry(direction).or_insert(Cut { times: 0, since_ms: now_ms }).times += 1;
+    }
+
+    /// Since when nothing arrives in it.
+    pub fn cut_since(&self, direction: Direction) -> Option<i64> {
+        self.cuts.get(&direction).map(|cut| cut.since_ms)
     }
 
     /// One of the cuts is over.
     pub fn mend(&mut self, direction: Direction) {
-        if let Some(cuts) = self.cuts.get_mut(&direction) {
-            *cuts -= 1;
-            if *cuts == 0 {
+        if let Some(cut) = self.cuts.get_mut(&direction) {
+            cut.times -= 1;
+            if cut.times == 0 {
                 self.cuts.remove(&direction);
                 std::mem::take(&mut self.waiting).into_iter().for_each(Waker::wake);
             }
@@ -62,8 +74,9 @@ mod tests {
     fn a_direction_is_whole_when_all_its_cuts_are_over_and_the_other_one_always_was() {
         let mut links = Links::default();
         let waker = Waker::noop();
-        links.cut((0, 1));
-        links.cut((0, 1));
+        links.cut((0, 1), 5);
+        links.cut((0, 1), 7);
+        assert_eq!((links.cut_since((0, 1)), links.cut_since((1, 0))), (Some(5), None));
         links.mend((0, 1));
         assert!(links.holds_up(Some((0, 1)), waker));
         assert!(!links.holds_up(Some((1, 0)), waker));

@@ -1,5 +1,5 @@
-//! A disk that says it has synced data files and has not: a planted bug. With it the checkers must see acked records vanish.
-//! Small files and directories are told the truth, so that the node comes up again. Used by no run but those that plant it.
+//! A disk that says it has synced and has not: planted bugs. With them the checkers must see acked records vanish. Used by no run but
+//! those that plant one.
 
 use std::io::IoSlice;
 use std::path::Path;
@@ -7,9 +7,20 @@ use std::path::Path;
 use log::disk::{Cached, DirectoryEntry};
 use log::{Disk, DiskSpace, Fault, FileHandle, SimDisk};
 
-/// Forwards everything but the syncs of segments outside the metadata log.
+/// About what it lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lie {
+    /// Segments outside the metadata log; small files and directories are told the truth, so that the node comes up again.
+    Segments,
+    /// Directories of partitions outside the metadata log.
+    Directories,
+    /// Syncs of segments that failed.
+    Faults,
+}
+
+/// Forwards everything but what it lies about.
 #[derive(Debug)]
-pub struct LyingDisk(pub SimDisk);
+pub struct LyingDisk(pub SimDisk, pub Lie);
 
 impl Disk for LyingDisk {
     fn create(&self, file: &FileHandle) -> Result<(), Fault> {
@@ -45,8 +56,15 @@ impl Disk for LyingDisk {
     fn sync(&self, file: &FileHandle) -> Result<(), Fault> {
         let path = file.path();
         let is_segment = path.extension().is_some_and(|extension| extension == "log");
-        if is_segment && !path.to_string_lossy().contains("__cluster_metadata") {
-            return Ok(());
+        let is_data = is_segment && !path.to_string_lossy().contains("__cluster_metadata");
+        match self.1 {
+            Lie::Segments if is_data => return Ok(()),
+            // What the power took with it is no lie.
+            Lie::Faults if is_data => {
+                let synced = self.0.sync(file);
+                return if self.0.is_crashed() { synced } else { Ok(()) };
+            }
+            Lie::Segments | Lie::Directories | Lie::Faults => {}
         }
         self.0.sync(file)
     }
@@ -72,6 +90,10 @@ impl Disk for LyingDisk {
         self.0.exists(path)
     }
     fn sync_directory(&self, path: &Path) -> Result<(), Fault> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if self.1 == Lie::Directories && name.contains('-') && !name.starts_with("__cluster_metadata") {
+            return Ok(());
+        }
         self.0.sync_directory(path)
     }
     fn rename_directory(&self, from: &Path, to: &Path) -> Result<(), Fault> {

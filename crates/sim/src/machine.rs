@@ -17,7 +17,7 @@ use wire::Uuid;
 
 use crate::clock::Clock;
 use crate::host::{DIRECTORY, Door, Host};
-use crate::lying_disk::LyingDisk;
+use crate::lying_disk::{Lie, LyingDisk};
 use crate::pipes::Wire;
 use crate::shape::{Plant, Shape};
 
@@ -29,9 +29,13 @@ pub struct Machine {
     process: Option<Process>,
     /// Starts so far: what belongs to an earlier process is told by it.
     boots: u64,
+    /// Disks before this one: each has an id of its own.
+    disks: u32,
     wires: Vec<Weak<Wire>>,
     /// It stands still: no turn, no job, no frame is looked at.
     is_paused: bool,
+    /// When it began to move: its start, or the end of the last pause.
+    resumed_ms: i64,
     /// Who goes on when it does.
     sleepers: Vec<Waker>,
 }
@@ -69,8 +73,10 @@ impl Machine {
             host,
             process: None,
             boots: 0,
+            disks: 0,
             wires: Vec::new(),
             is_paused: false,
+            resumed_ms: 0,
             sleepers: Vec::new(),
         };
         machine.format()?;
@@ -80,7 +86,8 @@ impl Machine {
 
     fn format(&self) -> Result<(), log::Fault> {
         let node_id = self.host.node_id;
-        let directory = 0x1234_5678_9abc_def0_1234_5678_9abc_deef_u128.wrapping_add(node_id as u128);
+        let directory = 0x1234_5678_9abc_def0_1234_5678_9abc_deef_u128
+            .wrapping_add(node_id as u128 + (u128::from(self.disks) << 32));
         let meta = MetaProperties {
             cluster_id: Some("simulated-cluster".to_owned()),
             node_id: Some(node_id),
@@ -88,6 +95,17 @@ impl Machine {
             ..MetaProperties::default()
         };
         LogDirectory::new(Arc::new(self.disk.clone()), DIRECTORY).write_meta_properties(&meta)
+    }
+
+    /// Another disk, empty and formatted.
+    pub fn wipe(&mut self, seed: u64) -> Result<(), log::Fault> {
+        assert!(self.process.is_none(), "machine: its disk is taken from under it");
+        self.disk = SimDisk::new(seed);
+        self.disk.create_directory(&PathBuf::from(DIRECTORY))?;
+        self.disks += 1;
+        self.format()?;
+        self.disk.restart(Survival::Everything);
+        Ok(())
     }
 
     pub fn node(&self) -> Option<Node> {
@@ -132,15 +150,21 @@ impl Machine {
             process.jobs.clear();
             while process.node.work().is_some() {}
         }
-        self.pause(false);
+        self.pause(false, 0);
     }
 
     /// The process stands still, or goes on.
-    pub fn pause(&mut self, is_paused: bool) {
+    pub fn pause(&mut self, is_paused: bool, now_ms: i64) {
         self.is_paused = is_paused;
+        self.resumed_ms = now_ms;
         if !is_paused {
             std::mem::take(&mut self.sleepers).into_iter().for_each(Waker::wake);
         }
+    }
+
+    /// Since when it moves.
+    pub fn resumed_ms(&self) -> i64 {
+        self.resumed_ms
     }
 
     /// True if it stands still; then who asks is woken when it goes on.
@@ -157,21 +181,19 @@ impl Machine {
         self.disk.is_crashed() || self.process.as_ref().is_some_and(halted)
     }
 
-    /// What can be done at this time of the run.
-    pub fn moves(&self, now_ms: i64) -> Vec<Move> {
-        let Some(process) = self.process.as_ref().filter(|_| !self.is_paused) else { return Vec::new() };
+    /// Names what can be done at this time of the run.
+    pub fn moves(&self, now_ms: i64, mut can: impl FnMut(Move)) {
+        let Some(process) = self.process.as_ref().filter(|_| !self.is_paused) else { return };
         let due = |at_ms: Option<i64>| at_ms.is_some_and(|at_ms| at_ms <= now_ms);
         let rung = |bell: &AtomicBool| bell.load(Ordering::SeqCst);
-        let mut moves = Vec::new();
         if rung(&process.bells.quorum) || due(process.quorum_ms) {
-            moves.push(Move::Quorum);
+            can(Move::Quorum);
         }
         if rung(&process.bells.turn) || due(process.turn_ms) {
-            moves.push(Move::Turn);
+            can(Move::Turn);
         }
         let jobs = process.jobs.iter().enumerate().filter(|(_, (at_ms, _))| *at_ms <= now_ms);
-        moves.extend(jobs.map(|(index, _)| Move::Job(index)));
-        moves
+        jobs.for_each(|(index, _)| can(Move::Job(index)));
     }
 
     /// When something becomes due.
@@ -253,11 +275,19 @@ impl Machine {
         let bells = Arc::new(Bells::default());
         self.disk.set_misses_per_mille(shape.misses);
         let disk = self.disk.clone();
-        let disk: Arc<dyn Disk> =
-            if shape.plant == Plant::DiskLies { Arc::new(LyingDisk(disk)) } else { Arc::new(disk) };
-        let options = self.host.options(shape, &bells, &self.clock.wall);
+        let lies = [
+            (Plant::DiskLies, Lie::Segments),
+            (Plant::DirectoriesLie, Lie::Directories),
+            (Plant::SwallowsSyncFaults, Lie::Faults),
+        ];
+        let disk: Arc<dyn Disk> = match lies.into_iter().find(|(plant, _)| shape.lies(*plant)) {
+            Some((_, lie)) => Arc::new(LyingDisk(disk, lie)),
+            None => Arc::new(disk),
+        };
+        let options = self.host.options(shape, self.boots, &bells, &self.clock.wall);
         let node = Node::open(options, disk, seed, self.clock.shows(now_ms))?;
         self.boots += 1;
+        self.resumed_ms = now_ms;
         self.process = Some(Process {
             node,
             bells,

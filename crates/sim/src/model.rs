@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use wire::topic::TopicPartition;
+use wire::hash::StableMap;
+use wire::topic::{TopicIdPartition, TopicPartition};
 use wire::{Str, Uuid};
 
 /// How firmly a record is known.
@@ -34,6 +35,8 @@ pub struct PartitionModel {
     pub somewhere: BTreeSet<Bytes>,
     /// The highest offset that somebody asked to delete up to: the log start lies at most here.
     pub delete_asked: i64,
+    /// The highest low watermark that a DeleteRecords was answered with.
+    pub deleted: i64,
     /// Everything below is durable.
     pub floor: i64,
 }
@@ -70,7 +73,7 @@ pub struct Model {
     pub owners: BTreeMap<(Str, i32, TopicPartition), Str>,
     pub committed: BTreeMap<(Str, TopicPartition), Committed>,
     /// High watermarks of this life of the node.
-    pub high_watermarks: BTreeMap<TopicPartition, i64>,
+    pub high_watermarks: StableMap<TopicIdPartition, i64>,
     pub acked_records: u64,
     pub read_records: u64,
     /// Topic names, ids, partitions, replicas and configurations when the node went down.
@@ -87,7 +90,7 @@ impl Model {
             topics: BTreeMap::new(),
             owners: BTreeMap::new(),
             committed: BTreeMap::new(),
-            high_watermarks: BTreeMap::new(),
+            high_watermarks: StableMap::default(),
             acked_records: 0,
             read_records: 0,
             image: None,

@@ -13,6 +13,7 @@ use broker::rim::may_overlap;
 use broker::{CloseReason, Connection, Handling, Node, Outcome};
 use bytes::Bytes;
 
+use crate::ballots::Ballot;
 use crate::host::Door;
 use crate::invariants;
 use crate::pipes::{Pipe, Wire};
@@ -96,12 +97,14 @@ pub struct Serving {
     /// The first so many of the queue have begun.
     started: usize,
     overlapping: bool,
+    /// The vote that the request under way asks for.
+    ballot: Option<Ballot>,
 }
 
 impl Serving {
     pub fn new(world: World, machine: usize, wire: Rc<Wire>, node: Node, connection: Connection) -> Serving {
         let (queue, started, overlapping) = (VecDeque::new(), 0, false);
-        Serving { world, machine, wire, node, connection, queue, started, overlapping }
+        Serving { world, machine, wire, node, connection, queue, started, overlapping, ballot: None }
     }
 
     fn shown_ms(&self) -> i64 {
@@ -120,6 +123,9 @@ impl Serving {
     fn begin(&mut self, context: &mut Context<'_>) -> bool {
         let Some(Request::Waiting(frame)) = self.queue.get(self.started) else { return false };
         let overlaps = may_overlap(frame);
+        if !overlaps && self.world.shape.cluster.is_plural() {
+            self.ballot = Ballot::of_request(frame);
+        }
         if self.started > 0 && !(overlaps && self.overlapping) {
             return false;
         }
@@ -162,6 +168,11 @@ impl Serving {
             Outcome::Answer(pieces) => {
                 let bytes = Bytes::from(pieces.concat());
                 self.world.trace.borrow_mut().note(self.world.now_ms(), b'a', &bytes);
+                if let Some(ballot) = self.ballot.take().filter(|ballot| ballot.is_granted(&bytes)) {
+                    let checked =
+                        self.world.oracle.borrow_mut().voted(self.machine, ballot.epoch, ballot.candidate);
+                    self.world.check(checked);
+                }
                 self.wire.send(&self.world, &self.wire.down, bytes);
             }
             Outcome::Close(reason) => {

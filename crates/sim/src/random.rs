@@ -40,6 +40,13 @@ impl Random {
         self.below(1_000) < u64::from(rate)
     }
 
+    /// Any order of a list.
+    pub fn shuffle<T>(&mut self, list: &mut [T]) {
+        for last in (1..list.len()).rev() {
+            list.swap(last, self.index(last + 1));
+        }
+    }
+
     /// One of these.
     pub fn pick<T: Copy>(&mut self, choices: &[T], otherwise: T) -> T {
         let index = self.index(choices.len());

@@ -3,6 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use broker::Roles;
+use wire::planted;
+
 use crate::audit;
 use crate::cluster::shape::{ClusterShape, Power};
 use crate::cluster::strikes::Strike;
@@ -20,6 +23,9 @@ use crate::world::{Phase, World};
 /// Steps without the clock moving: more means that the node turns without rest.
 const STEPS_AT_REST_MAX: u64 = 50_000;
 
+/// Clusters with seeds below it have neither failing disks nor meddling administrators: the seeds that bugs left behind go their way.
+const MORE_FAULTS_FROM: u64 = 1_000;
+
 /// Simulated time that a run may take: an hour.
 const RUN_MS: i64 = 3_600_000;
 
@@ -34,6 +40,8 @@ pub struct Options {
     pub without: BTreeSet<usize>,
     /// A lie that some invariant has to see; [`Plant::Nothing`] is the real thing.
     pub plant: Plant,
+    /// The same run without the lie.
+    pub is_sound: bool,
     /// Print what happens.
     pub print: bool,
     /// A cluster of this shape with these faults, instead of drawn ones.
@@ -43,6 +51,8 @@ pub struct Options {
 /// A cluster that is not drawn.
 #[derive(Debug, Clone)]
 pub(crate) struct Script {
+    /// Of the machines; empty: three that do everything.
+    pub roles: Vec<Roles>,
     /// Records of the workload are kept so often, and so many copies are enough.
     pub replication_factor: i16,
     pub min_insync_replicas: i16,
@@ -59,6 +69,7 @@ impl Options {
             cluster: false,
             without: BTreeSet::new(),
             plant: Plant::Nothing,
+            is_sound: false,
             print: false,
             script: None,
         }
@@ -105,12 +116,24 @@ enum Step {
 pub fn run(options: Options) -> Report {
     let mut random = Random::new(options.seed);
     let mut shape = Shape::draw(&mut random, options.plant);
+    shape.is_sound = options.is_sound;
+    planted::plant(match options.plant {
+        Plant::Product(bug) if !options.is_sound => Some(bug),
+        _ => None,
+    });
     if options.cluster {
         let cluster = match &options.script {
+            None if options.seed >= MORE_FAULTS_FROM => {
+                ClusterShape::draw(&mut random).with_more(&mut Random::new(options.seed.rotate_left(16)))
+            }
             None => ClusterShape::draw(&mut random),
             Some(script) => {
                 let (copies, enough) = (script.replication_factor, script.min_insync_replicas);
-                ClusterShape { power: script.power, ..ClusterShape::three(&mut random, copies, enough) }
+                let mut three = ClusterShape::three(&mut random, copies, enough);
+                if !script.roles.is_empty() {
+                    three.roles.clone_from(&script.roles);
+                }
+                ClusterShape { power: script.power, ..three }
             }
         };
         shape = shape.of_a_cluster(cluster);
@@ -131,7 +154,14 @@ pub fn run(options: Options) -> Report {
     if options.cluster {
         let strikes = match options.script {
             Some(script) => script.strikes,
-            None => world.draw(|random| strikes::draw(random, &world.shape.cluster)),
+            None => {
+                let mut strikes = world.draw(|random| strikes::draw(random, &world.shape.cluster));
+                if options.seed >= MORE_FAULTS_FROM {
+                    let mut random = Random::new(options.seed.rotate_left(48));
+                    strikes.extend(strikes::draw_disks(&mut random, &world.shape.cluster));
+                }
+                strikes
+            }
         };
         faults = strikes.len();
         let kept = strikes.into_iter().enumerate().filter(|(place, _)| !options.without.contains(place));
@@ -145,18 +175,16 @@ pub fn run(options: Options) -> Report {
 
 fn drive(world: &World, executor: &mut Executor) {
     let mut at_rest = 0;
+    let mut steps = Vec::new();
     while world.violation().is_none() && world.phase.get() != Phase::Done {
-        for task in std::mem::take(&mut *world.spawned.borrow_mut()) {
-            executor.spawn(task);
-        }
+        world.spawned.borrow_mut().drain(..).for_each(|task| executor.spawn(task));
         take_jobs(world);
         let now_ms = world.now_ms();
-        let mut steps = Vec::new();
+        steps.clear();
         for (index, machine) in world.machines.iter().enumerate() {
-            let moves = machine.borrow().moves(now_ms);
-            steps.extend(moves.into_iter().map(|what| Step::Machine(index, what)));
+            machine.borrow().moves(now_ms, |what| steps.push(Step::Machine(index, what)));
         }
-        steps.extend(executor.ready().into_iter().map(Step::Task));
+        executor.ready(|task| steps.push(Step::Task(task)));
         if steps.is_empty() {
             at_rest = 0;
             if !wait(world) {
@@ -201,9 +229,9 @@ fn make(world: &World, index: usize, what: Move) {
         Move::Turn => b'T',
         Move::Job(_) => b'J',
     };
-    let whose = index as u64;
-    let whose = if world.shape.cluster.is_plural() { whose.to_be_bytes().to_vec() } else { Vec::new() };
-    world.trace.borrow_mut().note(now_ms, kind, &whose);
+    let whose = (index as u64).to_be_bytes();
+    let whose = if world.shape.cluster.is_plural() { &whose[..] } else { &[] };
+    world.trace.borrow_mut().note(now_ms, kind, whose);
 }
 
 /// Moves the clock to what comes next. False if nothing ever comes.
@@ -233,7 +261,8 @@ fn after_step(world: &World) {
         world.machine().borrow_mut().kill();
         return;
     }
-    let node = world.machine().borrow().node();
+    // Views change by what a node does.
+    let node = world.touched.take().and_then(|index| world.machine_at(index).borrow().node());
     if let Some(node) = node {
         world.check(audit::watermarks(&node, &mut world.model.borrow_mut()));
     }

@@ -3,6 +3,7 @@
 
 use crate::cluster::shape::{ClusterShape, Power};
 use crate::random::Random;
+use wire::planted::Bug;
 
 /// `log.flush.ack`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,16 @@ pub enum Plant {
     RottenDisk,
     /// Leaders of a cluster acknowledge before anybody has replicated: producers ask for acks=1 and believe in acks=all.
     AcksBeforeReplication,
+    /// The disk says that a directory is synced and has not.
+    DirectoriesLie,
+    /// A sync that failed is taken for one that did not.
+    SwallowsSyncFaults,
+    /// The nodes run with `min.insync.replicas=1`; the checker believes in 2.
+    IgnoresMinIsr,
+    /// The nodes run with `unclean.leader.election.enable=true`; the checker believes that they do not.
+    ElectsUncleanly,
+    /// The product itself is wrong.
+    Product(Bug),
 }
 
 /// The shape of one run.
@@ -110,6 +121,8 @@ pub struct Shape {
     pub cluster: ClusterShape,
     /// What is planted.
     pub plant: Plant,
+    /// The same run without the lie: it has to hold, or the lie is not what was found.
+    pub is_sound: bool,
 }
 
 impl Shape {
@@ -145,6 +158,7 @@ impl Shape {
             misses: random.pick(&[0, 30, 500], 30),
             cluster: ClusterShape::alone(),
             plant,
+            is_sound: false,
         }
         .planted()
     }
@@ -161,22 +175,58 @@ impl Shape {
     /// A plant shows only where its fault can strike.
     fn planted(self) -> Shape {
         match self.plant {
-            Plant::Nothing | Plant::AcksBeforeReplication => self,
-            Plant::DiskLies | Plant::FlushesNothing | Plant::RottenDisk => {
+            Plant::Nothing | Plant::AcksBeforeReplication | Plant::IgnoresMinIsr | Plant::ElectsUncleanly => {
+                self
+            }
+            Plant::DiskLies | Plant::FlushesNothing | Plant::RottenDisk | Plant::DirectoriesLie => {
                 Shape { downs: 4, down_every_ms: 800, deletes_records: false, disk_faults: false, ..self }
             }
             Plant::ForgetfulProducer => Shape { resets: 40, ..self },
+            Plant::SwallowsSyncFaults => {
+                Shape { downs: 6, down_every_ms: 800, deletes_records: false, disk_faults: true, ..self }
+            }
+            Plant::Product(bug) => self.with_bug(bug),
             Plant::GenerousLeader => Shape { groups: 1, members: 3, partitions: 4, ..self },
         }
     }
 
-    /// What the node's file says.
-    pub fn settings(&self) -> Vec<(&'static str, String)> {
-        let flush = match self.plant {
-            Plant::FlushesNothing => FlushMode::None,
-            _ => self.flush,
-        };
+    /// A bug of the product shows only where what it spoils is in use.
+    fn with_bug(self, bug: Bug) -> Shape {
+        match bug {
+            Bug::AppendsDuplicates => Shape { resets: 40, ..self },
+            Bug::ForgetsDeletions => {
+                Shape { downs: 4, deletes_records: true, segment_bytes: 1 << 20, ..self }
+            }
+            Bug::TrustsTheTail => Shape { downs: 6, down_every_ms: 800, deletes_records: false, ..self },
+            Bug::SnapsHalf => Shape { downs: 4, snapshot_bytes: 1_000, churns_topics: true, ..self },
+            Bug::CleansTheLast => {
+                Shape { downs: 4, groups: 2, members: 2, offsets_segment_bytes: 1_500, ..self }
+            }
+            Bug::AnswersEarly | Bug::LoadsHalf => Shape { groups: 2, members: 2, ..self },
+            Bug::LosesFromSession => Shape { topics: 3, partitions: 4, ..self },
+            _ => self,
+        }
+    }
+
+    /// True where the run tells this lie.
+    pub fn lies(&self, plant: Plant) -> bool {
+        self.plant == plant && !self.is_sound
+    }
+
+    /// What a node's file says at its next start.
+    pub fn settings(&self, boots: u64) -> Vec<(&'static str, String)> {
+        let flush = if self.lies(Plant::FlushesNothing) { FlushMode::None } else { self.flush };
         let mut settings = self.cluster.settings();
+        if self.lies(Plant::IgnoresMinIsr) {
+            settings.retain(|(key, _)| *key != "min.insync.replicas");
+        }
+        if self.cluster.wavers && boots % 2 == 1 {
+            let higher = i64::from(self.cluster.min_insync_replicas) + 1;
+            settings.push(("min.insync.replicas", higher.to_string()));
+        }
+        if self.lies(Plant::ElectsUncleanly) {
+            settings.push(("unclean.leader.election.enable", "true".to_owned()));
+        }
         settings.extend([
             ("log.flush.ack", flush.name().to_owned()),
             ("offsets.topic.replication.factor", self.cluster.replication_factor.to_string()),

@@ -29,7 +29,7 @@
 //!   record, the one whose answer is as long as the cluster is large, and the one that comes before all others.
 //! - [`record_batch`] and [`compress`] are the record format; [`error_code`], [`topic`], [`hash`], [`checksum`] the rest;
 //!   [`properties`] is the grammar of the files that configure servers and clients, [`base64`] that of keys and ids in text;
-//!   [`random`] is the one source of chance, seeded; [`sasl`] how a peer proves who it is.
+//!   [`random`] is the one source of chance, seeded; [`sasl`] how a peer proves who it is; [`planted`] the bugs that a simulation asks for.
 //!
 //! What a caller must know: a decoder reads what Kafka reads, with two exceptions, both refusals: strings that are not
 //! UTF-8, and tagged fields whose content is not as long as they say. Unknown tagged fields are dropped. Bytes after a body
@@ -54,6 +54,7 @@ pub mod hash;
 #[allow(missing_docs, reason = "generated: the names are those of Kafka's schemas, which explain them")]
 pub mod messages;
 pub mod metadata;
+pub mod planted;
 pub mod produce;
 pub mod properties;
 pub mod random;

@@ -15,6 +15,7 @@ use wire::codec::DecodeError;
 use wire::fetch::{FetchAnswer, FetchView, ForgottenView, WantedView};
 use wire::hash::StableMap;
 use wire::messages::fetch::{NodeEndpoint, PartitionData};
+use wire::planted::{self, Bug};
 use wire::{ErrorCode, Str};
 
 use crate::call::Call;
@@ -122,6 +123,7 @@ fn terms(call: &Call, request: &FetchView<'_>) -> Terms {
     let limit = match request.isolation_level {
         _ if is_replica => ReadLimit::LogEnd,
         READ_COMMITTED => ReadLimit::LastStable,
+        _ if planted::has(Bug::ServesUncommitted) => ReadLimit::LogEnd,
         _ => ReadLimit::HighWatermark,
     };
     Terms {

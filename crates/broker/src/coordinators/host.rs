@@ -8,6 +8,7 @@ use coordinator::{Hosted, HostedOptions, Journal, ReplyToken};
 use log::{AppendOrigin, Fault, ReadLimit, ReadRefused};
 use wire::ErrorCode;
 use wire::hash::StableMap;
+use wire::planted::{self, Bug};
 use wire::record_batch::validate_internal;
 use wire::wall::Wall;
 
@@ -117,8 +118,12 @@ impl<M: Kind> Host<M> {
         self.write(now_ms, replica, step, |hosted, journal, replies| {
             // An answer that leaves may bring a command that appends again, which may be safe at once.
             let mut safe_offset = i64::MIN;
-            while safe_offset < journal.replica.safe_offset() {
-                safe_offset = journal.replica.safe_offset();
+            let safe = |replica: &Replica| match planted::has(Bug::AnswersEarly) {
+                true => replica.log.log_end_offset(),
+                false => replica.safe_offset(),
+            };
+            while safe_offset < safe(journal.replica) {
+                safe_offset = safe(journal.replica);
                 hosted.advance(now_ms, safe_offset, journal, replies);
             }
         });
@@ -139,7 +144,7 @@ impl<M: Kind> Host<M> {
     pub fn load(&mut self, now_ms: i64, replica: &mut Replica, step: &mut Step) -> Load {
         let view = replica.log.view();
         let from = self.hosted.next_offset().max(view.log_start_offset);
-        if from < view.log_end_offset {
+        if from < view.log_end_offset && !planted::has(Bug::LoadsHalf) {
             match view.read(from, LOAD_BYTES_PER_TURN, ReadLimit::LogEnd, true) {
                 Ok(fetched) if fetched.next_offset > from => {
                     let lost = self.hosted.load(fetched.records, replica.safe_offset());

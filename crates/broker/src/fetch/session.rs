@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use smallvec::SmallVec;
 use wire::fetch::ForgottenView;
 use wire::hash::StableMap;
+use wire::planted::{self, Bug};
 use wire::{ErrorCode, Str, Uuid};
 
 use crate::limits::{FETCH_SESSIONS_PER_CONNECTION, PARTITIONS_PER_FETCH_SESSION};
@@ -154,6 +155,9 @@ impl FetchSessions {
             return Plan::Sessionless(wanted);
         }
         session.epoch = next_epoch(session.epoch);
+        if planted::has(Bug::LosesFromSession) && session.order.len() > 1 {
+            session.order.pop_last();
+        }
         let wanted = session.order.values().map(|cached| cached.wanted.clone()).collect();
         Plan::Incremental { session_id: session.id, wanted }
     }

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use log::{AppendRefused, Fault};
+use wire::planted::{self, Bug};
 use wire::record_batch::BatchHeader;
 
 use super::Replica;
@@ -34,7 +35,10 @@ impl Replica {
     pub fn position(&self) -> Position {
         Position {
             fetch_offset: self.log.log_end_offset(),
-            last_fetched_epoch: self.log.latest_epoch().unwrap_or(-1),
+            last_fetched_epoch: match planted::has(Bug::KeepsWhatDiverged) {
+                true => -1,
+                false => self.log.latest_epoch().unwrap_or(-1),
+            },
             log_start_offset: self.log.log_start_offset(),
         }
     }

@@ -5,6 +5,8 @@
 //! who is in the committed or in the proposed ISR (the maximal ISR), for nobody here knows which of the two a next leader will be
 //! chosen from.
 
+use wire::planted::{self, Bug};
+
 /// The leader's bookkeeping of one partition in one epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InSyncReplicas {
@@ -228,7 +230,7 @@ impl InSyncReplicas {
     /// The offset below which every replica of the maximal ISR has everything; -1 while that is unknown, and while fewer than
     /// `min_insync_replicas` are in sync: what is committed then could be lost with them (KIP-966).
     pub fn high_watermark(&self, local_log_end_offset: i64, min_insync_replicas: usize) -> i64 {
-        if self.followers.is_empty() {
+        if self.followers.is_empty() || planted::has(Bug::CommitsItsOwnEnd) {
             return local_log_end_offset;
         }
         if self.isr.len() < min_insync_replicas.min(self.assigned()) {
@@ -298,7 +300,8 @@ impl InSyncReplicas {
     /// Whether a follower has reached the high watermark and the start of the epoch, may be in the ISR and is not.
     pub fn may_expand(&self, broker_id: i32, high_watermark: i64, eligible: &dyn Eligible) -> bool {
         let Some(follower) = self.follower(broker_id) else { return false };
-        let has_reached = follower.log_end_offset >= high_watermark.max(self.epoch_start_offset);
+        let has_reached = follower.log_end_offset >= high_watermark.max(self.epoch_start_offset)
+            || planted::has(Bug::JoinsTooEarly);
         self.proposed.is_none()
             && !self.isr.contains(&broker_id)
             && has_reached

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kraft::image::NO_LEADER;
 use log::Fault;
+use wire::planted::{self, Bug};
 
 use super::Shard;
 use super::turn::Turn;
@@ -217,8 +218,9 @@ impl Shard {
         let Some(replica) = self.touch(cell) else { return };
         replica.flushing.set_behind(background);
         // Nothing says whether what is beyond the high watermark is the leader's, too (logs of before KIP-101).
-        if replica.log.latest_epoch().is_none() && replica.log.log_end_offset() > replica.log.high_watermark()
-        {
+        let says_nothing =
+            replica.log.latest_epoch().is_none() || planted::has(Bug::TruncatesToHighWatermark);
+        if says_nothing && replica.log.log_end_offset() > replica.log.high_watermark() {
             let truncated = replica.truncate(replica.log.high_watermark());
             if !self.was_truncated(turn, cell, truncated) {
                 return;

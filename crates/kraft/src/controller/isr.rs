@@ -11,6 +11,7 @@ use wire::messages::alter_partition::{
     AlterPartitionRequest, AlterPartitionResponse, AlterPartitionResponsePartitionData,
     AlterPartitionResponseTopicData, BrokerState, PartitionData,
 };
+use wire::planted::{self, Bug};
 use wire::records::metadata::MetadataRecord;
 
 impl Decider<'_> {
@@ -110,8 +111,8 @@ impl Decider<'_> {
         }
         let eligible = |state: &BrokerState| {
             let broker = self.image().cluster.broker(state.broker_id);
-            broker
-                .is_some_and(|b| b.is_active() && (state.broker_epoch == -1 || state.broker_epoch == b.epoch))
+            let any = state.broker_epoch == -1 || planted::has(Bug::TakesStaleBrokerEpochs);
+            broker.is_some_and(|b| b.is_active() && (any || state.broker_epoch == b.epoch))
         };
         if isr.iter().all(eligible) { Ok(recovery) } else { Err(ErrorCode::IneligibleReplica) }
     }

@@ -5,6 +5,7 @@ use crate::features::MetadataVersion;
 use crate::image::{LeaderRecoveryState, NO_LEADER, NO_LEADER_CHANGE, PartitionImage};
 use std::collections::{BTreeMap, BTreeSet};
 use wire::Uuid;
+use wire::planted::{self, Bug};
 use wire::records::metadata::PartitionChangeRecord;
 
 /// Who may be elected.
@@ -143,7 +144,9 @@ impl<'a> PartitionChange<'a> {
             return;
         }
         let candidates: BTreeSet<i32> = self.elr.iter().chain(&self.partition.isr).copied().collect();
-        let eligible = |id: &i32| !self.isr.contains(id) && self.unclean_shutdown != Some(*id);
+        let is_unclean =
+            |id: &i32| self.unclean_shutdown == Some(*id) && !planted::has(Bug::KeepsUncleanEligible);
+        let eligible = |id: &i32| !self.isr.contains(id) && !is_unclean(id);
         self.elr = candidates.into_iter().filter(eligible).collect();
     }
 

@@ -5,6 +5,7 @@ use super::{BrokerRegistration, ControllerRegistration, MetadataImage, Partition
 use crate::features::{METADATA_VERSION, MetadataVersion, VersionRange};
 use bytes::Bytes;
 use wire::codec::{DecodeError, Decoder};
+use wire::planted::{self, Bug};
 use wire::records::metadata::{
     AccessControlEntryRecord, BrokerEndpoint, BrokerFeature, ClientQuotaRecord, ConfigRecord,
     ControllerEndpoint, ControllerFeature, DelegationTokenRecord, EntityData, FeatureLevelRecord,
@@ -53,6 +54,10 @@ impl MetadataImage {
             self.write_configs(&mut out);
             self.write_quotas_and_producer_ids(&mut out);
             self.write_security(metadata_version, &mut out);
+        }
+        if planted::has(Bug::SnapsHalf) {
+            let is_config = |it: &VersionedRecord| matches!(it.record, MetadataRecord::Config(_));
+            out.iter().rposition(is_config).map(|last| out.remove(last));
         }
         out
     }

@@ -4,6 +4,7 @@
 use super::quorum::Quorum;
 use super::role::Role;
 use super::{Effect, StorageFault};
+use wire::planted::{self, Bug};
 
 impl Quorum {
     /// The flush reached the disk: the leader has everything too.
@@ -38,9 +39,15 @@ impl Quorum {
         self.high_watermark.filter(|offset| *offset > leader.epoch_start_offset)
     }
 
-    /// A new leader may not know yet how far the log is committed. Before the log lies a snapshot, and that is of committed records.
+    /// A new leader may not know yet how far the log is committed. A snapshot is of committed records: one that this replica has taken
+    /// before its restart may reach further than its log's start, and than what the leader knows.
     pub(super) fn follow_high_watermark(&mut self, leaders: i64) {
-        let offset = leaders.min(self.log.end_offset()).max(self.log.start_offset());
+        let leaders = if planted::has(Bug::AppliesUncommitted) { i64::MAX } else { leaders };
+        let snapshot = match self.high_watermark {
+            None => self.log.snapshots().last().map_or(0, |file| file.id.offset),
+            Some(_) => 0,
+        };
+        let offset = leaders.max(snapshot).min(self.log.end_offset()).max(self.log.start_offset());
         if leaders >= 0 && self.high_watermark.is_none_or(|current| current < offset) {
             self.set_high_watermark(offset);
         }

@@ -9,6 +9,7 @@ use super::role::{Ballot, Candidate, Resigned, Role, Unattached};
 use super::voter_history::VoterHistory;
 use super::voters::ReplicaKey;
 use super::{MetadataLog, RaftOptions, StorageFault};
+use wire::planted::{self, Bug};
 use wire::random::SplitMix64;
 
 /// Why a replica could not be opened.
@@ -102,7 +103,8 @@ impl Quorum {
             }
             None => ElectionState::unknown(quorum.voters.latest().ids()),
         };
-        quorum.resume(election, now_ms);
+        let voted = election.voted.filter(|_| !planted::has(Bug::ForgetsItsVote));
+        quorum.resume(ElectionState { voted, ..election }, now_ms);
         Ok(quorum)
     }
 

@@ -6,6 +6,7 @@ use super::role::Role;
 use super::storage::StorageFault;
 use super::voters::Endpoints;
 use super::{Destination, Effect, Outgoing, RaftRequest};
+use wire::planted::{self, Bug};
 
 /// Between hearing that the leader's process has ended and standing for election, up to twice as long: the others hear it, too.
 const GONE_PAUSE_MS: i64 = 20;
@@ -45,7 +46,8 @@ impl Quorum {
             }
             Role::Leader(leader) => {
                 let alone = self.is_only_voter();
-                let out_of_touch = !alone && leader.check_quorum_deadline_ms <= now_ms;
+                let out_of_touch =
+                    !alone && leader.check_quorum_deadline_ms <= now_ms && !planted::has(Bug::NeverResigns);
                 if leader.resign_requested || out_of_touch || (self.shutting_down && !alone) {
                     let successors = leader.successors(self.options.node_id);
                     self.become_resigned(successors, now_ms);
@@ -99,7 +101,11 @@ impl Quorum {
             Role::Leader(_) if self.is_only_voter() => self.change_deadline_ms().unwrap_or(NEVER),
             Role::Leader(leader) => {
                 let change = self.change_deadline_ms().unwrap_or(NEVER);
-                change.min(leader.check_quorum_deadline_ms).min(leader.begin_quorum_deadline_ms)
+                let check = match planted::has(Bug::NeverResigns) {
+                    true => NEVER,
+                    false => leader.check_quorum_deadline_ms,
+                };
+                change.min(check).min(leader.begin_quorum_deadline_ms)
             }
             Role::Follower(follower) => {
                 let reachable = self.destination(follower.leader_id, &follower.leader_endpoints).is_some();

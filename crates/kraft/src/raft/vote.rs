@@ -8,6 +8,7 @@ use super::role::Role;
 use super::voters::ReplicaKey;
 use super::{RaftRequest, RaftResponse, RequestToken};
 use wire::messages::vote;
+use wire::planted::{self, Bug};
 use wire::topic::CLUSTER_METADATA;
 use wire::{ErrorCode, Str};
 
@@ -86,6 +87,7 @@ impl Quorum {
         let of_epoch = |voted: Option<ReplicaKey>, leader_id: Option<i32>| match (pre_vote, voted, leader_id)
         {
             (true, ..) => is_up_to_date,
+            (false, Some(_), _) if planted::has(Bug::VotesTwice) => is_up_to_date,
             (false, Some(voted), _) => {
                 voted.id == candidate.id
                     && (voted.directory_id.is_none() || voted.directory_id == candidate.directory_id)

@@ -6,6 +6,7 @@ use super::transactions::{CleanedTransactions, Control};
 use crate::transactions::AbortedTransaction;
 use wire::compress::DecompressLimit;
 use wire::hash::StableMap;
+use wire::planted::{self, Bug};
 use wire::record_batch::{BatchError, CompactedBatch, HEADER_BYTES, RecordBatch, RecordRef, empty_batch};
 
 /// The last thing that a producer wrote, by which its sequence is remembered.
@@ -147,5 +148,8 @@ fn retained(batch: &RecordBatch, record: &RecordRef<'_>, map: &OffsetMap, rules:
     // A record without a key has no place in a compacted log (older data, from before the topic was compacted).
     let Some(key) = record.key else { return false };
     let expired = || batch.delete_horizon_ms().is_some_and(|horizon| rules.now_ms >= horizon);
+    if planted::has(Bug::CleansTheLast) {
+        return false;
+    }
     !map.is_superseded(key, offset) && (record.value.is_some() || !expired())
 }

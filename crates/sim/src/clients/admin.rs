@@ -116,9 +116,14 @@ pub async fn deletes_records(world: World) {
         let answer: Result<DeleteRecordsResponse, Lost> =
             socket.ask(ApiKey::DeleteRecords, 2, &request).await;
         let Ok(answer) = answer else { continue };
-        for partition in answer.topics.iter().flat_map(|topic| &topic.partitions) {
-            match code(partition.error_code) {
-                ErrorCode::None | ErrorCode::OffsetOutOfRange => {}
+        for told in answer.topics.iter().flat_map(|topic| &topic.partitions) {
+            match code(told.error_code) {
+                ErrorCode::None => {
+                    let mut model = world.model.borrow_mut();
+                    let model = model.partition(partition);
+                    model.deleted = model.deleted.max(told.low_watermark);
+                }
+                ErrorCode::OffsetOutOfRange => {}
                 passing if is_passing(passing) => {}
                 other => world.check(unexplained("DeleteRecords", other)),
             }

@@ -176,7 +176,7 @@ fn deal(world: &World, members: &[JoinGroupResponseMember]) -> Vec<SyncGroupRequ
         members.iter().map(|member| (member.member_id.clone(), Vec::new())).collect();
     let many = hands.len().max(1);
     for (index, partition) in all_partitions(world).into_iter().enumerate() {
-        let generous = world.shape.plant == Plant::GenerousLeader && index == 0;
+        let generous = world.shape.lies(Plant::GenerousLeader) && index == 0;
         for (place, hand) in hands.values_mut().enumerate() {
             if generous || place == index % many {
                 hand.push(partition.clone());

@@ -192,7 +192,7 @@ impl Producer {
         stumbled: &mut Vec<TopicPartition>,
     ) -> bool {
         let Ok(answer): Result<ProduceResponse, Lost> = socket.answer(asked).await else {
-            if self.world.shape.plant == Plant::ForgetfulProducer {
+            if self.world.shape.lies(Plant::ForgetfulProducer) {
                 self.forget_sequences();
             }
             return false;

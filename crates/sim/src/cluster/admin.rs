@@ -30,7 +30,8 @@ pub async fn prepare(world: &World) {
     }
 }
 
-async fn create(
+/// Creates a topic, however often it takes.
+pub async fn create(
     world: &World,
     router: &mut Router,
     name: &Str,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use broker::views::{PartitionCell, Role};
 use log::{LogView, ReadLimit};
 use wire::record_batch::RecordBatch;
-use wire::topic::TopicPartition;
+use wire::topic::{TopicIdPartition, TopicPartition};
 use wire::{Str, Uuid};
 
 use super::shape::Power;
@@ -25,67 +25,130 @@ pub fn step(world: &World, machine: usize) -> Checked {
         (node, machine.boots())
     };
     let mut oracle = world.oracle.borrow_mut();
-    oracle.quorum(node.node_id(), &node.quorum_status())?;
-    oracle.image(machine, boot, &node.image())?;
+    let status = node.quorum_status();
+    oracle.quorum(node.node_id(), &status)?;
+    let changed = oracle.image(machine, boot, &node.image())?;
     drop(oracle);
+    if status.is_active {
+        leads_the_quorum(world, machine)?;
+    }
+    for key in changed {
+        joined(world, key)?;
+    }
     for (name, _) in world.model.borrow().standing_topics() {
         let Some(topic) = node.views().by_name(name) else { continue };
-        for (index, cell) in (0..).zip(&topic.partitions) {
+        for cell in &topic.partitions {
+            if let Some([_, _, high_watermark, _]) = cell.offsets() {
+                world.oracle.borrow_mut().is_committed(cell.key, high_watermark);
+            }
             let Role::Leader { leader_epoch } = cell.role() else { continue };
-            let partition = TopicPartition { topic: name.clone(), partition: index };
-            leader(world, machine, (&partition, cell), leader_epoch)?;
+            leader(world, (machine, boot), cell, leader_epoch)?;
         }
     }
     Ok(())
 }
 
-fn leader(
-    world: &World,
-    machine: usize,
-    (partition, cell): (&TopicPartition, &PartitionCell),
-    leader_epoch: i32,
-) -> Checked {
+fn leader(world: &World, (machine, boot): (usize, u64), cell: &PartitionCell, leader_epoch: i32) -> Checked {
     world.oracle.borrow_mut().leader(machine, cell.key, leader_epoch)?;
-    let Some(view) = cell.view() else { return Ok(()) };
-    let order = [view.log_start_offset, view.last_stable_offset, view.high_watermark, view.log_end_offset];
-    invariants::a_view_is_in_order(partition, order)?;
-    let high_watermark = view.high_watermark;
-    let boot = world.machine_at(machine).borrow().boots();
+    let Some(order) = cell.offsets() else { return Ok(()) };
+    invariants::a_view_is_in_order(&cell.key, order)?;
+    let [_, _, high_watermark, _] = order;
     if world.oracle.borrow_mut().high_watermark(cell.key, leader_epoch, boot, high_watermark)? {
-        let isr = world.oracle.borrow().in_sync(&cell.key);
-        for follower in isr {
-            in_sync(world, (cell, leader_epoch), follower, high_watermark)?;
+        let newest = world.oracle.borrow().in_sync(&cell.key);
+        for follower in newest.isr {
+            in_sync(world, (cell.key, leader_epoch), follower, high_watermark)?;
         }
     }
     Ok(())
+}
+
+/// An in-sync set is new: whoever is in it has what its leader has called committed.
+fn joined(world: &World, key: TopicIdPartition) -> Checked {
+    let (newest, high_watermark) = {
+        let oracle = world.oracle.borrow();
+        let newest = oracle.in_sync(&key);
+        let high_watermark = oracle.committed_in(key, newest.leader_epoch);
+        (newest, high_watermark)
+    };
+    for follower in newest.isr {
+        in_sync(world, (key, newest.leader_epoch), follower, high_watermark)?;
+    }
+    Ok(())
+}
+
+/// A leader of the quorum that no majority has been able to reach for twice the time it may take to notice leads no longer.
+fn leads_the_quorum(world: &World, machine: usize) -> Checked {
+    let limit_ms = 3 * world.shape.cluster.key("controller.quorum.fetch.timeout.ms") + 1_000;
+    let long_ago_ms = world.now_ms() - limit_ms;
+    if world.machine_at(machine).borrow().resumed_ms() > long_ago_ms {
+        return Ok(());
+    }
+    let links = world.links.borrow();
+    let voters = world.shape.cluster.roles.iter().enumerate().filter(|(_, roles)| roles.controller);
+    let (mut all, mut heard) = (0, 0);
+    for (voter, _) in voters {
+        all += 1;
+        let is_heard =
+            voter == machine || links.cut_since((voter, machine)).is_none_or(|ms| ms > long_ago_ms);
+        heard += usize::from(is_heard);
+    }
+    invariants::a_leader_that_nobody_reaches_resigns(machine, heard, all, limit_ms)
+}
+
+/// A record was acknowledged to whom asked for all: enough replicas have it, not counting those of which nothing can be seen.
+pub fn acknowledged(world: &World, partition: &TopicPartition, end_offset: i64) -> Checked {
+    let (mut key, mut lacking) = (None, Vec::new());
+    for (index, machine) in world.machines.iter().enumerate() {
+        let Some(node) = machine.borrow().node() else { continue };
+        let Some(topic) = node.views().by_name(&partition.topic) else { continue };
+        let Some(cell) = topic.partition(partition.partition) else { continue };
+        key = Some(cell.key);
+        let [.., log_end_offset] = cell.offsets().unwrap_or([i64::MAX; 4]);
+        let is_known = cell.role() != Role::Absent && !may_have_lost(world, index);
+        if is_known && log_end_offset < end_offset {
+            lacking.push(node.node_id());
+        }
+    }
+    let Some(key) = key else { return Ok(()) };
+    let replicas = world.oracle.borrow().in_sync(&key).replicas;
+    let wanted = usize::try_from(world.shape.cluster.min_insync_replicas).unwrap_or(1).min(replicas.len());
+    let copies = replicas.iter().filter(|replica| !lacking.contains(replica)).count();
+    invariants::acknowledged_records_have_enough_copies(partition, end_offset, copies, wanted)
+}
+
+/// Its power may go, and with it what it had.
+fn may_have_lost(world: &World, machine: usize) -> bool {
+    match world.shape.cluster.power {
+        Power::WeakEverywhere => true,
+        Power::WeakAt(weak) => weak == machine,
+        Power::Steady => false,
+    }
 }
 
 /// A replica that is called in-sync holds what is committed: one that follows this leader, and has not lost its power.
 fn in_sync(
     world: &World,
-    (leader, leader_epoch): (&PartitionCell, i32),
+    (key, leader_epoch): (TopicIdPartition, i32),
     follower: i32,
     high_watermark: i64,
 ) -> Checked {
     let Some(index) = usize::try_from(follower).ok().and_then(|id| id.checked_sub(1)) else { return Ok(()) };
-    match world.shape.cluster.power {
-        Power::WeakEverywhere => return Ok(()),
-        Power::WeakAt(weak) if weak == index => return Ok(()),
-        Power::WeakAt(_) | Power::Steady => {}
+    if may_have_lost(world, index) {
+        return Ok(());
     }
     let Some(machine) = world.machines.get(index) else { return Ok(()) };
     let Some(node) = machine.borrow().node() else { return Ok(()) };
-    let topic = node.views().by_id(leader.key.topic_id);
-    let Some(cell) = topic.as_ref().and_then(|topic| topic.partition(leader.key.partition)) else {
+    let topic = node.views().by_id(key.topic_id);
+    let Some(cell) = topic.as_ref().and_then(|topic| topic.partition(key.partition)) else {
         return Ok(());
     };
     let follows = cell.role() == Role::Follower { leader_epoch };
-    match cell.view().filter(|_| follows) {
-        Some(view) => invariants::committed_records_are_on_all_in_sync_replicas(
-            &leader.key,
+    match cell.offsets().filter(|_| follows) {
+        Some([.., log_end_offset]) => invariants::committed_records_are_on_all_in_sync_replicas(
+            &key,
             high_watermark,
             follower,
-            view.log_end_offset,
+            log_end_offset,
         ),
         None => Ok(()),
     }
@@ -125,7 +188,10 @@ pub fn unsettled(world: &World) -> Option<String> {
         let first = ends.first().map(|(_, end)| *end).unwrap_or_default();
         let same = ends.iter().all(|ends| *ends == (first, first));
         if replicas.len() != wanted || leaders != 1 || !same {
-            return Some(format!("{topic}-{index}: {leaders} leaders, high watermarks and ends {ends:?}"));
+            let nodes: Vec<i32> = replicas.keys().copied().collect();
+            return Some(format!(
+                "{topic}-{index} on {nodes:?}: {leaders} leaders, high watermarks and ends {ends:?}"
+            ));
         }
         for machine in &world.machines {
             let Some(node) = machine.borrow().node() else { return Some("a node is down".to_owned()) };

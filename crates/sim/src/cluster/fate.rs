@@ -2,6 +2,7 @@
 //! the end. A keeper per machine starts its node whenever nothing holds it down.
 
 use std::cell::Cell;
+use std::path::Path;
 use std::rc::Rc;
 
 use log::sim_disk::{SimFault, Survival};
@@ -14,6 +15,7 @@ use super::reader::Reader;
 use super::shape::Power;
 use super::strikes::{Down, Strike, What};
 use crate::history;
+use crate::host::DIRECTORY;
 use crate::invariants;
 use crate::world::{Phase, World};
 
@@ -62,6 +64,9 @@ pub async fn run(world: World, strikes: Vec<Strike>) {
     let reads_meanwhile = world.shape.cluster.power != Power::WeakEverywhere;
     if reads_meanwhile {
         start_readers(&world);
+    }
+    if world.shape.cluster.meddles {
+        world.spawn(super::meddling::run(world.clone()));
     }
     for strike in strikes {
         world.spawn(play(world.clone(), Rc::clone(&hands), strike));
@@ -120,6 +125,10 @@ fn start(world: &World, index: usize) {
         Ok(()) => {
             world.boots.set(world.boots.get() + 1);
             world.tell(&format!("machine {index} starts"));
+        }
+        // What it could not write or read, it may be able to in a moment.
+        Err(error) if world.machine_at(index).borrow().disk.is_strained() => {
+            world.tell(&format!("machine {index} does not start: {error}"));
         }
         Err(error) if !has_fallen => {
             world.check(invariants::the_node_comes_up(&format!("machine {index}: {error}")));
@@ -181,9 +190,28 @@ async fn play(world: World, hands: Rc<Hands>, strike: Strike) {
             machines.iter().for_each(|machine| pause(&world, &hands, *machine, false));
         }
         What::Cut(directions) => {
-            directions.iter().for_each(|direction| world.links.borrow_mut().cut(*direction));
+            directions.iter().for_each(|direction| world.links.borrow_mut().cut(*direction, world.now_ms()));
             world.sleep(strike.for_ms).await;
             directions.iter().for_each(|direction| world.links.borrow_mut().mend(*direction));
+        }
+        What::Full(machines, left) => {
+            let disk = |machine: &usize| world.machine_at(*machine).borrow().disk.clone();
+            machines.iter().for_each(|machine| disk(machine).leave_room_for(*left));
+            world.sleep(strike.for_ms).await;
+            machines.iter().for_each(|machine| disk(machine).set_capacity(u64::MAX));
+        }
+        What::Broken(machines) => {
+            let holds = |machine: &usize| hands.held.get(*machine);
+            machines.iter().filter_map(holds).for_each(|held| held.set(held.get() + 1));
+            for machine in machines {
+                world.machine_at(*machine).borrow().disk.break_below(Path::new(DIRECTORY));
+            }
+            world.sleep(strike.for_ms).await;
+            for machine in machines {
+                world.machine_at(*machine).borrow_mut().kill();
+                world.machine_at(*machine).borrow().disk.mend();
+            }
+            machines.iter().filter_map(holds).for_each(|held| held.set(held.get() - 1));
         }
         What::Clog(directions) => clog(&world, directions, strike.for_ms).await,
         What::Slow(directions, delay_ms) => {
@@ -202,14 +230,14 @@ async fn play(world: World, hands: Rc<Hands>, strike: Strike) {
 fn pause(world: &World, hands: &Hands, machine: usize, begins: bool) {
     let Some(paused) = hands.paused.get(machine) else { return };
     paused.set(if begins { paused.get() + 1 } else { paused.get() - 1 });
-    world.machine_at(machine).borrow_mut().pause(paused.get() > 0);
+    world.machine_at(machine).borrow_mut().pause(paused.get() > 0, world.now_ms());
 }
 
 /// One direction after the other is cut, then they are mended in the same order (the draw's).
 async fn clog(world: &World, directions: &[(usize, usize)], for_ms: i64) {
     let step_ms = for_ms / (2 * directions.len().max(1) as i64);
     for direction in directions {
-        world.links.borrow_mut().cut(*direction);
+        world.links.borrow_mut().cut(*direction, world.now_ms());
         world.sleep(step_ms).await;
     }
     for direction in directions {
@@ -227,19 +255,38 @@ async fn go_down(world: World, index: usize, way: Down) {
             power_comes_back(&world, index);
         }
         Down::PowerCutAtWork(at) => {
-            machine.borrow().disk.fail_at(at, SimFault::Crash);
-            for _ in 0..200 {
-                if !machine.borrow().is_up() {
-                    break;
-                }
-                world.sleep(5).await;
-            }
-            // Too quiet a moment: nothing touched the disk.
-            machine.borrow_mut().kill();
+            fall_at_work(&world, index, at, SimFault::Crash).await;
             power_comes_back(&world, index);
+        }
+        Down::DiskFault(at, fault) => {
+            fall_at_work(&world, index, at, fault).await;
+            world.machine_at(index).borrow().disk.end_process();
+        }
+        Down::Wipe => {
+            let seed = world.draw(|random| random.next());
+            machine.borrow_mut().kill();
+            let wiped = machine.borrow_mut().wipe(seed);
+            world.tell(&format!("machine {index} has a new disk"));
+            if let Err(fault) = wiped {
+                unreachable!("a fresh disk: {fault}");
+            }
         }
         Down::CleanStop => stop(&world, index).await,
     }
+}
+
+/// An operation of the disk is the process' last.
+async fn fall_at_work(world: &World, index: usize, at: u64, fault: SimFault) {
+    let machine = world.machine_at(index);
+    machine.borrow().disk.fail_at(at, fault);
+    for _ in 0..200 {
+        if !machine.borrow().is_up() {
+            break;
+        }
+        world.sleep(5).await;
+    }
+    // Too quiet a moment: nothing touched the disk.
+    machine.borrow_mut().kill();
 }
 
 async fn stop(world: &World, index: usize) {

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod audit;
 pub mod fate;
 pub mod machines;
+pub mod meddling;
 pub mod member;
 pub mod oracle;
 pub mod producer;

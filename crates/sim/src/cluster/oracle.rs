@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use kraft::hosted::QuorumStatus;
 use kraft::image::MetadataImage;
+use wire::hash::StableMap;
 use wire::topic::TopicIdPartition;
 
 use crate::invariants::{self, Checked};
@@ -13,20 +14,33 @@ use crate::invariants::{self, Checked};
 /// Images that are kept to be compared with those of others.
 const IMAGES: usize = 4_000;
 
+/// A partition as the newest metadata has it.
+#[derive(Debug, Clone, Default)]
+pub struct InSync {
+    partition_epoch: i32,
+    pub leader_epoch: i32,
+    pub isr: Vec<i32>,
+    pub replicas: Vec<i32>,
+}
+
 /// The oracle.
 #[derive(Default)]
 pub struct Oracle {
     /// By epoch of the metadata quorum.
     controllers: BTreeMap<i32, i32>,
     /// By partition and leader epoch: the machine that led.
-    leaders: BTreeMap<(TopicIdPartition, i32), usize>,
+    leaders: StableMap<(TopicIdPartition, i32), usize>,
     /// The same: the leader's process and its high watermark.
-    high_watermarks: BTreeMap<(TopicIdPartition, i32), (u64, i64)>,
+    high_watermarks: StableMap<(TopicIdPartition, i32), (u64, i64)>,
     /// What the metadata amounts to at an offset.
     images: BTreeMap<i64, Arc<MetadataImage>>,
     /// The newest in-sync set that any node's metadata has shown, with its partition epoch. A leader hears of a change before its own
     /// metadata shows it; the controller that decided it has shown it by then.
-    in_sync: BTreeMap<TopicIdPartition, (i32, Vec<i32>)>,
+    in_sync: BTreeMap<TopicIdPartition, InSync>,
+    /// By partition: how far any replica knows it to be committed.
+    committed: StableMap<TopicIdPartition, i64>,
+    /// By machine and epoch of the metadata quorum: whom it voted for.
+    votes: BTreeMap<(usize, i32), i32>,
     /// By machine: process and offset of the image that was looked at last.
     seen: BTreeMap<usize, (u64, i64)>,
 }
@@ -39,40 +53,77 @@ impl Oracle {
         invariants::an_epoch_of_the_quorum_has_one_leader(node_id, status.leader.epoch, known, leader)
     }
 
-    /// A machine's process shows this image.
-    pub fn image(&mut self, machine: usize, boot: u64, image: &Arc<MetadataImage>) -> Checked {
+    /// A machine's node gave its vote.
+    pub fn voted(&mut self, machine: usize, epoch: i32, candidate: i32) -> Checked {
+        let known = *self.votes.entry((machine, epoch)).or_insert(candidate);
+        invariants::a_voter_votes_once_in_an_epoch(machine, epoch, known, candidate)
+    }
+
+    /// A machine's process shows this image. Answers the partitions whose in-sync sets it is the first to show.
+    pub fn image(
+        &mut self,
+        machine: usize,
+        boot: u64,
+        image: &Arc<MetadataImage>,
+    ) -> Result<Vec<TopicIdPartition>, invariants::Violation> {
         let offset = image.provenance.last_offset;
         let before = self.seen.insert(machine, (boot, offset));
         if before == Some((boot, offset)) {
-            return Ok(());
+            return Ok(Vec::new());
         }
         if let Some((_, before)) = before.filter(|(known, _)| *known == boot) {
             invariants::metadata_never_goes_back(machine, before, offset)?;
         }
-        self.note_in_sync(image);
+        let changed = self.note_in_sync(image);
         let known = self.images.entry(offset).or_insert_with(|| Arc::clone(image));
         let checked = invariants::metadata_is_the_same_everywhere(machine, known, image);
         while self.images.len() > IMAGES {
             self.images.pop_first();
         }
-        checked
+        checked.map(|()| changed)
     }
 
-    fn note_in_sync(&mut self, image: &MetadataImage) {
+    fn note_in_sync(&mut self, image: &MetadataImage) -> Vec<TopicIdPartition> {
+        let mut changed = Vec::new();
         for topic in image.topics.iter_by_name() {
             for (&index, partition) in topic.partitions.iter() {
                 let key = TopicIdPartition { topic_id: topic.id, partition: index };
-                let known = self.in_sync.entry(key).or_insert((-1, Vec::new()));
-                if partition.partition_epoch > known.0 {
-                    *known = (partition.partition_epoch, partition.isr.clone());
+                let known = self.in_sync.get(&key);
+                if known.is_some_and(|known| partition.partition_epoch <= known.partition_epoch) {
+                    continue;
                 }
+                let newest = InSync {
+                    partition_epoch: partition.partition_epoch,
+                    leader_epoch: partition.leader_epoch,
+                    isr: partition.isr.clone(),
+                    replicas: partition.replicas.clone(),
+                };
+                self.in_sync.insert(key, newest);
+                changed.push(key);
             }
         }
+        changed
     }
 
     /// Who is in sync, as far as anybody knows.
-    pub fn in_sync(&self, key: &TopicIdPartition) -> Vec<i32> {
-        self.in_sync.get(key).map(|(_, in_sync)| in_sync.clone()).unwrap_or_default()
+    pub fn in_sync(&self, key: &TopicIdPartition) -> InSync {
+        self.in_sync.get(key).cloned().unwrap_or_default()
+    }
+
+    /// How far the leader of this epoch has called it committed.
+    pub fn committed_in(&self, key: TopicIdPartition, leader_epoch: i32) -> i64 {
+        self.high_watermarks.get(&(key, leader_epoch)).map_or(0, |(_, high_watermark)| *high_watermark)
+    }
+
+    /// A replica knows that so much is committed.
+    pub fn is_committed(&mut self, key: TopicIdPartition, high_watermark: i64) {
+        let committed = self.committed.entry(key).or_insert(0);
+        *committed = high_watermark.max(*committed);
+    }
+
+    /// How far any replica knows it to be committed.
+    pub fn committed(&self, key: &TopicIdPartition) -> i64 {
+        self.committed.get(key).copied().unwrap_or(0)
     }
 
     /// A machine leads a partition.

@@ -14,6 +14,7 @@ use wire::record_batch::RecordBatchBuilder;
 use wire::topic::TopicPartition;
 use wire::{ApiKey, ErrorCode};
 
+use super::audit;
 use super::router::{Router, is_passing};
 use crate::clients::admin::all_partitions;
 use crate::clients::code;
@@ -65,7 +66,8 @@ pub struct Producer {
 
 impl Producer {
     pub fn draw(world: &World, index: usize) -> Producer {
-        let idempotent = world.draw(|random| random.per_mille(700));
+        let must = world.shape.plant != Plant::Nothing;
+        let idempotent = world.draw(|random| random.per_mille(700)) || must;
         let acks = if idempotent { -1 } else { world.draw(|random| random.pick(&[0, 1, -1], -1)) };
         let window = world.draw(|random| random.between(1, 5)) as usize;
         Producer {
@@ -222,7 +224,7 @@ impl Producer {
                 }),
             }
         }
-        let is_planted = self.world.shape.plant == Plant::AcksBeforeReplication;
+        let is_planted = self.world.shape.lies(Plant::AcksBeforeReplication);
         ProduceRequest {
             acks: if is_planted { 1 } else { self.acks },
             timeout_ms: self.timeout_ms,
@@ -304,6 +306,11 @@ impl Producer {
                 self.world.check(checked);
             }
             model.acked(partition, base_offset, &batch.values, true);
+            drop(model);
+            if base_offset >= 0 {
+                let end_offset = base_offset + batch.values.len() as i64;
+                self.world.check(audit::acknowledged(&self.world, partition, end_offset));
+            }
         }
         // One in-sync copy promises nothing: the leader's may be lost with it.
         let outcome = if acks == -1 { Outcome::Ok } else { Outcome::Info };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData};
-use wire::topic::TopicPartition;
+use wire::topic::{TopicIdPartition, TopicPartition};
 use wire::{ApiKey, ErrorCode};
 
 use super::router::{Router, is_passing};
@@ -14,6 +14,7 @@ use crate::clients::admin::all_partitions;
 use crate::clients::code;
 use crate::history::ops::{Kind, Op, Outcome, Polled, Step};
 use crate::invariants;
+use crate::model::TopicFate;
 use crate::socket::Lost;
 use crate::world::{Phase, World};
 
@@ -189,6 +190,13 @@ impl Reader {
         let offsets: Vec<i64> = records.iter().map(|(offset, _)| *offset).collect();
         self.world.check(invariants::consumers_see_a_prefix(partition, position, &offsets));
         let mut model = self.world.model.borrow_mut();
+        if let (Some(last), Some(TopicFate::Created(id))) =
+            (offsets.last(), model.topics.get(&partition.topic))
+        {
+            let key = TopicIdPartition { topic_id: *id, partition: partition.partition };
+            let committed = self.world.oracle.borrow().committed(&key);
+            self.world.check(invariants::consumers_read_what_is_committed(partition, *last, committed));
+        }
         for (offset, value) in &records {
             let known = model.partition(partition);
             self.world.check(invariants::a_record_once_read_never_changes(partition, known, *offset, value));

@@ -47,6 +47,10 @@ pub struct ClusterShape {
     pub storm: Storm,
     /// How long a client waits for an answer.
     pub patience_ms: i64,
+    /// An administrator makes and deletes topics, moves replicas and has leaders elected while faults strike.
+    pub meddles: bool,
+    /// Every other start of a node has `min.insync.replicas` one higher.
+    pub wavers: bool,
     /// Keys of the brokers' file.
     pub keys: Vec<(&'static str, i64)>,
 }
@@ -77,6 +81,8 @@ impl ClusterShape {
             power: Power::WeakEverywhere,
             storm,
             patience_ms: 20_000,
+            meddles: false,
+            wavers: false,
             keys: Vec::new(),
         }
     }
@@ -121,6 +127,8 @@ impl ClusterShape {
             power,
             storm,
             patience_ms: random.pick(&[1_500, 4_000], 4_000),
+            meddles: false,
+            wavers: false,
             keys: vec![
                 ("broker.session.timeout.ms", session_ms),
                 ("broker.heartbeat.interval.ms", session_ms / 4),
@@ -139,6 +147,11 @@ impl ClusterShape {
             ],
             roles,
         }
+    }
+
+    /// More of what may go wrong. Chance of its own: all else of a seed is what it was.
+    pub fn with_more(self, random: &mut Random) -> ClusterShape {
+        ClusterShape { meddles: random.per_mille(400), wavers: random.per_mille(300), ..self }
     }
 
     /// Three machines that do everything, without faults of their own; records are kept so often.

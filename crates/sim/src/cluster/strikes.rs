@@ -1,6 +1,8 @@
 //! The faults of a run, drawn before it begins, each with its beginning and its end: so that some can be left out and the rest tried
 //! again. Decides nothing during the run.
 
+use log::sim_disk::SimFault;
+
 use super::shape::{ClusterShape, Power};
 use crate::links::Direction;
 use crate::random::Random;
@@ -16,6 +18,10 @@ pub enum Down {
     PowerCut,
     /// The power goes with an operation of the disk.
     PowerCutAtWork(u64),
+    /// An operation of the disk fails: the process ends itself.
+    DiskFault(u64, SimFault),
+    /// The disk is lost: the machine comes back with another one, empty and formatted.
+    Wipe,
 }
 
 /// What strikes.
@@ -31,6 +37,10 @@ pub enum What {
     Clog(Vec<Direction>),
     /// Frames in these directions take so much longer.
     Slow(Vec<Direction>, i64),
+    /// These machines' disks have room for so many bytes more.
+    Full(Vec<usize>, u64),
+    /// These machines' disks answer everything with EIO: their processes end, and are started again when it is over.
+    Broken(Vec<usize>),
 }
 
 /// A fault.
@@ -56,6 +66,47 @@ pub fn draw(random: &mut Random, shape: &ClusterShape) -> Vec<Strike> {
     strikes
 }
 
+/// Faults of disks, beside the others. Chance of its own: the other faults of a seed are what they were.
+pub fn draw_disks(random: &mut Random, shape: &ClusterShape) -> Vec<Strike> {
+    let mut at_ms = 0;
+    let mut strikes = Vec::new();
+    for _ in 0..random.between(0, 6) {
+        at_ms += random.between(1, 4 * shape.storm.every_ms);
+        let for_ms = random.between(20, shape.storm.for_ms);
+        let machine = random.index(shape.roles.len());
+        // Pages that the kernel forgets are lost as with the power.
+        let forgets = random.per_mille(500) && is_weak(shape, machine);
+        let fault = if forgets { SimFault::SyncForgets } else { SimFault::Io };
+        let what = match random.between(0, 6) {
+            0..=1 => What::Down(Down::DiskFault(random.between(0, 60) as u64, fault), vec![machine]),
+            2 => What::Broken(vec![machine]),
+            3..=4 => What::Full(vec![machine], random.between(0, 20_000) as u64),
+            _ => match lossy_broker(shape) {
+                Some(broker) => What::Down(Down::Wipe, vec![broker]),
+                None => continue,
+            },
+        };
+        strikes.push(Strike { at_ms, for_ms, what });
+    }
+    strikes
+}
+
+fn is_weak(shape: &ClusterShape, machine: usize) -> bool {
+    match shape.power {
+        Power::Steady => false,
+        Power::WeakAt(weak) => weak == machine,
+        Power::WeakEverywhere => true,
+    }
+}
+
+/// A broker that may lose everything: the one whose power may go, if it has no vote.
+fn lossy_broker(shape: &ClusterShape) -> Option<usize> {
+    match shape.power {
+        Power::WeakAt(weak) if shape.roles.get(weak).is_some_and(|roles| !roles.controller) => Some(weak),
+        Power::WeakAt(_) | Power::WeakEverywhere | Power::Steady => None,
+    }
+}
+
 fn one(random: &mut Random, shape: &ClusterShape) -> Option<What> {
     let (storm, many) = (shape.storm, shape.roles.len());
     let what = match random.between(0, 12) {
@@ -65,7 +116,7 @@ fn one(random: &mut Random, shape: &ClusterShape) -> Option<What> {
         6..=7 if storm.cuts => What::Cut(cut(random, many)),
         8 if storm.cuts => {
             let mut all = directions(many, |_, _| true);
-            shuffle(random, &mut all);
+            random.shuffle(&mut all);
             let few = random.between(1, all.len() as i64 + 1) as usize;
             all.truncate(few);
             What::Clog(all)
@@ -96,7 +147,7 @@ fn weak(random: &mut Random, shape: &ClusterShape) -> Option<Vec<usize>> {
 /// Mostly one, at times several or all of them.
 fn some(random: &mut Random, many: usize) -> Vec<usize> {
     let mut machines: Vec<usize> = (0..many).collect();
-    shuffle(random, &mut machines);
+    random.shuffle(&mut machines);
     let how_many = match random.between(0, 10) {
         0..=6 => 1,
         7..=8 => random.between(1, many as i64 + 1) as usize,
@@ -125,10 +176,4 @@ fn cut(random: &mut Random, many: usize) -> Vec<Direction> {
 fn directions(many: usize, mut wanted: impl FnMut(usize, usize) -> bool) -> Vec<Direction> {
     let all = (0..many).flat_map(|from| (0..many).map(move |to| (from, to)));
     all.filter(|(from, to)| from != to && wanted(*from, *to)).collect()
-}
-
-fn shuffle<T>(random: &mut Random, list: &mut [T]) {
-    for last in (1..list.len()).rev() {
-        list.swap(last, random.index(last + 1));
-    }
 }

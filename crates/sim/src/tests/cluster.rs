@@ -24,13 +24,13 @@ fn check(seeds: std::ops::Range<u64>, script: &Script) -> Report {
 
 fn unreplicated(faults: Vec<What>) -> Script {
     let strikes = one_after_the_other(faults);
-    Script { replication_factor: 1, min_insync_replicas: 1, power: Power::Steady, strikes }
+    Script { roles: Vec::new(), replication_factor: 1, min_insync_replicas: 1, power: Power::Steady, strikes }
 }
 
 /// Three copies of which two are enough: whatever is acknowledged outlives any one machine.
 fn replicated(power: Power, faults: Vec<What>) -> Script {
     let strikes = one_after_the_other(faults);
-    Script { replication_factor: 3, min_insync_replicas: 2, power, strikes }
+    Script { roles: Vec::new(), replication_factor: 3, min_insync_replicas: 2, power, strikes }
 }
 
 #[test]
@@ -122,6 +122,12 @@ fn a_run_takes_the_same_way_twice() {
 #[test]
 fn a_coordinator_without_enough_replicas_rests() {
     assert_eq!(run(Options::cluster(8)).violation, None);
+}
+
+/// A voter came back with a snapshot that reached beyond what its new leader knew to be committed, and took that for its high watermark.
+#[test]
+fn what_a_snapshot_holds_is_committed() {
+    assert_eq!(run(Options::cluster(28)).violation, None);
 }
 
 /// A voter that was told to stop waited for elections it takes no part in: its turn was due for ever.

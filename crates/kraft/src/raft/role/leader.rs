@@ -3,6 +3,7 @@
 use crate::raft::voter_change::VoterChange;
 use crate::raft::voters::{Endpoints, ReplicaKey, VoterNode, VoterSet};
 use std::collections::{BTreeMap, BTreeSet};
+use wire::planted::{self, Bug};
 
 /// Observers that have not fetched for this long are forgotten.
 pub(in crate::raft) const OBSERVER_SESSION_MS: i64 = 300_000;
@@ -153,7 +154,8 @@ impl Leader {
     pub(in crate::raft) fn majority_offset(&self) -> Option<i64> {
         let mut offsets: Vec<Option<i64>> = self.voters.values().map(|voter| voter.end_offset).collect();
         offsets.sort_unstable_by(|a, b| b.cmp(a));
-        let offset = offsets.get(self.voters.len() / 2).copied().flatten()?;
+        let enough = if planted::has(Bug::CommitsWithoutMajority) { 0 } else { self.voters.len() / 2 };
+        let offset = offsets.get(enough).copied().flatten()?;
         (offset > self.epoch_start_offset).then_some(offset)
     }
 
