@@ -95,9 +95,9 @@ async fn reassign(world: &World, router: &mut Router, partition: &TopicPartition
     let socket = router.any().await;
     let answer: Result<AlterPartitionReassignmentsResponse, Lost> =
         socket.ask(ApiKey::AlterPartitionReassignments, 0, &request).await;
-    let told = answer.ok().and_then(|answer| {
+    let told = answer.ok().map(|answer| {
         let of_partition = answer.responses.first().and_then(|topic| topic.partitions.first());
-        Some(of_partition.map_or(answer.error_code, |partition| partition.error_code))
+        of_partition.map_or(answer.error_code, |partition| partition.error_code)
     });
     match told.map(code) {
         // Brokers that are fenced are refused.
