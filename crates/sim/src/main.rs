@@ -16,6 +16,9 @@ use sim::{Options, Report, minimise, plants, run};
 /// The seed under way, for the message of a panic.
 static SEED: AtomicU64 = AtomicU64::new(0);
 
+/// No run with a bug is under way.
+const NO_SEED: u64 = u64::MAX;
+
 fn main() -> ExitCode {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -193,7 +196,8 @@ fn planted(name: &str) -> ExitCode {
     for planted in &chosen {
         let own = std::env::current_exe();
         let looked = own.and_then(|own| Command::new(own).args(["planted-one", planted.name]).output());
-        let said = looked.map(|looked| String::from_utf8_lossy(&looked.stdout).into_owned()).unwrap_or_default();
+        let said =
+            looked.map(|looked| String::from_utf8_lossy(&looked.stdout).into_owned()).unwrap_or_default();
         match said.lines().find(|line| line.starts_with("found ")) {
             Some(line) => {
                 found += 1;
@@ -210,12 +214,16 @@ fn planted(name: &str) -> ExitCode {
 fn planted_one(name: &str) -> ExitCode {
     let Some(planted) = plants().into_iter().find(|planted| planted.name == name) else { return usage() };
     std::panic::set_hook(Box::new(move |panic| {
-        let text = panic.payload_as_str().unwrap_or("a panic without words");
-        println!("found      {} (seed {}: {text})", planted.name, SEED.load(Ordering::Relaxed));
-        std::process::exit(0);
+        let seed = SEED.load(Ordering::Relaxed);
+        if seed != NO_SEED {
+            let text = panic.payload_as_str().unwrap_or("a panic without words");
+            println!("found      {} (seed {seed}: {text})", planted.name);
+            std::process::exit(0);
+        }
     }));
+    SEED.store(NO_SEED, Ordering::Relaxed);
     let Some(planted) = plants().into_iter().find(|planted| planted.name == name) else { return usage() };
-    match planted.find(|seed| SEED.store(seed, Ordering::Relaxed)) {
+    match planted.find(|seed| SEED.store(seed.unwrap_or(NO_SEED), Ordering::Relaxed)) {
         Some(how) => {
             println!("found      {} (seed {}: {})", planted.name, how.seed, how.by);
             ExitCode::SUCCESS

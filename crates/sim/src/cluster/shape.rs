@@ -47,7 +47,7 @@ pub struct ClusterShape {
     pub storm: Storm,
     /// How long a client waits for an answer.
     pub patience_ms: i64,
-    /// An administrator makes and deletes topics, moves replicas and has leaders elected while faults strike.
+    /// An administrator makes and deletes topics and has leaders elected while faults strike.
     pub meddles: bool,
     /// Every other start of a node has `min.insync.replicas` one higher.
     pub wavers: bool,
