@@ -54,7 +54,7 @@ pub enum Bug {
 }
 
 #[cfg(feature = "testing")]
-std::thread_local! {
+thread_local! {
     static ASKED_FOR: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
 }
 
