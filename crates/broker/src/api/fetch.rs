@@ -271,7 +271,7 @@ impl Fetch {
     }
 
     /// Targets that others in that rack have as well, and not this leader: which brokers.
-    fn near(&self, rack: &str) -> Vec<(usize, Vec<i32>)> {
+    fn near(&self, rack: &str) -> Near {
         let (call, image) = (&self.reading.call, self.reading.call.node.image());
         let listener = &call.connection.peer().listener;
         let leads = |cell: &PartitionCell| matches!(cell.role(), Role::Leader { .. });
@@ -281,7 +281,7 @@ impl Fetch {
     }
 
     /// Sends the consumer to those of them that have what it wants.
-    async fn send_near(mut self, near: Vec<(usize, Vec<i32>)>) -> Outcome {
+    async fn send_near(mut self, near: Near) -> Outcome {
         let mut exceptions = Exceptions::default();
         for (asked, answer) in ask_in_sync(&self.reading, near) {
             let Ok(answers) = answer.await else { return Outcome::Close(CloseReason::Stopping) };
@@ -347,11 +347,14 @@ async fn read_cold(reading: &Arc<Reading>, pass: &mut Pass) -> bool {
 }
 
 /// Which targets a shard is asked about, with the brokers near the consumer, and its answer to each.
-type AskedInSync = (Vec<(usize, Vec<i32>)>, Answer<Vec<Vec<ReplicaInSync>>>);
+type AskedInSync = (Near, Answer<Vec<Vec<ReplicaInSync>>>);
+
+/// Targets by their place, with the brokers near the consumer that have them as well.
+type Near = Vec<(usize, Vec<i32>)>;
 
 /// One command per shard concerned.
-fn ask_in_sync(reading: &Reading, near: Vec<(usize, Vec<i32>)>) -> Vec<AskedInSync> {
-    let mut shards: BTreeMap<usize, (Vec<(usize, Vec<i32>)>, Vec<Arc<PartitionCell>>)> = BTreeMap::new();
+fn ask_in_sync(reading: &Reading, near: Near) -> Vec<AskedInSync> {
+    let mut shards: BTreeMap<usize, (Near, Vec<Arc<PartitionCell>>)> = BTreeMap::new();
     for (at, brokers) in near {
         let Some((_, cell)) = reading.targets.get(at) else { continue };
         let (asked, cells) = shards.entry(cell.shard).or_default();

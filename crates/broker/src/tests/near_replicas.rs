@@ -41,7 +41,7 @@ fn request(cluster: &Cluster, rack: &str, fetch_offset: i64, epoch: i32, by_name
         min_bytes: 1,
         max_bytes: 1_000_000,
         rack_id: Str::from(rack),
-        topics: vec![FetchTopic { topic, topic_id, partitions: vec![partition], ..FetchTopic::default() }],
+        topics: vec![FetchTopic { topic, topic_id, partitions: vec![partition] }],
         ..FetchRequest::default()
     }
 }
