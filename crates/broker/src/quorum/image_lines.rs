@@ -270,6 +270,7 @@ mod tests {
         let (mut moves, mut told) = (ration(), Vec::new());
         for (at_ms, moved) in (0..100).chain([5_000]).zip((0..100).chain([0])) {
             let change = PartitionChangeRecord {
+                partition_id: 0,
                 topic_id: id(moved),
                 isr: Some(if at_ms < 1_000 { vec![1, 2] } else { vec![1] }),
                 ..Default::default()
