@@ -166,7 +166,8 @@ class Writer:
             owed = len(self.acked[partition])
         low, high = until("watermarks", lambda: client.get_watermark_offsets(place, timeout=5))
         if low != 0:
-            trouble(f"{self.topic}-{partition}: begins at {low}")
+            again = client.get_watermark_offsets(place, timeout=5)
+            trouble(f"{self.topic}-{partition}: begins at {low} and ends at {high}; asked again: {again}")
         if high < owed:
             trouble(f"{self.topic}-{partition}: ends at {high}, {owed - 1} was acknowledged")
         if high < len(seen):

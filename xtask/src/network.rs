@@ -53,9 +53,10 @@ impl Network {
             ip(&["netns", "add", &host])?;
             ip(&["link", "add", &cable, "type", "veth", "peer", "name", "eth0", "netns", &host])?;
             ip(&["link", "set", &cable, "master", bridge, "up"])?;
-            ip(&["-n", &host, "link", "set", "lo", "up"])?;
-            ip(&["-n", &host, "addr", "add", &format!("{}/24", self.address(*id)), "dev", "eth0"])?;
-            ip(&["-n", &host, "link", "set", "eth0", "up"])?;
+            self.call_on(*id, &["ip", "link", "set", "lo", "up"])?;
+            let address = format!("{}/24", self.address(*id));
+            self.call_on(*id, &["ip", "addr", "add", &address, "dev", "eth0"])?;
+            self.call_on(*id, &["ip", "link", "set", "eth0", "up"])?;
             self.nft(*id, "add table ip faults")?;
             self.nft(*id, "add chain ip faults input { type filter hook input priority 0; }")?;
         }
@@ -94,17 +95,12 @@ impl Network {
 
     /// A host forgets its connections with another; where the link is cut, that one keeps them half open.
     pub fn forget(&self, id: i32, other: i32) -> Result<()> {
-        let mut on = self.on(id);
-        on.extend(["ss", "-K", "dst", &self.address(other)].map(str::to_owned));
-        call(&on.iter().map(String::as_str).collect::<Vec<_>>())
+        self.call_on(id, &["ss", "-K", "dst", &self.address(other)])
     }
 
     /// Whatever a host sends, to clients too, waits in a narrow queue.
     pub fn slow(&self, id: i32) -> Result<()> {
-        let host = self.host(id);
-        let mut command = vec!["tc", "-n", host.as_str(), "qdisc", "replace", "dev", "eth0", "root"];
-        command.extend(SLOW);
-        call(&command)
+        self.call_on(id, &[&["tc", "qdisc", "replace", "dev", "eth0", "root"], SLOW].concat())
     }
 
     /// All links are whole again.
@@ -112,7 +108,7 @@ impl Network {
         for id in &self.hosts {
             self.nft(*id, "flush chain ip faults input")?;
             // There is none where nobody was slowed down.
-            let _ = call(&["tc", "-n", &self.host(*id), "qdisc", "del", "dev", "eth0", "root"]);
+            let _ = self.call_on(*id, &["tc", "qdisc", "del", "dev", "eth0", "root"]);
         }
         Ok(())
     }
@@ -127,9 +123,14 @@ impl Network {
     }
 
     fn nft(&self, id: i32, rule: &str) -> Result<()> {
-        let mut on = self.on(id);
-        on.extend(["nft", rule].map(str::to_owned));
-        call(&on.iter().map(String::as_str).collect::<Vec<_>>())
+        self.call_on(id, &["nft", rule])
+    }
+
+    /// By its network alone: `ip -n` would take a copy of all mounts for a moment, and a disk that is unmounted meanwhile would live on in it.
+    fn call_on(&self, id: i32, command: &[&str]) -> Result<()> {
+        let on = self.on(id);
+        let whole: Vec<&str> = on.iter().map(String::as_str).chain(command.iter().copied()).collect();
+        call(&whole)
     }
 }
 

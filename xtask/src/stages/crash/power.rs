@@ -5,7 +5,7 @@
 
 use crate::process::{pause, run};
 use crate::stages::workbench::Workbench;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,6 +13,9 @@ use std::time::Duration;
 
 /// Sparse; a full run writes some gigabytes and deletes them between the modes.
 const IMAGE_BYTES: u64 = 6 << 30;
+
+/// How often it is mounted again until it is another file system than the one that was shut down.
+const MOUNTS: usize = 50;
 
 /// The disk, mounted but for the moment between a cut and its repair.
 pub struct PoweredDisk {
@@ -53,8 +56,21 @@ impl PoweredDisk {
 
     /// Power comes back. Nobody may hold a file open.
     pub fn repair(&self) -> Result<()> {
-        self.unmount()?;
-        self.mount()
+        for _ in 0..MOUNTS {
+            self.unmount()?;
+            self.mount()?;
+            if self.takes_files() {
+                return Ok(());
+            }
+            // Somebody else's copy of the mounts still holds the file system that was shut down, and the kernel gives it again.
+            pause(Duration::from_millis(200));
+        }
+        bail!("{} stays as it was cut off", self.mount_point.display())
+    }
+
+    fn takes_files(&self) -> bool {
+        let probe = self.mount_point.join("probe");
+        File::create(&probe).and_then(|_| std::fs::remove_file(&probe)).is_ok()
     }
 
     /// Synced bytes survive a cut, others do not: else the rounds would prove nothing.
