@@ -15,9 +15,11 @@ use wire::messages::alter_partition::{
 use wire::topic::TopicIdPartition;
 
 /// A leader wants its ISR to be this.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct IsrProposal {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IsrProposal {
+    /// Of which partition.
     pub key: TopicIdPartition,
+    /// In which the proposing broker leads.
     pub leader_epoch: i32,
     /// The one that it would follow.
     pub partition_epoch: i32,
@@ -27,19 +29,29 @@ pub(crate) struct IsrProposal {
 
 /// What became of a proposal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct IsrAnswer {
+pub struct IsrAnswer {
+    /// Of which partition.
     pub key: TopicIdPartition,
     /// As proposed.
     pub leader_epoch: i32,
     /// As proposed.
     pub partition_epoch: i32,
+    /// What became of it.
     pub outcome: IsrOutcome,
 }
 
+/// The controller's word.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum IsrOutcome {
+pub enum IsrOutcome {
     /// The controller's word, newer than the proposal.
-    Decided { leader_epoch: i32, partition_epoch: i32, isr: Vec<i32> },
+    Decided {
+        /// As it is now.
+        leader_epoch: i32,
+        /// As it is now.
+        partition_epoch: i32,
+        /// As it is now.
+        isr: Vec<i32>,
+    },
     /// Nothing was changed: what was committed last holds, and something else may be proposed.
     Refused,
     /// The leader is not what it takes itself for: an image on its way says what it is.
@@ -47,8 +59,8 @@ pub(crate) enum IsrOutcome {
 }
 
 /// What the controller has not answered yet.
-#[derive(Debug, Default)]
-pub(crate) struct IsrProposals {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct IsrProposals {
     open: BTreeMap<TopicIdPartition, IsrProposal>,
     /// What was sent, if an answer to it is missing.
     sent: Option<Vec<IsrProposal>>,
@@ -65,6 +77,7 @@ const RETRY_MS: i64 = 50;
 const PARTITIONS_PER_REQUEST: usize = 4_000;
 
 impl IsrProposals {
+    /// A leader proposes; what it proposed before is forgotten.
     pub fn add(&mut self, proposal: IsrProposal) {
         self.open.insert(proposal.key, proposal);
     }

@@ -7,6 +7,7 @@ use wire::planted::{self, Bug};
 use wire::record_batch::BatchHeader;
 
 use super::Replica;
+use super::divergence::truncation_target;
 
 /// Where a follower's log ends and begins: what its next fetch says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,15 +76,8 @@ impl Replica {
 
     /// The leader said where the last epoch of this log that it knows, or the one before, ended there.
     pub fn truncate_diverging(&mut self, epoch: i32, end_offset: i64) -> Result<Truncated, Fault> {
-        let own_end = self.log.log_end_offset();
-        let target = match self.log.end_offset_for_epoch(epoch) {
-            _ if epoch < 0 => end_offset,
-            // This log does not know that epoch: it goes back to the end of the one before, and asks again (KIP-279).
-            Some((own_epoch, own_offset)) if own_epoch != epoch => own_offset,
-            Some((_, own_offset)) => own_offset.min(end_offset),
-            None => end_offset,
-        };
-        self.truncate(target.clamp(0, own_end))
+        let own = self.log.end_offset_for_epoch(epoch);
+        self.truncate(truncation_target((epoch, end_offset), own, self.log.log_end_offset()))
     }
 
     /// Nothing from `offset` on is kept.

@@ -8,8 +8,8 @@
 use wire::planted::{self, Bug};
 
 /// The leader's bookkeeping of one partition in one epoch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct InSyncReplicas {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct InSyncReplicas {
     /// This broker.
     local: i32,
     /// As it was committed last, but for what no image should have: holds `local`, and none that is not assigned.
@@ -23,8 +23,8 @@ pub(crate) struct InSyncReplicas {
 }
 
 /// What a leader knows of a follower; unknown until its first fetch in the leader's epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Follower {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Follower {
     broker_id: i32,
     /// First offset that it does not have; -1 until it has said so in this epoch.
     log_end_offset: i64,
@@ -43,7 +43,8 @@ pub(crate) struct Follower {
 
 /// What a follower says when it fetches.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct FollowerSays {
+pub struct FollowerSays {
+    /// Who it is.
     pub broker_id: i32,
     /// -1 where the version of the request has none.
     pub broker_epoch: i64,
@@ -51,6 +52,7 @@ pub(crate) struct FollowerSays {
     pub log_start_offset: i64,
     /// Where it fetches: all below, it has.
     pub log_end_offset: i64,
+    /// When.
     pub now_ms: i64,
 }
 
@@ -64,14 +66,14 @@ pub(crate) struct ReplicaInSync {
 }
 
 /// Who may be in an ISR: as the newest image has the brokers.
-pub(crate) trait Eligible {
+pub trait Eligible {
     /// Neither fenced nor leaving, and its registration is of that epoch (any, where it is -1).
     fn is_eligible(&self, broker_id: i32, broker_epoch: i64) -> bool;
 }
 
 /// Why a fetch is not taken for an acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NotAFollower {
+pub enum NotAFollower {
     /// No replica is assigned to that broker.
     Unassigned,
     /// A later incarnation of the broker has fetched before.
@@ -80,7 +82,7 @@ pub(crate) enum NotAFollower {
 
 impl Follower {
     /// As it is in sync.
-    pub fn in_sync(&self) -> ReplicaInSync {
+    pub(crate) fn in_sync(&self) -> ReplicaInSync {
         ReplicaInSync {
             broker_id: self.broker_id,
             log_start_offset: self.log_start_offset,
@@ -197,7 +199,8 @@ impl InSyncReplicas {
         alive.map(|follower| follower.log_start_offset).fold(local_log_start_offset, i64::min)
     }
 
-    /// How many replicas are in sync.
+    /// How many replicas are in sync; the leader is always one.
+    #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
         self.isr.len()
     }
@@ -222,7 +225,8 @@ impl InSyncReplicas {
         self.isr.iter().all(|&replica| replica == self.local)
     }
 
-    fn is_in_maximal(&self, broker_id: i32) -> bool {
+    /// The high watermark waits for it: it is in the committed or in the proposed ISR.
+    pub fn is_in_maximal(&self, broker_id: i32) -> bool {
         self.isr.contains(&broker_id)
             || self.proposed.as_ref().is_some_and(|proposed| proposed.contains(&broker_id))
     }

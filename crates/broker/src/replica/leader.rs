@@ -1,11 +1,13 @@
 //! The leader's side of a partition: appending, the high watermark, what acks=all waits for. Decides nothing about who
 //! leads; the image does.
 
-use log::{AppendOrigin, AppendRefused, Appended, Fault, Log};
+use log::{AppendOrigin, AppendRefused, Appended, Fault};
 use wire::ErrorCode;
 use wire::record_batch::ValidBatches;
 
-use super::isr::{Eligible, FollowerSays, NotAFollower};
+use super::divergence::FollowerAt;
+use super::isr::{Eligible, NotAFollower};
+use super::term::{Heard, LeadersLog};
 use super::{Leader, Replica, ReplicaState};
 
 /// Why a leader did not append.
@@ -36,18 +38,6 @@ impl From<AppendRefused> for Refused {
     }
 }
 
-/// Where a follower fetches.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FollowerAt {
-    /// The epoch it follows; -1 where it says none.
-    pub leader_epoch: i32,
-    pub fetch_offset: i64,
-    /// Of the last record it has; -1 where it says none.
-    pub last_fetched_epoch: i32,
-    /// Where its log begins; -1 where it says none.
-    pub log_start_offset: i64,
-}
-
 /// What a follower's fetch changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Acknowledged {
@@ -68,24 +58,17 @@ impl Replica {
         eligible: &dyn Eligible,
     ) -> Result<Acknowledged, ErrorCode> {
         let ReplicaState::Leader(leader) = &mut self.state else { return Ok(Acknowledged::default()) };
-        leader.isr.admits(broker_id, broker_epoch).map_err(|not| match not {
+        let log = LeadersLog {
+            log_start_offset: self.log.log_start_offset(),
+            high_watermark: self.log.high_watermark(),
+            log_end_offset: self.log.log_end_offset(),
+            last_fetched: self.log.end_offset_for_epoch(at.last_fetched_epoch),
+        };
+        let heard = leader.follower_fetched((broker_id, broker_epoch), at, log, now_ms, eligible);
+        let Heard { moved, joins } = heard.map_err(|not| match not {
             NotAFollower::Unassigned if at.leader_epoch != -1 => ErrorCode::UnknownLeaderEpoch,
             NotAFollower::Unassigned | NotAFollower::StaleBrokerEpoch => ErrorCode::NotLeaderOrFollower,
         })?;
-        let log_end_offset = self.log.log_end_offset();
-        let is_within = (self.log.log_start_offset()..=log_end_offset).contains(&at.fetch_offset);
-        if at.leader_epoch != leader.leader_epoch || !is_within || has_diverged(&self.log, at) {
-            return Ok(Acknowledged::default());
-        }
-        let says = FollowerSays {
-            broker_id,
-            broker_epoch,
-            log_start_offset: at.log_start_offset,
-            log_end_offset: at.fetch_offset,
-            now_ms,
-        };
-        let moved = leader.isr.fetched(says, log_end_offset, eligible).unwrap_or(false);
-        let joins = leader.isr.may_expand(broker_id, self.log.high_watermark(), eligible);
         let commits = moved && self.advance_high_watermark();
         Ok(Acknowledged { commits, joins })
     }
@@ -162,13 +145,4 @@ impl Replica {
             Err(error) => error,
         }
     }
-}
-
-/// Whether a log that ends with that epoch at that offset has what this one never had, or lost.
-fn has_diverged(log: &Log, at: FollowerAt) -> bool {
-    if at.last_fetched_epoch < 0 {
-        return false;
-    }
-    log.end_offset_for_epoch(at.last_fetched_epoch)
-        .is_none_or(|(epoch, end_offset)| epoch < at.last_fetched_epoch || end_offset < at.fetch_offset)
 }

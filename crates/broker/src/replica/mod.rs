@@ -1,14 +1,18 @@
 //! One replica of one partition on this broker: its log, its role, and whoever waits for it. Owned by one shard; nobody
 //! else touches it. `leader.rs` appends and acknowledges, `follower.rs` takes what a leader has, `flushing.rs` says when a flush is due,
-//! `isr.rs` computes, `pending.rs` parks acks, `invariants.rs` says what must hold.
+//! `isr.rs`, `term.rs` and `divergence.rs` compute, `pending.rs` parks acks, `invariants.rs` says what must hold.
 
+pub(crate) mod divergence;
 mod flushing;
 pub(crate) mod follower;
 mod invariants;
 pub(crate) mod isr;
 mod leader;
-pub(crate) use leader::{FollowerAt, Refused};
+pub(crate) use divergence::FollowerAt;
+pub(crate) use leader::Refused;
 pub(crate) mod pending;
+pub(crate) mod term;
+pub(crate) use term::Leader;
 
 use std::sync::Arc;
 
@@ -21,7 +25,6 @@ use crate::disks::moving::{Move, Retiring};
 use crate::fetch::watch::Watchers;
 use crate::mailbox::Reply;
 use crate::replica::flushing::Flushing;
-use crate::replica::isr::InSyncReplicas;
 use crate::replica::pending::PendingAcks;
 use crate::topic_settings::TopicSettings;
 use crate::views::{PartitionCell, Role};
@@ -81,17 +84,6 @@ pub(crate) enum ReplicaState {
     },
     /// Its directory is dead: nothing is served, nothing is acknowledged.
     Offline,
-}
-
-/// A leader's state of one epoch.
-#[derive(Debug)]
-pub(crate) struct Leader {
-    pub leader_epoch: i32,
-    /// Of the last committed change to leader or ISR (KIP-497).
-    pub partition_epoch: i32,
-    pub isr: InSyncReplicas,
-    /// acks=all waits for a flush round, too (`log.flush.ack`).
-    pub flush_acks: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]

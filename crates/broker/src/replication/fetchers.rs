@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn s9_nothing_is_fetched_before_the_broker_is_registered() {
+    fn s09_nothing_is_fetched_before_the_broker_is_registered() {
         let fetchers = fetchers();
         fetchers.follow(following(0, 1, 4));
         let due = |now_ms, epoch| fetchers.due(now_ms, epoch, &Views::default()).fetches.len();

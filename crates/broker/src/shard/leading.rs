@@ -12,7 +12,7 @@ use super::{Shard, Timer};
 use crate::command::{FollowerFetch, InSyncReplicasOf};
 use crate::disks::directories::Directory;
 use crate::effect::Effect;
-use crate::quorum::isr_proposals::{IsrAnswer, IsrOutcome, IsrProposal};
+use crate::quorum::isr_proposals::IsrAnswer;
 use crate::replica::isr::Follower;
 use crate::replica::{Replica, ReplicaState};
 use crate::views::PartitionCell;
@@ -96,29 +96,8 @@ impl Shard {
     pub(super) fn isr_answered(&mut self, cell: &PartitionCell, answer: &IsrAnswer) {
         let Some(replica) = self.touch(cell) else { return };
         let ReplicaState::Leader(leader) = &mut replica.state else { return };
-        let is_of_this = leader.leader_epoch == answer.leader_epoch
-            && leader.partition_epoch == answer.partition_epoch
-            && leader.isr.is_proposing();
-        if !is_of_this {
-            // An image was faster.
+        if !leader.hears(answer) {
             return;
-        }
-        match &answer.outcome {
-            IsrOutcome::Decided { leader_epoch, partition_epoch, isr }
-                if *leader_epoch == leader.leader_epoch && *partition_epoch > leader.partition_epoch =>
-            {
-                leader.partition_epoch = *partition_epoch;
-                leader.isr.decide(isr);
-            }
-            // The same as was committed: nothing was written.
-            IsrOutcome::Decided { leader_epoch, partition_epoch, .. }
-                if *leader_epoch == leader.leader_epoch && *partition_epoch == leader.partition_epoch =>
-            {
-                leader.isr.roll_back();
-            }
-            IsrOutcome::Refused => leader.isr.roll_back(),
-            // Until the image comes that says more, the high watermark waits for all that may be in sync.
-            IsrOutcome::Decided { .. } | IsrOutcome::Outdated => return,
         }
         replica.advance_high_watermark();
         self.set_flush_acks(cell);
@@ -128,10 +107,5 @@ impl Shard {
 /// What the controller is to be asked.
 fn proposal(replica: &Replica) -> Option<Effect> {
     let ReplicaState::Leader(leader) = &replica.state else { return None };
-    Some(Effect::ProposeIsr(IsrProposal {
-        key: replica.cell.key,
-        leader_epoch: leader.leader_epoch,
-        partition_epoch: leader.partition_epoch,
-        isr: leader.isr.proposal()?,
-    }))
+    leader.proposal(replica.cell.key).map(Effect::ProposeIsr)
 }

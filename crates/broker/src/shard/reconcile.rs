@@ -317,10 +317,7 @@ impl Shard {
         if let ReplicaState::Leader(leader) = &mut replica.state
             && leader.leader_epoch == partition.leader_epoch
         {
-            // The controller's answer to a proposal may have come before the image that says the same.
-            if leader.partition_epoch < partition.partition_epoch {
-                leader.partition_epoch = partition.partition_epoch;
-                leader.isr.reassign(&partition.replicas, &partition.isr, turn.now_ms);
+            if leader.sees(partition, turn.now_ms) {
                 replica.advance_high_watermark();
                 self.set_flush_acks(cell);
             }

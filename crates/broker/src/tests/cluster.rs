@@ -27,7 +27,7 @@ pub(crate) const BOTH: Roles = Roles::COMBINED;
 pub(crate) const BROKER: Roles = Roles { broker: true, controller: false };
 pub(crate) const CONTROLLER: Roles = Roles { broker: false, controller: true };
 
-const DIRECTORY: &str = "/data";
+pub(crate) const DIRECTORY: &str = "/data";
 const CONTROLLER_PORT: u16 = 9093;
 const BROKER_PORT: u16 = 9092;
 
@@ -116,6 +116,11 @@ impl Cluster {
 
     /// Opens a node on its disk; it begins to work when time goes on.
     pub fn start(&mut self, id: i32) {
+        self.try_start(id).unwrap_or_else(|refused| panic!("node {id} does not open: {refused}"));
+    }
+
+    /// The same, or why it does not open.
+    pub fn try_start(&mut self, id: i32) -> Result<(), String> {
         let now_ms = self.now_ms;
         let member = self.members.get_mut(&id).unwrap();
         assert!(member.node.is_none(), "node {id} is at work");
@@ -154,9 +159,10 @@ impl Cluster {
         };
         let seed = u64::from(id.unsigned_abs()) * 1_000 + member.lives;
         let node = Node::open(options, Arc::new(member.disk.clone()), seed, now_ms);
-        member.node = Some(node.unwrap_or_else(|error| panic!("node {id} does not open: {error}")));
+        member.node = Some(node.map_err(|refused| refused.to_string())?);
         member.bells.call_quorum();
         member.bells.call_turn();
+        Ok(())
     }
 
     /// The process dies at once; the machine goes on, so what was written is there.

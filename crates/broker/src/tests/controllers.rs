@@ -164,7 +164,7 @@ fn without_any_controller_a_request_is_refused_in_time_and_in_its_own_shape() {
 }
 
 #[test]
-fn a_leader_that_is_cut_off_resigns_and_what_it_promised_nobody_is_decided_elsewhere() {
+fn s14_a_leader_that_is_cut_off_resigns_and_what_it_promised_nobody_is_decided_elsewhere() {
     let mut cluster = Cluster::of_three();
     let first = cluster.ready();
     let connection = cluster.connect(first);
@@ -374,7 +374,7 @@ fn noise_on_a_controllers_listener_and_in_answers_harms_nobody() {
 }
 
 #[test]
-fn who_comes_with_nothing_fetches_a_snapshot_and_goes_on_from_there() {
+fn s15_who_comes_with_nothing_fetches_a_snapshot_and_goes_on_from_there() {
     let nodes = [(1, CONTROLLER), (2, CONTROLLER), (3, CONTROLLER), (11, BROKER), (12, BROKER)];
     let settings = [("metadata.log.max.record.bytes.between.snapshots", "2000")];
     let mut cluster = Cluster::new(&nodes, &settings);

@@ -43,6 +43,28 @@ pub(crate) fn committed(node: &mut Harness) -> i64 {
     answer.topics[0].partitions[0].committed_offset
 }
 
+/// The machine dies while there is no room, comes back while there is none, and dies again.
+#[test]
+fn s36_who_dies_with_a_full_disk_has_lost_nothing() {
+    let mut node = Harness::start();
+    node.create("t", 1);
+    assert_eq!(produce(&mut node, "t", 0, -1, batch(&["a"])).error_code, 0);
+    node.disk.set_capacity(0);
+    let full = ErrorCode::KafkaStorageError.code();
+    assert_eq!(produce(&mut node, "t", 0, -1, batch(&["refused"])).error_code, full);
+    let Harness { node: process, connection, disk, settings, now_ms, .. } = node;
+    drop((connection, process));
+    disk.restart(Survival::Nothing);
+    // Whether it comes up or not, it must not take away what is there.
+    drop(Harness::try_open(disk.clone(), settings.clone(), now_ms));
+    disk.restart(Survival::Nothing);
+    disk.set_capacity(u64::MAX);
+    let mut node = Harness::open(disk, settings, now_ms + 20_000);
+    assert_eq!(values(&mut node, "t", 0, 0), ["a"]);
+    assert_eq!(produce(&mut node, "t", 0, -1, batch(&["b"])).error_code, 0);
+    assert_eq!(values(&mut node, "t", 0, 0), ["a", "b"]);
+}
+
 /// Others may fill the disk to its last byte, below every reserve.
 #[test]
 fn a_disk_that_others_filled_ends_nothing() {

@@ -297,7 +297,7 @@ fn goes_on_without_b(node: &mut Harness, living: &[String]) {
 }
 
 #[test]
-fn one_directory_fails_and_all_others_go_on() {
+fn s35_one_directory_fails_is_never_made_anew_elsewhere_and_all_others_go_on() {
     for at_write in [true, false] {
         let mut node = start(&[]);
         let (dying, living) = two_places(&mut node);

@@ -24,6 +24,7 @@ mod reassignment;
 mod replication;
 mod restart;
 mod rot;
+mod scenarios;
 mod sessions;
 mod tallies;
 mod throttles;

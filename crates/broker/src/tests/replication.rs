@@ -27,7 +27,7 @@ use super::produce::request;
 use super::{START_MS, batch};
 
 /// Those that are alive.
-fn brokers(cluster: &Cluster) -> Vec<i32> {
+pub(super) fn brokers(cluster: &Cluster) -> Vec<i32> {
     cluster.alive().into_iter().filter(|id| cluster.members[id].roles.broker).collect()
 }
 
@@ -54,7 +54,7 @@ pub(super) fn create(cluster: &mut Cluster, name: &str, configs: &[(&str, &str)]
 }
 
 /// Leader, leader epoch and ISR as a node's image has them.
-fn partition(cluster: &Cluster, id: i32, name: &str) -> (i32, i32, Vec<i32>) {
+pub(super) fn partition(cluster: &Cluster, id: i32, name: &str) -> (i32, i32, Vec<i32>) {
     let image = cluster.node(id).image();
     let topic = image.topics.by_name(name).unwrap();
     let partition = topic.partition(0).unwrap();
@@ -83,7 +83,7 @@ pub(super) fn put(cluster: &mut Cluster, name: &str, values: &[&str]) -> (ErrorC
 }
 
 /// Start, high watermark, end of a node's log; and what it holds, batch for batch.
-fn log(cluster: &Cluster, id: i32, name: &str) -> ((i64, i64, i64), Vec<u8>) {
+pub(super) fn log(cluster: &Cluster, id: i32, name: &str) -> ((i64, i64, i64), Vec<u8>) {
     let views = cluster.node(id).views().by_name(name).unwrap();
     let view = views.partition(0).unwrap().view().unwrap();
     let offsets = (view.log_start_offset, view.high_watermark, view.log_end_offset);
@@ -98,7 +98,7 @@ fn log(cluster: &Cluster, id: i32, name: &str) -> ((i64, i64, i64), Vec<u8>) {
 }
 
 /// All alive hold the same, and know it to be committed.
-fn are_alike(cluster: &mut Cluster, name: &str) {
+pub(super) fn are_alike(cluster: &mut Cluster, name: &str) {
     cluster.until("all replicas are alike", |cluster| {
         let ids = brokers(cluster);
         let first = log(cluster, ids[0], name);
@@ -106,7 +106,7 @@ fn are_alike(cluster: &mut Cluster, name: &str) {
     });
 }
 
-const MIN_TWO: &[(&str, &str)] = &[("min.insync.replicas", "2")];
+pub(super) const MIN_TWO: &[(&str, &str)] = &[("min.insync.replicas", "2")];
 
 #[test]
 fn what_is_acknowledged_is_on_every_replica_in_sync() {
@@ -146,11 +146,11 @@ fn a_leader_that_dies_is_replaced_without_loss_and_follows_when_it_comes_back() 
 }
 
 /// Three controllers that live, and three brokers that may die.
-fn brokers_apart() -> Cluster {
+pub(super) fn brokers_apart() -> Cluster {
     brokers_with(&[])
 }
 
-fn brokers_with(settings: &[(&str, &str)]) -> Cluster {
+pub(super) fn brokers_with(settings: &[(&str, &str)]) -> Cluster {
     let nodes = [(1, CONTROLLER), (2, CONTROLLER), (3, CONTROLLER), (11, BROKER), (12, BROKER), (13, BROKER)];
     let mut cluster = Cluster::new(&nodes, settings);
     cluster.ready();
@@ -158,7 +158,7 @@ fn brokers_with(settings: &[(&str, &str)]) -> Cluster {
 }
 
 /// The code of a produce with these acks.
-fn put_to(cluster: &mut Cluster, id: i32, acks: i16, value: &str) -> ErrorCode {
+pub(super) fn put_to(cluster: &mut Cluster, id: i32, acks: i16, value: &str) -> ErrorCode {
     let answer: ProduceResponse =
         cluster.ask(id, ApiKey::Produce, 9, &request("t", 0, acks, batch(&[value])));
     ErrorCode::from_code(answer.responses[0].partition_responses[0].error_code)
@@ -216,7 +216,7 @@ fn s12_an_unclean_election_is_waited_for_or_loses_what_it_must_and_ends_alike() 
 }
 
 #[test]
-fn s1_a_follower_that_restarts_with_a_stale_high_watermark_and_leads_has_lost_nothing() {
+fn s01_a_follower_that_restarts_with_a_stale_high_watermark_and_leads_has_lost_nothing() {
     let mut cluster = brokers_apart();
     create(&mut cluster, "t", MIN_TWO);
     assert_eq!(put(&mut cluster, "t", &["a", "b"]), (ErrorCode::None, 0));
@@ -239,7 +239,7 @@ fn s1_a_follower_that_restarts_with_a_stale_high_watermark_and_leads_has_lost_no
 }
 
 #[test]
-fn s4_a_fetch_of_another_epoch_or_of_no_follower_is_refused() {
+fn s04_a_fetch_of_another_epoch_or_of_no_follower_is_refused() {
     let mut cluster = brokers_apart();
     create(&mut cluster, "t", MIN_TWO);
     assert_eq!(put(&mut cluster, "t", &["a"]), (ErrorCode::None, 0));
@@ -395,7 +395,7 @@ fn a_groups_offsets_survive_the_death_of_their_coordinator() {
 }
 
 #[test]
-fn s2_records_that_only_a_dead_leader_had_are_truncated_when_it_comes_back() {
+fn s02_records_that_only_a_dead_leader_had_are_truncated_when_it_comes_back() {
     let mut cluster = Cluster::of_three();
     cluster.ready();
     create(&mut cluster, "t", MIN_TWO);

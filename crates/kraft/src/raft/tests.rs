@@ -101,7 +101,7 @@ impl Cluster {
 }
 
 #[test]
-fn voters_change_as_the_scripts_say() {
+fn s15_voters_change_as_the_scripts_say() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/raft/testscripts");
     check_scripts(&folder, |script| {
         let mut cluster = Cluster::new(11);

@@ -67,6 +67,31 @@ fn appends_roll_and_come_back_from_every_offset() {
 }
 
 #[test]
+fn s39_a_read_that_its_limit_cuts_goes_on_in_the_same_segment() {
+    let (_, mut log) = fresh(small());
+    fill(&mut log, 100);
+    assert!(log.segment_count() > 5);
+    let view = log.view();
+    let walk = |max_bytes: u32| {
+        let (mut bytes, mut reads, mut from) = (Vec::new(), 0, 0);
+        while from < 100 {
+            let fetched = view.read(from, max_bytes, ReadLimit::LogEnd, true).unwrap();
+            assert!(fetched.next_offset > from, "nothing at {from} within {max_bytes} bytes");
+            bytes.extend_from_slice(&fetched.records);
+            (reads, from) = (reads + 1, fetched.next_offset);
+        }
+        (bytes, reads)
+    };
+    let (whole, fewest) = walk(1 << 20);
+    for max_bytes in [1, 100, 150, 333, 1_000] {
+        let (bytes, reads) = walk(max_bytes);
+        assert!(bytes == whole, "batches are left out, or come twice, within {max_bytes} bytes");
+        assert!(reads >= fewest);
+    }
+    assert_eq!(walk(1).1, 100, "a batch each");
+}
+
+#[test]
 fn the_header_is_patched_and_the_rest_is_what_came() {
     let (_, mut log) = fresh(small());
     fill(&mut log, 3);

@@ -68,7 +68,7 @@ fn what_does_not_fit_one_segment_goes_to_several_and_a_torn_end_is_left_out() {
 }
 
 #[test]
-fn s5_an_epoch_without_records_goes_with_a_truncation_at_the_end() {
+fn s05_an_epoch_without_records_goes_with_a_truncation_at_the_end() {
     let (_, mut log) = fresh(small());
     log.append_replicated(Bytes::from(led(0, &[(1, "a"), (1, "b")]).concat()), 1, 0).unwrap();
     log.start_leader_epoch(2).unwrap();

@@ -56,7 +56,7 @@ fn a_follower_goes_back_to_where_the_leaders_epoch_ended() {
 }
 
 #[test]
-fn s3_an_epoch_that_the_follower_lacks_has_it_go_back_one_of_its_own_and_ask_again() {
+fn s03_an_epoch_that_the_follower_lacks_has_it_go_back_one_of_its_own_and_ask_again() {
     // The leader has 1, 3 and 5; the follower 1, 2 and 4, and asks with 4: the leader answers the end of 3.
     let mut replica = with(&[(1, 5), (2, 5), (4, 5)]);
     truncates(&mut replica, (3, 12), 10, 2);
@@ -65,7 +65,7 @@ fn s3_an_epoch_that_the_follower_lacks_has_it_go_back_one_of_its_own_and_ask_aga
 }
 
 #[test]
-fn s5_an_epoch_without_records_goes_though_nothing_is_cut() {
+fn s05_an_epoch_without_records_goes_though_nothing_is_cut() {
     let mut replica = with(&[(1, 5)]);
     replica.log.start_leader_epoch(4).unwrap();
     assert_eq!(replica.position().last_fetched_epoch, 4);
@@ -73,7 +73,7 @@ fn s5_an_epoch_without_records_goes_though_nothing_is_cut() {
 }
 
 #[test]
-fn s1_a_stale_high_watermark_truncates_nothing_and_what_is_committed_says_so() {
+fn s01_a_stale_high_watermark_truncates_nothing_and_what_is_committed_says_so() {
     let mut replica = with(&[(1, 10)]);
     replica.follow_high_watermark(6);
     assert_eq!(replica.position().fetch_offset, 10, "what is beyond the high watermark stays");

@@ -80,7 +80,7 @@ fn the_slowest_in_sync_holds_the_high_watermark_and_below_min_isr_it_stands() {
 }
 
 #[test]
-fn s8_an_expansion_under_way_counts_until_it_is_refused() {
+fn s08_an_expansion_under_way_counts_until_it_is_refused() {
     let mut isr = InSyncReplicas::new(1, &[1, 2], &[1]);
     fetched(&mut isr, 2, 40, 5, 40);
     assert_eq!(expanded(&mut isr, 2, 40, &ALL), Some(vec![1, 2]));
@@ -92,7 +92,7 @@ fn s8_an_expansion_under_way_counts_until_it_is_refused() {
 }
 
 #[test]
-fn s8_a_shrink_under_way_waits_for_those_who_may_still_be_in() {
+fn s08_a_shrink_under_way_waits_for_those_who_may_still_be_in() {
     let mut isr = InSyncReplicas::new(1, &[1, 2], &[1, 2]);
     fetched(&mut isr, 2, 40, 0, 40);
     assert_eq!(isr.shrink(LAG_MS + 1, LAG_MS, 40), None, "it has everything, however long it is silent");
@@ -103,7 +103,7 @@ fn s8_a_shrink_under_way_waits_for_those_who_may_still_be_in() {
 }
 
 #[test]
-fn s9_who_is_fenced_or_of_another_registration_joins_not() {
+fn s09_who_is_fenced_or_of_another_registration_joins_not() {
     for (brokers, joins) in [(Brokers(&[(2, 20)]), true), (Brokers(&[(2, 21)]), false), (Brokers(&[]), false)]
     {
         let mut isr = InSyncReplicas::new(1, &[1, 2], &[1]);
@@ -113,7 +113,7 @@ fn s9_who_is_fenced_or_of_another_registration_joins_not() {
 }
 
 #[test]
-fn s9_a_fetch_of_an_earlier_incarnation_acknowledges_nothing() {
+fn s09_a_fetch_of_an_earlier_incarnation_acknowledges_nothing() {
     let mut isr = InSyncReplicas::new(1, &[1, 2], &[1, 2]);
     let at = |broker_epoch, log_end_offset| FollowerSays { broker_epoch, ..says(2, log_end_offset, 5) };
     assert_eq!(isr.fetched(at(21, 3), 40, &ALL), Ok(true));
