@@ -87,10 +87,8 @@ impl State {
         let is_the_leader = newest.leader == id(at) && newest.leader_epoch == leader.leader_epoch;
         let unheeded = |member: &&i32| **member != id(at) && !leader.isr.is_in_maximal(**member);
         // Whom the controller takes out by itself is out; whom it lets in, the leader has asked for.
-        match newest.isr.iter().find(unheeded).filter(|_| is_the_leader) {
-            Some(member) => Some(format!("{member} is in the ISR and {} does not wait for it", id(at))),
-            None => None,
-        }
+        let member = newest.isr.iter().find(unheeded).filter(|_| is_the_leader)?;
+        Some(format!("{member} is in the ISR and {} does not wait for it", id(at)))
     }
 
     /// What a cluster does next that is left alone, with all machines up; `None` when there is nothing left to do.
