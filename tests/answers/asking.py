@@ -55,7 +55,7 @@ def shown(value, case, key=""):
         return f"<{len(value)} bytes>" if key == "records" else value.hex() or "empty"
     if isinstance(value, str):
         return "<masked>" if key in MASKED else text(value)
-    if key in MASKED and not isinstance(value, bool) and value is not None and value > 0 or key == "subscriptionId":
+    if key in MASKED and not isinstance(value, bool) and value is not None and value > (-1 if key == "producerId" else 0) or key == "subscriptionId":
         return "<masked>"
     return repr(value)
 

@@ -58,7 +58,7 @@ const STAGES: &[Stage] = &[
     stage("unit", Needs::Tree, unit, "cargo test --workspace"),
     stage("differential", Needs::Tree, crate::differential::stage, "every message in every version through our codec and the reference's"),
     stage("build", Needs::Tree, build, "the release binary"),
-    stage("sim", Needs::Tree, sim::run, "twenty million simulated events, every planted bug found; `--full` for a billion"),
+    stage("sim", Needs::Tree, sim::run, "every bug planted in simulated nodes is found; `--full` for a billion events of nodes without"),
     stage("suites", Needs::Core, suites::run, "regression suites of other people's clients; `--only=SUITE`, `--full`, `--write-table`"),
     stage("golden", Needs::Core, golden::run, "Kafka's tools print what they print against Kafka"),
     stage("jbod", Needs::Core, jbod::run, "several log directories: the same script on both brokers, one fails, kills in moves"),

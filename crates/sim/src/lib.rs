@@ -15,7 +15,6 @@ mod clock;
 mod cluster;
 mod dialing;
 mod executor;
-pub mod exhaustive;
 mod fate;
 pub mod history;
 mod host;

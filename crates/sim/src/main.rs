@@ -2,16 +2,14 @@
 //! fails; `--cluster SEED` and `--clusters A..B` do the same with several machines, and try a failing seed again with fewer faults;
 //! `ottla-sim sweep one|cluster SEED EVENTS` goes on from a seed until so many events are through, every hundredth seed twice;
 //! `ottla-sim planted` looks for every bug of the table, `ottla-sim planted NAME` for those whose names hold the word;
-//! `ottla-sim exhaustive` explores the model of ISR and ELR to its end; `ottla-sim check FILE` judges the history of any clients. Exit
-//! code 1 says that a seed, a history or a rule failed or a bug was not found, 2 that the command was not understood or the file
-//! cannot be read.
+//! `ottla-sim check FILE` judges the history of any clients. Exit code 1 says that a seed or a history failed or a bug was not found, 2
+//! that the command was not understood or the file cannot be read.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use log::{Disk, RealDisk};
-use sim::exhaustive::{self, Bounds};
 use sim::history::{self, json};
 use sim::{Options, Report, minimise, plants, run};
 
@@ -30,7 +28,6 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["planted"] => planted(""),
-        ["exhaustive"] => exhaustively(&Bounds::IN_FULL),
         [seed] => of_seed(seed, Options::one),
         ["--cluster", seed] => of_seed(seed, Options::cluster),
         ["check", file] => check(Path::new(file)),
@@ -233,20 +230,4 @@ fn planted_one(name: &str) -> ExitCode {
         }
         None => ExitCode::FAILURE,
     }
-}
-
-/// The model of a partition, within each of these bounds.
-fn exhaustively(all: &[Bounds]) -> ExitCode {
-    for bounds in all {
-        let explored = exhaustive::explore(*bounds);
-        println!(
-            "{bounds:?}: {} states, {} moves, depth {}",
-            explored.states, explored.moves, explored.depth
-        );
-        if let Some(found) = explored.found {
-            println!("{}\n{}", found.way.join("\n"), found.what);
-            return ExitCode::FAILURE;
-        }
-    }
-    ExitCode::SUCCESS
 }
