@@ -18,7 +18,6 @@ mod endpoints;
 mod fetch;
 mod forwarding;
 mod greetings;
-pub mod in_sync;
 pub mod limits;
 pub mod loggers;
 mod mailbox;

@@ -3,7 +3,7 @@
 use crate::args::{ConnectArgs, OutputArgs};
 use crate::connect::ask;
 use crate::failure::{Exit, Failure};
-use crate::group::{Scope, scope};
+use crate::group::{Scope, partitions, scope};
 use crate::output::Table;
 use crate::refusal::{all_ok, finish};
 use crate::time::format_time_ms;
@@ -278,19 +278,4 @@ fn every(topics: impl Iterator<Item = (Str, Arc<client::Topic>)>) -> Vec<TopicPa
         numbers.into_iter().map(move |number| TopicPartition::new(name.clone(), number))
     };
     topics.flat_map(of).collect()
-}
-
-/// All partitions of the topics that are named without any.
-async fn partitions(scopes: &[Scope], admin: &Admin) -> Result<Vec<TopicPartition>, Failure> {
-    let whole = scopes.iter().filter(|scope| scope.partitions.is_empty());
-    let names: Vec<Str> = whole.map(|scope| scope.topic.clone()).collect();
-    let (topics, failure) = all_ok(admin.describe_topics(&names).await?);
-    finish(failure)?;
-    let all = topics.iter().flat_map(|(name, topic)| {
-        topic.partitions.iter().map(|one| TopicPartition::new(name.clone(), one.index))
-    });
-    let named = scopes.iter().flat_map(|scope| {
-        scope.partitions.iter().map(|&number| TopicPartition::new(scope.topic.clone(), number))
-    });
-    Ok(all.chain(named).collect())
 }

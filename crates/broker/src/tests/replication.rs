@@ -157,6 +157,17 @@ pub(super) fn brokers_with(settings: &[(&str, &str)]) -> Cluster {
     cluster
 }
 
+/// A record of "t" that all have, "common", and the leader, whom nobody hears any more.
+pub(super) fn a_leader_that_is_cut_off() -> (Cluster, i32) {
+    let mut cluster = brokers_apart();
+    create(&mut cluster, "t", MIN_TWO);
+    assert_eq!(put(&mut cluster, "t", &["common"]), (ErrorCode::None, 0));
+    are_alike(&mut cluster, "t");
+    let first = leader(&cluster, "t");
+    cluster.isolate(first);
+    (cluster, first)
+}
+
 /// The code of a produce with these acks.
 pub(super) fn put_to(cluster: &mut Cluster, id: i32, acks: i16, value: &str) -> ErrorCode {
     let answer: ProduceResponse =
@@ -508,12 +519,7 @@ fn a_follower_that_does_not_fetch_leaves_the_isr_at_the_leaders_word_and_comes_b
 
 #[test]
 fn s26_what_a_deposed_leader_had_parked_fails_and_is_nowhere() {
-    let mut cluster = brokers_apart();
-    create(&mut cluster, "t", MIN_TWO);
-    assert_eq!(put(&mut cluster, "t", &["common"]), (ErrorCode::None, 0));
-    are_alike(&mut cluster, "t");
-    let first = leader(&cluster, "t");
-    cluster.isolate(first);
+    let (mut cluster, first) = a_leader_that_is_cut_off();
     let connection = cluster.connect(first);
     let mut produce = request("t", 0, -1, batch(&["never acknowledged", "at all"]));
     produce.timeout_ms = 600_000;

@@ -24,6 +24,21 @@ pub fn scope(text: &str) -> Result<Scope, String> {
     Ok(Scope { topic: Str::from(topic), partitions })
 }
 
+/// All that are named, of a topic that is named without any all it has.
+pub async fn partitions(scopes: &[Scope], admin: &Admin) -> Result<Vec<TopicPartition>, Failure> {
+    let whole = scopes.iter().filter(|scope| scope.partitions.is_empty());
+    let names: Vec<Str> = whole.map(|scope| scope.topic.clone()).collect();
+    let (topics, failure) = all_ok(admin.describe_topics(&names).await?);
+    finish(failure)?;
+    let all = topics.iter().flat_map(|(name, topic)| {
+        topic.partitions.iter().map(|one| TopicPartition::new(name.clone(), one.index))
+    });
+    let named = scopes.iter().flat_map(|scope| {
+        scope.partitions.iter().map(|&partition| TopicPartition::new(scope.topic.clone(), partition))
+    });
+    Ok(all.chain(named).collect())
+}
+
 impl Scope {
     /// The named partitions, or those of the topic that have an offset.
     pub fn among(&self, committed: &BTreeMap<TopicPartition, CommittedOffset>) -> Vec<TopicPartition> {

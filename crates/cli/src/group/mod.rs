@@ -12,7 +12,7 @@ use crate::refusal::{all_ok, finish};
 use clap::{Args, Subcommand};
 use client::{Admin, Str, TopicPartition};
 use committed::committed;
-pub use committed::{Scope, scope};
+pub use committed::{Scope, partitions, scope};
 use serde_json::json;
 
 /// Arguments of `ottla group`.

@@ -2,12 +2,12 @@
 
 use crate::args::OutputArgs;
 use crate::failure::Failure;
-use crate::group::{Scope, scope};
+use crate::group::{Scope, partitions, scope};
 use crate::output::Table;
 use crate::refusal::{all_ok, finish};
 use clap::Args;
 use client::admin::ElectionKind;
-use client::{Admin, ErrorCode, Str, TopicPartition};
+use client::{Admin, ErrorCode};
 use serde_json::json;
 
 const AFTER: &str = r#"Examples:
@@ -54,19 +54,4 @@ pub(super) async fn run(args: ElectArgs, admin: &Admin) -> Result<(), Failure> {
         table.print_unless_empty(args.output.output)?;
     }
     finish(failure)
-}
-
-/// All partitions of the topics that are named without any.
-async fn partitions(scopes: &[Scope], admin: &Admin) -> Result<Vec<TopicPartition>, Failure> {
-    let whole = scopes.iter().filter(|scope| scope.partitions.is_empty());
-    let names: Vec<Str> = whole.map(|scope| scope.topic.clone()).collect();
-    let (topics, failure) = all_ok(admin.describe_topics(&names).await?);
-    finish(failure)?;
-    let all = topics.iter().flat_map(|(name, topic)| {
-        topic.partitions.iter().map(|one| TopicPartition::new(name.clone(), one.index))
-    });
-    let named = scopes.iter().flat_map(|scope| {
-        scope.partitions.iter().map(|&partition| TopicPartition::new(scope.topic.clone(), partition))
-    });
-    Ok(all.chain(named).collect())
 }

@@ -5,18 +5,14 @@ use wire::{ApiKey, ErrorCode};
 
 use super::super::cluster::Cluster;
 use super::super::replication::{
-    MIN_TWO, are_alike, brokers_apart, create, isr_is, leader, log, partition, put, put_to,
+    MIN_TWO, a_leader_that_is_cut_off, are_alike, brokers_apart, create, isr_is, leader, log, partition, put,
+    put_to,
 };
 use super::{committed, holds, others};
 
 #[test]
 fn s02_both_leaders_lose_their_power_and_an_offset_never_holds_two_records() {
-    let mut cluster = brokers_apart();
-    create(&mut cluster, "t", MIN_TWO);
-    assert_eq!(put(&mut cluster, "t", &["common"]), (ErrorCode::None, 0));
-    are_alike(&mut cluster, "t");
-    let first = leader(&cluster, "t");
-    cluster.isolate(first);
+    let (mut cluster, first) = a_leader_that_is_cut_off();
     assert_eq!(put_to(&mut cluster, first, 1, "of the first"), ErrorCode::None);
     // Flushed: it is there when the machine comes back.
     cluster.advance(500);
@@ -41,12 +37,7 @@ fn s02_both_leaders_lose_their_power_and_an_offset_never_holds_two_records() {
 
 #[test]
 fn s06_a_follower_truncates_before_it_takes_the_leaders_high_watermark() {
-    let mut cluster = brokers_apart();
-    create(&mut cluster, "t", MIN_TWO);
-    assert_eq!(put(&mut cluster, "t", &["common"]), (ErrorCode::None, 0));
-    are_alike(&mut cluster, "t");
-    let first = leader(&cluster, "t");
-    cluster.isolate(first);
+    let (mut cluster, first) = a_leader_that_is_cut_off();
     for value in ["x", "y", "z"] {
         assert_eq!(put_to(&mut cluster, first, 1, value), ErrorCode::None);
     }
