@@ -241,10 +241,11 @@ class Reader:
 
 
 class Connection:
-    def __init__(self, jar, address, seconds=20):
+    def __init__(self, jar, address, seconds=20, source=None):
+        """`source` is the address of this machine that the broker is to see."""
         host, port = address.rsplit(":", 1)
         self.jar, self.correlation = jar, 0
-        self.socket = socket.create_connection((host, int(port)), seconds)
+        self.socket = socket.create_connection((host, int(port)), seconds, source and (source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self):

@@ -134,7 +134,11 @@ fn refusals(text: &str) -> Result<Vec<Refusal>> {
             Some(list) => match strings(list).as_slice() {
                 [] => "none".to_owned(),
                 [only] if only.is_empty() => "empty".to_owned(),
-                some => some.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", "),
+                some => {
+                    let shown =
+                        |one: &String| if one.is_empty() { "empty".to_owned() } else { format!("`{one}`") };
+                    some.iter().map(shown).collect::<Vec<_>>().join(", ")
+                }
             },
             None => "classes of Apache Kafka itself".to_owned(),
         };

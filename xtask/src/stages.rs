@@ -3,6 +3,7 @@
 //! Owns what is run and what it needs of the machine; how a stage works is in its own file, how several are run side by
 //! side and told is in `schedule.rs`. A check that cannot be made says why and counts as skipped, in CI as failed.
 
+mod acl;
 mod answers;
 mod bad_input;
 mod cli;
@@ -67,6 +68,7 @@ const STAGES: &[Stage] = &[
     stage("topic-keys", Needs::Core, topic_keys::run, "every topic key of the log, changed live: both brokers do the same"),
     stage("records", Needs::Core, records::run, "records asked twice, too much or too little; damage, and a consumer that steps over it"),
     stage("answers", Needs::Core, answers::run, "every admin, group and cluster API in every version, spoiled field by field: both brokers say the same"),
+    stage("acl", Needs::Core, acl::run, "every API with entries that allow, deny or say nothing: both brokers answer the same"),
     stage("configs", Needs::Core, configs::run, "every configuration key set, described, refused: both brokers answer the same"),
     stage("clients", Needs::Quiet, clients::run, "kcat, Python, JavaScript and Java clients"),
     stage("takeover", Needs::Core, takeover::run, "Kafka's directory with ACLs, SCRAM, quotas: to us and back"),

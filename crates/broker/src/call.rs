@@ -10,8 +10,12 @@ use wire::{ApiKey, ErrorCode, Str};
 
 use crate::connection::Connection;
 use crate::node::Node;
+use crate::operations;
 use crate::quorum::protocol::QuorumRequest;
 use crate::rim::{CloseReason, Outcome};
+use crate::security::Guard;
+use crate::security::audit::Asked;
+use crate::security::authorizer::{Asker, Operation, Resource, ResourceKind, Rule};
 
 /// What a handler is given besides the request.
 #[derive(Clone)]
@@ -38,6 +42,91 @@ pub(crate) enum Verdict {
     UnlessMoved(Arc<AtomicBool>),
     /// No controller took the request: the handler only puts the refusal into the shape of its answer.
     Refused(ErrorCode),
+}
+
+/// What the one at the other end may do. Without an authorizer everybody may do everything, and nothing is looked up.
+impl Call {
+    /// Whether somebody decides what the client may do.
+    pub fn is_guarded(&self) -> bool {
+        self.node.guard().is_some()
+    }
+
+    /// Whether the client may do this; if not, what it hears, and the audit notes it.
+    pub fn authorize(&self, operation: Operation, resource: Resource<'_>) -> Result<(), ErrorCode> {
+        match self.node.guard() {
+            None => Ok(()),
+            Some(guard) => self.judged(guard, operation, resource),
+        }
+    }
+
+    #[inline(never)]
+    fn judged(&self, guard: &Guard, operation: Operation, resource: Resource<'_>) -> Result<(), ErrorCode> {
+        let rule = self.rule(guard, operation, resource);
+        if rule.allows() {
+            return Ok(());
+        }
+        guard.audit.denied(self.now_ms, self.asked(), operation, resource, &rule);
+        match rule {
+            // Kafka has no code for it either; whoever asks tries again.
+            Rule::NotReady => Err(ErrorCode::UnknownServerError),
+            _ => Err(resource.refusal()),
+        }
+    }
+
+    /// The same where the client did not ask for it by name: what it may not see is left out, and nobody notes it.
+    pub fn may(&self, operation: Operation, resource: Resource<'_>) -> bool {
+        self.node.guard().is_none_or(|guard| self.rule(guard, operation, resource).allows())
+    }
+
+    /// Whether there is any resource of a type that the client may do this to.
+    pub fn may_any(&self, operation: Operation, kind: ResourceKind) -> bool {
+        self.node.guard().is_none_or(|guard| {
+            let image = self.node.image();
+            let acls = self.node.is_ready().then_some(&image.acls);
+            guard.authorizer.may_any(acls, self.asker(), operation, kind)
+        })
+    }
+
+    /// The operations that the client may do to a resource, as bits (KIP-430).
+    pub fn operations(&self, resource: Resource<'_>) -> i32 {
+        let all = operations::of(resource.kind());
+        if !self.is_guarded() {
+            return operations::bits(all);
+        }
+        let allowed: Vec<Operation> = all.iter().copied().filter(|one| self.may(*one, resource)).collect();
+        operations::bits(&allowed)
+    }
+
+    /// Those to the cluster: none for whoever may not describe it.
+    pub fn cluster_operations(&self) -> i32 {
+        match self.authorize(Operation::Describe, Resource::Cluster) {
+            Ok(()) => self.operations(Resource::Cluster),
+            Err(_) => 0,
+        }
+    }
+
+    /// Notes a change that was carried out.
+    pub fn note_change(&self, what: impl FnOnce() -> String) {
+        if let Some(guard) = self.node.guard() {
+            guard.audit.changed(self.now_ms, self.asked(), &what());
+        }
+    }
+
+    fn rule(&self, guard: &Guard, operation: Operation, resource: Resource<'_>) -> Rule {
+        let image = self.node.image();
+        let acls = self.node.is_ready().then_some(&image.acls);
+        guard.authorizer.rule(acls, self.asker(), operation, resource)
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        let peer = self.connection.peer();
+        Asker { principal: &peer.principal, host: &peer.host }
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        let listener = &self.connection.peer().listener;
+        Asked { asker: self.asker(), listener, api_key: self.api_key, correlation_id: self.correlation_id }
+    }
 }
 
 impl Call {
@@ -106,6 +195,24 @@ pub(crate) fn leads_elsewhere(error_code: i16, message: Option<&Str>) -> bool {
 /// What can be made an outcome.
 pub(crate) trait IntoAnswer {
     fn outcome(self, key: ApiKey, version: i16, correlation_id: i32) -> Outcome;
+}
+
+impl IntoAnswer for Outcome {
+    fn outcome(self, _: ApiKey, _: i16, _: i32) -> Outcome {
+        self
+    }
+}
+
+/// An answer, unless the node goes away before there is one.
+pub(crate) struct UnlessGone<M>(pub Option<M>);
+
+impl<M: Message> IntoAnswer for UnlessGone<M> {
+    fn outcome(self, key: ApiKey, version: i16, correlation_id: i32) -> Outcome {
+        match self.0 {
+            Some(answer) => answer.outcome(key, version, correlation_id),
+            None => Outcome::Close(CloseReason::Stopping),
+        }
+    }
 }
 
 impl<M: Message> IntoAnswer for M {

@@ -5,6 +5,31 @@ use kraft::image::ResourceType;
 use std::collections::{BTreeMap, BTreeSet};
 use wire::{ErrorCode, Str};
 
+use crate::call::Call;
+use crate::security::authorizer::{Operation, Resource};
+
+/// What somebody must be allowed something to who describes or changes a configuration.
+pub(crate) fn resource_of(kind: ResourceType, name: &str) -> Resource<'_> {
+    match kind {
+        ResourceType::Topic => Resource::Topic(name),
+        ResourceType::Group => Resource::Group(name),
+        ResourceType::Broker | ResourceType::BrokerLogger | ResourceType::ClientMetrics => Resource::Cluster,
+    }
+}
+
+/// Why the client may not change the configuration of a resource, if it may not. A broker asks for what is its own, brokers and loggers,
+/// and has no words for it: for the others the controller asks.
+pub(crate) fn forbidden(call: &Call, is_broker: bool, asked: &AskedResource<'_>) -> Option<Refused> {
+    let kind = ResourceType::from_id(asked.resource_type)?;
+    let operation = match kind {
+        ResourceType::BrokerLogger if !is_broker => Operation::ClusterAction,
+        ResourceType::Topic | ResourceType::Group | ResourceType::ClientMetrics if is_broker => return None,
+        _ => Operation::AlterConfigs,
+    };
+    let error = call.authorize(operation, resource_of(kind, asked.name)).err()?;
+    Some((error, if is_broker { String::new() } else { error.message().to_owned() }))
+}
+
 /// One resource of either request.
 pub(crate) struct AskedResource<'a> {
     pub resource_type: i8,
@@ -29,7 +54,7 @@ impl Takes {
     }
 }
 
-/// Why a resource is refused.
+/// Why a resource is refused; without words where Kafka has none.
 pub(crate) type Refused = (ErrorCode, String);
 
 /// For each resource, why it is refused, if it is.

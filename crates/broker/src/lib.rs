@@ -4,6 +4,7 @@
 
 #![warn(missing_docs)]
 
+mod acl_requests;
 mod api;
 mod by_topic;
 mod call;

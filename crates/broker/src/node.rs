@@ -13,7 +13,7 @@ pub(crate) use transactions::Mark;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use kraft::controller::{ControllerAnswer, ControllerCommand};
 use kraft::hosted::QuorumStatus;
@@ -43,6 +43,7 @@ use crate::quorum::{Audience, Forwarded, QuorumCell, QuorumCommand, Reception};
 use crate::replication::fetchers::Fetchers;
 use crate::replication::throttle::Throttle;
 use crate::rim::{Job, LinkId, PeerAddress, Rim};
+use crate::security::Guard;
 use crate::shard::cell::{Carrier, ShardCell};
 use crate::timers::NEVER;
 use crate::views::{LeaderView, PartitionCell, Reader, Views};
@@ -58,6 +59,8 @@ struct NodeState {
     rim: Arc<dyn Rim>,
     wall: Wall,
     loggers: Arc<Loggers>,
+    /// Who may do what; `None` if everybody may.
+    guard: Option<Box<Guard>>,
     /// The usual answers of ApiVersions.
     greetings: Greetings,
     directories: Arc<Directories>,
@@ -203,6 +206,11 @@ impl Node {
         self.0.quorum.reception()
     }
 
+    /// Whether somebody decides who may do what (`authorizer.class.name`).
+    pub fn has_authorizer(&self) -> bool {
+        self.0.guard.is_some()
+    }
+
     /// This node's id.
     pub fn node_id(&self) -> i32 {
         self.0.node_id
@@ -219,7 +227,7 @@ impl Node {
     }
 
     /// The newest committed image.
-    pub fn image(&self) -> Guard<Arc<MetadataImage>> {
+    pub fn image(&self) -> arc_swap::Guard<Arc<MetadataImage>> {
         self.0.image.load()
     }
 
@@ -241,6 +249,10 @@ impl Node {
 
 /// What handlers ask of the node.
 impl Node {
+    pub(crate) fn guard(&self) -> Option<&Guard> {
+        self.0.guard.as_deref()
+    }
+
     pub(crate) fn greetings(&self) -> &Greetings {
         &self.0.greetings
     }

@@ -1,33 +1,28 @@
-//! The operations that an answer may list as authorized (KIP-430), as bits. Without an authorizer everybody may do all that
-//! applies to a resource.
+//! The operations that an answer may list as authorized (KIP-430), as bits: those that apply to each type of resource.
 
-/// Kafka's number of each ACL operation.
-const READ: u32 = 3;
-const WRITE: u32 = 4;
-const CREATE: u32 = 5;
-const DELETE: u32 = 6;
-const ALTER: u32 = 7;
-const DESCRIBE: u32 = 8;
-const CLUSTER_ACTION: u32 = 9;
-const DESCRIBE_CONFIGS: u32 = 10;
-const ALTER_CONFIGS: u32 = 11;
-const IDEMPOTENT_WRITE: u32 = 12;
+use crate::security::authorizer::Operation::{
+    self, Alter, AlterConfigs, ClusterAction, Create, Delete, Describe, DescribeConfigs, IdempotentWrite,
+    Read, Write,
+};
+use crate::security::authorizer::ResourceKind;
 
-/// All that applies to a topic.
-pub(crate) const TOPIC: i32 =
-    bits(&[READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS]);
-/// All that applies to a group.
-pub(crate) const GROUP: i32 = bits(&[READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS]);
-/// All that applies to the cluster.
-pub(crate) const CLUSTER: i32 =
-    bits(&[CREATE, ALTER, DESCRIBE, CLUSTER_ACTION, DESCRIBE_CONFIGS, ALTER_CONFIGS, IDEMPOTENT_WRITE]);
+const TOPIC: &[Operation] = &[Read, Write, Create, Delete, Alter, Describe, DescribeConfigs, AlterConfigs];
+const GROUP: &[Operation] = &[Read, Delete, Describe, DescribeConfigs, AlterConfigs];
+const CLUSTER: &[Operation] =
+    &[Create, Alter, Describe, ClusterAction, DescribeConfigs, AlterConfigs, IdempotentWrite];
+const TRANSACTIONAL_ID: &[Operation] = &[Write, Describe];
 
-const fn bits(operations: &[u32]) -> i32 {
-    let mut all = 0;
-    let mut at = 0;
-    while at < operations.len() {
-        all |= 1 << operations[at];
-        at += 1;
+/// All that applies to a type of resource.
+pub(crate) fn of(kind: ResourceKind) -> &'static [Operation] {
+    match kind {
+        ResourceKind::Topic => TOPIC,
+        ResourceKind::Group => GROUP,
+        ResourceKind::Cluster => CLUSTER,
+        ResourceKind::TransactionalId => TRANSACTIONAL_ID,
     }
-    all
+}
+
+/// As answers have them.
+pub(crate) fn bits(operations: &[Operation]) -> i32 {
+    operations.iter().fold(0, |all, one| all | 1 << *one as i32)
 }

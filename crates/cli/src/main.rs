@@ -3,6 +3,7 @@
 // The rim: commands may read clocks and start threads (progress bars, timeouts).
 #![allow(clippy::disallowed_methods)]
 
+mod acl;
 mod args;
 mod broker;
 mod cluster;
@@ -31,6 +32,7 @@ mod topic;
 mod translation;
 mod txn;
 mod usage;
+mod user;
 
 use args::ConnectArgs;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -94,6 +96,10 @@ enum Command {
     Partition(partition::PartitionCommand),
     /// Transactions: list, describe, producers, find-hanging, abort
     Txn(txn::TxnCommand),
+    /// Who may do what: list, create, delete, explain
+    Acl(acl::AclCommand),
+    /// Who can log in by SCRAM: list, create, alter, delete
+    User(user::UserCommand),
 }
 
 /// A command without verbs that talks to a cluster.
@@ -134,6 +140,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Broker(command)) => self::broker::run(command),
         Some(Command::Partition(command)) => self::partition::run(command),
         Some(Command::Txn(command)) => txn::run(command),
+        Some(Command::Acl(command)) => acl::run(command),
+        Some(Command::User(command)) => user::run(command),
     }
 }
 

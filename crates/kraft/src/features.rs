@@ -136,6 +136,11 @@ impl MetadataVersion {
         self.0 >= 30
     }
 
+    /// Hosts of access control entries may be ranges of addresses.
+    pub fn has_address_ranges(self) -> bool {
+        self.0 >= 32
+    }
+
     /// Controllers may be unregistered.
     pub fn has_controller_unregistration(self) -> bool {
         self.0 >= 33

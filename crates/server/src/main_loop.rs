@@ -111,7 +111,7 @@ pub fn start_watched(
         node.close(clock.now_ms(), &|_| ());
         return Err(why);
     }
-    for line in takeover::unkept(&node.image()) {
+    for line in takeover::unkept(&node.image(), node.has_authorizer()) {
         tracing::warn!("{line}");
     }
     lanes.open(brokers);

@@ -143,14 +143,18 @@ fn tell_image(settings: &Settings, image: &MetadataImage, report: &mut Report) {
             others.join(", ")
         ));
     }
-    unkept(image).into_iter().for_each(|what| report.warn(what));
+    let is_guarded = settings.file.text("authorizer.class.name").is_some_and(|class| !class.is_empty());
+    unkept(image, is_guarded).into_iter().for_each(|what| report.warn(what));
 }
 
 /// What the metadata holds to protect somebody and nobody keeps: it stays, for whoever keeps it, and is said. No reason to
-/// refuse: without `authorizer.class.name` Kafka serves such a directory to anybody as well, and with it no node starts here.
-pub fn unkept(image: &MetadataImage) -> Vec<String> {
+/// refuse: without `authorizer.class.name` Kafka serves such a directory to anybody as well.
+pub fn unkept(image: &MetadataImage, is_guarded: bool) -> Vec<String> {
     let kept: [(usize, &str); 4] = [
-        (image.acls.len(), "ACLs are kept and protect nothing: no authorizer is in force, nobody is refused"),
+        (
+            if is_guarded { 0 } else { image.acls.len() },
+            "ACLs are kept and protect nothing: authorizer.class.name is not set, nobody is refused",
+        ),
         (image.scram.iter().count(), "SCRAM credentials are kept; no listener asks for them yet"),
         (image.client_quotas.iter().count(), "client quotas are kept and not enforced"),
         (image.delegation_tokens.iter().count(), "delegation tokens are kept and not honoured"),

@@ -41,6 +41,7 @@
 
 #![warn(missing_docs)]
 
+pub mod address_range;
 pub mod api_key;
 pub mod api_versions;
 pub mod base64;

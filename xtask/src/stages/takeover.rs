@@ -13,7 +13,7 @@ use anyhow::Result;
 use std::path::Path;
 use std::process::Command;
 
-/// Kafka's: ACLs need an authorizer, and whoever comes without a name may do all. Ours has no authorizer and would not start.
+/// Kafka's: ACLs need an authorizer, and whoever comes without a name may do all. Ours keeps them without one, and says so.
 const SETTINGS: &[(&str, &str)] = &[
     ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"),
     ("super.users", "User:ANONYMOUS"),

@@ -7,12 +7,19 @@ use wire::topic::CONSUMER_OFFSETS;
 
 use crate::call::Call;
 use crate::coordinators::routing::{ask, partition_of};
+use crate::security::authorizer::{Operation, Resource};
 
 pub(super) async fn handle(call: Call, request: AddOffsetsToTxnRequest) -> AddOffsetsToTxnResponse {
     let refused = |error: ErrorCode| AddOffsetsToTxnResponse {
         error_code: error.code(),
         ..AddOffsetsToTxnResponse::default()
     };
+    let allowed = call
+        .authorize(Operation::Write, Resource::TransactionalId(&request.transactional_id))
+        .and_then(|()| call.authorize(Operation::Read, Resource::Group(&request.group_id)));
+    if let Err(error) = allowed {
+        return refused(error);
+    }
     let Some(offsets) = call.node.views().by_name(CONSUMER_OFFSETS) else {
         // Nobody has asked for a group's coordinator yet.
         return refused(ErrorCode::CoordinatorNotAvailable);

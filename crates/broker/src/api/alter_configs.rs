@@ -8,7 +8,7 @@ use wire::messages::alter_configs::{
 use wire::{ErrorCode, Str};
 
 use crate::call::Call;
-use crate::config_requests::{AskedResource, Takes, in_order, refusals};
+use crate::config_requests::{AskedResource, Takes, forbidden, in_order, refusals};
 use crate::forwarding::{Here, ask};
 
 pub(super) async fn handle(
@@ -29,9 +29,12 @@ pub(super) async fn handle(
             .map(|config| &config.name)
             .collect(),
     });
+    let shape: Vec<_> = shape.collect();
     let known: Vec<Option<AlterConfigsResourceResponse>> =
-        refusals(&shape.collect::<Vec<_>>(), call.node.node_id(), Takes::from_door(way.is_some(), false))
+        refusals(&shape, call.node.node_id(), Takes::from_door(way.is_some(), false))
             .into_iter()
+            .zip(&shape)
+            .map(|(refused, one)| refused.or_else(|| forbidden(&call, way.is_some(), one)))
             .zip(&asked)
             .map(|(refused, asked)| refused.map(|(error, what)| answer(asked, error, Some(what))))
             .collect();
@@ -66,7 +69,7 @@ async fn decided(
 fn answer(asked: &(i8, Str), error: ErrorCode, message: Option<String>) -> AlterConfigsResourceResponse {
     AlterConfigsResourceResponse {
         error_code: error.code(),
-        error_message: message.map(Str::from),
+        error_message: message.filter(|words| !words.is_empty()).map(Str::from),
         resource_type: asked.0,
         resource_name: asked.1.clone(),
     }

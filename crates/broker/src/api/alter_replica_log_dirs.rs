@@ -12,6 +12,7 @@ use wire::{ErrorCode, Str};
 use crate::call::Call;
 use crate::command::{Command, MoveReplica};
 use crate::mailbox::{Answer, reply};
+use crate::security::authorizer::{Operation, Resource};
 use crate::views::Role;
 
 pub(super) async fn handle(call: Call, request: AlterReplicaLogDirsRequest) -> AlterReplicaLogDirsResponse {
@@ -24,10 +25,11 @@ pub(super) async fn handle(call: Call, request: AlterReplicaLogDirsRequest) -> A
             }
         }
     }
+    let allowed = call.authorize(Operation::Alter, Resource::Cluster);
     let asked: Vec<_> = wanted
         .into_iter()
         .map(|((topic, partition), path)| {
-            let answer = ask(&call, &topic, partition, &path);
+            let answer = allowed.and_then(|()| ask(&call, &topic, partition, &path));
             (topic, partition, answer)
         })
         .collect();

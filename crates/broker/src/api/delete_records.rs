@@ -11,20 +11,22 @@ use crate::by_topic::{Partitions, grouped};
 use crate::call::Call;
 use crate::command::{Command, DeleteRecords, LowWatermark};
 use crate::mailbox::{Answer, reply};
+use crate::security::authorizer::{Operation, Resource};
 use crate::views::PartitionCell;
 
 pub(super) async fn handle(call: Call, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
     let mut wanted = Partitions::default();
     for topic in &request.topics {
+        let allowed = call.authorize(Operation::Delete, Resource::Topic(&topic.name));
         for partition in &topic.partitions {
-            wanted.put(&topic.name, partition.partition_index, partition.offset);
+            wanted.put(&topic.name, partition.partition_index, (allowed, partition.offset));
         }
     }
     // All shards are asked before the first answer is awaited.
     let asked: Vec<_> = wanted
         .into_iter()
-        .map(|(topic, partition_index, offset)| {
-            let answer = ask(&call, &topic, partition_index, offset);
+        .map(|(topic, partition_index, (allowed, offset))| {
+            let answer = allowed.and_then(|()| ask(&call, &topic, partition_index, offset));
             (topic, partition_index, answer)
         })
         .collect();

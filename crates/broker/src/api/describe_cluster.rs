@@ -7,7 +7,6 @@ use wire::{ErrorCode, Str};
 
 use crate::call::Call;
 use crate::endpoints::controller_for_clients;
-use crate::operations;
 
 const BROKERS: i8 = 1;
 const CONTROLLERS: i8 = 2;
@@ -66,7 +65,7 @@ pub(super) fn handle(call: &Call, request: DescribeClusterRequest) -> DescribeCl
         },
         brokers: brokers.chain(controllers).collect(),
         cluster_authorized_operations: if request.include_cluster_authorized_operations {
-            operations::CLUSTER
+            call.cluster_operations()
         } else {
             i32::MIN
         },

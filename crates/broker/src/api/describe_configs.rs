@@ -14,7 +14,9 @@ use crate::config::{
     BROKER_KEYS, BrokerLayers, CLIENT_METRICS_KEYS, ConfigKey, Effective, GROUP_KEYS, Source, Synonym,
     TOPIC_KEYS, UpdateMode, Values, broker_key, group_defaults, listener_key, of_resource,
 };
+use crate::config_requests::resource_of;
 use crate::loggers::LogLevel;
+use crate::security::authorizer::Operation;
 use std::collections::BTreeSet;
 
 type Refusal = (ErrorCode, String);
@@ -38,7 +40,12 @@ pub(super) fn handle(call: &Call, request: DescribeConfigsRequest) -> DescribeCo
     let describe = |asked: &DescribeConfigsResource| {
         let entries = match ResourceType::from_id(asked.resource_type).filter(|_| !unknown) {
             None => Err((ErrorCode::InvalidRequest, ErrorCode::InvalidRequest.message().to_owned())),
-            Some(kind) => entries(call, &image, &layers, kind, &asked.resource_name),
+            Some(kind) => {
+                match call.authorize(Operation::DescribeConfigs, resource_of(kind, &asked.resource_name)) {
+                    Ok(()) => entries(call, &image, &layers, kind, &asked.resource_name),
+                    Err(error) => Err((error, error.message().to_owned())),
+                }
+            }
         };
         let (error, message, entries) = match entries {
             Ok(entries) => (ErrorCode::None, String::new(), entries),

@@ -10,7 +10,7 @@ use wire::{ErrorCode, Str};
 
 use crate::call::Call;
 use crate::coordinators::routing::{ask_at, caller, coordinator_of};
-use crate::operations;
+use crate::security::authorizer::{Operation, Resource};
 use crate::views::PartitionCell;
 
 /// As in Kafka a group that is named again is told of again. DIVERGES: not more often than this, or a few bytes would bring a long
@@ -23,7 +23,12 @@ pub(super) async fn handle(call: Call, request: DescribeGroupsRequest) -> Descri
     groups.retain(|group| seen.insert(group.clone()));
     let mut by_coordinator: BTreeMap<i32, (Arc<PartitionCell>, Vec<Str>)> = BTreeMap::new();
     let mut homeless = Vec::new();
+    let mut forbidden = Vec::new();
     for group in groups {
+        if call.authorize(Operation::Describe, Resource::Group(&group)).is_err() {
+            forbidden.push(group);
+            continue;
+        }
         match coordinator_of::<GroupMachine>(&call, &group) {
             Some(cell) => {
                 by_coordinator.entry(cell.key.partition).or_insert_with(|| (cell, Vec::new())).1.push(group);
@@ -38,6 +43,9 @@ pub(super) async fn handle(call: Call, request: DescribeGroupsRequest) -> Descri
         }
     };
     let command = |groups| GroupCommand::Describe { caller: caller(&call), groups };
+    if !forbidden.is_empty() {
+        keep(GroupMachine::refuse(&command(forbidden), ErrorCode::GroupAuthorizationFailed));
+    }
     if !homeless.is_empty() {
         keep(GroupMachine::refuse(&command(homeless), ErrorCode::NotCoordinator));
     }
@@ -55,7 +63,7 @@ pub(super) async fn handle(call: Call, request: DescribeGroupsRequest) -> Descri
         }
     }
     for group in groups.iter_mut().filter(|group| show && group.error_code == ErrorCode::None.code()) {
-        group.authorized_operations = operations::GROUP;
+        group.authorized_operations = call.operations(Resource::Group(&group.group_id));
     }
     DescribeGroupsResponse { groups, ..DescribeGroupsResponse::default() }
 }

@@ -11,13 +11,16 @@ use wire::{ErrorCode, Str};
 use crate::call::Call;
 use crate::command::{Command, DescribeProducers};
 use crate::mailbox::reply;
+use crate::security::authorizer::{Operation, Resource};
 use crate::views::TopicViews;
 
 pub(super) async fn handle(call: Call, request: DescribeProducersRequest) -> DescribeProducersResponse {
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
         let views = call.node.views().by_name(&topic.name);
+        let allowed = call.authorize(Operation::Read, Resource::Topic(&topic.name));
         let refusal = match (&views, check_topic_name(&topic.name)) {
+            _ if allowed.is_err() => allowed.err().map(|error| (error, Str::from_static(error.message()))),
             (_, Err(refusal)) => Some((refusal.error, refusal.text().unwrap_or_default())),
             (None, Ok(())) => {
                 let error = ErrorCode::UnknownTopicOrPartition;

@@ -10,7 +10,7 @@ use wire::topic::{is_internal, validate_name};
 use wire::{ErrorCode, Str};
 
 use crate::call::Call;
-use crate::operations;
+use crate::security::authorizer::{Operation, Resource};
 
 pub(super) fn handle(
     call: &Call,
@@ -27,9 +27,32 @@ pub(super) fn handle(
     } else {
         request.topics.iter().map(|topic| topic.name.clone()).filter(|name| *name >= first.0).collect()
     };
+    let (names, forbidden) = allowed(call, names, request.topics.is_empty());
     let configured = call.node.config().max_request_partition_size_limit;
     let limit = usize::try_from(request.response_partition_limit.min(configured)).unwrap_or(1).max(1);
-    page(&image, &names, &first, limit)
+    let mut response = page(&image, &names, &first, limit);
+    for topic in &mut response.topics {
+        topic.topic_authorized_operations =
+            call.operations(Resource::Topic(topic.name.as_deref().unwrap_or_default()));
+    }
+    response.topics.extend(forbidden.into_iter().map(|name| DescribeTopicPartitionsResponseTopic {
+        error_code: ErrorCode::TopicAuthorizationFailed.code(),
+        name: Some(name),
+        ..DescribeTopicPartitionsResponseTopic::default()
+    }));
+    response
+}
+
+/// The topics that the client may see, and those that it named and may not: whether they exist is not told.
+fn allowed(call: &Call, names: BTreeSet<Str>, are_all: bool) -> (BTreeSet<Str>, BTreeSet<Str>) {
+    if !call.is_guarded() {
+        return (names, BTreeSet::new());
+    }
+    let (seen, hidden) = names.into_iter().partition(|name| match are_all {
+        true => call.may(Operation::Describe, Resource::Topic(name)),
+        false => call.authorize(Operation::Describe, Resource::Topic(name)).is_ok(),
+    });
+    (seen, if are_all { BTreeSet::new() } else { hidden })
 }
 
 /// The cursor names no place in what is asked for.
@@ -77,7 +100,6 @@ fn page(
             topic_id: topic.id,
             is_internal: is_internal(name),
             partitions,
-            topic_authorized_operations: operations::TOPIC,
             ..DescribeTopicPartitionsResponseTopic::default()
         });
         if let Some(next) = next {
@@ -100,7 +122,6 @@ fn unknown(name: &Str) -> DescribeTopicPartitionsResponseTopic {
     DescribeTopicPartitionsResponseTopic {
         error_code: error.code(),
         name: Some(name.clone()),
-        topic_authorized_operations: operations::TOPIC,
         ..DescribeTopicPartitionsResponseTopic::default()
     }
 }

@@ -29,6 +29,7 @@ use crate::mailbox::{Answer, reply};
 use crate::replica::FollowerAt;
 use crate::replica::isr::ReplicaInSync;
 use crate::rim::{CloseReason, Handling, Outcome};
+use crate::security::authorizer::{Operation, Resource};
 use crate::views::{PartitionCell, Role, Views};
 
 /// Consumers read what is replicated, or only what is also committed (KIP-98).
@@ -63,7 +64,8 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
     let fetch = Fetch::resolve(call, terms, session, wanted);
     if terms.is_replica {
         let replica = (request.replica_id, request.replica_epoch);
-        if matches!(session, SessionStep::None) && request.partitions.is_empty() {
+        let is_broker = || fetch.reading.call.may(Operation::ClusterAction, Resource::Cluster);
+        if matches!(session, SessionStep::None) && request.partitions.is_empty() && is_broker() {
             // It has more to ask of this leader than what it waits for.
             fetch.reading.call.node.call_back(replica.0);
         }
@@ -186,6 +188,44 @@ enum SessionStep {
     GoesOn(i32),
 }
 
+/// What may be fetched.
+enum Permission {
+    /// Everything: nobody decides, or another broker asks.
+    Everything,
+    /// Somebody calls itself a broker and is none.
+    Nothing,
+    /// What the client may read; of the topic that was looked at last it is known.
+    Read(Option<(Str, bool)>),
+}
+
+impl Permission {
+    fn of(call: &Call, is_replica: bool) -> Permission {
+        if !call.is_guarded() {
+            return Permission::Everything;
+        }
+        if !is_replica {
+            return Permission::Read(None);
+        }
+        match call.authorize(Operation::ClusterAction, Resource::Cluster) {
+            Ok(()) => Permission::Everything,
+            Err(_) => Permission::Nothing,
+        }
+    }
+
+    fn covers(&mut self, call: &Call, topic: &Str) -> bool {
+        match self {
+            Permission::Everything => true,
+            Permission::Nothing => false,
+            Permission::Read(Some((known, may))) if known == topic => *may,
+            Permission::Read(last) => {
+                let may = call.authorize(Operation::Read, Resource::Topic(topic)).is_ok();
+                *last = Some((topic.clone(), may));
+                may
+            }
+        }
+    }
+}
+
 struct Fetch {
     reading: Reading,
     end: End,
@@ -210,12 +250,18 @@ impl Fetch {
         let mut refused = Vec::new();
         let mut last = call.connection.last_topic();
         let views = call.node.views();
+        let mut permission = Permission::of(&call, terms.is_replica);
         for mut wanted in wanted {
             let topic = last.find(views, by_id.then_some(wanted.topic_id), &wanted.topic);
             if let Some(topic) = topic
                 && wanted.topic.is_empty()
             {
                 wanted.topic = topic.views.name.clone();
+            }
+            if !wanted.topic.is_empty() && !permission.covers(&call, &wanted.topic) {
+                let data = refusal(wanted.partition, ErrorCode::TopicAuthorizationFailed);
+                refused.push((wanted, data));
+                continue;
             }
             let found = topic.map(|topic| topic.views.partition(wanted.partition).cloned());
             match found.or_else(|| namesake(views, &wanted)) {

@@ -8,6 +8,7 @@ use crate::coordinators::coordinator;
 use crate::coordinators::internal_topics::creation_of;
 use crate::coordinators::routing::{KeyType, partition_of};
 use crate::endpoints::{BrokerEndpoint, alive_broker};
+use crate::security::authorizer::{Operation, Resource};
 
 pub(super) fn handle(call: &Call, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
     if call.api_version >= 4 {
@@ -44,6 +45,11 @@ fn address(broker: Option<BrokerEndpoint>) -> (i32, Str, i32) {
 
 fn find(call: &Call, key_type: i8, key: &str) -> Result<BrokerEndpoint, ErrorCode> {
     let key_type = KeyType::of_code(key_type).ok_or(ErrorCode::InvalidRequest)?;
+    match key_type {
+        KeyType::Group => call.authorize(Operation::Describe, Resource::Group(key))?,
+        KeyType::Transaction => call.authorize(Operation::Describe, Resource::TransactionalId(key))?,
+        KeyType::Share => call.authorize(Operation::ClusterAction, Resource::Cluster)?,
+    }
     if coordinator::Coordinator::lives_in(key_type.topic()) {
         return find_in(call, key_type.topic(), key);
     }

@@ -10,7 +10,7 @@ use wire::messages::incremental_alter_configs::{
 use wire::{ErrorCode, Str};
 
 use crate::call::Call;
-use crate::config_requests::{AskedResource, Refused, Takes, in_order, refusals};
+use crate::config_requests::{AskedResource, Refused, Takes, forbidden, in_order, refusals};
 use crate::forwarding::{Here, ask};
 use crate::loggers::{LogLevel, Loggers, ROOT};
 
@@ -89,6 +89,8 @@ fn known(
             Err((error, what)) => answer(&asked, error, Some(what)),
         })
     };
+    let refused = refused.into_iter().zip(&shape);
+    let refused = refused.map(|(refused, one)| refused.or_else(|| forbidden(call, is_broker, one)));
     request.resources.iter().zip(refused).map(one).collect()
 }
 
@@ -151,7 +153,7 @@ fn logger_change(config: &AlterableConfig) -> Result<(&'static str, Option<LogLe
 fn answer(asked: &(i8, Str), error: ErrorCode, message: Option<String>) -> AlterConfigsResourceResponse {
     AlterConfigsResourceResponse {
         error_code: error.code(),
-        error_message: message.map(Str::from),
+        error_message: message.filter(|words| !words.is_empty()).map(Str::from),
         resource_type: asked.0,
         resource_name: asked.1.clone(),
     }

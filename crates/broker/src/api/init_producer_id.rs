@@ -9,8 +9,12 @@ use wire::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResp
 
 use crate::call::Call;
 use crate::coordinators::routing::ask;
+use crate::security::authorizer::{Operation, Resource, ResourceKind};
 
 pub(super) async fn handle(call: Call, request: InitProducerIdRequest) -> InitProducerIdResponse {
+    if let Err(error) = authorized(&call, &request) {
+        return refused(error);
+    }
     if let Some(transactional_id) = request.transactional_id.clone() {
         let command = TransactionCommand::InitProducerId { api_version: call.api_version, request };
         return match ask::<TransactionMachine>(&call, &transactional_id, command).await {
@@ -32,6 +36,15 @@ fn refused(error: ErrorCode) -> InitProducerIdResponse {
         producer_id: -1,
         producer_epoch: -1,
         ..InitProducerIdResponse::default()
+    }
+}
+
+/// Whoever may write to any topic may do so idempotently (KIP-679).
+fn authorized(call: &Call, request: &InitProducerIdRequest) -> Result<(), ErrorCode> {
+    match request.transactional_id.as_deref() {
+        Some(id) => call.authorize(Operation::Write, Resource::TransactionalId(id)),
+        None if call.may_any(Operation::Write, ResourceKind::Topic) => Ok(()),
+        None => call.authorize(Operation::IdempotentWrite, Resource::Cluster),
     }
 }
 

@@ -2,10 +2,11 @@
 
 use coordinator::group::{GroupAnswer, GroupCommand, GroupMachine};
 use wire::ErrorCode;
-use wire::messages::list_groups::{ListGroupsRequest, ListGroupsResponse};
+use wire::messages::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
 
 use crate::call::Call;
 use crate::coordinators::routing::{ask_at, local_coordinators};
+use crate::security::authorizer::{Operation, Resource};
 
 pub(super) async fn handle(call: Call, request: ListGroupsRequest) -> ListGroupsResponse {
     let command =
@@ -25,6 +26,10 @@ pub(super) async fn handle(call: Call, request: ListGroupsRequest) -> ListGroups
             }
             _ => {}
         }
+    }
+    if !call.may(Operation::Describe, Resource::Cluster) {
+        let listed = |group: &ListedGroup| call.may(Operation::Describe, Resource::Group(&group.group_id));
+        groups.retain(listed);
     }
     ListGroupsResponse { groups, ..ListGroupsResponse::default() }
 }

@@ -10,6 +10,7 @@ use wire::messages::list_offsets::{
 
 use crate::by_topic::{Partitions, grouped};
 use crate::call::Call;
+use crate::security::authorizer::{Operation, Resource};
 use crate::views::TopicViews;
 
 /// Replica ids that are no broker's: a consumer, and a debugging tool that may ask anybody.
@@ -26,20 +27,22 @@ pub(super) fn handle(call: &Call, request: ListOffsetsRequest) -> ListOffsetsRes
     // Partitions that stand in the request more than once are refused.
     let mut wanted = Partitions::default();
     for topic in &request.topics {
+        let allowed = call.authorize(Operation::Describe, Resource::Topic(&topic.name));
         let views = call.node.views().by_name(&topic.name);
         for partition in &topic.partitions {
             let index = partition.partition_index;
-            if !wanted.put(&topic.name, index, Some((views.clone(), partition))) {
-                wanted.put(&topic.name, index, None);
+            if !wanted.put(&topic.name, index, (allowed, Some((views.clone(), partition)))) {
+                wanted.put(&topic.name, index, (allowed, None));
             }
         }
     }
     let answers = wanted.into_iter().map(|(name, index, asked)| {
         let found = match asked {
-            Some((views, partition)) => {
+            (Err(error), _) => Err(error),
+            (Ok(()), Some((views, partition))) => {
                 limit.and_then(|limit| find(call, views.as_deref(), partition, limit))
             }
-            None => Err(ErrorCode::InvalidRequest),
+            (Ok(()), None) => Err(ErrorCode::InvalidRequest),
         };
         (name, answer(index, found))
     });

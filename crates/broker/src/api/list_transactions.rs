@@ -8,6 +8,7 @@ use wire::messages::list_transactions::{ListTransactionsRequest, ListTransaction
 
 use crate::call::Call;
 use crate::coordinators::routing::{ask_at, local_coordinators};
+use crate::security::authorizer::{Operation, Resource};
 
 pub(super) async fn handle(call: Call, request: ListTransactionsRequest) -> ListTransactionsResponse {
     let refused = |error: ErrorCode| ListTransactionsResponse {
@@ -39,6 +40,8 @@ pub(super) async fn handle(call: Call, request: ListTransactionsRequest) -> List
             _ => return refused(ErrorCode::UnknownServerError),
         }
     }
+    let may_see = |id: &str| call.may(Operation::Describe, Resource::TransactionalId(id));
+    all.transaction_states.retain(|state| may_see(&state.transactional_id));
     keep_matching(&mut all, pattern.as_ref());
     all
 }

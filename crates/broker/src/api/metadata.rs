@@ -22,8 +22,8 @@ use crate::call::{Call, IntoAnswer};
 use crate::coordinators::internal_topics::creation_of;
 use crate::endpoints::controller_for_clients;
 use crate::limits::AUTO_CREATIONS_PER_REQUEST;
-use crate::operations;
 use crate::rim::{Handling, Outcome};
+use crate::security::authorizer::{Operation, Resource};
 use crate::views::Views;
 
 pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> {
@@ -35,14 +35,26 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
     }
     let image = call.node.image();
     let rope = match asked {
+        None if call.is_guarded() => {
+            let may_see =
+                |topic: &&Arc<TopicImage>| call.may(Operation::Describe, Resource::Topic(&topic.name));
+            let seen: Vec<_> = image.topics.iter_by_name().filter(may_see).collect();
+            let mut telling = Telling::begin(&call, &image, &request, seen.len());
+            seen.into_iter().for_each(|topic| telling.known(topic));
+            telling.finish(&request)
+        }
         None => {
             let mut telling = Telling::begin(&call, &image, &request, image.topics.len());
             image.topics.iter_by_name().for_each(|topic| telling.known(topic));
             telling.finish(&request)
         }
         Some(asked) => {
-            let told = told(call.node.views(), &image, asked);
-            if request.allow_auto_topic_creation && call.node.config().auto_create_topics_enable {
+            let creates = request.allow_auto_topic_creation && call.node.config().auto_create_topics_enable;
+            let mut told = told(call.node.views(), &image, asked);
+            if call.is_guarded() {
+                hide(&call, asked, creates, &mut told);
+            }
+            if creates {
                 create_missing(&call, &told);
             }
             let mut telling = Telling::begin(&call, &image, &request, told.len());
@@ -82,6 +94,48 @@ enum Told<'a> {
     NoSuchId(Uuid),
     /// No topic bears this name.
     NoSuchName(&'a str),
+    /// A topic that was asked for by its id, and that the client may not see.
+    HiddenId(Uuid),
+    /// Whether there is such a topic is not told.
+    HiddenName(&'a str),
+    /// There is none, and the client may not have it made.
+    NotToBeMade(&'a str),
+}
+
+/// Puts a refusal in the place of what the client may not see, or not have made; refusals last, as in Kafka.
+fn hide<'a>(call: &Call, asked: &[AskedTopic<'a>], creates: bool, told: &mut SmallVec<[Told<'a>; 1]>) {
+    let by_id = asked.iter().any(|topic| !topic.id.is_zero());
+    let may_make_all = creates && call.may(Operation::Create, Resource::Cluster);
+    let judged = |one: Told<'a>| {
+        let name = match &one {
+            Told::Known(topic) => topic.name.as_str(),
+            Told::NoSuchName(name) => name,
+            Told::NoSuchId(_) | Told::HiddenId(_) | Told::HiddenName(_) | Told::NotToBeMade(_) => return one,
+        };
+        let resource = Resource::Topic(name);
+        match one {
+            _ if call.authorize(Operation::Describe, resource).is_ok() => match one {
+                Told::NoSuchName(name) if creates && !may_make_all => {
+                    match call.authorize(Operation::Create, resource) {
+                        Ok(()) => Told::NoSuchName(name),
+                        Err(_) => Told::NotToBeMade(name),
+                    }
+                }
+                one => one,
+            },
+            Told::Known(topic) if by_id => Told::HiddenId(topic.id),
+            Told::Known(topic) => Told::HiddenName(topic.name.as_str()),
+            Told::NoSuchName(name) => Told::HiddenName(name),
+            one => one,
+        }
+    };
+    let mut judged: Vec<Told<'a>> = told.drain(..).map(judged).collect();
+    judged.sort_by_key(|one| match one {
+        Told::Known(_) | Told::NoSuchId(_) | Told::NoSuchName(_) => 0,
+        Told::NotToBeMade(_) => 1,
+        Told::HiddenId(_) | Told::HiddenName(_) => 2,
+    });
+    told.extend(judged);
 }
 
 /// Each topic once, in the order of the answer: as they were asked for, but names that nobody knows last. Where one is asked for by
@@ -117,7 +171,12 @@ fn once_each<K: Hash + Eq + Copy>(topics: usize, keys: impl Iterator<Item = K>) 
 fn create_missing(call: &Call, told: &[Told<'_>]) {
     let creation = |told: &Told<'_>| match told {
         Told::NoSuchName(name) if validate_name(name).is_ok() => Some(creation_of(name, call.node.config())),
-        Told::NoSuchName(_) | Told::NoSuchId(_) | Told::Known(_) => None,
+        Told::NoSuchName(_)
+        | Told::NoSuchId(_)
+        | Told::Known(_)
+        | Told::HiddenId(_)
+        | Told::HiddenName(_)
+        | Told::NotToBeMade(_) => None,
     };
     let creations: Vec<CreatableTopic> =
         told.iter().filter_map(creation).take(AUTO_CREATIONS_PER_REQUEST).collect();
@@ -131,8 +190,9 @@ struct Telling<'a> {
     version: i16,
     /// By their ids: a leader and each replica are looked up for every partition.
     brokers: SmallVec<[Seen<'a>; 3]>,
-    /// What the client may do to each topic.
-    operations: i32,
+    call: &'a Call,
+    /// Whether the client asked what it may do to each topic.
+    tells_operations: bool,
     answer: MetadataAnswer,
     /// One line's lists are the next one's.
     line: MetadataResponsePartition,
@@ -152,7 +212,7 @@ impl Seen<'_> {
 
 impl<'a> Telling<'a> {
     fn begin(
-        call: &Call,
+        call: &'a Call,
         image: &'a MetadataImage,
         request: &MetadataView<'_>,
         topics: usize,
@@ -177,7 +237,8 @@ impl<'a> Telling<'a> {
         Telling {
             version: call.api_version,
             brokers,
-            operations: told_if(request.include_topic_authorized_operations, operations::TOPIC),
+            call,
+            tells_operations: request.include_topic_authorized_operations,
             answer,
             line: MetadataResponsePartition::default(),
         }
@@ -191,8 +252,11 @@ impl<'a> Telling<'a> {
                     TopicHead { error: ErrorCode::UnknownTopicId, name: None, id: *id, is_internal: false };
                 self.answer.topic(&head, 0);
                 // Operations are allowed by name.
-                self.answer.end_topic(told_if(false, self.operations));
+                self.answer.end_topic(i32::MIN);
             }
+            Told::HiddenId(id) => self.hidden(None, *id, false),
+            Told::HiddenName(name) => self.hidden(Some(name), Uuid::ZERO, false),
+            Told::NotToBeMade(name) => self.hidden(Some(name), Uuid::ZERO, is_internal(name)),
             Told::NoSuchName(name) => {
                 let head = TopicHead {
                     error: match validate_name(name) {
@@ -204,7 +268,8 @@ impl<'a> Telling<'a> {
                     is_internal: is_internal(name),
                 };
                 self.answer.topic(&head, 0);
-                self.answer.end_topic(self.operations);
+                let operations = self.operations(name);
+                self.answer.end_topic(operations);
             }
         }
     }
@@ -220,7 +285,22 @@ impl<'a> Telling<'a> {
         for (&index, partition) in topic.partitions.iter() {
             self.partition(index, partition);
         }
-        self.answer.end_topic(self.operations);
+        let operations = self.operations(&topic.name);
+        self.answer.end_topic(operations);
+    }
+
+    fn hidden(&mut self, name: Option<&str>, id: Uuid, is_internal: bool) {
+        let head = TopicHead { error: ErrorCode::TopicAuthorizationFailed, name, id, is_internal };
+        self.answer.topic(&head, 0);
+        self.answer.end_topic(i32::MIN);
+    }
+
+    /// What the client may do to a topic, if it asked; Kafka's number for nothing asked otherwise.
+    fn operations(&self, name: &str) -> i32 {
+        match self.tells_operations {
+            true => self.call.operations(Resource::Topic(name)),
+            false => i32::MIN,
+        }
     }
 
     fn partition(&mut self, index: i32, partition: &PartitionImage) {
@@ -256,7 +336,11 @@ impl<'a> Telling<'a> {
     }
 
     fn finish(self, request: &MetadataView<'_>) -> Rope {
-        self.answer.finish(told_if(request.include_cluster_authorized_operations, operations::CLUSTER))
+        let operations = match request.include_cluster_authorized_operations {
+            true => self.call.cluster_operations(),
+            false => i32::MIN,
+        };
+        self.answer.finish(operations)
     }
 }
 
@@ -268,9 +352,4 @@ fn show(list: &mut Vec<i32>, ids: &[i32], shows: impl Fn(&i32) -> bool) {
 /// Some replica of the partition is not in its line.
 fn hides(line: &MetadataResponsePartition, partition: &PartitionImage) -> bool {
     line.replica_nodes.len() < partition.replicas.len() || line.isr_nodes.len() < partition.isr.len()
-}
-
-/// Operations that the client asked for; Kafka's number for none otherwise.
-fn told_if(asked: bool, operations: i32) -> i32 {
-    if asked { operations } else { i32::MIN }
 }

@@ -1,4 +1,4 @@
-//! **The table**: which APIs this node answers, in which versions, and who handles each. ApiVersions tells what stands here
+//! **The table**: which APIs this node answers, in which versions, who may ask, and who handles each. ApiVersions tells what stands here
 //! and nothing else. One file per API; none knows another, none touches a log: views, shards and the quorum answer.
 
 mod add_offsets_to_txn;
@@ -6,11 +6,17 @@ mod add_partitions_to_txn;
 mod add_raft_voter;
 mod alter_configs;
 mod alter_replica_log_dirs;
+mod alter_user_scram_credentials;
 mod api_versions;
 mod broker_heartbeat;
+mod create_acls;
+mod create_partitions;
+mod create_topics;
+mod delete_acls;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
+mod describe_acls;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
@@ -19,6 +25,7 @@ mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
 mod describe_transactions;
+mod describe_user_scram_credentials;
 mod end_txn;
 mod envelope;
 mod fetch;
@@ -50,25 +57,39 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 
 use bytes::{Buf, Bytes};
-use kraft::controller::{AlterPartition, ControllerCommand, CreateTopics, RegisterBroker, UpdateFeatures};
+use kraft::controller::{AlterPartition, ControllerCommand, Refusal, RegisterBroker, UpdateFeatures};
 use wire::codec::{DecodeError, Decoder, Message};
 use wire::frame::{HeaderError, HeaderView};
 use wire::messages::add_raft_voter::AddRaftVoterRequest;
+use wire::messages::add_raft_voter::AddRaftVoterResponse;
 use wire::messages::alter_partition_reassignments::AlterPartitionReassignmentsRequest;
+use wire::messages::alter_user_scram_credentials::AlterUserScramCredentialsRequest;
 use wire::messages::api_versions::{ApiVersion, ApiVersionsRequest};
 use wire::messages::begin_quorum_epoch::BeginQuorumEpochRequest;
+use wire::messages::broker_heartbeat::BrokerHeartbeatResponse;
+use wire::messages::create_acls::CreateAclsRequest;
 use wire::messages::create_partitions::CreatePartitionsRequest;
 use wire::messages::create_topics::CreateTopicsRequest;
+use wire::messages::delete_acls::DeleteAclsRequest;
 use wire::messages::delete_topics::DeleteTopicsRequest;
+use wire::messages::describe_acls::DescribeAclsResponse;
+use wire::messages::describe_cluster::DescribeClusterResponse;
+use wire::messages::describe_log_dirs::DescribeLogDirsResponse;
 use wire::messages::describe_quorum::DescribeQuorumRequest;
+use wire::messages::describe_quorum::DescribeQuorumResponse;
+use wire::messages::describe_user_scram_credentials::DescribeUserScramCredentialsResponse;
 use wire::messages::elect_leaders::ElectLeadersRequest;
 use wire::messages::end_quorum_epoch::EndQuorumEpochRequest;
+use wire::messages::envelope::EnvelopeResponse;
 use wire::messages::fetch::FetchRequest;
 use wire::messages::fetch_snapshot::FetchSnapshotRequest;
+use wire::messages::list_config_resources::ListConfigResourcesResponse;
 use wire::messages::list_partition_reassignments::ListPartitionReassignmentsRequest;
+use wire::messages::list_partition_reassignments::ListPartitionReassignmentsResponse;
 use wire::messages::metadata::MetadataRequest;
 use wire::messages::produce::ProduceRequest;
 use wire::messages::remove_raft_voter::RemoveRaftVoterRequest;
+use wire::messages::remove_raft_voter::RemoveRaftVoterResponse;
 use wire::messages::unregister_broker::UnregisterBrokerRequest;
 use wire::messages::unregister_controller::UnregisterControllerRequest;
 use wire::messages::update_features::UpdateFeaturesRequest;
@@ -83,6 +104,8 @@ use crate::node::Node;
 use crate::quorum::errands::answer_frame;
 use crate::quorum::protocol::QuorumRequest;
 use crate::rim::{CloseReason, Handling, Outcome};
+use crate::security::authorizer::{Operation, Resource};
+use crate::security::denied::Denied;
 
 /// What the administrators of Kafka's own tools call themselves: they may write to internal topics.
 const ADMIN_CLIENT_ID: &[u8] = b"__admin_client";
@@ -100,6 +123,22 @@ impl From<DecodeError> for Unread {
     }
 }
 
+/// Who may ask: every row says it.
+enum Needs {
+    /// Whoever may connect.
+    Nothing,
+    /// Whoever may do this to the cluster; looked at before the handler runs.
+    Cluster(Operation),
+    /// Whoever the active controller lets, which is asked in the name of the client (KIP-590).
+    Forwarded,
+    /// Whoever may do something to what the request names; the handler asks [`Call::authorize`] for each, here in short.
+    Each(#[allow(dead_code)] &'static str),
+}
+use Needs::{Cluster, Each, Forwarded, Nothing};
+
+/// The answer to whoever may not ask.
+type Deny = dyn Fn(&Call, Bytes, Refusal) -> Result<Handling, Unread> + Send + Sync;
+
 type Run = dyn Fn(Call, Bytes) -> Result<Handling, Unread> + Send + Sync;
 
 /// One row of the table.
@@ -111,6 +150,9 @@ struct Api {
     advertised: RangeInclusive<i16>,
     /// The handler may ask what the client calls itself.
     asks_client_id: bool,
+    needs: Needs,
+    /// Of a row that needs something of the cluster.
+    deny: Option<Box<Deny>>,
     run: Box<Run>,
 }
 
@@ -125,13 +167,18 @@ struct Tables {
 
 static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     let broker = [data_rows(), group_rows(), transaction_rows(), cluster_rows(), forwarded_rows()];
+    let controller = [quorum_rows(), controller_rows(), security_rows()];
     let tables = Tables {
         broker: Apis::new(broker.into_iter().flatten()),
-        controller: Apis::new(quorum_rows().into_iter().chain(controller_rows())),
+        controller: Apis::new(controller.into_iter().flatten()),
     };
     let keys = |apis: &Apis, is_on: fn(ApiKey) -> bool| apis.0.iter().flatten().all(|row| is_on(row.key));
     assert!(keys(&tables.broker, ApiKey::is_on_broker), "a broker answers what is not a broker's");
     assert!(keys(&tables.controller, ApiKey::is_on_controller), "a controller answers what is not its own");
+    let rows = [&tables.broker, &tables.controller].into_iter().flat_map(|apis| apis.0.iter().flatten());
+    for row in rows {
+        assert!(!matches!(row.needs, Cluster(_)) || row.deny.is_some(), "nobody says no: {:?}", row.key);
+    }
     tables
 });
 
@@ -145,56 +192,133 @@ impl Tables {
 fn data_rows() -> Vec<Api> {
     vec![
         greeting(),
-        waiting(ApiKey::DeleteRecords, delete_records::handle),
-        waiting(ApiKey::DescribeProducers, describe_producers::handle),
-        in_place::<FetchRequest>(ApiKey::Fetch, fetch::handle),
-        waiting(ApiKey::InitProducerId, init_producer_id::handle),
-        direct(ApiKey::ListOffsets, list_offsets::handle),
-        in_place::<MetadataRequest>(ApiKey::Metadata, metadata::handle),
-        direct(ApiKey::OffsetForLeaderEpoch, offset_for_leader_epoch::handle),
-        in_place::<ProduceRequest>(ApiKey::Produce, produce::handle),
+        waiting(ApiKey::DeleteRecords, Each("Delete each topic"), delete_records::handle),
+        waiting(ApiKey::DescribeProducers, Each("Read each topic"), describe_producers::handle),
+        in_place::<FetchRequest>(
+            ApiKey::Fetch,
+            Each("Read each topic; ClusterAction the cluster for a replica"),
+            fetch::handle,
+        ),
+        waiting(
+            ApiKey::InitProducerId,
+            Each("Write the transactional id, or any topic, or IdempotentWrite the cluster"),
+            init_producer_id::handle,
+        ),
+        direct(ApiKey::ListOffsets, Each("Describe each topic"), list_offsets::handle),
+        in_place::<MetadataRequest>(
+            ApiKey::Metadata,
+            Each("Describe each topic; Create it, or the cluster"),
+            metadata::handle,
+        ),
+        direct(
+            ApiKey::OffsetForLeaderEpoch,
+            Each("ClusterAction the cluster, or Describe each topic"),
+            offset_for_leader_epoch::handle,
+        ),
+        in_place::<ProduceRequest>(
+            ApiKey::Produce,
+            Each("Write each topic and the transactional id"),
+            produce::handle,
+        ),
     ]
 }
 
 /// Consumer groups and their offsets.
 fn group_rows() -> Vec<Api> {
     vec![
-        waiting(ApiKey::DeleteGroups, delete_groups::handle),
-        waiting(ApiKey::DescribeGroups, describe_groups::handle),
-        direct(ApiKey::FindCoordinator, find_coordinator::handle),
-        prompt(ApiKey::Heartbeat, heartbeat::handle),
-        waiting(ApiKey::JoinGroup, join_group::handle),
-        waiting(ApiKey::LeaveGroup, leave_group::handle),
-        waiting(ApiKey::ListGroups, list_groups::handle),
-        prompt(ApiKey::OffsetCommit, offset_commit::handle),
-        waiting(ApiKey::OffsetDelete, offset_delete::handle),
-        waiting(ApiKey::OffsetFetch, offset_fetch::handle),
-        waiting(ApiKey::SyncGroup, sync_group::handle),
+        waiting(ApiKey::DeleteGroups, Each("Delete each group"), delete_groups::handle),
+        waiting(ApiKey::DescribeGroups, Each("Describe each group"), describe_groups::handle),
+        direct(
+            ApiKey::FindCoordinator,
+            Each("Describe each group or transactional id; ClusterAction for share groups"),
+            find_coordinator::handle,
+        ),
+        prompt(ApiKey::Heartbeat, Each("Read the group"), heartbeat::handle),
+        waiting(ApiKey::JoinGroup, Each("Read the group"), join_group::handle),
+        waiting(ApiKey::LeaveGroup, Each("Read the group"), leave_group::handle),
+        waiting(
+            ApiKey::ListGroups,
+            Each("Describe the cluster, or what it may describe of groups"),
+            list_groups::handle,
+        ),
+        prompt(ApiKey::OffsetCommit, Each("Read the group, Read each topic"), offset_commit::handle),
+        waiting(ApiKey::OffsetDelete, Each("Delete the group, Read each topic"), offset_delete::handle),
+        waiting(ApiKey::OffsetFetch, Each("Describe each group, Describe each topic"), offset_fetch::handle),
+        waiting(ApiKey::SyncGroup, Each("Read the group"), sync_group::handle),
     ]
 }
 
 /// Transactions.
 fn transaction_rows() -> Vec<Api> {
     vec![
-        waiting(ApiKey::AddOffsetsToTxn, add_offsets_to_txn::handle),
-        waiting(ApiKey::AddPartitionsToTxn, add_partitions_to_txn::handle),
-        waiting(ApiKey::DescribeTransactions, describe_transactions::handle),
-        waiting(ApiKey::EndTxn, end_txn::handle),
-        waiting(ApiKey::ListTransactions, list_transactions::handle),
-        waiting(ApiKey::TxnOffsetCommit, txn_offset_commit::handle),
-        waiting(ApiKey::WriteTxnMarkers, write_txn_markers::handle),
+        waiting(
+            ApiKey::AddOffsetsToTxn,
+            Each("Write the transactional id, Read the group"),
+            add_offsets_to_txn::handle,
+        ),
+        waiting(
+            ApiKey::AddPartitionsToTxn,
+            Each("Write the transactional id and each topic; ClusterAction for brokers"),
+            add_partitions_to_txn::handle,
+        ),
+        waiting(
+            ApiKey::DescribeTransactions,
+            Each("Describe each transactional id, and the topics that are told"),
+            describe_transactions::handle,
+        ),
+        waiting(ApiKey::EndTxn, Each("Write the transactional id"), end_txn::handle),
+        waiting(
+            ApiKey::ListTransactions,
+            Each("Describe the transactional ids that are told"),
+            list_transactions::handle,
+        ),
+        waiting(
+            ApiKey::TxnOffsetCommit,
+            Each("Write the transactional id, Read the group, Read each topic"),
+            txn_offset_commit::handle,
+        ),
+        waiting(
+            ApiKey::WriteTxnMarkers,
+            Each("Alter or ClusterAction the cluster"),
+            write_txn_markers::handle,
+        ),
     ]
 }
 
 /// What a broker knows of the cluster and of itself.
 fn cluster_rows() -> Vec<Api> {
     vec![
-        waiting(ApiKey::AlterReplicaLogDirs, alter_replica_log_dirs::handle),
-        direct(ApiKey::DescribeCluster, describe_cluster::handle),
-        direct(ApiKey::DescribeConfigs, describe_configs::handle),
-        direct(ApiKey::DescribeLogDirs, describe_log_dirs::handle),
-        direct(ApiKey::DescribeTopicPartitions, describe_topic_partitions::handle),
-        direct(ApiKey::ListConfigResources, list_config_resources::handle),
+        waiting(
+            ApiKey::AlterReplicaLogDirs,
+            Each("Alter the cluster; refused partition by partition"),
+            alter_replica_log_dirs::handle,
+        ),
+        describing_acls(),
+        direct(ApiKey::DescribeCluster, Nothing, describe_cluster::handle),
+        direct(
+            ApiKey::DescribeConfigs,
+            Each("DescribeConfigs each topic, group, or the cluster"),
+            describe_configs::handle,
+        ),
+        direct(ApiKey::DescribeLogDirs, Cluster(Operation::Describe), describe_log_dirs::handle)
+            .denied::<DescribeLogDirsResponse>(),
+        direct(
+            ApiKey::DescribeTopicPartitions,
+            Each("Describe each topic"),
+            describe_topic_partitions::handle,
+        ),
+        direct(
+            ApiKey::DescribeUserScramCredentials,
+            Cluster(Operation::Describe),
+            describe_user_scram_credentials::handle,
+        )
+        .denied::<DescribeUserScramCredentialsResponse>(),
+        direct(
+            ApiKey::ListConfigResources,
+            Cluster(Operation::DescribeConfigs),
+            list_config_resources::handle,
+        )
+        .denied::<ListConfigResourcesResponse>(),
     ]
 }
 
@@ -202,14 +326,19 @@ fn cluster_rows() -> Vec<Api> {
 fn forwarded_rows() -> Vec<Api> {
     vec![
         forwarded::<AddRaftVoterRequest>(ApiKey::AddRaftVoter),
-        waiting(ApiKey::AlterConfigs, |call, request| alter_configs::handle(call, request, Some(here))),
+        waiting(ApiKey::AlterConfigs, Forwarded, |call, request| {
+            alter_configs::handle(call, request, Some(here))
+        }),
         forwarded::<AlterPartitionReassignmentsRequest>(ApiKey::AlterPartitionReassignments),
+        forwarded::<AlterUserScramCredentialsRequest>(ApiKey::AlterUserScramCredentials),
+        forwarded::<CreateAclsRequest>(ApiKey::CreateAcls),
         forwarded::<CreatePartitionsRequest>(ApiKey::CreatePartitions),
         forwarded::<CreateTopicsRequest>(ApiKey::CreateTopics),
+        forwarded::<DeleteAclsRequest>(ApiKey::DeleteAcls),
         forwarded::<DeleteTopicsRequest>(ApiKey::DeleteTopics),
         forwarded::<DescribeQuorumRequest>(ApiKey::DescribeQuorum),
         forwarded::<ElectLeadersRequest>(ApiKey::ElectLeaders),
-        waiting(ApiKey::IncrementalAlterConfigs, |call, request| {
+        waiting(ApiKey::IncrementalAlterConfigs, Forwarded, |call, request| {
             incremental_alter_configs::handle(call, request, Some(here))
         }),
         forwarded::<ListPartitionReassignmentsRequest>(ApiKey::ListPartitionReassignments),
@@ -223,66 +352,122 @@ fn forwarded_rows() -> Vec<Api> {
 /// What the members of the quorum, and brokers that observe it, ask each other.
 fn quorum_rows() -> Vec<Api> {
     vec![
-        waiting(ApiKey::AddRaftVoter, add_raft_voter::handle),
-        quorum::<BeginQuorumEpochRequest>(ApiKey::BeginQuorumEpoch),
-        waiting(ApiKey::DescribeQuorum, describe_quorum::handle),
-        quorum::<EndQuorumEpochRequest>(ApiKey::EndQuorumEpoch),
-        quorum::<FetchRequest>(ApiKey::Fetch),
-        quorum::<FetchSnapshotRequest>(ApiKey::FetchSnapshot),
-        waiting(ApiKey::RemoveRaftVoter, remove_raft_voter::handle),
-        quorum::<UpdateRaftVoterRequest>(ApiKey::UpdateRaftVoter),
-        quorum::<VoteRequest>(ApiKey::Vote),
+        waiting(ApiKey::AddRaftVoter, Cluster(Operation::Alter), add_raft_voter::handle)
+            .denied::<AddRaftVoterResponse>(),
+        quorum::<BeginQuorumEpochRequest>(ApiKey::BeginQuorumEpoch, Cluster(Operation::ClusterAction)),
+        waiting(ApiKey::DescribeQuorum, Cluster(Operation::Describe), describe_quorum::handle)
+            .denied::<DescribeQuorumResponse>(),
+        quorum::<EndQuorumEpochRequest>(ApiKey::EndQuorumEpoch, Cluster(Operation::ClusterAction)),
+        quorum::<FetchRequest>(ApiKey::Fetch, Cluster(Operation::ClusterAction)),
+        quorum::<FetchSnapshotRequest>(ApiKey::FetchSnapshot, Cluster(Operation::ClusterAction)),
+        waiting(ApiKey::RemoveRaftVoter, Cluster(Operation::Alter), remove_raft_voter::handle)
+            .denied::<RemoveRaftVoterResponse>(),
+        quorum::<UpdateRaftVoterRequest>(ApiKey::UpdateRaftVoter, Cluster(Operation::ClusterAction)),
+        quorum::<VoteRequest>(ApiKey::Vote, Cluster(Operation::ClusterAction)),
     ]
 }
 
 /// What the controller decides.
 fn controller_rows() -> Vec<Api> {
     vec![
-        decided(ApiKey::AllocateProducerIds, |request, _| ControllerCommand::AllocateProducerIds(request)),
-        waiting(ApiKey::AlterConfigs, |call, request| alter_configs::handle(call, request, None)),
-        decided(ApiKey::AlterPartition, |request, api_version| {
+        decided(ApiKey::AllocateProducerIds, Cluster(Operation::ClusterAction), |request, _| {
+            ControllerCommand::AllocateProducerIds(request)
+        }),
+        waiting(
+            ApiKey::AlterConfigs,
+            Each("AlterConfigs each topic, group, or the cluster"),
+            |call, request| alter_configs::handle(call, request, None),
+        ),
+        decided(ApiKey::AlterPartition, Cluster(Operation::ClusterAction), |request, api_version| {
             ControllerCommand::AlterPartition(AlterPartition { request, api_version })
         }),
-        decided(ApiKey::AlterPartitionReassignments, |request, _| {
+        decided(ApiKey::AlterPartitionReassignments, Cluster(Operation::Alter), |request, _| {
             ControllerCommand::AlterPartitionReassignments(request)
         }),
         greeting(),
-        decided(ApiKey::AssignReplicasToDirs, |request, _| ControllerCommand::AssignReplicasToDirs(request)),
-        waiting(ApiKey::BrokerHeartbeat, broker_heartbeat::handle),
-        decided(ApiKey::BrokerRegistration, |request, api_version| {
+        decided(ApiKey::AssignReplicasToDirs, Cluster(Operation::ClusterAction), |request, _| {
+            ControllerCommand::AssignReplicasToDirs(request)
+        }),
+        waiting(ApiKey::BrokerHeartbeat, Cluster(Operation::ClusterAction), broker_heartbeat::handle)
+            .denied::<BrokerHeartbeatResponse>(),
+        decided(ApiKey::BrokerRegistration, Cluster(Operation::ClusterAction), |request, api_version| {
             ControllerCommand::RegisterBroker(RegisterBroker { request, api_version })
         }),
-        decided(ApiKey::ControllerRegistration, |request, _| ControllerCommand::RegisterController(request)),
-        decided(ApiKey::CreatePartitions, |request, _| ControllerCommand::CreatePartitions(request)),
-        decided(ApiKey::CreateTopics, |request, _| {
-            ControllerCommand::CreateTopics(CreateTopics { request, describable: None })
+        decided(ApiKey::ControllerRegistration, Cluster(Operation::ClusterAction), |request, _| {
+            ControllerCommand::RegisterController(request)
         }),
-        waiting(ApiKey::DeleteTopics, delete_topics::handle),
-        direct(ApiKey::DescribeCluster, describe_cluster::handle),
-        direct(ApiKey::DescribeConfigs, describe_configs::handle),
-        decided(ApiKey::ElectLeaders, |request, _| ControllerCommand::ElectLeaders(request)),
-        waiting(ApiKey::Envelope, |call, request| envelope::handle(call, request, here)),
-        waiting(ApiKey::IncrementalAlterConfigs, |call, request| {
-            incremental_alter_configs::handle(call, request, None)
+        waiting(ApiKey::CreatePartitions, Each("Alter each topic"), create_partitions::handle),
+        waiting(ApiKey::CreateTopics, Each("Create the cluster, or each topic"), create_topics::handle),
+        waiting(ApiKey::DeleteTopics, Each("Delete the cluster, or each topic"), delete_topics::handle),
+        direct(ApiKey::DescribeCluster, Cluster(Operation::Alter), describe_cluster::handle)
+            .denied::<DescribeClusterResponse>(),
+        direct(
+            ApiKey::DescribeConfigs,
+            Each("DescribeConfigs each topic, group, or the cluster"),
+            describe_configs::handle,
+        ),
+        decided(ApiKey::ElectLeaders, Cluster(Operation::Alter), |request, _| {
+            ControllerCommand::ElectLeaders(request)
         }),
-        direct(ApiKey::ListPartitionReassignments, list_partition_reassignments::handle),
-        decided(ApiKey::UnregisterBroker, |request, _| ControllerCommand::UnregisterBroker(request)),
-        decided(ApiKey::UnregisterController, |request, _| ControllerCommand::UnregisterController(request)),
-        decided(ApiKey::UpdateFeatures, |request, api_version| {
+        waiting(ApiKey::Envelope, Cluster(Operation::ClusterAction), |call, request| {
+            envelope::handle(call, request, here)
+        })
+        .denied::<EnvelopeResponse>(),
+        waiting(
+            ApiKey::IncrementalAlterConfigs,
+            Each("AlterConfigs each topic, group, or the cluster"),
+            |call, request| incremental_alter_configs::handle(call, request, None),
+        ),
+        direct(
+            ApiKey::ListPartitionReassignments,
+            Cluster(Operation::Describe),
+            list_partition_reassignments::handle,
+        )
+        .denied::<ListPartitionReassignmentsResponse>(),
+        decided(ApiKey::UnregisterBroker, Cluster(Operation::Alter), |request, _| {
+            ControllerCommand::UnregisterBroker(request)
+        }),
+        decided(ApiKey::UnregisterController, Cluster(Operation::Alter), |request, _| {
+            ControllerCommand::UnregisterController(request)
+        }),
+        decided(ApiKey::UpdateFeatures, Cluster(Operation::Alter), |request, api_version| {
             ControllerCommand::UpdateFeatures(UpdateFeatures { request, api_version })
         }),
     ]
 }
 
+/// What the controller decides of who may do what and who is who.
+fn security_rows() -> Vec<Api> {
+    vec![
+        waiting(
+            ApiKey::AlterUserScramCredentials,
+            Cluster(Operation::Alter),
+            alter_user_scram_credentials::handle,
+        )
+        .refused(|request, _| ControllerCommand::AlterUserScramCredentials(request)),
+        waiting(ApiKey::CreateAcls, Cluster(Operation::Alter), create_acls::handle)
+            .refused(|request, _| ControllerCommand::CreateAcls(request)),
+        waiting(ApiKey::DeleteAcls, Cluster(Operation::Alter), delete_acls::handle)
+            .refused(|request, _| ControllerCommand::DeleteAcls(request)),
+        describing_acls(),
+    ]
+}
+
+/// Asked of brokers and of controllers.
+fn describing_acls() -> Api {
+    direct(ApiKey::DescribeAcls, Cluster(Operation::Describe), describe_acls::handle)
+        .denied::<DescribeAclsResponse>()
+}
+
 /// The first request of every connection.
 fn greeting() -> Api {
-    in_place::<ApiVersionsRequest>(ApiKey::ApiVersions, |call, body| {
+    in_place::<ApiVersionsRequest>(ApiKey::ApiVersions, Nothing, |call, body| {
         api_versions::handle(call, body, advertised)
     })
 }
 
 /// A request that the quorum itself answers.
-fn quorum<Q: QuorumRequest>(key: ApiKey) -> Api {
+fn quorum<Q: QuorumRequest<Answer: Denied>>(key: ApiKey, needs: Needs) -> Api {
     let run = move |call: Call, body: Bytes| {
         let request = Q::decode(&mut Decoder::of(body), call.api_version)?;
         Ok(Handling::running(async move {
@@ -292,11 +477,15 @@ fn quorum<Q: QuorumRequest>(key: ApiKey) -> Api {
             }
         }))
     };
-    row(key, run)
+    row(key, needs, run).denied::<Q::Answer>()
 }
 
 /// A request that is a command for the controller, and nothing besides.
-fn decided<Q: Message + Send + 'static>(key: ApiKey, command: fn(Q, i16) -> ControllerCommand) -> Api {
+fn decided<Q: Message + Send + 'static>(
+    key: ApiKey,
+    needs: Needs,
+    command: fn(Q, i16) -> ControllerCommand,
+) -> Api {
     let run = move |call: Call, body: Bytes| {
         let request = Q::decode(&mut Decoder::of(body), call.api_version)?;
         let command = command(request, call.api_version);
@@ -307,7 +496,7 @@ fn decided<Q: Message + Send + 'static>(key: ApiKey, command: fn(Q, i16) -> Cont
             }
         }))
     };
-    row(key, run)
+    row(key, needs, run).refused(command)
 }
 
 /// A request that is answered by the active controller, wherever it is.
@@ -317,7 +506,7 @@ fn forwarded<Q: Message + 'static>(key: ApiKey) -> Api {
         Q::decode(&mut Decoder::of(body.clone()), call.api_version)?;
         Ok(Handling::running(forward(call, body, here)))
     };
-    Api { asks_client_id: true, ..row(key, run) }
+    Api { asks_client_id: true, ..row(key, Forwarded, run) }
 }
 
 /// Has the controller in this node handle a request.
@@ -334,23 +523,31 @@ fn here(call: Call, body: Bytes) -> Handling {
     }
 }
 
-fn row(key: ApiKey, run: impl Fn(Call, Bytes) -> Result<Handling, Unread> + Send + Sync + 'static) -> Api {
+fn row(
+    key: ApiKey,
+    needs: Needs,
+    run: impl Fn(Call, Bytes) -> Result<Handling, Unread> + Send + Sync + 'static,
+) -> Api {
     let (versions, advertised) = (key.versions(), key.advertised_versions());
-    Api { key, versions, advertised, asks_client_id: false, run: Box::new(run) }
+    Api { key, versions, advertised, asks_client_id: false, needs, deny: None, run: Box::new(run) }
 }
 
 /// A handler that needs to wait for nobody.
-fn direct<Q: Message + 'static, A: IntoAnswer + 'static>(key: ApiKey, handler: fn(&Call, Q) -> A) -> Api {
+fn direct<Q: Message + 'static, A: IntoAnswer + 'static>(
+    key: ApiKey,
+    needs: Needs,
+    handler: fn(&Call, Q) -> A,
+) -> Api {
     let run = move |call: Call, body: Bytes| {
         let request = Q::decode(&mut Decoder::of(body), call.api_version)?;
         let answer = handler(&call, request);
         Ok(Handling::ready(answer.outcome(call.api_key, call.api_version, call.correlation_id)))
     };
-    row(key, run)
+    row(key, needs, run)
 }
 
 /// A handler that may wait for a shard, the quorum or bytes.
-fn waiting<Q, A, F>(key: ApiKey, handler: fn(Call, Q) -> F) -> Api
+fn waiting<Q, A, F>(key: ApiKey, needs: Needs, handler: fn(Call, Q) -> F) -> Api
 where
     Q: Message + Send + 'static,
     A: IntoAnswer + 'static,
@@ -362,21 +559,22 @@ where
         let answer = handler(call, request);
         Ok(Handling::running(async move { answer.await.outcome(api_key, api_version, correlation_id) }))
     };
-    Api { asks_client_id: true, ..row(key, run) }
+    Api { asks_client_id: true, ..row(key, needs, run) }
 }
 
 /// A handler that mostly has its answer at once, and else says what it waits for.
-fn prompt<Q: Message + 'static>(key: ApiKey, handler: fn(Call, Q) -> Handling) -> Api {
+fn prompt<Q: Message + 'static>(key: ApiKey, needs: Needs, handler: fn(Call, Q) -> Handling) -> Api {
     let run = move |call: Call, body: Bytes| {
         let request = Q::decode(&mut Decoder::of(body), call.api_version)?;
         Ok(handler(call, request))
     };
-    row(key, run)
+    row(key, needs, run)
 }
 
 /// A handler that reads its request where it lies.
 fn in_place<Q: Message + 'static>(
     key: ApiKey,
+    needs: Needs,
     handler: fn(Call, &Bytes) -> Result<Handling, DecodeError>,
 ) -> Api {
     let run = move |call: Call, body: Bytes| {
@@ -386,7 +584,7 @@ fn in_place<Q: Message + 'static>(
             error => Unread::Malformed(error),
         })
     };
-    row(key, run)
+    row(key, needs, run)
 }
 
 #[cold]
@@ -472,9 +670,41 @@ impl Node {
 }
 
 impl Api {
+    /// Whoever may not ask hears this answer's error.
+    fn denied<A: Denied>(self) -> Api {
+        let deny = |call: &Call, _: Bytes, why: Refusal| {
+            let answer = A::denied(&why);
+            Ok(Handling::ready(answer.outcome(call.api_key, call.api_version, call.correlation_id)))
+        };
+        Api { deny: Some(Box::new(deny)), ..self }
+    }
+
+    /// Whoever may not ask hears what the command is refused with.
+    fn refused<Q: Message + 'static>(self, command: fn(Q, i16) -> ControllerCommand) -> Api {
+        let deny = move |call: &Call, body: Bytes, why: Refusal| {
+            let request = Q::decode(&mut Decoder::of(body), call.api_version)?;
+            let answer = command(request, call.api_version).refused(&why);
+            let frame = answer_frame(&answer, call.api_version, call.correlation_id);
+            Ok(Handling::ready(Outcome::Answer(frame)))
+        };
+        Api { deny: Some(Box::new(deny)), ..self }
+    }
+
+    /// Runs the handler, if the client may ask.
+    fn run(&self, call: Call, body: Bytes) -> Result<Handling, Unread> {
+        if let Cluster(operation) = self.needs
+            && let Err(error) = call.authorize(operation, Resource::Cluster)
+        {
+            let Some(deny) = &self.deny else { return Ok(close(CloseReason::Panicked)) };
+            let why = format!("Request {:?} needs {} permission.", self.key, operation.constant());
+            return deny(&call, body, Refusal::new(error, why));
+        }
+        (self.run)(call, body)
+    }
+
     /// Handlers hold no state: a panic costs its connection, not the node.
     fn handle(&self, call: impl Fn(Option<Str>) -> Call, client_id: Option<Str>, body: Bytes) -> Handling {
-        let run = |call, body| catch_unwind(AssertUnwindSafe(|| (self.run)(call, body)));
+        let run = |call, body| catch_unwind(AssertUnwindSafe(|| self.run(call, body)));
         let outcome = match run(call(client_id), body) {
             // Who reads in place does not ask what the client calls itself.
             Ok(Err(Unread::NotText(body))) => run(call(None), body),

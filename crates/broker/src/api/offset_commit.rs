@@ -12,10 +12,16 @@ use wire::messages::offset_commit::{
 use crate::call::{Call, IntoAnswer};
 use crate::coordinators::routing::{ask_promptly, passing_caller};
 use crate::rim::Handling;
+use crate::security::authorizer::{Operation, Resource};
 
 pub(super) fn handle(call: Call, mut request: OffsetCommitRequest) -> Handling {
     let mut refused = Vec::new();
     let topics = std::mem::take(&mut request.topics);
+    if let Err(error) = call.authorize(Operation::Read, Resource::Group(&request.group_id)) {
+        let topics = topics.iter().map(|topic| failed(topic, error)).collect();
+        let response = OffsetCommitResponse { topics, ..OffsetCommitResponse::default() };
+        return Handling::ready(response.outcome(call.api_key, call.api_version, call.correlation_id));
+    }
     request.topics = topics.into_iter().filter_map(|topic| resolve(&call, topic, &mut refused)).collect();
     if request.topics.is_empty() {
         let response = OffsetCommitResponse { topics: refused, ..OffsetCommitResponse::default() };
@@ -48,12 +54,20 @@ fn resolve(
 ) -> Option<OffsetCommitRequestTopic> {
     let image = call.node.image();
     let by_id = call.api_version >= 10;
+    if !by_id && let Err(error) = call.authorize(Operation::Read, Resource::Topic(&topic.name)) {
+        refused.push(failed(&topic, error));
+        return None;
+    }
     let known = if by_id { image.topics.by_id(topic.topic_id) } else { image.topics.by_name(&topic.name) };
     let Some(known) = known else {
         let error = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
         refused.push(failed(&topic, error));
         return None;
     };
+    if by_id && let Err(error) = call.authorize(Operation::Read, Resource::Topic(&known.name)) {
+        refused.push(failed(&topic, error));
+        return None;
+    }
     topic.name = known.name.clone();
     topic.topic_id = known.id;
     let exists = |index: i32| known.partition(index).is_some();

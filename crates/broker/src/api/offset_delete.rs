@@ -9,8 +9,12 @@ use wire::messages::offset_delete::{
 
 use crate::call::Call;
 use crate::coordinators::routing::ask;
+use crate::security::authorizer::{Operation, Resource};
 
 pub(super) async fn handle(call: Call, mut request: OffsetDeleteRequest) -> OffsetDeleteResponse {
+    if let Err(error) = call.authorize(Operation::Delete, Resource::Group(&request.group_id)) {
+        return OffsetDeleteResponse { error_code: error.code(), ..OffsetDeleteResponse::default() };
+    }
     let mut refused = Vec::new();
     let topics = std::mem::take(&mut request.topics);
     request.topics = topics.into_iter().filter_map(|topic| existing(&call, topic, &mut refused)).collect();
@@ -38,14 +42,16 @@ fn existing(
 ) -> Option<OffsetDeleteRequestTopic> {
     let image = call.node.image();
     let known = image.topics.by_name(&topic.name);
+    let allowed = call.authorize(Operation::Read, Resource::Topic(&topic.name));
+    let unknown = allowed.err().unwrap_or(ErrorCode::UnknownTopicOrPartition);
     let exists = |partition: &OffsetDeleteRequestPartition| {
-        known.is_some_and(|known| known.partition(partition.partition_index).is_some())
+        allowed.is_ok() && known.is_some_and(|known| known.partition(partition.partition_index).is_some())
     };
     let (there, missing): (Vec<_>, Vec<_>) = topic.partitions.into_iter().partition(exists);
     if !missing.is_empty() {
         let partition = |partition: OffsetDeleteRequestPartition| OffsetDeleteResponsePartition {
             partition_index: partition.partition_index,
-            error_code: ErrorCode::UnknownTopicOrPartition.code(),
+            error_code: unknown.code(),
         };
         refused.push(OffsetDeleteResponseTopic {
             name: topic.name.clone(),

@@ -11,6 +11,7 @@ use wire::{ErrorCode, Str, Uuid};
 
 use crate::call::Call;
 use crate::coordinators::routing::{ask, caller};
+use crate::security::authorizer::{Operation, Resource};
 
 pub(super) async fn handle(call: Call, request: OffsetFetchRequest) -> OffsetFetchResponse {
     if call.api_version >= 8 {
@@ -42,10 +43,29 @@ async fn fetch_group(
     mut group: OffsetFetchRequestGroup,
     require_stable: bool,
 ) -> OffsetFetchResponseGroup {
+    if let Err(error) = call.authorize(Operation::Describe, Resource::Group(&group.group_id)) {
+        return OffsetFetchResponseGroup {
+            group_id: group.group_id,
+            error_code: error.code(),
+            ..OffsetFetchResponseGroup::default()
+        };
+    }
     let by_id = call.api_version >= 10;
+    let all = group.topics.is_none();
     let mut refused = Vec::new();
     if by_id && let Some(topics) = group.topics.take() {
         group.topics = Some(topics.into_iter().filter_map(|topic| name(call, topic, &mut refused)).collect());
+    }
+    if call.is_guarded()
+        && let Some(topics) = &mut group.topics
+    {
+        topics.retain(|topic| match call.authorize(Operation::Describe, Resource::Topic(&topic.name)) {
+            Ok(()) => true,
+            Err(error) => {
+                refused.push(refusal(topic, error));
+                false
+            }
+        });
     }
     let group_id = group.group_id.clone();
     let command = GroupCommand::FetchOffsets { caller: caller(call), group, require_stable };
@@ -57,6 +77,9 @@ async fn fetch_group(
             ..OffsetFetchResponseGroup::default()
         },
     };
+    if all && call.is_guarded() {
+        answer.topics.retain(|topic| call.may(Operation::Describe, Resource::Topic(&topic.name)));
+    }
     if by_id {
         let image = call.node.image();
         for topic in answer.topics.iter_mut().filter(|topic| topic.topic_id.is_zero()) {
@@ -83,20 +106,24 @@ fn name(
             Some(topic)
         }
         None => {
-            let partition = |&partition_index: &i32| OffsetFetchResponsePartitions {
-                partition_index,
-                committed_offset: -1,
-                committed_leader_epoch: -1,
-                metadata: Some(Str::new()),
-                error_code: ErrorCode::UnknownTopicId.code(),
-            };
-            refused.push(OffsetFetchResponseTopics {
-                name: topic.name,
-                topic_id: topic.topic_id,
-                partitions: topic.partition_indexes.iter().map(partition).collect(),
-            });
+            refused.push(refusal(&topic, ErrorCode::UnknownTopicId));
             None
         }
+    }
+}
+
+fn refusal(topic: &OffsetFetchRequestTopics, error: ErrorCode) -> OffsetFetchResponseTopics {
+    let partition = |&partition_index: &i32| OffsetFetchResponsePartitions {
+        partition_index,
+        committed_offset: -1,
+        committed_leader_epoch: -1,
+        metadata: Some(Str::new()),
+        error_code: error.code(),
+    };
+    OffsetFetchResponseTopics {
+        name: topic.name.clone(),
+        topic_id: topic.topic_id,
+        partitions: topic.partition_indexes.iter().map(partition).collect(),
     }
 }
 

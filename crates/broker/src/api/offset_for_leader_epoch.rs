@@ -7,10 +7,16 @@ use wire::messages::offset_for_leader_epoch::{
 };
 
 use crate::call::Call;
+use crate::security::authorizer::{Operation, Resource};
 use crate::views::TopicViews;
 
 pub(super) fn handle(call: &Call, request: OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse {
+    let is_broker = call.may(Operation::ClusterAction, Resource::Cluster);
     let topic = |topic: OffsetForLeaderTopic| {
+        let allowed = match is_broker {
+            true => Ok(()),
+            false => call.authorize(Operation::Describe, Resource::Topic(&topic.topic)),
+        };
         let views = call.node.views().by_name(&topic.topic);
         let partition = |asked: &OffsetForLeaderPartition| {
             let mut answer = EpochEndOffset {
@@ -19,7 +25,7 @@ pub(super) fn handle(call: &Call, request: OffsetForLeaderEpochRequest) -> Offse
                 end_offset: -1,
                 ..EpochEndOffset::default()
             };
-            match find(call, views.as_deref(), asked) {
+            match allowed.and_then(|()| find(call, views.as_deref(), asked)) {
                 Ok(Some((leader_epoch, end_offset))) => {
                     answer.leader_epoch = leader_epoch;
                     answer.end_offset = end_offset;

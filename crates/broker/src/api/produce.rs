@@ -26,6 +26,7 @@ use crate::endpoints::current_leader;
 use crate::mailbox::{Answer, Dropped, reply};
 use crate::replica::pending::AppendResults;
 use crate::rim::{CloseReason, Handling, Outcome};
+use crate::security::authorizer::{self, Resource};
 use crate::views::{FoundTopic, LastTopic, PartitionCell};
 
 pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> {
@@ -381,8 +382,7 @@ impl<'a> Plan<'a> {
         Plan {
             call,
             body,
-            refused: (transactional && request.transactional_id.is_none())
-                .then_some(ErrorCode::TransactionalIdAuthorizationFailed),
+            refused: if transactional { not_its_transaction(call, request.transactional_id) } else { None },
             acks: request.acks,
             may_write_internal: call.is_admin_client,
             wall_ms: call.node.wall_ms(call.now_ms),
@@ -399,9 +399,11 @@ impl<'a> Plan<'a> {
         let unknown = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
         let found = last.find(call.node.views(), by_id.then_some(topic.id), topic.name);
         self.response.answer.topic(topic);
+        let forbidden = if call.is_guarded() { may_not_write(call, by_id, found, topic.name) } else { None };
+        let refused = self.refused.or(forbidden);
         for partition in &topic.partitions {
             self.response.bad += 1;
-            let allowed = self.refused.map_or(Ok(()), |error| Err(RefusedPartition::from(error)));
+            let allowed = refused.map_or(Ok(()), |error| Err(RefusedPartition::from(error)));
             let known = allowed.and_then(|()| found.ok_or_else(|| RefusedPartition::from(unknown)));
             let checked = known.and_then(|found| {
                 let cell = self.check(found, partition)?;
@@ -476,6 +478,22 @@ impl<'a> Plan<'a> {
         });
         &mut self.shares[at]
     }
+}
+
+/// Why a transaction may not be written to: it has no id, or it is not the client's.
+#[cold]
+fn not_its_transaction(call: &Call, id: Option<&str>) -> Option<ErrorCode> {
+    match id {
+        None => Some(ErrorCode::TransactionalIdAuthorizationFailed),
+        Some(id) => call.authorize(authorizer::Operation::Write, Resource::TransactionalId(id)).err(),
+    }
+}
+
+/// Why the client may not write to a topic, whether there is one of that name or not; nothing is known of an id that nobody bears.
+#[inline(never)]
+fn may_not_write(call: &Call, by_id: bool, found: Option<&FoundTopic>, name: &str) -> Option<ErrorCode> {
+    let name = if by_id { found?.views.name.as_str() } else { name };
+    call.authorize(authorizer::Operation::Write, Resource::Topic(name)).err()
 }
 
 /// Why a partition's batch went no further.

@@ -6,6 +6,7 @@ use wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 
 use crate::call::Call;
 use crate::coordinators::routing::{ask, caller};
+use crate::security::authorizer::{Operation, Resource};
 
 pub(super) async fn handle(call: Call, request: SyncGroupRequest) -> SyncGroupResponse {
     let refusal =
@@ -14,6 +15,9 @@ pub(super) async fn handle(call: Call, request: SyncGroupRequest) -> SyncGroupRe
         return refusal(ErrorCode::InconsistentGroupProtocol);
     }
     let group_id = request.group_id.clone();
+    if let Err(error) = call.authorize(Operation::Read, Resource::Group(&group_id)) {
+        return refusal(error);
+    }
     match ask::<GroupMachine>(&call, &group_id, GroupCommand::Sync { caller: caller(&call), request }).await {
         GroupAnswer::Sync(response) => response,
         _ => refusal(ErrorCode::UnknownServerError),

@@ -18,6 +18,7 @@ use crate::command::{BeginVerification, Command};
 use crate::coordinators::routing::{ask_at, coordinator_of, passing_caller};
 use crate::coordinators::verification::{Operation, verify};
 use crate::mailbox::reply;
+use crate::security::authorizer::{self, Resource};
 use crate::views::PartitionCell;
 
 /// From this version on topics are named by their id.
@@ -26,6 +27,13 @@ const BY_ID_SINCE: i16 = 6;
 const LOADING_SINCE: i16 = 2;
 
 pub(super) async fn handle(call: Call, mut request: TxnOffsetCommitRequest) -> TxnOffsetCommitResponse {
+    let allowed = call
+        .authorize(authorizer::Operation::Write, Resource::TransactionalId(&request.transactional_id))
+        .and_then(|()| call.authorize(authorizer::Operation::Read, Resource::Group(&request.group_id)));
+    if let Err(error) = allowed {
+        let topics = request.topics.iter().map(|topic| failed(topic, error)).collect();
+        return TxnOffsetCommitResponse { topics, ..TxnOffsetCommitResponse::default() };
+    }
     let mut refused = Vec::new();
     let topics = std::mem::take(&mut request.topics);
     request.topics = topics.into_iter().filter_map(|topic| resolve(&call, topic, &mut refused)).collect();
@@ -132,11 +140,19 @@ fn resolve(
     let image = call.node.image();
     let by_id = call.api_version >= BY_ID_SINCE;
     let known = if by_id { image.topics.by_id(topic.topic_id) } else { image.topics.by_name(&topic.name) };
+    if !by_id && let Err(error) = may_read(call, &topic.name) {
+        refused.push(failed(&topic, error));
+        return None;
+    }
     let Some(known) = known else {
         let error = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
         refused.push(failed(&topic, error));
         return None;
     };
+    if by_id && let Err(error) = may_read(call, &known.name) {
+        refused.push(failed(&topic, error));
+        return None;
+    }
     topic.name = known.name.clone();
     topic.topic_id = known.id;
     let exists = |index: i32| known.partition(index).is_some();
@@ -148,6 +164,10 @@ fn resolve(
         refused.push(failed(&missing, ErrorCode::UnknownTopicOrPartition));
     }
     (!topic.partitions.is_empty()).then_some(topic)
+}
+
+fn may_read(call: &Call, topic: &str) -> Result<(), ErrorCode> {
+    call.authorize(authorizer::Operation::Read, Resource::Topic(topic))
 }
 
 fn failed(topic: &TxnOffsetCommitRequestTopic, error: ErrorCode) -> TxnOffsetCommitResponseTopic {

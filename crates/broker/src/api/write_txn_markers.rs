@@ -13,9 +13,14 @@ use wire::messages::write_txn_markers::{
 use crate::call::Call;
 use crate::mailbox::reply;
 use crate::node::Mark;
+use crate::security::authorizer::{Operation, Resource};
 use crate::views::Role;
 
 pub(super) async fn handle(call: Call, request: WriteTxnMarkersRequest) -> WriteTxnMarkersResponse {
+    let allowed = match call.may(Operation::Alter, Resource::Cluster) {
+        true => Ok(()),
+        false => call.authorize(Operation::ClusterAction, Resource::Cluster),
+    };
     let mut answers = Vec::new();
     for marker in &request.markers {
         let mark = Mark {
@@ -32,7 +37,9 @@ pub(super) async fn handle(call: Call, request: WriteTxnMarkersRequest) -> Write
         for topic in &marker.topics {
             for &number in &topic.partition_indexes {
                 let (reply, answer) = reply();
-                if is_here(&call, &topic.name, number) {
+                if let Err(error) = allowed {
+                    reply.send(error);
+                } else if is_here(&call, &topic.name, number) {
                     call.node.mark(call.now_ms, &topic.name, number, &mark, reply);
                 } else {
                     reply.send(ErrorCode::UnknownTopicOrPartition);

@@ -12,7 +12,7 @@ pub static BROKER_KEYS: &[ConfigKey] = &[
     key("alter.config.policy.class.name", Class, None, Any, Low, ReadOnly, Refused, "Class that may forbid changes of configurations."),
     key("alter.log.dirs.replication.quota.window.num", Int, Some("11"), AtLeast(1.0), Low, ReadOnly, Accepted, "Samples kept for the quota on moves between log directories."),
     key("alter.log.dirs.replication.quota.window.size.seconds", Int, Some("1"), AtLeast(1.0), Low, ReadOnly, Accepted, "Length of each such sample."),
-    key("authorizer.class.name", Text, Some(""), Any, Low, ReadOnly, Refused, "Class that decides who may do what."),
+    key("authorizer.class.name", Text, Some(""), Any, Low, ReadOnly, Implemented, "Class that decides who may do what."),
     key("auto.create.topics.enable", Boolean, Some("true"), Any, High, ReadOnly, Implemented, "Create a topic when a client asks for metadata of one that does not exist."),
     key("auto.leader.rebalance.enable", Boolean, Some("true"), Any, High, ReadOnly, Implemented, "Let the controller move leadership back to preferred replicas."),
     key("background.threads", Int, Some("10"), AtLeast(1.0), High, ClusterWide, Accepted, "Size of Kafka's background pool; here jobs share one small pool."),

@@ -81,7 +81,12 @@ pub(super) fn warning(values: &Values, name: &str, value: &str) -> Option<Warnin
         return Some(Warning::Removed { name: own() });
     }
     let prefixed = |key: &&str| values.get(*key).is_some_and(|prefix| name.starts_with(prefix.trim()));
-    if OF_PLUG_INS.contains(&name) || starts(OF_PLUG_INS_PREFIXES) || PREFIX_KEYS.iter().any(prefixed) {
+    if OF_PLUG_INS.contains(&name) {
+        // The authorizer's, which are read where there is one.
+        let is_guarded = values.get("authorizer.class.name").is_some_and(|class| !class.trim().is_empty());
+        return (!is_guarded).then(|| Warning::WithoutEffect { name: own() });
+    }
+    if starts(OF_PLUG_INS_PREFIXES) || PREFIX_KEYS.iter().any(prefixed) {
         return Some(Warning::WithoutEffect { name: own() });
     }
     Some(Warning::Unknown { name: own(), nearest: nearest(name) })

@@ -36,7 +36,7 @@ const NOT_LOADED: &str = "classes are not loaded here, and what this one is to d
 #[rustfmt::skip]
 pub(super) static REFUSALS: &[Refusal] = &[
     row("alter.config.policy.class.name", Only(&[]), "policies are not in force: changes that this one forbids would be made"),
-    row("authorizer.class.name", Only(&[""]), "no authorizer is in force: anybody could read, write and delete everything"),
+    row("authorizer.class.name", Only(&["", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"]), "classes are not loaded here, only org.apache.kafka.metadata.authorizer.StandardAuthorizer is known: nobody would be refused what this one forbids"),
     row("client.quota.callback.class", Only(&[]), "client quotas are not in force: nobody would be throttled"),
     row("create.topic.policy.class.name", Only(&[]), "policies are not in force: topics that this one forbids would be made"),
     row("group.consumer.assignors", Only(&["uniform", "range", "org.apache.kafka.coordinator.group.assignor.UniformAssignor", "org.apache.kafka.coordinator.group.assignor.RangeAssignor"]), NOT_LOADED),
@@ -89,7 +89,7 @@ pub fn refusal(name: &str, value: &str) -> Option<String> {
     let row = REFUSALS.iter().find(|row| row.is_of(key.name, prefixed.as_ref()))?;
     let entries = if key.value_type == ValueType::List { list(value) } else { vec![value.trim()] };
     let promise = entries.iter().find(|entry| !row.harmless.holds(entry))?;
-    debug_assert!(prefixed.is_some() || key.state == KeyState::Refused);
+    debug_assert!(prefixed.is_some() || key.state != KeyState::Accepted);
     Some(format!("{name}={promise}: {}", row.why))
 }
 

@@ -38,6 +38,9 @@ use crate::quorum::{PartitionMetadataLog, Parts, Patience, QuorumCell};
 use crate::replication::fetcher::FetchTerms;
 use crate::replication::fetchers::Fetchers;
 use crate::rim::Rim;
+use crate::security::Guard;
+use crate::security::audit::Audit;
+use crate::security::authorizer::{Authorizer, STANDARD_AUTHORIZER};
 use crate::shard::cell::ShardCell;
 use crate::shard::{Shard, Surroundings};
 use crate::views::Views;
@@ -152,7 +155,6 @@ impl Node {
         now_ms: i64,
     ) -> Result<Node, OpenError> {
         let mut random = wire::random::SplitMix64::new(seed);
-        Identity::read(&options, &disk)?;
         let read = refuse_a_newer_release(&options, &disk)?;
         let found = Listed::look(&disk, &options.directories).map_err(OpenError::Identity)?;
         let identity = complete_identities(&options, &disk, &mut random)?;
@@ -190,6 +192,7 @@ impl Node {
             rim: Arc::clone(&options.rim),
             wall: options.wall.clone(),
             loggers: Arc::clone(&options.loggers),
+            guard: guard(&config)?,
             greetings: Greetings::default(),
             directories,
             quorum: QuorumCell::new(parts(&options, quorum, publisher, lifecycle)),
@@ -215,6 +218,25 @@ impl Node {
             config,
         })))
     }
+}
+
+/// What the file says of who may do what; nothing where it names no authorizer.
+fn guard(config: &StaticConfig) -> Result<Option<Box<Guard>>, OpenError> {
+    let class = config.file().text("authorizer.class.name").unwrap_or_default().to_owned();
+    match class.as_str() {
+        "" => return Ok(None),
+        STANDARD_AUTHORIZER => {}
+        // The file was refused for it before; whoever comes here by another way is refused as well.
+        other => {
+            return Err(OpenError::Identity(format!(
+                "authorizer.class.name={other}: no such class is known"
+            )));
+        }
+    }
+    let text = |key: &str| config.values.get(key).map(String::as_str).unwrap_or_default();
+    let authorizer = Authorizer::new(text("super.users"), text("allow.everyone.if.no.acl.found"));
+    let authorizer = authorizer.map_err(OpenError::Identity)?;
+    Ok(Some(Box::new(Guard { authorizer, audit: Audit::new() })))
 }
 
 fn parts(
@@ -349,6 +371,8 @@ fn refuse_a_newer_release(
     options: &NodeOptions,
     disk: &Arc<dyn Disk>,
 ) -> Result<Option<Inspection>, OpenError> {
+    // Another node's directories are refused for that first.
+    Identity::read(options, disk)?;
     let read = metadata_files::read(&**disk, &options.metadata_directory).map_err(OpenError::Metadata)?;
     let obstacles = read.as_ref().map(metadata_files::obstacles);
     obstacles.into_iter().flatten().next().map_or(Ok(read), |why| Err(OpenError::Metadata(why)))

@@ -8,12 +8,15 @@ use wire::messages::allocate_producer_ids::AllocateProducerIdsResponse;
 use wire::messages::alter_configs::AlterConfigsResponse;
 use wire::messages::alter_partition::AlterPartitionResponse;
 use wire::messages::alter_partition_reassignments::AlterPartitionReassignmentsResponse;
+use wire::messages::alter_user_scram_credentials::AlterUserScramCredentialsResponse;
 use wire::messages::assign_replicas_to_dirs::AssignReplicasToDirsResponse;
 use wire::messages::broker_heartbeat::BrokerHeartbeatResponse;
 use wire::messages::broker_registration::BrokerRegistrationResponse;
 use wire::messages::controller_registration::ControllerRegistrationResponse;
+use wire::messages::create_acls::CreateAclsResponse;
 use wire::messages::create_partitions::CreatePartitionsResponse;
 use wire::messages::create_topics::CreateTopicsResponse;
+use wire::messages::delete_acls::DeleteAclsResponse;
 use wire::messages::delete_topics::DeleteTopicsResponse;
 use wire::messages::elect_leaders::ElectLeadersResponse;
 use wire::messages::envelope::EnvelopeRequest;
@@ -128,4 +131,10 @@ commands! {
         |answer: ElectLeadersResponse| [answer.error_code];
     AssignReplicasToDirs by AssignReplicasToDirs: |command| command,
         |answer: AssignReplicasToDirsResponse| [answer.error_code];
+    CreateAcls by CreateAcls: |command| command,
+        |answer: CreateAclsResponse| answer.results.iter().map(|acl| acl.error_code);
+    DeleteAcls by DeleteAcls: |command| command,
+        |answer: DeleteAclsResponse| answer.filter_results.iter().map(|filter| filter.error_code);
+    AlterUserScramCredentials by AlterUserScramCredentials: |command| command,
+        |answer: AlterUserScramCredentialsResponse| answer.results.iter().map(|user| user.error_code);
 }

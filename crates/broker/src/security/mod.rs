@@ -1,4 +1,15 @@
-//! Who speaks, and what they may do: principals and the authorizer. Never a socket, a password or a key; who is authenticated how is the
-//! rim's and the exchanges' business, the entries themselves are the image's.
+//! Who speaks, and what they may do: principals, the authorizer, the audit of what it refused. Never a socket, a password or a key; who is
+//! authenticated how is the rim's and the exchanges' business, the entries themselves are the image's.
 
+pub(crate) mod audit;
+pub(crate) mod authorizer;
+pub(crate) mod denied;
+pub mod explaining;
 pub mod principal;
+
+/// What stands between requests and what they ask for, where the file names an authorizer.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    pub authorizer: authorizer::Authorizer,
+    pub audit: audit::Audit,
+}

@@ -8,6 +8,7 @@ mod groups;
 mod partitions;
 mod quorum;
 mod records;
+mod security;
 mod topics;
 mod transactions;
 
@@ -18,6 +19,7 @@ pub use configs::{ConfigChange, ConfigEntry, ConfigResource, ConfigSource, Resou
 pub use groups::{GroupDescription, GroupListing, GroupMember};
 pub use partitions::{ElectionKind, Reassignment};
 pub use quorum::{NewVoter, QuorumDescription, QuorumReplica};
+pub use security::{AccessControlEntry, CredentialChange, CredentialDescription, EntryFilter};
 pub use topics::{CreatedTopic, NewTopic, TopicDescription};
 pub use transactions::{OpenTransaction, TransactionDescription, TransactionListing};
 

@@ -56,6 +56,13 @@ calls! {
         => ListPartitionReassignmentsResponse;
     AddRaftVoter: add_raft_voter::AddRaftVoterRequest => AddRaftVoterResponse;
     RemoveRaftVoter: remove_raft_voter::RemoveRaftVoterRequest => RemoveRaftVoterResponse;
+    DescribeAcls: describe_acls::DescribeAclsRequest => DescribeAclsResponse;
+    CreateAcls: create_acls::CreateAclsRequest => CreateAclsResponse;
+    DeleteAcls: delete_acls::DeleteAclsRequest => DeleteAclsResponse;
+    DescribeUserScramCredentials: describe_user_scram_credentials::DescribeUserScramCredentialsRequest
+        => DescribeUserScramCredentialsResponse;
+    AlterUserScramCredentials: alter_user_scram_credentials::AlterUserScramCredentialsRequest
+        => AlterUserScramCredentialsResponse;
     UnregisterBroker: unregister_broker::UnregisterBrokerRequest => UnregisterBrokerResponse;
     DescribeProducers: describe_producers::DescribeProducersRequest => DescribeProducersResponse;
     ListTransactions: list_transactions::ListTransactionsRequest => ListTransactionsResponse;

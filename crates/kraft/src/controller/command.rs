@@ -6,6 +6,7 @@ mod features;
 mod nodes;
 mod partitions;
 mod producer_ids;
+mod security;
 mod topics;
 
 pub use features::UpdateFeatures;
@@ -22,14 +23,19 @@ use wire::messages::alter_partition::AlterPartitionResponse;
 use wire::messages::alter_partition_reassignments::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
 };
+use wire::messages::alter_user_scram_credentials::{
+    AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse,
+};
 use wire::messages::assign_replicas_to_dirs::{AssignReplicasToDirsRequest, AssignReplicasToDirsResponse};
 use wire::messages::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 use wire::messages::broker_registration::BrokerRegistrationResponse;
 use wire::messages::controller_registration::{
     ControllerRegistrationRequest, ControllerRegistrationResponse,
 };
+use wire::messages::create_acls::{CreateAclsRequest, CreateAclsResponse};
 use wire::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
 use wire::messages::create_topics::CreateTopicsResponse;
+use wire::messages::delete_acls::{DeleteAclsRequest, DeleteAclsResponse};
 use wire::messages::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
 use wire::messages::elect_leaders::{ElectLeadersRequest, ElectLeadersResponse};
 use wire::messages::incremental_alter_configs::{
@@ -115,4 +121,10 @@ commands! {
     ElectLeaders(ElectLeadersRequest) => ElectLeadersResponse;
     /// AssignReplicasToDirs (KIP-858).
     AssignReplicasToDirs(AssignReplicasToDirsRequest) => AssignReplicasToDirsResponse;
+    /// CreateAcls (KIP-140, 290).
+    CreateAcls(CreateAclsRequest) => CreateAclsResponse;
+    /// DeleteAcls (KIP-140, 290).
+    DeleteAcls(DeleteAclsRequest) => DeleteAclsResponse;
+    /// AlterUserScramCredentials (KIP-554).
+    AlterUserScramCredentials(AlterUserScramCredentialsRequest) => AlterUserScramCredentialsResponse;
 }

@@ -1,6 +1,7 @@
 //! The controller (KIP-500, 631): decides which records a command deserves. `decide` reads the pending image and cannot change
 //! it; what it remembers beside the image (heartbeats, timers) is soft state that dies with leadership.
 
+mod acls;
 mod bootstrap;
 mod brokers;
 mod command;
@@ -21,6 +22,7 @@ mod placement;
 mod reassignment;
 mod refusal;
 mod rules;
+mod scram;
 mod soft;
 mod topics;
 

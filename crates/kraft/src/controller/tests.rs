@@ -1,6 +1,7 @@
 //! Decisions as dialogue: each script is a cluster, what it is asked, what it answers, and the records that it writes.
 
 mod random;
+mod security;
 mod shown;
 
 use crate::controller::{AlterPartition, ControllerCommand, CreateTopics, RegisterBroker, UpdateFeatures};

@@ -46,6 +46,7 @@ impl MetadataImage {
         assert!(self.features.iter().all(|(_, level)| level != 0), "features: one at level 0 is kept");
         let tokens = self.delegation_tokens.tokens.iter().all(|(id, token)| *id == token.token_id);
         assert!(tokens, "tokens: one is filed under another's id");
+        self.acls.check();
     }
 
     /// Panics with the name of what a record, decided by this node and just applied, has broken. A partition that was broken before

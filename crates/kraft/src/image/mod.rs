@@ -16,7 +16,7 @@ mod tokens;
 mod topics;
 mod write;
 
-pub use acls::{AclImage, AclsImage};
+pub use acls::{AclFilter, AclImage, AclsImage, LITERAL, PREFIXED, WILDCARD};
 pub use brokers::{BrokerRegistration, ClusterImage, ControllerRegistration, Endpoint};
 pub use configs::{ConfigResource, ConfigsImage, ResourceConfigs, ResourceType};
 pub use contradiction::Contradiction;

@@ -239,7 +239,7 @@ fn what_would_be_served_without_its_protection_refuses() {
         ),
         (
             "authorizer.class.name=com.example.A".to_owned(),
-            "authorizer.class.name=com.example.A: no authorizer",
+            "authorizer.class.name=com.example.A: classes are not loaded here",
         ),
         (
             "listener.name.plaintext.max.connections=5".to_owned(),

@@ -92,6 +92,20 @@ pub(super) fn shown_answer(answer: &ControllerAnswer) -> String {
                 r.producer_id_len
             )]
         }
+        ControllerAnswer::CreateAcls(r) => {
+            r.results.iter().map(|acl| error(acl.error_code, acl.error_message.as_ref())).collect()
+        }
+        ControllerAnswer::DeleteAcls(r) => {
+            let said = |r: &wire::messages::delete_acls::DeleteAclsFilterResult| {
+                format!("{} gone={}", error(r.error_code, r.error_message.as_ref()), r.matching_acls.len())
+            };
+            r.filter_results.iter().map(said).collect()
+        }
+        ControllerAnswer::AlterUserScramCredentials(r) => r
+            .results
+            .iter()
+            .map(|user| format!("{}: {}", user.user, error(user.error_code, user.error_message.as_ref())))
+            .collect(),
         ControllerAnswer::UpdateFeatures(r) => vec![error(r.error_code, r.error_message.as_ref())],
         ControllerAnswer::UnregisterBroker(r) => vec![error(r.error_code, r.error_message.as_ref())],
         ControllerAnswer::RegisterController(r) => vec![error(r.error_code, r.error_message.as_ref())],

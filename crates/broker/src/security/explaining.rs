@@ -1,0 +1,103 @@
+//! A decision of the authorizer replayed outside of a node, by the very rules that decide inside, for whoever asks why.
+
+use kraft::image::MetadataImage;
+use wire::Uuid;
+use wire::records::metadata::AccessControlEntryRecord;
+
+use super::authorizer::{Asker, Authorizer, Operation, Resource, Rule};
+use super::principal::Principal;
+
+/// What is asked; the numbers are Kafka's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Who.
+    pub principal: Principal,
+    /// From which address.
+    pub host: String,
+    /// Which operation (3 read, ...).
+    pub operation: i8,
+    /// 2 topic, 3 group, 4 cluster, 5 transactional id.
+    pub resource_type: i8,
+    /// The name of the resource; none of the cluster.
+    pub resource_name: String,
+    /// `allow.everyone.if.no.acl.found`
+    pub everyone_without_entries: bool,
+}
+
+/// What decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Because {
+    /// This entry, by its place among those that were given.
+    Entry(usize),
+    /// No entry allows it.
+    NothingAllows,
+    /// No entry speaks of the resource, which is enough.
+    NothingSaid,
+}
+
+/// Whether it is allowed and what decides; `None` for an operation or a type of resource that no entry can speak of.
+pub fn explain(entries: &[AccessControlEntryRecord], question: &Question) -> Option<(bool, Because)> {
+    let operation = Operation::from_number(question.operation)?;
+    let name = question.resource_name.as_str();
+    let resource = match question.resource_type {
+        2 => Resource::Topic(name),
+        3 => Resource::Group(name),
+        4 => Resource::Cluster,
+        5 => Resource::TransactionalId(name),
+        _ => return None,
+    };
+    let mut image = MetadataImage::default();
+    for (at, entry) in entries.iter().enumerate() {
+        let id = Uuid::from_halves(0, at as u64 + 1);
+        let record = AccessControlEntryRecord { id, ..entry.clone() };
+        image.apply(&record.into()).ok()?;
+    }
+    let everyone = if question.everyone_without_entries { "true" } else { "false" };
+    let authorizer = Authorizer::new("", everyone).ok()?;
+    let asker = Asker { principal: &question.principal, host: &question.host };
+    let rule = authorizer.rule(Some(&image.acls), asker, operation, resource);
+    let because = match &rule {
+        Rule::Entry(acl) => {
+            let (id, _) = image.acls.iter().find(|(_, one)| *one == acl)?;
+            let at = (0..entries.len()).find(|at| Uuid::from_halves(0, *at as u64 + 1) == id)?;
+            Because::Entry(at)
+        }
+        Rule::NothingSaid => Because::NothingSaid,
+        Rule::SuperUser | Rule::NotReady | Rule::NothingAllows => Because::NothingAllows,
+    };
+    Some((rule.allows(), because))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_entry_that_decides_is_named() {
+        let entry = |operation, permission_type| AccessControlEntryRecord {
+            resource_type: 2,
+            resource_name: "t".into(),
+            pattern_type: 3,
+            principal: "User:a".into(),
+            host: "*".into(),
+            operation,
+            permission_type,
+            ..AccessControlEntryRecord::default()
+        };
+        let question = |operation, name: &str| Question {
+            principal: Principal::user("a"),
+            host: "10.0.0.1".to_owned(),
+            operation,
+            resource_type: 2,
+            resource_name: name.to_owned(),
+            everyone_without_entries: false,
+        };
+        let entries = [entry(4, 3), entry(3, 3), entry(3, 2)];
+        assert_eq!(explain(&entries, &question(3, "t")), Some((false, Because::Entry(2))));
+        assert_eq!(explain(&entries, &question(4, "t")), Some((true, Because::Entry(0))));
+        assert_eq!(explain(&entries, &question(4, "u")), Some((false, Because::NothingAllows)));
+        let open = Question { everyone_without_entries: true, ..question(4, "u") };
+        assert_eq!(explain(&entries, &open), Some((true, Because::NothingSaid)));
+        assert_eq!(explain(&entries, &question(99, "t")), None);
+    }
+}
