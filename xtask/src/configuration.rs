@@ -254,8 +254,8 @@ Every key of Apache Kafka 4.4 is known, with Kafka's type, default and bounds. W
   anything on disk or network is touched; `ottla storage check -c FILE` says the same.
 
 A key for one listener, `listener.name.LISTENER.KEY` (also with a SASL mechanism before KEY), is checked and refused as the key itself;
-none has an effect for one listener alone. Values may stand elsewhere: `config.providers` knows Kafka's own EnvVarConfigProvider,
-FileConfigProvider and DirectoryConfigProvider. A name that is no key is ignored, as in Kafka, and told at WARN with the nearest one.
+only those of SASL that are in force are obeyed for one listener alone. Values may stand elsewhere: `config.providers` knows Kafka's own
+EnvVarConfigProvider, FileConfigProvider and DirectoryConfigProvider. A name that is no key is ignored, as in Kafka, and told at WARN with the nearest one.
 ";
 
 #[cfg(test)]

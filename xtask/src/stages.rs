@@ -22,6 +22,7 @@ mod records;
 mod rim;
 mod schedule;
 mod sim;
+mod security;
 mod stage;
 mod start;
 mod suites;
@@ -75,6 +76,7 @@ const STAGES: &[Stage] = &[
     stage("compaction", Needs::Core, compaction::run, "both brokers' cleaners leave the same batches of one directory"),
     stage("cli", Needs::Core, cli::run, "the binary's own commands: transcripts, silent brokers, signals, terminals"),
     stage("start", Needs::Core, start::run, "configurations that start a node and those that are refused, on both brokers"),
+    stage("security", Needs::Core, security::run, "clients of every kind log in by SASL, and not with a wrong password"),
     stage("rim", Needs::Core, rim::run, "starts and stops: directories refused or taken, signals, few descriptors, a clock put right"),
     stage("bad-input", Needs::Core, bad_input::run, "malformed frames, half frames, bombs, refusals"),
     stage("real-input", Needs::Core, real_input::run, "a million real lines, kills on both sides"),

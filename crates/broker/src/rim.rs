@@ -21,6 +21,10 @@ pub enum Outcome {
     NoAnswer,
     /// Close the connection without an answer, as Kafka does for what it cannot read.
     Close(CloseReason),
+    /// Write it; whoever sent the request is authenticated by it, and has the node's limits from now on.
+    Entered(Rope),
+    /// Write it, then close the connection.
+    Farewell(Box<(Rope, CloseReason)>),
 }
 
 /// Why a connection is closed.
@@ -39,6 +43,10 @@ pub enum CloseReason {
     ProduceRefused,
     /// A handler panicked; the request is lost, the node lives on.
     Panicked,
+    /// It did not say, or not prove, who it is.
+    NotAuthenticated(String),
+    /// It had to authenticate again and did not (KIP-368).
+    SessionExpired,
     /// The node is shutting down.
     Stopping,
 }

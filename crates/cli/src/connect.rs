@@ -237,7 +237,12 @@ fn not_obeyed(error: &Error, place: &str) -> Failure {
         return Failure::usage("a property is wrong", error);
     };
     let hint = match key.as_str() {
-        "security.protocol" => "a PLAINTEXT listener of the cluster, or Kafka's own tools",
+        "security.protocol" => "a PLAINTEXT or SASL_PLAINTEXT listener of the cluster, or Kafka's own tools",
+        "sasl.mechanism" => "sasl.mechanism=SCRAM-SHA-512, or PLAIN or SCRAM-SHA-256, as the listener has it",
+        "sasl.jaas.config" => {
+            "sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username=\"...\" password=\"...\"; or \
+             sasl.username=... and sasl.password=..."
+        }
         "bootstrap.servers" | "metadata.broker.list" => "bootstrap.servers=HOST:PORT,HOST:PORT",
         _other => "another value, or leave it out",
     };

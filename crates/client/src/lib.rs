@@ -26,6 +26,7 @@ mod options;
 mod producer;
 mod properties;
 mod record;
+mod security;
 mod standstill;
 mod task;
 mod vetting;
@@ -46,6 +47,7 @@ pub use producer::partitioner::{PartitionChoice, Partitioner, crc32_partition, m
 pub use producer::{Acks, Delivery, Producer, ProducerBuilder, ProducerOptions};
 pub use properties::{Properties, parse_properties};
 pub use record::{ConsumerRecord, Header, Record, RecordMetadata, TimestampType};
+pub use security::SecurityOptions;
 pub use standstill::Standstill;
 pub use vetting::{Remark, vet};
 pub use wire::compress::Compression;

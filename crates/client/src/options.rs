@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::properties::{Properties, java_spelling, parse_ms};
+use crate::security::SecurityOptions;
 use std::time::Duration;
 
 // Defaults of Kafka's that depend on each other.
@@ -48,6 +49,8 @@ pub struct ClientOptions {
     pub reconnect_backoff_max: Duration,
     /// `socket.connection.setup.timeout.ms`: for one connection.
     pub connect_timeout: Duration,
+    /// `security.protocol` and `sasl.*`: who it is.
+    pub security: SecurityOptions,
     /// `metadata.max.age.ms`: metadata older than this is asked for again.
     pub metadata_max_age: Duration,
 }
@@ -65,6 +68,7 @@ impl Default for ClientOptions {
             reconnect_backoff: RECONNECT_BACKOFF,
             reconnect_backoff_max: RECONNECT_BACKOFF_MAX,
             connect_timeout: CONNECT_TIMEOUT,
+            security: SecurityOptions::default(),
             metadata_max_age: Duration::from_secs(300),
         }
     }
@@ -85,21 +89,7 @@ impl ClientOptions {
             "reconnect.backoff.max.ms" => self.reconnect_backoff_max = parse_ms(key, value)?,
             "socket.connection.setup.timeout.ms" => self.connect_timeout = parse_ms(key, value)?,
             "metadata.max.age.ms" => self.metadata_max_age = parse_ms(key, value)?,
-            "security.protocol" => match value.trim().to_ascii_uppercase().as_str() {
-                "PLAINTEXT" => {}
-                other => {
-                    let why = match other {
-                        "SSL" | "SASL_SSL" | "SASL_PLAINTEXT" => {
-                            format!("this client does not speak {other} yet, only PLAINTEXT")
-                        }
-                        _unheard_of => {
-                            format!("there is no protocol {value:?}; this client speaks PLAINTEXT")
-                        }
-                    };
-                    return Err(Error::configuration(key, why));
-                }
-            },
-            _other => return Ok(false),
+            other => return self.security.set(other, value),
         }
         Ok(true)
     }

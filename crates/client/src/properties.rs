@@ -31,6 +31,7 @@ pub(crate) fn java_spelling(key: &str) -> &str {
         "queue.buffering.max.ms" => "linger.ms",
         "request.required.acks" => "acks",
         "compression.codec" => "compression.type",
+        "sasl.mechanisms" => "sasl.mechanism",
         "socket.timeout.ms" => "request.timeout.ms",
         "message.timeout.ms" => "delivery.timeout.ms",
         "message.send.max.retries" => "retries",

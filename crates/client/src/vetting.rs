@@ -35,8 +35,15 @@ pub fn vet(properties: &Properties) -> Result<Vec<Remark>> {
     let (mut shared, mut producer, mut consumer) =
         (ClientOptions::default(), ProducerOptions::default(), ConsumerOptions::default());
     let mut remarks = Vec::new();
+    for (key, value) in properties.iter().filter(|(key, _)| *key == "security.protocol") {
+        shared.set(key, value)?;
+    }
+    let is_open = !shared.security.sasl;
     for (key, value) in properties {
         let obeyed = shared.set(key, value)? | producer.set(key, value)? | consumer.set(key, value)?;
+        if obeyed && is_open && key.starts_with("sasl.") {
+            remarks.push(Remark::NotProtecting { key: key.clone() });
+        }
         if obeyed {
             continue;
         }
@@ -227,6 +234,9 @@ mod tests {
         let silent =
             [("security.protocol", "plaintext"), ("group.protocol", "classic"), ("check.crcs", " TRUE")];
         assert_eq!(vet(&properties(&silent)), Ok(Vec::new()));
+        let sasl =
+            [("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanisms", "PLAIN"), ("sasl.username", "a")];
+        assert_eq!(vet(&properties(&sasl)), Ok(Vec::new()));
         let remarks = vet(&properties(&[
             ("reqest.timeout.ms", "1"),
             ("sasl.mechanism", "PLAIN"),

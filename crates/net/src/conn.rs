@@ -116,6 +116,11 @@ impl FrameReader {
         Self { limits, pending: Bytes::new(), own: Vec::new(), filled: 0, large_frame: 0 }
     }
 
+    /// Other limits from the next frame on.
+    pub fn set_limits(&mut self, limits: FrameLimits) {
+        self.limits = limits;
+    }
+
     /// Bytes received that do not make a complete frame yet.
     pub fn partial_bytes(&self) -> usize {
         self.pending.len() + self.filled

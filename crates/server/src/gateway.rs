@@ -43,7 +43,7 @@ const _: () = {
 /// What handles frames; the node in production, a stub in tests.
 pub trait Service: Send + 'static {
     /// Begins to handle one frame.
-    fn handle(&self, frame: Bytes, now_ms: i64) -> Handling;
+    fn handle(&mut self, frame: Bytes, now_ms: i64) -> Handling;
 }
 
 /// Why a connection ended.
@@ -84,6 +84,8 @@ pub struct Gateway<S, C> {
     lease: Lease,
     /// Set once the peer will send nothing more or must not be listened to; what is ready is still written.
     ending: Option<End>,
+    /// What holds once it is somebody's; until then it has the limits of strangers.
+    once_entered: Option<Box<(FrameLimits, Arc<Budget>)>>,
 }
 
 struct Request {
@@ -113,7 +115,15 @@ impl<S: Service, C: Stream> Gateway<S, C> {
             frames_exhausted: true,
             lease: Lease::new(budget),
             ending: None,
+            once_entered: None,
         }
+    }
+
+    /// The same of a stranger: these limits and this budget hold once it is authenticated, and it has to be by then.
+    pub fn until_entered(mut self, enter_by_ms: i64, limits: FrameLimits, budget: Arc<Budget>) -> Self {
+        self.notes.must_enter_by(enter_by_ms);
+        self.once_entered = Some(Box::new((limits, budget)));
+        self
     }
 
     /// Goes on as far as it can at this time; ready when the connection ends. `cx` is woken when it can go on.
@@ -234,13 +244,37 @@ impl<S: Service, C: Stream> Gateway<S, C> {
         match outcome {
             // Whatever is answered after a close must not reach the peer.
             _ if self.ending.is_some() => {}
-            Outcome::Answer(rope) => match rope.into_contiguous() {
-                Ok(answer) if answer.len() <= SMALL_ANSWER_MAX => self.writer.push_small(answer),
-                Ok(answer) => self.writer.push(Bytes::from(answer)),
-                Err(rope) => self.deliver_pieces(rope),
-            },
+            Outcome::Answer(rope) => self.deliver_answer(rope),
             Outcome::NoAnswer => {}
             Outcome::Close(reason) => self.ending = Some(End::Refused(reason)),
+            Outcome::Entered(rope) => {
+                self.deliver_answer(rope);
+                self.enter();
+            }
+            Outcome::Farewell(told) => {
+                let (rope, reason) = *told;
+                self.deliver_answer(rope);
+                self.ending = Some(End::Refused(reason));
+            }
+        }
+    }
+
+    fn deliver_answer(&mut self, rope: Rope) {
+        match rope.into_contiguous() {
+            Ok(answer) if answer.len() <= SMALL_ANSWER_MAX => self.writer.push_small(answer),
+            Ok(answer) => self.writer.push(Bytes::from(answer)),
+            Err(rope) => self.deliver_pieces(rope),
+        }
+    }
+
+    /// It is a stranger no more. Nothing happens where it was none.
+    #[cold]
+    fn enter(&mut self) {
+        if let Some(terms) = self.once_entered.take() {
+            let (limits, budget) = *terms;
+            self.reader.set_limits(limits);
+            self.lease = Lease::new(budget);
+            self.notes.has_entered();
         }
     }
 

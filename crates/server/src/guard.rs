@@ -12,19 +12,22 @@ pub struct Patience {
     pub frame_ms: i64,
     /// The slowest honest sender of a large frame.
     pub frame_bytes_per_second: i64,
+    /// Time for a stranger to say and prove who it is.
+    // DIVERGES: Kafka gives it as long as anybody may be idle (connections.max.idle.ms).
+    pub entry_ms: i64,
 }
 
 impl Patience {
     /// When the first of several connections may be due at the earliest.
     pub fn shortest_ms(&self) -> i64 {
         let idle_ms = if self.idle_ms < 0 { i64::MAX } else { self.idle_ms };
-        idle_ms.min(self.frame_ms)
+        idle_ms.min(self.frame_ms).min(self.entry_ms)
     }
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { idle_ms: 600_000, frame_ms: 30_000, frame_bytes_per_second: 1024 }
+        Self { idle_ms: 600_000, frame_ms: 30_000, frame_bytes_per_second: 1024, entry_ms: 30_000 }
     }
 }
 
@@ -39,6 +42,8 @@ pub struct Notes {
     partial_bytes: usize,
     /// Requests are being handled: silence is ours, not the peer's.
     busy: bool,
+    /// When it has to be authenticated, while it is not.
+    enter_by_ms: Option<i64>,
 }
 
 /// What the watch decides about one connection.
@@ -50,12 +55,24 @@ pub enum Verdict {
     TooIdle,
     /// Close it.
     TooSlow,
+    /// Close it.
+    NeverEntered,
 }
 
 impl Notes {
     /// Fresh notes of a connection accepted at `now_ms`.
     pub fn new(now_ms: i64) -> Self {
         Self { last_moved_ms: now_ms, ..Self::default() }
+    }
+
+    /// It is a stranger, and not for longer than this.
+    pub fn must_enter_by(&mut self, enter_by_ms: i64) {
+        self.enter_by_ms = Some(enter_by_ms);
+    }
+
+    /// It is authenticated.
+    pub fn has_entered(&mut self) {
+        self.enter_by_ms = None;
     }
 
     /// Bytes moved.
@@ -78,6 +95,12 @@ impl Notes {
     /// Judges the connection.
     pub fn judge(&self, patience: &Patience, now_ms: i64) -> Verdict {
         let mut next = now_ms + patience.frame_ms;
+        if let Some(due) = self.enter_by_ms {
+            if now_ms >= due {
+                return Verdict::NeverEntered;
+            }
+            next = next.min(due);
+        }
         // While requests are being handled we ourselves may have stopped reading: no blame.
         if self.busy {
             return Verdict::LookAgainAt(next);
@@ -106,7 +129,8 @@ impl Notes {
 mod tests {
     use super::*;
 
-    const PATIENCE: Patience = Patience { idle_ms: 600_000, frame_ms: 30_000, frame_bytes_per_second: 1024 };
+    const PATIENCE: Patience =
+        Patience { idle_ms: 600_000, frame_ms: 30_000, frame_bytes_per_second: 1024, entry_ms: 30_000 };
 
     #[test]
     fn silence_ends_after_the_idle_time_unless_we_are_busy() {
@@ -119,6 +143,17 @@ mod tests {
         let forever = Patience { idle_ms: -1, ..PATIENCE };
         notes.settle(false, 0, 1_000);
         assert!(matches!(notes.judge(&forever, i64::MAX / 2), Verdict::LookAgainAt(_)));
+    }
+
+    #[test]
+    fn a_stranger_has_its_time_however_busy_it_is() {
+        let mut notes = Notes::new(0);
+        notes.must_enter_by(30_000);
+        notes.settle(true, 0, 29_000);
+        assert_eq!(notes.judge(&PATIENCE, 29_000), Verdict::LookAgainAt(30_000));
+        assert_eq!(notes.judge(&PATIENCE, 30_000), Verdict::NeverEntered);
+        notes.has_entered();
+        assert!(matches!(notes.judge(&PATIENCE, 30_000), Verdict::LookAgainAt(_)));
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod main_loop;
 pub mod properties;
 pub mod providers;
 pub mod random;
+pub mod security;
 pub mod settings;
 pub mod signals;
 pub mod start_error;

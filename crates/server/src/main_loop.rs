@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::journey::Journey;
 use crate::lanes::{Door, LinkTerms, Refusals, RunningLanes, Shared, WayOut};
 use crate::listeners::Endpoint;
+use crate::security::Security;
 use crate::settings::Settings;
 use crate::threads::NodeThreads;
 use crate::{machine, random, takeover};
@@ -47,6 +48,10 @@ const ANSWER_BYTES_MIN: usize = 100 << 20;
 
 /// What stands around the records of the largest answer.
 const ANSWER_SLACK_BYTES: usize = 16 << 20;
+
+/// What all connections together may have sent before they have said who they are: some hundred of the largest messages of SASL; of
+/// smaller ones nobody counts the first 64 KiB.
+const STRANGERS_BYTES_MAX: usize = 32 << 20;
 
 /// A node that runs until it is stopped.
 pub struct Running {
@@ -78,7 +83,8 @@ pub fn start_watched(
     let clock = Arc::new(Clock::start());
     let descriptors = machine::take_descriptors();
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(descriptors.files));
-    let doors = bind(settings, journey)?;
+    let security = Security::read(settings)?;
+    let doors = bind(settings, &security, journey)?;
     let bound: BTreeMap<String, SocketAddr> =
         doors.iter().filter_map(|door| Some((door.name.clone(), door.socket.local_addr().ok()?))).collect();
     prepare_directories(settings, &disk, cluster_id, clock.wall().at(clock.now_ms()), journey)?;
@@ -91,7 +97,8 @@ pub fn start_watched(
     let seed = random::seed().map_err(|e| StartError::new("no randomness", e, "ls -l /dev/urandom"))?;
     let admission = Arc::new(Admission::default());
     let door = values_door(&admission, descriptors.connections);
-    let options = node_options(settings, &bound, cores, &bells, &clock, door);
+    let mut options = node_options(settings, &bound, cores, &bells, &clock, door);
+    options.config.logins = security.logins();
     let node = Node::open(options, disk.clone(), seed, clock.now_ms())
         .map_err(|error| refused_to_open(settings, &error))?;
     turned_back(journey)?;
@@ -187,7 +194,7 @@ impl Running {
 }
 
 /// Binds every listener, or says which one failed.
-fn bind(settings: &Settings, journey: &Journey) -> Result<Vec<Door>, StartError> {
+fn bind(settings: &Settings, security: &Security, journey: &Journey) -> Result<Vec<Door>, StartError> {
     let backlog = u32::try_from(settings.file.number("socket.listen.backlog.size")).unwrap_or(0);
     let bind_one = |endpoint: &Endpoint| {
         // A name may have to be asked for.
@@ -196,7 +203,8 @@ fn bind(settings: &Settings, journey: &Journey) -> Result<Vec<Door>, StartError>
             .and_then(|all| bind_first(&all, backlog.max(BACKLOG_MIN)))
             .map_err(|error| cannot_listen(endpoint, &error))?;
         let controller = settings.is_controller_listener(&endpoint.name);
-        Ok(Door { socket, name: endpoint.name.clone(), controller })
+        let guard = security.guard(&endpoint.name);
+        Ok(Door { socket, name: endpoint.name.clone(), controller, guard })
     };
     settings.listeners.iter().map(bind_one).collect()
 }
@@ -321,6 +329,7 @@ fn shared(settings: &Settings, node: &Node, clock: &Arc<Clock>, admission: Arc<A
         clock: clock.clone(),
         admission,
         budget: Budget::new(budget),
+        strangers: Budget::new(STRANGERS_BYTES_MAX),
         limits: FrameLimits { max_bytes: sockets.request_max_bytes },
         patience: sockets.patience,
         refusals: Refusals::default(),

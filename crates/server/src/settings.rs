@@ -28,6 +28,8 @@ pub struct Settings {
     pub roles: Roles,
     /// `node.id`
     pub node_id: i32,
+    /// What each listener speaks, here and elsewhere.
+    pub protocols: ProtocolMap,
     /// What to bind, controller listeners included.
     pub listeners: Vec<Endpoint>,
     /// What clients are told.
@@ -161,6 +163,7 @@ impl Settings {
             listeners: bound,
             controller_names,
             file,
+            protocols: protocols.clone(),
         };
         settings.check_quorum()?;
         settings.check_listeners(&protocols, controller_listener)?;
@@ -306,6 +309,11 @@ impl Settings {
             return Ok(());
         }
         Err(Refused { why: broken.join("; "), hint: Some(UNPROTECTED) })
+    }
+
+    /// What a listener speaks.
+    pub fn protocol_of(&self, name: &str) -> &str {
+        self.protocols.get(name).map_or("PLAINTEXT", String::as_str)
     }
 
     /// Whether a listener is one of the controller role.

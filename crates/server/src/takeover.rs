@@ -18,6 +18,7 @@ use wire::topic::CLUSTER_METADATA;
 use crate::directories::Ensemble;
 use crate::format::all_directories;
 use crate::main_loop::{Prospect, examine};
+use crate::security::Security;
 use crate::settings::Settings;
 use crate::start_error::StartError;
 
@@ -71,6 +72,7 @@ impl Report {
 /// Looks at everything; an error is what a start on these directories would end with.
 pub fn check(settings: &Settings, disk: &Arc<dyn Disk>) -> Result<Report, StartError> {
     let mut report = Report::default();
+    Security::read(settings)?;
     let ensemble = Ensemble::load(&**disk, &all_directories(settings));
     for (path, why) in ensemble.unreadable() {
         report.warn(format!("{} cannot be read: {why}", path.display()));

@@ -165,7 +165,7 @@ impl Serving {
         self.started -= 1;
         match outcome {
             Outcome::NoAnswer => {}
-            Outcome::Answer(pieces) => {
+            Outcome::Answer(pieces) | Outcome::Entered(pieces) => {
                 let bytes = Bytes::from(pieces.concat());
                 self.world.trace.borrow_mut().note(self.world.now_ms(), b'a', &bytes);
                 if let Some(ballot) = self.ballot.take().filter(|ballot| ballot.is_granted(&bytes)) {
@@ -175,18 +175,24 @@ impl Serving {
                 }
                 self.wire.send(&self.world, &self.wire.down, bytes);
             }
-            Outcome::Close(reason) => {
-                self.world.tell(&format!("the node closes a connection: {reason:?}"));
-                match reason {
-                    CloseReason::ProduceRefused | CloseReason::Stopping => {}
-                    CloseReason::Malformed(_) | CloseReason::Unsupported { .. } | CloseReason::Panicked => {
-                        self.world.check(invariants::no_request_breaks_a_handler(&format!("{reason:?}")));
-                    }
-                }
-                self.wire.reset();
-            }
+            Outcome::Close(reason) => self.close(&reason),
+            Outcome::Farewell(told) => self.close(&told.1),
         }
         true
+    }
+
+    fn close(&self, reason: &CloseReason) {
+        self.world.tell(&format!("the node closes a connection: {reason:?}"));
+        match reason {
+            CloseReason::ProduceRefused
+            | CloseReason::Stopping
+            | CloseReason::NotAuthenticated(_)
+            | CloseReason::SessionExpired => {}
+            CloseReason::Malformed(_) | CloseReason::Unsupported { .. } | CloseReason::Panicked => {
+                self.world.check(invariants::no_request_breaks_a_handler(&format!("{reason:?}")));
+            }
+        }
+        self.wire.reset();
     }
 }
 

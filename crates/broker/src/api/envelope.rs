@@ -21,9 +21,11 @@ async fn carried_out(call: &Call, request: &EnvelopeRequest, here: Here) -> Resu
     match unless_moved(inner, body, here).await {
         None => Err(ErrorCode::NotController),
         // Without the length in front: it stands in the envelope.
-        Some(Outcome::Answer(rope)) => Ok(Bytes::from(rope.concat()).slice(4..)),
+        Some(Outcome::Answer(rope) | Outcome::Entered(rope)) => Ok(Bytes::from(rope.concat()).slice(4..)),
         Some(Outcome::Close(CloseReason::Malformed(_))) => Err(ErrorCode::InvalidRequest),
         Some(Outcome::Close(CloseReason::Unsupported { .. })) => Err(ErrorCode::UnsupportedVersion),
-        Some(Outcome::Close(_) | Outcome::NoAnswer) => Err(ErrorCode::UnknownServerError),
+        Some(Outcome::Close(_) | Outcome::Farewell(..) | Outcome::NoAnswer) => {
+            Err(ErrorCode::UnknownServerError)
+        }
     }
 }

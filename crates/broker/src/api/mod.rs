@@ -47,6 +47,8 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod remove_raft_voter;
+mod sasl_authenticate;
+mod sasl_handshake;
 mod sync_group;
 mod txn_offset_commit;
 mod write_txn_markers;
@@ -220,6 +222,8 @@ fn data_rows() -> Vec<Api> {
             Each("Write each topic and the transactional id"),
             produce::handle,
         ),
+        direct(ApiKey::SaslAuthenticate, Nothing, sasl_authenticate::handle),
+        direct(ApiKey::SaslHandshake, Nothing, sasl_handshake::handle),
     ]
 }
 
@@ -424,6 +428,8 @@ fn controller_rows() -> Vec<Api> {
             list_partition_reassignments::handle,
         )
         .denied::<ListPartitionReassignmentsResponse>(),
+        direct(ApiKey::SaslAuthenticate, Nothing, sasl_authenticate::handle),
+        direct(ApiKey::SaslHandshake, Nothing, sasl_handshake::handle),
         decided(ApiKey::UnregisterBroker, Cluster(Operation::Alter), |request, _| {
             ControllerCommand::UnregisterBroker(request)
         }),

@@ -1,7 +1,7 @@
 //! The broker's own file, checked, its values read through the table. Owns the text of the values; defaults are the keys'.
 
 use super::layers::BrokerLayers;
-use super::listener_keys::{has_listener, listener_key};
+use super::listener_keys::{LISTENER_PREFIX, has_listener, listener_key};
 use super::names::{Warning, warning};
 use super::refusals::refusal;
 use super::tables::broker_key;
@@ -81,6 +81,11 @@ impl BrokerFile {
         entries
     }
 
+    /// As one listener has it: its own values first.
+    pub fn of_listener(&self, listener: &str) -> OfListener<'_> {
+        OfListener::new(self, listener)
+    }
+
     /// What the file promises and nobody keeps, a sentence for each. See `refusals`.
     pub fn refusals(&self) -> Vec<String> {
         let elsewhere =
@@ -90,5 +95,33 @@ impl BrokerFile {
             .filter(|(name, _)| !elsewhere(name))
             .filter_map(|(name, value)| refusal(name, value))
             .collect()
+    }
+}
+
+/// The configuration as one listener has it.
+#[derive(Clone, Debug)]
+pub struct OfListener<'a> {
+    file: &'a BrokerFile,
+    prefix: String,
+}
+
+impl<'a> OfListener<'a> {
+    fn new(file: &'a BrokerFile, listener: &str) -> Self {
+        Self { file, prefix: format!("{LISTENER_PREFIX}{}.", listener.to_lowercase()) }
+    }
+
+    /// What stands below the listener's prefix only.
+    pub fn own(&self, name: &str) -> Option<&'a str> {
+        self.file.values().get(&format!("{}{name}", self.prefix)).map(|value| value.trim())
+    }
+
+    /// The listener's own value of a key, else that of all, else its default.
+    pub fn text(&self, name: &str) -> Option<&'a str> {
+        self.own(name).or_else(|| self.file.text(name))
+    }
+
+    /// The same, where the listener may have one for a SASL mechanism.
+    pub fn of_mechanism(&self, mechanism: &str, name: &str) -> Option<&'a str> {
+        self.own(&format!("{}.{name}", mechanism.to_lowercase())).or_else(|| self.text(name))
     }
 }

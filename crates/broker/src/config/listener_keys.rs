@@ -35,6 +35,17 @@ pub fn listener_key(name: &str) -> Option<ListenerKey<'_>> {
     None
 }
 
+/// Whether a key that is obeyed is obeyed for one listener, too.
+pub(super) fn is_read_per_listener(found: &ListenerKey<'_>) -> bool {
+    const PER_MECHANISM: [&str; 2] = ["sasl.jaas.config", "connections.max.reauth.ms"];
+    const PER_LISTENER: [&str; 2] = ["sasl.enabled.mechanisms", "sasl.server.max.receive.size"];
+    let name = found.key.name;
+    match found.mechanism {
+        Some(_) => PER_MECHANISM.contains(&name),
+        None => PER_LISTENER.contains(&name) || name == "connections.max.reauth.ms",
+    }
+}
+
 /// Whether the configuration has a listener of this name (written in lower case, as such keys must).
 pub(super) fn has_listener(values: &Values, name: &str) -> bool {
     const KEYS: [(&str, &str); 2] = [("listeners", "PLAINTEXT"), ("controller.listener.names", "")];

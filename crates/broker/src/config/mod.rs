@@ -23,7 +23,7 @@ mod value;
 mod tests;
 
 pub use broker_changes::{BrokerChange, check_cordoned};
-pub use broker_file::BrokerFile;
+pub use broker_file::{BrokerFile, OfListener};
 pub use broker_keys::BROKER_KEYS;
 pub use client_metrics_keys::CLIENT_METRICS_KEYS;
 pub use group_keys::GROUP_KEYS;

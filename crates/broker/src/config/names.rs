@@ -1,7 +1,7 @@
 //! Which names of a file mean something: keys of the table, keys of one listener, what plug-ins of Kafka read, what Kafka 4
 //! dropped; and what is said of the others. Nothing here is fatal.
 
-use super::listener_keys::has_listener;
+use super::listener_keys::{has_listener, is_read_per_listener};
 use super::{BROKER_KEYS, ConfigKey, KeyState, Values, broker_key, listener_key};
 
 /// Keys that Kafka 4 no longer has: accepted with a warning, so that old files still start.
@@ -68,7 +68,10 @@ pub(super) fn warning(values: &Values, name: &str, value: &str) -> Option<Warnin
         if !has_listener(values, found.listener) {
             return Some(Warning::NoListener { name: own(), listener: found.listener.to_owned() });
         }
-        // No key is read for one listener only, whatever the node does with it for all of them.
+        if is_read_per_listener(&found) {
+            return None;
+        }
+        // No other key is read for one listener only, whatever the node does with it for all of them.
         let in_force = values.get(found.key.name).map(String::as_str).or(found.key.default);
         let same = in_force.is_some_and(|other| found.key.shown(other) == found.key.shown(value));
         return (!same).then(|| Warning::WithoutEffect { name: own() });

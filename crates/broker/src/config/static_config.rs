@@ -3,6 +3,7 @@
 //! [`super::BrokerLayers`].
 
 use super::{BrokerFile, Values};
+use crate::security::sasl::Logins;
 
 /// What `server.properties` settles at the start.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub struct StaticConfig {
     pub broker_session_timeout_ms: i64,
     /// `log.flush.ack`
     pub flush_ack: FlushAck,
+    /// Who this node is where others ask; the rim, which reads files, fills it in.
+    pub logins: Logins,
     /// The file itself, for DescribeConfigs and for topics that inherit from it.
     pub values: Values,
 }
@@ -112,6 +115,7 @@ impl StaticConfig {
                 Some("none") => FlushAck::None,
                 Some(_) | None => FlushAck::Auto,
             },
+            logins: Logins::default(),
             values: file.values().clone(),
         }
     }

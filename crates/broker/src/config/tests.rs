@@ -121,8 +121,7 @@ fn a_typing_error_is_answered_with_the_nearest_name() {
         "unknown configuration key listener.name.plaintext.nonsense is ignored",
         "unknown configuration key num.partition is ignored; did you mean num.partitions?",
         "zookeeper.connect was removed in Kafka 4 and has no effect",
-        "configured, but without effect here: listener.name.plaintext.plain.sasl.jaas.config, \
-         listener.name.plaintext.ssl.keystore.location, my.prefix.key, num.io.threads, \
+        "configured, but without effect here: listener.name.plaintext.ssl.keystore.location, my.prefix.key, num.io.threads, \
          remote.log.storage.manager.impl.prefix, super.users",
     ];
     assert_eq!(told(&warnings), wanted);

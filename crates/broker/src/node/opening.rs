@@ -201,7 +201,7 @@ impl Node {
             producer_ids: ProducerIds::default(),
             short_of_ids: Default::default(),
             controller_patience_ms: patience(&file).controller_ms,
-            peers: Peers::new(Arc::clone(&options.rim), options.node_id),
+            peers: Peers::new(Arc::clone(&options.rim), options.node_id, options.config.logins.clone()),
             fetchers: listeners.fetchers,
             inter_broker_listener: Str::from(options.inter_broker_listener.as_str()),
             is_leaving: AtomicBool::new(false),

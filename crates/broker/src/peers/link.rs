@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use wire::codec::{DecodeError, Decoder, Message};
-use wire::frame::{RequestHeader, ResponseHeader};
+use wire::frame::{RequestHeader, ResponseHeader, decode_response};
 use wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use wire::{ApiKey, Str};
 
 use super::request::{Body, Done, NoAnswer, PeerAnswer, PeerRequest};
 use crate::rim::{LinkId, PeerAddress};
+use crate::security::sasl::{LogIn, Next};
 use crate::timers::NEVER;
 
 /// What is to be done.
@@ -50,6 +51,12 @@ enum State {
     Opening,
     /// ApiVersions is in flight.
     Greeting,
+    /// A step of SASL is in flight; what the peer knows.
+    LoggingIn {
+        log_in: Box<LogIn>,
+        is_shaken: bool,
+        known: BTreeMap<i16, (i16, i16)>,
+    },
     /// By key: the versions that the peer knows.
     Ready(BTreeMap<i16, (i16, i16)>),
 }
@@ -69,17 +76,52 @@ pub(super) struct Link {
     waiting: VecDeque<PeerRequest>,
     in_flight: BTreeMap<i32, InFlight>,
     last_correlation_id: i32,
+    /// What the listener there asks of this node.
+    log_in: Option<LogIn>,
+    /// From then on another connection is better: the session is about to end.
+    stale_from_ms: i64,
 }
 
-/// The greeting's number: no request has it.
+/// Why a connection is of no use.
+#[derive(Debug)]
+pub(super) enum Spoilt {
+    /// What came cannot be read.
+    Malformed(DecodeError),
+    /// This node is not let in.
+    NotLoggedIn(String),
+}
+
+impl From<DecodeError> for Spoilt {
+    fn from(error: DecodeError) -> Spoilt {
+        Spoilt::Malformed(error)
+    }
+}
+
+/// SASL is spoken in these versions: all of KRaft's releases know them.
+const HANDSHAKE_VERSION: i16 = 1;
+const AUTHENTICATE_VERSION: i16 = 2;
+/// The greeting's number, and that of a log-in: no request has it.
 const GREETING: i32 = 0;
 /// The version in which it is spoken: all of KRaft's releases know it.
 const GREETING_VERSION: i16 = 3;
 
 impl Link {
-    pub fn new(id: LinkId, address: PeerAddress) -> Link {
-        let (waiting, in_flight) = (VecDeque::new(), BTreeMap::new());
-        Link { id, address, state: State::Opening, waiting, in_flight, last_correlation_id: GREETING }
+    pub fn new(id: LinkId, address: PeerAddress, log_in: Option<LogIn>) -> Link {
+        Link {
+            id,
+            address,
+            state: State::Opening,
+            waiting: VecDeque::new(),
+            in_flight: BTreeMap::new(),
+            last_correlation_id: GREETING,
+            log_in,
+            stale_from_ms: NEVER,
+        }
+    }
+
+    /// Its session is about to end, and nothing would be lost with it.
+    pub fn is_stale(&self, now_ms: i64) -> bool {
+        now_ms >= self.stale_from_ms && self.len() == 0
     }
 
     /// The other side has been reached.
@@ -129,19 +171,19 @@ impl Link {
             client_software_version: Str::from_static(env!("CARGO_PKG_VERSION")),
             ..ApiVersionsRequest::default()
         };
-        let written = Written {
-            body: Box::new(greeting),
-            api_key: ApiKey::ApiVersions,
-            api_version: GREETING_VERSION,
-            correlation_id: GREETING,
-        };
-        Some(Fate::Send(self.id, written))
+        Some(self.unnumbered(ApiKey::ApiVersions, GREETING_VERSION, Box::new(greeting)))
+    }
+
+    fn unnumbered(&self, api_key: ApiKey, api_version: i16, body: Box<dyn Body>) -> Fate {
+        Fate::Send(self.id, Written { body, api_key, api_version, correlation_id: GREETING })
     }
 
     /// A frame came.
-    pub fn hear(&mut self, frame: Bytes) -> Result<Vec<Fate>, DecodeError> {
-        if matches!(self.state, State::Greeting) {
-            return self.greeted(frame);
+    pub fn hear(&mut self, now_ms: i64, frame: Bytes) -> Result<Vec<Fate>, Spoilt> {
+        match self.state {
+            State::Greeting => return Ok(self.greeted(frame)?),
+            State::LoggingIn { .. } => return self.logging_in(now_ms, frame),
+            State::Opening | State::Ready(_) => {}
         }
         let mut from = Decoder::of(frame.clone());
         let correlation_id = from.i32()?;
@@ -162,9 +204,43 @@ impl Link {
         ResponseHeader::decode(&mut from, 0)?;
         let answer = ApiVersionsResponse::decode(&mut from, GREETING_VERSION)?;
         let known = answer.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version)));
-        self.state = State::Ready(known.collect());
+        let known = known.collect();
+        let Some(log_in) = self.log_in.take() else { return Ok(self.ready(known)) };
+        let handshake =
+            self.unnumbered(ApiKey::SaslHandshake, HANDSHAKE_VERSION, Box::new(log_in.handshake()));
+        self.state = State::LoggingIn { log_in: Box::new(log_in), is_shaken: false, known };
+        Ok(vec![handshake])
+    }
+
+    /// What waits goes out.
+    fn ready(&mut self, known: BTreeMap<i16, (i16, i16)>) -> Vec<Fate> {
+        self.state = State::Ready(known);
         let waiting = std::mem::take(&mut self.waiting);
-        Ok(waiting.into_iter().filter_map(|request| self.take(request)).collect())
+        waiting.into_iter().filter_map(|request| self.take(request)).collect()
+    }
+
+    fn logging_in(&mut self, now_ms: i64, frame: Bytes) -> Result<Vec<Fate>, Spoilt> {
+        let before = std::mem::replace(&mut self.state, State::Greeting);
+        let State::LoggingIn { mut log_in, is_shaken, known } = before else { return Ok(Vec::new()) };
+        let next = if is_shaken {
+            log_in.answered(&decode_response(frame, ApiKey::SaslAuthenticate, AUTHENTICATE_VERSION)?.1)
+        } else {
+            log_in.shaken(&decode_response(frame, ApiKey::SaslHandshake, HANDSHAKE_VERSION)?.1)
+        };
+        match next {
+            Next::Send(message) => {
+                self.state = State::LoggingIn { log_in, is_shaken: true, known };
+                let message = Box::new(message);
+                Ok(vec![self.unnumbered(ApiKey::SaslAuthenticate, AUTHENTICATE_VERSION, message)])
+            }
+            Next::In(lifetime_ms) => {
+                // A connection whose session ends in the middle of a request would be lost with it: three quarters of the time are enough.
+                let stale_from_ms = lifetime_ms.map(|lifetime_ms| now_ms.saturating_add(lifetime_ms / 4 * 3));
+                self.stale_from_ms = stale_from_ms.unwrap_or(NEVER);
+                Ok(self.ready(known))
+            }
+            Next::Refused(why) => Err(Spoilt::NotLoggedIn(why)),
+        }
     }
 
     /// Everything that it owes an end fails.

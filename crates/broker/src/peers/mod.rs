@@ -18,8 +18,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use wire::Str;
 
-use self::link::{Fate, Link};
+use self::link::{Fate, Link, Spoilt};
 use crate::rim::{LinkId, PeerAddress, Rim};
+use crate::security::sasl::Logins;
+use crate::telling::Ration;
 use crate::timers::NEVER;
 
 /// What a connection is for: a slow answer of one kind must not hold up another.
@@ -57,6 +59,10 @@ const REQUESTS_PER_LINK: usize = 128;
 pub(crate) struct Peers {
     rim: Arc<dyn Rim>,
     client_id: Str,
+    /// Who this node is, where it is asked.
+    logins: Logins,
+    /// Lines about being refused.
+    refusals: Mutex<Ration>,
     links: Mutex<Links>,
     last_link: AtomicU64,
     /// When [`Peers::turn`] has something to do; written under the lock.
@@ -73,11 +79,13 @@ struct Links {
 }
 
 impl Peers {
-    pub fn new(rim: Arc<dyn Rim>, node_id: i32) -> Peers {
+    pub fn new(rim: Arc<dyn Rim>, node_id: i32, logins: Logins) -> Peers {
         let client_id = Str::from(node_id.to_string());
         Peers {
             rim,
             client_id,
+            logins,
+            refusals: Mutex::new(Ration::new(1)),
             links: Mutex::default(),
             last_link: AtomicU64::new(0),
             next_ms: AtomicI64::new(NEVER),
@@ -98,7 +106,9 @@ impl Peers {
             let mut links = self.links.lock();
             let links = &mut *links;
             self.next_ms.fetch_min(deadline_ms, Ordering::SeqCst);
-            if let Some(moved_away) = links.by_peer.get(&key).filter(|link| link.address != *to) {
+            if let Some(moved_away) =
+                links.by_peer.get(&key).filter(|link| link.address != *to || link.is_stale(now_ms))
+            {
                 moved = Some(moved_away.id);
             }
             if let Some((_, link)) = moved.and_then(|id| links.forget(id)) {
@@ -111,7 +121,7 @@ impl Peers {
                     let id = self.last_link.fetch_add(1, Ordering::Relaxed) + 1;
                     links.peers.insert(id, key);
                     fates.push(Fate::Connect(id, to.clone()));
-                    Link::new(id, to.clone())
+                    Link::new(id, to.clone(), self.logins.begin(&to.listener))
                 });
                 if link.len() < REQUESTS_PER_LINK {
                     fates.extend(link.take(request));
@@ -134,14 +144,29 @@ impl Peers {
 
     /// A frame came, without its length prefix.
     pub fn received(&self, now_ms: i64, id: LinkId, frame: Bytes) {
-        let heard = self.links.lock().of(id).map(|link| link.hear(frame));
+        let heard = self.links.lock().of(id).map(|link| (link.address.clone(), link.hear(now_ms, frame)));
         match heard {
             None => {}
-            Some(Ok(fates)) => self.carry_out(now_ms, fates),
-            Some(Err(malformed)) => {
+            Some((_, Ok(fates))) => self.carry_out(now_ms, fates),
+            Some((to, Err(Spoilt::NotLoggedIn(why)))) => {
+                self.tell_refused(now_ms, &to, &why);
+                self.end(now_ms, id, &NoAnswer::Unreachable, true);
+            }
+            Some((_, Err(Spoilt::Malformed(malformed)))) => {
                 tracing::warn!(%malformed, "a peer's answer cannot be read: the connection is closed");
                 self.end(now_ms, id, &NoAnswer::Malformed, true);
             }
+        }
+    }
+
+    /// It is tried again many times a second.
+    fn tell_refused(&self, now_ms: i64, to: &PeerAddress, why: &str) {
+        let taken = self.refusals.lock().take(now_ms);
+        if let Some(left_out) = taken {
+            let PeerAddress { node_id, host, port, listener } = to;
+            tracing::warn!(
+                "node {node_id} at {host}:{port} ({listener}) does not let this node in: {why}{left_out}"
+            );
         }
     }
 

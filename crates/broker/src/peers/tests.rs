@@ -21,7 +21,7 @@ struct Bench {
 
 fn bench() -> Bench {
     let bells = Arc::new(Bells::default());
-    Bench { peers: Peers::new(Arc::clone(&bells) as Arc<dyn Rim>, 7), bells }
+    Bench { peers: Peers::new(Arc::clone(&bells) as Arc<dyn Rim>, 7, Logins::default()), bells }
 }
 
 fn node(port: u16) -> PeerAddress {

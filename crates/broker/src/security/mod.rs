@@ -6,6 +6,7 @@ pub(crate) mod authorizer;
 pub(crate) mod denied;
 pub mod explaining;
 pub mod principal;
+pub mod sasl;
 
 /// What stands between requests and what they ask for, where the file names an authorizer.
 #[derive(Debug)]

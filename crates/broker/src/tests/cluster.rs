@@ -372,7 +372,7 @@ impl Cluster {
         }
         let asker = self.node(cable.from).clone();
         match outcome {
-            Outcome::Answer(pieces) => {
+            Outcome::Answer(pieces) | Outcome::Entered(pieces) => {
                 let mut frame = pieces.concat().split_off(4);
                 if let Some(random) = &mut self.spoil {
                     spoil(&mut frame, random);
@@ -380,7 +380,7 @@ impl Cluster {
                 asker.link_received(self.now_ms, cable.link, frame.into());
             }
             Outcome::NoAnswer => {}
-            Outcome::Close(_) => asker.link_closed(self.now_ms, cable.link),
+            Outcome::Close(_) | Outcome::Farewell(..) => asker.link_closed(self.now_ms, cable.link),
         }
         true
     }

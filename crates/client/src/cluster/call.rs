@@ -38,6 +38,8 @@ calls! {
     DeleteGroups: delete_groups::DeleteGroupsRequest => DeleteGroupsResponse;
     OffsetDelete: offset_delete::OffsetDeleteRequest => OffsetDeleteResponse;
     ApiVersions: api_versions::ApiVersionsRequest => ApiVersionsResponse;
+    SaslHandshake: sasl_handshake::SaslHandshakeRequest => SaslHandshakeResponse;
+    SaslAuthenticate: sasl_authenticate::SaslAuthenticateRequest => SaslAuthenticateResponse;
     CreateTopics: create_topics::CreateTopicsRequest => CreateTopicsResponse;
     DeleteTopics: delete_topics::DeleteTopicsRequest => DeleteTopicsResponse;
     CreatePartitions: create_partitions::CreatePartitionsRequest => CreatePartitionsResponse;

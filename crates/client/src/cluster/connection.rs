@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::time::Instant;
 use wire::codec::{Decoder, Encoder, Message};
 use wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use wire::{ApiKey, ErrorCode, Str};
@@ -25,6 +26,8 @@ pub(crate) struct Connection {
     address: Arc<str>,
     /// API key → the broker's range.
     versions: Arc<BTreeMap<i16, (i16, i16)>>,
+    /// From then on nothing new is sent: its session is about to end.
+    fresh_until: Option<Instant>,
 }
 
 impl Connection {
@@ -37,9 +40,15 @@ impl Connection {
         };
         let network = |cause| Error::Network { address: address.to_owned(), cause };
         let peer = Peer::connect(address, peer_options).await.map_err(network)?;
-        let mut connection = Connection { peer, address: Arc::from(address), versions: Arc::default() };
+        let mut connection =
+            Connection { peer, address: Arc::from(address), versions: Arc::default(), fresh_until: None };
         connection.versions = Arc::new(connection.ask_versions(options.request_timeout).await?);
         Ok(connection)
+    }
+
+    /// Its session ends after so long: nothing new is sent in the last quarter of it, and what is under way ends in time.
+    pub(super) fn ends_after(&mut self, lifetime: Duration) {
+        self.fresh_until = Some(Instant::now() + lifetime / 4 * 3);
     }
 
     /// HOST:PORT of the other end.
@@ -47,9 +56,9 @@ impl Connection {
         &self.address
     }
 
-    /// False once the socket has failed.
+    /// False once the socket has failed, or the session is about to end.
     pub(crate) fn is_alive(&self) -> bool {
-        self.peer.is_alive()
+        self.peer.is_alive() && self.fresh_until.is_none_or(|until| Instant::now() < until)
     }
 
     /// The version in which a request of this kind would go, at most `cap`.

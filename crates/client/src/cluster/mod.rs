@@ -6,6 +6,7 @@
 pub(crate) mod attempts;
 pub(crate) mod call;
 pub(crate) mod connection;
+mod log_in;
 pub(crate) mod metadata;
 pub(crate) mod pool;
 
@@ -191,6 +192,8 @@ impl Cluster {
             let patience = if brokers.is_empty() { Duration::MAX } else { HEAD_START };
             match tokio::time::timeout(patience, asked.join_next()).await {
                 Ok(Some(Ok((_, Ok(connection))))) => return Ok(connection),
+                // Whoever is refused by one is refused by all.
+                Ok(Some(Ok((_, Err(refused))))) if is_log_in(&refused) => return Err(refused),
                 Ok(Some(Ok((address, Err(error))))) => tried.push((address, error)),
                 Ok(Some(Err(_ended_with_the_runtime))) => {}
                 Ok(None) => return Err(Error::NoBroker { tried }),
@@ -265,4 +268,14 @@ impl Cluster {
         }
         Ok(node)
     }
+}
+
+/// Whether this says that nobody of this name and password is let in.
+fn is_log_in(error: &Error) -> bool {
+    let codes = [
+        ErrorCode::SaslAuthenticationFailed,
+        ErrorCode::UnsupportedSaslMechanism,
+        ErrorCode::IllegalSaslState,
+    ];
+    error.code().is_some_and(|code| codes.contains(&code)) || matches!(error, Error::Configuration { .. })
 }

@@ -2,6 +2,7 @@
 //! whoever sends requests that wait (fetches, joins) has a pool of its own and delays nobody else.
 
 use super::connection::Connection;
+use super::log_in::log_in;
 use crate::error::Result;
 use crate::options::{ClientOptions, random_seed};
 use net::Backoff;
@@ -53,7 +54,12 @@ impl Pool {
         // Set before the attempt: one that is cancelled counts as failed.
         let wait = state.backoff.next_wait();
         state.not_before = Some(Instant::now() + wait);
-        let connection = Connection::open(address, options).await?;
+        let mut connection = Connection::open(address, options).await?;
+        if let Some(login) = options.security.login()?
+            && let Some(lifetime) = log_in(&connection, &login, options.request_timeout).await?
+        {
+            connection.ends_after(lifetime);
+        }
         state.backoff.reset();
         state.not_before = None;
         *slot.latest.lock() = Some(connection.clone());

@@ -15,7 +15,7 @@ struct Echo {
 }
 
 impl Service for Echo {
-    fn handle(&self, frame: Bytes, _now_ms: i64) -> Handling {
+    fn handle(&mut self, frame: Bytes, _now_ms: i64) -> Handling {
         self.begun.fetch_add(1, Ordering::SeqCst);
         let answer = Outcome::Answer(Rope::of([&(frame.len() as i32).to_be_bytes()[..], &frame].concat()));
         match frame.get(2) {

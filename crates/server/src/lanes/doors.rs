@@ -3,7 +3,15 @@
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
+use broker::security::sasl::SaslTerms;
 use net::listener::Admitted;
+
+/// What whoever comes in by a door has to prove; nothing on PLAINTEXT.
+#[derive(Clone, Default)]
+pub struct DoorGuard {
+    /// Who it is, by SASL.
+    pub sasl: Option<Arc<SaslTerms>>,
+}
 
 /// A bound listener on its way to the first lane.
 pub struct Door {
@@ -13,6 +21,8 @@ pub struct Door {
     pub name: String,
     /// One of the controller role.
     pub controller: bool,
+    /// What whoever comes in has to prove.
+    pub guard: DoorGuard,
 }
 
 /// What a connection keeps of its door.
@@ -21,6 +31,8 @@ pub struct DoorPlate {
     pub name: String,
     /// One of the controller role.
     pub controller: bool,
+    /// What whoever comes in has to prove.
+    pub guard: DoorGuard,
 }
 
 /// A connection on its way to its lane.

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 
 use broker::CloseReason;
 use net::listener::{Admitted, Refused};
-use net::{Edges, Socket};
+use net::{Edges, FrameLimits, Socket};
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
@@ -22,6 +22,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use super::doors::{Accepted, Door, DoorPlate};
 use super::links::{Around, FIRST_LINK, Links};
 use super::neighbours::Neighbours;
+use super::pauses::Pauses;
 use super::post::{Bell, Mail, Phase, Post};
 use super::refusals::{Kind, Refusals};
 use super::service::NodeService;
@@ -64,6 +65,7 @@ pub struct Lane {
     /// Who is polled next.
     due: Vec<usize>,
     links: Links,
+    pauses: Pauses,
     /// The time when the kernel last said something: one look at the clock per wake-up.
     now_ms: i64,
     /// When the connections are looked at again.
@@ -107,6 +109,7 @@ impl Lane {
             free: Vec::new(),
             due: Vec::new(),
             links: Links::default(),
+            pauses: Pauses::default(),
             now_ms,
             look_at_ms: i64::MAX,
         })
@@ -148,6 +151,7 @@ impl Lane {
     fn take_mail(&mut self, mail: &mut Mail) {
         mail.doors.drain(..).for_each(|door| self.open(door));
         mail.arrived.drain(..).for_each(|accepted| self.take_in(accepted));
+        mail.pauses.drain(..).for_each(|paused| self.pauses.take(paused));
         mail.woken.drain(..).for_each(|place| self.make_due(place));
         let (links, around) = self.links();
         mail.errands.drain(..).for_each(|errand| links.run(&around, errand));
@@ -177,7 +181,7 @@ impl Lane {
     /// Until the connections, a link or a resting door are looked at; `None` for ever.
     fn sleep_ms(&self) -> Option<i64> {
         let doors = self.doors.values().filter_map(|door| door.rests_until_ms).min().unwrap_or(i64::MAX);
-        let until = self.look_at_ms.min(doors).min(self.links.look_at_ms());
+        let until = self.look_at_ms.min(doors).min(self.links.look_at_ms()).min(self.pauses.first_ms());
         (until < i64::MAX).then(|| (until - self.now_ms).max(0))
     }
 
@@ -270,8 +274,8 @@ impl Lane {
             }
         };
         let shared = &self.shared;
-        let service = NodeService::new(&shared.node, &door, from);
-        let gateway = Gateway::new(socket, service, shared.limits, shared.budget.clone(), self.now_ms);
+        let service = NodeService::new(&shared.node, &door, from, &self.post);
+        let gateway = gateway(shared, &door, socket, service, self.now_ms);
         let bell = Bell::new(self.post.clone(), place);
         let waker = Waker::from(bell.clone());
         let connected = Connected { gateway, bell, waker, is_due: false, from, door, _admitted: admitted };
@@ -291,6 +295,9 @@ impl Lane {
             links.look(&around);
         }
         let now_ms = self.now_ms;
+        if now_ms >= self.pauses.first_ms() {
+            self.pauses.look(now_ms);
+        }
         let is_rested = |door: &OpenDoor| door.rests_until_ms.is_some_and(|until| now_ms >= until);
         let rested = self.doors.iter().filter(|(_, door)| is_rested(door)).map(|(number, _)| *number);
         for number in rested.collect::<Vec<_>>() {
@@ -307,7 +314,7 @@ impl Lane {
                     // At most one look a second, however many connections are about to be due.
                     self.look_at_ms = self.look_at_ms.min(due.max(self.now_ms + 1_000));
                 }
-                verdict @ (Verdict::TooIdle | Verdict::TooSlow) => {
+                verdict @ (Verdict::TooIdle | Verdict::TooSlow | Verdict::NeverEntered) => {
                     tracing::debug!("{} {}: closed: {verdict:?}", connection.door.name, connection.from);
                     self.close(place);
                 }
@@ -316,8 +323,8 @@ impl Lane {
     }
 
     fn open(&mut self, door: Door) {
-        let Door { socket, name, controller } = door;
-        let plate = Arc::new(DoorPlate { name, controller });
+        let Door { socket, name, controller, guard } = door;
+        let plate = Arc::new(DoorPlate { name, controller, guard });
         let number = self.doors.last_key_value().map_or(0, |(last, _)| last + 1);
         self.doors.insert(number, OpenDoor { socket, plate, rests_until_ms: None });
         self.listen(number);
@@ -368,6 +375,26 @@ impl Lane {
     }
 }
 
+/// Whoever has to say who he is has the limits of strangers until then.
+fn gateway(
+    shared: &Shared,
+    door: &DoorPlate,
+    socket: Socket,
+    service: NodeService,
+    now_ms: i64,
+) -> Gateway<NodeService, Socket> {
+    let Some(terms) = &door.guard.sasl else {
+        return Gateway::new(socket, service, shared.limits, shared.budget.clone(), now_ms);
+    };
+    let limits = FrameLimits { max_bytes: terms.max_receive_bytes };
+    let enter_by_ms = now_ms.saturating_add(shared.patience.entry_ms);
+    Gateway::new(socket, service, limits, shared.strangers.clone(), now_ms).until_entered(
+        enter_by_ms,
+        shared.limits,
+        shared.budget.clone(),
+    )
+}
+
 fn edges(flags: EventFlags) -> Edges {
     let ends = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
     Edges {
@@ -390,7 +417,11 @@ fn log_end(refusals: &Refusals, now_ms: i64, end: &End, from: SocketAddr, listen
             }
             None => refusals.tell(Kind::Frame, now_ms, format_args!("{listener} {from}: closed: {bad}")),
         },
-        End::Refused(reason @ CloseReason::Stopping) => {
+        End::Refused(CloseReason::NotAuthenticated(why)) => {
+            let what = format_args!("{listener} {from}: closed: not authenticated: {why}");
+            refusals.tell(Kind::Authentication, now_ms, what);
+        }
+        End::Refused(reason @ (CloseReason::Stopping | CloseReason::SessionExpired)) => {
             tracing::debug!("{listener} {from}: closed: {reason:?}");
         }
         End::Refused(reason) => {

@@ -9,6 +9,7 @@ mod lane;
 mod link;
 mod links;
 mod neighbours;
+mod pauses;
 mod post;
 mod refusals;
 mod resolver;
@@ -21,7 +22,7 @@ use std::process;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
-pub use doors::Door;
+pub use doors::{Door, DoorGuard};
 pub use errands::{LinkTerms, Listens};
 use lane::Lane;
 use neighbours::Neighbours;

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Wake;
+use std::task::{Wake, Waker};
 
 use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, eventfd};
@@ -37,6 +37,16 @@ pub struct Post {
     alarm: OwnedFd,
 }
 
+/// A pause that has begun (see `pauses`).
+pub struct Paused {
+    /// When it is over.
+    pub until_ms: i64,
+    /// Says that it is.
+    pub is_over: Arc<AtomicBool>,
+    /// Is called then.
+    pub waker: Waker,
+}
+
 /// What has come since the lane last looked.
 pub struct Mail {
     /// Where it is to listen.
@@ -45,6 +55,8 @@ pub struct Mail {
     pub arrived: Vec<Accepted>,
     /// What the node wants of its links to other nodes, in order.
     pub errands: Vec<Errand>,
+    /// Pauses that have begun.
+    pub pauses: Vec<Paused>,
     /// Places of connections and links that can go on.
     pub woken: Vec<usize>,
     /// How far the lanes are.
@@ -54,7 +66,7 @@ pub struct Mail {
 impl Default for Mail {
     fn default() -> Self {
         let (doors, arrived, errands, woken) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Mail { doors, arrived, errands, woken, phase: Phase::Serving }
+        Mail { doors, arrived, errands, pauses: Vec::new(), woken, phase: Phase::Serving }
     }
 }
 
@@ -88,6 +100,7 @@ impl Post {
             to.doors.append(&mut mail.doors);
             to.arrived.append(&mut mail.arrived);
             to.errands.append(&mut mail.errands);
+            to.pauses.append(&mut mail.pauses);
             to.woken.append(&mut mail.woken);
             to.phase = mail.phase;
         }
@@ -147,7 +160,6 @@ impl Wake for Bell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::task::Waker;
 
     #[test]
     fn a_bell_is_heard_once_and_wakes_a_sleeper_only() {

@@ -17,11 +17,13 @@ pub enum Kind {
     Request,
     /// The kernel could not hand over a connection.
     Accept,
+    /// Who did not prove who it is.
+    Authentication,
     /// Another node, at the other end of a link of ours, that answers what is no frame or reads nothing.
     Peer,
 }
 
-const KINDS: usize = 5;
+const KINDS: usize = 6;
 
 /// The rations of all kinds, shared by all lanes. Locked when somebody is refused, never otherwise.
 pub struct Refusals([Mutex<Ration>; KINDS]);

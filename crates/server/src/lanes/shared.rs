@@ -25,6 +25,8 @@ pub struct Shared {
     pub admission: Arc<Admission>,
     /// Caps on received bytes.
     pub budget: Arc<Budget>,
+    /// Caps on received bytes of all who have not said yet who they are.
+    pub strangers: Arc<Budget>,
     /// Caps on a frame.
     pub limits: FrameLimits,
     /// Caps on silence.

@@ -69,6 +69,7 @@ impl Bench {
             clock: Arc::new(Clock::start()),
             admission: Arc::new(Admission::default()),
             budget: Budget::new(usize::MAX),
+            strangers: Budget::new(usize::MAX),
             limits,
             patience: Patience::default(),
             refusals: Refusals::default(),
@@ -346,5 +347,5 @@ fn doors_close_before_links_do() {
 
 fn door(name: &str, controller: bool) -> Door {
     let socket = net::listener::bind(([127, 0, 0, 1], 0).into(), 16).unwrap();
-    Door { socket, name: name.to_owned(), controller }
+    Door { socket, name: name.to_owned(), controller, guard: DoorGuard::default() }
 }

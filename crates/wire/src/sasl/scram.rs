@@ -2,8 +2,11 @@
 //!
 //! Owns the mechanisms and the derivation; never keeps a password, never draws a salt.
 
+use std::fmt;
+
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256, Sha512};
+use subtle::ConstantTimeEq;
 
 /// Fewer iterations than these Kafka takes for neither mechanism.
 pub const MIN_ITERATIONS: i32 = 4096;
@@ -21,12 +24,19 @@ pub enum Mechanism {
 }
 
 /// What a server stores of a password: enough to check whoever claims to know it, too little to claim it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Keys {
     /// `StoredKey`: the hash of the client's key.
     pub stored: Vec<u8>,
     /// `ServerKey`: what the server signs with.
     pub server: Vec<u8>,
+}
+
+impl fmt::Debug for Keys {
+    /// Keys never reach a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys([hidden])")
+    }
 }
 
 impl Mechanism {
@@ -70,6 +80,26 @@ impl Mechanism {
     pub fn keys(self, salted_password: &[u8]) -> Keys {
         let client = self.hmac(salted_password, &[b"Client Key"]);
         Keys { stored: self.hash(&client), server: self.hmac(salted_password, &[b"Server Key"]) }
+    }
+
+    /// What a client sends: its key, hidden behind the signature of all that was said.
+    pub fn proof(self, salted_password: &[u8], signed: &[u8]) -> Vec<u8> {
+        let client = self.hmac(salted_password, &[b"Client Key"]);
+        let signature = self.hmac(&self.hash(&client), &[signed]);
+        client.iter().zip(&signature).map(|(key, hidden)| key ^ hidden).collect()
+    }
+
+    /// Whether a proof shows the key whose hash is stored. It takes as long for a wrong one.
+    pub fn is_proof(self, stored_key: &[u8], proof: &[u8], signed: &[u8]) -> bool {
+        let signature = self.hmac(stored_key, &[signed]);
+        let client: Vec<u8> = proof.iter().zip(&signature).map(|(proof, hidden)| proof ^ hidden).collect();
+        let is_whole = proof.len() == signature.len();
+        bool::from(self.hash(&client).ct_eq(stored_key)) & is_whole
+    }
+
+    /// What a server proves itself with.
+    pub fn signature(self, server_key: &[u8], signed: &[u8]) -> Vec<u8> {
+        self.hmac(server_key, &[signed])
     }
 
     fn hmac(self, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {

@@ -1,0 +1,159 @@
+//! Who a client is, and by which protocol it says so: the properties of SASL in Java's and librdkafka's spelling, and what follows of all of
+//! them together. Owns the password, and shows it to nobody; the exchange is `cluster/log_in.rs`'s.
+
+use std::fmt;
+
+use wire::sasl::jaas::{self, PLAIN_MODULE, SCRAM_MODULE};
+use wire::sasl::server::Mechanism;
+
+use crate::error::{Error, Result};
+
+/// The protocol of connections and what is said on them.
+#[derive(Clone, Default)]
+pub struct SecurityOptions {
+    /// `security.protocol`: SASL_PLAINTEXT, else PLAINTEXT.
+    pub sasl: bool,
+    /// `sasl.mechanism`
+    pub mechanism: Option<String>,
+    /// `sasl.jaas.config`
+    pub jaas_config: Option<String>,
+    /// `sasl.username`, librdkafka's
+    pub username: Option<String>,
+    /// `sasl.password`, librdkafka's
+    pub password: Option<String>,
+}
+
+/// Who logs in.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Login {
+    pub mechanism: Mechanism,
+    pub username: String,
+    pub password: String,
+}
+
+impl fmt::Debug for SecurityOptions {
+    /// Passwords never reach a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecurityOptions(sasl {}, {:?} [hidden])", self.sasl, self.mechanism)
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} as {}", self.mechanism.name(), self.username)
+    }
+}
+
+impl SecurityOptions {
+    /// Sets one field by its Java name. False: not a property of this part.
+    pub(crate) fn set(&mut self, key: &str, value: &str) -> Result<bool> {
+        let text = || Some(value.to_owned()).filter(|text| !text.is_empty());
+        match key {
+            "security.protocol" => self.sasl = is_sasl(key, value)?,
+            "sasl.mechanism" => self.mechanism = text(),
+            "sasl.jaas.config" => self.jaas_config = text(),
+            "sasl.username" => self.username = text(),
+            "sasl.password" => self.password = text(),
+            _other => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Who logs in; `None` on PLAINTEXT. The error says what is missing.
+    pub(crate) fn login(&self) -> Result<Option<Login>> {
+        if !self.sasl {
+            return Ok(None);
+        }
+        let wrong = |key: &str, why: String| Err(Error::configuration(key, why));
+        let name = self.mechanism.as_deref().unwrap_or("GSSAPI");
+        let Some(mechanism) = Mechanism::named(name) else {
+            let why = format!("this client logs in by PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512, not by {name}");
+            return wrong("sasl.mechanism", why);
+        };
+        let Some(text) = &self.jaas_config else {
+            return match (&self.username, &self.password) {
+                (Some(username), Some(password)) => {
+                    let (username, password) = (username.clone(), password.clone());
+                    Ok(Some(Login { mechanism, username, password }))
+                }
+                _other => wrong(
+                    "sasl.jaas.config",
+                    format!("{name} needs a name and a password, and none is given"),
+                ),
+            };
+        };
+        let entries =
+            jaas::parse_config(text).map_err(|why| Error::configuration("sasl.jaas.config", why))?;
+        let module = if mechanism == Mechanism::Plain { PLAIN_MODULE } else { SCRAM_MODULE };
+        let Some(entry) = entries.into_iter().find(|entry| entry.module == module) else {
+            return wrong("sasl.jaas.config", format!("{name} needs the login module {module}"));
+        };
+        match (entry.options.get("username"), entry.options.get("password")) {
+            (Some(username), Some(password)) => {
+                Ok(Some(Login { mechanism, username: username.clone(), password: password.clone() }))
+            }
+            _other => wrong("sasl.jaas.config", "the entry has no username, or no password".to_owned()),
+        }
+    }
+}
+
+fn is_sasl(key: &str, value: &str) -> Result<bool> {
+    match value.trim().to_ascii_uppercase().as_str() {
+        "PLAINTEXT" => Ok(false),
+        "SASL_PLAINTEXT" => Ok(true),
+        other @ ("SSL" | "SASL_SSL") => {
+            let why = format!("this client does not speak {other} yet, only PLAINTEXT and SASL_PLAINTEXT");
+            Err(Error::configuration(key, why))
+        }
+        _unheard_of => {
+            let why =
+                format!("there is no protocol {value:?}; this client speaks PLAINTEXT and SASL_PLAINTEXT");
+            Err(Error::configuration(key, why))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn login(pairs: &[(&str, &str)]) -> Result<Option<Login>> {
+        let mut options = SecurityOptions::default();
+        for (key, value) in pairs {
+            assert!(options.set(key, value)?, "{key}");
+        }
+        assert!(!format!("{options:?}").contains("secret"));
+        options.login()
+    }
+
+    const SASL: (&str, &str) = ("security.protocol", "sasl_plaintext");
+
+    #[test]
+    fn both_spellings_say_who_logs_in() {
+        let java = format!("{SCRAM_MODULE} required username=\"ali\" password=\"secret\";");
+        let scram = ("sasl.mechanism", "SCRAM-SHA-512");
+        let by_java = login(&[SASL, scram, ("sasl.jaas.config", &java)]).unwrap().unwrap();
+        let by_name = login(&[SASL, scram, ("sasl.username", "ali"), ("sasl.password", "secret")]).unwrap();
+        assert_eq!((by_java.username.as_str(), by_java.password.as_str()), ("ali", "secret"));
+        assert_eq!(Some(by_java), by_name);
+        assert_eq!(login(&[scram, ("sasl.username", "ali")]), Ok(None));
+    }
+
+    #[test]
+    fn what_is_missing_is_said_without_the_password() {
+        let plain = ("sasl.mechanism", "PLAIN");
+        let scram = format!("{SCRAM_MODULE} required username=a password=secret;");
+        let cases: [&[(&str, &str)]; 6] = [
+            &[SASL],
+            &[SASL, ("sasl.mechanism", "OAUTHBEARER")],
+            &[SASL, plain],
+            &[SASL, plain, ("sasl.jaas.config", &scram)],
+            &[SASL, plain, ("sasl.jaas.config", "a.B required password=\"secret")],
+            &[("security.protocol", "SASL_SSL")],
+        ];
+        for pairs in cases {
+            let why = login(pairs).unwrap_err().to_string();
+            assert!(!why.contains("secret"), "{why}");
+        }
+    }
+}
