@@ -166,27 +166,24 @@ impl Node {
         let (listeners, cordoned) = listeners(options.node_id, &config, &directories, &options.values_door);
         let publisher = Publisher::new(options.node_id, shard_count, Arc::clone(&config), listeners.clone());
         let lifecycle = lifecycle(&options, &identity, &directories, cordoned, &mut random);
-        let shard = |index| {
-            let around = Surroundings {
-                index,
-                node_id: options.node_id,
-                disk: Arc::clone(&disk),
-                directories: Arc::clone(&directories),
-                config: Arc::clone(&config),
-                cleaners: Arc::clone(&listeners.cleaners),
-                moves: Arc::clone(&listeners.moves),
-                coordinators: (group_config(&file), transaction_config(&file)),
-                wall: options.wall.clone(),
-                initial_task_delay_ms: file.number("log.initial.task.delay.ms"),
-                retention_check_interval_ms: file.number("log.retention.check.interval.ms"),
-                producer_expiry_interval_ms: file.number("producer.id.expiration.check.interval.ms"),
-                seed: random.next_u64(),
-            };
-            ShardCell::new(Shard::new(around, now_ms))
+        let mut around = |index| Surroundings {
+            index,
+            node_id: options.node_id,
+            disk: Arc::clone(&disk),
+            directories: Arc::clone(&directories),
+            config: Arc::clone(&config),
+            cleaners: Arc::clone(&listeners.cleaners),
+            moves: Arc::clone(&listeners.moves),
+            coordinators: (group_config(&file), transaction_config(&file)),
+            wall: options.wall.clone(),
+            initial_task_delay_ms: file.number("log.initial.task.delay.ms"),
+            retention_check_interval_ms: file.number("log.retention.check.interval.ms"),
+            producer_expiry_interval_ms: file.number("producer.id.expiration.check.interval.ms"),
+            seed: random.next_u64(),
         };
         let checkpoint_interval_ms = checkpoint_interval_ms(&file);
         Ok(Node(Arc::new(NodeState {
-            shards: (0..shard_count).map(shard).collect(),
+            shards: (0..shard_count).map(|at| ShardCell::new(Shard::new(around(at), now_ms))).collect(),
             node_id: options.node_id,
             cluster_id: identity.cluster_id,
             rim: Arc::clone(&options.rim),
