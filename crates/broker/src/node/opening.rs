@@ -164,8 +164,9 @@ impl Node {
         let on_disk = OnDisk { identity: &identity, directories: &directories, disk: &disk, read };
         let quorum = open_quorum(&options, on_disk, random.next_u64(), now_ms)?;
         let (listeners, cordoned) = listeners(options.node_id, &config, &directories, &options.values_door);
-        let publisher = Publisher::new(options.node_id, shard_count, Arc::clone(&config), listeners.clone());
         let lifecycle = lifecycle(&options, &identity, &directories, cordoned, &mut random);
+        let own = (options.node_id, lifecycle.as_ref().map(Lifecycle::incarnation_id));
+        let publisher = Publisher::new(own, shard_count, Arc::clone(&config), listeners.clone());
         let mut around = |index| Surroundings {
             index,
             node_id: options.node_id,

@@ -1,6 +1,7 @@
 //! From one committed image to the next: which topics appear, change or go, computed once where the image is published;
 //! every shard then reconciles its own replicas (`shard/reconcile.rs`). Owns no state.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -64,12 +65,23 @@ pub(crate) struct Publisher {
     shards: usize,
     config: Arc<StaticConfig>,
     image: Arc<MetadataImage>,
+    membership: Membership,
     /// The settings of topics that override nothing.
     plain: Arc<TopicSettings>,
     /// Hear of the broker's own values.
     listeners: Listeners,
     /// Bounds the lines about partitions.
     moves: Ration,
+}
+
+/// Whether replicas hear of images. Before this life of the broker is registered they hear of none: what an older image says of its
+/// leaders and in-sync sets was said of the life before, whose disk may have been another. A broker that led by it with an empty disk
+/// made its followers cut off what was acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Membership {
+    /// Waits for the image in which this incarnation is registered.
+    Awaited(Uuid),
+    Reached,
 }
 
 /// Who hears of the broker's own values when they change.
@@ -92,14 +104,20 @@ pub(crate) struct Publication {
 }
 
 impl Publisher {
-    /// Starts from the empty image.
-    pub fn new(node_id: i32, shards: usize, config: Arc<StaticConfig>, listeners: Listeners) -> Publisher {
+    /// Starts from the empty image. `incarnation` is that of the broker, if the node is one.
+    pub fn new(
+        (node_id, incarnation): (i32, Option<Uuid>),
+        shards: usize,
+        config: Arc<StaticConfig>,
+        listeners: Listeners,
+    ) -> Publisher {
         let image = Arc::new(MetadataImage::default());
         let mut publisher = Publisher {
             node_id,
             shards,
             config,
             image: Arc::clone(&image),
+            membership: incarnation.map_or(Membership::Reached, Membership::Awaited),
             plain: Arc::default(),
             listeners,
             moves: image_lines::ration(),
@@ -134,18 +152,34 @@ impl Publisher {
                 .iter()
                 .for_each(|line| tracing::info!("{line}"));
         }
+        let was_reached = self.membership == Membership::Reached;
+        self.look_for_own_registration(&image);
+        let is_reached = self.membership == Membership::Reached;
         let mut publication =
             Step { publisher: self, views, image: &image, topics: vec![], set: vec![], gone: vec![] };
         for change in changes {
             publication.topic(change);
         }
         publication.settings(&old, broker_wide);
+        if is_reached && !was_reached {
+            publication.all_topics();
+        }
         let Step { topics, set, gone, .. } = publication;
+        let topics = if is_reached { topics } else { Vec::new() };
         let brokers = (old.cluster != image.cluster).then(|| Arc::new(image.cluster.clone()));
         let level = image.features.level(TRANSACTION_VERSION);
         let transaction_version = (level != old.features.level(TRANSACTION_VERSION)).then_some(level);
         let change = Arc::new(ImageChange { topics, cleaners, brokers, transaction_version });
         Publication { change, set, gone, cordoned }
+    }
+
+    fn look_for_own_registration(&mut self, image: &MetadataImage) {
+        if let Membership::Awaited(incarnation) = self.membership {
+            let own = image.cluster.broker(self.node_id);
+            if own.is_some_and(|own| own.incarnation_id == incarnation) {
+                self.membership = Membership::Reached;
+            }
+        }
     }
 
     fn broker_configs_changed(&self, old: &ConfigsImage, new: &ConfigsImage) -> bool {
@@ -209,6 +243,23 @@ impl Step<'_> {
                     });
                 }
             },
+        }
+    }
+
+    /// All that the image holds, for replicas that have heard of nothing yet.
+    fn all_topics(&mut self) {
+        self.topics.clear();
+        let fresh: BTreeMap<Uuid, &Arc<TopicViews>> =
+            self.set.iter().map(|views| (views.id, views)).collect();
+        for topic in self.image.topics.iter_by_name() {
+            let views = fresh.get(&topic.id).map(|&views| Arc::clone(views));
+            let Some(views) = views.or_else(|| self.views.by_id(topic.id)) else { continue };
+            self.topics.push(TopicDelta::Set {
+                views,
+                topic: Arc::clone(topic),
+                partitions: None,
+                settings: false,
+            });
         }
     }
 

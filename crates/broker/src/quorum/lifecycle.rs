@@ -86,6 +86,11 @@ impl Lifecycle {
         self.phase
     }
 
+    /// Which life of the broker this is.
+    pub fn incarnation_id(&self) -> Uuid {
+        self.registration.incarnation_id
+    }
+
     /// The epoch of the registration, -1 without one.
     pub fn broker_epoch(&self) -> i64 {
         self.epoch

@@ -39,6 +39,24 @@ fn one_is_eligible(cluster: &mut Cluster) -> (i32, i32, i32) {
 }
 
 #[test]
+fn s10_an_eligible_replica_leads_when_the_last_in_sync_loses_its_page_cache() {
+    let mut cluster = brokers_apart();
+    let (leads, _, eligible) = one_is_eligible(&mut cluster);
+    assert_eq!(put_to(&mut cluster, leads, -1, "refused"), ErrorCode::NotEnoughReplicas);
+    cluster.lose_power(leads);
+    cluster.lose_disk(leads);
+    cluster.heal();
+    cluster.start(leads);
+    cluster.until("the eligible one leads", |cluster| newest(cluster).0.leader == eligible);
+    cluster.ready();
+    isr_is(&mut cluster, "t", &[11, 12, 13]);
+    are_alike(&mut cluster, "t");
+    for id in [11, 12, 13] {
+        assert!(holds(&cluster, id, "t", "acknowledged"), "node {id} lacks what was acknowledged");
+    }
+}
+
+#[test]
 fn s31_an_election_out_of_the_elr_is_a_clean_one() {
     let mut cluster = brokers_apart();
     let (leads, out, eligible) = one_is_eligible(&mut cluster);
