@@ -124,6 +124,7 @@ impl Node {
         self.0.note_time(now_ms);
         match self.0.quorum.turn(now_ms, &self.0.views, self) {
             Ok(deadline_ms) => {
+                self.0.directories.registered(self.0.quorum.broker_epoch());
                 if self.0.quorum.is_running() {
                     self.0.directories.settled();
                 }

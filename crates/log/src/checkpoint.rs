@@ -107,6 +107,21 @@ pub(crate) fn read_clean_shutdown(text: &[u8]) -> i64 {
     epoch().unwrap_or(-1)
 }
 
+/// The marker of a broker's life, as long as it lasts.
+pub(crate) fn write_life(broker_epoch: i64, page_cache: &str) -> String {
+    format!("version: 0\nbroker_epoch: {broker_epoch}\npage_cache: {page_cache}\n")
+}
+
+/// The epoch, if it was written over this page cache.
+pub(crate) fn read_life(text: &[u8], page_cache: &str) -> Option<i64> {
+    let mut lines = std::str::from_utf8(text).ok()?.lines();
+    if lines.next()? != "version: 0" {
+        return None;
+    }
+    let epoch = lines.next()?.strip_prefix("broker_epoch: ")?.parse().ok()?;
+    (lines.next()?.strip_prefix("page_cache: ")? == page_cache).then_some(epoch)
+}
+
 /// As Java's `Properties.store` writes them, but for the date: what it reads back is what was given.
 pub(crate) fn write_properties(properties: &BTreeMap<String, String>) -> String {
     let mut text = String::from("#\n");
@@ -172,6 +187,11 @@ mod tests {
         assert_eq!(read_partition_metadata(b"version: 1\ntopic_id: x"), None);
         assert_eq!(read_clean_shutdown(write_clean_shutdown(42).as_bytes()), 42);
         assert_eq!(read_clean_shutdown(b""), -1);
+        let life = write_life(42, "boot/8:1/17");
+        assert_eq!(read_life(life.as_bytes(), "boot/8:1/17"), Some(42));
+        assert_eq!(read_life(life.as_bytes(), "boot/8:1/18"), None);
+        let torn = |length: usize| read_life(&life.as_bytes()[..length], "boot/8:1/17");
+        assert!((0..life.len() - 1).all(|length| torn(length).is_none()));
     }
 
     #[test]

@@ -84,6 +84,8 @@ pub struct Listing {
 
 const META_PROPERTIES: &str = "meta.properties";
 const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
+/// Of this build alone; Kafka passes over files that it does not know.
+const LIFE: &str = ".ottla_life";
 const LOCK: &str = ".lock";
 
 impl Checkpoint {
@@ -297,6 +299,25 @@ impl LogDirectory {
     pub fn write_clean_shutdown(&self, broker_epoch: i64) -> Result<(), Fault> {
         let text = checkpoint::write_clean_shutdown(broker_epoch);
         self.disk.replace_file(&self.path.join(CLEAN_SHUTDOWN), text.as_bytes())
+    }
+
+    /// The epoch of the broker that was killed here, if all that it wrote is still in the page cache: nothing of it is lost then,
+    /// though its stop was no clean one.
+    pub fn survived_life(&self) -> Result<Option<i64>, Fault> {
+        let Some(page_cache) = self.disk.page_cache(&self.path) else { return Ok(None) };
+        let text = self.read_if_there(LIFE)?;
+        Ok(text.and_then(|text| checkpoint::read_life(&text, &page_cache)))
+    }
+
+    /// Notes which broker lives here from now on. Nothing is synced: it counts only while the page cache does.
+    pub fn write_life(&self, broker_epoch: i64) -> Result<(), Fault> {
+        let Some(page_cache) = self.disk.page_cache(&self.path) else { return Ok(()) };
+        let path = self.path.join(LIFE);
+        let text = checkpoint::write_life(broker_epoch, &page_cache);
+        let file = self.disk.write_aside(&path, text.as_bytes())?;
+        self.disk.rename(&file, &path)?;
+        self.disk.release(&file);
+        Ok(())
     }
 
     /// Room on the file system.

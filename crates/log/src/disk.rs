@@ -169,6 +169,9 @@ pub trait Disk: Send + Sync + Debug {
     fn remove_directory(&self, path: &Path) -> Result<(), Fault>;
     /// How large the file system is, and how full.
     fn space(&self, path: &Path) -> Result<DiskSpace, Fault>;
+    /// A name for the page cache that lies over a directory. While it is the same, the kernel has all that processes wrote there, also
+    /// those that were killed; after a power cut, a reboot or another mount it is another. `None` where nobody can tell.
+    fn page_cache(&self, path: &Path) -> Option<String>;
     /// Takes Kafka's advisory lock (`.lock`, a POSIX record lock as Java takes it) for the life of this disk; false if another
     /// process holds it.
     fn lock(&self, path: &Path) -> Result<bool, Fault>;
@@ -544,6 +547,17 @@ impl Disk for RealDisk {
             total_bytes: status.f_blocks.saturating_mul(status.f_frsize),
             available_bytes: status.f_bavail.saturating_mul(status.f_frsize),
         })
+    }
+
+    fn page_cache(&self, path: &Path) -> Option<String> {
+        use rustix::fs::{AtFlags, CWD, StatxFlags};
+        // Since Linux 6.8; ids of mounts before that may come again after an unmount.
+        const UNIQUE_MOUNT_ID: StatxFlags = StatxFlags::from_bits_retain(0x4000);
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let status = rustix::fs::statx(CWD, path, AtFlags::empty(), UNIQUE_MOUNT_ID).ok()?;
+        let is_unique = status.stx_mask & UNIQUE_MOUNT_ID.bits() != 0;
+        let (major, minor, mount) = (status.stx_dev_major, status.stx_dev_minor, status.stx_mnt_id);
+        is_unique.then(|| format!("{}/{major}:{minor}/{mount}", boot.trim()))
     }
 
     fn lock(&self, path: &Path) -> Result<bool, Fault> {

@@ -64,6 +64,8 @@ struct Device {
     clock_ms: i64,
     /// Directories whose device is broken.
     broken: Vec<PathBuf>,
+    /// How often the page cache was lost.
+    boots: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +116,7 @@ impl SimDisk {
                 misses_per_mille: 0,
                 clock_ms: i64::MAX,
                 broken: Vec::new(),
+                boots: 0,
             })),
         }
     }
@@ -191,6 +194,7 @@ impl SimDisk {
         let mut state = self.state.lock();
         state.crashed = false;
         state.faults.clear();
+        state.boots += u64::from(survival != Survival::Everything);
         state.settle_names(survival);
         state.settle_files(survival);
     }
@@ -228,6 +232,7 @@ impl SimDisk {
                 misses_per_mille: state.misses_per_mille,
                 clock_ms: state.clock_ms,
                 broken: state.broken.clone(),
+                boots: state.boots,
             })),
         }
     }
@@ -778,6 +783,10 @@ impl Disk for SimDisk {
             total_bytes: state.capacity,
             available_bytes: state.capacity.saturating_sub(state.used()),
         })
+    }
+
+    fn page_cache(&self, _path: &Path) -> Option<String> {
+        Some(self.state.lock().boots.to_string())
     }
 
     fn lock(&self, _path: &Path) -> Result<bool, Fault> {

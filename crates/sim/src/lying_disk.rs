@@ -105,6 +105,9 @@ impl Disk for LyingDisk {
     fn space(&self, path: &Path) -> Result<DiskSpace, Fault> {
         self.0.space(path)
     }
+    fn page_cache(&self, path: &Path) -> Option<String> {
+        self.0.page_cache(path)
+    }
     fn lock(&self, path: &Path) -> Result<bool, Fault> {
         self.0.lock(path)
     }

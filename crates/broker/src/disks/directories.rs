@@ -27,6 +27,8 @@ pub(crate) struct Directories {
     pub(super) preferred: Mutex<BTreeMap<(String, i32), usize>>,
     /// The broker was unfenced once: what the image gains from here on is new, and lies in no directory that cannot be read.
     pub(super) is_settled: AtomicBool,
+    /// Of the last registration that the directories were told of.
+    broker_epoch: AtomicI64,
     /// What was read again after an unclean stop.
     pub recovered: Recovered,
 }
@@ -79,6 +81,8 @@ pub(crate) struct Directory {
     pub flusher: Flusher,
     /// The last stop was clean, and wrote this broker epoch.
     pub clean_shutdown: Option<i64>,
+    /// The last broker here was killed, had this epoch, and all that it wrote is in the page cache.
+    survived_life: Option<i64>,
     /// The metadata log is here: the node cannot be without this directory.
     pub holds_metadata: bool,
     failed: AtomicBool,
@@ -132,6 +136,7 @@ impl Directories {
             list,
             preferred: Mutex::default(),
             is_settled: AtomicBool::new(false),
+            broker_epoch: AtomicI64::new(-1),
             recovered: Recovered::default(),
         })
     }
@@ -196,6 +201,19 @@ impl Directories {
         self.is_settled.load(Ordering::Acquire)
     }
 
+    /// The broker has been registered with this epoch. Who is killed from here on and finds the same page cache has lost nothing.
+    pub fn registered(&self, broker_epoch: i64) {
+        if broker_epoch < 0 || self.broker_epoch.swap(broker_epoch, Ordering::AcqRel) == broker_epoch {
+            return;
+        }
+        for directory in self.iter().filter(|directory| !directory.is_failed()) {
+            if let Err(fault) = directory.log.write_life(broker_epoch) {
+                let path = directory.log.path().display();
+                tracing::warn!(%path, %fault, "should this process be killed, the controller will take its replicas for incomplete");
+            }
+        }
+    }
+
     /// The broker is unfenced: the image holds all that there was before this life of the process.
     pub fn settled(&self) {
         if !self.is_settled.load(Ordering::Relaxed) {
@@ -215,6 +233,7 @@ impl Directory {
         let log = &directory.log;
         let id = log.meta_properties()?.and_then(|meta| meta.directory_id).unwrap_or(Uuid::ZERO);
         let clean_shutdown = log.take_clean_shutdown()?;
+        let survived_life = log.survived_life()?;
         let (recovery_points, _) = log.read_checkpoint(Checkpoint::RecoveryPoint)?;
         let (log_starts, _) = log.read_checkpoint(Checkpoint::LogStart)?;
         let (high_watermarks, _) = log.read_checkpoint(Checkpoint::Replication)?;
@@ -252,7 +271,7 @@ impl Directory {
         }
         let (found, cleaned) = (Mutex::new(found), AtomicBool::new(!cleaned.is_empty()));
         let amendments = Mutex::new(amendments);
-        Ok(Directory { id, clean_shutdown, found, cleaned, amendments, ..directory })
+        Ok(Directory { id, clean_shutdown, survived_life, found, cleaned, amendments, ..directory })
     }
 
     /// One of which nothing is known.
@@ -262,6 +281,7 @@ impl Directory {
             id: Uuid::ZERO,
             flusher: Flusher::default(),
             clean_shutdown: None,
+            survived_life: None,
             holds_metadata,
             failed: AtomicBool::new(false),
             cordoned: AtomicBool::new(false),
@@ -279,6 +299,11 @@ impl Directory {
             lowerings: AtomicU64::new(0),
             deletions: AtomicU64::new(0),
         }
+    }
+
+    /// The epoch of the last broker that lived here, if nothing of what it wrote can be lost (KIP-966). Kafka knows of clean stops alone.
+    pub fn kept_epoch(&self) -> Option<i64> {
+        self.clean_shutdown.or(self.survived_life)
     }
 
     /// Takes no new replicas (KIP-1066).

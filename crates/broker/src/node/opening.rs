@@ -20,7 +20,7 @@ use wire::{Str, Uuid};
 use super::{Node, NodeState};
 use crate::config::{BrokerFile, BrokerLayers, StaticConfig, Values, ValuesDoor};
 use crate::disks::cleaners::{CleanerSettings, Cleaners};
-use crate::disks::directories::{Directories, Listed};
+use crate::disks::directories::{Directories, Directory, Listed};
 use crate::disks::moves::Moves;
 use crate::fetch::cold_reads::ColdReads;
 use crate::fetch::parked::ParkedFetches;
@@ -556,7 +556,7 @@ fn registration(
     };
     // After an unclean stop the controller must not take this broker for one that kept everything (KIP-966).
     let working = directories.iter().filter(|directory| !directory.is_failed());
-    let clean = working.map(|directory| directory.clean_shutdown).collect::<Option<Vec<_>>>();
+    let kept = working.map(Directory::kept_epoch).collect::<Option<Vec<_>>>();
     BrokerRegistrationRequest {
         broker_id: options.node_id,
         cluster_id: identity.cluster_id.clone(),
@@ -566,7 +566,7 @@ fn registration(
         rack: options.config.broker_rack.as_deref().map(Str::from),
         is_migrating_zk_broker: false,
         log_dirs: directories.online(),
-        previous_broker_epoch: clean.and_then(|epochs| epochs.into_iter().min()).unwrap_or(-1),
+        previous_broker_epoch: kept.and_then(|epochs| epochs.into_iter().min()).unwrap_or(-1),
     }
 }
 

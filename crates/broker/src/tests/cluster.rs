@@ -104,7 +104,7 @@ impl Cluster {
         };
         for &(id, roles) in nodes {
             let disk = SimDisk::new(u64::from(id.unsigned_abs()));
-            format(&disk, id);
+            format(&disk, id, 0);
             let (bells, mut settings, voters) = (Arc::default(), all.clone(), voters.clone());
             settings.extend(own(id));
             let member = Member { id, roles, disk, node: None, bells, voters, settings, lives: 0 };
@@ -201,7 +201,7 @@ impl Cluster {
         let member = self.members.get_mut(&id).unwrap();
         assert!(member.node.is_none(), "node {id} is at work");
         member.disk = SimDisk::new(1_000 + member.lives);
-        format(&member.disk, id);
+        format(&member.disk, id, member.lives);
     }
 
     /// Nothing passes between the two any more, and neither is told.
@@ -509,7 +509,8 @@ fn peer(listener: &str, controller: bool, host: &str) -> Peer {
 }
 
 /// Gives a node's directory its identity.
-fn format(disk: &SimDisk, id: i32) {
+/// Lays a node's identity down; the directory of a disk that replaces another is another one, too.
+fn format(disk: &SimDisk, id: i32, lives: u64) {
     let directory = LogDirectory::new(Arc::new(disk.clone()), Path::new(DIRECTORY));
     log::Disk::create_directory(disk, Path::new(DIRECTORY)).unwrap();
     log::Disk::sync_directory(disk, Path::new("/")).unwrap();
@@ -517,7 +518,9 @@ fn format(disk: &SimDisk, id: i32) {
         cluster_id: Some(CLUSTER_ID.to_owned()),
         node_id: Some(id),
         directory_id: Uuid::from_random(
-            0x1234_5678_9abc_def0_1234_5678_9abc_0000 + u128::from(id.unsigned_abs()),
+            0x1234_5678_9abc_def0_1234_5678_9abc_0000
+                + (u128::from(lives) << 32)
+                + u128::from(id.unsigned_abs()),
         ),
         ..MetaProperties::default()
     };

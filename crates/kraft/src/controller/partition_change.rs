@@ -36,6 +36,8 @@ pub(super) struct PartitionChange<'a> {
     pub adding: Vec<i32>,
     elr: Vec<i32>,
     pub unclean_shutdown: Option<i32>,
+    /// This broker's directory is gone with all that it held of the partition: what it has now it has begun anew.
+    pub begun_anew: Option<i32>,
     pub recovery: LeaderRecoveryState,
     pub directories: BTreeMap<i32, Uuid>,
     /// Where a replica goes that has no directory yet.
@@ -66,6 +68,7 @@ impl<'a> PartitionChange<'a> {
             adding: partition.adding_replicas.clone(),
             elr: partition.elr.clone(),
             unclean_shutdown: None,
+            begun_anew: None,
             recovery: partition.leader_recovery_state,
             directories: directories.collect(),
             default_directory,
@@ -200,12 +203,11 @@ impl<'a> PartitionChange<'a> {
 
     /// With nobody in ISR and ELR, the one who led last may come back (unclean, but the best there is).
     fn last_known_leader(&self) -> Option<i32> {
-        match self.partition.last_known_elr.as_slice() {
-            [only] if self.elr_enabled && self.elr.is_empty() && self.isr.is_empty() => {
-                Some(*only).filter(|id| (self.is_acceptable_leader)(*id))
-            }
-            _ => None,
+        if !self.elr_enabled || !self.elr.is_empty() || !self.isr.is_empty() {
+            return None;
         }
+        let last = self.partition.last_known_elr.iter().copied().find(|id| self.begun_anew != Some(*id));
+        last.filter(|id| (self.is_acceptable_leader)(*id))
     }
 
     fn record_elr(&mut self, record: &mut PartitionChangeRecord) {
@@ -219,14 +221,26 @@ impl<'a> PartitionChange<'a> {
     }
 
     /// Remembers who led when a partition goes offline, and forgets it when somebody leads again.
+    // DIVERGES: Kafka remembers one broker, and elects it though it comes back with an empty disk. Here whoever was eligible and had an
+    // unclean stop stands behind it in the list, and who has begun anew is taken out. The first alone may lead; a controller of Kafka's
+    // elects nobody by itself while there are several.
     fn record_last_known_leader(&self, record: &mut PartitionChangeRecord) {
         if !self.elr_enabled {
             return;
         }
-        if record.leader == NO_LEADER && self.partition.last_known_elr.is_empty() {
-            record.last_known_elr = Some(vec![self.partition.leader]);
-        } else if record.leader >= 0 && !self.partition.last_known_elr.is_empty() {
-            record.last_known_elr = Some(Vec::new());
+        let mut known = self.partition.last_known_elr.clone();
+        if record.leader >= 0 {
+            known.clear();
+        } else if record.leader == NO_LEADER || self.partition.leader == NO_LEADER {
+            if known.is_empty() && self.partition.leader >= 0 {
+                known.push(self.partition.leader);
+            }
+            let was_eligible = |id: &i32| self.partition.elr.contains(id) && !known.contains(id);
+            known.extend(self.unclean_shutdown.filter(was_eligible));
+            known.retain(|id| self.begun_anew != Some(*id));
+        }
+        if known != self.partition.last_known_elr {
+            record.last_known_elr = Some(known);
         }
     }
 
