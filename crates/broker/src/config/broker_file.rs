@@ -120,8 +120,13 @@ impl<'a> OfListener<'a> {
         self.own(name).or_else(|| self.file.text(name))
     }
 
-    /// The same, where the listener may have one for a SASL mechanism.
+    /// What stands below the prefix of the listener and of a SASL mechanism only.
+    pub fn own_of_mechanism(&self, mechanism: &str, name: &str) -> Option<&'a str> {
+        self.own(&format!("{}.{name}", mechanism.to_lowercase()))
+    }
+
+    /// The mechanism's own value of a key, else as [`OfListener::text`] has it.
     pub fn of_mechanism(&self, mechanism: &str, name: &str) -> Option<&'a str> {
-        self.own(&format!("{}.{name}", mechanism.to_lowercase())).or_else(|| self.text(name))
+        self.own_of_mechanism(mechanism, name).or_else(|| self.text(name))
     }
 }

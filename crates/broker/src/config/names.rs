@@ -22,6 +22,9 @@ const REMOVED_PREFIXES: &[&str] = &["zookeeper.", "password.encoder."];
 const OF_PLUG_INS: &[&str] = &["allow.everyone.if.no.acl.found", "super.users"];
 const OF_PLUG_INS_PREFIXES: &[&str] = &["metrics.context.", "metrics.jmx.", "rlmm.config.", "rsm.config."];
 
+/// Read of a listener and a mechanism only, by Kafka as well.
+const ONLY_PREFIXED: &[&str] = &["sasl.jaas.config"];
+
 /// Keys whose value is the prefix of a plug-in's own keys.
 const PREFIX_KEYS: &[&str] =
     &["remote.log.metadata.manager.impl.prefix", "remote.log.storage.manager.impl.prefix"];
@@ -98,7 +101,7 @@ pub(super) fn warning(values: &Values, name: &str, value: &str) -> Option<Warnin
 /// Set to something else than what it is anyway, and nobody reads it.
 fn is_idle(key: &ConfigKey, value: &str) -> bool {
     let is_read = match key.state {
-        KeyState::Implemented => true,
+        KeyState::Implemented => !ONLY_PREFIXED.contains(&key.name),
         KeyState::Accepted | KeyState::Refused => false,
     };
     !is_read && key.default.is_none_or(|default| key.shown(default) != key.shown(value))

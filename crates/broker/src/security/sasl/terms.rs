@@ -137,7 +137,7 @@ pub(super) fn entry(
         Mechanism::Plain => PLAIN_MODULE,
         Mechanism::ScramSha256 | Mechanism::ScramSha512 => SCRAM_MODULE,
     };
-    if let Some(text) = of.own(&format!("{}.sasl.jaas.config", mechanism.name().to_lowercase())) {
+    if let Some(text) = of.own_of_mechanism(mechanism.name(), "sasl.jaas.config") {
         let entries = jaas::parse_config(text).map_err(|why| format!("{key} cannot be read: {why}"))?;
         return match <[Entry; 1]>::try_from(entries) {
             Ok([entry]) if entry.module == module => Ok(entry),
