@@ -17,7 +17,9 @@ TOPIC, GROUP, CLUSTER, TRANSACTION = 2, 3, 4, 5
 LITERAL, PREFIXED = 3, 4
 DENY, ALLOW = 2, 3
 ALL, READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE, CLUSTER_ACTION, DESCRIBE_CONFIGS, ALTER_CONFIGS, IDEMPOTENT_WRITE = range(2, 13)
-NAMES = ["", "", "All", "Read", "Write", "Create", "Delete", "Alter", "Describe", "ClusterAction", "DescribeConfigs", "AlterConfigs", "IdempotentWrite"]
+TWO_PHASE_COMMIT = 15
+NAMES = ["", "", "All", "Read", "Write", "Create", "Delete", "Alter", "Describe", "ClusterAction", "DescribeConfigs", "AlterConfigs", "IdempotentWrite",
+         "CreateTokens", "DescribeTokens", "TwoPhaseCommit"]
 KINDS = {TOPIC: "topic", GROUP: "group", CLUSTER: "cluster", TRANSACTION: "transaction"}
 CLUSTER_NAME = "kafka-cluster"
 
@@ -60,6 +62,12 @@ def grants():
     yield [entry(GROUP, "*", READ), entry(TOPIC, "alpha", READ)]
     yield [entry(GROUP, "settled", DESCRIBE), entry(TOPIC, "alpha", DESCRIBE)]
     yield [entry(GROUP, "settled", DELETE), entry(TOPIC, "alpha", READ)]
+    yield [entry(TRANSACTION, "ours", WRITE), entry(GROUP, "settled", READ)]
+    yield [entry(TRANSACTION, "ours", WRITE), entry(GROUP, "settled", READ), entry(TOPIC, "alpha", READ)]
+    yield [entry(TRANSACTION, "ou", WRITE, pattern=PREFIXED), entry(TOPIC, "alpha", WRITE)]
+    yield [entry(TRANSACTION, "*", ALL), entry(TRANSACTION, "ours", DESCRIBE, DENY)]
+    yield [entry(TRANSACTION, "ours", TWO_PHASE_COMMIT)]
+    yield [entry(GROUP, "set", ALL, pattern=PREFIXED), entry(GROUP, "settled", READ, DENY)]
     yield [entry(TOPIC, "alpha", ALL), entry(TOPIC, "alpha", READ, DENY)]
     yield [entry(TOPIC, "*", ALL), entry(TOPIC, "al", DESCRIBE, DENY, pattern=PREFIXED)]
     yield [entry(TOPIC, "*", WRITE), entry(TOPIC, "*", WRITE, DENY)]
@@ -100,6 +108,20 @@ def questions(ids):
         ("DeleteRecords", newest, {"topics": named("name", partitions=[{"partitionIndex": 0, "offset": 0}]), "timeoutMs": 5000}),
         ("DescribeProducers", newest, {"topics": named("name", partitionIndexes=[0])}),
         ("InitProducerId", (5,), {"transactionalId": None, "transactionTimeoutMs": 1000, "producerId": -1, "producerEpoch": -1}),
+        # More time than anybody is given: who may ask hears of that, and nothing is changed.
+        ("InitProducerId/transaction", (5,), {"transactionalId": "ours", "transactionTimeoutMs": 2**31 - 1, "producerId": -1, "producerEpoch": -1}),
+        ("AddPartitionsToTxn", (3,), {"v3AndBelowTransactionalId": "ours", "v3AndBelowProducerId": 77, "v3AndBelowProducerEpoch": 0, "v3AndBelowTopics": [
+            {"name": name, "partitions": [0]} for name in TOPICS]}),
+        ("AddPartitionsToTxn/verified", newest, {"transactions": [
+            {"transactionalId": "ours", "producerId": 77, "producerEpoch": 0, "verifyOnly": True, "topics": [{"name": "alpha", "partitions": [0]}]}]}),
+        ("AddOffsetsToTxn", (3,), {"transactionalId": "ours", "producerId": 77, "producerEpoch": 0, "groupId": "settled"}),
+        ("EndTxn", (3,), {"transactionalId": "ours", "producerId": 77, "producerEpoch": 0, "committed": True}),
+        ("TxnOffsetCommit", (3,), {"transactionalId": "ours", "groupId": "settled", "producerId": 77, "producerEpoch": 0, "generationId": 5, "memberId": "nobody",
+                                   "topics": named("name", partitions=[place])}),
+        ("WriteTxnMarkers", newest, {"markers": []}),
+        ("DescribeTransactions", newest, {"transactionalIds": ["ours", "another"]}),
+        ("ListTransactions", newest, {}),
+        ("FindCoordinator/transaction", newest, {"coordinatorKeys": ["ours", "another"], "keyType": 1}),
         ("FindCoordinator", (3,), {"key": "settled", "keyType": 0}),
         ("FindCoordinator/keys", newest, {"coordinatorKeys": ["settled", "another"], "keyType": 0}),
         ("OffsetCommit", (2, 9), {"groupId": "settled", "generationIdOrMemberEpoch": -1, "topics": named("name", partitions=[place])}),
@@ -255,12 +277,16 @@ def credentials():
         print(f"AlterUserScramCredentials {number}: {shown(keeper(CLIENTS, 'AlterUserScramCredentials', story), '')}", flush=True)
         until(lambda: count() == known, f"{known} credentials")
         for users in (None, [], [{"name": "ann"}, {"name": "ben"}], [{"name": "ann"}, {"name": "ann"}, {"name": ""}]):
-            print(f"DescribeUserScramCredentials {number} {users}: {shown(ask(users), '')}", flush=True)
+            asked = "everybody" if users is None else " and ".join(one["name"] or "nobody" for one in users) or "no one"
+            print(f"DescribeUserScramCredentials {number} of {asked}: {shown(ask(users), '')}", flush=True)
 
 
 def main():
     ids = make_topics([("alpha", 2), ("beta", 1)])
     until(lambda: quietly("FindCoordinator", 3, {"key": "settled", "keyType": 0})["errorCode"] == 0, "a coordinator")
+    until(lambda: quietly("FindCoordinator", 3, {"key": "ours", "keyType": 1})["errorCode"] == 0, "a transaction coordinator")
+    until(lambda: quietly("InitProducerId", 4, {"transactionalId": "ours", "transactionTimeoutMs": 60_000, "producerId": -1, "producerEpoch": -1})["errorCode"] == 0,
+          "a transactional id")
     place = {"partitionIndex": 0, "committedOffset": 1, "committedMetadata": "note"}
     body = {"groupId": "settled", "generationIdOrMemberEpoch": -1, "topics": [{"name": name, "partitions": [place]} for name in ("alpha", "beta")]}
     until(lambda: quietly("OffsetCommit", 8, body)["topics"][0]["partitions"][0]["errorCode"] == 0, "a commit")

@@ -45,6 +45,10 @@ pub struct Layout<'a> {
     pub brokers_only: &'a [i32],
     /// The voters can be changed: the directories are told the first ones when they are formatted.
     pub is_dynamic: bool,
+    /// A listener of this name beside the open one, which only this program itself uses then.
+    pub guarded: Option<&'a str>,
+    /// More arguments of the format.
+    pub format: &'a [&'a str],
 }
 
 /// How long a node may take to answer a question.
@@ -60,6 +64,8 @@ pub struct Trio {
     nodes: Vec<Node>,
     /// What a node that comes later has to know of the quorum.
     quorum: (&'static str, String),
+    /// Where the guarded listeners are, in the order of the nodes.
+    guarded: Vec<String>,
 }
 
 struct Node {
@@ -96,19 +102,34 @@ impl Trio {
             let directory = usize::try_from(id - 1).ok().and_then(|place| DIRECTORY_IDS.get(place));
             format!("{id}@{address}:{}", directory.expect("a node is called 1, 2 or 3"))
         });
-        let format: &[&str] = if layout.is_dynamic { &["--initial-controllers", &initial] } else { &[] };
-        let mut trio = Trio { directory, nodes: Vec::new(), quorum };
+        let mut format = layout.format.to_vec();
+        if layout.is_dynamic {
+            format.extend(["--initial-controllers", &initial]);
+        }
+        let mut trio = Trio { directory, nodes: Vec::new(), quorum, guarded: Vec::new() };
         for (((id, ports), kind), log_directories) in ports.iter().zip(kinds).zip(&layout.log_directories) {
             let mut all: Vec<(&str, &str)> = PROPERTIES.iter().chain(settings).copied().collect();
             let listener = format!("PLAINTEXT://{}:{}", host(*id), ports.0);
             if layout.brokers_only.contains(id) {
                 all.extend([("process.roles", "broker"), ("listeners", &listener)]);
             }
+            let guarded = layout.guarded.map(|name| trio.guard(name, &host(*id), *ports)).transpose()?;
+            if let Some((bound, told)) = &guarded {
+                all.extend([("listeners", bound.as_str()), ("advertised.listeners", told.as_str())]);
+            }
             let node = trio.node_of(*id, kind, *ports, &all, log_directories, layout.network)?;
-            node.broker.format_with(workspace, format)?;
+            node.broker.format_with(workspace, &format)?;
             trio.nodes.push(node);
         }
         Ok(trio)
+    }
+
+    /// The listeners of a node that has a guarded one: what it binds, and what it tells.
+    fn guard(&mut self, name: &str, host: &str, ports: (u16, u16)) -> Result<(String, String)> {
+        let address = format!("{host}:{}", free_ports()?.0);
+        let told = format!("PLAINTEXT://{host}:{},{name}://{address}", ports.0);
+        self.guarded.push(address);
+        Ok((format!("{told},CONTROLLER://{host}:{}", ports.1), told))
     }
 
     /// A node's directories and its file; neither formatted nor started.
@@ -384,6 +405,11 @@ impl Trio {
     /// All three, down or not, as clients are configured.
     pub fn bootstrap(&self) -> String {
         NODES.iter().map(|id| self.address(*id)).collect::<Vec<_>>().join(",")
+    }
+
+    /// The guarded listeners of all three, as clients are configured.
+    pub fn guarded_bootstrap(&self) -> String {
+        self.guarded.join(",")
     }
 
     /// All three as those are configured who speak to controllers.

@@ -1,5 +1,7 @@
 //! Who is let in: unmodified clients (librdkafka, kafka-python, kcat, Java's console tools) and our own commands log in by SASL, by
-//! each mechanism, and not with a wrong password. What each checks stands here and in `tests/security`.
+//! each mechanism, and not with a wrong password; nodes log in to each other. What each checks stands here and in `tests/security`.
+
+mod cluster;
 
 use super::clients::{python_environment, read};
 use super::workbench::Workbench;
@@ -15,8 +17,25 @@ use std::process::Command;
 const USERS: &str = "org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"a-secret\" user_bob=\"b-secret\";";
 const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
 
-/// The stage.
+/// The stage; `--only=node`, `--only=cluster` and `--only=mixed` run one part of it.
 pub fn run(bench: &Workbench) -> Result<Tally> {
+    let wanted = |part: &str| bench.part.as_deref().is_none_or(|only| only == part);
+    let mut tally = Tally::default();
+    if wanted("node") {
+        tally.absorb("a node", node(bench)?);
+    }
+    if wanted("cluster") {
+        tally.absorb("three nodes", cluster::run(bench, "three", [Kind::Ottla; 3])?);
+    }
+    if wanted("mixed") {
+        let kinds = [Kind::Ottla, Kind::Ottla, Kind::Kafka];
+        tally.absorb("two of ours and one of Kafka's", cluster::run(bench, "mixed", kinds)?);
+    }
+    Ok(tally)
+}
+
+/// Clients of every kind at one node.
+fn node(bench: &Workbench) -> Result<Tally> {
     let (open, sasl) = free_ports()?;
     let listeners = format!("SASL://127.0.0.1:{sasl},PLAINTEXT://127.0.0.1:{open}");
     let (mut broker, properties) = prepared(bench, &listeners)?;
