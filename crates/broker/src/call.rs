@@ -13,9 +13,8 @@ use crate::node::Node;
 use crate::operations;
 use crate::quorum::protocol::QuorumRequest;
 use crate::rim::{CloseReason, Outcome};
-use crate::security::Guard;
 use crate::security::audit::Asked;
-use crate::security::authorizer::{Asker, Operation, Resource, ResourceKind, Rule};
+use crate::security::authorizer::{Asker, Authorizer, Operation, Resource, ResourceKind, Rule};
 
 /// What a handler is given besides the request.
 #[derive(Clone)]
@@ -60,12 +59,17 @@ impl Call {
     }
 
     #[inline(never)]
-    fn judged(&self, guard: &Guard, operation: Operation, resource: Resource<'_>) -> Result<(), ErrorCode> {
+    fn judged(
+        &self,
+        guard: &Authorizer,
+        operation: Operation,
+        resource: Resource<'_>,
+    ) -> Result<(), ErrorCode> {
         let rule = self.rule(guard, operation, resource);
         if rule.allows() {
             return Ok(());
         }
-        guard.audit.denied(self.now_ms, self.asked(), operation, resource, &rule);
+        self.node.audit().denied(self.now_ms, self.asked(), operation, resource, &rule);
         match rule {
             // Kafka has no code for it either; whoever asks tries again.
             Rule::NotReady => Err(ErrorCode::UnknownServerError),
@@ -83,7 +87,7 @@ impl Call {
         self.node.guard().is_none_or(|guard| {
             let image = self.node.image();
             let acls = self.node.is_ready().then_some(&image.acls);
-            guard.authorizer.may_any(acls, self.asker(), operation, kind)
+            guard.may_any(acls, self.asker(), operation, kind)
         })
     }
 
@@ -105,17 +109,17 @@ impl Call {
         }
     }
 
-    /// Notes a change that was carried out.
+    /// Notes a change that was carried out: who made it. Where nobody says who he is and everybody may do everything, that says nothing.
     pub fn note_change(&self, what: impl FnOnce() -> String) {
-        if let Some(guard) = self.node.guard() {
-            guard.audit.changed(self.now_ms, self.asked(), &what());
+        if self.is_guarded() || !self.connection.peer().principal.is_anonymous() {
+            self.node.audit().changed(self.now_ms, self.asked(), &what());
         }
     }
 
-    fn rule(&self, guard: &Guard, operation: Operation, resource: Resource<'_>) -> Rule {
+    fn rule(&self, guard: &Authorizer, operation: Operation, resource: Resource<'_>) -> Rule {
         let image = self.node.image();
         let acls = self.node.is_ready().then_some(&image.acls);
-        guard.authorizer.rule(acls, self.asker(), operation, resource)
+        guard.rule(acls, self.asker(), operation, resource)
     }
 
     fn asker(&self) -> Asker<'_> {

@@ -30,6 +30,19 @@ pub(crate) fn forbidden(call: &Call, is_broker: bool, asked: &AskedResource<'_>)
     Some((error, if is_broker { String::new() } else { error.message().to_owned() }))
 }
 
+/// A change of a configuration for the audit: which keys of what, and no values.
+pub(crate) fn shown_change<'a>(resource_type: i8, name: &str, keys: impl Iterator<Item = &'a Str>) -> String {
+    let keys: Vec<&str> = keys.map(|key| &**key).collect();
+    let kind = ResourceType::from_id(resource_type).map_or_else(String::new, |kind| format!("{kind:?}"));
+    format!("configuration of {kind} {name:?} changed: {}", keys.join(", "))
+}
+
+/// Notes those of the changes that were carried out; the codes are in their order.
+pub(crate) fn note_changes(call: &Call, changes: &[String], codes: impl Iterator<Item = i16>) {
+    let done = changes.iter().zip(codes).filter(|(_, code)| *code == ErrorCode::None.code());
+    done.for_each(|(change, _)| call.note_change(|| change.clone()));
+}
+
 /// One resource of either request.
 pub(crate) struct AskedResource<'a> {
     pub resource_type: i8,

@@ -43,7 +43,8 @@ use crate::quorum::{Audience, Forwarded, QuorumCell, QuorumCommand, Reception};
 use crate::replication::fetchers::Fetchers;
 use crate::replication::throttle::Throttle;
 use crate::rim::{Job, LinkId, PeerAddress, Rim};
-use crate::security::Guard;
+use crate::security::audit::Audit;
+use crate::security::authorizer::Authorizer;
 use crate::shard::cell::{Carrier, ShardCell};
 use crate::timers::NEVER;
 use crate::views::{LeaderView, PartitionCell, Reader, Views};
@@ -60,7 +61,8 @@ struct NodeState {
     wall: Wall,
     loggers: Arc<Loggers>,
     /// Who may do what; `None` if everybody may.
-    guard: Option<Box<Guard>>,
+    guard: Option<Box<Authorizer>>,
+    audit: Audit,
     /// The usual answers of ApiVersions.
     greetings: Greetings,
     directories: Arc<Directories>,
@@ -250,8 +252,12 @@ impl Node {
 
 /// What handlers ask of the node.
 impl Node {
-    pub(crate) fn guard(&self) -> Option<&Guard> {
+    pub(crate) fn guard(&self) -> Option<&Authorizer> {
         self.0.guard.as_deref()
+    }
+
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.0.audit
     }
 
     pub(crate) fn greetings(&self) -> &Greetings {

@@ -75,16 +75,27 @@ impl Budget {
 pub struct Lease {
     budget: Arc<Budget>,
     held: usize,
+    step: usize,
 }
 
 /// Shares change in steps of this size, so that small requests never touch the shared counter.
 const STEP: usize = 64 * 1024;
 const _: () = assert!(STEP <= BLOCK_BYTES, "whoever holds a block for itself has it counted");
 
+/// The same of strangers, whose requests are small and who may be many: what an honest one says of itself is less than this.
+const STRANGERS_STEP: usize = 2 * 1024;
+
 impl Lease {
     /// An empty share of `budget`.
     pub fn new(budget: Arc<Budget>) -> Self {
-        Self { budget, held: 0 }
+        Self { budget, held: 0, step: STEP }
+    }
+
+    /// The share of a stranger, counted in smaller steps. It holds nothing yet.
+    pub fn of_stranger(self) -> Self {
+        assert!(self.held == 0, "budget: what is held was counted in other steps");
+        let Self { budget, .. } = &self;
+        Self { budget: budget.clone(), held: 0, step: STRANGERS_STEP }
     }
 
     /// True if nothing is held of the budget.
@@ -92,10 +103,10 @@ impl Lease {
         self.held == 0
     }
 
-    /// Makes the share cover `bytes` (the first 64 KiB of a connection are free). Pending while the budget is
-    /// exhausted; the task is woken when somebody gives back.
+    /// Makes the share cover `bytes` (the first 64 KiB of a connection, of a stranger 2 KiB, are free). Pending while the
+    /// budget is exhausted; the task is woken when somebody gives back.
     pub fn poll_cover(&mut self, cx: &Context<'_>, bytes: usize) -> Poll<()> {
-        let wanted = bytes / STEP * STEP;
+        let wanted = bytes / self.step * self.step;
         if wanted <= self.held {
             self.shrink_to(bytes);
             return Poll::Ready(());
@@ -115,8 +126,8 @@ impl Lease {
     /// Gives back what is no longer needed. Keeps one step of slack, so that a steady stream of equal requests
     /// does not touch the shared counter each time.
     pub fn shrink_to(&mut self, bytes: usize) {
-        let wanted = bytes / STEP * STEP;
-        if self.held > wanted + STEP || (wanted == 0 && bytes == 0 && self.held > 0) {
+        let wanted = bytes / self.step * self.step;
+        if self.held > wanted + self.step || (wanted == 0 && bytes == 0 && self.held > 0) {
             self.budget.give_back(self.held - wanted);
             self.held = wanted;
         }
@@ -150,5 +161,19 @@ mod tests {
         assert!(b.poll_cover(&cx, 100 * 1024).is_ready());
         drop(b);
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_strangers_share_is_counted_from_the_third_kibibyte_on() {
+        let budget = Budget::new(10 * 1024);
+        let cx = Context::from_waker(Waker::noop());
+        let stranger = || Lease::new(budget.clone()).of_stranger();
+        let (mut a, mut b, mut c) = (stranger(), stranger(), stranger());
+        assert!(a.poll_cover(&cx, 9 * 1024).is_ready());
+        assert_eq!(budget.used(), 8 * 1024);
+        assert!(b.poll_cover(&cx, 4 * 1024).is_pending());
+        assert!(c.poll_cover(&cx, 2_000).is_ready(), "an honest one goes by");
+        drop(a);
+        assert!(b.poll_cover(&cx, 4 * 1024).is_ready());
     }
 }

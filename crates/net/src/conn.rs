@@ -108,17 +108,26 @@ pub struct FrameReader {
     /// The size of the last large frame: a connection that has already delivered one may get the memory for the
     /// next in one piece. 0 while all frames are small.
     large_frame: usize,
+    /// A stranger's: no block, whose rest would be held while it waits for room.
+    is_sparing: bool,
 }
 
 impl FrameReader {
     /// A reader with nothing received.
     pub fn new(limits: FrameLimits) -> Self {
-        Self { limits, pending: Bytes::new(), own: Vec::new(), filled: 0, large_frame: 0 }
+        Self { limits, pending: Bytes::new(), own: Vec::new(), filled: 0, large_frame: 0, is_sparing: false }
     }
 
-    /// Other limits from the next frame on.
+    /// The same of a stranger: it reads a little at a time, into memory that is no larger than what has come twice over.
+    pub fn sparing(mut self) -> Self {
+        self.is_sparing = true;
+        self
+    }
+
+    /// Other limits from the next frame on, of somebody who is no stranger.
     pub fn set_limits(&mut self, limits: FrameLimits) {
         self.limits = limits;
+        self.is_sparing = false;
     }
 
     /// Bytes received that do not make a complete frame yet.
@@ -134,7 +143,7 @@ impl FrameReader {
     /// Reads once. `Ready(Ok(0))` is the end of the stream. Call `next_frame` until it gives `None` before calling
     /// this again.
     pub fn poll_fill<S: Stream>(&mut self, cx: &mut Context<'_>, from: &mut S) -> Poll<io::Result<usize>> {
-        if self.partial_bytes() == 0 && self.large_frame == 0 {
+        if self.partial_bytes() == 0 && self.large_frame == 0 && !self.is_sparing {
             return self.poll_fill_block(cx, from);
         }
         let room = self.make_room();
@@ -211,7 +220,7 @@ impl FrameReader {
             self.pending = memory::lend(std::mem::take(&mut self.own), self.filled);
             self.filled = 0;
         }
-        self.large_frame = if length > LARGE_MIN { length + 4 } else { 0 };
+        self.large_frame = if length > LARGE_MIN && !self.is_sparing { length + 4 } else { 0 };
         self.pending.advance(4);
         let frame = self.take(length);
         // Nobody knows how long a small one is held.

@@ -122,6 +122,8 @@ impl<S: Service, C: Stream> Gateway<S, C> {
     /// The same of a stranger: these limits and this budget hold once it is authenticated, and it has to be by then.
     pub fn until_entered(mut self, enter_by_ms: i64, limits: FrameLimits, budget: Arc<Budget>) -> Self {
         self.notes.must_enter_by(enter_by_ms);
+        self.lease = self.lease.of_stranger();
+        self.reader = self.reader.sparing();
         self.once_entered = Some(Box::new((limits, budget)));
         self
     }

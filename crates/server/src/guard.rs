@@ -70,6 +70,11 @@ impl Notes {
         self.enter_by_ms = Some(enter_by_ms);
     }
 
+    /// It has not said yet who it is, and has to.
+    pub fn is_stranger(&self) -> bool {
+        self.enter_by_ms.is_some()
+    }
+
     /// It is authenticated.
     pub fn has_entered(&mut self) {
         self.enter_by_ms = None;

@@ -16,7 +16,7 @@ use broker::config::ValuesDoor;
 use broker::node::{Listener, OpenError};
 use broker::{ConnectionCaps, Node, NodeOptions};
 use log::{Disk, RealDisk};
-use net::listener::{self, Admission, ConnectionLimits};
+use net::listener::{self, ANY_RATE, Admission, ConnectionLimits, ListenerLimits};
 use net::{Budget, FrameLimits};
 
 use crate::bells::Bells;
@@ -49,9 +49,9 @@ const ANSWER_BYTES_MIN: usize = 100 << 20;
 /// What stands around the records of the largest answer.
 const ANSWER_SLACK_BYTES: usize = 16 << 20;
 
-/// What all connections together may have sent before they have said who they are: some hundred of the largest messages of SASL; of
-/// smaller ones nobody counts the first 64 KiB.
-const STRANGERS_BYTES_MAX: usize = 32 << 20;
+/// What all connections together may have sent before they have said who they are: some thirty of the largest messages of SASL, and
+/// thousands of usual ones, of which the first 2 KiB are not counted. Memory grows by doubling: twice as much is held at worst.
+const STRANGERS_BYTES_MAX: usize = 16 << 20;
 
 /// A node that runs until it is stopped.
 pub struct Running {
@@ -96,7 +96,7 @@ pub fn start_watched(
     let bells = Bells::new(&way_out);
     let seed = random::seed().map_err(|e| StartError::new("no randomness", e, "ls -l /dev/urandom"))?;
     let admission = Arc::new(Admission::default());
-    let door = values_door(&admission, descriptors.connections);
+    let door = values_door(settings, &admission, descriptors.connections);
     let mut options = node_options(settings, &bound, cores, &bells, &clock, door);
     options.config.logins = security.logins();
     let node = Node::open(options, disk.clone(), seed, clock.now_ms())
@@ -303,14 +303,33 @@ fn node_options(
 }
 
 /// Caps on connections are the broker's own values, and never more than there are descriptors for.
-fn values_door(admission: &Arc<Admission>, descriptors: usize) -> ValuesDoor {
+fn values_door(settings: &Settings, admission: &Arc<Admission>, descriptors: usize) -> ValuesDoor {
     let admission = admission.clone();
+    // Kafka counts by node what brokers need only where they have a listener for themselves, and controllers always apart.
+    let of_clients = |name: &str| !settings.is_controller_listener(name);
+    let are_apart = settings.listeners.iter().filter(|endpoint| of_clients(&endpoint.name)).count() > 1;
+    let is_reserved = |name: &str| !of_clients(name) || (are_apart && name == settings.inter_broker_name);
+    let listeners: Vec<(String, bool)> =
+        settings.listeners.iter().map(|one| (one.name.clone(), is_reserved(&one.name))).collect();
+    let rate = |per_second: u32| if per_second == i32::MAX as u32 { ANY_RATE } else { per_second };
     Arc::new(move |layers| {
         let caps = ConnectionCaps::resolve(layers);
+        let of_listener = |(name, is_reserved): &(String, bool)| {
+            let own = caps.of_listeners.get(&name.to_lowercase());
+            let limits = ListenerLimits {
+                connections: own.map_or(usize::MAX, |own| own.connections),
+                per_second: own.map_or(ANY_RATE, |own| rate(own.per_second)),
+                is_reserved: *is_reserved,
+            };
+            (name.clone(), limits)
+        };
         admission.limit(ConnectionLimits {
-            total: caps.total.min(descriptors),
+            most: descriptors,
+            total: caps.total,
             per_ip: caps.per_ip,
+            of_listeners: listeners.iter().map(of_listener).collect(),
             per_ip_overrides: caps.per_ip_overrides,
+            per_second: rate(caps.per_second),
         });
     })
 }

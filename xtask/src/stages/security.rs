@@ -1,5 +1,5 @@
 //! Who is let in: unmodified clients (librdkafka, kafka-python, kcat, Java's console tools) and our own commands log in by SASL, by
-//! each mechanism, and not with a wrong password; nodes log in to each other. What each checks stands here and in `tests/security`.
+//! each mechanism, and not with a wrong password; nodes log in to each other; strangers who mean harm. What each checks stands here and in `tests/security`.
 
 mod cluster;
 
@@ -17,12 +17,15 @@ use std::process::Command;
 const USERS: &str = "org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"a-secret\" user_bob=\"b-secret\";";
 const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
 
-/// The stage; `--only=node`, `--only=cluster` and `--only=mixed` run one part of it.
+/// The stage; `--only=node`, `--only=attacks`, `--only=cluster` and `--only=mixed` run one part of it.
 pub fn run(bench: &Workbench) -> Result<Tally> {
     let wanted = |part: &str| bench.part.as_deref().is_none_or(|only| only == part);
     let mut tally = Tally::default();
     if wanted("node") {
         tally.absorb("a node", node(bench)?);
+    }
+    if wanted("attacks") {
+        tally.absorb("attacks", attacks(bench)?);
     }
     if wanted("cluster") {
         tally.absorb("three nodes", cluster::run(bench, "three", [Kind::Ottla; 3])?);
@@ -31,6 +34,38 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
         let kinds = [Kind::Ottla, Kind::Ottla, Kind::Kafka];
         tally.absorb("two of ours and one of Kafka's", cluster::run(bench, "mixed", kinds)?);
     }
+    Ok(tally)
+}
+
+/// Strangers who mean harm.
+fn attacks(bench: &Workbench) -> Result<Tally> {
+    let ((slow, sasl), (_, controller)) = (free_ports()?, free_ports()?);
+    let listeners =
+        format!("SASL://127.0.0.1:{sasl},PLAINTEXT://127.0.0.1:{slow},CONTROLLER://127.0.0.1:{controller}");
+    let advertised = format!("SASL://127.0.0.1:{sasl},PLAINTEXT://127.0.0.1:{slow}");
+    let voters = format!("1@127.0.0.1:{controller}");
+    let overrides = [
+        ("listeners", listeners.as_str()),
+        ("advertised.listeners", advertised.as_str()),
+        ("controller.quorum.voters", voters.as_str()),
+        ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT"),
+        ("inter.broker.listener.name", "SASL"),
+        ("sasl.mechanism.inter.broker.protocol", "PLAIN"),
+        ("listener.name.sasl.sasl.enabled.mechanisms", "PLAIN"),
+        ("listener.name.sasl.plain.sasl.jaas.config", USERS),
+        ("connection.failed.authentication.delay.ms", "300"),
+        ("listener.name.plaintext.max.connection.creation.rate", "5"),
+        ("listener.name.plaintext.max.connections", "12"),
+    ];
+    let directory = bench.workspace.scratch("brokers")?.join("security-attacks");
+    let _ = std::fs::remove_dir_all(&directory);
+    let mut broker = Broker::prepare_at(directory, Kind::Ottla, (slow, controller), &overrides)?;
+    broker.restart(&bench.workspace)?;
+    let mut python = Command::new(python_environment(bench)?);
+    python.arg("-u").arg(bench.workspace.root.join("tests/security/attacks.py"));
+    python.args([format!("127.0.0.1:{sasl}"), broker.address(), broker.id().to_string()]);
+    let mut tally = read("attacks", &bench.run("security-attacks", &mut python, 4)?);
+    tally.check("the broker is still there", broker.alive());
     Ok(tally)
 }
 

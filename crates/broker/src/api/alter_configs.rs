@@ -3,12 +3,14 @@
 
 use kraft::controller::{ControllerAnswer, ControllerCommand};
 use wire::messages::alter_configs::{
-    AlterConfigsRequest, AlterConfigsResourceResponse, AlterConfigsResponse,
+    AlterConfigsRequest, AlterConfigsResource, AlterConfigsResourceResponse, AlterConfigsResponse,
 };
 use wire::{ErrorCode, Str};
 
 use crate::call::Call;
-use crate::config_requests::{AskedResource, Takes, forbidden, in_order, refusals};
+use crate::config_requests::{
+    AskedResource, Takes, forbidden, in_order, note_changes, refusals, shown_change,
+};
 use crate::forwarding::{Here, ask};
 
 pub(super) async fn handle(
@@ -60,10 +62,20 @@ async fn decided(
         let answer: AlterConfigsResponse = ask(call, &request, here).await?;
         return Some(answer.responses);
     }
+    let changes =
+        if request.validate_only { Vec::new() } else { request.resources.iter().map(changed).collect() };
     match call.decided(ControllerCommand::AlterConfigs(request)).await? {
-        ControllerAnswer::AlterConfigs(response) => Some(response.responses),
+        ControllerAnswer::AlterConfigs(response) => {
+            note_changes(call, &changes, response.responses.iter().map(|one| one.error_code));
+            Some(response.responses)
+        }
         _ => None,
     }
+}
+
+/// What a resource's change says of itself: the keys, and none of the values, which may be secrets.
+fn changed(one: &AlterConfigsResource) -> String {
+    shown_change(one.resource_type, &one.resource_name, one.configs.iter().map(|config| &config.name))
 }
 
 fn answer(asked: &(i8, Str), error: ErrorCode, message: Option<String>) -> AlterConfigsResourceResponse {

@@ -10,7 +10,9 @@ use wire::messages::incremental_alter_configs::{
 use wire::{ErrorCode, Str};
 
 use crate::call::Call;
-use crate::config_requests::{AskedResource, Refused, Takes, forbidden, in_order, refusals};
+use crate::config_requests::{
+    AskedResource, Refused, Takes, forbidden, in_order, note_changes, refusals, shown_change,
+};
 use crate::forwarding::{Here, ask};
 use crate::loggers::{LogLevel, Loggers, ROOT};
 
@@ -50,10 +52,20 @@ async fn decided(
         let answer: IncrementalAlterConfigsResponse = ask(call, &request, here).await?;
         return Some(answer.responses);
     }
+    let changes =
+        if request.validate_only { Vec::new() } else { request.resources.iter().map(changed).collect() };
     match call.decided(ControllerCommand::IncrementalAlterConfigs(request)).await? {
-        ControllerAnswer::IncrementalAlterConfigs(response) => Some(response.responses),
+        ControllerAnswer::IncrementalAlterConfigs(response) => {
+            note_changes(call, &changes, response.responses.iter().map(|one| one.error_code));
+            Some(response.responses)
+        }
         _ => None,
     }
+}
+
+/// What a resource's change says of itself: the keys, and none of the values, which may be secrets.
+fn changed(one: &AlterConfigsResource) -> String {
+    shown_change(one.resource_type, &one.resource_name, one.configs.iter().map(|config| &config.name))
 }
 
 /// What is answered without the controller: refusals, and loggers, which are changed here.

@@ -111,8 +111,10 @@ impl BrokerChange<'_> {
 
     /// What only a start obeys stays as it is.
     fn check_only_at_the_start(&self) -> Result<(), String> {
-        let value =
-            |layers: &BrokerLayers<'_>, name: &str| broker_key(name).and_then(|key| layers.broker(key).value);
+        let value = |layers: &BrokerLayers<'_>, name: &str| match broker_key(name) {
+            Some(key) => layers.broker(key).value,
+            None => layers.other(name).value,
+        };
         let differs = |name: &str| value(&self.before, name) != value(&self.after, name);
         let mut differing = self.changed.iter().map(|(name, _)| *name).filter(|name| differs(name));
         differing.find_map(only_at_the_start).map_or(Ok(()), Err)

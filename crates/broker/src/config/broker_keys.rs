@@ -188,7 +188,7 @@ pub static BROKER_KEYS: &[ConfigKey] = &[
     key("log.roll.ms", Long, None, Any, High, ClusterWide, Implemented, "Age in milliseconds at which the active segment rolls; goes before the hours."),
     key("log.segment.bytes", Int, Some("1073741824"), AtLeast(1048576.0), High, ClusterWide, Implemented, "Size at which a segment rolls."),
     key("log.segment.delete.delay.ms", Long, Some("60000"), AtLeast(0.0), High, ClusterWide, Implemented, "Delay between removing a segment from the log and deleting its files."),
-    key("max.connection.creation.rate", Int, Some("2147483647"), AtLeast(0.0), Medium, ClusterWide, Refused, "New connections accepted per second."),
+    key("max.connection.creation.rate", Int, Some("2147483647"), AtLeast(0.0), Medium, ClusterWide, Implemented, "New connections accepted per second."),
     key("max.connections", Int, Some("2147483647"), AtLeast(0.0), Medium, ClusterWide, Implemented, "Most connections of the broker."),
     key("max.connections.per.ip", Int, Some("2147483647"), AtLeast(0.0), Medium, ClusterWide, Implemented, "Most connections from one address."),
     key("max.connections.per.ip.overrides", Text, Some(""), Any, Medium, ClusterWide, Implemented, "Exceptions to that limit as address:count pairs."),

@@ -38,7 +38,12 @@ pub fn listener_key(name: &str) -> Option<ListenerKey<'_>> {
 /// Whether a key that is obeyed is obeyed for one listener, too.
 pub(super) fn is_read_per_listener(found: &ListenerKey<'_>) -> bool {
     const PER_MECHANISM: [&str; 2] = ["sasl.jaas.config", "connections.max.reauth.ms"];
-    const PER_LISTENER: [&str; 2] = ["sasl.enabled.mechanisms", "sasl.server.max.receive.size"];
+    const PER_LISTENER: [&str; 4] = [
+        "max.connection.creation.rate",
+        "max.connections",
+        "sasl.enabled.mechanisms",
+        "sasl.server.max.receive.size",
+    ];
     let name = found.key.name;
     match found.mechanism {
         Some(_) => PER_MECHANISM.contains(&name),

@@ -46,9 +46,6 @@ pub(super) static REFUSALS: &[Refusal] = &[
     row("group.streams.assignors", Only(&["sticky", "org.apache.kafka.coordinator.group.streams.assignor.StickyTaskAssignor"]), NOT_LOADED),
     row("group.streams.topology.description.plugin.class", Only(&[]), NOT_LOADED),
     row("kafka.metrics.reporters", Only(&[]), "metrics are not reported: whoever watches this node by them would see nothing"),
-    row("listener.name.*.max.connection.creation.rate", Only(&["2147483647"]), "the rate of new connections is not limited here"),
-    row("listener.name.*.max.connections", Only(&["2147483647"]), "connections are limited for the whole node here (max.connections), not for one listener"),
-    row("max.connection.creation.rate", Only(&["2147483647"]), "the rate of new connections is not limited here"),
     row("metric.reporters", Only(&["org.apache.kafka.common.metrics.JmxReporter"]), "metrics are not reported: whoever watches this node by them would see nothing"),
     row("principal.builder.class", Only(&["org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"]), "principals are not built by classes here: everybody would be User:ANONYMOUS"),
     row("remote.log.storage.system.enable", Only(&["false"]), "remote storage is not served: data that should outlive this node's disks would lie nowhere else"),
@@ -67,12 +64,21 @@ pub(super) static REFUSALS: &[Refusal] = &[
 // DIVERGES: each of them.
 const ONLY_AT_THE_START: &[(&str, &str)] = &[
     ("config.providers", "providers are asked when the file is read"),
+    ("connections.max.reauth.ms", OF_LISTENERS),
     ("listeners", "the listeners of this node are opened at its start"),
+    ("sasl.enabled.mechanisms", OF_LISTENERS),
+    ("sasl.jaas.config", OF_LISTENERS),
+    ("sasl.mechanism.inter.broker.protocol", "as whom it logs in to others is read at its start"),
+    ("sasl.server.max.receive.size", OF_LISTENERS),
 ];
 
-/// Why the broker key `name` cannot change while the node runs, though Kafka's can.
+/// Kafka takes such a change of a listener that is open, shows it, and lets in whoever it let in before.
+const OF_LISTENERS: &str = "who may come in by a listener is read when it is opened";
+
+/// Why the broker key `name`, bare or of a listener, cannot change while the node runs, though Kafka's can.
 pub(super) fn only_at_the_start(name: &str) -> Option<String> {
-    let (_, why) = ONLY_AT_THE_START.iter().find(|(key, _)| *key == name)?;
+    let bare = listener_key(name).map_or(name, |found| found.key.name);
+    let (_, why) = ONLY_AT_THE_START.iter().find(|(key, _)| *key == bare)?;
     Some(format!("{name} cannot change while the node runs, {why}: set {name} in the file and restart"))
 }
 

@@ -138,6 +138,9 @@ fn what_is_promised_and_not_kept_is_refused() {
         ("remote.log.storage.system.enable", "FALSE"),
         ("sasl.server.callback.handler.class", "org.apache.kafka.common.security.oauthbearer.X"),
         ("max.connections", "5"),
+        ("max.connection.creation.rate", "5"),
+        ("listener.name.internal.max.connection.creation.rate", "5"),
+        ("listener.name.internal.max.connections", "5"),
         ("num.partitions", "5"),
         ("no.such.key", "5"),
     ];
@@ -149,9 +152,6 @@ fn what_is_promised_and_not_kept_is_refused() {
         ("metric.reporters", "org.apache.kafka.common.metrics.JmxReporter,com.example.Reporter"),
         ("create.topic.policy.class.name", ""),
         ("remote.log.storage.system.enable", " True "),
-        ("max.connection.creation.rate", "5"),
-        ("listener.name.internal.max.connection.creation.rate", "5"),
-        ("listener.name.internal.max.connections", "5"),
         ("listener.name.internal.plain.sasl.server.callback.handler.class", "com.example.Handler"),
     ];
     for (name, value) in promising {

@@ -38,7 +38,6 @@ use crate::quorum::{PartitionMetadataLog, Parts, Patience, QuorumCell};
 use crate::replication::fetcher::FetchTerms;
 use crate::replication::fetchers::Fetchers;
 use crate::rim::Rim;
-use crate::security::Guard;
 use crate::security::audit::Audit;
 use crate::security::authorizer::{Authorizer, STANDARD_AUTHORIZER};
 use crate::shard::cell::ShardCell;
@@ -191,6 +190,7 @@ impl Node {
             wall: options.wall.clone(),
             loggers: Arc::clone(&options.loggers),
             guard: guard(&config)?,
+            audit: Audit::new(),
             greetings: Greetings::default(),
             directories,
             quorum: QuorumCell::new(parts(&options, quorum, publisher, lifecycle)),
@@ -219,7 +219,7 @@ impl Node {
 }
 
 /// What the file says of who may do what; nothing where it names no authorizer.
-fn guard(config: &StaticConfig) -> Result<Option<Box<Guard>>, OpenError> {
+fn guard(config: &StaticConfig) -> Result<Option<Box<Authorizer>>, OpenError> {
     let class = config.file().text("authorizer.class.name").unwrap_or_default().to_owned();
     match class.as_str() {
         "" => return Ok(None),
@@ -234,7 +234,7 @@ fn guard(config: &StaticConfig) -> Result<Option<Box<Guard>>, OpenError> {
     let text = |key: &str| config.values.get(key).map(String::as_str).unwrap_or_default();
     let authorizer = Authorizer::new(text("super.users"), text("allow.everyone.if.no.acl.found"));
     let authorizer = authorizer.map_err(OpenError::Identity)?;
-    Ok(Some(Box::new(Guard { authorizer, audit: Audit::new() })))
+    Ok(Some(Box::new(authorizer)))
 }
 
 fn parts(

@@ -1,5 +1,6 @@
-//! The audit: one line of JSON for everything that the authorizer refused, and for every change of who may do what. Owns the form of the line
-//! and its bound: so many in a second, and the next one counts those that were left out. Never a secret: names and rules only.
+//! The audit: one line of JSON for everything that the authorizer refused, for whoever failed to authenticate, and for every change of who may
+//! do what, who is who, or of a configuration. Owns the form of the line and its bound: so many in a second of each kind, and the next
+//! one counts those that were left out. Never a secret: names and rules only.
 
 use std::fmt::Write;
 
@@ -10,13 +11,44 @@ use wire::ApiKey;
 use super::authorizer::{Asker, Operation, Resource, Rule};
 use crate::telling::Ration;
 
-/// Lines in a second: somebody who is refused a thousand times does not drown the log.
+/// Lines of a kind in a second: somebody who is refused a thousand times drowns neither the log nor the other kinds.
 const LINES_PER_SECOND: u32 = 50;
 
 /// The audit of one node.
 #[derive(Debug)]
 pub(crate) struct Audit {
-    ration: Mutex<Ration>,
+    /// By [`Event`].
+    rations: [Mutex<Ration>; EVENTS],
+}
+
+/// What a line tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Event {
+    Denied,
+    NotAuthenticated,
+    Changed,
+}
+
+const EVENTS: usize = 3;
+
+impl Event {
+    fn name(self) -> &'static str {
+        match self {
+            Event::Denied => "denied",
+            Event::NotAuthenticated => "not-authenticated",
+            Event::Changed => "changed",
+        }
+    }
+}
+
+/// Who did not get in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stranger<'a> {
+    /// The address, as connections name it (`/127.0.0.1`).
+    pub host: &'a str,
+    pub listener: &'a str,
+    /// Who it says it is, where it said so.
+    pub claimed: Option<&'a str>,
 }
 
 /// What was asked.
@@ -31,7 +63,7 @@ pub(crate) struct Asked<'a> {
 impl Audit {
     /// Nothing told yet.
     pub fn new() -> Audit {
-        Audit { ration: Mutex::new(Ration::new(LINES_PER_SECOND)) }
+        Audit { rations: [const { Mutex::new(Ration::new(LINES_PER_SECOND)) }; EVENTS] }
     }
 
     /// Somebody may not do what they asked for.
@@ -43,7 +75,7 @@ impl Audit {
         resource: Resource<'_>,
         rule: &Rule,
     ) {
-        self.tell(now_ms, "denied", asked, |line| {
+        self.tell(now_ms, Event::Denied, asked, |line| {
             field(line, "operation", &format!("{operation:?}"));
             field(line, "resource_type", &format!("{:?}", resource.kind()));
             field(line, "resource", resource.name());
@@ -53,18 +85,36 @@ impl Audit {
 
     /// Somebody changed who may do what, or who is who, or how a thing is configured.
     pub fn changed(&self, now_ms: i64, asked: Asked<'_>, what: &str) {
-        self.tell(now_ms, "changed", asked, |line| field(line, "what", what));
+        self.tell(now_ms, Event::Changed, asked, |line| field(line, "what", what));
     }
 
-    fn tell(&self, now_ms: i64, event: &str, asked: Asked<'_>, more: impl FnOnce(&mut String)) {
-        let Some(left_out) = self.ration.lock().take(now_ms) else { return };
+    /// Somebody did not prove who it is, and is closed for it.
+    pub fn not_authenticated(&self, now_ms: i64, who: Stranger<'_>, why: &str) {
+        self.line(now_ms, Event::NotAuthenticated, |line| {
+            field(line, "host", who.host.trim_start_matches('/'));
+            field(line, "listener", who.listener);
+            who.claimed.into_iter().for_each(|claimed| field(line, "claimed", claimed));
+            field(line, "why", why);
+        });
+    }
+
+    fn tell(&self, now_ms: i64, event: Event, asked: Asked<'_>, more: impl FnOnce(&mut String)) {
+        self.line(now_ms, event, |line| {
+            field(line, "principal", &asked.asker.principal.to_string());
+            field(line, "host", asked.asker.address());
+            field(line, "listener", asked.listener);
+            field(line, "request", &format!("{:?}", asked.api_key));
+            field(line, "correlation_id", &asked.correlation_id.to_string());
+            more(line);
+        });
+    }
+
+    fn line(&self, now_ms: i64, event: Event, more: impl FnOnce(&mut String)) {
+        let Some(ration) = self.rations.get(event as usize) else { return };
+        let taken = ration.lock().take(now_ms);
+        let Some(left_out) = taken else { return };
         let mut line = String::from("{");
-        field(&mut line, "event", event);
-        field(&mut line, "principal", &asked.asker.principal.to_string());
-        field(&mut line, "host", asked.asker.address());
-        field(&mut line, "listener", asked.listener);
-        field(&mut line, "request", &format!("{:?}", asked.api_key));
-        field(&mut line, "correlation_id", &asked.correlation_id.to_string());
+        field(&mut line, "event", event.name());
         more(&mut line);
         line.push('}');
         tracing::info!("audit {line}{left_out}");

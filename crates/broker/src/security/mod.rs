@@ -7,10 +7,3 @@ pub(crate) mod denied;
 pub mod explaining;
 pub mod principal;
 pub mod sasl;
-
-/// What stands between requests and what they ask for, where the file names an authorizer.
-#[derive(Debug)]
-pub(crate) struct Guard {
-    pub authorizer: authorizer::Authorizer,
-    pub audit: audit::Audit,
-}

@@ -35,6 +35,11 @@ impl Principal {
         Principal::user("ANONYMOUS")
     }
 
+    /// Nobody in particular.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self == &Principal::anonymous()
+    }
+
     /// `User:alice`, as ACLs and `super.users` spell it; `None` without both parts.
     pub fn parse(text: &str) -> Option<Principal> {
         let (kind, name) = text.split_once(':')?;

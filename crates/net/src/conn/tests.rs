@@ -10,8 +10,11 @@ fn framed(body: &[u8]) -> Vec<u8> {
     frame
 }
 
-async fn read_all(mut from: tokio::io::DuplexStream) -> Result<Vec<Bytes>, BadFrame> {
-    let mut reader = FrameReader::new(LIMITS);
+async fn read_all(from: tokio::io::DuplexStream) -> Result<Vec<Bytes>, BadFrame> {
+    read_by(FrameReader::new(LIMITS), from).await
+}
+
+async fn read_by(mut reader: FrameReader, mut from: tokio::io::DuplexStream) -> Result<Vec<Bytes>, BadFrame> {
     let mut frames = Vec::new();
     while poll_fn(|cx| reader.poll_fill(cx, &mut from)).await.unwrap() > 0 {
         while let Some(frame) = reader.next_frame()? {
@@ -29,11 +32,14 @@ async fn frames_survive_every_way_of_cutting_the_stream() {
         .map(|(i, n)| vec![i as u8; *n])
         .collect();
     let stream: Vec<u8> = bodies.iter().flat_map(|b| framed(b)).collect();
-    for pipe in [1usize, 5, 1000, 65_536, 1 << 20] {
+    let pipes = [1usize, 5, 1000, 65_536, 1 << 20];
+    for (pipe, is_stranger) in pipes.into_iter().flat_map(|pipe| [(pipe, false), (pipe, true)]) {
         let (mut to, from) = duplex(pipe);
         let stream = stream.clone();
         let writer = async move { to.write_all(&stream).await.unwrap() };
-        let ((), frames) = tokio::join!(writer, read_all(from));
+        let reader = FrameReader::new(LIMITS);
+        let reader = if is_stranger { reader.sparing() } else { reader };
+        let ((), frames) = tokio::join!(writer, read_by(reader, from));
         let frames = frames.unwrap();
         assert_eq!(frames.len(), bodies.len(), "pipe of {pipe}");
         assert!(frames.iter().zip(&bodies).all(|(a, b)| a.as_ref() == b.as_slice()));
@@ -85,6 +91,25 @@ async fn memory_grows_with_data_received_not_with_the_declared_length() {
     }
     assert_eq!(reader.partial_bytes(), 1004);
     assert!(reader.own_memory() <= 8 * 1024, "{}", reader.own_memory());
+}
+
+#[tokio::test]
+async fn a_stranger_holds_twice_what_it_sent_at_most_and_no_block() {
+    let (mut to, mut from) = duplex(1 << 20);
+    let stream = framed(&[7; 400_000]);
+    to.write_all(&stream[..300_000]).await.unwrap();
+    let mut reader = FrameReader::new(LIMITS).sparing();
+    while reader.partial_bytes() < 300_000 {
+        poll_fn(|cx| reader.poll_fill(cx, &mut from)).await.unwrap();
+        assert!(reader.next_frame().unwrap().is_none() && reader.pending.is_empty());
+        let (held, came) = (reader.own.capacity(), reader.partial_bytes());
+        assert!(held <= (2 * came).max(PARTIAL_MIN), "{held} for {came}");
+    }
+    to.write_all(&stream[300_000..]).await.unwrap();
+    drop(to);
+    while poll_fn(|cx| reader.poll_fill(cx, &mut from)).await.unwrap() > 0 {}
+    assert_eq!(reader.next_frame().unwrap().map(|frame| frame.len()), Some(400_000));
+    assert_eq!((reader.own_memory(), reader.large_frame), (0, 0));
 }
 
 #[tokio::test]

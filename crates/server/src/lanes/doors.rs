@@ -28,7 +28,7 @@ pub struct Door {
 /// What a connection keeps of its door.
 pub struct DoorPlate {
     /// The listener's name.
-    pub name: String,
+    pub name: Arc<str>,
     /// One of the controller role.
     pub controller: bool,
     /// What whoever comes in has to prove.

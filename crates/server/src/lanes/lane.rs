@@ -27,6 +27,7 @@ use super::post::{Bell, Mail, Phase, Post};
 use super::refusals::{Kind, Refusals};
 use super::service::NodeService;
 use super::shared::Shared;
+use super::strangers::{STRANGERS_MAX, Strangers};
 use crate::gateway::{End, Gateway};
 use crate::guard::Verdict;
 
@@ -66,6 +67,7 @@ pub struct Lane {
     due: Vec<usize>,
     links: Links,
     pauses: Pauses,
+    strangers: Strangers,
     /// The time when the kernel last said something: one look at the clock per wake-up.
     now_ms: i64,
     /// When the connections are looked at again.
@@ -98,6 +100,7 @@ impl Lane {
         let post = all.post(index);
         epoll::add(&poller, post.alarm(), EventData::new_u64(ALARM), EventFlags::IN | EventFlags::ET)?;
         let now_ms = shared.clock.now_ms();
+        let strangers = Strangers::new(STRANGERS_MAX / all.count().max(1));
         Ok(Lane {
             poller,
             post,
@@ -110,6 +113,7 @@ impl Lane {
             due: Vec::new(),
             links: Links::default(),
             pauses: Pauses::default(),
+            strangers,
             now_ms,
             look_at_ms: i64::MAX,
         })
@@ -278,11 +282,35 @@ impl Lane {
         let gateway = gateway(shared, &door, socket, service, self.now_ms);
         let bell = Bell::new(self.post.clone(), place);
         let waker = Waker::from(bell.clone());
+        let stranger = gateway.notes().is_stranger().then(|| bell.clone());
         let connected = Connected { gateway, bell, waker, is_due: false, from, door, _admitted: admitted };
         if let Some(free) = self.connections.get_mut(place) {
             *free = Some(Box::new(connected));
         }
         self.look_at_ms = self.look_at_ms.min(self.now_ms.saturating_add(shared.patience.shortest_ms()));
+        if let Some(bell) = stranger {
+            self.greet(place, bell);
+        }
+    }
+
+    /// One more who has not said who it is. Where that is one too many, whoever has said nothing for longest goes: an honest client has
+    /// been done for long, and finds its way in however many others hold their connections open.
+    fn greet(&mut self, place: usize, bell: Arc<Bell>) {
+        let connections = &self.connections;
+        let is_still = |place: usize, bell: &Arc<Bell>| {
+            let connection = connections.get(place).and_then(Option::as_deref);
+            connection.is_some_and(|one| Arc::ptr_eq(&one.bell, bell) && one.gateway.notes().is_stranger())
+        };
+        let Some(place) = self.strangers.take(place, bell, is_still) else { return };
+        if let Some(Some(connection)) = self.connections.get(place) {
+            let Connected { from, door, .. } = &**connection;
+            let what = format_args!(
+                "{} {from}: closed: it has not said who it is, and too many wait to do so",
+                door.name
+            );
+            self.shared.refusals.tell(Kind::Authentication, self.now_ms, what);
+        }
+        self.close(place);
     }
 
     /// Looks at every connection, every link and every resting door when it is time.
@@ -324,7 +352,7 @@ impl Lane {
 
     fn open(&mut self, door: Door) {
         let Door { socket, name, controller, guard } = door;
-        let plate = Arc::new(DoorPlate { name, controller, guard });
+        let plate = Arc::new(DoorPlate { name: name.into(), controller, guard });
         let number = self.doors.last_key_value().map_or(0, |(last, _)| last + 1);
         self.doors.insert(number, OpenDoor { socket, plate, rests_until_ms: None });
         self.listen(number);
@@ -335,7 +363,7 @@ impl Lane {
         door.rests_until_ms = None;
         let data = EventData::new_u64(FIRST_DOOR + number);
         if let Err(error) = epoll::add(&self.poller, &door.socket, data, EventFlags::IN) {
-            self.rest(number, &error.into());
+            self.cannot_accept(number, &error.into());
         }
     }
 
@@ -343,32 +371,44 @@ impl Lane {
     fn accept(&mut self, number: u64) {
         for _ in 0..ACCEPTED_AT_ONCE {
             let Some(door) = self.doors.get(&number) else { return };
+            let wait_ms = self.shared.admission.pace_ms(&door.plate.name, self.now_ms);
+            if wait_ms > 0 {
+                return self.rest(number, wait_ms);
+            }
             match door.socket.accept() {
                 Ok((stream, from)) => self.admit(stream, from, door.plate.clone()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // The peer went away while it waited.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return self.rest(number, &error),
+                Err(error) => return self.cannot_accept(number, &error),
             }
         }
     }
 
-    fn rest(&mut self, number: u64, error: &io::Error) {
-        if let Some(door) = self.doors.get_mut(&number) {
+    fn cannot_accept(&mut self, number: u64, error: &io::Error) {
+        if let Some(door) = self.doors.get(&number) {
             let what = format_args!("{}: cannot accept: {error}", door.plate.name);
             self.shared.refusals.tell(Kind::Accept, self.now_ms, what);
+        }
+        self.rest(number, DOOR_RESTS_MS);
+    }
+
+    /// Whoever comes by this door waits in the kernel's queue until then.
+    fn rest(&mut self, number: u64, for_ms: i64) {
+        if let Some(door) = self.doors.get_mut(&number) {
             let _ = epoll::delete(&self.poller, &door.socket);
-            door.rests_until_ms = Some(self.now_ms + DOOR_RESTS_MS);
+            door.rests_until_ms = Some(self.now_ms + for_ms);
         }
     }
 
     /// Deals an accepted connection to the lane with the fewest.
     fn admit(&self, stream: std::net::TcpStream, from: SocketAddr, door: Arc<DoorPlate>) {
-        let limit = match self.shared.admission.admit(from.ip()) {
+        let limit = match self.shared.admission.admit(from.ip(), &door.name) {
             Ok(admitted) => return self.all.deal(Accepted { stream, from, door, admitted }),
             Err(Refused::TooMany) => "max.connections",
             Err(Refused::TooManyFromAddress) => "max.connections.per.ip",
+            Err(Refused::TooManyByListener) => "max.connections of this listener",
         };
         let what = format_args!("{} {from}: refused: {limit} is reached", door.name);
         self.shared.refusals.tell(Kind::Connection, self.now_ms, what);
@@ -417,9 +457,9 @@ fn log_end(refusals: &Refusals, now_ms: i64, end: &End, from: SocketAddr, listen
             }
             None => refusals.tell(Kind::Frame, now_ms, format_args!("{listener} {from}: closed: {bad}")),
         },
+        // The node has told it in its audit.
         End::Refused(CloseReason::NotAuthenticated(why)) => {
-            let what = format_args!("{listener} {from}: closed: not authenticated: {why}");
-            refusals.tell(Kind::Authentication, now_ms, what);
+            tracing::debug!("{listener} {from}: closed: not authenticated: {why}");
         }
         End::Refused(reason @ (CloseReason::Stopping | CloseReason::SessionExpired)) => {
             tracing::debug!("{listener} {from}: closed: {reason:?}");

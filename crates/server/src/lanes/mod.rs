@@ -15,6 +15,7 @@ mod refusals;
 mod resolver;
 mod service;
 mod shared;
+mod strangers;
 mod way_out;
 
 use std::io;

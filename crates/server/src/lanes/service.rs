@@ -31,7 +31,7 @@ impl NodeService {
     /// A connection from an address by a door, on the lane of this letter box.
     pub fn new(node: &Node, door: &DoorPlate, from: SocketAddr, post: &Arc<Post>) -> Self {
         let peer = Peer {
-            listener: door.name.clone(),
+            listener: door.name.to_string(),
             controller: door.controller,
             host: format!("/{}", from.ip().to_canonical()),
             principal: Principal::anonymous(),

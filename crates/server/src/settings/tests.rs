@@ -241,15 +241,15 @@ fn what_would_be_served_without_its_protection_refuses() {
             "authorizer.class.name=com.example.A: classes are not loaded here",
         ),
         (
-            "listener.name.plaintext.max.connections=5".to_owned(),
-            "connections are limited for the whole node",
+            "listener.name.plaintext.principal.builder.class=com.example.A".to_owned(),
+            "principals are not built by classes",
         ),
     ];
     for (change, fragment) in cases {
         let refused = read(&change).map(|_| ()).unwrap_err();
         assert!(refused.contains(fragment), "{change}: {refused}");
     }
-    assert!(read("listener.name.nosuch.max.connections=5").is_ok());
+    assert!(read("listener.name.nosuch.principal.builder.class=com.example.A").is_ok());
     assert!(
         read("process.roles=broker,controller,broker;controller.listener.names=CONTROLLER,CONTROLLER")
             .is_ok()

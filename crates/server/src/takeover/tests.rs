@@ -137,13 +137,13 @@ fn a_good_directory_is_described_and_left_as_it_is() {
         operation: 3,
         permission_type: 3,
     };
-    let rate = ConfigRecord {
+    let reporter = ConfigRecord {
         resource_type: ResourceType::Broker.id(),
         resource_name: "".into(),
-        name: "max.connection.creation.rate".into(),
-        value: Some("5".into()),
+        name: "metric.reporters".into(),
+        value: Some("com.example.Reporter".into()),
     };
-    let disk = with_metadata(&[level("metadata.version", 33), record(topic), record(acl), record(rate)]);
+    let disk = with_metadata(&[level("metadata.version", 33), record(topic), record(acl), record(reporter)]);
     let stray = "/data/old-0/partition.metadata";
     disk.create_directory(Path::new("/data/old-0")).unwrap();
     disk.replace_file(Path::new(stray), b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ").unwrap();
@@ -153,7 +153,7 @@ fn a_good_directory_is_described_and_left_as_it_is() {
     for expected in [
         "1 topic with 0 partitions",
         "1 ACLs are kept and protect nothing",
-        "kept and not in force: max.connection.creation.rate=5",
+        "kept and not in force: metric.reporters=com.example.Reporter",
         "was not left cleanly",
         "/data/old-0 belongs to no topic",
     ] {

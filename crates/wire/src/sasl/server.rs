@@ -85,6 +85,8 @@ pub enum Step {
 pub struct Exchange {
     mechanism: Mechanism,
     state: State,
+    /// Who the client says it is, once it has said so.
+    claimed: Option<String>,
 }
 
 enum State {
@@ -110,7 +112,7 @@ struct Challenged {
 impl Exchange {
     /// Nothing was said yet. `nonce`: fresh, of printable ASCII without commas.
     pub fn new(mechanism: Mechanism, nonce: String) -> Exchange {
-        Exchange { mechanism, state: State::First { nonce } }
+        Exchange { mechanism, state: State::First { nonce }, claimed: None }
     }
 
     /// Which one.
@@ -118,10 +120,18 @@ impl Exchange {
         self.mechanism
     }
 
+    /// Who the client says it is, true or not; what a stranger wrote.
+    pub fn claimed(&self) -> Option<&str> {
+        self.claimed.as_deref()
+    }
+
     /// Takes the client's next message.
     pub fn step(&mut self, users: &dyn Users, message: &[u8]) -> Step {
         match (std::mem::replace(&mut self.state, State::Over), self.mechanism.hash()) {
-            (State::First { .. }, None) => plain(users, message),
+            (State::First { .. }, None) => {
+                self.claimed = plain::read(message).ok().map(|claim| claim.username.to_owned());
+                plain(users, message)
+            }
             (State::First { nonce }, Some(hash)) => self.challenge(users, hash, nonce, message),
             (State::Last(challenged), Some(hash)) => proven(hash, &challenged, message),
             (State::Last(_) | State::Over, _) => Step::Refused(None),
@@ -132,6 +142,7 @@ impl Exchange {
         let Some(first) = std::str::from_utf8(message).ok().and_then(scram_text::client_first) else {
             return Step::Refused(None);
         };
+        self.claimed = Some(first.username.clone());
         if first.authorization.as_ref().is_some_and(|other| *other != first.username) {
             let why =
                 "Authentication failed: Client requested an authorization id that is different from username";

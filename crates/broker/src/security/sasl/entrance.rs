@@ -16,6 +16,7 @@ use super::SaslTerms;
 use crate::connection::{Connection, Peer};
 use crate::node::Node;
 use crate::rim::{CloseReason, Handling, Outcome};
+use crate::security::audit::Stranger;
 use crate::security::principal::Principal;
 
 /// Nobody authenticates again more often than this.
@@ -40,6 +41,8 @@ pub struct Entrance {
     state: State,
     /// Who entered.
     session: Option<Session>,
+    /// Who it says it is, true or not.
+    claimed: Option<String>,
 }
 
 enum State {
@@ -74,7 +77,14 @@ impl Entrance {
     /// A connection with nothing said; `peer` is `User:ANONYMOUS`.
     pub fn new(node: &Node, terms: &Arc<SaslTerms>, peer: Peer) -> Entrance {
         let connection = node.connection(peer);
-        Entrance { node: node.clone(), terms: terms.clone(), connection, state: State::Begun, session: None }
+        Entrance {
+            node: node.clone(),
+            terms: terms.clone(),
+            connection,
+            state: State::Begun,
+            session: None,
+            claimed: None,
+        }
     }
 
     /// What it waits for.
@@ -87,8 +97,28 @@ impl Entrance {
         self.session.as_ref().map(|session| &session.principal)
     }
 
-    /// Handles one frame, without its length prefix.
+    /// Handles one frame, without its length prefix. Who is refused is noted in the audit.
     pub fn handle(&mut self, frame: Bytes, now_ms: i64) -> Handled {
+        let handled = self.step_by(frame, now_ms);
+        if let Handled::Refused(outcome) = &handled {
+            self.note_refusal(outcome, now_ms);
+        }
+        handled
+    }
+
+    fn note_refusal(&self, outcome: &Outcome, now_ms: i64) {
+        let reason = match outcome {
+            Outcome::Close(reason) => reason,
+            Outcome::Farewell(told) => &told.1,
+            Outcome::Answer(_) | Outcome::NoAnswer | Outcome::Entered(_) => return,
+        };
+        let CloseReason::NotAuthenticated(why) = reason else { return };
+        let peer = self.connection.peer();
+        let who = Stranger { host: &peer.host, listener: &peer.listener, claimed: self.claimed.as_deref() };
+        self.node.audit().not_authenticated(now_ms, who, why);
+    }
+
+    fn step_by(&mut self, frame: Bytes, now_ms: i64) -> Handled {
         match std::mem::replace(&mut self.state, State::Over) {
             State::In => self.inside(frame, now_ms),
             State::Begun => self.begun(frame, now_ms, true),
@@ -228,7 +258,9 @@ impl Entrance {
                 before.mechanism.name()
             ));
         }
-        match exchange.step(&Known { node: &self.node, terms: &self.terms }, message) {
+        let step = exchange.step(&Known { node: &self.node, terms: &self.terms }, message);
+        self.claimed = exchange.claimed().map(str::to_owned);
+        match step {
             Step::Challenge(challenge) => {
                 self.state = State::Exchange { exchange, in_requests };
                 Stepped::Challenge(challenge)
