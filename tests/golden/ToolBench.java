@@ -43,6 +43,7 @@ public final class ToolBench {
 
     static {
         String tools = "org.apache.kafka.tools.";
+        TOOLS.put("kafka-acls", tools + "AclCommand");
         TOOLS.put("kafka-topics", tools + "TopicCommand");
         TOOLS.put("kafka-console-producer", tools + "ConsoleProducer");
         TOOLS.put("kafka-console-consumer", tools + "consumer.ConsoleConsumer");

@@ -1,7 +1,9 @@
 //! Who may ask what: `tests/acl/acl.py` asks both brokers every API with entries that allow, deny or say nothing, and what entries and
-//! credentials are at all. The lines must be the same, as in the stage `answers`; `tests/acl/diverges.txt` says where they are not.
+//! credentials are at all. The lines must be the same, as in the stage `answers`; `tests/acl/diverges.txt` says where they are not. Then
+//! Kafka's tools for entries and users (`tests/golden/security.txt`) print the same of both.
 
 use super::answers::{Line, compare, parse};
+use super::golden;
 use super::workbench::Workbench;
 use crate::broker::{Broker, Kind};
 use crate::oracle::Oracle;
@@ -28,10 +30,20 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
     let path = bench.workspace.root.join("tests/acl/diverges.txt");
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let diverges = if bench.kind == Kind::Kafka { Vec::new() } else { parse(&text)? };
-    let (tally, differences) = compare(&wanted?, &found?, &diverges);
+    let (mut tally, differences) = compare(&wanted?, &found?, &diverges);
     let path = bench.logs.join("acl.diff");
     std::fs::write(&path, differences).with_context(|| path.display().to_string())?;
+    let (wanted, found) = (tools(bench, &reference, "reference")?, tools(bench, &tested, "tested")?);
+    tally.absorb("tools", golden::compare(bench, "acl-tools.diff", &wanted, &found)?);
     Ok(tally)
+}
+
+/// What Kafka's tools print; the script before has left entries by which whoever comes from here may do everything.
+fn tools(bench: &Workbench, broker: &Broker, name: &str) -> Result<Vec<golden::Step>> {
+    let script = bench.workspace.root.join("tests/golden/security.txt");
+    let scratch = bench.workspace.scratch("golden")?.join(format!("acl-{name}"));
+    std::fs::create_dir_all(&scratch)?;
+    golden::run_tools(bench, &format!("acl-tools-{name}"), &broker.address(), &script, &scratch, &[])
 }
 
 fn answers(bench: &Workbench, broker: &Broker, name: &str) -> Result<Vec<Line>> {

@@ -84,6 +84,7 @@ fn node(bench: &Workbench) -> Result<Tally> {
         tally.absorb("python", read("security", &bench.run("security-python", &mut python, 4)?));
         kcat(bench, &address, &mut tally)?;
         java(bench, &properties, &address, &mut tally)?;
+        traces(bench, &properties, &address, &broker, &mut tally)?;
     }
     tally.check("the broker is still there", broker.alive());
     up?;
@@ -167,6 +168,46 @@ fn commands(bench: &Workbench, properties: &Path, address: &str, tally: &mut Tal
     }
     let open = ask("security.protocol=PLAINTEXT\nrequest.timeout.ms=3000\n")?;
     tally.check("nobody comes in without saying who he is", !open.success);
+    Ok(())
+}
+
+/// What is left of it all: whoever was refused stands in the audit, and no password anywhere.
+fn traces(
+    bench: &Workbench,
+    properties: &Path,
+    address: &str,
+    broker: &Broker,
+    tally: &mut Tally,
+) -> Result<()> {
+    let log = std::fs::read_to_string(broker.log())?;
+    let refused = |claimed: &str| {
+        let told = format!("\"listener\":\"SASL\",\"claimed\":\"{claimed}\"");
+        log.lines()
+            .any(|line| line.contains("audit {\"event\":\"not-authenticated\"") && line.contains(&told))
+    };
+    tally.check(
+        "the audit names who did not get in",
+        refused("nobody") && refused("alice") && refused("carol"),
+    );
+    let file = properties.with_file_name("client.properties");
+    std::fs::write(
+        &file,
+        "security.protocol=sasl_plaintext\nsasl.mechanisms=PLAIN\nsasl.username=alice\nsasl.password=a-secret\n",
+    )?;
+    let mut command = Command::new(binary(&bench.workspace));
+    command.args(["config", "get", "--broker", "1", "--all", "-b", address, "--command-config"]).arg(&file);
+    let described = bench.run("security-described", &mut command, 1)?;
+    let is_told = described.success && described.output.contains("sasl.jaas.config");
+    tally.check(&format!("the configuration is described: {}", described.tail(3)), is_told);
+    let mut command = Command::new(binary(&bench.workspace));
+    let segment = broker.data().join("__cluster_metadata-0/00000000000000000000.log");
+    let dumped =
+        bench.run("security-dumped", command.args(["dump", "--cluster-metadata-decoder"]).arg(segment), 1)?;
+    tally.check(&format!("the metadata are dumped: {}", dumped.tail(3)), dumped.success);
+    for secret in ["a-secret", "b-secret", "c-secret"] {
+        let told = [&log, &described.output, &dumped.output].into_iter().any(|text| text.contains(secret));
+        tally.check(&format!("{secret} is in no log, description or dump"), !told);
+    }
     Ok(())
 }
 
