@@ -84,6 +84,8 @@ const _: () = assert!(STEP <= BLOCK_BYTES, "whoever holds a block for itself has
 
 /// The same of strangers, whose requests are small and who may be many: what an honest one says of itself is less than this.
 const STRANGERS_STEP: usize = 2 * 1024;
+const _: () =
+    assert!(STEP.is_power_of_two() && STRANGERS_STEP.is_power_of_two(), "counted without a division");
 
 impl Lease {
     /// An empty share of `budget`.
@@ -106,7 +108,7 @@ impl Lease {
     /// Makes the share cover `bytes` (the first 64 KiB of a connection, of a stranger 2 KiB, are free). Pending while the
     /// budget is exhausted; the task is woken when somebody gives back.
     pub fn poll_cover(&mut self, cx: &Context<'_>, bytes: usize) -> Poll<()> {
-        let wanted = bytes / self.step * self.step;
+        let wanted = self.whole_steps(bytes);
         if wanted <= self.held {
             self.shrink_to(bytes);
             return Poll::Ready(());
@@ -123,10 +125,15 @@ impl Lease {
         Poll::Ready(())
     }
 
+    /// Of `bytes`, those that are counted.
+    fn whole_steps(&self, bytes: usize) -> usize {
+        bytes & !(self.step - 1)
+    }
+
     /// Gives back what is no longer needed. Keeps one step of slack, so that a steady stream of equal requests
     /// does not touch the shared counter each time.
     pub fn shrink_to(&mut self, bytes: usize) {
-        let wanted = bytes / self.step * self.step;
+        let wanted = self.whole_steps(bytes);
         if self.held > wanted + self.step || (wanted == 0 && bytes == 0 && self.held > 0) {
             self.budget.give_back(self.held - wanted);
             self.held = wanted;
