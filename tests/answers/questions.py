@@ -103,17 +103,27 @@ def asked(world):
         "ElectLeaders/unclean": lambda case, version: {"electionType": 1, "topicPartitions": [{"topic": "alpha", "partitions": [0, 9]}], "timeoutMs": 5000},
         "ElectLeaders/of all": lambda case, version: {"topicPartitions": None, "timeoutMs": 5000},
         "CreatePartitions/placed": lambda case, version: {"topics": [{"name": "gamma.dot", "count": 3, "assignments": None}], "timeoutMs": 5000, "validateOnly": True},
+        # Transactions: of producers that nobody knows, and of what there is and is not.
+        "InitProducerId/of a transaction": lambda case, version: {"transactionalId": case, "transactionTimeoutMs": 60_000, "producerId": -1, "producerEpoch": -1},
+        "AddPartitionsToTxn": lambda case, version: {
+            "transactions": [{"transactionalId": case, "producerId": 7_000_000, "producerEpoch": 0, "verifyOnly": False, "topics": [{"name": "alpha", "partitions": [0, 1]}]}],
+        } if version >= 4 else {
+            "v3AndBelowTransactionalId": case, "v3AndBelowProducerId": 7_000_000, "v3AndBelowProducerEpoch": 0, "v3AndBelowTopics": [{"name": "alpha", "partitions": [0, 1]}]},
+        "AddOffsetsToTxn": lambda case, version: {"transactionalId": case, "producerId": 7_000_000, "producerEpoch": 0, "groupId": case},
+        "EndTxn": lambda case, version: {"transactionalId": case, "producerId": 7_000_000, "producerEpoch": 0, "committed": True},
+        "TxnOffsetCommit": lambda case, version: {
+            "transactionalId": case, "groupId": case, "producerId": 7_000_000, "producerEpoch": 0, "generationIdOrMemberEpoch": -1, "topics": [
+                {"name": "alpha", "topicId": world.ids["alpha"], "partitions": [{"partitionIndex": 0, "committedOffset": 1, "committedMetadata": "note"}]}]},
+        "WriteTxnMarkers": lambda case, version: {
+            "markers": [{"producerId": 7_000_000, "producerEpoch": 0, "transactionResult": True, "coordinatorEpoch": 0, "topics": [{"name": "beta", "partitionIndexes": [0]}]}]},
+        "DescribeTransactions": lambda case, version: {"transactionalIds": [case]},
+        "ListTransactions": lambda case, version: {"stateFilters": ["Ongoing"], "producerIdFilters": [7_000_000], "durationFilter": -1},
         # These two have sweeps of their own; here they are only asked for nothing.
         "Produce": lambda case, version: {"acks": 1, "timeoutMs": 1000},
         "Fetch": lambda case, version: {},
         "ApiVersions": lambda case, version: {"clientSoftwareName": "sweep", "clientSoftwareVersion": "1"},
     }
 
-
-# What those are asked that we do not serve: their defaults, but where Kafka would not answer.
-BARE = {
-    "AddPartitionsToTxn": {"transactions": [{"transactionalId": "a", "topics": [{"name": "alpha", "partitions": [0]}]}]},
-}
 
 # Each case's topic must be there before.
 NEED_TOPICS = {"CreatePartitions", "DeleteTopics"}
@@ -125,9 +135,10 @@ ORDER = [
     "ListPartitionReassignments", "FindCoordinator", "FindCoordinator/of a transaction", "FindCoordinator/of a share group", "ListOffsets",
     "ListOffsets/by time", "OffsetForLeaderEpoch", "ListConfigResources", "ListGroups", "ListGroups/everything", "DescribeGroups",
     "DescribeGroups/with operations", "DescribeGroups/unknown", "OffsetFetch", "OffsetFetch/everything", "OffsetFetch/of a member", "Heartbeat", "SyncGroup",
-    "OffsetDelete", "OffsetDelete/of a member", "LeaveGroup", "DeleteGroups", "DeleteGroups/of a member", "InitProducerId", "InitProducerId/again",
+    "OffsetDelete", "OffsetDelete/of a member", "LeaveGroup", "DeleteGroups", "DeleteGroups/of a member", "InitProducerId", "InitProducerId/again", "InitProducerId/of a transaction",
+    "DescribeTransactions", "ListTransactions", "AddPartitionsToTxn", "AddOffsetsToTxn", "EndTxn", "TxnOffsetCommit",
     "UnregisterBroker", "UpdateFeatures", "UpdateFeatures/lowered", "ElectLeaders", "ElectLeaders/unclean", "ElectLeaders/of all",
     "AlterPartitionReassignments", "AlterPartitionReassignments/cancelled", "AlterReplicaLogDirs", "OffsetCommit", "OffsetCommit/of a member", "JoinGroup",
     "JoinGroup/static", "DeleteRecords", "CreatePartitions", "CreatePartitions/placed", "DeleteTopics", "DeleteTopics/by id", "CreateTopics",
-    "CreateTopics/validated",
+    "CreateTopics/validated", "WriteTxnMarkers",
 ]

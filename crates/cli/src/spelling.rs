@@ -24,6 +24,7 @@ const VERBS: &[(&str, &[&str])] = &[
     ("quorum", &["status", "doctor", "add-voter", "remove-voter", "replace"]),
     ("broker", &["list", "describe", "drain", "cordon", "uncordon", "unregister"]),
     ("partition", &["list", "elect", "reassign"]),
+    ("txn", &["list", "describe", "producers", "find-hanging", "abort"]),
 ];
 
 /// Commands that talk to a cluster and have no verbs.

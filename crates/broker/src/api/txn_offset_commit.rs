@@ -39,7 +39,11 @@ pub(super) async fn handle(call: Call, mut request: TxnOffsetCommitRequest) -> T
     request.topics = topics.into_iter().filter_map(|topic| resolve(&call, topic, &mut refused)).collect();
     if !request.topics.is_empty() {
         let committed = commit(&call, request).await;
-        committed.into_iter().for_each(|topic| merge(&mut refused, topic));
+        match refused.is_empty() {
+            true => refused = committed,
+            // Kafka tells what it refused first.
+            false => committed.into_iter().for_each(|topic| merge(&mut refused, topic)),
+        }
     }
     if call.api_version < LOADING_SINCE {
         let partitions = refused.iter_mut().flat_map(|topic| &mut topic.partitions);
@@ -54,31 +58,17 @@ pub(super) async fn handle(call: Call, mut request: TxnOffsetCommitRequest) -> T
 
 async fn commit(call: &Call, request: TxnOffsetCommitRequest) -> Vec<TxnOffsetCommitResponseTopic> {
     let all = |error| request.topics.iter().map(|topic| failed(topic, error)).collect::<Vec<_>>();
+    if request.group_id.is_empty() {
+        return all(ErrorCode::InvalidGroupId);
+    }
     let Some(cell) = coordinator_of::<GroupMachine>(call, &request.group_id) else {
         return all(ErrorCode::NotCoordinator);
     };
-    let operation = Operation::of_txn_offset_commit(call.api_version);
-    let settings = call.node.views().by_name(CONSUMER_OFFSETS).map(|views| views.settings.load_full());
-    let is_guarded = settings.is_none_or(|settings| settings.log.verify_transactions);
-    // Where the log does not ask, a transaction of protocol 2 has to be told of its partition all the same, and before.
-    if operation == Operation::Add
-        && !is_guarded
-        && let Err(error) = confirm(call, &cell, &request).await
-    {
+    // Before the group is asked whether this member may: a producer that is not the transaction's hears no more.
+    if let Err(error) = confirm(call, &cell, &request).await {
         return all(told(error));
     }
-    let topics = ask_group(call, &cell, &request).await;
-    // The log has not heard of the transaction yet.
-    let waits = |topic: &TxnOffsetCommitResponseTopic| {
-        topic.partitions.iter().any(|one| one.error_code == ErrorCode::InvalidTxnState.code())
-    };
-    if !topics.iter().any(waits) {
-        return topics;
-    }
-    match confirm(call, &cell, &request).await {
-        Ok(()) => ask_group(call, &cell, &request).await,
-        Err(error) => all(told(error)),
-    }
+    ask_group(call, &cell, &request).await
 }
 
 async fn ask_group(
@@ -102,13 +92,17 @@ async fn confirm(
 ) -> Result<(), ErrorCode> {
     let operation = Operation::of_txn_offset_commit(call.api_version);
     let &TxnOffsetCommitRequest { producer_id, producer_epoch, .. } = request;
+    // Of nobody: no log could tell whose transaction it is.
+    if producer_id < 0 {
+        return Err(ErrorCode::InvalidProducerIdMapping);
+    }
     let first = FirstWrite { producer_id, producer_epoch, base_sequence: 0 };
     let ((reply, answer), always) = (reply(), operation == Operation::Add);
     let begin = BeginVerification { cell: Arc::clone(cell), first, always, reply };
     call.node.submit(call.node.latest_ms(), cell, Command::BeginVerification(begin));
     let guard = match answer.await.unwrap_or(Err(ErrorCode::NotCoordinator))? {
         Some(guard) => guard,
-        // It was confirmed meanwhile.
+        // It has written there already, or nothing is verified.
         None => return Ok(()),
     };
     let partition = (wire::Str::from_static(CONSUMER_OFFSETS), cell.key.partition);

@@ -414,6 +414,20 @@ fn by_protocol_1_offsets_need_their_partition_in_the_transaction() {
 }
 
 #[test]
+fn offsets_of_a_producer_that_the_transaction_is_not_of_are_not_taken() {
+    let mut node = start();
+    groups::find_coordinator(&mut node, "g");
+    let producer = begin(&mut node);
+    for id in [-1, i64::MIN, producer.id + 1_000_000] {
+        for version in [3, 5, 6] {
+            let error = commit_offsets(&mut node, version, Producer { id, ..producer }, 7);
+            assert_eq!(error, ErrorCode::InvalidProducerIdMapping, "producer {id}, version {version}");
+        }
+    }
+    assert_eq!(stable(&mut node), (ErrorCode::None, -1));
+}
+
+#[test]
 fn without_verification_protocol_2_knows_its_partitions_all_the_same() {
     let mut settings = SETTINGS.to_vec();
     settings.push(("transaction.partition.verification.enable", "false"));
