@@ -8,11 +8,11 @@ use coordinator::group::{GroupAnswer, GroupCommand, GroupMachine};
 use log::FirstWrite;
 use wire::ErrorCode;
 use wire::messages::txn_offset_commit::{
-    TxnOffsetCommitRequest, TxnOffsetCommitRequestTopic, TxnOffsetCommitResponse,
-    TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
+    TxnOffsetCommitRequest, TxnOffsetCommitResponse, TxnOffsetCommitResponseTopic,
 };
 use wire::topic::CONSUMER_OFFSETS;
 
+use super::committed_topics::{CommittedTopic, answer, resolve};
 use crate::call::Call;
 use crate::command::{BeginVerification, Command};
 use crate::coordinators::routing::{ask_at, coordinator_of, passing_caller};
@@ -31,33 +31,27 @@ pub(super) async fn handle(call: Call, mut request: TxnOffsetCommitRequest) -> T
         .authorize(authorizer::Operation::Write, Resource::TransactionalId(&request.transactional_id))
         .and_then(|()| call.authorize(authorizer::Operation::Read, Resource::Group(&request.group_id)));
     if let Err(error) = allowed {
-        let topics = request.topics.iter().map(|topic| failed(topic, error)).collect();
+        let topics = request.topics.iter().map(|topic| topic.failed(error)).collect();
         return TxnOffsetCommitResponse { topics, ..TxnOffsetCommitResponse::default() };
     }
     let mut refused = Vec::new();
     let topics = std::mem::take(&mut request.topics);
-    request.topics = topics.into_iter().filter_map(|topic| resolve(&call, topic, &mut refused)).collect();
-    if !request.topics.is_empty() {
-        let committed = commit(&call, request).await;
-        match refused.is_empty() {
-            true => refused = committed,
-            // Kafka tells what it refused first.
-            false => committed.into_iter().for_each(|topic| merge(&mut refused, topic)),
-        }
-    }
+    request.topics = resolve(&call, topics, call.api_version >= BY_ID_SINCE, &mut refused);
+    let committed = if request.topics.is_empty() { Vec::new() } else { commit(&call, request).await };
+    let mut topics = answer(refused, committed);
     if call.api_version < LOADING_SINCE {
-        let partitions = refused.iter_mut().flat_map(|topic| &mut topic.partitions);
+        let partitions = topics.iter_mut().flat_map(|topic| &mut topic.partitions);
         for partition in partitions {
             if partition.error_code == ErrorCode::CoordinatorLoadInProgress.code() {
                 partition.error_code = ErrorCode::CoordinatorNotAvailable.code();
             }
         }
     }
-    TxnOffsetCommitResponse { topics: refused, ..TxnOffsetCommitResponse::default() }
+    TxnOffsetCommitResponse { topics, ..TxnOffsetCommitResponse::default() }
 }
 
 async fn commit(call: &Call, request: TxnOffsetCommitRequest) -> Vec<TxnOffsetCommitResponseTopic> {
-    let all = |error| request.topics.iter().map(|topic| failed(topic, error)).collect::<Vec<_>>();
+    let all = |error| request.topics.iter().map(|topic| topic.failed(error)).collect::<Vec<_>>();
     if request.group_id.is_empty() {
         return all(ErrorCode::InvalidGroupId);
     }
@@ -80,7 +74,7 @@ async fn ask_group(
         GroupCommand::CommitTransactionalOffsets { caller: passing_caller(call), request: request.clone() };
     match ask_at::<GroupMachine>(call, Arc::clone(cell), command).await {
         GroupAnswer::CommitTransactionalOffsets(response) => response.topics,
-        _ => request.topics.iter().map(|topic| failed(topic, ErrorCode::UnknownServerError)).collect(),
+        _ => request.topics.iter().map(|topic| topic.failed(ErrorCode::UnknownServerError)).collect(),
     }
 }
 
@@ -97,10 +91,10 @@ async fn confirm(
         return Err(ErrorCode::InvalidProducerIdMapping);
     }
     let first = FirstWrite { producer_id, producer_epoch, base_sequence: 0 };
-    let ((reply, answer), always) = (reply(), operation == Operation::Add);
+    let ((reply, confirmed), always) = (reply(), operation == Operation::Add);
     let begin = BeginVerification { cell: Arc::clone(cell), first, always, reply };
     call.node.submit(call.node.latest_ms(), cell, Command::BeginVerification(begin));
-    let guard = match answer.await.unwrap_or(Err(ErrorCode::NotCoordinator))? {
+    let guard = match confirmed.await.unwrap_or(Err(ErrorCode::NotCoordinator))? {
         Some(guard) => guard,
         // It has written there already, or nothing is verified.
         None => return Ok(()),
@@ -122,65 +116,5 @@ fn told(error: ErrorCode) -> ErrorCode {
     match error {
         ErrorCode::NetworkException => ErrorCode::CoordinatorLoadInProgress,
         error => error,
-    }
-}
-
-/// Fills in name and id; what does not exist goes to `refused`.
-fn resolve(
-    call: &Call,
-    mut topic: TxnOffsetCommitRequestTopic,
-    refused: &mut Vec<TxnOffsetCommitResponseTopic>,
-) -> Option<TxnOffsetCommitRequestTopic> {
-    let image = call.node.image();
-    let by_id = call.api_version >= BY_ID_SINCE;
-    let known = if by_id { image.topics.by_id(topic.topic_id) } else { image.topics.by_name(&topic.name) };
-    if !by_id && let Err(error) = may_read(call, &topic.name) {
-        refused.push(failed(&topic, error));
-        return None;
-    }
-    let Some(known) = known else {
-        let error = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
-        refused.push(failed(&topic, error));
-        return None;
-    };
-    if by_id && let Err(error) = may_read(call, &known.name) {
-        refused.push(failed(&topic, error));
-        return None;
-    }
-    topic.name = known.name.clone();
-    topic.topic_id = known.id;
-    let exists = |index: i32| known.partition(index).is_some();
-    let (there, missing): (Vec<_>, Vec<_>) =
-        topic.partitions.into_iter().partition(|partition| exists(partition.partition_index));
-    topic.partitions = there;
-    if !missing.is_empty() {
-        let missing = TxnOffsetCommitRequestTopic { partitions: missing, ..topic.clone() };
-        refused.push(failed(&missing, ErrorCode::UnknownTopicOrPartition));
-    }
-    (!topic.partitions.is_empty()).then_some(topic)
-}
-
-fn may_read(call: &Call, topic: &str) -> Result<(), ErrorCode> {
-    call.authorize(authorizer::Operation::Read, Resource::Topic(topic))
-}
-
-fn failed(topic: &TxnOffsetCommitRequestTopic, error: ErrorCode) -> TxnOffsetCommitResponseTopic {
-    let partition =
-        |index| TxnOffsetCommitResponsePartition { partition_index: index, error_code: error.code() };
-    TxnOffsetCommitResponseTopic {
-        name: topic.name.clone(),
-        topic_id: topic.topic_id,
-        partitions: topic.partitions.iter().map(|one| partition(one.partition_index)).collect(),
-    }
-}
-
-/// Partitions of one topic stand under one entry.
-fn merge(topics: &mut Vec<TxnOffsetCommitResponseTopic>, other: TxnOffsetCommitResponseTopic) {
-    let same = |topic: &&mut TxnOffsetCommitResponseTopic| {
-        topic.name == other.name && topic.topic_id == other.topic_id
-    };
-    match topics.iter_mut().find(same) {
-        Some(topic) => topic.partitions.extend(other.partitions),
-        None => topics.push(other),
     }
 }
