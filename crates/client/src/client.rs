@@ -52,6 +52,11 @@ impl Client {
         ConsumerBuilder::new(self.cluster.clone(), None)
     }
 
+    /// A producer of transactions, to be configured and built by `build_transactional`.
+    pub fn transactional(&self, transactional_id: impl Into<Str>) -> ProducerBuilder {
+        self.producer().transactional_id(transactional_id)
+    }
+
     /// A producer to be configured.
     pub fn producer(&self) -> ProducerBuilder {
         ProducerBuilder::new(self.cluster.clone())

@@ -75,6 +75,19 @@ pub enum Error {
     Closed,
 }
 
+/// What to do about an error of a transactional producer (KIP-1050).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handling {
+    /// The client has tried again and may do so still.
+    Retriable,
+    /// Abort the transaction, and do its work again in another.
+    Abortable,
+    /// Somebody else has taken over: begin anew from what is committed, with a new producer or member.
+    ApplicationRecoverable,
+    /// Nothing helps but another configuration, permission or broker.
+    InvalidConfiguration,
+}
+
 impl Error {
     /// A refusal without the broker's words.
     pub fn refused(code: ErrorCode, doing: impl Into<String>) -> Error {
@@ -134,6 +147,38 @@ impl Error {
             | Error::Malformed { .. }
             | Error::Configuration { .. }
             | Error::Closed => false,
+        }
+    }
+
+    /// What a transactional producer's owner does about it (KIP-1050).
+    pub fn handling(&self) -> Handling {
+        let code = match self {
+            Error::Refused { code, .. } => *code,
+            Error::Network { .. } | Error::NoBroker { .. } | Error::NoSuchNode { .. } => {
+                return Handling::Retriable;
+            }
+            // What became of it is unknown; the next transaction finds out.
+            Error::Timeout { .. } | Error::Malformed { .. } => return Handling::Abortable,
+            Error::Unsupported { .. } | Error::Configuration { .. } => return Handling::InvalidConfiguration,
+            Error::Closed => return Handling::ApplicationRecoverable,
+        };
+        match code {
+            ErrorCode::ProducerFenced
+            | ErrorCode::InvalidProducerEpoch
+            | ErrorCode::InvalidProducerIdMapping
+            | ErrorCode::FencedInstanceId
+            | ErrorCode::IllegalGeneration
+            | ErrorCode::UnknownMemberId => Handling::ApplicationRecoverable,
+            ErrorCode::TransactionalIdAuthorizationFailed
+            | ErrorCode::TopicAuthorizationFailed
+            | ErrorCode::GroupAuthorizationFailed
+            | ErrorCode::ClusterAuthorizationFailed
+            | ErrorCode::SaslAuthenticationFailed
+            | ErrorCode::UnsupportedVersion
+            | ErrorCode::InvalidTransactionTimeout
+            | ErrorCode::InvalidRequest => Handling::InvalidConfiguration,
+            code if code.is_retriable() => Handling::Retriable,
+            _other => Handling::Abortable,
         }
     }
 

@@ -39,11 +39,12 @@ pub use consumer::{
     Consumer, ConsumerBuilder, ConsumerHandle, ConsumerOptions, GroupMembership, ListenerFuture, OffsetReset,
     RebalanceListener, parse_iso_duration,
 };
-pub use error::{Error, Result};
+pub use error::{Error, Handling, Result};
 pub use group_offsets::CommittedOffset;
 pub use offsets::{IsolationLevel, ListedOffset, OffsetSpec};
 pub use options::{ClientOptions, parse_bootstrap};
 pub use producer::partitioner::{PartitionChoice, Partitioner, crc32_partition, murmur2_partition};
+pub use producer::transactional::{Transaction, TransactionalProducer};
 pub use producer::{Acks, Delivery, Producer, ProducerBuilder, ProducerOptions};
 pub use properties::{Properties, parse_properties};
 pub use record::{ConsumerRecord, Header, Record, RecordMetadata, TimestampType};

@@ -108,6 +108,8 @@ const OBEYED: &[&str] = &[
     "security.protocol",
     "session.timeout.ms",
     "socket.connection.setup.timeout.ms",
+    "transaction.timeout.ms",
+    "transactional.id",
 ];
 
 /// Properties of Kafka's clients, and some of librdkafka's, that change nothing here that a user would miss.
@@ -138,7 +140,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "socket.connection.setup.timeout.max.ms",
     "socket.keepalive.enable",
     "statistics.interval.ms",
-    "transaction.timeout.ms",
 ];
 
 /// Bytes go in and out as they are: how a Java program would have turned them into objects does not matter.
@@ -160,8 +161,8 @@ fn refusal(key: &str, value: &str) -> Option<String> {
     let of_a_class = || Some(format!("this client loads no Java classes, so not {value} either"));
     match key {
         "interceptor.classes" | "metric.reporters" | "security.providers" => of_a_class(),
-        "transactional.id" | "transaction.two.phase.commit.enable" => {
-            Some("this client has no transactions yet".to_owned())
+        "transaction.two.phase.commit.enable" => {
+            Some("this client takes part in nobody else's transactions yet".to_owned())
         }
         "group.protocol" | "group.remote.assignor" => {
             Some("this client speaks the classic group protocol only, yet".to_owned())
@@ -222,7 +223,7 @@ mod tests {
             ("security.protocol", "SASL_SSL"),
             ("security.protocol", "ssl"),
             ("interceptor.classes", "com.example.Mask"),
-            ("transactional.id", "t"),
+            ("transaction.two.phase.commit.enable", "true"),
             ("group.protocol", "consumer"),
             ("config.providers", "env"),
             ("request.timeout.ms", "soon"),

@@ -1,6 +1,7 @@
 //! `ottla produce` (and `ottla topic produce`): every line of standard input, or of files, becomes a record.
 
 mod input;
+mod sink;
 
 use crate::args::ConnectArgs;
 use crate::connect::{Cluster, block_on, unreadable};
@@ -10,8 +11,9 @@ use crate::format::unescape;
 use crate::refusal::{exit_of, split};
 use crate::time::spelled;
 use clap::Args;
-use client::{Acks, Compression, Delivery, ErrorCode, Header, Producer, Record, RecordMetadata, Str};
+use client::{Acks, Compression, Delivery, ErrorCode, Header, Record, RecordMetadata, Str};
 use input::Gate;
+use sink::{Sink, none_counts};
 use std::collections::VecDeque;
 use std::io::Write;
 use std::path::PathBuf;
@@ -21,6 +23,7 @@ use std::time::{Duration, Instant};
 const AFTER: &str = r#"Examples:
   echo hello | ottla produce greetings
   ottla produce orders --key-separator : orders.txt      # lines such as 42:three apples
+  ottla produce orders --transactional-id load orders.txt        # all lines count, or none
   seq 1000 | ottla produce numbers --acks 1 --compression zstd --verbose
 
 Each record's place goes to standard output with --verbose: TOPIC [PARTITION] at offset OFFSET"#;
@@ -56,6 +59,9 @@ pub struct ProduceArgs {
     /// Who must have a record: 0, 1, all
     #[arg(short = 'a', long, value_name = "WHO", value_parser = acks)]
     acks: Option<Acks>,
+    /// All records in one transaction under this name: readers of committed records see all of them, or none
+    #[arg(short = 't', long, value_name = "NAME", conflicts_with = "acks")]
+    transactional_id: Option<Str>,
     /// Empty keys and values become null
     #[arg(short = 'Z', long)]
     null: bool,
@@ -106,6 +112,7 @@ pub fn run(mut args: ProduceArgs, connection: &ConnectArgs) -> Result<(), Failur
         options.acks = acks;
         options.idempotent &= acks == Acks::All;
     }
+    options.transactional_id = args.transactional_id.take().or(options.transactional_id);
     let mut inputs: VecDeque<Box<dyn std::io::Read + Send>> = VecDeque::new();
     for file in std::mem::take(&mut args.files) {
         inputs.push_back(Box::new(std::fs::File::open(&file).map_err(|error| unreadable(&file, &error))?));
@@ -114,46 +121,27 @@ pub fn run(mut args: ProduceArgs, connection: &ConnectArgs) -> Result<(), Failur
         inputs.push_back(Box::new(std::io::stdin()));
     }
     block_on(async {
-        let begin = async {
-            let client = cluster.connect().await?;
-            let producer = client.producer().options(options).build()?;
-            let within = TOPIC_LIMIT.min(cluster.limit());
-            producer
-                .find_topic(&args.topic, within)
-                .await
-                .map_err(|error| no_topic(&args.topic, within, error))?;
-            Ok(producer)
-        };
-        let producer = cluster.within_limit(begin).await?;
+        let within = TOPIC_LIMIT.min(cluster.limit());
         let topic = args.topic.clone();
-        let waiting = VecDeque::new();
-        let mut job = Job {
-            args,
-            producer,
-            waiting,
-            sent: 0,
-            refused: None,
-            refused_at: None,
-            refusals: 0,
-            warned: false,
-            told: false,
-        };
-        let gate = Arc::new(Gate::default());
-        let mut stop = std::pin::pin!(told_to_stop());
-        while let Some(input) = inputs.pop_front().filter(|_| !gate.is_closed()) {
-            let mut reading = std::pin::pin!(job.read(input, &gate));
-            tokio::select! {
-                read = &mut reading => read?,
-                () = &mut stop => {
-                    gate.close();
-                    tokio::select! {
-                        read = &mut reading => read?,
-                        () = told_to_stop() => return Err(interrupted(&topic, "with lines in hand")),
-                    }
-                }
-            }
+        let no_topic = |error| no_topic(&topic, within, error);
+        if options.transactional_id.is_none() {
+            let begin = async {
+                let producer = cluster.connect().await?.producer().options(options).build()?;
+                producer.find_topic(&topic, within).await.map_err(no_topic)?;
+                Ok(producer)
+            };
+            let producer = cluster.within_limit(begin).await?;
+            return Job::new(args, Sink::Each(producer)).run(inputs).await;
         }
-        job.finish().await
+        let begin = async {
+            let builder = cluster.connect().await?.producer().options(options);
+            let owner = builder.build_transactional().await?;
+            owner.find_topic(&topic, within).await.map_err(no_topic)?;
+            Ok(owner)
+        };
+        let mut owner = cluster.within_limit(begin).await?;
+        let transaction = owner.begin().await?;
+        Job::new(args, Sink::Together(transaction)).run(inputs).await
     })
 }
 
@@ -176,9 +164,9 @@ fn no_topic(topic: &Str, within: Duration, error: client::Error) -> Failure {
         .try_this(format!("ottla topic create {topic}"))
 }
 
-struct Job {
+struct Job<'a> {
     args: ProduceArgs,
-    producer: Producer,
+    sink: Sink<'a>,
     waiting: VecDeque<Delivery>,
     sent: u64,
     /// The first refusal: what is told at the end.
@@ -191,7 +179,52 @@ struct Job {
     told: bool,
 }
 
-impl Job {
+impl<'a> Job<'a> {
+    fn new(args: ProduceArgs, sink: Sink<'a>) -> Job<'a> {
+        Job {
+            args,
+            sink,
+            waiting: VecDeque::new(),
+            sent: 0,
+            refused: None,
+            refused_at: None,
+            refusals: 0,
+            warned: false,
+            told: false,
+        }
+    }
+
+    /// Everything that the inputs have, then the end of it.
+    async fn run(mut self, inputs: VecDeque<Box<dyn std::io::Read + Send>>) -> Result<(), Failure> {
+        match self.read_all(inputs).await {
+            Ok(()) => self.finish().await,
+            Err(failure) => {
+                self.sink.give_up().await;
+                Err(failure)
+            }
+        }
+    }
+
+    async fn read_all(&mut self, mut inputs: VecDeque<Box<dyn std::io::Read + Send>>) -> Result<(), Failure> {
+        let topic = self.args.topic.clone();
+        let gate = Arc::new(Gate::default());
+        let mut stop = std::pin::pin!(told_to_stop());
+        while let Some(input) = inputs.pop_front().filter(|_| !gate.is_closed()) {
+            let mut reading = std::pin::pin!(self.read(input, &gate));
+            tokio::select! {
+                read = &mut reading => read?,
+                () = &mut stop => {
+                    gate.close();
+                    tokio::select! {
+                        read = &mut reading => read?,
+                        () = told_to_stop() => return Err(interrupted(&topic, "with lines in hand")),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Hands over every line of the input; once the gate is closed, those that have been read, and no more.
     async fn read(
         &mut self,
@@ -227,17 +260,18 @@ impl Job {
         for line in lines {
             let record = self.record(line);
             let delivery = {
-                let mut enqueued = std::pin::pin!(self.producer.enqueue(record));
+                let mut enqueued = std::pin::pin!(self.sink.enqueue(record));
                 loop {
                     tokio::select! {
                         delivery = &mut enqueued => break delivery,
-                        () = tokio::time::sleep(LOOK_UP) => warn(&self.producer, &mut self.warned),
+                        () = tokio::time::sleep(LOOK_UP) => warn(&self.sink, &mut self.warned),
                     }
                 }
             };
             self.sent += 1;
             match delivery {
                 Ok(delivery) => self.waiting.push_back(delivery),
+                Err(error) if self.sink.is_all_or_none() => return Err(none_counts(&error)),
                 // Too large, no such partition: this record's fate alone. Anything else is everybody's.
                 Err(error @ client::Error::Refused { .. }) => self.note(Err(error))?,
                 Err(error) => return Err(error.into()),
@@ -248,7 +282,7 @@ impl Job {
 
     /// While the input goes on: what the end would tell too late.
     fn warn(&mut self) {
-        warn(&self.producer, &mut self.warned);
+        warn(&self.sink, &mut self.warned);
         let lasting = self.refused_at.is_some_and(|refused| refused.elapsed() >= FIRST_REFUSAL);
         if let Some(error) = self.refused.as_ref().filter(|_| lasting && !self.told) {
             self.told = true;
@@ -297,6 +331,7 @@ impl Job {
                 writeln!(out, "{} [{}] at offset {}", stored.topic, stored.partition, stored.offset)?;
             }
             Ok(_) => {}
+            Err(error) if self.sink.is_all_or_none() => return Err(none_counts(&error)),
             Err(error) => {
                 self.refusals += 1;
                 self.refused_at.get_or_insert_with(Instant::now);
@@ -309,24 +344,27 @@ impl Job {
     /// Waits for what is on its way, and for no more than that: a second Ctrl-C ends it at once.
     async fn finish(mut self) -> Result<(), Failure> {
         let mut stop = std::pin::pin!(told_to_stop());
-        let producer = self.producer.clone();
-        let mut flushed = std::pin::pin!(producer.flush());
         loop {
-            tokio::select! {
-                () = &mut flushed => break,
+            let flushed = tokio::select! {
+                () = self.sink.flush() => true,
                 () = &mut stop => {
                     let with = format!("with {} records on their way", self.waiting.len());
                     return Err(interrupted(&self.args.topic, &with));
                 }
-                () = tokio::time::sleep(LOOK_UP) => {
-                    self.look(DELIVERIES_IN_MIND).await?;
-                    self.warn();
-                }
+                () = tokio::time::sleep(LOOK_UP) => false,
+            };
+            let at_most = if flushed { 0 } else { DELIVERIES_IN_MIND };
+            if let Err(failure) = self.look(at_most).await {
+                self.sink.give_up().await;
+                return Err(failure);
             }
+            if flushed {
+                break;
+            }
+            self.warn();
         }
-        self.look(0).await?;
         match &self.refused {
-            None => Ok(()),
+            None => self.sink.commit().await,
             Some(error) => {
                 let exit = if self.refusals < self.sent { Exit::Partial } else { exit_of(error) };
                 let what = match self.sent {
@@ -349,8 +387,8 @@ fn interrupted(topic: &Str, with: &str) -> Failure {
 }
 
 /// Says once for each standstill why records wait.
-fn warn(producer: &Producer, warned: &mut bool) {
-    match producer.standstill() {
+fn warn(sink: &Sink<'_>, warned: &mut bool) {
+    match sink.standstill() {
         Some(standstill) if !*warned && standstill.lasting >= FIRST_WARNING => {
             *warned = true;
             say(format_args!("warning: records wait: {}; still trying", standstill.error));

@@ -45,6 +45,8 @@ calls! {
     CreatePartitions: create_partitions::CreatePartitionsRequest => CreatePartitionsResponse;
     DeleteRecords: delete_records::DeleteRecordsRequest => DeleteRecordsResponse;
     InitProducerId: init_producer_id::InitProducerIdRequest => InitProducerIdResponse;
+    EndTxn: end_txn::EndTxnRequest => EndTxnResponse;
+    TxnOffsetCommit: txn_offset_commit::TxnOffsetCommitRequest => TxnOffsetCommitResponse;
     DescribeConfigs: describe_configs::DescribeConfigsRequest => DescribeConfigsResponse;
     IncrementalAlterConfigs:
         incremental_alter_configs::IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse;

@@ -26,6 +26,8 @@ pub(crate) struct Connection {
     address: Arc<str>,
     /// API key → the broker's range.
     versions: Arc<BTreeMap<i16, (i16, i16)>>,
+    /// The finalized level of `transaction.version` (KIP-890), as the broker told when it was connected.
+    transaction_version: i16,
     /// From then on nothing new is sent: its session is about to end.
     fresh_until: Option<Instant>,
 }
@@ -40,9 +42,19 @@ impl Connection {
         };
         let network = |cause| Error::Network { address: address.to_owned(), cause };
         let peer = Peer::connect(address, peer_options).await.map_err(network)?;
-        let mut connection =
-            Connection { peer, address: Arc::from(address), versions: Arc::default(), fresh_until: None };
-        connection.versions = Arc::new(connection.ask_versions(options.request_timeout).await?);
+        let mut connection = Connection {
+            peer,
+            address: Arc::from(address),
+            versions: Arc::default(),
+            transaction_version: 0,
+            fresh_until: None,
+        };
+        let told = connection.ask_versions(options.request_timeout).await?;
+        let ranges = told.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version)));
+        connection.versions = Arc::new(ranges.collect());
+        let transactions =
+            told.finalized_features.iter().find(|feature| feature.name == "transaction.version");
+        connection.transaction_version = transactions.map_or(0, |feature| feature.max_version_level);
         Ok(connection)
     }
 
@@ -82,6 +94,11 @@ impl Connection {
         &self.versions
     }
 
+    /// How the cluster does transactions: 2 for those that add their partitions by themselves and end with a new epoch.
+    pub(crate) fn transaction_version(&self) -> i16 {
+        self.transaction_version
+    }
+
     /// Queues a request at once: the order of calls is the order on the wire.
     pub(crate) fn send<R: Call>(&self, request: &R, version: i16, timeout: Duration) -> Pending<R::Answer> {
         let answer = self.peer.send(self.frame(request, version, timeout));
@@ -113,7 +130,7 @@ impl Connection {
         }
     }
 
-    async fn ask_versions(&self, timeout: Duration) -> Result<BTreeMap<i16, (i16, i16)>> {
+    async fn ask_versions(&self, timeout: Duration) -> Result<ApiVersionsResponse> {
         let request = ApiVersionsRequest {
             client_software_name: Str::from("ottla"),
             client_software_version: Str::from(env!("CARGO_PKG_VERSION")),
@@ -130,12 +147,11 @@ impl Connection {
                 .map_or(ErrorCode::None, |code| ErrorCode::from_code(i16::from_be_bytes(*code)));
             let told_in = if code == ErrorCode::UnsupportedVersion { 0 } else { version };
             let answer: ApiVersionsResponse = decode(body, told_in, &self.address)?;
-            let ranges: BTreeMap<i16, (i16, i16)> =
-                answer.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version))).collect();
             match code {
-                ErrorCode::None => return Ok(ranges),
+                ErrorCode::None => return Ok(answer),
                 ErrorCode::UnsupportedVersion if version > 0 => {
-                    let offered = ranges.get(&ApiKey::ApiVersions.key()).map_or(0, |range| range.1);
+                    let own = answer.api_keys.iter().find(|api| api.api_key == ApiKey::ApiVersions.key());
+                    let offered = own.map_or(0, |api| api.max_version);
                     version = offered.clamp(0, version - 1);
                 }
                 refused => {

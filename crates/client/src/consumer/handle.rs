@@ -27,6 +27,8 @@ pub struct GroupMembership {
     pub generation: i32,
     /// The member id, empty outside of a generation.
     pub member_id: Str,
+    /// `group.instance.id`, of a static member.
+    pub instance_id: Option<Str>,
 }
 
 impl ConsumerHandle {
@@ -137,7 +139,8 @@ impl ConsumerHandle {
     pub fn membership(&self) -> Option<GroupMembership> {
         let Identity { generation, member_id } = self.shared.identity.lock().clone();
         let group_id = self.shared.options.group_id.clone()?;
-        Some(GroupMembership { group_id, generation, member_id })
+        let instance_id = self.shared.options.instance_id.clone();
+        Some(GroupMembership { group_id, generation, member_id, instance_id })
     }
 
     /// Every partition's delivered position, as it would be committed.
@@ -211,7 +214,7 @@ impl ConsumerHandle {
             group_id: membership.group_id,
             generation: membership.generation,
             member_id: membership.member_id,
-            instance_id: self.shared.options.instance_id.clone(),
+            instance_id: membership.instance_id,
         })
     }
 }

@@ -6,6 +6,7 @@
 //! partition, so nothing else need wait).
 
 mod invariants;
+mod transaction;
 
 use super::batch::{Batch, Sequence};
 use super::delivery::{Delivery, Outcome, Stored};
@@ -16,9 +17,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
-use wire::compress::Compression;
 use wire::hash::StableMap;
-use wire::record_batch::increment_sequence;
+use wire::record_batch::{BatchAttributes, increment_sequence};
 use wire::topic::TopicPartition;
 use wire::{ErrorCode, Str};
 
@@ -42,8 +42,8 @@ pub(crate) struct AccumulatorOptions {
     pub(crate) retries: u32,
     /// `enable.idempotence`.
     pub(crate) idempotent: bool,
-    /// `compression.type` and level.
-    pub(crate) compression: (Compression, Option<i32>),
+    /// What all batches are like: their codec, and whether they belong to transactions.
+    pub(crate) attributes: BatchAttributes,
 }
 
 /// What the sender should know after a record was added.
@@ -84,6 +84,7 @@ pub(crate) struct Drained {
 /// - `in flight`: never more batches than brokers remember;
 /// - `order`, `sequence`: batches wait in the order in which they were begun, those with a sequence before those without;
 /// - `open`: what takes records has never been sent; `unproven`: what waits for a proof may have been written;
+/// - `epoch`: with the next transaction's, nothing of the last one waits;
 /// - `active`: whoever has something to send is looked at; `buffered`: where nothing is counted, nothing waits.
 #[derive(Debug)]
 pub(crate) struct Accumulator {
@@ -96,6 +97,8 @@ pub(crate) struct Accumulator {
     cursor: Option<TopicPartition>,
     /// Producer id and epoch; `None` until the broker has given one.
     identity: Option<(i64, i16)>,
+    /// Why the open transaction can only be aborted: one of its records is lost.
+    doomed: Option<Error>,
     /// Invariant: the sum of `buffered_bytes` of all batches not yet decided, in flight ones included.
     buffered_bytes: usize,
     next_serial: u64,
@@ -133,6 +136,7 @@ impl Accumulator {
             active: BTreeSet::new(),
             cursor: None,
             identity: None,
+            doomed: None,
             buffered_bytes: 0,
             next_serial: 0,
         }
@@ -175,7 +179,7 @@ impl Accumulator {
         }
         let target = TopicPartition::new(record.topic.detached(), partition);
         self.next_serial += 1;
-        let mut batch = Batch::new(target.clone(), self.options.compression, self.next_serial, now_ms);
+        let mut batch = Batch::new(target.clone(), self.options.attributes, self.next_serial, now_ms);
         let delivery = batch.try_add(record, timestamp_ms, limit).expect("the first record always fits");
         self.buffered_bytes += batch.buffered_bytes;
         queue.open = Some(batch);
@@ -307,6 +311,8 @@ impl Accumulator {
         let expired = now_ms >= batch.created_ms + self.options.delivery_timeout_ms;
         let out_of_tries = batch.attempts > self.options.retries;
         match verdict {
+            // Whatever became of it, it will be aborted with the others.
+            _ if self.is_doomed() => self.give_up(batch, error),
             Verdict::TooLarge if batch.record_count > 1 && !batch.maybe_written => {
                 self.split(now_ms, batch, error);
             }
@@ -319,12 +325,15 @@ impl Accumulator {
                 let error = if expired { self.expiry(Some(error)) } else { error };
                 self.give_up(batch, error);
             }
+            // No second epoch within a transaction: its end gives the next one.
+            Verdict::Stranger if self.options.attributes.transactional => self.give_up(batch, error),
             // Under this id and epoch nothing will ever tell.
             Verdict::Stranger if batch.maybe_written => self.give_up(batch, error),
             Verdict::Gap | Verdict::Stranger => self.gap(now_ms, batch, error),
             Verdict::Retry | Verdict::Unknown => self.requeue(now_ms, batch, error, false),
         }
         self.settle(&target);
+        self.give_up_what_is_doomed();
         self.check(&target);
         matches!(verdict, Verdict::Retry | Verdict::Unknown)
     }
@@ -334,6 +343,9 @@ impl Accumulator {
         let queue = queue_of(&mut self.queues, &batch.partition).expect("it was sent from this queue");
         let behind =
             queue.closed.front().is_some_and(|front| front.attempts > 0 && front.serial < batch.serial);
+        if !behind && !batch.maybe_written && self.options.attributes.transactional {
+            return self.give_up(batch, error);
+        }
         if !behind && batch.maybe_written {
             batch.last_error = Some(error);
             self.active.insert(batch.partition.clone());
@@ -357,11 +369,13 @@ impl Accumulator {
             .into_iter()
             .partition(|batch| abandoned.is_some_and(|serial| batch.serial < serial));
         queue.reset = true;
-        for mut batch in absent {
+        let (lost, again) =
+            if self.options.attributes.transactional { (absent, Vec::new()) } else { (Vec::new(), absent) };
+        for mut batch in again {
             batch.maybe_written = false;
             queue.insert(batch);
         }
-        for mut batch in open {
+        for mut batch in lost.into_iter().chain(open) {
             let error = batch.last_error.take().expect("it was refused");
             self.give_up(batch, error);
         }
@@ -403,6 +417,7 @@ impl Accumulator {
                 self.check(&target);
             }
         }
+        self.give_up_what_is_doomed();
         next
     }
 
@@ -435,6 +450,7 @@ impl Accumulator {
 
     fn give_up(&mut self, batch: Batch, error: Error) {
         self.buffered_bytes -= batch.buffered_bytes;
+        self.doom(&error);
         // A sequence that certainly was not written leaves a gap; one that may have been shows itself by the answer
         // to the batch behind it.
         if batch.sequence().is_some()
@@ -461,7 +477,7 @@ impl Accumulator {
 
     fn split(&mut self, now_ms: i64, mut batch: Batch, error: Error) {
         let whole = batch.buffered_bytes;
-        match batch.halves(self.options.compression) {
+        match batch.halves(self.options.attributes) {
             None => self.give_up(batch, error),
             Some(halves) => {
                 self.buffered_bytes -= whole;
@@ -617,7 +633,9 @@ fn judge(error: &Error, idempotent: bool) -> Verdict {
         ErrorCode::UnknownProducerId | ErrorCode::InvalidProducerEpoch if idempotent => Verdict::Stranger,
         // What is checked before anything is written. The others may come afterwards, as when a leader resigns that
         // waits for its followers.
-        ErrorCode::NotEnoughReplicas | ErrorCode::CorruptMessage => Verdict::Retry,
+        ErrorCode::NotEnoughReplicas | ErrorCode::CorruptMessage | ErrorCode::ConcurrentTransactions => {
+            Verdict::Retry
+        }
         ErrorCode::UnknownServerError => Verdict::Lost,
         other if other.is_retriable() => Verdict::Unknown,
         _other => Verdict::Final,

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::record::Record;
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
-use wire::compress::{Compression, DecompressLimit};
+use wire::compress::DecompressLimit;
 use wire::record_batch::{
     BatchAttributes, BatchHeader, HEADER_BYTES, RecordBatch, RecordBatchBuilder, RecordHeader, batch_crc,
     increment_sequence,
@@ -50,12 +50,10 @@ enum Content {
 impl Batch {
     pub(crate) fn new(
         partition: TopicPartition,
-        compression: (Compression, Option<i32>),
+        attributes: BatchAttributes,
         serial: u64,
         now_ms: i64,
     ) -> Batch {
-        let (compression, level) = compression;
-        let attributes = BatchAttributes { compression, level, ..BatchAttributes::default() };
         Batch {
             outcome: Outcome::new(partition.clone()),
             partition,
@@ -118,7 +116,7 @@ impl Batch {
 
     /// Two batches of half the records each, for a broker that found it too large. Sequences stay as they were,
     /// record by record. `None` if it cannot be split.
-    pub(crate) fn halves(&mut self, compression: (Compression, Option<i32>)) -> Option<[Batch; 2]> {
+    pub(crate) fn halves(&mut self, attributes: BatchAttributes) -> Option<[Batch; 2]> {
         let records =
             RecordBatch::split(self.encode()).ok()?.first()?.records(DecompressLimit::default()).ok()?;
         let records: Vec<_> = records.collect::<Result<_, _>>().ok()?;
@@ -128,7 +126,7 @@ impl Batch {
         }
         let middle = records.len() / 2;
         let part = |first: u32, records: &[wire::record_batch::Record]| {
-            let mut batch = Batch::new(self.partition.clone(), compression, self.serial.0, self.created_ms);
+            let mut batch = Batch::new(self.partition.clone(), attributes, self.serial.0, self.created_ms);
             batch.serial = (self.serial.0, self.serial.1 + first);
             for record in records {
                 batch.add_again(record);

@@ -1,5 +1,5 @@
-//! The producer: records in, deliveries out. Owns the buffer and its bound; a task of its own sends. Knows nothing of
-//! transactions yet.
+//! The producer: records in, deliveries out. Owns the buffer and its bound; a task of its own sends. Transactions
+//! stand upon it in `transactional.rs`.
 
 mod accumulator;
 mod batch;
@@ -8,6 +8,7 @@ mod options;
 pub mod partitioner;
 mod sender;
 mod shared;
+pub(crate) mod transactional;
 
 pub use delivery::Delivery;
 pub use options::{Acks, ProducerOptions};
@@ -29,7 +30,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use wire::compress::Compression;
-use wire::record_batch::HEADER_BYTES;
+use wire::record_batch::{BatchAttributes, HEADER_BYTES};
 use wire::topic::TopicPartition;
 use wire::{ErrorCode, Str};
 
@@ -86,6 +87,12 @@ impl ProducerBuilder {
         self
     }
 
+    /// The name under which its transactions are known; who has had it before is fenced.
+    pub fn transactional_id(mut self, transactional_id: impl Into<Str>) -> ProducerBuilder {
+        self.options.transactional_id = Some(transactional_id.into());
+        self
+    }
+
     /// How partitions are chosen.
     pub fn partitioner(mut self, partitioner: Partitioner) -> ProducerBuilder {
         self.options.partitioner = partitioner;
@@ -102,6 +109,14 @@ impl ProducerBuilder {
 
     /// Starts the producer and its sending task, in the current tokio runtime.
     pub fn build(self) -> Result<Producer> {
+        if self.options.transactional_id.is_some() {
+            let why = "a producer with one is built as a transactional producer";
+            return Err(Error::configuration("transactional.id", why));
+        }
+        self.start()
+    }
+
+    fn start(self) -> Result<Producer> {
         self.options.check()?;
         let options = self.options;
         let accumulator = Accumulator::new(AccumulatorOptions {
@@ -112,7 +127,12 @@ impl ProducerBuilder {
             retry_backoff_ms: self.cluster.options().retry_backoff.as_millis() as i64,
             retries: options.retries,
             idempotent: options.idempotent,
-            compression: (options.compression, options.compression_level),
+            attributes: BatchAttributes {
+                compression: options.compression,
+                level: options.compression_level,
+                transactional: options.transactional_id.is_some(),
+                ..BatchAttributes::default()
+            },
         });
         let chooser = Chooser::new(options.partitioner.clone(), options.batch_bytes, random_seed());
         let shared = Arc::new(SharedProducer {
@@ -241,6 +261,7 @@ impl Producer {
     fn try_append(&self, record: &Record, topic: &Topic) -> Result<Option<Delivery>> {
         let shared = &self.handle.0;
         let mut buffer = shared.buffer.lock();
+        buffer.accumulator.fate()?;
         if buffer.accumulator.buffered_bytes() >= shared.options.buffer_bytes {
             return Ok(None);
         }

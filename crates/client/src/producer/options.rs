@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::options::REQUEST_TIMEOUT;
 use crate::properties::{invalid, java_spelling, parse, parse_bool, parse_ms};
 use std::time::Duration;
+use wire::Str;
 use wire::compress::Compression;
 
 /// Batches of one partition in flight at most: what brokers remember for finding duplicates.
@@ -53,6 +54,10 @@ impl Acks {
 pub struct ProducerOptions {
     /// `acks`.
     pub acks: Acks,
+    /// `transactional.id`: records go in transactions. Needs idempotence.
+    pub transactional_id: Option<Str>,
+    /// `transaction.timeout.ms`: the coordinator aborts what is open for longer.
+    pub transaction_timeout: Duration,
     /// `enable.idempotence`: no duplicates and no reordering by retries. Needs `acks=all`.
     pub idempotent: bool,
     /// `linger.ms`: how long a batch waits for more records.
@@ -84,6 +89,8 @@ impl Default for ProducerOptions {
         ProducerOptions {
             acks: Acks::All,
             idempotent: true,
+            transactional_id: None,
+            transaction_timeout: Duration::from_secs(60),
             linger: LINGER,
             batch_bytes: BATCH_BYTES,
             buffer_bytes: BUFFER_BYTES,
@@ -115,6 +122,10 @@ impl ProducerOptions {
                 self.idempotent &= self.acks == Acks::All;
             }
             "enable.idempotence" => self.idempotent = parse_bool(key, value)?,
+            "transactional.id" => {
+                self.transactional_id = Some(Str::from(value)).filter(|id| !id.is_empty());
+            }
+            "transaction.timeout.ms" => self.transaction_timeout = parse_ms(key, value)?,
             "linger.ms" => self.linger = Duration::from_secs_f64(parse::<f64>(key, value)?.max(0.0) / 1000.0),
             "batch.size" => self.batch_bytes = parse(key, value)?,
             "buffer.memory" => self.buffer_bytes = parse(key, value)?,
@@ -154,6 +165,9 @@ impl ProducerOptions {
         let wrong = |key: &str, why: &str| Err(Error::configuration(key, why));
         if self.idempotent && self.acks != Acks::All {
             return wrong("enable.idempotence", "it needs acks=all");
+        }
+        if self.transactional_id.is_some() && !self.idempotent {
+            return wrong("transactional.id", "it needs enable.idempotence=true and acks=all");
         }
         if self.idempotent && self.max_in_flight > MAX_IN_FLIGHT_PER_PARTITION {
             let why = format!("idempotence allows {MAX_IN_FLIGHT_PER_PARTITION} at most");

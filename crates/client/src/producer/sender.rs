@@ -23,6 +23,9 @@ use wire::{ApiKey, ErrorCode, Str, Uuid};
 
 /// The first Produce version that names topics by id (KIP-516).
 const TOPIC_IDS_FROM: i16 = 13;
+/// The first that adds partitions to the transaction by itself (KIP-890).
+const ADDS_PARTITIONS_FROM: i16 = 12;
+const _: () = assert!(ADDS_PARTITIONS_FROM < TOPIC_IDS_FROM, "transactions go without topic ids, too");
 const _: () = assert!(TOPIC_IDS_FROM > *ApiKey::Produce.versions().start(), "there is a version before it");
 const _: () = assert!(TOPIC_IDS_FROM <= *ApiKey::Produce.versions().end(), "and it is spoken");
 
@@ -145,8 +148,15 @@ impl Sender {
         let Some(connection) = self.nodes.get(&node).and_then(|known| known.connection.clone()) else {
             return self.answered(batches, Err(Error::Closed));
         };
+        let transactional = options.transactional_id.is_some();
         let cap = if has_ids { i16::MAX } else { TOPIC_IDS_FROM - 1 };
         let version = match connection.version(ApiKey::Produce, cap) {
+            Ok(version) if transactional && version < ADDS_PARTITIONS_FROM => {
+                let why = "it does not add partitions to transactions by itself".to_owned();
+                let address = connection.address().to_owned();
+                let error = Error::Unsupported { api: ApiKey::Produce, address, why };
+                return self.answered(batches, Err(error));
+            }
             Ok(version) => version,
             Err(error) => return self.answered(batches, Err(error)),
         };
@@ -182,6 +192,7 @@ impl Sender {
             });
         }
         let request = ProduceRequest {
+            transactional_id: self.shared.options.transactional_id.clone(),
             acks: self.shared.options.acks.code(),
             timeout_ms: self.shared.cluster.options().request_timeout.as_millis() as i32,
             topic_data: topics.into_values().collect(),

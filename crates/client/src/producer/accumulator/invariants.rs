@@ -49,14 +49,14 @@ mod tests {
     use crate::producer::batch::{Batch, Sequence};
     use crate::producer::delivery::Outcome;
     use std::panic::{AssertUnwindSafe, catch_unwind};
-    use wire::compress::Compression;
+    use wire::record_batch::BatchAttributes;
 
     fn target() -> TopicPartition {
         TopicPartition::new("t", 0)
     }
 
     fn batch(serial: u64) -> Batch {
-        Batch::new(target(), (Compression::None, None), serial, 0)
+        Batch::new(target(), BatchAttributes::default(), serial, 0)
     }
 
     fn numbered(serial: u64) -> Batch {

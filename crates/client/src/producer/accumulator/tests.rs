@@ -3,8 +3,8 @@ use wire::compress::DecompressLimit;
 use wire::record_batch::RecordBatch;
 
 /// A producer's queues for topic `t`, with node 1 leading every partition.
-struct Harness {
-    accumulator: Accumulator,
+pub(super) struct Harness {
+    pub(super) accumulator: Accumulator,
     now_ms: i64,
     deliveries: Vec<Delivery>,
 }
@@ -18,19 +18,19 @@ pub(super) fn options() -> AccumulatorOptions {
         retry_backoff_ms: 100,
         retries: u32::MAX,
         idempotent: true,
-        compression: (Compression::None, None),
+        attributes: BatchAttributes::default(),
     }
 }
 
 impl Harness {
-    fn new(options: AccumulatorOptions) -> Harness {
+    pub(super) fn new(options: AccumulatorOptions) -> Harness {
         let mut accumulator = Accumulator::new(options);
         accumulator.set_identity(77, 0);
         Harness { accumulator, now_ms: 10_000, deliveries: Vec::new() }
     }
 
     /// Records with these values to partition 0, each value closed into a batch of its own; the broker knows the producer.
-    fn batches(&mut self, values: &[&str]) {
+    pub(super) fn batches(&mut self, values: &[&str]) {
         for value in values {
             self.append(0, value);
             self.accumulator.flush();
@@ -39,12 +39,12 @@ impl Harness {
     }
 
     /// The broker has stored something of this producer in every partition.
-    fn begun(&mut self) {
+    pub(super) fn begun(&mut self) {
         self.accumulator.queues.values_mut().flatten().for_each(|queue| queue.begun = true);
     }
 
     /// Sends these values in batches of their own and loses all answers.
-    fn all_lost(&mut self, values: &[&str]) {
+    pub(super) fn all_lost(&mut self, values: &[&str]) {
         self.batches(values);
         let sent: Vec<Batch> = values.iter().map(|_| only(self.drain())).collect();
         sent.into_iter().for_each(|batch| self.lost(batch));
@@ -52,52 +52,52 @@ impl Harness {
     }
 
     /// The next batch, which must be alone and read like this.
-    fn next(&mut self, expected: &str) -> Batch {
+    pub(super) fn next(&mut self, expected: &str) -> Batch {
         let mut batch = only(self.drain());
         assert_eq!(show(&mut batch), expected);
         assert!(self.drain().is_empty(), "alone");
         batch
     }
 
-    fn gap(&mut self, batch: Batch) {
+    pub(super) fn gap(&mut self, batch: Batch) {
         self.refused(batch, ErrorCode::OutOfOrderSequenceNumber);
         self.wait(100);
     }
 
-    fn append(&mut self, partition: i32, value: &str) -> bool {
+    pub(super) fn append(&mut self, partition: i32, value: &str) -> bool {
         let record = Record::new("t").value(value.as_bytes().to_vec());
         let appended = self.accumulator.append(self.now_ms, &record, partition);
         self.deliveries.push(appended.delivery);
         appended.wake
     }
 
-    fn drain(&mut self) -> Vec<Batch> {
+    pub(super) fn drain(&mut self) -> Vec<Batch> {
         self.drain_with(&mut |_| Route::Node(1)).requests.remove(&1).unwrap_or_default()
     }
 
-    fn drain_with(&mut self, route: &mut dyn FnMut(&TopicPartition) -> Route) -> Drained {
+    pub(super) fn drain_with(&mut self, route: &mut dyn FnMut(&TopicPartition) -> Route) -> Drained {
         self.accumulator.drain(self.now_ms, false, route)
     }
 
-    fn stored(&mut self, batch: Batch, base_offset: i64) {
+    pub(super) fn stored(&mut self, batch: Batch, base_offset: i64) {
         self.accumulator.stored(batch, Stored { base_offset, log_append_time_ms: -1 });
     }
 
-    fn refused(&mut self, batch: Batch, code: ErrorCode) -> bool {
+    pub(super) fn refused(&mut self, batch: Batch, code: ErrorCode) -> bool {
         self.accumulator.refused(self.now_ms, batch, Error::refused(code, "produce"))
     }
 
-    fn lost(&mut self, batch: Batch) {
+    pub(super) fn lost(&mut self, batch: Batch) {
         let cause = net::PeerError::Disconnected { why: "gone".to_owned() };
         self.accumulator.refused(self.now_ms, batch, Error::Network { address: "b:1".to_owned(), cause });
     }
 
-    fn wait(&mut self, ms: i64) {
+    pub(super) fn wait(&mut self, ms: i64) {
         self.now_ms += ms;
     }
 
     /// The outcomes so far: an offset, `?` for none yet, `!` for a failure.
-    fn outcomes(&self) -> String {
+    pub(super) fn outcomes(&self) -> String {
         let one = |delivery: &Delivery| match delivery.peek() {
             None => "?".to_owned(),
             Some(Ok(metadata)) => metadata.offset.to_string(),
@@ -108,7 +108,7 @@ impl Harness {
 }
 
 /// What a batch says on the wire: its values and epoch:sequence.
-fn show(batch: &mut Batch) -> String {
+pub(super) fn show(batch: &mut Batch) -> String {
     let parsed = RecordBatch::parse(batch.encode()).expect("a valid batch");
     parsed.verify_crc().expect("a right CRC");
     let records = parsed.records(DecompressLimit::default()).expect("records");
@@ -121,7 +121,7 @@ fn show(batch: &mut Batch) -> String {
     format!("{}@{}:{}", values.join("+"), header.producer_epoch, header.base_sequence)
 }
 
-fn only(mut batches: Vec<Batch>) -> Batch {
+pub(super) fn only(mut batches: Vec<Batch>) -> Batch {
     assert_eq!(batches.len(), 1);
     batches.remove(0)
 }
