@@ -145,6 +145,42 @@ pub fn idempotent_records_stand_once_and_in_order(
     Ok(())
 }
 
+/// Every record of a partition has one copy that counts, in the order of the originals; those that have none yet are the last.
+pub fn every_record_has_one_copy(source: &TopicPartition, wanted: &[String], found: &[&String]) -> Checked {
+    let mut pairs = wanted.iter().map(Some).chain(std::iter::repeat(None)).zip(found);
+    match pairs.find(|(wanted, found)| *wanted != Some(**found)) {
+        None => Ok(()),
+        Some((wanted, found)) => violated(
+            "every_record_has_one_copy",
+            format!("{source:?}: {found} stands where {wanted:?} should, among {} copies", found.len()),
+        ),
+    }
+}
+
+/// What a reader of committed records has seen is the beginning of what every later one sees.
+pub fn committed_records_stay_as_they_were_read(place: i32, seen: &[String], all: &[String]) -> Checked {
+    if all.starts_with(seen) {
+        return Ok(());
+    }
+    let at = seen.iter().zip(all).take_while(|(one, other)| one == other).count();
+    let detail =
+        format!("partition {place}, record {at}: {:?} was read, {:?} is there", seen.get(at), all.get(at));
+    violated("committed_records_stay_as_they_were_read", detail)
+}
+
+/// Offsets of a committed transaction are there for whoever comes next, never older ones.
+pub fn committed_transactions_keep_their_offsets(
+    partition: &TopicPartition,
+    known: i64,
+    told: i64,
+) -> Checked {
+    if told.max(0) >= known {
+        return Ok(());
+    }
+    let detail = format!("{partition:?}: {known} was committed, {told} is told");
+    violated("committed_transactions_keep_their_offsets", detail)
+}
+
 /// Within one life of the node a high watermark never goes back.
 pub fn high_watermarks_never_go_back(partition: &TopicIdPartition, before: i64, now: i64) -> Checked {
     if now >= before {

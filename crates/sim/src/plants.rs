@@ -101,7 +101,7 @@ impl Planted {
 // ---- Scripts: three copies of which two are enough, unless they say otherwise ----
 
 fn script(power: Power, strikes: Vec<Strike>) -> Script {
-    Script { roles: Vec::new(), replication_factor: 3, min_insync_replicas: 2, power, strikes }
+    Script { roles: Vec::new(), replication_factor: 3, min_insync_replicas: 2, power, copiers: 0, strikes }
 }
 
 fn down(at_ms: i64, for_ms: i64, way: Down, machines: &[usize]) -> Strike {

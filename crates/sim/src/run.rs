@@ -26,6 +26,9 @@ const STEPS_AT_REST_MAX: u64 = 50_000;
 /// Clusters with seeds below it have neither failing disks nor meddling administrators: the seeds that bugs left behind go their way.
 const MORE_FAULTS_FROM: u64 = 1_000;
 
+/// From this seed on clusters copy in transactions: those below go the way they went.
+const TRANSACTIONS_FROM: u64 = 2_000_000;
+
 /// Simulated time that a run may take: an hour.
 const RUN_MS: i64 = 3_600_000;
 
@@ -58,6 +61,8 @@ pub(crate) struct Script {
     pub min_insync_replicas: i16,
     /// Where the power may go.
     pub power: Power,
+    /// Who copy in transactions.
+    pub copiers: usize,
     pub strikes: Vec<Strike>,
 }
 
@@ -135,6 +140,13 @@ pub fn run(options: Options) -> Report {
                 }
                 ClusterShape { power: script.power, ..three }
             }
+        };
+        let cluster = match &options.script {
+            Some(script) => ClusterShape { copiers: script.copiers, ..cluster },
+            None if options.seed >= TRANSACTIONS_FROM => {
+                cluster.with_copiers(&mut Random::new(options.seed.rotate_left(8)))
+            }
+            None => cluster,
         };
         shape = shape.of_a_cluster(cluster);
     }

@@ -9,7 +9,6 @@ mod alter_replica_log_dirs;
 mod alter_user_scram_credentials;
 mod api_versions;
 mod broker_heartbeat;
-mod committed_topics;
 mod create_acls;
 mod create_partitions;
 mod create_topics;

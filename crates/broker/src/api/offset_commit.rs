@@ -6,8 +6,8 @@ use coordinator::group::{GroupAnswer, GroupCommand, GroupMachine};
 use wire::ErrorCode;
 use wire::messages::offset_commit::{OffsetCommitRequest, OffsetCommitResponse};
 
-use super::committed_topics::{CommittedTopic, answer, resolve};
 use crate::call::{Call, IntoAnswer};
+use crate::coordinators::committed_topics::{CommittedTopic, answer, resolve};
 use crate::coordinators::routing::{ask_promptly, passing_caller};
 use crate::rim::Handling;
 use crate::security::authorizer::{Operation, Resource};

@@ -12,9 +12,9 @@ use wire::messages::txn_offset_commit::{
 };
 use wire::topic::CONSUMER_OFFSETS;
 
-use super::committed_topics::{CommittedTopic, answer, resolve};
 use crate::call::Call;
 use crate::command::{BeginVerification, Command};
+use crate::coordinators::committed_topics::{CommittedTopic, answer, resolve};
 use crate::coordinators::routing::{ask_at, coordinator_of, passing_caller};
 use crate::coordinators::verification::{Operation, verify};
 use crate::mailbox::reply;

@@ -1,6 +1,7 @@
 //! Coordinators on this node: how a replicated state machine of any kind lives on its partition's log (`host.rs`), which kinds there are
 //! (`coordinator.rs`, `kinds.rs`; `groups.rs`, `transactions.rs`), how a key finds its coordinator (`routing.rs`), and the topics that they live in (`internal_topics.rs`).
 
+pub(crate) mod committed_topics;
 pub(crate) mod coordinator;
 mod groups;
 pub(crate) mod host;

@@ -65,6 +65,7 @@ pub async fn run(world: World, strikes: Vec<Strike>) {
     if reads_meanwhile {
         start_readers(&world);
     }
+    super::copies::start(&world);
     if world.shape.cluster.meddles {
         world.spawn(super::meddling::run(world.clone()));
     }
@@ -83,6 +84,9 @@ pub async fn run(world: World, strikes: Vec<Strike>) {
 }
 
 fn start_readers(world: &World) {
+    if world.shape.cluster.copiers > 0 {
+        world.spawn(super::copies::follow(world.clone()));
+    }
     world.spawn(Reader::new(world, 0).run());
     for group in member::group_names(world) {
         for index in 0..world.shape.members {
@@ -318,6 +322,10 @@ async fn finish(world: &World) {
         let open = match world.producing.get() {
             0 => audit::unsettled(world).or_else(|| member::unfinished(world, &audit::ends(world))),
             many => Some(format!("{many} producers wait for their acks")),
+        };
+        let open = match open {
+            None => super::copies::unfinished(world, &audit::ends(world)).await,
+            open => open,
         };
         let Some(open) = open else { break };
         if world.now_ms() > until_ms {

@@ -51,6 +51,8 @@ pub struct ClusterShape {
     pub meddles: bool,
     /// Every other start of a node has `min.insync.replicas` one higher.
     pub wavers: bool,
+    /// Copiers, which copy the workload in transactions.
+    pub copiers: usize,
     /// Keys of the brokers' file.
     pub keys: Vec<(&'static str, i64)>,
 }
@@ -83,6 +85,7 @@ impl ClusterShape {
             patience_ms: 20_000,
             meddles: false,
             wavers: false,
+            copiers: 0,
             keys: Vec::new(),
         }
     }
@@ -129,6 +132,7 @@ impl ClusterShape {
             patience_ms: random.pick(&[1_500, 4_000], 4_000),
             meddles: false,
             wavers: false,
+            copiers: 0,
             keys: vec![
                 ("broker.session.timeout.ms", session_ms),
                 ("broker.heartbeat.interval.ms", session_ms / 4),
@@ -152,6 +156,14 @@ impl ClusterShape {
     /// More of what may go wrong. Chance of its own: all else of a seed is what it was.
     pub fn with_more(self, random: &mut Random) -> ClusterShape {
         ClusterShape { meddles: random.per_mille(400), wavers: random.per_mille(300), ..self }
+    }
+
+    /// Transactions beside everything else. Chance of its own, too.
+    pub fn with_copiers(self, random: &mut Random) -> ClusterShape {
+        let copiers = random.pick(&[0, 1, 2], 1);
+        // Where all power may go, what was read may not be there later: no copy would be exact.
+        let copiers = if self.power == Power::WeakEverywhere { 0 } else { copiers };
+        ClusterShape { copiers, ..self }
     }
 
     /// Three machines that do everything, without faults of their own; records are kept so often.

@@ -24,13 +24,20 @@ fn check(seeds: std::ops::Range<u64>, script: &Script) -> Report {
 
 fn unreplicated(faults: Vec<What>) -> Script {
     let strikes = one_after_the_other(faults);
-    Script { roles: Vec::new(), replication_factor: 1, min_insync_replicas: 1, power: Power::Steady, strikes }
+    Script {
+        roles: Vec::new(),
+        replication_factor: 1,
+        min_insync_replicas: 1,
+        power: Power::Steady,
+        copiers: 0,
+        strikes,
+    }
 }
 
 /// Three copies of which two are enough: whatever is acknowledged outlives any one machine.
 fn replicated(power: Power, faults: Vec<What>) -> Script {
     let strikes = one_after_the_other(faults);
-    Script { roles: Vec::new(), replication_factor: 3, min_insync_replicas: 2, power, strikes }
+    Script { roles: Vec::new(), replication_factor: 3, min_insync_replicas: 2, power, copiers: 0, strikes }
 }
 
 #[test]
@@ -134,4 +141,32 @@ fn what_a_snapshot_holds_is_committed() {
 #[test]
 fn who_stops_waits_for_no_election() {
     check(17..18, &unreplicated(vec![What::Down(Down::CleanStop, vec![0, 2, 1])]));
+}
+
+/// S17 to S21, S26, S27, S30, S40: everything is copied in transactions while the leaders of the records, of the copies and of the
+/// coordinators' logs come and go; every record has one copy, none is half visible, no transaction hangs.
+fn copied(script: Script) -> Script {
+    Script { copiers: 2, ..script }
+}
+
+#[test]
+fn transactions_copy_exactly_once_whoever_is_killed() {
+    let kill = |machine| What::Down(Down::Kill, vec![machine]);
+    let faults = vec![kill(0), kill(1), kill(2), kill(0)];
+    check(0..4, &copied(replicated(Power::Steady, faults.clone())));
+    check(0..2, &copied(unreplicated(faults)));
+}
+
+#[test]
+fn transactions_copy_exactly_once_whoever_stands_still_or_is_cut_off() {
+    let cut = |one| What::Cut((0..3).filter(|to| *to != one).flat_map(|to| [(one, to), (to, one)]).collect());
+    let faults = vec![What::Pause(vec![0]), cut(1), What::Pause(vec![2]), cut(0), What::Pause(vec![1])];
+    check(0..4, &copied(replicated(Power::Steady, faults)));
+}
+
+#[test]
+fn transactions_copy_exactly_once_when_all_are_killed_or_stop_in_order() {
+    let stop = |machines| What::Down(Down::CleanStop, machines);
+    let faults = vec![What::Down(Down::Kill, vec![0, 1, 2]), stop(vec![0]), stop(vec![1, 2])];
+    check(0..3, &copied(replicated(Power::Steady, faults)));
 }

@@ -13,7 +13,7 @@ use crate::call::Call;
 use crate::security::authorizer::{Operation, Resource};
 
 /// A topic of a commit, with its offsets.
-pub(super) trait CommittedTopic: Sized {
+pub(crate) trait CommittedTopic: Sized {
     /// What its answer is made of.
     type Answer: AnsweredTopic;
 
@@ -30,7 +30,7 @@ pub(super) trait CommittedTopic: Sized {
 }
 
 /// A topic of the answer.
-pub(super) trait AnsweredTopic {
+pub(crate) trait AnsweredTopic {
     /// Both name the same topic.
     fn is_of(&self, other: &Self) -> bool;
     /// Takes over the other's partitions.
@@ -87,7 +87,7 @@ committed_topic!(OffsetCommitRequestTopic => OffsetCommitResponseTopic of Offset
 committed_topic!(TxnOffsetCommitRequestTopic => TxnOffsetCommitResponseTopic of TxnOffsetCommitResponsePartition);
 
 /// Fills in names and ids of what is there and may be read; the rest goes to `refused`.
-pub(super) fn resolve<T: CommittedTopic>(
+pub(crate) fn resolve<T: CommittedTopic>(
     call: &Call,
     topics: Vec<T>,
     by_id: bool,
@@ -128,7 +128,7 @@ fn resolve_one<T: CommittedTopic>(
 }
 
 /// The answer in Kafka's order: what was refused here first, partitions of one topic under one entry.
-pub(super) fn answer<A: AnsweredTopic>(mut refused: Vec<A>, committed: Vec<A>) -> Vec<A> {
+pub(crate) fn answer<A: AnsweredTopic>(mut refused: Vec<A>, committed: Vec<A>) -> Vec<A> {
     if refused.is_empty() {
         return committed;
     }
