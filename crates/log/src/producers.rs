@@ -281,9 +281,16 @@ impl Producers {
         self.entries.get(&producer_id).is_some_and(|entry| entry.transaction_first_offset.is_some())
     }
 
+    /// Whether the transaction that the producer has open in this log is that of this epoch. By protocol 2 every transaction has its own:
+    /// one that has ended and has no marker here yet must not take in what belongs to the next.
+    fn is_in_open_transaction(&self, producer_id: i64, epoch: i16) -> bool {
+        let open = self.entries.get(&producer_id).filter(|entry| entry.transaction_first_offset.is_some());
+        open.is_some_and(|entry| entry.epoch == epoch)
+    }
+
     /// The guard of what has to be confirmed before this batch is appended, if anything has.
     pub fn begin_verification(&mut self, first: FirstWrite, now_ms: i64) -> Option<u64> {
-        if self.has_open_transaction(first.producer_id) {
+        if self.is_in_open_transaction(first.producer_id, first.producer_epoch) {
             return None;
         }
         let verification = self.verification(first, now_ms);
@@ -359,7 +366,9 @@ impl Producers {
 
     /// A transaction's first write must have been confirmed by its coordinator; if not, starts the asking.
     fn check_verified(&mut self, header: &BatchHeader, now_ms: i64) -> Result<(), AppendRefused> {
-        if !header.is_transactional() || header.is_control() || self.has_open_transaction(header.producer_id)
+        if !header.is_transactional()
+            || header.is_control()
+            || self.is_in_open_transaction(header.producer_id, header.producer_epoch)
         {
             return Ok(());
         }
@@ -486,7 +495,7 @@ fn check_sequence(
             found: header.base_sequence,
         })
     };
-    if let Some(verification) = verification
+    if let Some(verification) = verification.filter(|asked| asked.epoch == header.producer_epoch)
         && header.base_sequence > verification.lowest_sequence
     {
         return refuse(verification.lowest_sequence);

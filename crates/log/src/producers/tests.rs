@@ -186,6 +186,21 @@ fn a_transaction_is_verified_before_its_first_write() {
     assert!(matches!(case.transactional(PRODUCER, 2), Err(AppendRefused::NeedsVerification { .. })));
 }
 
+/// S18: by protocol 2 a producer has the epoch of its next transaction before the marker of the last one is here.
+#[test]
+fn a_transaction_that_waits_for_its_marker_takes_in_nothing_of_the_next() {
+    let mut case = case();
+    case.verify = true;
+    let Err(AppendRefused::NeedsVerification { guard }) = case.transactional(PRODUCER, 0) else { panic!() };
+    assert!(case.producers.confirm_verification(PRODUCER, guard));
+    assert_eq!(case.transactional(PRODUCER, 0), Ok(false));
+    let next = FirstWrite { producer_id: PRODUCER, producer_epoch: 1, base_sequence: 0 };
+    assert!(case.producers.begin_verification(next, 0).is_some(), "its coordinator has to say so");
+    let batch = header(PRODUCER, 1, 0, 1, true);
+    assert!(matches!(case.append(&batch, Origin::Client), Err(AppendRefused::NeedsVerification { .. })));
+    assert_eq!(case.transactional(PRODUCER, 1), Ok(false), "the open one goes on");
+}
+
 #[test]
 fn the_number_of_producers_is_bounded() {
     let mut case = case();
