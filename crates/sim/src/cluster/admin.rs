@@ -28,7 +28,6 @@ pub async fn prepare(world: &World) {
         let configs = world.shape.offsets_configs();
         create(world, &mut router, &name, world.shape.offsets_partitions, configs).await;
     }
-    super::copies::prepare(world, &mut router).await;
 }
 
 /// Creates a topic, however often it takes.

@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use bytes::Bytes;
 use wire::codec::Message;
 use wire::messages::add_offsets_to_txn::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
 use wire::messages::add_partitions_to_txn::{
     AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, AddPartitionsToTxnTopic,
 };
 use wire::messages::end_txn::{EndTxnRequest, EndTxnResponse};
+use wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData};
 use wire::messages::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
 use wire::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 use wire::messages::produce::{PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData};
@@ -23,7 +23,6 @@ use wire::record_batch::{BatchAttributes, RecordBatchBuilder};
 use wire::topic::TopicPartition;
 use wire::{ApiKey, ErrorCode, Str};
 
-use super::copies::{COPIES, fetch};
 use super::router::{Router, is_passing};
 use crate::clients::admin::all_partitions;
 use crate::clients::code;
@@ -31,6 +30,9 @@ use crate::clients::consumer::fetch_offsets;
 use crate::invariants;
 use crate::socket::{Lost, Socket};
 use crate::world::{Phase, World};
+
+/// The topic of copies.
+pub const COPIES: &str = "copies";
 
 /// What nobody ends is aborted after this time.
 const TRANSACTION_TIMEOUT_MS: i32 = 3_000;
@@ -275,7 +277,7 @@ impl Copier {
         for value in values {
             builder.append(now_ms, None, Some(value.as_bytes()), &[]);
         }
-        let data = PartitionProduceData { index: place, records: Some(Bytes::from(builder.build())) };
+        let data = PartitionProduceData { index: place, records: Some(builder.build()) };
         let request = ProduceRequest {
             transactional_id: Some(self.name.clone()),
             acks: -1,
@@ -392,6 +394,7 @@ impl Copier {
                     return Err(Fallen::Over);
                 }
             }
+            self.world.tell(&format!("{}: {} says {error:?}", self.name, key.name()));
             if let Whom::Leader(partition) = &whom {
                 self.router.is_wrong_about(partition);
             }
@@ -438,4 +441,46 @@ enum Whom {
     /// The coordinator of the name as a group (0) or a transactional id (1).
     Coordinator(i8),
     Leader(TopicPartition),
+}
+
+/// One fetch of one partition from its leader; `None` where nobody answers it now.
+pub async fn fetch(
+    router: &mut Router,
+    partition: &TopicPartition,
+    from: i64,
+    only_committed: bool,
+) -> Option<PartitionData> {
+    let (_, socket) = router.leader_of(partition)?;
+    let asked = FetchPartition {
+        partition: partition.partition,
+        current_leader_epoch: router.epoch_of(partition),
+        fetch_offset: from,
+        last_fetched_epoch: -1,
+        log_start_offset: -1,
+        partition_max_bytes: 2_000,
+        ..FetchPartition::default()
+    };
+    let request = FetchRequest {
+        replica_id: -1,
+        max_wait_ms: 0,
+        min_bytes: 1,
+        max_bytes: 4_000,
+        isolation_level: i8::from(only_committed),
+        session_id: 0,
+        session_epoch: -1,
+        topics: vec![FetchTopic {
+            topic: partition.topic.clone(),
+            partitions: vec![asked],
+            ..FetchTopic::default()
+        }],
+        ..FetchRequest::default()
+    };
+    let answer: Result<FetchResponse, Lost> = socket.ask(ApiKey::Fetch, 12, &request).await;
+    let data = answer.ok().and_then(|answer| answer.responses.into_iter().next());
+    let data = data.and_then(|topic| topic.partitions.into_iter().next());
+    let data = data.filter(|data| code(data.error_code) == ErrorCode::None);
+    if data.is_none() {
+        router.is_wrong_about(partition);
+    }
+    data
 }

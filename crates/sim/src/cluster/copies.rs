@@ -3,31 +3,27 @@
 
 use std::collections::BTreeMap;
 
+use wire::Str;
 use wire::compress::DecompressLimit;
-use wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData};
+use wire::messages::fetch::PartitionData;
 use wire::record_batch::RecordBatch;
 use wire::topic::{CONSUMER_OFFSETS, TRANSACTION_STATE, TopicPartition};
-use wire::{ApiKey, ErrorCode, Str};
 
 use super::admin;
-use super::copier::{Copier, copy_of, place_of, shares};
+use super::copier::{COPIES, Copier, copy_of, fetch, place_of, shares};
 use super::router::Router;
-use crate::clients::code;
 use crate::invariants;
-use crate::socket::Lost;
 use crate::world::{Phase, World};
-
-/// The topic of copies.
-pub const COPIES: &str = "copies";
 
 /// What one reader of committed records has seen: by partition, where it stands and the values before that, in order.
 type Seen = BTreeMap<i32, (i64, Vec<String>)>;
 
 /// Makes the topics that transactions need.
-pub async fn prepare(world: &World, router: &mut Router) {
+pub async fn prepare(world: &World) {
     if world.shape.cluster.copiers == 0 {
         return;
     }
+    let router = &mut Router::new(world, "admin");
     let internal = [CONSUMER_OFFSETS, TRANSACTION_STATE];
     for name in internal.iter().filter(|name| **name != CONSUMER_OFFSETS || world.shape.groups == 0) {
         let configs = world.shape.offsets_configs();
@@ -177,46 +173,4 @@ fn committed(data: &PartitionData, from: i64) -> Result<(i64, Vec<String>), Stri
         }
     }
     Ok((next, values))
-}
-
-/// One fetch of one partition from its leader; `None` where nobody answers it now.
-pub async fn fetch(
-    router: &mut Router,
-    partition: &TopicPartition,
-    from: i64,
-    only_committed: bool,
-) -> Option<PartitionData> {
-    let (_, socket) = router.leader_of(partition)?;
-    let asked = FetchPartition {
-        partition: partition.partition,
-        current_leader_epoch: router.epoch_of(partition),
-        fetch_offset: from,
-        last_fetched_epoch: -1,
-        log_start_offset: -1,
-        partition_max_bytes: 2_000,
-        ..FetchPartition::default()
-    };
-    let request = FetchRequest {
-        replica_id: -1,
-        max_wait_ms: 0,
-        min_bytes: 1,
-        max_bytes: 4_000,
-        isolation_level: i8::from(only_committed),
-        session_id: 0,
-        session_epoch: -1,
-        topics: vec![FetchTopic {
-            topic: partition.topic.clone(),
-            partitions: vec![asked],
-            ..FetchTopic::default()
-        }],
-        ..FetchRequest::default()
-    };
-    let answer: Result<FetchResponse, Lost> = socket.ask(ApiKey::Fetch, 12, &request).await;
-    let data = answer.ok().and_then(|answer| answer.responses.into_iter().next());
-    let data = data.and_then(|topic| topic.partitions.into_iter().next());
-    let data = data.filter(|data| code(data.error_code) == ErrorCode::None);
-    if data.is_none() {
-        router.is_wrong_about(partition);
-    }
-    data
 }

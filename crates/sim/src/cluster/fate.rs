@@ -55,6 +55,7 @@ pub async fn run(world: World, strikes: Vec<Strike>) {
         return;
     }
     admin::prepare(&world).await;
+    super::copies::prepare(&world).await;
     world.tell("topics are there: clients begin");
     world.producing.set(world.shape.producers);
     for index in 0..world.shape.producers {
