@@ -68,7 +68,7 @@ pub fn none_counts(error: &Error) -> Failure {
         Handling::ApplicationRecoverable => {
             "is another program using this --transactional-id? ottla txn list"
         }
-        Handling::Retriable | Handling::Abortable => "the same again: none of it counts",
+        Handling::Retriable | Handling::Abortable => "the same again, once the cause is gone",
         Handling::InvalidConfiguration => "ottla cluster info",
     };
     Failure::new("no record counts: the transaction was aborted", split(error).1)

@@ -196,7 +196,6 @@ impl Sender {
             acks: self.shared.options.acks.code(),
             timeout_ms: self.shared.cluster.options().request_timeout.as_millis() as i32,
             topic_data: topics.into_values().collect(),
-            ..ProduceRequest::default()
         };
         (request, has_ids)
     }
