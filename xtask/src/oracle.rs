@@ -44,6 +44,21 @@ impl Oracle {
         Ok(self.on(&home.join("mirror"), heap, &[]))
     }
 
+    /// The jars of Kafka Streams, installed when somebody first asks for them.
+    pub fn streams_jars(&self, workspace: &Workspace) -> Result<PathBuf> {
+        let home = workspace.scratch("oracle")?;
+        let _turn = crate::provision::turn(workspace, "oracle-streams")?;
+        let pom = workspace.root.join("tests/oracle/streams.xml");
+        let wanted = std::fs::read_to_string(&pom).with_context(|| pom.display().to_string())?;
+        bring(workspace, &pom, &wanted, "streams", &home)?;
+        Ok(home.join("streams"))
+    }
+
+    /// A Java command on jars of one's own (and `extra` before them).
+    pub fn java_on(&self, jars: &Path, heap: &str, extra: &[&Path]) -> Command {
+        self.on(jars, heap, extra)
+    }
+
     /// A Java command on the broker's jars (and `extra` before them).
     pub fn java(&self, heap: &str, extra: &[&Path]) -> Command {
         self.on(&self.broker_jars, heap, extra)

@@ -28,6 +28,7 @@ mod start;
 mod suites;
 mod takeover;
 mod topic_keys;
+mod transactions;
 pub mod workbench;
 
 use crate::broker::Kind;
@@ -72,6 +73,7 @@ const STAGES: &[Stage] = &[
     stage("acl", Needs::Core, acl::run, "every API with entries that allow, deny or say nothing: both brokers answer the same"),
     stage("configs", Needs::Core, configs::run, "every configuration key set, described, refused: both brokers answer the same"),
     stage("clients", Needs::Quiet, clients::run, "kcat, Python, JavaScript and Java clients"),
+    stage("transactions", Needs::Core, transactions::run, "Kafka Streams exactly once over kills; open transactions move from broker to broker; `--only=moved|streams`, `--full`"),
     stage("takeover", Needs::Core, takeover::run, "Kafka's directory with ACLs, SCRAM, quotas: to us and back"),
     stage("compaction", Needs::Core, compaction::run, "both brokers' cleaners leave the same batches of one directory"),
     stage("cli", Needs::Core, cli::run, "the binary's own commands: transcripts, silent brokers, signals, terminals"),

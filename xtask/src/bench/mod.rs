@@ -30,6 +30,7 @@ mod start;
 mod steady;
 mod storage;
 mod throughput;
+mod transactions;
 
 use crate::words::{complain, say};
 use crate::workspace::Workspace;
@@ -124,6 +125,13 @@ const CELLS: &[Kind] = &[
     cell("segments", "kill -9 with 10,000 segments", BROKERS, Alone, storage::many_segments),
     cell("librdkafka", "rdkafka_performance as load", BROKERS, Paired, clients::librdkafka),
     cell("java", "Kafka's performance tools as load", BROKERS, Paired, clients::java),
+    cell(
+        "transactions",
+        "Kafka's producer commits one transaction after the other, over 1 and 16 partitions",
+        BROKERS,
+        Paired,
+        transactions::java,
+    ),
     cell("codecs", "Kafka's producer, idempotent, with every codec", BROKERS, Paired, clients::codecs),
     cell(
         "replicated-produce",
