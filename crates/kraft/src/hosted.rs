@@ -378,6 +378,7 @@ impl MetadataQuorum {
                 Effect::LeaderChanged { leader, .. } => self.leader_changed(leader, now_ms)?,
                 // What is cut was never committed, and only a leader has anything pending.
                 Effect::Truncated { .. } => {}
+                Effect::Refused(cut) => self.turn.refused = Some(cut),
                 Effect::SnapshotInstalled { .. } => {
                     (self.committed, _) =
                         Replayed::from_latest_snapshot(self.raft.log()).map_err(unreadable)?;

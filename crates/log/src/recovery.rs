@@ -413,7 +413,9 @@ impl Log {
         self.high_watermark = mode.high_watermark.clamp(self.log_start_offset, self.log_end_offset);
         self.recovery_point = match mode.clean_shutdown {
             true => self.log_end_offset,
-            false => mode.recovery_point.clamp(self.log_start_offset, self.log_end_offset),
+            // Not lifted to the log start: what was deleted need not have been flushed, and what is said to be durable may not be cut
+            // after the next crash.
+            false => mode.recovery_point.clamp(first, self.log_end_offset),
         };
         let epochs = Arc::make_mut(&mut self.epochs);
         // A crash may have kept epochs of bytes it lost, or of a truncation it forgot.

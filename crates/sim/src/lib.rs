@@ -4,7 +4,7 @@
 //!
 //! `run.rs` driver · `machine.rs`, `host.rs`, `clock.rs` the computer · `fate.rs` its crashes · `pipes.rs`, `network.rs` connections ·
 //! `links.rs`, `dialing.rs` those between nodes · `clients/` workloads · `cluster/` several machines ·
-//! `plants.rs` bugs that must be found · `history/` what clients did, judged · `model.rs` what was promised · `invariants.rs` what must hold · `audit.rs` where it is looked for.
+//! `product_lines.rs` what nodes say · `plants.rs` bugs that must be found · `history/` what clients did, judged · `model.rs` what was promised · `invariants.rs` what must hold · `audit.rs` where it is looked for.
 
 #![warn(missing_docs)]
 
@@ -27,6 +27,7 @@ mod model;
 mod network;
 mod pipes;
 mod plants;
+mod product_lines;
 mod random;
 mod run;
 mod shape;
@@ -39,6 +40,7 @@ mod tests;
 
 pub use minimise::minimise;
 pub use plants::{Found, Planted, plants};
+pub use product_lines::show as show_product_lines;
 pub use run::{Options, Report, run};
 pub use shape::{FlushMode, Plant, Shape};
 

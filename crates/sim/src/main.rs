@@ -46,6 +46,7 @@ fn of_seed(seed: &str, options: fn(u64) -> Options) -> ExitCode {
         Ok(seed) => {
             let mut options = options(seed);
             options.print = true;
+            sim::show_product_lines();
             replay(options)
         }
         Err(_) => usage(),

@@ -123,11 +123,12 @@ impl Serving {
     fn begin(&mut self, context: &mut Context<'_>) -> bool {
         let Some(Request::Waiting(frame)) = self.queue.get(self.started) else { return false };
         let overlaps = may_overlap(frame);
-        if !overlaps && self.world.shape.cluster.is_plural() {
-            self.ballot = Ballot::of_request(frame);
-        }
         if self.started > 0 && !(overlaps && self.overlapping) {
             return false;
+        }
+        // Nothing is under way whose ballot this could be taken for: the answer to a pre-vote is no vote.
+        if !overlaps && self.world.shape.cluster.is_plural() {
+            self.ballot = Ballot::of_request(frame);
         }
         let frame = frame.clone();
         self.world.trace.borrow_mut().note(self.world.now_ms(), b'q', &frame);

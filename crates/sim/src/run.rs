@@ -15,6 +15,7 @@ use crate::executor::{Executor, TaskId};
 use crate::fate;
 use crate::invariants::{self, Violation};
 use crate::machine::Move;
+use crate::product_lines;
 use crate::random::Random;
 use crate::shape::{Plant, Shape};
 use crate::trace::Trace;
@@ -234,6 +235,7 @@ fn take_jobs(world: &World) {
 /// A machine does one of its moves.
 fn make(world: &World, index: usize, what: Move) {
     let now_ms = world.now_ms();
+    product_lines::of_machine(index, now_ms);
     world.machine_at(index).borrow_mut().make(what, now_ms);
     world.touched.set(Some(index));
     let kind = match what {

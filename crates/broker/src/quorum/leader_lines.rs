@@ -1,11 +1,25 @@
-//! What people are told of who leads the quorum: one line for each change, and none for the steps of an election.
+//! What people are told of who leads the quorum: one line for each change, and none for the steps of an election; and of a leader that
+//! asks for what it may not.
 
 use kraft::hosted::QuorumStatus;
+use kraft::raft::RefusedCut;
+
+use crate::telling::Ration;
 
 /// What was told last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LeaderLines {
     told: Option<Leader>,
+    refused: Ration,
+}
+
+/// A leader that means it is asked again several times a second.
+const REFUSED_LINES_PER_SECOND: u32 = 1;
+
+impl Default for LeaderLines {
+    fn default() -> LeaderLines {
+        LeaderLines { told: None, refused: Ration::new(REFUSED_LINES_PER_SECOND) }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +41,19 @@ impl LeaderLines {
                 "no active controller is known: whatever it decides waits until one is elected"
             ),
         }
+    }
+
+    /// The leader asked to cut what is committed.
+    pub fn refused(&mut self, now_ms: i64, cut: &RefusedCut) {
+        let Some(more) = self.refused.take(now_ms) else { return };
+        let RefusedCut { leader_id, offset, high_watermark } = *cut;
+        tracing::error!(
+            leader_id,
+            offset,
+            high_watermark,
+            "the quorum's leader asks to cut the metadata log below what is committed; refused{more}. Its answer was spoiled on the way, or it \
+             lost its disk and was elected all the same: if this goes on, compare the metadata logs of the controllers"
+        );
     }
 
     fn news(&mut self, node_id: i32, status: &QuorumStatus) -> Option<Leader> {

@@ -274,6 +274,10 @@ impl MetadataLog for PartitionMetadataLog {
         Ok(())
     }
 
+    fn is_proven(&self) -> bool {
+        !self.log.is_dirty()
+    }
+
     fn prove_quorum_state(&mut self) -> Result<(), StorageFault> {
         if self.unproven_state { self.flush() } else { Ok(()) }
     }

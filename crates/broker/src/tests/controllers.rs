@@ -338,9 +338,7 @@ fn an_envelope_is_opened_by_the_active_controller_and_holds_what_may_be_forwarde
 
 #[test]
 fn noise_on_a_controllers_listener_and_in_answers_harms_nobody() {
-    // With heartbeats at Kafka's pace: the more answers, the likelier one whose changed bytes ask a voter to cut what is committed, which
-    // it gives up for.
-    let mut cluster = Cluster::new(&[(1, BOTH), (2, BOTH), (3, BOTH)], &[("broker.stall.timeout.ms", "0")]);
+    let mut cluster = Cluster::of_three();
     let leader = cluster.ready();
     let mut random = SplitMix64::new(17);
     let connection = cluster.connect_as_node(leader);

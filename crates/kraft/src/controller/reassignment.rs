@@ -88,7 +88,10 @@ impl Decider<'_> {
         let alive = |id: i32| cluster.is_active(id);
         self.change_partition(topic, index, partition, &alive, |change| {
             change.replicas = [target, &removing].concat();
-            // Where the new target adds or removes nobody, Kafka keeps what the reassignment in progress said.
+            // Where the new target adds or removes nobody, Kafka keeps what the reassignment in progress said. DIVERGES: whoever was being
+            // added and is not wanted any more is not waited for. Kafka waits for it to be in sync and takes it out of the ISR at once, so
+            // that the reassignment never ends.
+            change.adding.retain(|id| target.contains(id));
             if !removing.is_empty() {
                 change.removing = removing;
             }

@@ -24,6 +24,8 @@ pub struct Inspection {
     voters: VoterHistory,
     /// The newest leader epoch.
     pub latest_epoch: i32,
+    /// Where the last batch of the log ended, whether it counted or the snapshot has it: the next one begins there.
+    behind: Option<i64>,
     /// Bytes that are no batch were met: what follows cannot count any more.
     pub is_torn: bool,
     /// The time of the first good batch behind them that a turn flushed.
@@ -54,14 +56,17 @@ impl Inspection {
     pub fn segment(&mut self, mut bytes: Bytes) -> Result<(), OpenError> {
         while !bytes.is_empty() && !self.is_torn {
             let whole = bytes.clone();
+            // The base offset is not under the checksum: a crash may tear it alone.
+            let follows = |batch: &RecordBatch| self.behind.is_none_or(|behind| batch.base_offset == behind);
             let batch = match RecordBatch::take(&mut bytes) {
-                Ok(batch) if batch.verify_crc().is_ok() => batch,
+                Ok(batch) if batch.verify_crc().is_ok() && follows(&batch) => batch,
                 Ok(_) | Err(_) => {
                     self.is_torn = true;
                     bytes = whole.slice(1..);
                     break;
                 }
             };
+            self.behind = Some(batch.next_offset());
             if batch.next_offset() <= self.read.next_offset {
                 continue;
             }

@@ -2,7 +2,7 @@
 
 use crate::controller::{ControllerAnswer, ControllerCommand};
 use crate::image::MetadataImage;
-use crate::raft::{Outgoing, RaftResponse};
+use crate::raft::{Outgoing, RaftResponse, RefusedCut};
 use std::sync::Arc;
 
 /// Identifies a command or request whose answer comes later; the caller's own numbering.
@@ -22,6 +22,8 @@ pub struct Turn {
     pub moved: Vec<(Token, ControllerCommand)>,
     /// To requests of peers and observers.
     pub raft_answers: Vec<(Token, RaftResponse)>,
+    /// The last answer of the leader that was refused, if there was one.
+    pub refused: Option<RefusedCut>,
     /// When to call `turn` again at the latest.
     pub next_deadline_ms: i64,
 }

@@ -6,7 +6,7 @@ use super::leader_fetch::FETCH_ANSWER_BYTES;
 use super::offset_and_epoch::OffsetAndEpoch;
 use super::quorum::{NEVER, Quorum};
 use super::role::{Download, OBSERVER_SESSION_MS, Role};
-use super::{Destination, RaftRequest, StorageFault};
+use super::{Destination, Effect, RaftRequest, RefusedCut, StorageFault};
 use bytes::Bytes;
 use wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, ReplicaState};
 use wire::record_batch::RecordBatch;
@@ -15,7 +15,8 @@ use wire::{Str, Uuid};
 
 /// `controller.quorum.fetch.max.bytes`: what a follower asks for at once.
 const FETCH_MAX_BYTES: i32 = 1 << 20;
-/// How long a leader may keep a follower's fetch that finds nothing.
+/// How long a leader may keep a follower's fetch that finds nothing, and never longer than half of the fetch timeout: what comes when
+/// that is over comes too late.
 const FETCH_MAX_WAIT_MS: i32 = 500;
 const _: () = assert!((FETCH_MAX_WAIT_MS as i64) < OBSERVER_SESSION_MS, "who waits is not forgotten");
 const _: () = assert!(FETCH_MAX_BYTES as usize <= FETCH_ANSWER_BYTES, "a leader gives what is asked for");
@@ -109,8 +110,9 @@ impl Quorum {
             high_watermark: self.high_watermark.unwrap_or(-1),
             ..Default::default()
         };
+        let half_ms = i32::try_from(self.options.fetch_timeout_ms / 2).unwrap_or(i32::MAX);
         FetchRequest {
-            max_wait_ms: FETCH_MAX_WAIT_MS,
+            max_wait_ms: half_ms.clamp(0, FETCH_MAX_WAIT_MS),
             max_bytes: FETCH_MAX_BYTES,
             cluster_id: Some(self.options.cluster_id.clone()),
             replica_state: ReplicaState { replica_id: self.options.node_id, ..Default::default() },
@@ -147,7 +149,9 @@ impl Quorum {
         }
         let (diverging, snapshot) = (&partition.diverging_epoch, &partition.snapshot_id);
         if diverging.epoch >= 0 {
-            self.truncate_to_end_of(OffsetAndEpoch::new(diverging.end_offset, diverging.epoch))?;
+            if !self.truncate_to_end_of(OffsetAndEpoch::new(diverging.end_offset, diverging.epoch))? {
+                return Ok(false);
+            }
         } else if snapshot.epoch >= 0 || snapshot.end_offset >= 0 {
             if snapshot.epoch < 0 || snapshot.end_offset < 0 {
                 return Ok(false);
@@ -171,7 +175,9 @@ impl Quorum {
         }
     }
 
-    fn truncate_to_end_of(&mut self, leader_end: OffsetAndEpoch) -> Result<(), StorageFault> {
+    /// DIVERGES: Kafka ends the process where it is asked to cut what is committed. One spoiled answer would end a voter; here it is
+    /// refused, told to the owner, and the fetch is asked again after the pause that follows a failure. False if it was refused.
+    fn truncate_to_end_of(&mut self, leader_end: OffsetAndEpoch) -> Result<bool, StorageFault> {
         let offset = if leader_end.epoch == 0 {
             leader_end.offset.min(self.log.end_offset())
         } else {
@@ -182,16 +188,14 @@ impl Quorum {
                 local_end.offset
             }
         };
-        if self.high_watermark.is_some_and(|committed| offset < committed) {
-            let what = format!(
-                "the leader asks to cut the log at {offset}, below the high watermark {:?}",
-                self.high_watermark
-            );
-            return Err(StorageFault::new("follow the leader", what));
+        if let Some(high_watermark) = self.high_watermark.filter(|committed| offset < *committed) {
+            let leader_id = self.leader_id();
+            self.effects.push(Effect::Refused(RefusedCut { leader_id, offset, high_watermark }));
+            return Ok(false);
         }
         self.log.truncate_to(offset)?;
         self.log_truncated(offset);
-        Ok(())
+        Ok(true)
     }
 
     /// Appends what continues the log, up to the first batch that does not; that one was damaged or overtaken and is fetched again

@@ -19,6 +19,10 @@ pub struct MemoryLog {
     high_watermark: i64,
     /// What would survive a power cut: start and end offset, batches.
     durable: (i64, i64, Vec<RecordBatch>),
+    /// The same of the quorum-state.
+    durable_state: Option<Bytes>,
+    /// The next flush fails, and nothing of it happens.
+    pub fails_to_flush: bool,
     /// Number of flushes that had something to do.
     pub flushes: usize,
     /// Number of writes of the quorum-state file.
@@ -35,6 +39,7 @@ impl MemoryLog {
     pub fn after_power_cut(&self) -> MemoryLog {
         let mut log = self.clone();
         (log.start_offset, log.end_offset, log.batches) = log.durable.clone();
+        log.quorum_state = log.durable_state.clone();
         log.high_watermark = 0;
         log
     }
@@ -59,6 +64,10 @@ impl MemoryLog {
         self.append_as_follower(content, 0)?;
         self.flush()?;
         Ok(self)
+    }
+
+    fn has_flushed_batches(&self) -> bool {
+        self.durable.1 == self.end_offset && self.durable.2.len() == self.batches.len()
     }
 
     fn push(&mut self, bytes: Bytes) -> Result<(), StorageFault> {
@@ -144,11 +153,14 @@ impl MetadataLog for MemoryLog {
     }
 
     fn flush(&mut self) -> Result<(), StorageFault> {
-        if self.durable.1 != self.end_offset || self.durable.2.len() != self.batches.len() {
+        if std::mem::take(&mut self.fails_to_flush) {
+            return Err(StorageFault::new("flush the metadata log", "the disk in memory was told to fail"));
+        }
+        if !self.has_flushed_batches() {
             self.flushes += 1;
         }
         self.durable = (self.start_offset, self.end_offset, self.batches.clone());
-        Ok(())
+        self.prove_quorum_state()
     }
 
     fn snapshots(&self) -> Vec<SnapshotFile> {
@@ -188,6 +200,15 @@ impl MetadataLog for MemoryLog {
     fn write_quorum_state(&mut self, content: &[u8]) -> Result<(), StorageFault> {
         self.quorum_state = Some(Bytes::copy_from_slice(content));
         self.quorum_state_writes += 1;
+        Ok(())
+    }
+
+    fn is_proven(&self) -> bool {
+        self.has_flushed_batches() && self.durable_state == self.quorum_state
+    }
+
+    fn prove_quorum_state(&mut self) -> Result<(), StorageFault> {
+        self.durable_state.clone_from(&self.quorum_state);
         Ok(())
     }
 }
@@ -288,5 +309,13 @@ impl MetadataLog for SharedLog {
 
     fn write_quorum_state(&mut self, content: &[u8]) -> Result<(), StorageFault> {
         self.get().write_quorum_state(content)
+    }
+
+    fn is_proven(&self) -> bool {
+        self.get().is_proven()
+    }
+
+    fn prove_quorum_state(&mut self) -> Result<(), StorageFault> {
+        self.get().prove_quorum_state()
     }
 }

@@ -178,6 +178,17 @@ pub enum Event {
     BeginShutdown,
 }
 
+/// An answer of the leader that asks to cut the log below what is known to be committed: spoiled on its way, or the leader lost its disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusedCut {
+    /// Who answered.
+    pub leader_id: Option<i32>,
+    /// Where the log would end.
+    pub offset: i64,
+    /// Everything below is committed.
+    pub high_watermark: i64,
+}
+
 /// What a replica wants done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
@@ -207,6 +218,8 @@ pub enum Effect {
         /// Where the log ends now.
         end_offset: i64,
     },
+    /// The leader's answer asked for what no leader may ask for; nothing of it was done.
+    Refused(RefusedCut),
     /// A fetched snapshot has replaced the log.
     SnapshotInstalled {
         /// Its name: where the log begins now.

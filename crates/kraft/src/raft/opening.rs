@@ -96,6 +96,9 @@ impl Quorum {
             quorum.control_offset = known.read.end_offset;
         }
         quorum.learn_voters()?;
+        // What an earlier process left in the page cache is not to be acknowledged by a fetch, nor a vote told by a name that a power
+        // cut takes back. An only voter tells nobody before the flush that begins its epoch.
+        quorum.dirty |= !quorum.log.is_proven() && !quorum.is_only_voter();
         let election = match persisted {
             Some(content) => {
                 quorum.persisted = String::from_utf8(content.to_vec()).ok();

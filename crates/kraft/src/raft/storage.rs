@@ -116,6 +116,11 @@ pub trait MetadataLog: Send {
     /// Replaces the quorum-state file atomically; durable after the next flush.
     fn write_quorum_state(&mut self, content: &[u8]) -> Result<(), StorageFault>;
 
+    /// False where a crash may still take what is read here: an earlier process wrote it, and nobody has flushed it since.
+    fn is_proven(&self) -> bool {
+        true
+    }
+
     /// Makes the quorum-state written last durable where there is nothing else to flush.
     fn prove_quorum_state(&mut self) -> Result<(), StorageFault> {
         Ok(())

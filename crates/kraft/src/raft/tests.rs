@@ -154,6 +154,51 @@ fn an_answer_that_the_leaders_good_bye_has_overtaken_puts_nothing_off() {
     assert!(stands, "it is the second to stand, half a second later: {sent:?}");
 }
 
+/// A flush failed and the process ended: its successor reads a batch that the platter does not have.
+#[test]
+fn what_an_earlier_process_left_in_the_page_cache_counts_once_it_is_flushed() {
+    let mut cluster = Cluster::new(3);
+    cluster.format(&[1, 2, 3], true);
+    cluster.run(5_000);
+    cluster.stand(1);
+    cluster.kill(3);
+    cluster.fail_to_flush(2);
+    cluster.write();
+    cluster.run(200);
+    assert!(!cluster.running.contains_key(&2), "it ended with the flush");
+    cluster.restart(2);
+    cluster.run(1_000);
+    let known = |cluster: &Cluster| {
+        cluster
+            .running
+            .get(&1)
+            .map(|node| node.quorum.high_watermark() == Some(node.quorum.log().end_offset()))
+    };
+    assert_eq!(known(&cluster), Some(true), "what was written is committed");
+    [1, 2].into_iter().for_each(|id| cluster.kill(id));
+    [2, 3].into_iter().for_each(|id| cluster.restart(id));
+    cluster.run(10_000);
+    cluster.write();
+    cluster.run(2_000);
+    assert!(cluster.leader().is_some(), "{:?}", cluster.show());
+}
+
+#[test]
+fn a_cut_below_what_is_committed_is_refused_and_ends_nobody() {
+    let mut cluster = Cluster::new(5);
+    cluster.format(&[1, 2, 3], true);
+    cluster.run(5_000);
+    cluster.spoils_fetches = true;
+    cluster.run(5_000);
+    cluster.spoils_fetches = false;
+    assert!(cluster.refused > 0 && cluster.running.len() == 3);
+    cluster.run(10_000);
+    cluster.write();
+    cluster.run(1_000);
+    let committed = |node: &Node| node.quorum.high_watermark() == Some(node.quorum.log().end_offset());
+    assert!(cluster.leader().is_some() && cluster.running.values().all(committed), "{:?}", cluster.show());
+}
+
 /// Any majority of the one meets any majority of the other, as long as they differ by one.
 #[test]
 fn sets_that_differ_by_one_are_told_from_others() {

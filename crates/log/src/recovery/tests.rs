@@ -43,6 +43,21 @@ fn a_torn_tail_above_the_durable_point_is_cut() {
     assert_eq!(read_all(&mut log).last(), Some(&(19, "next".to_owned())));
 }
 
+/// Records were deleted that had never been flushed; a kill, then the power goes.
+#[test]
+fn the_log_start_proves_nothing_flushed() {
+    let (disk, mut log) = fresh(LogConfig { segment_bytes: 1 << 20, ..small() });
+    for number in 0..20 {
+        append(&mut log, 1000 + number, &[&format!("value-{number:03}")]);
+    }
+    log.advance_high_watermark(20);
+    log.delete_records_before(15).unwrap();
+    drop(log);
+    let mode = OpenMode { log_start_offset: 15, ..crashed(0) };
+    let log = open(&disk, LogConfig { segment_bytes: 1 << 20, ..small() }, mode);
+    assert_eq!((log.log_start_offset(), log.recovery_point(), log.log_end_offset()), (15, 0, 20));
+}
+
 #[test]
 fn zeros_behind_the_last_batch_are_cut_and_nothing_is_said() {
     let disk = twenty();

@@ -123,6 +123,7 @@ fn start(world: &World, index: usize) {
         drop(machine);
         return power_comes_back(world, index);
     }
+    let is_strained = machine.disk.is_strained();
     let booted = machine.boot(&world.shape, seed, world.now_ms());
     let has_fallen = machine.has_fallen();
     drop(machine);
@@ -132,7 +133,7 @@ fn start(world: &World, index: usize) {
             world.tell(&format!("machine {index} starts"));
         }
         // What it could not write or read, it may be able to in a moment.
-        Err(error) if world.machine_at(index).borrow().disk.is_strained() => {
+        Err(error) if is_strained => {
             world.tell(&format!("machine {index} does not start: {error}"));
         }
         Err(error) if !has_fallen => {
@@ -149,6 +150,11 @@ fn power_comes_back(world: &World, index: usize) {
     world.machine_at(index).borrow().disk.restart(survival);
     if world.shape.cluster.power == Power::WeakEverywhere {
         world.model.borrow_mut().power_lost();
+    }
+    let votes = |machine: usize| world.shape.cluster.roles.get(machine).is_some_and(|roles| roles.controller);
+    let others = (0..world.machines.len()).filter(|machine| *machine != index && votes(*machine));
+    if others.count() == 0 {
+        world.oracle.borrow_mut().only_voter_lost_its_power(index);
     }
 }
 

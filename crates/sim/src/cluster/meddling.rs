@@ -1,12 +1,18 @@
-//! An administrator who meddles while faults strike: makes and deletes topics, has leaders elected. Asks whichever broker answers; what is
-//! refused is left alone. Owns no promise but that of the topics it has made.
+//! An administrator who meddles while faults strike: makes and deletes topics, moves replicas from broker to broker, has leaders elected.
+//! Asks whichever broker answers; what is refused is left alone. Owns no promise but that of the topics it has made.
 
+use wire::messages::alter_partition_reassignments::{
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignablePartition,
+    ReassignableTopic,
+};
 use wire::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse};
 use wire::messages::elect_leaders::{ElectLeadersRequest, ElectLeadersResponse};
+use wire::topic::TopicPartition;
 use wire::{ApiKey, ErrorCode, Str};
 
 use super::admin::create;
 use super::router::{Router, is_passing};
+use crate::clients::admin::all_partitions;
 use crate::clients::code;
 use crate::invariants;
 use crate::model::TopicFate;
@@ -19,19 +25,27 @@ const TIMEOUT_MS: i32 = 5_000;
 /// Meddles until the world heals.
 pub async fn run(world: World) {
     let mut router = Router::new(&world, "meddler");
+    let partitions = all_partitions(&world);
     let mut serial = 0;
     while !world.has_healed() {
         let pause_ms = world.draw(|random| random.between(50, 1_500));
         world.sleep(pause_ms).await;
-        if world.draw(|random| random.per_mille(400)) {
-            elect(&world, &mut router).await;
-            continue;
-        }
-        serial += 1;
-        let name = Str::from(format!("churn{serial}"));
-        create(&world, &mut router, &name, 2, world.shape.topic_configs()).await;
-        if world.draw(|random| random.per_mille(700)) {
-            delete(&world, &mut router, &name).await;
+        match world.draw(|random| random.between(0, 4)) {
+            0 => {
+                serial += 1;
+                let name = Str::from(format!("churn{serial}"));
+                create(&world, &mut router, &name, 2, world.shape.topic_configs()).await;
+                if world.draw(|random| random.per_mille(700)) {
+                    delete(&world, &mut router, &name).await;
+                }
+            }
+            1 => elect(&world, &mut router).await,
+            _ => {
+                let place = world.draw(|random| random.index(partitions.len()));
+                if let Some(partition) = partitions.get(place) {
+                    reassign(&world, &mut router, partition).await;
+                }
+            }
         }
     }
 }
@@ -62,6 +76,34 @@ async fn delete(world: &World, router: &mut Router, name: &Str) {
             other => return world.check(unexplained("DeleteTopics", other)),
         }
         world.sleep(30).await;
+    }
+}
+
+/// As many replicas as before, somewhere.
+async fn reassign(world: &World, router: &mut Router, partition: &TopicPartition) {
+    let roles = (1..).zip(&world.shape.cluster.roles);
+    let mut brokers: Vec<i32> = roles.filter(|(_, roles)| roles.broker).map(|(id, _)| id).collect();
+    world.draw(|random| random.shuffle(&mut brokers));
+    brokers.truncate(usize::try_from(world.shape.cluster.replication_factor).unwrap_or(1));
+    world.tell(&format!("{}-{} goes to {brokers:?}", partition.topic, partition.partition));
+    let moved = ReassignablePartition { partition_index: partition.partition, replicas: Some(brokers) };
+    let request = AlterPartitionReassignmentsRequest {
+        timeout_ms: TIMEOUT_MS,
+        topics: vec![ReassignableTopic { name: partition.topic.clone(), partitions: vec![moved] }],
+        ..AlterPartitionReassignmentsRequest::default()
+    };
+    let socket = router.any().await;
+    let answer: Result<AlterPartitionReassignmentsResponse, Lost> =
+        socket.ask(ApiKey::AlterPartitionReassignments, 0, &request).await;
+    let told = answer.ok().map(|answer| {
+        let of_partition = answer.responses.first().and_then(|topic| topic.partitions.first());
+        of_partition.map_or(answer.error_code, |partition| partition.error_code)
+    });
+    match told.map(code) {
+        // Brokers that are fenced are refused.
+        None | Some(ErrorCode::None | ErrorCode::InvalidReplicaAssignment) => {}
+        Some(passing) if is_passing(passing) => {}
+        Some(other) => world.check(unexplained("AlterPartitionReassignments", other)),
     }
 }
 

@@ -23,6 +23,12 @@ pub struct InSync {
     pub replicas: Vec<i32>,
 }
 
+/// What the metadata amounts to at an offset, and the machine that showed it if no other one has.
+struct Shown {
+    image: Arc<MetadataImage>,
+    only: Option<usize>,
+}
+
 /// The oracle.
 #[derive(Default)]
 pub struct Oracle {
@@ -33,7 +39,7 @@ pub struct Oracle {
     /// The same: the leader's process and its high watermark.
     high_watermarks: StableMap<(TopicIdPartition, i32), (u64, i64)>,
     /// What the metadata amounts to at an offset.
-    images: BTreeMap<i64, Arc<MetadataImage>>,
+    images: BTreeMap<i64, Shown>,
     /// The newest in-sync set that any node's metadata has shown, with its partition epoch. A leader hears of a change before its own
     /// metadata shows it; the controller that decided it has shown it by then.
     in_sync: BTreeMap<TopicIdPartition, InSync>,
@@ -75,12 +81,20 @@ impl Oracle {
             invariants::metadata_never_goes_back(machine, before, offset)?;
         }
         let changed = self.note_in_sync(image);
-        let known = self.images.entry(offset).or_insert_with(|| Arc::clone(image));
-        let checked = invariants::metadata_is_the_same_everywhere(machine, known, image);
+        let first = || Shown { image: Arc::clone(image), only: Some(machine) };
+        let known = self.images.entry(offset).or_insert_with(first);
+        known.only = known.only.filter(|only| *only == machine);
+        let checked = invariants::metadata_is_the_same_everywhere(machine, &known.image, image);
         while self.images.len() > IMAGES {
             self.images.pop_first();
         }
         checked.map(|()| changed)
+    }
+
+    /// The only voter lost its power. That time passes it commits without a flush as long as no other process reads its log, so what it alone
+    /// has shown may be told differently.
+    pub fn only_voter_lost_its_power(&mut self, machine: usize) {
+        self.images.retain(|_, shown| shown.only != Some(machine));
     }
 
     fn note_in_sync(&mut self, image: &MetadataImage) -> Vec<TopicIdPartition> {

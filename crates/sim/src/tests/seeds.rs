@@ -36,6 +36,25 @@ fn a_name_left_by_a_kill_becomes_durable() {
     check(516);
 }
 
+/// A write that was to fail was the first of the next start, and the node did not come up: that is what it should do.
+#[test]
+fn a_start_may_meet_the_fault_that_was_meant_for_the_run_before() {
+    check(1_003_773);
+}
+
+/// A power loss tore the base offset of a batch, which no checksum covers, and the batches behind it survived.
+#[test]
+fn a_metadata_log_is_read_to_the_first_batch_that_does_not_follow() {
+    check(1_007_139);
+}
+
+/// Two crashes, and records deleted before the first that had never been flushed: the log was said to be durable up to its start.
+#[test]
+fn what_was_deleted_is_not_taken_for_flushed() {
+    check(1_005_945);
+    check(1_009_615);
+}
+
 /// An armed power loss struck in the last clean stop, and half a batch on the disk was taken for the work of that stop.
 #[test]
 fn seed_100_falls_in_the_last_stop() {

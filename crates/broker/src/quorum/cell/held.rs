@@ -456,6 +456,9 @@ impl Held {
     pub fn carry_out(&mut self, now_ms: i64, turn: Turn, views: &Views, audience: &impl Audience) {
         self.leader_lines.look(self.node_id, &self.quorum.status());
         self.voter_lines.look(self.quorum.committed_voters());
+        if let Some(cut) = turn.refused {
+            self.leader_lines.refused(now_ms, &cut);
+        }
         if let Some(image) = turn.image {
             let mut publication = self.publisher.publish(now_ms, Arc::clone(&image), views);
             if let (Some(cordoned), Some(lifecycle)) = (publication.cordoned.take(), &mut self.lifecycle) {

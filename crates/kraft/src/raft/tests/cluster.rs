@@ -13,6 +13,7 @@ use crate::raft::role::Role;
 use crate::testing::{id as directory_id, raft_options};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
+use wire::messages::fetch::EpochEndOffset;
 use wire::random::SplitMix64;
 use wire::record_batch::RecordBatch;
 use wire::{ErrorCode, Str, Uuid};
@@ -48,6 +49,10 @@ pub(super) struct Cluster {
     /// So much later than anything else do answers to fetches arrive: they have connections of their own.
     pub fetches_late_ms: i64,
     late: Vec<(i64, Mail)>,
+    /// Answers to fetches ask for a cut at the first offset.
+    pub spoils_fetches: bool,
+    /// So many of those were refused.
+    pub refused: usize,
     pub now_ms: i64,
     /// What was answered since it was last told.
     pub heard: Vec<String>,
@@ -71,6 +76,8 @@ impl Cluster {
             loses_one_in: 0,
             fetches_late_ms: 0,
             late: Vec::new(),
+            spoils_fetches: false,
+            refused: 0,
             now_ms: 1_000,
             heard: Vec::new(),
             mail: Vec::new(),
@@ -147,6 +154,13 @@ impl Cluster {
         {
             let durable = disk.get().after_power_cut();
             *disk = SharedLog::new(durable);
+        }
+    }
+
+    /// The disk fails with the next flush, and the process ends; what it had written is in the page cache.
+    pub fn fail_to_flush(&mut self, id: i32) {
+        if let Some(disk) = self.disks.get(&id) {
+            disk.get().fails_to_flush = true;
         }
     }
 
@@ -321,9 +335,14 @@ impl Cluster {
     fn step(&mut self, id: i32, event: Event) {
         let Some(node) = self.running.get_mut(&id) else { return };
         let mut effects = Vec::new();
+        let was_to_fail = self.disks.get(&id).is_some_and(|disk| disk.get().fails_to_flush);
         let stepped = node.quorum.step(self.now_ms, event, &mut effects);
         let flushed = stepped.and_then(|()| node.quorum.flush(self.now_ms, &mut effects));
-        flushed.unwrap_or_else(|fault| panic!("node {id}: {fault}"));
+        if let Err(fault) = flushed {
+            assert!(was_to_fail, "node {id}: {fault}");
+            self.running.remove(&id);
+            return;
+        }
         for effect in effects {
             match effect {
                 Effect::Send(Outgoing { to, correlation_id, request }) => {
@@ -334,6 +353,7 @@ impl Cluster {
                 | Effect::LeaderChanged { .. }
                 | Effect::Truncated { .. }
                 | Effect::SnapshotInstalled { .. } => {}
+                Effect::Refused(_) => self.refused += 1,
             }
         }
         self.check(id);
@@ -344,6 +364,7 @@ impl Cluster {
             Some(Asker::Admin(name)) => self.heard.push(format!("{name}: {}", shown_answer(&response))),
             Some(Asker::Peer { id, named, correlation_id }) => {
                 let is_late = self.fetches_late_ms > 0 && matches!(response, RaftResponse::Fetch(_));
+                let response = if self.spoils_fetches { spoiled(response) } else { response };
                 let response = Some(response).filter(|_| self.reaches(by, id));
                 let mail = Mail::Response { from: named, to: id, correlation_id, response };
                 match is_late {
@@ -377,6 +398,17 @@ impl Cluster {
         }
         self.compared.insert(id, next);
     }
+}
+
+/// An answer to a fetch that asks for a cut at the first offset; any other as it is.
+fn spoiled(mut response: RaftResponse) -> RaftResponse {
+    if let RaftResponse::Fetch(fetched) = &mut response {
+        let partitions = fetched.responses.iter_mut().flat_map(|topic| &mut topic.partitions);
+        for partition in partitions {
+            partition.diverging_epoch = EpochEndOffset { epoch: 0, end_offset: 0 };
+        }
+    }
+    response
 }
 
 /// Without configured voters: what the log says counts, and anybody may be asked who leads.
