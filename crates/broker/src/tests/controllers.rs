@@ -19,7 +19,7 @@ use wire::random::SplitMix64;
 use wire::topic::CLUSTER_METADATA;
 use wire::{ApiKey, ErrorCode, Str};
 
-use super::cluster::{BOTH, BROKER, CONTROLLER, Cluster};
+use super::cluster::{BROKER, CONTROLLER, Cluster};
 
 fn create(name: &str) -> CreateTopicsRequest {
     let topic = CreatableTopic {

@@ -119,6 +119,8 @@ impl Quorum {
         if latest <= end {
             return Ok(false);
         }
+        // Its name may not be durable yet, after a crash between the two: the log goes only for what cannot go itself.
+        self.log.flush()?;
         self.log.truncate_fully_and_start_at(latest.offset)?;
         for older in self.log.snapshots().iter().filter(|file| file.id < latest) {
             self.log.delete_snapshot(older.id)?;

@@ -137,6 +137,30 @@ fn what_a_snapshot_holds_is_committed() {
     assert_eq!(run(Options::cluster(28)).violation, None);
 }
 
+/// The answer to a pre-vote, given while a vote waited behind it, is no vote.
+#[test]
+fn a_pre_vote_is_not_taken_for_a_vote() {
+    assert_eq!(run(Options::cluster(1_001_216)).violation, None);
+}
+
+/// An only voter does not flush for NoOpRecords that nobody else reads, and tells something else at their offsets after a power cut.
+#[test]
+fn what_an_only_voter_alone_has_shown_may_go_with_its_power() {
+    assert_eq!(run(Options::cluster(1_000_134)).violation, None);
+}
+
+/// Fetches of the quorum waited as long as their timeout was: no leader was kept for longer than a moment.
+#[test]
+fn a_quorum_with_short_timeouts_has_rest() {
+    assert_eq!(run(Options::cluster(1_000_642)).violation, None);
+}
+
+/// A broker that had lost its power led by metadata from before its own registration, and a group's members with it.
+#[test]
+fn a_group_outlives_a_leader_that_lost_its_power() {
+    assert_eq!(run(Options::cluster(1_001_475)).violation, None);
+}
+
 /// A voter that was told to stop waited for elections it takes no part in: its turn was due for ever.
 #[test]
 fn who_stops_waits_for_no_election() {
