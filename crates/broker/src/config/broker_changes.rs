@@ -4,7 +4,7 @@
 use super::connection_caps::ConnectionCaps;
 use super::key::UpdateMode;
 use super::listener_keys::LISTENER_PREFIX;
-use super::refusals::only_at_the_start;
+use super::refusals::{is_of_sasl, only_at_the_start};
 use super::{
     BrokerFile, BrokerLayers, ConfigKey, ValueType, Values, broker_key, check_together, list, listener_key,
     refusal,
@@ -116,8 +116,21 @@ impl BrokerChange<'_> {
             None => layers.other(name).value,
         };
         let differs = |name: &str| value(&self.before, name) != value(&self.after, name);
-        let mut differing = self.changed.iter().map(|(name, _)| *name).filter(|name| differs(name));
+        let concerns =
+            |name: &str| !is_of_sasl(name) || self.speaks_sasl(listener_key(name).map(|key| key.listener));
+        let names = self.changed.iter().map(|(name, _)| *name);
+        let mut differing = names.filter(|name| differs(name) && concerns(name));
         differing.find_map(only_at_the_start).map_or(Ok(()), Err)
+    }
+
+    /// Whether this listener of the node, in lower case, speaks SASL; `None`: any of them.
+    fn speaks_sasl(&self, listener: Option<&str>) -> bool {
+        let protocols = protocols(&self.before).unwrap_or_default();
+        let listeners = self.before.list("listeners");
+        let names = listeners.iter().filter_map(|one| one.split_once("://")).map(|(name, _)| name);
+        let mut named = names.filter(|name| listener.is_none_or(|one| one == name.to_lowercase()));
+        named
+            .any(|name| protocols.get(&name.to_ascii_uppercase()).is_some_and(|one| one.starts_with("SASL_")))
     }
 
     fn check_listeners(&self) -> Result<(), String> {

@@ -64,21 +64,29 @@ pub(super) static REFUSALS: &[Refusal] = &[
 // DIVERGES: each of them.
 const ONLY_AT_THE_START: &[(&str, &str)] = &[
     ("config.providers", "providers are asked when the file is read"),
-    ("connections.max.reauth.ms", OF_LISTENERS),
     ("listeners", "the listeners of this node are opened at its start"),
-    ("sasl.enabled.mechanisms", OF_LISTENERS),
-    ("sasl.jaas.config", OF_LISTENERS),
-    ("sasl.mechanism.inter.broker.protocol", "as whom it logs in to others is read at its start"),
-    ("sasl.server.max.receive.size", OF_LISTENERS),
 ];
 
-/// Kafka takes such a change of a listener that is open, shows it, and lets in whoever it let in before.
-const OF_LISTENERS: &str = "who may come in by a listener is read when it is opened";
+/// The same of listeners that speak SASL, bare or below their prefix: Kafka takes such a change, shows it, and lets in whoever it let in
+/// before.
+const OF_SASL: &[&str] = &[
+    "connections.max.reauth.ms",
+    "sasl.enabled.mechanisms",
+    "sasl.jaas.config",
+    "sasl.mechanism.inter.broker.protocol",
+    "sasl.server.max.receive.size",
+];
 
-/// Why the broker key `name`, bare or of a listener, cannot change while the node runs, though Kafka's can.
+/// Whether only the opening of a listener that speaks SASL reads this key, bare or below its prefix.
+pub(super) fn is_of_sasl(name: &str) -> bool {
+    OF_SASL.contains(&listener_key(name).map_or(name, |found| found.key.name))
+}
+
+/// Why the broker key `name` cannot change while the node runs, though Kafka's can.
 pub(super) fn only_at_the_start(name: &str) -> Option<String> {
-    let bare = listener_key(name).map_or(name, |found| found.key.name);
-    let (_, why) = ONLY_AT_THE_START.iter().find(|(key, _)| *key == bare)?;
+    let of_sasl = || is_of_sasl(name).then_some("who comes in by a listener is settled when it is opened");
+    let bare = ONLY_AT_THE_START.iter().find(|(key, _)| *key == name).map(|(_, why)| *why);
+    let why = bare.or_else(of_sasl)?;
     Some(format!("{name} cannot change while the node runs, {why}: set {name} in the file and restart"))
 }
 

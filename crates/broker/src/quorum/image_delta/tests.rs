@@ -39,7 +39,13 @@ fn obeyed(layers: &BrokerLayers<'_>) -> String {
 #[test]
 fn every_key_that_can_change_and_is_in_force_is_obeyed_as_it_stands_now_or_refused() {
     let none = Values::new();
-    let before = BrokerLayers { per_broker: &none, cluster_wide: &none, file: &none };
+    // What is settled when a listener is opened matters where there is such a listener.
+    let lines = [
+        ("listeners", "PLAINTEXT://:9092,SASL://:9094"),
+        ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT"),
+    ];
+    let file: Values = lines.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let before = BrokerLayers { per_broker: &none, cluster_wide: &none, file: &file };
     let live = |key: &&ConfigKey| {
         key.state == KeyState::Implemented
             && matches!(key.update_mode, UpdateMode::ClusterWide | UpdateMode::PerBroker)
