@@ -161,6 +161,15 @@ fn a_group_outlives_a_leader_that_lost_its_power() {
     assert_eq!(run(Options::cluster(1_001_475)).violation, None);
 }
 
+/// Everybody was killed at once and one machine lost its cache: it was elected, as the leader that was known last, over those who had lost
+/// nothing; or came back with an empty disk.
+#[test]
+fn who_lost_nothing_leads_before_who_did() {
+    for seed in [1_000_008, 1_000_558, 2_000_065] {
+        assert_eq!(run(Options::cluster(seed)).violation, None, "seed {seed}");
+    }
+}
+
 /// A voter that was told to stop waited for elections it takes no part in: its turn was due for ever.
 #[test]
 fn who_stops_waits_for_no_election() {
