@@ -535,7 +535,7 @@ def properties_are_obeyed():
     finish(reader, time.monotonic())
     for text, word in (
         ("security.protocol=SSL\n", "SSL"), ("security.protocol=SASL_PLAINTEXT\n", "SASL_PLAINTEXT"),
-        ("interceptor.classes=com.example.Mask\n", "com.example.Mask"), ("transactional.id=t\n", "transactions"),
+        ("interceptor.classes=com.example.Mask\n", "com.example.Mask"), ("transaction.two.phase.commit.enable=true\n", "transactions"),
         ("request.timeout.ms=soon\n", "request.timeout.ms"), ("a=\\u12\n", "line 1"),
     ):
         file.write_text(text)
@@ -545,6 +545,21 @@ def properties_are_obeyed():
     ended = ottla("cluster", "info", "--command-config", "client.properties")
     words = ("did you mean request.timeout.ms", "nothing is protected", "without effect here: send.buffer.bytes")
     expect(ended.code == 0 and all(word in ended.err for word in words), ended)
+
+
+def a_transaction_counts_whole_or_not_at_all():
+    """`ottla produce --transactional-id`: readers of committed records see all lines of one, or none."""
+    ottla("topic", "create", "together", "-p", "1")
+    ended = ottla("produce", "together", "--transactional-id", "load", stdin=b"a\nb\n")
+    expect(ended.code == 0 and ended.err == "", ended)
+    ended = ottla("produce", "together", "-t", "load", stdin=b"c\n" + b"x" * 2_000_000 + b"\n")
+    expect(ended.code == 1 and three_lines(ended.err) and "no record counts" in ended.err, ended)
+    ended = ottla("produce", "together", "-X", "transactional.id=load", stdin=b"d\n")
+    expect(ended.code == 0, ended)
+    ended = ottla("consume", "together", "-e", "--from-beginning", "-X", "isolation.level=read_committed")
+    expect(ended.code == 0 and ended.out == "a\nb\nd\n", ended)
+    ended = ottla("txn", "list")
+    expect("load" in ended.out and "CompleteCommit" in ended.out, ended)
 
 
 def a_node_starts_as_the_help_says():
@@ -836,7 +851,7 @@ def main():
         silent_brokers_end_at_the_timeout, a_list_with_silent_and_dead_addresses_goes_on, nobody_there_is_told_at_once,
         hints_work_as_they_stand, a_refused_producer_speaks_within_five_seconds, signals_end_cleanly,
         pipes_that_close_are_no_failure, tables_fit_terminals_and_pipes_have_all, every_json_is_documented,
-        properties_are_obeyed, a_broker_that_is_gone_is_told_at_once, a_node_starts_as_the_help_says,
+        properties_are_obeyed, a_transaction_counts_whole_or_not_at_all, a_broker_that_is_gone_is_told_at_once, a_node_starts_as_the_help_says,
         a_running_nodes_directory_verifies_while_it_is_written_to, a_flipped_bit_is_found_where_it_is,
         storage_check_says_what_a_start_says,
         a_node_without_a_file_obeys_the_images_environment, who_speaks_another_protocol_is_named,
