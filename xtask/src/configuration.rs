@@ -20,7 +20,6 @@ const TABLES: &[(&str, &str)] = &[
     ("crates/broker/src/config/client_metrics_keys.rs", "Client metrics"),
 ];
 const REFUSALS: &str = "crates/broker/src/config/refusals.rs";
-const LISTENERS: &str = "crates/server/src/listeners.rs";
 
 /// One key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,8 +64,6 @@ pub struct Tables {
     pub refusals: Vec<Refusal>,
     /// Topic key and the broker keys that give it its value.
     pub synonyms: BTreeMap<String, Vec<String>>,
-    /// Every security protocol of Kafka, and those that are spoken.
-    pub protocols: (Vec<String>, Vec<String>),
 }
 
 /// The chore.
@@ -98,9 +95,6 @@ pub fn read(root: &Path) -> Result<Tables> {
         }));
     }
     tables.refusals = refusals(&file(REFUSALS)?)?;
-    let listeners = file(LISTENERS)?;
-    let list = |name: &str| constant(&listeners, name).map(|text| strings(&text)).context(name.to_owned());
-    tables.protocols = (list("SECURITY_PROTOCOLS")?, list("SERVED_PROTOCOLS")?);
     Ok(tables)
 }
 
@@ -199,12 +193,6 @@ fn unquoted(text: &str) -> String {
 /// The page.
 pub fn page(tables: &Tables) -> String {
     let mut page = HEAD.to_owned();
-    let (all, served) = &tables.protocols;
-    let refused: Vec<&str> = all.iter().filter(|one| !served.contains(one)).map(String::as_str).collect();
-    if !refused.is_empty() {
-        let list = refused.join(", ");
-        let _ = writeln!(page, "\nA listener that speaks {list} refuses the start, whatever its name is.");
-    }
     page.push_str("\n## Refused\n\n| key | values that start | why any other refuses |\n|---|---|---|\n");
     for row in &tables.refusals {
         let _ = writeln!(page, "| `{}` | {} | {} |", row.key, cell(&row.harmless), cell(&row.why));

@@ -27,6 +27,7 @@ mod stage;
 mod start;
 mod suites;
 mod takeover;
+mod tls;
 mod topic_keys;
 mod transactions;
 pub mod workbench;
@@ -79,6 +80,7 @@ const STAGES: &[Stage] = &[
     stage("cli", Needs::Core, cli::run, "the binary's own commands: transcripts, silent brokers, signals, terminals"),
     stage("start", Needs::Core, start::run, "configurations that start a node and those that are refused, on both brokers"),
     stage("security", Needs::Core, security::run, "clients of every kind log in by SASL, and not with a wrong password"),
+    stage("tls", Needs::Core, tls::run, "TLS: clients of every kind, stores of every kind, keys that change, three nodes with nothing else"),
     stage("rim", Needs::Core, rim::run, "starts and stops: directories refused or taken, signals, few descriptors, a clock put right"),
     stage("bad-input", Needs::Core, bad_input::run, "malformed frames, half frames, bombs, refusals"),
     stage("real-input", Needs::Core, real_input::run, "a million real lines, kills on both sides"),

@@ -186,6 +186,7 @@ impl Error {
     pub fn is_retriable(&self) -> bool {
         match self {
             Error::Refused { code, .. } => code.is_retriable(),
+            Error::Network { cause: PeerError::NotSecure { .. }, .. } => false,
             Error::Network { .. } | Error::NoBroker { .. } | Error::NoSuchNode { .. } => true,
             Error::Timeout { .. }
             | Error::Unsupported { .. }

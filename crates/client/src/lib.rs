@@ -29,6 +29,7 @@ mod record;
 mod security;
 mod standstill;
 mod task;
+mod tls;
 mod vetting;
 
 pub use admin::Admin;

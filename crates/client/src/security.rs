@@ -1,18 +1,23 @@
 //! Who a client is, and by which protocol it says so: the properties of SASL in Java's and librdkafka's spelling, and what follows of all of
-//! them together. Owns the password, and shows it to nobody; the exchange is `cluster/log_in.rs`'s.
+//! them together; those of TLS are `tls.rs`'s. Owns the password, and shows it to nobody; the exchange is `cluster/log_in.rs`'s.
 
 use std::fmt;
+use std::sync::Arc;
 
+use net::tls::ClientTls;
 use wire::sasl::jaas::{self, PLAIN_MODULE, SCRAM_MODULE};
 use wire::sasl::server::Mechanism;
 
 use crate::error::{Error, Result};
+use crate::tls::TlsProperties;
 
 /// The protocol of connections and what is said on them.
 #[derive(Clone, Default)]
 pub struct SecurityOptions {
-    /// `security.protocol`: SASL_PLAINTEXT, else PLAINTEXT.
+    /// `security.protocol`: SASL_PLAINTEXT or SASL_SSL.
     pub sasl: bool,
+    /// SSL or SASL_SSL.
+    pub ssl: bool,
     /// `sasl.mechanism`
     pub mechanism: Option<String>,
     /// `sasl.jaas.config`
@@ -21,6 +26,8 @@ pub struct SecurityOptions {
     pub username: Option<String>,
     /// `sasl.password`, librdkafka's
     pub password: Option<String>,
+    /// `ssl.*`
+    pub(crate) tls: TlsProperties,
 }
 
 /// Who logs in.
@@ -34,7 +41,7 @@ pub(crate) struct Login {
 impl fmt::Debug for SecurityOptions {
     /// Passwords never reach a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SecurityOptions(sasl {}, {:?} [hidden])", self.sasl, self.mechanism)
+        write!(f, "SecurityOptions(sasl {}, ssl {}, {:?} [hidden])", self.sasl, self.ssl, self.mechanism)
     }
 }
 
@@ -49,14 +56,19 @@ impl SecurityOptions {
     pub(crate) fn set(&mut self, key: &str, value: &str) -> Result<bool> {
         let text = || Some(value.to_owned()).filter(|text| !text.is_empty());
         match key {
-            "security.protocol" => self.sasl = is_sasl(key, value)?,
+            "security.protocol" => (self.sasl, self.ssl) = protocol(key, value)?,
             "sasl.mechanism" => self.mechanism = text(),
             "sasl.jaas.config" => self.jaas_config = text(),
             "sasl.username" => self.username = text(),
             "sasl.password" => self.password = text(),
-            _other => return Ok(false),
+            other => return self.tls.set(other, value),
         }
         Ok(true)
+    }
+
+    /// What connections go over; `None` where they go as they are. The files are read once.
+    pub(crate) fn tls(&self) -> Result<Option<Arc<ClientTls>>> {
+        if self.ssl { self.tls.open().map(Some) } else { Ok(None) }
     }
 
     /// Who logs in; `None` on PLAINTEXT. The error says what is missing.
@@ -97,17 +109,17 @@ impl SecurityOptions {
     }
 }
 
-fn is_sasl(key: &str, value: &str) -> Result<bool> {
+/// Whether it has SASL, and whether TLS.
+fn protocol(key: &str, value: &str) -> Result<(bool, bool)> {
     match value.trim().to_ascii_uppercase().as_str() {
-        "PLAINTEXT" => Ok(false),
-        "SASL_PLAINTEXT" => Ok(true),
-        other @ ("SSL" | "SASL_SSL") => {
-            let why = format!("this client does not speak {other} yet, only PLAINTEXT and SASL_PLAINTEXT");
-            Err(Error::configuration(key, why))
-        }
+        "PLAINTEXT" => Ok((false, false)),
+        "SSL" => Ok((false, true)),
+        "SASL_PLAINTEXT" => Ok((true, false)),
+        "SASL_SSL" => Ok((true, true)),
         _unheard_of => {
-            let why =
-                format!("there is no protocol {value:?}; this client speaks PLAINTEXT and SASL_PLAINTEXT");
+            let why = format!(
+                "there is no protocol {value:?}; this client speaks PLAINTEXT, SSL, SASL_PLAINTEXT and SASL_SSL"
+            );
             Err(Error::configuration(key, why))
         }
     }
@@ -149,7 +161,7 @@ mod tests {
             &[SASL, plain],
             &[SASL, plain, ("sasl.jaas.config", &scram)],
             &[SASL, plain, ("sasl.jaas.config", "a.B required password=\"secret")],
-            &[("security.protocol", "SASL_SSL")],
+            &[("security.protocol", "TLS")],
         ];
         for pairs in cases {
             let why = login(pairs).unwrap_err().to_string();

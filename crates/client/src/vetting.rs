@@ -38,14 +38,17 @@ pub fn vet(properties: &Properties) -> Result<Vec<Remark>> {
     for (key, value) in properties.iter().filter(|(key, _)| *key == "security.protocol") {
         shared.set(key, value)?;
     }
-    let is_open = !shared.security.sasl;
+    let (is_open, is_plain) = (!shared.security.sasl, !shared.security.ssl);
     for (key, value) in properties {
         let obeyed = shared.set(key, value)? | producer.set(key, value)? | consumer.set(key, value)?;
-        if obeyed && is_open && key.starts_with("sasl.") {
+        if obeyed && ((is_open && key.starts_with("sasl.")) || (is_plain && is_of_tls(key))) {
             remarks.push(Remark::NotProtecting { key: key.clone() });
         }
         if obeyed {
             continue;
+        }
+        if !is_plain && is_of_tls(key) && !value.trim().is_empty() {
+            return Err(Error::configuration(key, "it is not in force here, and may protect somebody"));
         }
         if let Some(why) = refusal(key, value.trim()) {
             return Err(Error::configuration(key, why));
@@ -63,6 +66,10 @@ pub fn vet(properties: &Properties) -> Result<Vec<Remark>> {
         });
     }
     Ok(remarks)
+}
+
+fn is_of_tls(key: &str) -> bool {
+    key.starts_with("ssl.") || key == "enable.ssl.certificate.verification"
 }
 
 /// Properties of Kafka's clients that this one obeys; the sets of the three kinds of options are the other half.
@@ -220,8 +227,7 @@ mod tests {
     #[test]
     fn what_protects_or_does_work_is_refused_and_what_does_nothing_is_remarked() {
         let refused = [
-            ("security.protocol", "SASL_SSL"),
-            ("security.protocol", "ssl"),
+            ("security.protocol", "TLS"),
             ("interceptor.classes", "com.example.Mask"),
             ("transaction.two.phase.commit.enable", "true"),
             ("group.protocol", "consumer"),

@@ -16,6 +16,7 @@ mod memory;
 pub mod peer;
 pub mod rope;
 pub mod stream;
+pub mod tls;
 
 pub use backoff::Backoff;
 pub use budget::{Budget, Lease};

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -23,6 +23,7 @@ use wire::frame::ResponseHeader;
 
 use crate::conn::{FrameLimits, FrameReader};
 use crate::rope::RopeWriter;
+use crate::tls::{Carrier, ClientTls, TlsFault};
 
 /// How to connect and what to allow.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub struct PeerOptions {
     pub connect_timeout: Duration,
     /// Largest answer accepted.
     pub max_answer_bytes: usize,
+    /// TLS, where the connection goes over it.
+    pub tls: Option<Arc<ClientTls>>,
 }
 
 impl Default for PeerOptions {
@@ -41,6 +44,7 @@ impl Default for PeerOptions {
             client_id: None,
             connect_timeout: Duration::from_secs(10),
             max_answer_bytes: i32::MAX as usize,
+            tls: None,
         }
     }
 }
@@ -73,6 +77,11 @@ pub enum PeerError {
         /// The system's words.
         why: String,
     },
+    /// TLS came to no agreement: one side does not believe the other, or speaks something else.
+    NotSecure {
+        /// Why, and what to try.
+        why: String,
+    },
     /// The other side closed, or the socket failed, before the answer came.
     Disconnected {
         /// The system's words, or who closed it.
@@ -94,6 +103,7 @@ impl fmt::Display for PeerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connect { addr, why } => write!(f, "cannot connect to {addr}: {why}"),
+            Self::NotSecure { why } => write!(f, "no TLS connection: {why}"),
             Self::Disconnected { why } => write!(f, "connection lost: {why}"),
             Self::TimedOut { after } => write!(f, "no answer within {} ms", after.as_millis()),
             Self::Protocol { why } => write!(f, "protocol violation by the other side: {why}"),
@@ -171,13 +181,16 @@ impl Peer {
     /// Connects to `host:port`. Must be called inside a tokio runtime, which then also runs the connection's task.
     pub async fn connect(addr: &str, options: PeerOptions) -> Result<Self, PeerError> {
         let failed = |why: String| PeerError::Connect { addr: addr.to_owned(), why };
-        let stream = timeout(options.connect_timeout, TcpStream::connect(addr))
-            .await
-            .map_err(|_| PeerError::TimedOut { after: options.connect_timeout })?
-            .map_err(|e| failed(e.to_string()))?;
-        let remote = stream.peer_addr().map_err(|e| failed(e.to_string()))?;
-        // As Kafka's clients do: what is queued leaves at once.
-        stream.set_nodelay(true).map_err(|e| failed(e.to_string()))?;
+        let connecting = async {
+            let stream = TcpStream::connect(addr).await.map_err(|e| failed(e.to_string()))?;
+            let remote = stream.peer_addr().map_err(|e| failed(e.to_string()))?;
+            // As Kafka's clients do: what is queued leaves at once.
+            stream.set_nodelay(true).map_err(|e| failed(e.to_string()))?;
+            Ok((secured(stream, addr, options.tls.as_deref()).await?, remote))
+        };
+        let connected = timeout(options.connect_timeout, connecting).await;
+        let (stream, remote) =
+            connected.map_err(|_| PeerError::TimedOut { after: options.connect_timeout })??;
         let traffic = Arc::new(Mutex::new(Traffic::default()));
         let limits = FrameLimits { max_bytes: options.max_answer_bytes };
         tokio::spawn(Driver {
@@ -318,9 +331,23 @@ impl Future for AwaitedAnswer {
     }
 }
 
+/// The stream with TLS, if it is to have that.
+async fn secured(
+    stream: TcpStream,
+    addr: &str,
+    tls: Option<&ClientTls>,
+) -> Result<Carrier<TcpStream>, PeerError> {
+    let Some(tls) = tls else { return Ok(Carrier::Plain(stream)) };
+    let host = addr.rsplit_once(':').map_or(addr, |(host, _port)| host).trim_matches(['[', ']']);
+    let mut stream =
+        tls.connect(stream, host).map_err(|error| PeerError::NotSecure { why: error.to_string() })?;
+    poll_fn(|cx| stream.poll_open(cx)).await.map_err(|error| lost(&error))?;
+    Ok(Carrier::Tls(Box::new(stream)))
+}
+
 /// The task: moves queued requests to the socket and answers to their waiters.
 struct Driver {
-    stream: TcpStream,
+    stream: Carrier<TcpStream>,
     reader: FrameReader,
     writer: RopeWriter,
     traffic: Arc<Mutex<Traffic>>,
@@ -394,7 +421,10 @@ impl Traffic {
 }
 
 fn lost(error: &io::Error) -> PeerError {
-    PeerError::Disconnected { why: error.to_string() }
+    match TlsFault::of(error) {
+        Some(fault) => PeerError::NotSecure { why: fault.to_string() },
+        None => PeerError::Disconnected { why: error.to_string() },
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a connection asks of its carrier: bytes that have come, room for bytes to go, neither ever waited for.
 //!
 //! A [`Socket`] belongs to an event loop that tells it what the kernel says; everything of tokio's that reads and writes is a
-//! [`Stream`] as well. TLS becomes one more of them, and nothing above changes.
+//! [`Stream`] as well, and so is TLS over one of them (`tls/`).
 
 use std::io::{self, IoSlice};
 use std::net::TcpStream;
@@ -18,15 +18,22 @@ pub trait Stream {
     /// False if a read would wait: it need not be tried, somebody will say when it is worth while.
     fn may_read(&self) -> bool;
 
+    /// False if a write would wait.
+    fn may_write(&self) -> bool;
+
     /// Reads once, at most what `into` holds, and says how much; 0 is the end of the stream.
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>>;
 
-    /// Writes once what is taken at once of these chunks, and says how much.
+    /// Writes once what is taken at once of these chunks, and says how much. Whoever has to wait writes the same bytes again.
     fn poll_write(&mut self, cx: &mut Context<'_>, chunks: &[IoSlice<'_>]) -> Poll<io::Result<usize>>;
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {
     fn may_read(&self) -> bool {
+        true
+    }
+
+    fn may_write(&self) -> bool {
         true
     }
 
@@ -89,6 +96,10 @@ impl AsFd for Socket {
 impl Stream for Socket {
     fn may_read(&self) -> bool {
         self.readable
+    }
+
+    fn may_write(&self) -> bool {
+        self.writable
     }
 
     fn poll_read(&mut self, _: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {

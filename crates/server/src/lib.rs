@@ -25,3 +25,4 @@ pub mod signals;
 pub mod start_error;
 pub mod takeover;
 pub mod threads;
+pub mod tls;

@@ -10,9 +10,6 @@ use broker::QuorumVoter;
 /// The protocols a listener may speak.
 pub const SECURITY_PROTOCOLS: &[&str] = &["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
 
-/// Those of them that are spoken here; a listener with any other refuses the start.
-pub const SERVED_PROTOCOLS: &[&str] = &["PLAINTEXT", "SASL_PLAINTEXT"];
-
 /// Listener name (upper case) → security protocol.
 pub type ProtocolMap = BTreeMap<String, String>;
 

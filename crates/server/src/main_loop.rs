@@ -27,6 +27,7 @@ use crate::listeners::Endpoint;
 use crate::security::Security;
 use crate::settings::Settings;
 use crate::threads::NodeThreads;
+use crate::tls::TlsWatch;
 use crate::{machine, random, takeover};
 
 mod prepare;
@@ -61,6 +62,8 @@ pub struct Running {
     threads: NodeThreads,
     bound: BTreeMap<String, SocketAddr>,
     directories: Vec<PathBuf>,
+    /// Reads keys again when they change; ends with the node.
+    _keys: Option<TlsWatch>,
     /// Holds the locks of the directories.
     _disk: Arc<dyn Disk>,
 }
@@ -96,7 +99,7 @@ pub fn start_watched(
     let bells = Bells::new(&way_out);
     let seed = random::seed().map_err(|e| StartError::new("no randomness", e, "ls -l /dev/urandom"))?;
     let admission = Arc::new(Admission::default());
-    let door = values_door(settings, &admission, descriptors.connections);
+    let door = values_door(settings, &admission, descriptors.connections, &security);
     let mut options = node_options(settings, &bound, cores, &bells, &clock, door);
     options.config.logins = security.logins();
     let node = Node::open(options, disk.clone(), seed, clock.now_ms())
@@ -105,7 +108,8 @@ pub fn start_watched(
     journey.waits_for("the threads to start");
     let no_threads = |e: io::Error| StartError::new("cannot start the threads", e, "ulimit -u");
     let threads = NodeThreads::start(&node, &clock, &bells).map_err(no_threads)?;
-    let shared = Arc::new(shared(settings, &node, &clock, admission));
+    let keys = security.tls().watch().map_err(no_threads)?;
+    let shared = Arc::new(shared(settings, &node, &clock, admission, &security));
     let lanes = RunningLanes::start(&way_out, &shared).map_err(no_threads)?;
     // The quorum comes about only if its members reach each other.
     let (controllers, brokers): (Vec<Door>, Vec<Door>) = doors.into_iter().partition(|door| door.controller);
@@ -124,7 +128,7 @@ pub fn start_watched(
     lanes.open(brokers);
     reach::look_at_advertised(advertised(settings, &bound));
     let directories = settings.directories.clone();
-    let running = Running { node, clock, lanes, threads, bound, directories, _disk: disk };
+    let running = Running { node, clock, lanes, threads, bound, directories, _keys: keys, _disk: disk };
     tracing::info!(
         node = settings.node_id,
         cluster = %running.node.cluster_id(),
@@ -303,8 +307,14 @@ fn node_options(
 }
 
 /// Caps on connections are the broker's own values, and never more than there are descriptors for.
-fn values_door(settings: &Settings, admission: &Arc<Admission>, descriptors: usize) -> ValuesDoor {
+fn values_door(
+    settings: &Settings,
+    admission: &Arc<Admission>,
+    descriptors: usize,
+    security: &Security,
+) -> ValuesDoor {
     let admission = admission.clone();
+    let of_tls = security.tls().values();
     // Kafka counts by node what brokers need only where they have a listener for themselves, and controllers always apart.
     let of_clients = |name: &str| !settings.is_controller_listener(name);
     let are_apart = settings.listeners.iter().filter(|endpoint| of_clients(&endpoint.name)).count() > 1;
@@ -313,6 +323,7 @@ fn values_door(settings: &Settings, admission: &Arc<Admission>, descriptors: usi
         settings.listeners.iter().map(|one| (one.name.clone(), is_reserved(&one.name))).collect();
     let rate = |per_second: u32| if per_second == i32::MAX as u32 { ANY_RATE } else { per_second };
     Arc::new(move |layers| {
+        of_tls(layers);
         let caps = ConnectionCaps::resolve(layers);
         let of_listener = |(name, is_reserved): &(String, bool)| {
             let own = caps.of_listeners.get(&name.to_lowercase());
@@ -334,7 +345,13 @@ fn values_door(settings: &Settings, admission: &Arc<Admission>, descriptors: usi
     })
 }
 
-fn shared(settings: &Settings, node: &Node, clock: &Arc<Clock>, admission: Arc<Admission>) -> Shared {
+fn shared(
+    settings: &Settings,
+    node: &Node,
+    clock: &Arc<Clock>,
+    admission: Arc<Admission>,
+    security: &Security,
+) -> Shared {
     let sockets = &settings.sockets;
     // A quarter of the machine's memory for requests on their way in, unless the configuration says otherwise; always room
     // for one of the largest.
@@ -344,7 +361,7 @@ fn shared(settings: &Settings, node: &Node, clock: &Arc<Clock>, admission: Arc<A
     Shared {
         node: node.clone(),
         listens: Arc::new(node.clone()),
-        links: link_terms(settings),
+        links: link_terms(settings, security),
         clock: clock.clone(),
         admission,
         budget: Budget::new(budget),
@@ -357,7 +374,7 @@ fn shared(settings: &Settings, node: &Node, clock: &Arc<Clock>, admission: Arc<A
 
 /// What another node may answer: as much as a replica asks for, or one batch as large as a client may send, and room for what stands
 /// around it.
-fn link_terms(settings: &Settings) -> LinkTerms {
+fn link_terms(settings: &Settings, security: &Security) -> LinkTerms {
     let asked = settings.file.number("replica.fetch.response.max.bytes");
     let largest = usize::try_from(asked).unwrap_or(0).max(settings.sockets.request_max_bytes);
     let max_bytes = largest.max(ANSWER_BYTES_MIN).saturating_add(ANSWER_SLACK_BYTES);
@@ -365,6 +382,7 @@ fn link_terms(settings: &Settings) -> LinkTerms {
         budget: Budget::new((machine::memory_bytes() / 8).max(max_bytes)),
         limits: FrameLimits { max_bytes },
         setup_ms: settings.file.number("socket.connection.setup.timeout.ms"),
+        tls: security.tls().outward(),
     }
 }
 

@@ -1,5 +1,5 @@
 //! What the listeners of this node ask of whoever comes in, read at the start: users and mechanisms of SASL from the configuration and from
-//! the JAAS file that a JVM would be given. What cannot be read, or would let anybody in unasked, refuses the start.
+//! the JAAS file that a JVM would be given; TLS by `tls.rs`. What cannot be read, or would let anybody in unasked, refuses the start.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ use crate::lanes::DoorGuard;
 use crate::random;
 use crate::settings::Settings;
 use crate::start_error::StartError;
+use crate::tls::Tls;
 
 const TRY: &str = "the listener's sasl.enabled.mechanisms, and a line such as listener.name.LISTENER.plain.sasl.jaas.config=\
                    org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"alice-secret\";";
@@ -24,6 +25,7 @@ const TRY_OUTWARD: &str = "sasl.mechanism.inter.broker.protocol (of controllers 
 pub struct Security {
     sasl: BTreeMap<String, Arc<SaslTerms>>,
     logins: Logins,
+    tls: Tls,
 }
 
 impl Security {
@@ -32,8 +34,12 @@ impl Security {
         let guarded = settings.listeners.iter().filter(|endpoint| endpoint.protocol.starts_with("SASL_"));
         let guarded: Vec<&str> = guarded.map(|endpoint| endpoint.name.as_str()).collect();
         let outward = outward(settings);
+        let names: Vec<&str> = outward.iter().map(|(name, _)| *name).collect();
+        let tls = Tls::read(settings, &names)?;
+        let asks = |(name, _): &(&str, &str)| settings.protocol_of(name).starts_with("SASL_");
+        let outward: Vec<(&str, &str)> = outward.into_iter().filter(asks).collect();
         if guarded.is_empty() && outward.is_empty() {
-            return Ok(Security::default());
+            return Ok(Security { tls, ..Security::default() });
         }
         let secret =
             || random::bytes().map_err(|error| StartError::new("no randomness", error, "ls -l /dev/urandom"));
@@ -52,7 +58,7 @@ impl Security {
                 .map_err(|why| StartError::new(what, why, TRY_OUTWARD))?;
             logins.insert(listener.to_owned(), login);
         }
-        Ok(Security { sasl, logins: Logins::new(logins, secret()?) })
+        Ok(Security { sasl, logins: Logins::new(logins, secret()?), tls })
     }
 
     /// Who this node is where others ask.
@@ -62,12 +68,17 @@ impl Security {
 
     /// What a listener asks.
     pub fn guard(&self, listener: &str) -> DoorGuard {
-        DoorGuard { sasl: self.sasl.get(listener).cloned() }
+        DoorGuard { tls: self.tls.of(listener), sasl: self.sasl.get(listener).cloned() }
+    }
+
+    /// TLS of all listeners.
+    pub fn tls(&self) -> &Tls {
+        &self.tls
     }
 }
 
-/// Listeners where this node logs in itself, and by which mechanism: among brokers, and on the first controller listener. A node that is
-/// the whole cluster asks nobody.
+/// Listeners where this node asks others, and by which mechanism it logs in if it has to: among brokers, and on the first controller
+/// listener. A node that is the whole cluster asks nobody.
 fn outward(settings: &Settings) -> Vec<(&str, &str)> {
     if settings.is_single_node() {
         return Vec::new();
@@ -80,8 +91,7 @@ fn outward(settings: &Settings) -> Vec<(&str, &str)> {
     let controllers = settings.controller_names.first();
     let controllers =
         controllers.map(|name| (name.as_str(), mechanism("sasl.mechanism.controller.protocol")));
-    let asks = |(name, _): &(&str, &str)| settings.protocol_of(name).starts_with("SASL_");
-    brokers.into_iter().chain(controllers).filter(asks).collect()
+    brokers.into_iter().chain(controllers).collect()
 }
 
 /// The contexts of the file that `-Djava.security.auth.login.config=` names; none where it names none.

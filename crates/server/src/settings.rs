@@ -168,7 +168,7 @@ impl Settings {
         settings.check_quorum()?;
         settings.check_listeners(&protocols, controller_listener)?;
         settings.check_advertised()?;
-        settings.check_promises(&protocols)?;
+        settings.check_promises()?;
         Ok((settings, warnings))
     }
 
@@ -290,21 +290,8 @@ impl Settings {
     }
 
     /// Fails closed: what is configured to protect somebody is in force, or the node does not start.
-    fn check_promises(&self, protocols: &ProtocolMap) -> Result<(), Refused> {
-        let mut broken = Vec::new();
-        let controllers = self.controller_names.iter();
-        let named =
-            self.listeners.iter().map(|e| &e.name).chain(controllers).chain([&self.inter_broker_name]);
-        for name in named.collect::<BTreeSet<_>>() {
-            let protocol = protocols.get(name).map_or("PLAINTEXT", String::as_str);
-            if !listeners::SERVED_PROTOCOLS.contains(&protocol) {
-                broken.push(format!(
-                    "listener {name} speaks {protocol}, which is not served yet: it would be in plain text, open to \
-                     anybody"
-                ));
-            }
-        }
-        broken.extend(self.file.refusals());
+    fn check_promises(&self) -> Result<(), Refused> {
+        let broken = self.file.refusals();
         if broken.is_empty() {
             return Ok(());
         }

@@ -47,18 +47,34 @@ pub(super) fn is_read_per_listener(found: &ListenerKey<'_>) -> bool {
     let name = found.key.name;
     match found.mechanism {
         Some(_) => PER_MECHANISM.contains(&name),
-        None => PER_LISTENER.contains(&name) || name == "connections.max.reauth.ms",
+        None => {
+            PER_LISTENER.contains(&name) || name.starts_with("ssl.") || name == "connections.max.reauth.ms"
+        }
     }
 }
 
 /// Whether the configuration has a listener of this name (written in lower case, as such keys must).
 pub(super) fn has_listener(values: &Values, name: &str) -> bool {
+    listeners(values).any(|own| own.to_lowercase() == name)
+}
+
+/// Names of all listeners, as they are written.
+fn listeners(values: &Values) -> impl Iterator<Item = &str> {
     const KEYS: [(&str, &str); 2] = [("listeners", "PLAINTEXT"), ("controller.listener.names", "")];
-    KEYS.iter().any(|(key, default)| {
-        let text = values.get(*key).map_or(*default, String::as_str);
-        list(text).iter().any(|entry| {
-            let own = entry.split_once("://").map_or(*entry, |(own, _)| own);
-            own.to_lowercase() == name
-        })
+    KEYS.into_iter().flat_map(|(key, default)| {
+        let text = values.get(key).map_or(default, String::as_str);
+        list(text).into_iter().map(|entry| entry.split_once("://").map_or(entry, |(own, _)| own))
     })
+}
+
+/// Whether a listener (its name in lower case), or any, speaks SSL or SASL_SSL.
+pub(super) fn speaks_tls(values: &Values, name: Option<&str>) -> bool {
+    let map = values.get("listener.security.protocol.map").map_or("", String::as_str);
+    let protocol = |own: &str| {
+        let entries = list(map).into_iter().filter_map(|entry| entry.rsplit_once(':'));
+        let mut of_own = entries.filter(|(listener, _)| listener.trim().eq_ignore_ascii_case(own));
+        of_own.next_back().map_or_else(|| own.to_uppercase(), |(_, protocol)| protocol.trim().to_uppercase())
+    };
+    let meant = |own: &&str| name.is_none_or(|name| own.to_lowercase() == name);
+    listeners(values).filter(meant).any(|own| protocol(own).ends_with("SSL"))
 }

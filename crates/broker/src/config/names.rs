@@ -1,7 +1,7 @@
 //! Which names of a file mean something: keys of the table, keys of one listener, what plug-ins of Kafka read, what Kafka 4
 //! dropped; and what is said of the others. Nothing here is fatal.
 
-use super::listener_keys::{has_listener, is_read_per_listener};
+use super::listener_keys::{has_listener, is_read_per_listener, speaks_tls};
 use super::{BROKER_KEYS, ConfigKey, KeyState, Values, broker_key, listener_key};
 
 /// Keys that Kafka 4 no longer has: accepted with a warning, so that old files still start.
@@ -65,14 +65,17 @@ pub enum Warning {
 pub(super) fn warning(values: &Values, name: &str, value: &str) -> Option<Warning> {
     let own = || name.to_owned();
     if let Some(key) = broker_key(name) {
-        return is_idle(key, value).then(|| Warning::WithoutEffect { name: own() });
+        let is_idle =
+            is_idle(key, value) || (is_set(key, value) && is_of_tls(name) && !speaks_tls(values, None));
+        return is_idle.then(|| Warning::WithoutEffect { name: own() });
     }
     if let Some(found) = listener_key(name) {
         if !has_listener(values, found.listener) {
             return Some(Warning::NoListener { name: own(), listener: found.listener.to_owned() });
         }
         if is_read_per_listener(&found) {
-            return None;
+            let is_idle = is_of_tls(found.key.name) && !speaks_tls(values, Some(found.listener));
+            return is_idle.then(|| Warning::WithoutEffect { name: own() });
         }
         // No other key is read for one listener only, whatever the node does with it for all of them.
         let in_force = values.get(found.key.name).map(String::as_str).or(found.key.default);
@@ -104,7 +107,16 @@ fn is_idle(key: &ConfigKey, value: &str) -> bool {
         KeyState::Implemented => !ONLY_PREFIXED.contains(&key.name),
         KeyState::Accepted | KeyState::Refused => false,
     };
-    !is_read && key.default.is_none_or(|default| key.shown(default) != key.shown(value))
+    !is_read && is_set(key, value)
+}
+
+/// To something else than what it is anyway.
+fn is_set(key: &ConfigKey, value: &str) -> bool {
+    key.default.is_none_or(|default| key.shown(default) != key.shown(value))
+}
+
+fn is_of_tls(name: &str) -> bool {
+    name.starts_with("ssl.")
 }
 
 /// Whether a name means something in a broker's configuration, here or to Kafka; where it has to be said of a lone name.

@@ -38,6 +38,7 @@ impl Connection {
         let peer_options = PeerOptions {
             client_id: Some(options.client_id.clone()),
             connect_timeout: options.connect_timeout,
+            tls: options.security.tls()?,
             ..PeerOptions::default()
         };
         let network = |cause| Error::Network { address: address.to_owned(), cause };

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use broker::security::sasl::SaslTerms;
 use net::listener::Admitted;
+use net::tls::ServerTls;
 
 /// What whoever comes in by a door has to prove; nothing on PLAINTEXT.
 #[derive(Clone, Default)]
 pub struct DoorGuard {
+    /// TLS, and by it who it is where that is asked and SASL is not.
+    pub tls: Option<Arc<ServerTls>>,
     /// Who it is, by SASL.
     pub sasl: Option<Arc<SaslTerms>>,
 }

@@ -1,11 +1,13 @@
 //! What passes between the node and its links to others: errands, what the node hears, what holds of all links, and why one ends.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::{fmt, io};
 
 use broker::{LinkId, Node, PeerAddress};
 use bytes::Bytes;
+use net::tls::ClientTls;
 use net::{Budget, FrameLimits};
 
 /// What the node wants of a link, or what was found out for it.
@@ -59,6 +61,8 @@ pub struct LinkTerms {
     pub limits: FrameLimits,
     /// `socket.connection.setup.timeout.ms`, for each address that a name has.
     pub setup_ms: i64,
+    /// TLS by the name of the listener where a link goes; none on those that are plain.
+    pub tls: BTreeMap<String, Arc<ClientTls>>,
 }
 
 /// Why a link ended.

@@ -14,6 +14,7 @@ use std::task::{Context, Poll, Waker};
 
 use broker::CloseReason;
 use net::listener::{Admitted, Refused};
+use net::tls::{Carrier, TlsFault};
 use net::{Edges, FrameLimits, Socket};
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
@@ -83,7 +84,7 @@ struct OpenDoor {
 
 /// A connection in its place.
 struct Connected {
-    gateway: Gateway<NodeService, Socket>,
+    gateway: Gateway<NodeService, Carrier<Socket>>,
     bell: Arc<Bell>,
     waker: Waker,
     /// It is in `due`.
@@ -268,18 +269,28 @@ impl Lane {
         let connected = Socket::new(stream).and_then(|socket| {
             let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
             epoll::add(&self.poller, &socket, EventData::new_u64(place as u64), flags)?;
-            Ok(socket)
+            match &door.guard.tls {
+                None => Ok(Carrier::Plain(socket)),
+                Some(tls) => {
+                    let tls = tls.accept(socket).map_err(io::Error::other)?;
+                    Ok(Carrier::Tls(Box::new(tls)))
+                }
+            }
         });
-        let socket = match connected {
-            Ok(socket) => socket,
+        let carrier = match connected {
+            Ok(carrier) => carrier,
             Err(error) => {
                 tracing::debug!("{} {from}: lost: {error}", door.name);
                 return self.leave(place);
             }
         };
         let shared = &self.shared;
-        let service = NodeService::new(&shared.node, &door, from, &self.post);
-        let gateway = gateway(shared, &door, socket, service, self.now_ms);
+        let by_tls = match &carrier {
+            Carrier::Plain(_) => None,
+            Carrier::Tls(tls) => Some(tls.principal()),
+        };
+        let service = NodeService::new(&shared.node, &door, from, &self.post, by_tls);
+        let gateway = gateway(shared, &door, carrier, service, self.now_ms);
         let bell = Bell::new(self.post.clone(), place);
         let waker = Waker::from(bell.clone());
         let stranger = gateway.notes().is_stranger().then(|| bell.clone());
@@ -419,16 +430,19 @@ impl Lane {
 fn gateway(
     shared: &Shared,
     door: &DoorPlate,
-    socket: Socket,
+    carrier: Carrier<Socket>,
     service: NodeService,
     now_ms: i64,
-) -> Gateway<NodeService, Socket> {
-    let Some(terms) = &door.guard.sasl else {
-        return Gateway::new(socket, service, shared.limits, shared.budget.clone(), now_ms);
+) -> Gateway<NodeService, Carrier<Socket>> {
+    let limits = match (&door.guard.sasl, &door.guard.tls) {
+        (None, None) => {
+            return Gateway::new(carrier, service, shared.limits, shared.budget.clone(), now_ms);
+        }
+        (None, Some(_)) => shared.limits,
+        (Some(terms), _) => FrameLimits { max_bytes: terms.max_receive_bytes },
     };
-    let limits = FrameLimits { max_bytes: terms.max_receive_bytes };
     let enter_by_ms = now_ms.saturating_add(shared.patience.entry_ms);
-    Gateway::new(socket, service, limits, shared.strangers.clone(), now_ms).until_entered(
+    Gateway::new(carrier, service, limits, shared.strangers.clone(), now_ms).until_entered(
         enter_by_ms,
         shared.limits,
         shared.budget.clone(),
@@ -447,7 +461,13 @@ fn edges(flags: EventFlags) -> Edges {
 fn log_end(refusals: &Refusals, now_ms: i64, end: &End, from: SocketAddr, listener: &str) {
     match end {
         End::Closed => tracing::debug!("{listener} {from}: closed by the peer"),
-        End::Lost(error) => tracing::debug!("{listener} {from}: lost: {error}"),
+        End::Lost(error) => match TlsFault::of(error) {
+            Some(fault) => {
+                let what = format_args!("{listener} {from}: closed: TLS: {fault}");
+                refusals.tell(Kind::Authentication, now_ms, what);
+            }
+            None => tracing::debug!("{listener} {from}: lost: {error}"),
+        },
         End::BadFrame(bad) => match bad.foreign_protocol() {
             Some(foreign) => {
                 let what = format_args!(
@@ -476,6 +496,6 @@ mod tests {
 
     #[test]
     fn an_idle_connection_is_small() {
-        assert!(size_of::<Gateway<NodeService, Socket>>() <= 512);
+        assert!(size_of::<Gateway<NodeService, Carrier<Socket>>>() <= 512);
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use net::tls::{Carrier, ClientTls, TlsStream};
 use net::{Budget, Edges, FrameLimits, FrameReader, Lease, RopeWriter, Socket};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
@@ -39,6 +40,8 @@ pub enum Step {
 /// A link.
 pub struct Link {
     state: State,
+    /// By what, and to which host, where it goes over TLS.
+    tls: Option<(Arc<ClientTls>, String)>,
     /// Addresses that were not tried yet.
     addresses: VecDeque<SocketAddr>,
     reader: FrameReader,
@@ -58,14 +61,20 @@ enum State {
         /// What the kernel said, if it said anything.
         heard: Option<Edges>,
     },
-    Open(Socket),
+    /// TLS agrees with the other side.
+    Agreeing {
+        tls: Box<TlsStream<Socket>>,
+        until_ms: i64,
+    },
+    Open(Carrier<Socket>),
 }
 
 impl Link {
-    /// A link to nowhere yet.
-    pub fn new(budget: Arc<Budget>, limits: FrameLimits) -> Link {
+    /// A link to nowhere yet; `tls`: by what, and to which host, if it is to go over TLS.
+    pub fn new(budget: Arc<Budget>, limits: FrameLimits, tls: Option<(Arc<ClientTls>, String)>) -> Link {
         Link {
             state: State::Waiting,
+            tls,
             addresses: VecDeque::new(),
             reader: FrameReader::new(limits),
             frames_exhausted: true,
@@ -88,7 +97,7 @@ impl Link {
     /// Until when the other side has to be reached.
     pub fn connecting_until_ms(&self) -> Option<i64> {
         match self.state {
-            State::Connecting { until_ms, .. } => Some(until_ms),
+            State::Connecting { until_ms, .. } | State::Agreeing { until_ms, .. } => Some(until_ms),
             State::Waiting | State::Open(_) => None,
         }
     }
@@ -103,7 +112,8 @@ impl Link {
         match &mut self.state {
             State::Waiting => {}
             State::Connecting { heard, .. } => *heard = Some(edges),
-            State::Open(socket) => socket.note(edges),
+            State::Agreeing { tls, .. } => tls.carrier().note(edges),
+            State::Open(carrier) => carrier.note(edges),
         }
     }
 
@@ -134,16 +144,30 @@ impl Link {
             State::Connecting { socket, heard: Some(edges), .. } => {
                 let edges = *edges;
                 match sockopt::socket_error(&*socket) {
-                    Ok(Ok(())) => self.open(edges),
+                    Ok(Ok(())) => self.open(cx, edges),
                     Ok(Err(error)) | Err(error) => Step::NotThere(error.into()),
                 }
             }
+            State::Agreeing { tls, .. } => match tls.poll_open(cx) {
+                Poll::Pending => Step::Waits,
+                Poll::Ready(Ok(())) => self.agreed(),
+                Poll::Ready(Err(error)) => Step::NotThere(error),
+            },
             State::Open(_) => self.transfer(cx),
         }
     }
 
-    fn open(&mut self, edges: Edges) -> Step {
-        let State::Connecting { socket, .. } = std::mem::replace(&mut self.state, State::Waiting) else {
+    fn agreed(&mut self) -> Step {
+        if let State::Agreeing { tls, .. } = std::mem::replace(&mut self.state, State::Waiting) {
+            self.state = State::Open(Carrier::Tls(tls));
+            return Step::Opened;
+        }
+        Step::Waits
+    }
+
+    fn open(&mut self, cx: &mut Context<'_>, edges: Edges) -> Step {
+        let State::Connecting { socket, until_ms, .. } = std::mem::replace(&mut self.state, State::Waiting)
+        else {
             return Step::Waits;
         };
         let stream = TcpStream::from(socket);
@@ -151,21 +175,31 @@ impl Link {
         if stream.local_addr().is_ok_and(|own| stream.peer_addr().is_ok_and(|other| own == other)) {
             return Step::NotThere(io::ErrorKind::ConnectionRefused.into());
         }
-        match Socket::new(stream) {
-            Ok(mut socket) => {
-                socket.note(edges);
-                self.state = State::Open(socket);
-                Step::Opened
+        let mut socket = match Socket::new(stream) {
+            Ok(socket) => socket,
+            Err(error) => return Step::NotThere(error),
+        };
+        socket.note(edges);
+        let Some((terms, host)) = &self.tls else {
+            self.state = State::Open(Carrier::Plain(socket));
+            return Step::Opened;
+        };
+        match terms.connect(socket, host) {
+            Ok(tls) => {
+                self.state = State::Agreeing { tls: Box::new(tls), until_ms };
+                // The kernel says no more of it before this side has begun.
+                cx.waker().wake_by_ref();
+                Step::Waits
             }
-            Err(error) => Step::NotThere(error),
+            Err(error) => Step::NotThere(io::Error::other(error)),
         }
     }
 
     /// Writes what waits, then the next frame.
     fn transfer(&mut self, cx: &mut Context<'_>) -> Step {
-        let State::Open(socket) = &mut self.state else { return Step::Waits };
+        let State::Open(carrier) = &mut self.state else { return Step::Waits };
         if !self.writer.is_empty() {
-            if let Poll::Ready(Err(error)) = self.writer.poll_write(cx, socket) {
+            if let Poll::Ready(Err(error)) = self.writer.poll_write(cx, carrier) {
                 return Step::Ended(Ended::Failed(error));
             }
             if self.writer.queued_bytes() > UNREAD_BYTES_MAX {
@@ -188,7 +222,7 @@ impl Link {
             if self.lease.poll_cover(cx, self.reader.own_memory()).is_pending() {
                 return Step::Waits;
             }
-            match self.reader.poll_fill(cx, socket) {
+            match self.reader.poll_fill(cx, carrier) {
                 Poll::Pending => {
                     self.reads = 0;
                     self.lease.shrink_to(self.reader.own_memory());

@@ -11,6 +11,7 @@ use std::task::{Context, Waker};
 
 use broker::{LinkId, PeerAddress};
 use net::Edges;
+use net::tls::TlsFault;
 
 use super::errands::{Ended, Errand};
 use super::link::{Link, Step};
@@ -88,7 +89,9 @@ impl Links {
         assert!(id < FIRST_LINK, "links: their numbers end here");
         let bell = Bell::new(around.post.clone(), (FIRST_LINK + id) as usize);
         let waker = Waker::from(bell.clone());
-        let link = Link::new(around.shared.links.budget.clone(), around.shared.links.limits);
+        let terms = &around.shared.links;
+        let tls = terms.tls.get(&*to.listener).map(|tls| (tls.clone(), to.host.to_string()));
+        let link = Link::new(terms.budget.clone(), terms.limits, tls);
         let address = numeric(&to.host, to.port);
         if address.is_none() {
             let post = around.post.clone();
@@ -186,6 +189,10 @@ impl Links {
         match why {
             Ended::BadFrame(_) | Ended::Unread(_) => {
                 let what = format_args!("link {id} to {}: closed: {why}", shown(&to));
+                around.shared.refusals.tell(Kind::Peer, around.now_ms, what);
+            }
+            Ended::Failed(error) if TlsFault::of(error).is_some() => {
+                let what = format_args!("link {id} to {}: no TLS: {why}", shown(&to));
                 around.shared.refusals.tell(Kind::Peer, around.now_ms, what);
             }
             Ended::Closed | Ended::Failed(_) => tracing::debug!("link {id} to {}: {why}", shown(&to)),

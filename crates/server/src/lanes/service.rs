@@ -1,11 +1,12 @@
 //! A node as one connection sees it: at once, or after it has said who it is.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use broker::security::sasl::{Entrance, Handled};
-use broker::{Handling, Node, Peer, Principal};
+use broker::{Handling, Node, Outcome, Peer, Principal};
 use bytes::Bytes;
+use wire::codec::Rope;
 
 use super::doors::DoorPlate;
 use super::pauses::Pause;
@@ -16,6 +17,8 @@ use crate::gateway::Service;
 pub enum NodeService {
     /// Nobody is asked who he is, or TLS has said it.
     Open(Node, broker::Connection),
+    /// TLS says it, with the end of its handshake: before the first request.
+    Encrypted(Box<Encrypted>),
     /// By SASL.
     Guarded(Box<Guarded>),
 }
@@ -27,18 +30,36 @@ pub struct Guarded {
     post: Arc<Post>,
 }
 
+/// A connection that has sent no request over its TLS yet.
+pub struct Encrypted {
+    node: Node,
+    /// `User:ANONYMOUS`
+    peer: Peer,
+    /// Filled where the client has shown a certificate.
+    principal: Arc<OnceLock<String>>,
+}
+
 impl NodeService {
-    /// A connection from an address by a door, on the lane of this letter box.
-    pub fn new(node: &Node, door: &DoorPlate, from: SocketAddr, post: &Arc<Post>) -> Self {
+    /// A connection from an address by a door, on the lane of this letter box. `by_tls`: where TLS says who it is.
+    pub fn new(
+        node: &Node,
+        door: &DoorPlate,
+        from: SocketAddr,
+        post: &Arc<Post>,
+        by_tls: Option<Arc<OnceLock<String>>>,
+    ) -> Self {
         let peer = Peer {
             listener: door.name.to_string(),
             controller: door.controller,
             host: format!("/{}", from.ip().to_canonical()),
             principal: Principal::anonymous(),
         };
-        match &door.guard.sasl {
-            None => Self::Open(node.clone(), node.connection(peer)),
-            Some(terms) => {
+        match (&door.guard.sasl, by_tls) {
+            (None, None) => Self::Open(node.clone(), node.connection(peer)),
+            (None, Some(principal)) => {
+                Self::Encrypted(Box::new(Encrypted { node: node.clone(), peer, principal }))
+            }
+            (Some(terms), _) => {
                 let entrance = Entrance::new(node, terms, peer);
                 Self::Guarded(Box::new(Guarded { entrance, post: post.clone() }))
             }
@@ -50,8 +71,30 @@ impl Service for NodeService {
     fn handle(&mut self, frame: Bytes, now_ms: i64) -> Handling {
         match self {
             Self::Open(node, connection) => node.handle(connection, frame, now_ms),
+            Self::Encrypted(encrypted) => {
+                let (open, handling) = encrypted.handle(frame, now_ms);
+                *self = open;
+                handling
+            }
             Self::Guarded(guarded) => guarded.handle(frame, now_ms),
         }
+    }
+}
+
+impl Encrypted {
+    /// The first request: with its answer the connection is a stranger's no more.
+    fn handle(&self, frame: Bytes, now_ms: i64) -> (NodeService, Handling) {
+        let principal = self.principal.get().map_or_else(Principal::anonymous, |name| Principal::user(name));
+        let connection = self.node.connection(Peer { principal, ..self.peer.clone() });
+        let handling = self.node.handle(&connection, frame, now_ms);
+        let entered = Handling::running(async move {
+            match handling.await {
+                Outcome::Answer(answer) => Outcome::Entered(answer),
+                Outcome::NoAnswer => Outcome::Entered(Rope::of(Vec::new())),
+                other @ (Outcome::Close(_) | Outcome::Entered(_) | Outcome::Farewell(_)) => other,
+            }
+        });
+        (NodeService::Open(self.node.clone(), connection), entered)
     }
 }
 

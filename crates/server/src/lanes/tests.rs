@@ -10,6 +10,7 @@ use bytes::Bytes;
 use log::SimDisk;
 use net::listener::Admission;
 use net::{Budget, FrameLimits};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -65,7 +66,7 @@ impl Bench {
         let shared = Shared {
             node: node_on(&(Arc::new(SimDisk::new(1)) as Arc<dyn log::Disk>)),
             listens: Arc::new(Ear { tell, way_out: way_out.clone() }),
-            links: LinkTerms { budget: budget.clone(), limits, setup_ms: 200 },
+            links: LinkTerms { budget: budget.clone(), limits, setup_ms: 200, tls: BTreeMap::new() },
             clock: Arc::new(Clock::start()),
             admission: Arc::new(Admission::default()),
             budget: Budget::new(usize::MAX),

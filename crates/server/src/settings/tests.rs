@@ -221,21 +221,7 @@ fn the_old_name_of_the_node_id_is_taken() {
 /// A listener that is not served, and keys that protect somebody, refuse; what the sentence must hold.
 #[test]
 fn what_would_be_served_without_its_protection_refuses() {
-    const MAP: &str = "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,IN:SSL,SEC:SASL_SSL,CONTROLLER:";
     let cases = [
-        (format!("{MAP}SSL"), "listener CONTROLLER speaks SSL"),
-        (
-            format!("{MAP}PLAINTEXT;listeners=PLAINTEXT://:9092,IN://:9094,CONTROLLER://:9093"),
-            "listener IN speaks SSL",
-        ),
-        (
-            format!("{MAP}PLAINTEXT;listeners=SEC://:9092,CONTROLLER://:9093;inter.broker.listener.name=SEC"),
-            "listener SEC speaks SASL_SSL",
-        ),
-        (
-            format!("{MAP}SSL;process.roles=broker;node.id=5;listeners=PLAINTEXT://:1"),
-            "CONTROLLER speaks SSL",
-        ),
         (
             "authorizer.class.name=com.example.A".to_owned(),
             "authorizer.class.name=com.example.A: classes are not loaded here",
