@@ -1,7 +1,11 @@
-//! The two hash functions that Kafka's formats fix: CRC-32C over record batches, murmur2 over keys and group ids.
+//! The hash functions that Kafka's formats fix: CRC-32C over record batches, murmur2 over keys and group ids, XXH3 over what consumer
+//! groups know of topics.
 
 #[cfg(target_feature = "sse4.2")]
 mod strands;
+mod xxh3;
+
+pub use xxh3::xxh3_64;
 
 /// CRC-32C (Castagnoli), as in the header of a record batch.
 pub fn crc32c(bytes: &[u8]) -> u32 {

@@ -71,7 +71,7 @@ mod uuid;
 pub mod wall;
 
 pub use api_key::ApiKey;
-pub use checksum::{crc32c, murmur2};
+pub use checksum::{crc32c, murmur2, xxh3_64};
 pub use error_code::ErrorCode;
 pub use str::Str;
 pub use uuid::{InvalidUuid, Uuid};

@@ -2,8 +2,9 @@
 //!
 //! Existence is read from committed state, phases and members from whoever is alive.
 
-use super::classic::{ClassicGroup, ClassicState};
+use super::classic::{CONSUMER_PROTOCOL_TYPE, ClassicGroup, ClassicState};
 use super::command::{Caller, GroupAnswer};
+use super::consumer::ConsumerGroup;
 use super::events::GroupEvent;
 use super::records::GroupRecord;
 use super::refuse;
@@ -21,6 +22,7 @@ const GROUP_ID_NOT_FOUND_SINCE: i16 = 6;
 
 const _: () = assert!(GROUP_ID_NOT_FOUND_SINCE <= DescribeGroupsRequest::MAX_VERSION);
 const CLASSIC_TYPE: &str = "classic";
+const CONSUMER_TYPE: &str = "consumer";
 
 impl GroupMachine {
     pub(super) fn describe_groups(
@@ -30,9 +32,14 @@ impl GroupMachine {
         groups: &[Str],
     ) -> Vec<DescribedGroup> {
         let described = groups.iter().map(|group_id| {
-            let known = self.groups.contains_key(group_id);
-            let found = if known { self.look(soft, group_id, describe) } else { None };
-            found.unwrap_or_else(|| not_found(group_id, caller.api_version))
+            let found = match self.groups.get(group_id) {
+                Some(Group::Classic(_)) => self.look(soft, group_id, describe),
+                Some(Group::Consumer(_)) => {
+                    return not_found(group_id, caller.api_version, "is not a classic group.");
+                }
+                None => None,
+            };
+            found.unwrap_or_else(|| not_found(group_id, caller.api_version, "not found."))
         });
         described.collect()
     }
@@ -45,10 +52,12 @@ impl GroupMachine {
     ) -> Result<Vec<ListedGroup>, ErrorCode> {
         let states: BTreeSet<String> =
             states.iter().map(|name| name.to_lowercase().trim().to_owned()).collect();
-        let classic = types.is_empty() || types.iter().any(|name| name.eq_ignore_ascii_case(CLASSIC_TYPE));
+        let wants = |kind: &str| types.is_empty() || types.iter().any(|name| name.eq_ignore_ascii_case(kind));
+        let (classic, consumer) = (wants(CLASSIC_TYPE), wants(CONSUMER_TYPE));
         let listed = self.groups.iter().filter_map(|(group_id, group)| match group {
             Group::Classic(_) if classic => self.look(soft, group_id, list),
-            Group::Classic(_) => None,
+            Group::Consumer(group) if consumer => Some(list_consumer(group_id, group)),
+            Group::Classic(_) | Group::Consumer(_) => None,
         });
         let wanted =
             |group: &ListedGroup| states.is_empty() || states.contains(&group.group_state.to_lowercase());
@@ -56,13 +65,18 @@ impl GroupMachine {
     }
 
     pub(super) fn delete_groups(&self, soft: &mut GroupSoft, turn: &mut Turn, groups: &[Str]) {
-        let results = groups.iter().map(|group_id| match self.look(soft, group_id, ClassicGroup::is_empty) {
+        let is_empty = |soft: &GroupSoft, group_id: &Str| match self.groups.get(group_id) {
+            Some(Group::Consumer(group)) => Some(group.is_empty()),
+            Some(Group::Classic(_)) | None => self.look(soft, group_id, ClassicGroup::is_empty),
+        };
+        let results = groups.iter().map(|group_id| match is_empty(soft, group_id) {
             None => refuse::deleted(group_id, ErrorCode::GroupIdNotFound),
             Some(false) => refuse::deleted(group_id, ErrorCode::NonEmptyGroup),
             Some(true) => {
                 self.delete_group(turn, group_id);
                 turn.tell(GroupEvent::Deleted { group: group_id.clone() });
                 soft.classic.remove(group_id);
+                soft.consumer.remove(group_id);
                 DeletableGroupResult { group_id: group_id.clone(), ..DeletableGroupResult::default() }
             }
         });
@@ -84,7 +98,10 @@ impl GroupMachine {
                 turn.write(GroupRecord::offset_tombstone(&group_id, topic, *partition));
             }
         }
-        turn.write(GroupRecord::group_tombstone(&group_id));
+        match self.groups.get(&group_id) {
+            Some(Group::Consumer(group)) => turn.write_consumer_tombstones(&group_id, group),
+            Some(Group::Classic(_)) | None => turn.write(GroupRecord::group_tombstone(&group_id)),
+        }
     }
 }
 
@@ -110,7 +127,7 @@ fn describe(group: &ClassicGroup) -> DescribedGroup {
     }
 }
 
-fn not_found(group_id: &Str, api_version: i16) -> DescribedGroup {
+fn not_found(group_id: &Str, api_version: i16, why: &str) -> DescribedGroup {
     let dead = DescribedGroup {
         group_id: group_id.clone(),
         group_state: Str::from_static("Dead"),
@@ -121,8 +138,17 @@ fn not_found(group_id: &Str, api_version: i16) -> DescribedGroup {
     }
     DescribedGroup {
         error_code: ErrorCode::GroupIdNotFound.code(),
-        error_message: Some(Str::from(format!("Group {group_id} not found."))),
+        error_message: Some(Str::from(format!("Group {group_id} {why}"))),
         ..dead
+    }
+}
+
+fn list_consumer(group_id: &Str, group: &ConsumerGroup) -> ListedGroup {
+    ListedGroup {
+        group_id: group_id.clone(),
+        protocol_type: Str::from_static(CONSUMER_PROTOCOL_TYPE),
+        group_state: Str::from_static(group.state().name()),
+        group_type: Str::from_static(CONSUMER_TYPE),
     }
 }
 

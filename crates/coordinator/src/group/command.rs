@@ -3,6 +3,9 @@
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use super::consumer::{ConsumerHeartbeatAnswer, Resolved};
+use wire::messages::consumer_group_describe::DescribedGroup as DescribedConsumerGroup;
+use wire::messages::consumer_group_heartbeat::ConsumerGroupHeartbeatRequest;
 use wire::messages::delete_groups::DeletableGroupResult;
 use wire::messages::describe_groups::DescribedGroup;
 use wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
@@ -49,6 +52,12 @@ pub enum GroupCommand {
     Heartbeat { caller: Caller, request: HeartbeatRequest },
     /// The request as it came: `member_id` below version 3, `members` from there on.
     Leave { caller: Caller, request: LeaveGroupRequest },
+    /// ConsumerGroupHeartbeat: becomes a member of a consumer group, stays one, or leaves.
+    ConsumerHeartbeat { caller: Caller, request: Box<ConsumerGroupHeartbeatRequest> },
+    /// ConsumerGroupDescribe: distinct groups of this partition.
+    ConsumerDescribe { groups: Vec<Str> },
+    /// What was asked with an answer to a heartbeat. Answered with [`GroupAnswer::Done`].
+    RegexesResolved { resolved: Resolved },
     /// Topics that exist and may be read, each with both its name and its id.
     CommitOffsets {
         caller: Caller,
@@ -86,6 +95,8 @@ pub enum GroupAnswer {
     Sync(SyncGroupResponse),
     Heartbeat(HeartbeatResponse),
     Leave(LeaveGroupResponse),
+    ConsumerHeartbeat(Box<ConsumerHeartbeatAnswer>),
+    ConsumerDescribe(Vec<DescribedConsumerGroup>),
     CommitOffsets(OffsetCommitResponse),
     CommitTransactionalOffsets(TxnOffsetCommitResponse),
     FetchOffsets(OffsetFetchResponseGroup),
@@ -108,6 +119,12 @@ pub enum GroupTimer {
     Join { group: Str },
     /// Members that have not asked for their assignment.
     Sync { group: Str },
+    /// What a member of a consumer group must give back.
+    Revocation { group: Str, member_id: Str },
+    /// A classic member of a consumer group that was told to come again.
+    ClassicJoin { group: Str, member_id: Str },
+    /// A classic member of a consumer group that has come and not asked for its assignment.
+    ClassicSync { group: Str, member_id: Str },
     /// Old offsets and empty groups, scanned in pieces: the groups after `after`.
     Expiry { after: Option<Str> },
 }

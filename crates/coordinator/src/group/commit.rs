@@ -5,9 +5,10 @@
 use super::classic::{ClassicGroup, ClassicState};
 use super::command::{Caller, DeletedTopic, GroupAnswer};
 use super::config::GroupConfig;
+use super::consumer::ConsumerGroup;
 use super::records::{self, GroupRecord, OffsetToCommit};
 use super::refuse;
-use super::state::{GroupMachine, GroupSoft};
+use super::state::{Group, GroupMachine, GroupSoft};
 use super::turn::Turn;
 use crate::machine::ProducerIdentity;
 use std::collections::BTreeSet;
@@ -23,10 +24,12 @@ use wire::messages::txn_offset_commit::{
     TxnOffsetCommitRequest, TxnOffsetCommitResponse, TxnOffsetCommitResponsePartition,
     TxnOffsetCommitResponseTopic,
 };
-use wire::{ErrorCode, Str};
+use wire::{ErrorCode, Str, Uuid};
 
 /// From this version of OffsetCommit on an unknown group is told apart from an old generation (KIP-848).
 const GROUP_ID_NOT_FOUND_SINCE: i16 = 9;
+/// From this version of OffsetCommit on its generation may be a member's epoch (KIP-848).
+const MEMBER_EPOCH_SINCE: i16 = 9;
 /// The same of TxnOffsetCommit (KIP-1319).
 const TXN_GROUP_ID_NOT_FOUND_SINCE: i16 = 6;
 
@@ -39,6 +42,9 @@ struct Committer<'a> {
     instance_id: Option<&'a Str>,
     generation: i32,
     transactional: bool,
+    api_version: i16,
+    /// What is committed.
+    partitions: &'a dyn Fn(&mut dyn FnMut(Uuid, i32)),
 }
 
 impl GroupMachine {
@@ -54,6 +60,12 @@ impl GroupMachine {
             instance_id: request.group_instance_id.as_ref(),
             generation: request.generation_id_or_member_epoch,
             transactional: false,
+            api_version: caller.api_version,
+            partitions: &|see| {
+                for topic in &request.topics {
+                    topic.partitions.iter().for_each(|partition| see(topic.topic_id, partition.partition_index));
+                }
+            },
         };
         let not_found = caller.api_version >= GROUP_ID_NOT_FOUND_SINCE;
         if let Err(error) = self.validate_commit(soft, turn, &request.group_id, &committer, not_found) {
@@ -110,6 +122,12 @@ impl GroupMachine {
             instance_id: request.group_instance_id.as_ref(),
             generation: request.generation_id_or_member_epoch,
             transactional: true,
+            api_version: caller.api_version,
+            partitions: &|see| {
+                for topic in &request.topics {
+                    topic.partitions.iter().for_each(|partition| see(topic.topic_id, partition.partition_index));
+                }
+            },
         };
         let not_found = caller.api_version >= TXN_GROUP_ID_NOT_FOUND_SINCE;
         let valid = match request.group_id.is_empty() {
@@ -167,6 +185,16 @@ impl GroupMachine {
         committer: &Committer<'_>,
         group_id_not_found: bool,
     ) -> Result<(), ErrorCode> {
+        if let Some(Group::Consumer(group)) = self.groups.get(group_id) {
+            let stale = |error| match error {
+                // Older versions have no such code.
+                ErrorCode::StaleMemberEpoch if committer.transactional && !group_id_not_found => {
+                    ErrorCode::IllegalGeneration
+                }
+                other => other,
+            };
+            return group.validate_commit(committer).map_err(stale);
+        }
         if !self.exists(soft, group_id) {
             // A simple consumer makes its group by committing to it.
             return match committer.generation < 0 {
@@ -203,7 +231,15 @@ impl GroupMachine {
         if request.group_id.is_empty() {
             return turn.refuse(refuse(ErrorCode::InvalidGroupId));
         }
-        let looked = self.look(soft, &request.group_id, |group| {
+        let names = request.topics.iter().map(|topic| &topic.name);
+        let of_consumers = match self.groups.get(&request.group_id) {
+            Some(Group::Consumer(group)) => {
+                let subscribed = names.filter(|name| group.is_subscribed_to(name)).cloned();
+                Some(Ok(subscribed.collect::<BTreeSet<Str>>()))
+            }
+            Some(Group::Classic(_)) | None => None,
+        };
+        let of_classic = || self.look(soft, &request.group_id, |group| {
             // Members of other protocols have no subscriptions that the coordinator could read.
             if !group.is_empty() && !group.uses_consumer_protocol() {
                 return Err(ErrorCode::NonEmptyGroup);
@@ -211,7 +247,7 @@ impl GroupMachine {
             let names = request.topics.iter().map(|topic| &topic.name);
             Ok(names.filter(|name| group.is_subscribed_to(name)).cloned().collect::<BTreeSet<Str>>())
         });
-        let subscribed = match looked {
+        let subscribed = match of_consumers.or_else(of_classic) {
             None => return turn.refuse(refuse(ErrorCode::GroupIdNotFound)),
             Some(Err(error)) => return turn.refuse(refuse(error)),
             Some(Ok(subscribed)) => subscribed,
@@ -291,6 +327,36 @@ fn write_offset(
         value: Some(committed.value()),
     });
     ErrorCode::None
+}
+
+impl ConsumerGroup {
+    fn validate_commit(&self, committer: &Committer<'_>) -> Result<(), ErrorCode> {
+        let epoch = committer.generation;
+        if epoch < 0 && self.is_empty() {
+            return Ok(());
+        }
+        let anonymous = epoch == -1 && committer.member_id.is_empty() && committer.instance_id.is_none();
+        if committer.transactional && anonymous {
+            return Ok(());
+        }
+        let member = self.members.get(committer.member_id).ok_or(ErrorCode::UnknownMemberId)?;
+        if !committer.transactional
+            && !member.uses_classic_protocol()
+            && committer.api_version < MEMBER_EPOCH_SINCE
+        {
+            return Err(ErrorCode::UnsupportedVersion);
+        }
+        if epoch > member.epoch {
+            return Err(member.stale_epoch());
+        }
+        let mut outcome = Ok(());
+        (committer.partitions)(&mut |topic, partition| {
+            if !member.may_commit(epoch, topic, partition) {
+                outcome = Err(member.stale_epoch());
+            }
+        });
+        outcome
+    }
 }
 
 impl ClassicGroup {

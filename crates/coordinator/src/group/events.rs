@@ -28,6 +28,33 @@ pub enum GroupEvent {
         /// The number of the generation without members.
         generation: i32,
     },
+    /// A member of the consumer protocol comes.
+    ConsumerJoined {
+        /// To which group.
+        group: Str,
+        /// Which member.
+        member_id: Str,
+        /// The epoch of the group from now on.
+        epoch: i32,
+    },
+    /// It was computed anew who shall have what.
+    TargetComputed {
+        /// Of which group.
+        group: Str,
+        /// Its epoch.
+        epoch: i32,
+        /// Among how many.
+        members: usize,
+        /// By which assignor.
+        assignor: &'static str,
+    },
+    /// It goes on with the other protocol, its members running.
+    Migrated {
+        /// Which group.
+        group: Str,
+        /// To the consumer protocol, or back.
+        to_consumer: bool,
+    },
     /// A member is gone.
     Departed {
         /// Of which group.
@@ -79,6 +106,8 @@ pub enum Departure {
     NeverSynced,
     /// The group has more members than `group.max.size` allows.
     GroupFull,
+    /// It did not give back within its rebalance timeout what it had to.
+    NeverRevoked,
 }
 
 impl Reason {
@@ -103,6 +132,7 @@ impl Departure {
             Departure::SessionEnded => "a member's session timed out",
             Departure::NotRejoined => "a member did not rejoin within the rebalance timeout",
             Departure::NeverSynced => "a member did not ask for its assignment within the rebalance timeout",
+            Departure::NeverRevoked => "a member did not give back its partitions within the rebalance timeout",
             Departure::GroupFull => "a member found the group full (group.max.size)",
         }
     }

@@ -5,10 +5,11 @@
 use super::classic::{ClassicGroup, ClassicState};
 use super::command::GroupTimer;
 use super::config::GroupConfig;
-use super::events::GroupEvent;
+use super::consumer::ConsumerGroup;
+use super::events::{Departure, GroupEvent};
 use super::offsets::CommittedOffset;
 use super::records::GroupRecord;
-use super::state::{GroupMachine, GroupSoft};
+use super::state::{Group, GroupMachine, GroupSoft};
 use super::turn::Turn;
 use std::ops::Bound::{Excluded, Unbounded};
 use wire::Str;
@@ -27,7 +28,19 @@ enum Age {
 impl GroupMachine {
     pub(super) fn timer_fired(&self, soft: &mut GroupSoft, turn: &mut Turn, timer: GroupTimer) {
         match timer {
-            GroupTimer::Session { group, member_id } => self.session_over(soft, turn, &group, &member_id),
+            GroupTimer::Session { group, member_id } => match self.groups.get(&group) {
+                Some(Group::Consumer(_)) => self.consumer_session_over(soft, turn, &group, &member_id),
+                Some(Group::Classic(_)) | None => self.session_over(soft, turn, &group, &member_id),
+            },
+            GroupTimer::Revocation { group, member_id } => {
+                self.revocation_over(soft, turn, &group, &member_id);
+            }
+            GroupTimer::ClassicJoin { group, member_id } => {
+                self.fence_known(soft, turn, &group, &member_id, Departure::NotRejoined);
+            }
+            GroupTimer::ClassicSync { group, member_id } => {
+                self.fence_known(soft, turn, &group, &member_id, Departure::NeverSynced);
+            }
             GroupTimer::Join { group } => self.join_phase_over(soft, turn, &group),
             GroupTimer::Sync { group } => self.sync_phase_over(soft, turn, &group),
             GroupTimer::Expiry { after } => self.expire(soft, turn, after.as_ref()),
@@ -56,6 +69,9 @@ impl GroupMachine {
 
     /// Writes tombstones for what has expired; returns how many offsets were looked at.
     fn expire_group(&self, soft: &mut GroupSoft, turn: &mut Turn, group_id: &Str) -> usize {
+        if let Some(Group::Consumer(group)) = self.groups.get(group_id) {
+            return self.expire_consumer_group(soft, turn, group_id, group);
+        }
         let (config, wall_ms) = (soft.config, turn.wall_ms);
         let (expired, looked_at, all_expired, is_empty) = self
             .look(soft, group_id, |group| {
@@ -81,6 +97,29 @@ impl GroupMachine {
         looked_at
     }
 
+    /// The same of a consumer group: what it subscribes to stays, and it goes once it has no members and no offsets.
+    fn expire_consumer_group(
+        &self,
+        soft: &mut GroupSoft,
+        turn: &mut Turn,
+        group_id: &Str,
+        group: &ConsumerGroup,
+    ) -> usize {
+        let (config, wall_ms) = (soft.config, turn.wall_ms);
+        let in_use = |topic: &str| group.is_subscribed_to(topic);
+        let (expired, looked_at, all_expired) =
+            self.old_offsets(&config, wall_ms, group_id, &Age::SinceCommit, in_use);
+        for (topic, partition) in expired {
+            turn.write(GroupRecord::offset_tombstone(group_id, &topic, partition));
+        }
+        if group.is_empty() && all_expired {
+            turn.write_consumer_tombstones(group_id, group);
+            turn.tell(GroupEvent::Expired { group: group_id.clone() });
+            soft.consumer.remove(group_id);
+        }
+        looked_at
+    }
+
     /// What has expired, how many were looked at, and whether nothing would be left of the group.
     fn expired_offsets(
         &self,
@@ -88,18 +127,37 @@ impl GroupMachine {
         wall_ms: i64,
         group: &ClassicGroup,
     ) -> (Vec<(Str, i32)>, usize, bool) {
-        let mut all_expired = !self.offsets.has_open_transactions(&group.id);
-        let Some(topics) = self.offsets.of_group(&group.id) else { return (Vec::new(), 0, all_expired) };
-        let Some(age) = age_of(group) else { return (Vec::new(), 0, false) };
+        match age_of(group) {
+            Some(age) => {
+                let in_use = |topic: &str| group.is_subscribed_to(topic);
+                self.old_offsets(config, wall_ms, &group.id, &age, in_use)
+            }
+            None => {
+                let has_none = self.offsets.of_group(&group.id).is_none();
+                (Vec::new(), 0, has_none && !self.offsets.has_open_transactions(&group.id))
+            }
+        }
+    }
+
+    fn old_offsets(
+        &self,
+        config: &GroupConfig,
+        wall_ms: i64,
+        group_id: &Str,
+        age: &Age,
+        in_use: impl Fn(&str) -> bool,
+    ) -> (Vec<(Str, i32)>, usize, bool) {
+        let mut all_expired = !self.offsets.has_open_transactions(group_id);
+        let Some(topics) = self.offsets.of_group(group_id) else { return (Vec::new(), 0, all_expired) };
         let mut expired = Vec::new();
         let mut looked_at = 0;
         for (topic, partitions) in topics {
-            let in_use = group.is_subscribed_to(topic);
+            let in_use = in_use(topic);
             for offset in partitions {
                 looked_at += 1;
-                let old = !in_use && is_expired(config, wall_ms, &age, offset);
+                let old = !in_use && is_expired(config, wall_ms, age, offset);
                 // What a transaction has staged would come back to a group that is gone (S21).
-                if old && !self.offsets.is_unstable(&group.id, topic, offset.partition) {
+                if old && !self.offsets.is_unstable(group_id, topic, offset.partition) {
                     expired.push((topic.clone(), offset.partition));
                 } else {
                     all_expired = false;

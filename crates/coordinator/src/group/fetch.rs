@@ -4,7 +4,7 @@
 
 use super::answers::no_offset;
 use super::offsets::CommittedOffset;
-use super::state::GroupMachine;
+use super::state::{Group, GroupMachine};
 use wire::messages::offset_fetch::{
     OffsetFetchRequestGroup, OffsetFetchResponseGroup, OffsetFetchResponsePartitions,
     OffsetFetchResponseTopics,
@@ -17,6 +17,13 @@ impl GroupMachine {
         group: &OffsetFetchRequestGroup,
         require_stable: bool,
     ) -> OffsetFetchResponseGroup {
+        if let Err(error) = self.validate_fetch(group) {
+            return OffsetFetchResponseGroup {
+                group_id: group.group_id.clone(),
+                error_code: error.code(),
+                ..OffsetFetchResponseGroup::default()
+            };
+        }
         let topics = match &group.topics {
             Some(topics) => topics
                 .iter()
@@ -39,6 +46,21 @@ impl GroupMachine {
             group_id: group.group_id.clone(),
             topics,
             ..OffsetFetchResponseGroup::default()
+        }
+    }
+
+    /// A member of a consumer group is told of offsets in its epoch only.
+    fn validate_fetch(&self, group: &OffsetFetchRequestGroup) -> Result<(), ErrorCode> {
+        match self.groups.get(&group.group_id) {
+            Some(Group::Consumer(consumer)) if group.member_id.is_some() || group.member_epoch >= 0 => {
+                let member_id = group.member_id.clone().unwrap_or_default();
+                let member = consumer.members.get(&member_id).ok_or(ErrorCode::UnknownMemberId)?;
+                match group.member_epoch == member.epoch {
+                    true => Ok(()),
+                    false => Err(member.stale_epoch()),
+                }
+            }
+            Some(Group::Consumer(_) | Group::Classic(_)) | None => Ok(()),
         }
     }
 

@@ -18,14 +18,22 @@ impl GroupCommand {
             GroupCommand::AssignmentPersisted { group, .. }
             | GroupCommand::StaticMemberPersisted { group, .. }
             | GroupCommand::Fired(
-                GroupTimer::Session { group, .. } | GroupTimer::Join { group } | GroupTimer::Sync { group },
+                GroupTimer::Session { group, .. }
+                | GroupTimer::Join { group }
+                | GroupTimer::Sync { group }
+                | GroupTimer::Revocation { group, .. }
+                | GroupTimer::ClassicJoin { group, .. }
+                | GroupTimer::ClassicSync { group, .. },
             ) => Some(group.clone()),
+            GroupCommand::ConsumerHeartbeat { request, .. } => Some(request.group_id.clone()),
+            GroupCommand::RegexesResolved { resolved } => Some(resolved.group.clone()),
             GroupCommand::Heartbeat { .. }
             | GroupCommand::CommitOffsets { .. }
             | GroupCommand::CommitTransactionalOffsets { .. }
             | GroupCommand::FetchOffsets { .. }
             | GroupCommand::DeleteOffsets { .. }
             | GroupCommand::Describe { .. }
+            | GroupCommand::ConsumerDescribe { .. }
             | GroupCommand::List { .. }
             | GroupCommand::Delete { .. }
             | GroupCommand::TopicsDeleted { .. }
@@ -47,6 +55,11 @@ impl GroupMachine {
             group.check();
         }
         for record in &decision.records {
+            if let GroupRecord::ConsumerGroupMetadata { group, value: Some(next) } = record
+                && let Some(Group::Consumer(last)) = self.groups.get(group)
+            {
+                assert!(next.epoch >= last.epoch, "epoch: that of {group} would go back");
+            }
             if let GroupRecord::GroupMetadata { group, value: Some(next) } = record
                 && let Some(Group::Classic(Some(last))) = self.groups.get(group)
             {

@@ -1,7 +1,7 @@
 //! The group coordinator: who is a member of which group, and which offsets a group has committed.
 //!
 //! Owns the replicated state of one `__consumer_offsets` partition ([`GroupMachine`]) and its command table. The rooms:
-//! `classic/` the protocol of JoinGroup and SyncGroup · `commit.rs` OffsetCommit, TxnOffsetCommit, OffsetDelete ·
+//! `classic/` the protocol of JoinGroup and SyncGroup · `consumer/` that of ConsumerGroupHeartbeat · `assignor/` its assignors · `commit.rs` OffsetCommit, TxnOffsetCommit, OffsetDelete ·
 //! `fetch.rs` OffsetFetch · `offsets.rs` committed and pending transactional offsets · `expiry.rs` what grows old ·
 //! `admin.rs` DescribeGroups, ListGroups, DeleteGroups · `records.rs` record ↔ bytes · `refuse.rs` the shape of errors · `events.rs` what people are told.
 //!
@@ -10,10 +10,12 @@
 
 mod admin;
 pub mod answers;
+pub mod assignor;
 pub mod classic;
 mod command;
 mod commit;
 pub mod config;
+pub mod consumer;
 pub mod events;
 mod expiry;
 mod fetch;
@@ -29,7 +31,8 @@ mod tests;
 mod turn;
 
 pub use command::{Caller, DeletedTopic, GroupAnswer, GroupCommand, GroupTimer};
-pub use config::GroupConfig;
+pub use assignor::Assignor;
+pub use config::{ConsumerConfig, GroupConfig, MigrationPolicy};
 pub use events::GroupEvent;
 pub use partition::{partition_for, topic_configs};
 pub use records::GroupRecord;
@@ -61,6 +64,16 @@ impl Machine for GroupMachine {
             GroupCommand::Sync { caller, request } => self.sync(soft, &mut turn, &caller, request),
             GroupCommand::Heartbeat { request, .. } => self.heartbeat(soft, &mut turn, &request),
             GroupCommand::Leave { caller, request } => self.leave(soft, &mut turn, &caller, request),
+            GroupCommand::ConsumerHeartbeat { caller, request } => {
+                self.consumer_heartbeat(soft, &mut turn, &caller, &request);
+            }
+            GroupCommand::ConsumerDescribe { groups } => {
+                turn.answer(GroupAnswer::ConsumerDescribe(self.describe_consumer_groups(soft, &groups)));
+            }
+            GroupCommand::RegexesResolved { resolved } => {
+                self.regexes_resolved(soft, &mut turn, &resolved);
+                turn.answer(GroupAnswer::Done);
+            }
             GroupCommand::CommitOffsets { caller, request } => {
                 self.commit_offsets(soft, &mut turn, &caller, &request);
             }
@@ -104,8 +117,13 @@ impl Machine for GroupMachine {
             GroupCommand::List { states, types } => {
                 Some(GroupAnswer::List(self.list_groups(soft, states, types)))
             }
+            GroupCommand::ConsumerDescribe { groups } => {
+                Some(GroupAnswer::ConsumerDescribe(self.describe_consumer_groups(soft, groups)))
+            }
             GroupCommand::Join { .. }
             | GroupCommand::Sync { .. }
+            | GroupCommand::ConsumerHeartbeat { .. }
+            | GroupCommand::RegexesResolved { .. }
             | GroupCommand::Heartbeat { .. }
             | GroupCommand::Leave { .. }
             | GroupCommand::CommitOffsets { .. }
@@ -139,6 +157,7 @@ impl Machine for GroupMachine {
     fn opened(&self, soft: &mut GroupSoft, now_ms: i64) -> Decision<GroupMachine> {
         let mut turn = Turn::new(soft, now_ms, None);
         self.open_classic_groups(soft, &mut turn);
+        self.open_consumer_groups(soft, &mut turn);
         soft.events.append(&mut turn.events);
         let check_ms = soft.config.offsets_retention_check_interval_ms;
         turn.decision.set_timer(GroupTimer::Expiry { after: None }, now_ms.saturating_add(check_ms));

@@ -9,7 +9,12 @@ use std::sync::Arc;
 use wire::codec::{DecodeError, Decoder, Encoder, Message};
 use wire::record_batch::HEADER_BYTES;
 use wire::records::group::{
-    GroupKey, GroupMetadataKey, GroupMetadataValue, LegacyOffsetCommitValue, OffsetCommitKey,
+    ConsumerGroupCurrentMemberAssignmentKey, ConsumerGroupCurrentMemberAssignmentValue,
+    ConsumerGroupMemberMetadataKey, ConsumerGroupMemberMetadataValue, ConsumerGroupMetadataKey,
+    ConsumerGroupMetadataValue, ConsumerGroupPartitionMetadataKey, ConsumerGroupPartitionMetadataValue,
+    ConsumerGroupRegularExpressionKey, ConsumerGroupRegularExpressionValue,
+    ConsumerGroupTargetAssignmentMemberKey, ConsumerGroupTargetAssignmentMemberValue,
+    ConsumerGroupTargetAssignmentMetadataKey, ConsumerGroupTargetAssignmentMetadataValue, GroupKey, GroupMetadataKey, GroupMetadataValue, LegacyOffsetCommitValue, OffsetCommitKey,
     OffsetCommitValue,
 };
 use wire::{Str, Uuid};
@@ -31,6 +36,28 @@ pub enum GroupRecord {
     OffsetCommit { group: Str, topic: Str, partition: i32, value: Option<OffsetCommitValue> },
     /// A classic group as its last generation left it.
     GroupMetadata { group: Str, value: Option<Arc<GroupMetadataValue>> },
+    /// The epoch of a consumer group.
+    ConsumerGroupMetadata { group: Str, value: Option<ConsumerGroupMetadataValue> },
+    /// What versions before 4.1 wrote of its topics.
+    ConsumerPartitionMetadata { group: Str, value: Option<Arc<ConsumerGroupPartitionMetadataValue>> },
+    /// What a member wants.
+    ConsumerMember { group: Str, member_id: Str, value: Option<Arc<ConsumerGroupMemberMetadataValue>> },
+    /// The epoch of the targets.
+    ConsumerTargetMetadata { group: Str, value: Option<ConsumerGroupTargetAssignmentMetadataValue> },
+    /// What a member shall have.
+    ConsumerTarget {
+        group: Str,
+        member_id: Str,
+        value: Option<Arc<ConsumerGroupTargetAssignmentMemberValue>>,
+    },
+    /// How far a member is.
+    ConsumerCurrentAssignment {
+        group: Str,
+        member_id: Str,
+        value: Option<Arc<ConsumerGroupCurrentMemberAssignmentValue>>,
+    },
+    /// What a pattern stands for.
+    ConsumerRegex { group: Str, regex: Str, value: Option<Arc<ConsumerGroupRegularExpressionValue>> },
 }
 
 impl GroupRecord {
@@ -56,7 +83,14 @@ pub fn size_in_batch(records: &[GroupRecord]) -> usize {
             let metadata = value.as_ref().map_or(0, |value| value.metadata.len());
             group.len() + topic.len() + metadata + COMMIT_NUMBERS + RECORD_OVERHEAD
         }
-        GroupRecord::GroupMetadata { .. } => {
+        GroupRecord::GroupMetadata { .. }
+        | GroupRecord::ConsumerGroupMetadata { .. }
+        | GroupRecord::ConsumerPartitionMetadata { .. }
+        | GroupRecord::ConsumerMember { .. }
+        | GroupRecord::ConsumerTargetMetadata { .. }
+        | GroupRecord::ConsumerTarget { .. }
+        | GroupRecord::ConsumerCurrentAssignment { .. }
+        | GroupRecord::ConsumerRegex { .. } => {
             let encoded = encode(record);
             encoded.key.len() + encoded.value.map_or(0, |value| value.len()) + RECORD_OVERHEAD
         }
@@ -83,7 +117,55 @@ pub fn encode(record: &GroupRecord) -> EncodedRecord {
             key: GroupKey::GroupMetadata(GroupMetadataKey { group: group.clone() }).encode(),
             value: value.as_ref().map(|value| versioned(value.as_ref(), GROUP_METADATA_VERSION)),
         },
+        GroupRecord::ConsumerGroupMetadata { .. }
+        | GroupRecord::ConsumerPartitionMetadata { .. }
+        | GroupRecord::ConsumerMember { .. }
+        | GroupRecord::ConsumerTargetMetadata { .. }
+        | GroupRecord::ConsumerTarget { .. }
+        | GroupRecord::ConsumerCurrentAssignment { .. }
+        | GroupRecord::ConsumerRegex { .. } => encode_consumer(record),
     }
+}
+
+/// The records of consumer groups: each has one version so far.
+fn encode_consumer(record: &GroupRecord) -> EncodedRecord {
+    fn value<T: Message>(value: Option<&T>) -> Option<Bytes> {
+        value.map(|value| versioned(value, 0))
+    }
+    let (key, value) = match record.clone() {
+        GroupRecord::ConsumerGroupMetadata { group, value: own } => {
+            let key = GroupKey::ConsumerGroupMetadata(ConsumerGroupMetadataKey { group_id: group });
+            (key, value(own.as_ref()))
+        }
+        GroupRecord::ConsumerPartitionMetadata { group, value: own } => {
+            let key = ConsumerGroupPartitionMetadataKey { group_id: group };
+            (GroupKey::ConsumerGroupPartitionMetadata(key), value(own.as_deref()))
+        }
+        GroupRecord::ConsumerMember { group, member_id, value: own } => {
+            let key = ConsumerGroupMemberMetadataKey { group_id: group, member_id };
+            (GroupKey::ConsumerGroupMemberMetadata(key), value(own.as_deref()))
+        }
+        GroupRecord::ConsumerTargetMetadata { group, value: own } => {
+            let key = ConsumerGroupTargetAssignmentMetadataKey { group_id: group };
+            (GroupKey::ConsumerGroupTargetAssignmentMetadata(key), value(own.as_ref()))
+        }
+        GroupRecord::ConsumerTarget { group, member_id, value: own } => {
+            let key = ConsumerGroupTargetAssignmentMemberKey { group_id: group, member_id };
+            (GroupKey::ConsumerGroupTargetAssignmentMember(key), value(own.as_deref()))
+        }
+        GroupRecord::ConsumerCurrentAssignment { group, member_id, value: own } => {
+            let key = ConsumerGroupCurrentMemberAssignmentKey { group_id: group, member_id };
+            (GroupKey::ConsumerGroupCurrentMemberAssignment(key), value(own.as_deref()))
+        }
+        GroupRecord::ConsumerRegex { group, regex, value: own } => {
+            let key = ConsumerGroupRegularExpressionKey { group_id: group, regular_expression: regex };
+            (GroupKey::ConsumerGroupRegularExpression(key), value(own.as_deref()))
+        }
+        GroupRecord::OffsetCommit { .. } | GroupRecord::GroupMetadata { .. } => {
+            unreachable!("encoded by the one who calls")
+        }
+    };
+    EncodedRecord { key: key.encode(), value }
 }
 
 /// A value behind its version.
@@ -126,9 +208,53 @@ pub fn decode(key: Option<Bytes>, value: Option<Bytes>) -> Result<Option<GroupRe
             let value = value.map(read::<GroupMetadataValue>).transpose()?.map(detached).map(Arc::new);
             Ok(Some(GroupRecord::GroupMetadata { group: key.group.detached(), value }))
         }
-        // Modern groups keep no state here yet; their records stay in the log as they are.
-        _ => Ok(None),
+        key => decode_consumer(key, value),
     }
+}
+
+/// The records of consumer groups; those of share and streams groups stay in the log as they are.
+fn decode_consumer(key: GroupKey, value: Option<Bytes>) -> Result<Option<GroupRecord>, String> {
+    let record = match key {
+        GroupKey::ConsumerGroupMetadata(key) => {
+            let value = value.map(read::<ConsumerGroupMetadataValue>).transpose()?;
+            GroupRecord::ConsumerGroupMetadata { group: key.group_id.detached(), value }
+        }
+        GroupKey::ConsumerGroupPartitionMetadata(key) => {
+            // What it says is not read: it will be replaced by a tombstone.
+            let value = value.map(|_| Arc::default());
+            GroupRecord::ConsumerPartitionMetadata { group: key.group_id.detached(), value }
+        }
+        GroupKey::ConsumerGroupMemberMetadata(key) => {
+            let value = value.map(read::<ConsumerGroupMemberMetadataValue>).transpose()?;
+            let value = value.map(super::consumer::member::detached).map(Arc::new);
+            let (group, member_id) = (key.group_id.detached(), key.member_id.detached());
+            GroupRecord::ConsumerMember { group, member_id, value }
+        }
+        GroupKey::ConsumerGroupTargetAssignmentMetadata(key) => {
+            let value = value.map(read::<ConsumerGroupTargetAssignmentMetadataValue>).transpose()?;
+            GroupRecord::ConsumerTargetMetadata { group: key.group_id.detached(), value }
+        }
+        GroupKey::ConsumerGroupTargetAssignmentMember(key) => {
+            let value = value.map(read::<ConsumerGroupTargetAssignmentMemberValue>).transpose()?;
+            let (group, member_id) = (key.group_id.detached(), key.member_id.detached());
+            GroupRecord::ConsumerTarget { group, member_id, value: value.map(Arc::new) }
+        }
+        GroupKey::ConsumerGroupCurrentMemberAssignment(key) => {
+            let value = value.map(read::<ConsumerGroupCurrentMemberAssignmentValue>).transpose()?;
+            let (group, member_id) = (key.group_id.detached(), key.member_id.detached());
+            GroupRecord::ConsumerCurrentAssignment { group, member_id, value: value.map(Arc::new) }
+        }
+        GroupKey::ConsumerGroupRegularExpression(key) => {
+            let mut value = value.map(read::<ConsumerGroupRegularExpressionValue>).transpose()?;
+            if let Some(value) = &mut value {
+                value.topics.iter_mut().for_each(|topic| *topic = topic.detached());
+            }
+            let (group, regex) = (key.group_id.detached(), key.regular_expression.detached());
+            GroupRecord::ConsumerRegex { group, regex, value: value.map(Arc::new) }
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(record))
 }
 
 fn read<T: Message>(bytes: Bytes) -> Result<T, String> {

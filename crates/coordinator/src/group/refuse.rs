@@ -4,6 +4,7 @@
 
 use super::answers;
 use super::command::{GroupAnswer, GroupCommand};
+use super::consumer::{self, ConsumerHeartbeatAnswer};
 use wire::ErrorCode;
 use wire::messages::delete_groups::DeletableGroupResult;
 use wire::messages::describe_groups::DescribedGroup;
@@ -34,6 +35,10 @@ pub fn command(command: &GroupCommand, error: ErrorCode) -> GroupAnswer {
         GroupCommand::Leave { .. } => {
             GroupAnswer::Leave(LeaveGroupResponse { error_code: error.code(), ..Default::default() })
         }
+        GroupCommand::ConsumerHeartbeat { .. } => consumer_heartbeat(error),
+        GroupCommand::ConsumerDescribe { groups } => GroupAnswer::ConsumerDescribe(
+            groups.iter().map(|group| consumer::describe::refused(group, error, None)).collect(),
+        ),
         GroupCommand::CommitOffsets { request, .. } => {
             GroupAnswer::CommitOffsets(offset_commit(request, error))
         }
@@ -55,10 +60,16 @@ pub fn command(command: &GroupCommand, error: ErrorCode) -> GroupAnswer {
             GroupAnswer::Delete(groups.iter().map(|group| deleted(group, error)).collect())
         }
         GroupCommand::TopicsDeleted { .. }
+        | GroupCommand::RegexesResolved { .. }
         | GroupCommand::AssignmentPersisted { .. }
         | GroupCommand::StaticMemberPersisted { .. }
         | GroupCommand::Fired(_) => GroupAnswer::Done,
     }
+}
+
+fn consumer_heartbeat(error: ErrorCode) -> GroupAnswer {
+    let response = consumer::refusal::Refusal { error, message: None }.response();
+    GroupAnswer::ConsumerHeartbeat(Box::new(ConsumerHeartbeatAnswer { response, resolve: None }))
 }
 
 /// The same error at every partition.
@@ -122,6 +133,10 @@ pub fn answer(answer: GroupAnswer, error: ErrorCode) -> GroupAnswer {
         GroupAnswer::Leave(_) => {
             GroupAnswer::Leave(LeaveGroupResponse { error_code: code, ..Default::default() })
         }
+        GroupAnswer::ConsumerHeartbeat(_) => consumer_heartbeat(error),
+        GroupAnswer::ConsumerDescribe(groups) => GroupAnswer::ConsumerDescribe(
+            groups.iter().map(|group| consumer::describe::refused(&group.group_id, error, None)).collect(),
+        ),
         GroupAnswer::CommitOffsets(mut response) => {
             let partitions = response.topics.iter_mut().flat_map(|topic| topic.partitions.iter_mut());
             partitions.for_each(|partition| partition.error_code = code);

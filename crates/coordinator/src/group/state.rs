@@ -3,6 +3,7 @@
 //! Owns `apply`: the only way in which groups come, change and go. Decisions live in the other rooms.
 
 use super::classic::ClassicGroup;
+use super::consumer::{ClusterView, ConsumerGroup, ConsumerSoft, NothingKnown, TopicHashes};
 use super::config::GroupConfig;
 use super::events::GroupEvent;
 use super::offsets::{CommittedOffset, Offsets};
@@ -23,11 +24,13 @@ pub struct GroupMachine {
     pub(super) offsets: Offsets,
 }
 
-/// One group as it is persisted. The modern protocols (KIP-848, KIP-932, KIP-1071) are further variants.
+/// One group as it is persisted. Share and streams groups (KIP-932, KIP-1071) are further variants.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Group {
     /// `None`: known by its offsets alone (a simple consumer that only commits).
     Classic(Option<Arc<GroupMetadataValue>>),
+    /// Of the consumer protocol.
+    Consumer(Arc<ConsumerGroup>),
 }
 
 /// What dies with leadership.
@@ -39,6 +42,10 @@ pub struct GroupSoft {
     pub(super) entropy: SplitMix64,
     /// Classic groups that have members, or had some in this term. A group of the machine that is not here is empty.
     pub(super) classic: BTreeMap<Str, ClassicGroup>,
+    /// The cluster as it is known now.
+    pub view: Arc<dyn ClusterView>,
+    pub(super) consumer: BTreeMap<Str, ConsumerSoft>,
+    pub(super) topic_hashes: TopicHashes,
     /// What happened and nobody was told of yet; whoever hosts the machine takes it after each step.
     pub events: Vec<GroupEvent>,
 }
@@ -47,7 +54,16 @@ impl GroupSoft {
     /// `seed` makes the member ids of this term.
     pub fn new(config: GroupConfig, seed: u64) -> Self {
         let (wall, classic) = (Wall::default(), BTreeMap::new());
-        GroupSoft { config, wall, entropy: SplitMix64::new(seed), classic, events: Vec::new() }
+        GroupSoft {
+            config,
+            wall,
+            entropy: SplitMix64::new(seed),
+            classic,
+            view: Arc::new(NothingKnown),
+            consumer: BTreeMap::new(),
+            topic_hashes: TopicHashes::default(),
+            events: Vec::new(),
+        }
     }
 
     /// What commits and their ages are counted in; timers are not.
@@ -90,9 +106,72 @@ impl GroupMachine {
             GroupRecord::GroupMetadata { group, value: Some(value) } => {
                 self.groups.insert(group.clone(), Group::Classic(Some(value.clone())));
             }
+            // What a compaction has kept of an upgrade is no end of the consumer group.
             GroupRecord::GroupMetadata { group, value: None } => {
-                self.groups.remove(group);
+                if matches!(self.groups.get(group), Some(Group::Classic(_))) {
+                    self.groups.remove(group);
+                }
             }
+            GroupRecord::ConsumerGroupMetadata { group, value: None } => {
+                if matches!(self.groups.get(group), Some(Group::Consumer(_))) {
+                    self.groups.remove(group);
+                }
+            }
+            GroupRecord::ConsumerGroupMetadata { group, value: Some(value) } => {
+                let group = self.consumer_mut(group);
+                (group.epoch, group.metadata_hash) = (value.epoch, value.metadata_hash);
+            }
+            GroupRecord::ConsumerPartitionMetadata { group, value } => {
+                if let Some(group) = self.consumer_for(group, value.is_some()) {
+                    group.has_partition_metadata = value.is_some();
+                }
+            }
+            GroupRecord::ConsumerMember { group, member_id, value } => {
+                if let Some(group) = self.consumer_for(group, value.is_some()) {
+                    group.apply_member(member_id, value.as_deref());
+                }
+            }
+            GroupRecord::ConsumerTargetMetadata { group, value } => {
+                if let Some(group) = self.consumer_for(group, value.is_some()) {
+                    let value = value.clone().unwrap_or_default();
+                    group.assignment_epoch = value.assignment_epoch;
+                    group.assignment_timestamp_ms = value.assignment_timestamp;
+                }
+            }
+            GroupRecord::ConsumerTarget { group, member_id, value } => {
+                if let Some(group) = self.consumer_for(group, value.is_some()) {
+                    group.apply_target(member_id, value.as_deref());
+                }
+            }
+            GroupRecord::ConsumerCurrentAssignment { group, member_id, value } => {
+                if let Some(group) = self.consumer_for(group, value.is_some()) {
+                    group.apply_current(member_id, value.as_deref());
+                }
+            }
+            GroupRecord::ConsumerRegex { group, regex, value } => {
+                if let Some(group) = self.consumer_for(group, value.is_some()) {
+                    group.apply_regex(regex, value.as_deref());
+                }
+            }
+        }
+    }
+
+    /// A tombstone makes no group.
+    fn consumer_for(&mut self, group: &Str, make: bool) -> Option<&mut ConsumerGroup> {
+        match self.groups.get(group) {
+            Some(Group::Consumer(_)) => Some(self.consumer_mut(group)),
+            Some(Group::Classic(_)) | None => make.then(|| self.consumer_mut(group)),
+        }
+    }
+
+    /// The consumer group of this name, made if there is none.
+    fn consumer_mut(&mut self, group: &Str) -> &mut ConsumerGroup {
+        if !matches!(self.groups.get(group), Some(Group::Consumer(_))) {
+            self.groups.insert(group.clone(), Group::Consumer(Arc::default()));
+        }
+        match self.groups.get_mut(group) {
+            Some(Group::Consumer(group)) => Arc::make_mut(group),
+            Some(Group::Classic(_)) | None => unreachable!("it was made above"),
         }
     }
 
@@ -106,14 +185,16 @@ impl GroupMachine {
         if !soft.classic.contains_key(group_id) {
             let group = match self.groups.get(group_id) {
                 Some(Group::Classic(Some(value))) => ClassicGroup::from_record(group_id.clone(), value),
-                Some(Group::Classic(None)) | None => ClassicGroup::new(group_id.detached(), wall_ms),
+                Some(Group::Classic(None) | Group::Consumer(_)) | None => {
+                    ClassicGroup::new(group_id.detached(), wall_ms)
+                }
             };
             soft.classic.insert(group.id.clone(), group);
         }
         soft.classic.get_mut(group_id).expect("inserted above")
     }
 
-    /// Looks at a group without making it live: `None` if it does not exist.
+    /// Looks at a classic group without making it live: `None` if it does not exist, or is none.
     pub(super) fn look<T>(
         &self,
         soft: &GroupSoft,
@@ -126,7 +207,7 @@ impl GroupMachine {
                 Some(see(&ClassicGroup::from_record(group_id.clone(), value)))
             }
             (None, Some(Group::Classic(None))) => Some(see(&ClassicGroup::new(group_id.clone(), -1))),
-            (None, None) => None,
+            (None, Some(Group::Consumer(_)) | None) => None,
         }
     }
 

@@ -55,6 +55,12 @@ impl Turn {
         self.decision.cancel_timer(timer);
     }
 
+    /// Nothing was decided after all.
+    pub fn take_back(&mut self) {
+        self.decision = Decision::default();
+        self.events.clear();
+    }
+
     pub fn tell(&mut self, event: GroupEvent) {
         self.events.push(event);
     }

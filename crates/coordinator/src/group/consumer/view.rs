@@ -1,0 +1,82 @@
+//! What of the cluster the coordinator of consumer groups looks at: topics, where their replicas are, and what groups are configured with.
+//! Lent by whoever hosts it, and never kept beyond a decision.
+
+use std::fmt::Debug;
+use wire::{Str, Uuid};
+
+/// A topic, as far as groups mind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopicView {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: Str,
+    /// How many it has.
+    pub partitions: i32,
+}
+
+/// The cluster as it is known now.
+pub trait ClusterView: Debug + Send + Sync {
+    /// Grows whenever a topic comes, changes or goes.
+    fn version(&self) -> i64;
+
+    /// A topic by its name.
+    fn topic(&self, name: &str) -> Option<TopicView>;
+
+    /// A topic by its id.
+    fn topic_by_id(&self, id: Uuid) -> Option<TopicView>;
+
+    /// The racks of a partition's replicas, sorted, each as often as it has one.
+    fn racks(&self, topic: &str, partition: i32) -> Vec<Str>;
+
+    /// What a group is configured with instead of the coordinator's own value.
+    fn group_setting(&self, group: &str, setting: GroupSetting) -> Option<i32>;
+}
+
+/// What a group may be configured with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupSetting {
+    /// `consumer.session.timeout.ms`
+    SessionTimeoutMs,
+    /// `consumer.heartbeat.interval.ms`
+    HeartbeatIntervalMs,
+    /// `consumer.assignment.interval.ms`
+    AssignmentIntervalMs,
+}
+
+impl GroupSetting {
+    /// Its name in the configuration of a group.
+    pub fn key(self) -> &'static str {
+        match self {
+            GroupSetting::SessionTimeoutMs => "consumer.session.timeout.ms",
+            GroupSetting::HeartbeatIntervalMs => "consumer.heartbeat.interval.ms",
+            GroupSetting::AssignmentIntervalMs => "consumer.assignment.interval.ms",
+        }
+    }
+}
+
+/// A cluster of which nothing is known yet.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NothingKnown;
+
+impl ClusterView for NothingKnown {
+    fn version(&self) -> i64 {
+        0
+    }
+
+    fn topic(&self, _name: &str) -> Option<TopicView> {
+        None
+    }
+
+    fn topic_by_id(&self, _id: Uuid) -> Option<TopicView> {
+        None
+    }
+
+    fn racks(&self, _topic: &str, _partition: i32) -> Vec<Str> {
+        Vec::new()
+    }
+
+    fn group_setting(&self, _group: &str, _setting: GroupSetting) -> Option<i32> {
+        None
+    }
+}
