@@ -12,6 +12,9 @@ pub const ELIGIBLE_LEADER_REPLICAS_VERSION: &str = "eligible.leader.replicas.ver
 /// The feature whose level says how transactions are written and ended (KIP-890).
 pub const TRANSACTION_VERSION: &str = "transaction.version";
 
+/// The feature that switches on consumer groups of the protocol of KIP-848.
+pub const GROUP_VERSION: &str = "group.version";
+
 /// A level of `metadata.version`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MetadataVersion(i16);
@@ -204,7 +207,7 @@ pub const KRAFT_VERSIONS: VersionRange = VersionRange { min: 0, max: KRAFT_LEVEL
 pub static FEATURES: [Feature; 6] = [
     Feature { name: KRAFT_VERSION, levels: KRAFT_LEVELS },
     Feature { name: "transaction.version", levels: &[since(24), since(24)] },
-    Feature { name: "group.version", levels: &[since(22)] },
+    Feature { name: GROUP_VERSION, levels: &[since(22)] },
     Feature {
         name: ELIGIBLE_LEADER_REPLICAS_VERSION,
         levels: &[FeatureLevel { bootstrap: MetadataVersion(26), needs_metadata_version: 23 }],

@@ -9,6 +9,8 @@ mod alter_replica_log_dirs;
 mod alter_user_scram_credentials;
 mod api_versions;
 mod broker_heartbeat;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_acls;
 mod create_partitions;
 mod create_topics;
@@ -230,6 +232,16 @@ fn data_rows() -> Vec<Api> {
 /// Consumer groups and their offsets.
 fn group_rows() -> Vec<Api> {
     vec![
+        waiting(
+            ApiKey::ConsumerGroupDescribe,
+            Each("Describe each group, Describe each topic of its members"),
+            consumer_group_describe::handle,
+        ),
+        waiting(
+            ApiKey::ConsumerGroupHeartbeat,
+            Each("Read the group, Describe each topic; patterns find what the client may describe"),
+            consumer_group_heartbeat::handle,
+        ),
         waiting(ApiKey::DeleteGroups, Each("Delete each group"), delete_groups::handle),
         waiting(ApiKey::DescribeGroups, Each("Describe each group"), describe_groups::handle),
         direct(

@@ -2,8 +2,10 @@
 
 use coordinator::group::{DeletedTopic, GroupMachine};
 use coordinator::transaction::TransactionMachine;
+use std::sync::Arc;
 use wire::ErrorCode;
 
+use super::group_view::GroupView;
 use super::host::{Host, Load, Step};
 use super::kinds::{Kind, Opening, Question};
 #[cfg(test)]
@@ -71,6 +73,13 @@ impl Coordinator {
     pub fn set_transaction_version(&mut self, level: i16) {
         if let Coordinator::Transaction(host) = self {
             host.soft_mut().into_iter().for_each(|soft| soft.config.transaction_version = level);
+        }
+    }
+
+    /// Groups see the cluster so from now on.
+    pub fn set_group_view(&mut self, view: &Arc<GroupView>) {
+        if let Coordinator::Group(host) = self {
+            host.soft_mut().into_iter().for_each(|soft| soft.view = view.clone());
         }
     }
 

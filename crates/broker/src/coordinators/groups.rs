@@ -14,7 +14,10 @@ impl Kind for GroupMachine {
     }
 
     fn soft(opening: &Opening<'_>) -> GroupSoft {
-        GroupSoft::new(opening.groups, opening.seed).with_wall(opening.wall.clone())
+        let mut soft = GroupSoft::new(opening.groups, opening.seed).with_wall(opening.wall.clone());
+        soft.config.max_batch_bytes = opening.max_batch_bytes;
+        soft.view = opening.group_view.clone();
+        soft
     }
 
     fn take_lines(soft: &mut GroupSoft, lines: &mut Vec<String>) {
@@ -46,6 +49,16 @@ fn line(event: &GroupEvent) -> String {
         }
         GroupEvent::Emptied { group, generation } => {
             format!("group {}: empty since generation {generation}", Shown(group))
+        }
+        GroupEvent::ConsumerJoined { group, member_id, epoch } => {
+            format!("group {}: a member joined, epoch {epoch}: {}", Shown(group), Shown(member_id))
+        }
+        GroupEvent::TargetComputed { group, epoch, members, assignor } => {
+            format!("group {}: assignment of epoch {epoch} for {members} members by {assignor}", Shown(group))
+        }
+        GroupEvent::Migrated { group, to_consumer } => {
+            let protocol = if *to_consumer { "consumer" } else { "classic" };
+            format!("group {}: goes on with the {protocol} protocol", Shown(group))
         }
         GroupEvent::Departed { group, member_id, how } => {
             format!("group {}: {}: {}", Shown(group), how.text(), Shown(member_id))

@@ -4,9 +4,11 @@
 use coordinator::group::{DeletedTopic, GroupAnswer, GroupConfig, GroupMachine};
 use coordinator::transaction::{TransactionAnswer, TransactionConfig, TransactionMachine, TransactionWish};
 use coordinator::{Machine, TransactionMarker};
+use std::sync::Arc;
 use wire::ErrorCode;
 use wire::wall::Wall;
 
+use super::group_view::GroupView;
 #[cfg(test)]
 use super::tally::{TallyAnswer, TallyMachine};
 use crate::mailbox::Reply;
@@ -42,6 +44,8 @@ pub(crate) trait Kind: Machine<Answer: Send> + Clone + 'static {
 pub(crate) struct Opening<'a> {
     pub groups: GroupConfig,
     pub transactions: TransactionConfig,
+    /// What groups see of the cluster.
+    pub group_view: Arc<GroupView>,
     /// Of this broker's leadership.
     pub leader_epoch: i32,
     pub wall: &'a Wall,

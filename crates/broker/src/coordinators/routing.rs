@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use coordinator::group::{Caller, partition_for};
+use kraft::features::GROUP_VERSION;
 use wire::ErrorCode;
 use wire::codec::Message;
 use wire::frame::encode_response;
@@ -57,6 +58,11 @@ pub(crate) fn caller(call: &Call) -> Caller {
 /// The same for a command whose caller nobody remembers: only the version matters, and nothing is copied.
 pub(crate) fn passing_caller(call: &Call) -> Caller {
     Caller { api_version: call.api_version, ..Caller::default() }
+}
+
+/// Whether consumer groups are switched on: by the cluster's level and this broker's own file.
+pub(crate) fn speaks_consumer_protocol(call: &Call) -> bool {
+    call.node.image().features.level(GROUP_VERSION) >= 1 && call.node.config().consumer_protocol
 }
 
 /// The partition that coordinates a key; `None` while there is no such topic.

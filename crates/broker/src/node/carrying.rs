@@ -161,6 +161,11 @@ fn partitions_of(change: &ImageChange) -> usize {
 }
 
 impl Node {
+    /// Lets a worker do what takes its time and waits for nothing.
+    pub(crate) fn work_later(&self, work: impl FnOnce(i64) + Send + 'static) {
+        self.send_job(Job(Box::new(work)));
+    }
+
     fn send_job(&self, job: Job) {
         self.0.jobs.push(job);
         self.0.rim.call_workers();

@@ -590,6 +590,40 @@ fn transaction_config(file: &BrokerFile) -> coordinator::transaction::Transactio
     }
 }
 
+fn consumer_config(file: &BrokerFile) -> coordinator::group::ConsumerConfig {
+    use coordinator::group::{Assignor, MigrationPolicy};
+    let int = |name: &str| i32::try_from(file.number(name)).unwrap_or(i32::MAX);
+    // An assignor may be named by its class, too.
+    let known = |name: &&str| {
+        let class = name.strip_prefix("org.apache.kafka.coordinator.group.assignor.");
+        let short = class.and_then(|class| class.strip_suffix("Assignor")).map(str::to_lowercase);
+        Assignor::of_name(short.as_deref().unwrap_or(name))
+    };
+    let names = file.list("group.consumer.assignors");
+    let mut assignors = names.iter().filter_map(known);
+    let policy = file.text("group.consumer.migration.policy").map(str::to_lowercase);
+    coordinator::group::ConsumerConfig {
+        session_timeout_ms: int("group.consumer.session.timeout.ms"),
+        min_session_timeout_ms: int("group.consumer.min.session.timeout.ms"),
+        max_session_timeout_ms: int("group.consumer.max.session.timeout.ms"),
+        heartbeat_interval_ms: int("group.consumer.heartbeat.interval.ms"),
+        min_heartbeat_interval_ms: int("group.consumer.min.heartbeat.interval.ms"),
+        max_heartbeat_interval_ms: int("group.consumer.max.heartbeat.interval.ms"),
+        assignment_interval_ms: int("group.consumer.assignment.interval.ms"),
+        min_assignment_interval_ms: int("group.consumer.min.assignment.interval.ms"),
+        max_assignment_interval_ms: int("group.consumer.max.assignment.interval.ms"),
+        max_size: int("group.consumer.max.size"),
+        assignors: [assignors.next(), assignors.next()],
+        regex_refresh_interval_ms: int("group.consumer.regex.refresh.interval.ms"),
+        migration_policy: match policy.as_deref() {
+            Some("disabled") => MigrationPolicy::Disabled,
+            Some("upgrade") => MigrationPolicy::Upgrade,
+            Some("downgrade") => MigrationPolicy::Downgrade,
+            Some(_) | None => MigrationPolicy::Bidirectional,
+        },
+    }
+}
+
 fn group_config(file: &BrokerFile) -> coordinator::group::GroupConfig {
     let int = |name: &str| i32::try_from(file.number(name)).unwrap_or(i32::MAX);
     coordinator::group::GroupConfig {
@@ -597,6 +631,7 @@ fn group_config(file: &BrokerFile) -> coordinator::group::GroupConfig {
         classic_max_session_timeout_ms: int("group.max.session.timeout.ms"),
         classic_initial_rebalance_delay_ms: int("group.initial.rebalance.delay.ms"),
         classic_max_size: int("group.max.size"),
+        consumer: consumer_config(file),
         offset_metadata_max_bytes: int("offset.metadata.max.bytes"),
         offsets_retention_ms: file.number("offsets.retention.minutes").saturating_mul(60_000),
         offsets_retention_check_interval_ms: file.number("offsets.retention.check.interval.ms"),

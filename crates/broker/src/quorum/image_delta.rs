@@ -14,6 +14,7 @@ use wire::topic::{TopicIdPartition, is_internal};
 use wire::{Str, Uuid};
 
 use crate::config::{BrokerLayers, StaticConfig, Values, ValuesDoor};
+use crate::coordinators::group_view::GroupView;
 use crate::disks::cleaners::{CleanerSettings, Cleaners};
 use crate::disks::directories::Directories;
 use crate::disks::moves::Moves;
@@ -32,6 +33,8 @@ pub(crate) struct ImageChange {
     pub brokers: Option<Arc<ClusterImage>>,
     /// The finalized level of `transaction.version`, if it is another than before.
     pub transaction_version: Option<i16>,
+    /// What coordinators of groups see of the cluster, if it is something else than before.
+    pub group_view: Option<Arc<GroupView>>,
 }
 
 impl ImageChange {
@@ -41,6 +44,7 @@ impl ImageChange {
             && !self.cleaners
             && self.brokers.is_none()
             && self.transaction_version.is_none()
+            && self.group_view.is_none()
     }
 }
 
@@ -66,6 +70,7 @@ pub(crate) struct Publisher {
     config: Arc<StaticConfig>,
     image: Arc<MetadataImage>,
     membership: Membership,
+    group_view: Arc<GroupView>,
     /// The settings of topics that override nothing.
     plain: Arc<TopicSettings>,
     /// Hear of the broker's own values.
@@ -118,6 +123,7 @@ impl Publisher {
             config,
             image: Arc::clone(&image),
             membership: incarnation.map_or(Membership::Reached, Membership::Awaited),
+            group_view: GroupView::nothing(),
             plain: Arc::default(),
             listeners,
             moves: image_lines::ration(),
@@ -155,6 +161,10 @@ impl Publisher {
         let was_reached = self.membership == Membership::Reached;
         self.look_for_own_registration(&image);
         let is_reached = self.membership == Membership::Reached;
+        let group_view = self.group_view.next(&image, &changes);
+        if let Some(view) = &group_view {
+            self.group_view = Arc::clone(view);
+        }
         let mut publication =
             Step { publisher: self, views, image: &image, topics: vec![], set: vec![], gone: vec![] };
         for change in changes {
@@ -169,7 +179,7 @@ impl Publisher {
         let brokers = (old.cluster != image.cluster).then(|| Arc::new(image.cluster.clone()));
         let level = image.features.level(TRANSACTION_VERSION);
         let transaction_version = (level != old.features.level(TRANSACTION_VERSION)).then_some(level);
-        let change = Arc::new(ImageChange { topics, cleaners, brokers, transaction_version });
+        let change = Arc::new(ImageChange { topics, cleaners, brokers, transaction_version, group_view });
         Publication { change, set, gone, cordoned }
     }
 

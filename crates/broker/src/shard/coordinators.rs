@@ -11,6 +11,7 @@ use super::turn::Turn;
 use super::{FULL_DISK_PAUSE_MS, Shard, Timer};
 use crate::command::Ask;
 use crate::coordinators::coordinator::Coordinator;
+use crate::coordinators::group_view::GroupView;
 use crate::coordinators::host::{Load, Lost, Step};
 use crate::coordinators::kinds::Opening;
 use crate::effect::Effect;
@@ -39,6 +40,7 @@ impl Shard {
         let (groups, transactions) = self.around.coordinators;
         let opening = Opening {
             groups,
+            group_view: Arc::clone(&self.group_view),
             transactions: TransactionConfig { transaction_version: self.transaction_version, ..transactions },
             leader_epoch: leader.leader_epoch,
             wall: &self.around.wall,
@@ -120,6 +122,13 @@ impl Shard {
         self.transaction_version = level;
         let seats = self.seats.iter_mut().filter_map(|(_, seat)| seat.coordinator.as_mut());
         seats.for_each(|coordinator| coordinator.set_transaction_version(level));
+    }
+
+    /// Topics, racks or what groups are configured with are not what they were.
+    pub(super) fn group_view_changed(&mut self, view: &Arc<GroupView>) {
+        self.group_view = Arc::clone(view);
+        let seats = self.seats.iter_mut().filter_map(|(_, seat)| seat.coordinator.as_mut());
+        seats.for_each(|coordinator| coordinator.set_group_view(view));
     }
 
     /// The disk was too full for what the coordinator had decided: it goes, and is read again once there may be room.

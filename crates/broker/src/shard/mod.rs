@@ -43,6 +43,7 @@ use crate::command::{
     Append, Appending, Ask, Command, DeleteRecords, DescribeProducers, LowWatermark, WatchPartitions,
 };
 use crate::config::{FlushAck, StaticConfig};
+use crate::coordinators::group_view::GroupView;
 use crate::disks::cleaners::{Cleaners, Cleaning};
 use crate::disks::directories::{Directories, Directory};
 use crate::disks::flusher::DirtyLog;
@@ -117,6 +118,8 @@ pub(crate) struct Shard {
     low_watermarks: Vec<LowWatermark>,
     /// The finalized level of `transaction.version`.
     transaction_version: i16,
+    /// What coordinators of groups see of the cluster.
+    group_view: Arc<GroupView>,
     random: wire::random::SplitMix64,
     /// Of the turn.
     now_ms: i64,
@@ -205,6 +208,7 @@ impl Shard {
             brokers: Brokers(Arc::default()),
             low_watermarks: Vec::new(),
             transaction_version: 0,
+            group_view: GroupView::nothing(),
         }
     }
 

@@ -40,6 +40,9 @@ impl Shard {
         if let Some(level) = change.transaction_version {
             self.transaction_version_changed(level);
         }
+        if let Some(view) = &change.group_view {
+            self.group_view_changed(view);
+        }
         let mut deleted = Vec::new();
         for delta in &change.topics {
             match delta {

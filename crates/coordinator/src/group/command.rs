@@ -1,9 +1,9 @@
 //! Everything a group coordinator can be asked, and every answer. Closed enums: a new command asks every room.
 
+use super::consumer::{ConsumerHeartbeatAnswer, Resolved};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use super::consumer::{ConsumerHeartbeatAnswer, Resolved};
 use wire::messages::consumer_group_describe::DescribedGroup as DescribedConsumerGroup;
 use wire::messages::consumer_group_heartbeat::ConsumerGroupHeartbeatRequest;
 use wire::messages::delete_groups::DeletableGroupResult;

@@ -63,7 +63,10 @@ impl GroupMachine {
             api_version: caller.api_version,
             partitions: &|see| {
                 for topic in &request.topics {
-                    topic.partitions.iter().for_each(|partition| see(topic.topic_id, partition.partition_index));
+                    topic
+                        .partitions
+                        .iter()
+                        .for_each(|partition| see(topic.topic_id, partition.partition_index));
                 }
             },
         };
@@ -125,7 +128,10 @@ impl GroupMachine {
             api_version: caller.api_version,
             partitions: &|see| {
                 for topic in &request.topics {
-                    topic.partitions.iter().for_each(|partition| see(topic.topic_id, partition.partition_index));
+                    topic
+                        .partitions
+                        .iter()
+                        .for_each(|partition| see(topic.topic_id, partition.partition_index));
                 }
             },
         };
@@ -239,14 +245,16 @@ impl GroupMachine {
             }
             Some(Group::Classic(_)) | None => None,
         };
-        let of_classic = || self.look(soft, &request.group_id, |group| {
-            // Members of other protocols have no subscriptions that the coordinator could read.
-            if !group.is_empty() && !group.uses_consumer_protocol() {
-                return Err(ErrorCode::NonEmptyGroup);
-            }
-            let names = request.topics.iter().map(|topic| &topic.name);
-            Ok(names.filter(|name| group.is_subscribed_to(name)).cloned().collect::<BTreeSet<Str>>())
-        });
+        let of_classic = || {
+            self.look(soft, &request.group_id, |group| {
+                // Members of other protocols have no subscriptions that the coordinator could read.
+                if !group.is_empty() && !group.uses_consumer_protocol() {
+                    return Err(ErrorCode::NonEmptyGroup);
+                }
+                let names = request.topics.iter().map(|topic| &topic.name);
+                Ok(names.filter(|name| group.is_subscribed_to(name)).cloned().collect::<BTreeSet<Str>>())
+            })
+        };
         let subscribed = match of_consumers.or_else(of_classic) {
             None => return turn.refuse(refuse(ErrorCode::GroupIdNotFound)),
             Some(Err(error)) => return turn.refuse(refuse(error)),

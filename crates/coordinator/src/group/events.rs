@@ -132,7 +132,9 @@ impl Departure {
             Departure::SessionEnded => "a member's session timed out",
             Departure::NotRejoined => "a member did not rejoin within the rebalance timeout",
             Departure::NeverSynced => "a member did not ask for its assignment within the rebalance timeout",
-            Departure::NeverRevoked => "a member did not give back its partitions within the rebalance timeout",
+            Departure::NeverRevoked => {
+                "a member did not give back its partitions within the rebalance timeout"
+            }
             Departure::GroupFull => "a member found the group full (group.max.size)",
         }
     }

@@ -30,8 +30,8 @@ pub mod state;
 mod tests;
 mod turn;
 
-pub use command::{Caller, DeletedTopic, GroupAnswer, GroupCommand, GroupTimer};
 pub use assignor::Assignor;
+pub use command::{Caller, DeletedTopic, GroupAnswer, GroupCommand, GroupTimer};
 pub use config::{ConsumerConfig, GroupConfig, MigrationPolicy};
 pub use events::GroupEvent;
 pub use partition::{partition_for, topic_configs};

@@ -3,8 +3,8 @@
 //! Owns `apply`: the only way in which groups come, change and go. Decisions live in the other rooms.
 
 use super::classic::ClassicGroup;
-use super::consumer::{ClusterView, ConsumerGroup, ConsumerSoft, NothingKnown, TopicHashes};
 use super::config::GroupConfig;
+use super::consumer::{ClusterView, ConsumerGroup, ConsumerSoft, NothingKnown, TopicHashes};
 use super::events::GroupEvent;
 use super::offsets::{CommittedOffset, Offsets};
 use super::records::GroupRecord;

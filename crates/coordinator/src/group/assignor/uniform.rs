@@ -25,11 +25,16 @@ pub(super) fn assign(wanted: &Wanted<'_>) -> BTreeMap<Str, Assignment> {
     let (each, mut extra) = (total / members.len(), total % members.len());
     let mut assigned = BTreeMap::new();
     let mut unfilled = Vec::new();
-    for member in &members {
-        let more = extra.min(1);
-        extra -= more;
+    for (index, member) in members.iter().enumerate() {
+        let mut more = extra.min(1);
         let mut quota = each + more;
         let own = kept(member.target, subscribed, &mut quota, &mut free);
+        // One more is for those who have it already, as long as enough members are left to take the others.
+        if quota > 0 && more > 0 && members.len() - index > extra {
+            quota -= 1;
+            more = 0;
+        }
+        extra -= more;
         if quota > 0 {
             unfilled.push((member.member_id.clone(), quota));
         }

@@ -145,7 +145,11 @@ impl ConsumerGroup {
     }
 
     /// Records of targets.
-    pub fn apply_target(&mut self, member_id: &Str, value: Option<&ConsumerGroupTargetAssignmentMemberValue>) {
+    pub fn apply_target(
+        &mut self,
+        member_id: &Str,
+        value: Option<&ConsumerGroupTargetAssignmentMemberValue>,
+    ) {
         let Some(value) = value else {
             self.targets.remove(member_id);
             return;

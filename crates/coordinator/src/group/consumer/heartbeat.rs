@@ -9,16 +9,14 @@ use super::super::events::GroupEvent;
 use super::super::records::GroupRecord;
 use super::super::state::{Group, GroupMachine, GroupSoft};
 use super::super::turn::Turn;
+use super::ConsumerHeartbeatAnswer;
 use super::group::ConsumerGroup;
-use super::member::{
-    ConsumerMember, LEAVE_GROUP_MEMBER_EPOCH, LEAVE_GROUP_STATIC_MEMBER_EPOCH, MemberState,
-};
+use super::member::{ConsumerMember, LEAVE_GROUP_MEMBER_EPOCH, LEAVE_GROUP_STATIC_MEMBER_EPOCH, MemberState};
 use super::reconcile::Reconciliation;
 use super::refusal::Refusal;
 use super::regexes::RegexUpdate;
 use super::subscription::Roster;
 use super::view::GroupSetting;
-use super::ConsumerHeartbeatAnswer;
 use std::sync::Arc;
 use wire::messages::consumer_group_heartbeat::{
     Assignment as HeartbeatAssignment, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
@@ -57,10 +55,8 @@ impl GroupMachine {
         caller: &Caller,
         request: &ConsumerGroupHeartbeatRequest,
     ) {
-        let leaves = matches!(
-            request.member_epoch,
-            LEAVE_GROUP_MEMBER_EPOCH | LEAVE_GROUP_STATIC_MEMBER_EPOCH
-        );
+        let leaves =
+            matches!(request.member_epoch, LEAVE_GROUP_MEMBER_EPOCH | LEAVE_GROUP_STATIC_MEMBER_EPOCH);
         let outcome = validate(soft, caller, request).and_then(|()| match leaves {
             true => self.consumer_leave(soft, turn, request),
             false => self.consumer_beat(soft, turn, caller, request),
@@ -119,7 +115,8 @@ impl GroupMachine {
     ) -> Result<ConsumerHeartbeatAnswer, Refusal> {
         let mut member_id = request.member_id.detached();
         if member_id.is_empty() {
-            member_id = Str::from(Uuid::from_random(soft.entropy.next_u128()).unwrap_or_default().to_string());
+            member_id =
+                Str::from(Uuid::from_random(soft.entropy.next_u128()).unwrap_or_default().to_string());
         }
         let mut beat = Beat {
             caller,
@@ -179,7 +176,10 @@ impl GroupMachine {
 
 fn assignment_of(member: &ConsumerMember) -> HeartbeatAssignment {
     let topic = |(topic_id, partitions): (&Uuid, &std::collections::BTreeMap<i32, i32>)| {
-        ConsumerGroupHeartbeatResponseTopicPartitions { topic_id: *topic_id, partitions: partitions.keys().copied().collect() }
+        ConsumerGroupHeartbeatResponseTopicPartitions {
+            topic_id: *topic_id,
+            partitions: partitions.keys().copied().collect(),
+        }
     };
     HeartbeatAssignment { topic_partitions: member.assigned.iter().map(topic).collect() }
 }
@@ -232,10 +232,7 @@ fn validate(
         let names: Vec<&str> = assignors.iter().flatten().map(|known| known.name()).collect();
         return Err(Refusal::new(
             ErrorCode::UnsupportedAssignor,
-            format!(
-                "ServerAssignor {wanted} is not supported. Supported assignors: {}.",
-                names.join(", ")
-            ),
+            format!("ServerAssignor {wanted} is not supported. Supported assignors: {}.", names.join(", ")),
         ));
     }
     Ok(())
@@ -285,7 +282,9 @@ fn known_member(
         return Ok(ConsumerMember::clone(before));
     }
     let Some(before) = before else {
-        return Ok(known.map_or_else(|| ConsumerMember::new(member_id.clone()), |known| known.as_ref().clone()));
+        return Ok(
+            known.map_or_else(|| ConsumerMember::new(member_id.clone()), |known| known.as_ref().clone())
+        );
     };
     if !before.uses_classic_protocol() && before.epoch != LEAVE_GROUP_STATIC_MEMBER_EPOCH {
         return Err(Refusal::unreleased_instance(member_id, instance, &before.id));
@@ -301,8 +300,12 @@ pub(super) fn replace_member(
     before: &ConsumerMember,
     member_id: &Str,
 ) -> ConsumerMember {
-    let member =
-        ConsumerMember { id: member_id.clone(), epoch: 0, previous_epoch: 0, ..ConsumerMember::clone(before) };
+    let member = ConsumerMember {
+        id: member_id.clone(),
+        epoch: 0,
+        previous_epoch: 0,
+        ..ConsumerMember::clone(before)
+    };
     turn.remove_consumer_member(group_id, &before.id);
     turn.write(member.metadata_record(group_id));
     let target = group.target(&before.id, None);
@@ -405,8 +408,10 @@ pub(super) fn target_of(
             turn.write(target_record(group_id, &one.id, own));
         }
     }
-    let value =
-        ConsumerGroupTargetAssignmentMetadataValue { assignment_epoch: epoch, assignment_timestamp: turn.wall_ms };
+    let value = ConsumerGroupTargetAssignmentMetadataValue {
+        assignment_epoch: epoch,
+        assignment_timestamp: turn.wall_ms,
+    };
     turn.write(GroupRecord::ConsumerTargetMetadata { group: group_id.clone(), value: Some(value) });
     turn.tell(GroupEvent::TargetComputed {
         group: group_id.clone(),
@@ -518,7 +523,11 @@ impl GroupSoft {
     fn consumer_assignment_interval_ms(&self, group: &str) -> i32 {
         let config = &self.config.consumer;
         let bounds = (config.min_assignment_interval_ms, config.max_assignment_interval_ms);
-        self.consumer_setting(group, GroupSetting::AssignmentIntervalMs, config.assignment_interval_ms, bounds)
+        self.consumer_setting(
+            group,
+            GroupSetting::AssignmentIntervalMs,
+            config.assignment_interval_ms,
+            bounds,
+        )
     }
 }
-

@@ -15,13 +15,19 @@ use super::regexes::regex_tombstone;
 use super::subscription::Roster;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use wire::messages::consumer_group_heartbeat::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
+use wire::messages::consumer_group_heartbeat::{
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
+};
 use wire::records::group::ConsumerGroupTargetAssignmentMetadataValue;
 use wire::{ErrorCode, Str};
 
 impl GroupMachine {
     /// The consumer group of this name.
-    pub(super) fn consumer_group(&self, soft: &GroupSoft, group_id: &Str) -> Result<&Arc<ConsumerGroup>, Refusal> {
+    pub(super) fn consumer_group(
+        &self,
+        soft: &GroupSoft,
+        group_id: &Str,
+    ) -> Result<&Arc<ConsumerGroup>, Refusal> {
         match self.groups.get(group_id) {
             Some(Group::Consumer(group)) => Ok(group),
             Some(Group::Classic(_)) | None if self.exists(soft, group_id) => Err(Refusal::new(
@@ -42,10 +48,13 @@ impl GroupMachine {
         let group = self.consumer_group(soft, &group_id)?;
         let member_id = &request.member_id;
         let member = match &request.instance_id {
-            None => group.members.get(member_id).ok_or_else(|| Refusal::unknown_member(&group_id, member_id))?,
+            None => {
+                group.members.get(member_id).ok_or_else(|| Refusal::unknown_member(&group_id, member_id))?
+            }
             Some(instance) => {
-                let unknown =
-                    || Refusal::new(ErrorCode::UnknownMemberId, format!("Instance id {instance} is unknown."));
+                let unknown = || {
+                    Refusal::new(ErrorCode::UnknownMemberId, format!("Instance id {instance} is unknown."))
+                };
                 let member = group.static_member(instance).ok_or_else(unknown)?;
                 if member.id != *member_id {
                     return Err(Refusal::fenced_instance(member_id, instance, &member.id));
@@ -80,7 +89,8 @@ impl GroupMachine {
             return;
         }
         for member_id in &gone {
-            let departed = GroupEvent::Departed { group: group_id.clone(), member_id: member_id.clone(), how };
+            let departed =
+                GroupEvent::Departed { group: group_id.clone(), member_id: member_id.clone(), how };
             turn.tell(departed);
             turn.cancel_consumer_timers(group_id, member_id);
         }
@@ -101,8 +111,10 @@ impl GroupMachine {
         turn.write(epoch_record(group_id, epoch, hash));
         if everybody {
             // The next member does not wait for the interval between assignments.
-            let value =
-                ConsumerGroupTargetAssignmentMetadataValue { assignment_epoch: epoch, assignment_timestamp: 0 };
+            let value = ConsumerGroupTargetAssignmentMetadataValue {
+                assignment_epoch: epoch,
+                assignment_timestamp: 0,
+            };
             turn.write(GroupRecord::ConsumerTargetMetadata { group: group_id.clone(), value: Some(value) });
             turn.tell(GroupEvent::Emptied { group: group_id.clone(), generation: epoch });
         }
@@ -129,7 +141,11 @@ impl GroupMachine {
     ) {
         let Some(Group::Consumer(group)) = self.groups.get(group_id) else { return };
         let member = group.members.get(member_id);
-        if member.is_some_and(|member| member.state == MemberState::UnrevokedPartitions) {
+        let must_give_back = |member: &Arc<ConsumerMember>| {
+            member.state == MemberState::UnrevokedPartitions
+                && member.epoch != LEAVE_GROUP_STATIC_MEMBER_EPOCH
+        };
+        if member.is_some_and(must_give_back) {
             self.fence_known(soft, turn, group_id, member_id, Departure::NeverRevoked);
         }
     }
@@ -159,8 +175,7 @@ impl GroupMachine {
                 };
                 let (group, member_id) = (group_id.clone(), member_id.clone());
                 if member.state == MemberState::UnrevokedPartitions && !member.uses_classic_protocol() {
-                    let timer =
-                        GroupTimer::Revocation { group: group.clone(), member_id: member_id.clone() };
+                    let timer = GroupTimer::Revocation { group: group.clone(), member_id: member_id.clone() };
                     turn.set_timer(timer, i64::from(member.rebalance_timeout_ms));
                 }
                 turn.set_timer(GroupTimer::Session { group, member_id }, i64::from(session_timeout_ms));

@@ -8,12 +8,12 @@
 pub mod describe;
 pub mod group;
 mod heartbeat;
+mod leave;
 pub mod member;
 mod migration;
 mod reconcile;
 pub mod refusal;
 mod regexes;
-mod leave;
 mod subscription;
 mod view;
 
@@ -21,7 +21,7 @@ pub use group::{ConsumerGroup, ConsumerGroupState};
 pub use member::ConsumerMember;
 pub use regexes::{Resolved, ToResolve};
 pub(super) use subscription::TopicHashes;
-pub use view::{ClusterView, GroupSetting, NothingKnown, TopicView};
+pub use view::{ClusterView, GroupSetting, NothingKnown, Seen, TopicView};
 
 use wire::messages::consumer_group_heartbeat::ConsumerGroupHeartbeatResponse;
 

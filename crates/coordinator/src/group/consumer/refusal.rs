@@ -36,10 +36,7 @@ impl Refusal {
     }
 
     pub(super) fn unknown_member(group: &str, member: &str) -> Refusal {
-        Refusal::new(
-            ErrorCode::UnknownMemberId,
-            format!("Member {member} is not a member of group {group}."),
-        )
+        Refusal::new(ErrorCode::UnknownMemberId, format!("Member {member} is not a member of group {group}."))
     }
 
     pub(super) fn fenced(received: i32, known: i32) -> Refusal {

@@ -1,14 +1,15 @@
 //! Subscriptions by pattern: when they are looked at again, and what comes of it. The looking itself is done elsewhere, by whoever has all
 //! topics and the time for it (`pattern.rs`); between the two a group lives with what the pattern stood for before.
 
+use super::super::records::GroupRecord;
 use super::super::state::{Group, GroupMachine, GroupSoft};
 use super::super::turn::Turn;
-use super::super::records::GroupRecord;
 use super::group::ConsumerGroup;
 use super::heartbeat::{Beat, epoch_record};
 use super::member::ConsumerMember;
 use super::refusal::Refusal;
 use super::subscription::Roster;
+use super::view::Seen;
 use crate::pattern::Pattern;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub struct ToResolve {
     pub group: Str,
     /// The patterns.
     pub patterns: Vec<Str>,
+    /// Where their topics are to be looked for.
+    pub seen: Seen,
 }
 
 /// What the patterns of a group stand for.
@@ -93,17 +96,12 @@ impl GroupMachine {
         if !due || patterns.is_empty() || rests || around.resolving_until_ms > turn.now_ms {
             return Ok((update, None));
         }
+        let seen = Seen(Arc::clone(&soft.view));
         around.resolving_until_ms = turn.now_ms.saturating_add(RESOLVING_TIMEOUT_MS);
-        Ok((update, Some(ToResolve { group: beat.group_id.clone(), patterns })))
+        Ok((update, Some(ToResolve { group: beat.group_id.clone(), patterns, seen })))
     }
 
-    fn regexes_are_due(
-        &self,
-        soft: &GroupSoft,
-        turn: &Turn,
-        group: &ConsumerGroup,
-        patterns: usize,
-    ) -> bool {
+    fn regexes_are_due(&self, soft: &GroupSoft, turn: &Turn, group: &ConsumerGroup, patterns: usize) -> bool {
         let Some(last) = group.regexes.values().next() else { return true };
         let interval_ms = i64::from(soft.config.consumer.regex_refresh_interval_ms);
         patterns != group.regexes.len()

@@ -2,6 +2,7 @@
 //! Lent by whoever hosts it, and never kept beyond a decision.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use wire::{Str, Uuid};
 
 /// A topic, as far as groups mind.
@@ -25,6 +26,9 @@ pub trait ClusterView: Debug + Send + Sync {
 
     /// A topic by its id.
     fn topic_by_id(&self, id: Uuid) -> Option<TopicView>;
+
+    /// Every topic's name.
+    fn each_topic(&self, see: &mut dyn FnMut(&Str));
 
     /// The racks of a partition's replicas, sorted, each as often as it has one.
     fn racks(&self, topic: &str, partition: i32) -> Vec<Str>;
@@ -55,6 +59,16 @@ impl GroupSetting {
     }
 }
 
+/// The cluster as it was at a moment: two of one version show the same topics.
+#[derive(Debug, Clone)]
+pub struct Seen(pub Arc<dyn ClusterView>);
+
+impl PartialEq for Seen {
+    fn eq(&self, other: &Seen) -> bool {
+        self.0.version() == other.0.version()
+    }
+}
+
 /// A cluster of which nothing is known yet.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NothingKnown;
@@ -71,6 +85,8 @@ impl ClusterView for NothingKnown {
     fn topic_by_id(&self, _id: Uuid) -> Option<TopicView> {
         None
     }
+
+    fn each_topic(&self, _see: &mut dyn FnMut(&Str)) {}
 
     fn racks(&self, _topic: &str, _partition: i32) -> Vec<Str> {
         Vec::new()

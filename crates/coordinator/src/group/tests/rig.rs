@@ -1,9 +1,12 @@
 //! A hosted group coordinator on a log in memory, with a clock that is told what time it is.
 
+use super::consumer::Cluster;
+use crate::group::consumer::ToResolve;
 use crate::group::{GroupAnswer, GroupCommand, GroupConfig, GroupMachine, GroupRecord, GroupSoft};
 use crate::hosted::memory::Memory;
 use crate::hosted::{Hosted, HostedOptions};
 use crate::machine::{Reply, ReplyToken, TransactionMarker};
+use std::sync::Arc;
 use wire::ErrorCode;
 use wire::compress::DecompressLimit;
 
@@ -22,6 +25,9 @@ pub struct Rig {
     pub commit_at_once: bool,
     pub config: GroupConfig,
     pub seed: u64,
+    pub cluster: Cluster,
+    /// Patterns that somebody is to look at.
+    pub to_resolve: Option<ToResolve>,
     replies: Vec<Reply<GroupAnswer>>,
 }
 
@@ -36,6 +42,8 @@ impl Rig {
             commit_at_once: true,
             config,
             seed,
+            cluster: Cluster::default(),
+            to_resolve: None,
             replies: Vec::new(),
         };
         rig.hosted.loaded(rig.now_ms, 0, 0, &mut rig.log, &mut rig.replies);
@@ -85,7 +93,8 @@ impl Rig {
     /// A new leader loads the log as far as it goes, in pieces of one batch.
     pub fn reload(&mut self) {
         self.seed += 1;
-        let soft = GroupSoft::new(self.config, self.seed);
+        let mut soft = GroupSoft::new(self.config, self.seed);
+        soft.view = Arc::new(self.cluster.clone());
         self.hosted = Hosted::loading(GroupMachine::new(), soft, HostedOptions::default(), 0);
         for batch in &self.log.batches {
             assert_eq!(self.hosted.load(batch.bytes().clone(), self.high_watermark), []);
@@ -96,8 +105,24 @@ impl Rig {
         self.maybe_commit();
     }
 
+    /// The cluster has other topics now.
+    pub fn see(&mut self, cluster: Cluster) {
+        self.cluster = cluster;
+        if let Some(soft) = self.hosted.soft_mut() {
+            soft.view = Arc::new(self.cluster.clone());
+        }
+    }
+
     pub fn taken(&mut self) -> Vec<Reply<GroupAnswer>> {
-        std::mem::take(&mut self.replies)
+        let replies = std::mem::take(&mut self.replies);
+        for reply in &replies {
+            if let GroupAnswer::ConsumerHeartbeat(answer) = &reply.answer
+                && answer.resolve.is_some()
+            {
+                self.to_resolve = answer.resolve.clone();
+            }
+        }
+        replies
     }
 
     /// Log entries from an offset on.

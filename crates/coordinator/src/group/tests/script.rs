@@ -9,9 +9,10 @@
 //! ```
 //! Member ids are shown as `client-<1>`: the digits stand for a UUID, numbered by first sight, and may be said back.
 
+use super::consumer::{self, Cluster};
 use super::rig::Rig;
 use super::words;
-use crate::group::{Caller, DeletedTopic, GroupCommand, GroupConfig};
+use crate::group::{Caller, DeletedTopic, GroupCommand, GroupConfig, MigrationPolicy};
 use crate::machine::{ProducerIdentity, TransactionMarker};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -123,6 +124,12 @@ impl Player {
             "reload" => self.rig.reload(),
             "refuse-writes" => self.rig.log.not_ready = Some(wire::ErrorCode::NotEnoughReplicas),
             "config" => self.configure(&args),
+            "topics" => self.see_topics(&args),
+            "resolve" => {
+                let token = self.token(label, verb);
+                let to_resolve = self.rig.to_resolve.take().expect("nothing is to be looked at");
+                self.rig.handle(consumer::resolve(to_resolve), token);
+            }
             "twins" => self.compare_twins(),
             "marker" => {
                 let producer =
@@ -186,11 +193,28 @@ impl Player {
         config.offsets_retention_ms = args.number("retention", config.offsets_retention_ms);
         config.offsets_retention_check_interval_ms =
             args.number("check", config.offsets_retention_check_interval_ms);
+        config.consumer.max_size = args.number("consumer_max_size", config.consumer.max_size);
+        config.consumer.assignment_interval_ms =
+            args.number("interval", config.consumer.assignment_interval_ms);
+        if let Some(policy) = args.0.text("policy") {
+            config.consumer.migration_policy = match policy {
+                "disabled" => MigrationPolicy::Disabled,
+                "upgrade" => MigrationPolicy::Upgrade,
+                "downgrade" => MigrationPolicy::Downgrade,
+                _ => MigrationPolicy::Bidirectional,
+            };
+        }
         config.max_batch_bytes = args.number("max_batch", config.max_batch_bytes);
         config.offset_metadata_max_bytes = args.number("metadata_max", config.offset_metadata_max_bytes);
         self.rig.config = config;
         self.rig.reload();
         self.rig.taken();
+    }
+
+    fn see_topics(&mut self, args: &Args<'_>) {
+        let topics = args.0.prefixed("").map(|(name, count)| (Str::from(name), count.parse().unwrap()));
+        let version = self.rig.cluster.version + 1;
+        self.rig.see(Cluster { version, topics: topics.collect() });
     }
 
     fn compare_twins(&mut self) {
@@ -342,6 +366,14 @@ fn command(args: &Args<'_>) -> GroupCommand {
             },
         },
         "leave" => leave(args),
+        "beat" => consumer::beat(&consumer::Said {
+            group: args.group(),
+            caller: args.caller(1),
+            text: &|key| args.0.text(key),
+        }),
+        "describe-consumer" => GroupCommand::ConsumerDescribe {
+            groups: args.0.words.iter().map(|name| Str::from(*name)).collect(),
+        },
         "describe" => GroupCommand::Describe {
             caller: args.caller(6),
             groups: args.0.words.iter().map(|name| Str::from(*name)).collect(),
@@ -462,7 +494,8 @@ fn offsets_command(verb: &str, args: &Args<'_>) -> GroupCommand {
                         })
                         .collect()
                 }),
-                ..OffsetFetchRequestGroup::default()
+                member_id: args.optional("member"),
+                member_epoch: args.number("member_epoch", -1),
             },
         },
         "delete-offsets" => GroupCommand::DeleteOffsets {

@@ -1,5 +1,6 @@
 //! Answers and records as one line of text each.
 
+use super::consumer;
 use super::rig::Entry;
 use crate::group::classic::subscription::subscription_topics;
 use crate::group::{GroupAnswer, GroupRecord};
@@ -101,6 +102,10 @@ pub fn answer(answer: &GroupAnswer) -> String {
                 results.iter().map(|result| format!("{} {}", result.group_id, error(result.error_code)));
             format!("DeleteGroups {}", list(results))
         }
+        GroupAnswer::ConsumerHeartbeat(answer) => consumer::heartbeat(answer),
+        GroupAnswer::ConsumerDescribe(groups) => {
+            format!("ConsumerGroupDescribe {}", list(groups.iter().map(consumer::described)))
+        }
         GroupAnswer::Marker(code) => format!("WriteTxnMarkers {}", code.name()),
         GroupAnswer::Done => "Done".to_owned(),
     }
@@ -201,6 +206,7 @@ fn written(record: &GroupRecord) -> String {
         GroupRecord::GroupMetadata { group, value: Some(value) } => {
             format!("group {group} {}", metadata(value))
         }
+        of_consumers => consumer::written(of_consumers).unwrap(),
     }
 }
 

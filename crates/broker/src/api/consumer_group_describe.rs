@@ -1,0 +1,68 @@
+//! ConsumerGroupDescribe (KIP-848): groups of the consumer protocol, each by its own coordinator.
+
+use std::collections::BTreeSet;
+
+use coordinator::group::consumer::describe::refused;
+use coordinator::group::{GroupAnswer, GroupCommand, GroupMachine};
+use wire::messages::consumer_group_describe::{
+    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribedGroup,
+};
+use wire::{ErrorCode, Str};
+
+use crate::call::Call;
+use crate::coordinators::routing::{ask, speaks_consumer_protocol};
+use crate::security::authorizer::{Operation, Resource};
+
+const HIDDEN_TOPICS: &str = "The group has described topic(s) that the client is not authorized to describe.";
+
+pub(super) async fn handle(
+    call: Call,
+    request: ConsumerGroupDescribeRequest,
+) -> ConsumerGroupDescribeResponse {
+    let mut seen = BTreeSet::new();
+    let (mut refusals, mut groups) = (Vec::new(), Vec::new());
+    for group_id in &request.group_ids {
+        if !seen.insert(group_id.clone()) {
+            continue;
+        }
+        if !speaks_consumer_protocol(&call) {
+            refusals.push(refused(group_id, ErrorCode::UnsupportedVersion, None));
+        } else if let Err(error) = call.authorize(Operation::Describe, Resource::Group(group_id)) {
+            refusals.push(refused(group_id, error, None));
+        } else {
+            groups.push(describe(&call, group_id, request.include_authorized_operations).await);
+        }
+    }
+    refusals.extend(groups);
+    ConsumerGroupDescribeResponse { groups: refusals, ..ConsumerGroupDescribeResponse::default() }
+}
+
+async fn describe(call: &Call, group_id: &Str, with_operations: bool) -> DescribedGroup {
+    if group_id.is_empty() {
+        return refused(group_id, ErrorCode::InvalidGroupId, None);
+    }
+    let command = GroupCommand::ConsumerDescribe { groups: vec![group_id.clone()] };
+    let answer = ask::<GroupMachine>(call, group_id, command).await;
+    let described = match answer {
+        GroupAnswer::ConsumerDescribe(groups) => groups.into_iter().next(),
+        _ => None,
+    };
+    let mut group = described.unwrap_or_else(|| refused(group_id, ErrorCode::UnknownServerError, None));
+    if call.is_guarded() && has_hidden_topics(call, &group) {
+        let error = ErrorCode::TopicAuthorizationFailed;
+        group = refused(group_id, error, Some(Str::from_static(HIDDEN_TOPICS)));
+    }
+    if with_operations && group.error_code == ErrorCode::None.code() {
+        group.authorized_operations = call.operations(Resource::Group(group_id));
+    }
+    group
+}
+
+/// Members tell of topics; who may not see one of them sees none of the members.
+fn has_hidden_topics(call: &Call, group: &DescribedGroup) -> bool {
+    let assignments = group.members.iter().flat_map(|member| [&member.assignment, &member.target_assignment]);
+    let topics = assignments.flat_map(|assignment| &assignment.topic_partitions);
+    let names = group.members.iter().flat_map(|member| &member.subscribed_topic_names);
+    let mut all = topics.map(|topic| &topic.topic_name).chain(names);
+    all.any(|name| !call.may(Operation::Describe, Resource::Topic(name)))
+}
