@@ -347,6 +347,7 @@ impl<M: Machine> Hosted<M> {
         for change in decision.timers {
             match change {
                 TimerChange::Set { key, deadline_ms } => self.timers.set(key, deadline_ms),
+                TimerChange::SetIfAbsent { key, deadline_ms } => self.timers.set_if_absent(key, deadline_ms),
                 TimerChange::Cancel { key } => self.timers.cancel(&key),
             }
         }

@@ -82,6 +82,13 @@ pub enum TimerChange<K> {
         /// When, on the node's own clock.
         deadline_ms: i64,
     },
+    /// There is one from now on; one that there is stays as it is.
+    SetIfAbsent {
+        /// Whose.
+        key: K,
+        /// When, on the node's own clock.
+        deadline_ms: i64,
+    },
     /// There is none any more.
     Cancel {
         /// Whose.

@@ -43,6 +43,13 @@ impl<K: Ord + Clone> Timers<K> {
         self.order.insert((due_ms, key));
     }
 
+    /// Sets the deadline of a key that has none.
+    pub fn set_if_absent(&mut self, key: K, due_ms: i64) {
+        if !self.deadlines.contains_key(&key) {
+            self.set(key, due_ms);
+        }
+    }
+
     /// Takes the deadline of a key back.
     pub fn cancel(&mut self, key: &K) {
         if let Some(old) = self.deadlines.remove(key) {

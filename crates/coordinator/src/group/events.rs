@@ -91,6 +91,8 @@ pub enum Reason {
     TooLarge,
     /// The assignment does not fit into a batch.
     AssignmentTooLarge,
+    /// The last member of the consumer protocol went.
+    Downgraded,
 }
 
 /// How a member goes.
@@ -119,6 +121,7 @@ impl Reason {
             Reason::StaticMemberReplaced => "a static member came back",
             Reason::Departed(how) => how.text(),
             Reason::TooLarge => "it is larger than group.max.size",
+            Reason::Downgraded => "its last member of the consumer protocol went",
             Reason::AssignmentTooLarge => "the assignment does not fit into a batch",
         }
     }

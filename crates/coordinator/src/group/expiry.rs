@@ -171,7 +171,7 @@ impl GroupMachine {
 fn is_expiry(change: &crate::machine::TimerChange<GroupTimer>) -> bool {
     use crate::machine::TimerChange;
     match change {
-        TimerChange::Set { key, .. } | TimerChange::Cancel { key } => {
+        TimerChange::Set { key, .. } | TimerChange::SetIfAbsent { key, .. } | TimerChange::Cancel { key } => {
             matches!(key, GroupTimer::Expiry { .. })
         }
     }

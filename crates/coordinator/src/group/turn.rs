@@ -6,7 +6,7 @@ use super::command::{GroupAnswer, GroupTimer};
 use super::events::GroupEvent;
 use super::records::GroupRecord;
 use super::state::{GroupMachine, GroupSoft};
-use crate::machine::{Decision, ReplyToken};
+use crate::machine::{Decision, ReplyToken, TimerChange};
 use wire::ErrorCode;
 use wire::messages::join_group::JoinGroupResponse;
 use wire::messages::sync_group::SyncGroupResponse;
@@ -20,6 +20,8 @@ pub(crate) struct Turn {
     pub token: Option<ReplyToken>,
     pub decision: Decision<GroupMachine>,
     pub events: Vec<GroupEvent>,
+    /// The classic group that was asked for has become a consumer group.
+    pub upgraded: bool,
 }
 
 impl Turn {
@@ -30,6 +32,7 @@ impl Turn {
             token,
             decision: Decision::default(),
             events: Vec::new(),
+            upgraded: false,
         }
     }
 
@@ -51,6 +54,12 @@ impl Turn {
         self.decision.set_timer(timer, self.now_ms.saturating_add(delay_ms));
     }
 
+    /// The timer that there is stays as it is.
+    pub fn set_timer_if_absent(&mut self, timer: GroupTimer, delay_ms: i64) {
+        let deadline_ms = self.now_ms.saturating_add(delay_ms);
+        self.decision.timers.push(TimerChange::SetIfAbsent { key: timer, deadline_ms });
+    }
+
     pub fn cancel_timer(&mut self, timer: GroupTimer) {
         self.decision.cancel_timer(timer);
     }
@@ -59,6 +68,7 @@ impl Turn {
     pub fn take_back(&mut self) {
         self.decision = Decision::default();
         self.events.clear();
+        self.upgraded = false;
     }
 
     pub fn tell(&mut self, event: GroupEvent) {

@@ -140,6 +140,36 @@ impl ClassicGroup {
         group
     }
 
+    /// A consumer group that goes on as a classic one: stable, with these members.
+    pub(crate) fn stable<'a, T: 'a>(
+        id: Str,
+        generation: i32,
+        members: impl Iterator<Item = &'a (Member, T)>,
+        wall_ms: i64,
+    ) -> Self {
+        let mut group = ClassicGroup::new(id, wall_ms);
+        group.generation = generation;
+        for (member, _) in members {
+            group.add(member.clone(), None);
+        }
+        group.state = ClassicState::Stable;
+        group.protocol_name = group.select_protocol();
+        group.subscribed_topics = group.compute_subscribed_topics();
+        group
+    }
+
+    /// What a member has from now on.
+    pub(crate) fn set_assignment(&mut self, member_id: &str, assignment: Bytes) {
+        if let Some(member) = self.members.get_mut(member_id) {
+            member.assignment = assignment;
+        }
+    }
+
+    /// The group as it is now.
+    pub(crate) fn record(&self) -> GroupRecord {
+        self.to_record(&self.assignment())
+    }
+
     /// The group as it is now, with the assignments that go with this generation.
     pub(super) fn to_record(&self, assignment: &BTreeMap<Str, Bytes>) -> GroupRecord {
         let members = self.members.values().map(|member| MemberMetadata {

@@ -5,7 +5,7 @@ use super::super::command::{Caller, GroupAnswer, GroupCommand, GroupTimer};
 use super::super::config::GroupConfig;
 use super::super::events::{Departure, Reason};
 use super::super::records;
-use super::super::state::{GroupMachine, GroupSoft};
+use super::super::state::{Group, GroupMachine, GroupSoft};
 use super::super::turn::Turn;
 use super::group::{ClassicGroup, ClassicState};
 use super::member::{Member, Waiting, protocols_of};
@@ -52,7 +52,14 @@ impl GroupMachine {
             return refuse(turn, caller, request.member_id, ErrorCode::InvalidSessionTimeout);
         }
         let is_unknown_member = request.member_id.is_empty();
-        let is_new_group = !self.exists(soft, &request.group_id);
+        let mut is_new_group = !self.exists(soft, &request.group_id);
+        if let Some(Group::Consumer(consumer)) = self.groups.get(&request.group_id) {
+            if !consumer.is_empty() {
+                let required = caller.api_version >= MEMBER_ID_REQUIRED_SINCE;
+                return self.join_consumer_group(soft, turn, caller, &request, (consumer, required));
+            }
+            is_new_group = true;
+        }
         if is_new_group && !is_unknown_member {
             return refuse(turn, caller, request.member_id, ErrorCode::UnknownMemberId);
         }
@@ -62,6 +69,12 @@ impl GroupMachine {
         } else {
             Str::new()
         };
+        if let Some(Group::Consumer(consumer)) = self.groups.get(&request.group_id) {
+            // Nobody is a member: it makes way.
+            turn.write_consumer_tombstones(&request.group_id.detached(), consumer);
+            soft.consumer.remove(&request.group_id);
+        }
+        let before = turn.decision.records.len();
         let group = self.live(soft, &request.group_id, turn.wall_ms);
         let join = Join { caller, request: &request, config: &config, new_member_id };
         if !group.accepts(&request.member_id, config.classic_max_size) {
@@ -72,7 +85,7 @@ impl GroupMachine {
         } else {
             group.join_existing_member(turn, &join);
         }
-        if is_new_group && turn.decision.records.is_empty() {
+        if is_new_group && turn.decision.records.len() == before {
             let record = group.first_record();
             turn.write(record);
         }

@@ -4,7 +4,7 @@ use super::super::answers;
 use super::super::command::{Caller, GroupAnswer, GroupTimer};
 use super::super::config::GroupConfig;
 use super::super::events::{Departure, GroupEvent, Reason};
-use super::super::state::{GroupMachine, GroupSoft};
+use super::super::state::{Group, GroupMachine, GroupSoft};
 use super::super::turn::Turn;
 use super::group::{ClassicGroup, ClassicState};
 use wire::codec::Message;
@@ -22,7 +22,10 @@ impl GroupMachine {
         let outcome = match soft.classic.get_mut(&request.group_id) {
             _ if request.group_id.is_empty() => Err(ErrorCode::InvalidGroupId),
             Some(group) => group.heartbeat(turn, request),
-            None => Err(ErrorCode::UnknownMemberId),
+            None => match self.groups.get(&request.group_id) {
+                Some(Group::Consumer(group)) => self.heartbeat_consumer_group(turn, request, group),
+                Some(Group::Classic(_)) | None => Err(ErrorCode::UnknownMemberId),
+            },
         };
         match outcome {
             Ok(()) => turn.answer(GroupAnswer::Heartbeat(HeartbeatResponse::default())),
@@ -47,6 +50,9 @@ impl GroupMachine {
                 ..LeaveGroupResponse::default()
             };
             return turn.refuse(GroupAnswer::Leave(response));
+        }
+        if let Some(Group::Consumer(group)) = self.groups.get(&request.group_id) {
+            return self.leave_consumer_group(soft, turn, caller, &request, group);
         }
         let config = soft.config;
         let members = match soft.classic.get_mut(&request.group_id) {

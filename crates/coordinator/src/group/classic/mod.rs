@@ -21,4 +21,5 @@ pub(crate) mod subscription;
 mod sync;
 
 pub use group::{CONSUMER_PROTOCOL_TYPE, ClassicGroup, ClassicState, JoinPhase};
+pub(crate) use member::protocols_of;
 pub use member::{Member, Protocol, Waiting};

@@ -62,6 +62,11 @@ impl ClassicGroup {
         }
     }
 
+    /// Everybody is to come again.
+    pub(crate) fn rebalance(&mut self, turn: &mut Turn, config: &GroupConfig, reason: Reason) {
+        self.prepare_rebalance(turn, config, reason);
+    }
+
     pub(super) fn prepare_rebalance(&mut self, turn: &mut Turn, config: &GroupConfig, reason: Reason) {
         self.reason = reason;
         if self.state == ClassicState::CompletingRebalance {

@@ -5,7 +5,7 @@ use super::super::command::{Caller, GroupAnswer, GroupCommand, GroupTimer};
 use super::super::config::GroupConfig;
 use super::super::events::{Departure, Reason};
 use super::super::records;
-use super::super::state::{GroupMachine, GroupSoft};
+use super::super::state::{Group, GroupMachine, GroupSoft};
 use super::super::turn::Turn;
 use super::group::{ClassicGroup, ClassicState};
 use super::member::Waiting;
@@ -34,6 +34,9 @@ impl GroupMachine {
         }
         if request.group_id.is_empty() {
             return refuse(turn, ErrorCode::InvalidGroupId);
+        }
+        if let Some(Group::Consumer(group)) = self.groups.get(&request.group_id) {
+            return self.sync_consumer_group(soft, turn, &request, group);
         }
         let config = soft.config;
         match soft.classic.get_mut(&request.group_id) {

@@ -176,6 +176,12 @@ impl ConsumerGroup {
         }
     }
 
+    /// A member that no record speaks of yet.
+    pub fn put(&mut self, member: ConsumerMember) {
+        self.count(&member);
+        self.members.insert(member.id.clone(), Arc::new(member));
+    }
+
     fn change(&mut self, member_id: &Str, change: impl FnOnce(&mut ConsumerMember)) {
         let before = self.members.remove(member_id);
         if let Some(member) = &before {

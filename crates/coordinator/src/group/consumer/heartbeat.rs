@@ -62,7 +62,12 @@ impl GroupMachine {
             false => self.consumer_beat(soft, turn, caller, request),
         });
         match outcome {
-            Ok(answer) => turn.answer(GroupAnswer::ConsumerHeartbeat(Box::new(answer))),
+            Ok(answer) => {
+                if turn.upgraded {
+                    self.upgraded(soft, turn, &request.group_id);
+                }
+                turn.answer(GroupAnswer::ConsumerHeartbeat(Box::new(answer)));
+            }
             Err(refusal) => {
                 // Nothing of what was begun remains.
                 turn.take_back();
@@ -148,7 +153,13 @@ impl GroupMachine {
         }
         let (target_epoch, target) =
             target_of(soft, turn, group, &beat.group_id, epoch, &roster, &updated, wanted);
-        updated = reconcile(soft, turn, group, &beat, &updated, target_epoch, &target)?;
+        let step = Step {
+            target_epoch,
+            target: &target,
+            subscription_changed: beat.subscription_changed,
+            owned: request.topic_partitions.as_deref(),
+        };
+        updated = reconcile_member(soft, turn, group, &beat.group_id, &updated, &step)?;
         let session_timeout_ms = i64::from(soft.consumer_session_timeout_ms(&beat.group_id));
         let session = GroupTimer::Session { group: beat.group_id.clone(), member_id: beat.member_id.clone() };
         turn.set_timer(session, session_timeout_ms);
@@ -422,43 +433,36 @@ pub(super) fn target_of(
     (epoch, Arc::new(assigned.get(&member.id).cloned().unwrap_or_default()))
 }
 
-fn reconcile(
-    soft: &GroupSoft,
-    turn: &mut Turn,
-    group: &ConsumerGroup,
-    beat: &Beat<'_>,
-    member: &ConsumerMember,
-    target_epoch: i32,
-    target: &Assignment,
-) -> Result<ConsumerMember, Refusal> {
-    let owned = beat.request.topic_partitions.as_deref();
-    let changed = beat.subscription_changed;
-    reconcile_member(soft, turn, group, &beat.group_id, member, (target_epoch, target), changed, owned)
+/// What a step of a member depends on.
+pub(super) struct Step<'a> {
+    pub target_epoch: i32,
+    pub target: &'a Assignment,
+    /// It subscribes to something else than before.
+    pub subscription_changed: bool,
+    /// What it says it has, if it says so.
+    pub owned: Option<&'a [TopicPartitions]>,
 }
 
 /// One step of a member, and its record and deadline.
-#[allow(clippy::too_many_arguments, reason = "what a step depends on")]
 pub(super) fn reconcile_member(
     soft: &GroupSoft,
     turn: &mut Turn,
     group: &ConsumerGroup,
     group_id: &Str,
     member: &ConsumerMember,
-    (target_epoch, target): (i32, &Assignment),
-    subscription_changed: bool,
-    owned: Option<&[TopicPartitions]>,
+    step: &Step<'_>,
 ) -> Result<ConsumerMember, Refusal> {
-    if !subscription_changed && member.is_reconciled_to(target_epoch) {
+    if !step.subscription_changed && member.is_reconciled_to(step.target_epoch) {
         return Ok(member.clone());
     }
     let subscribed = Roster::with(group, member).topics_of(&*soft.view, member);
     let is_owned = |topic, partition| group.is_owned(topic, partition);
     let reconciliation = Reconciliation {
-        target_epoch,
-        target,
+        target_epoch: step.target_epoch,
+        target: step.target,
         subscribed: &subscribed,
-        subscription_changed,
-        owned,
+        subscription_changed: step.subscription_changed,
+        owned: step.owned,
         is_owned: &is_owned,
     };
     let next = reconciliation.step(member).map_err(|_| {

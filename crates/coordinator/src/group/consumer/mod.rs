@@ -2,10 +2,12 @@
 //!
 //! Owns the protocol of ConsumerGroupHeartbeat. The rooms: `group.rs`, `member.rs` what records leave · `heartbeat.rs` one heartbeat, one
 //! decision · `reconcile.rs` one step of a member · `subscription.rs` who wants what, together · `regexes.rs` patterns · `leave.rs` going ·
-//! `describe.rs` for administrators · `migration.rs` to and from the classic protocol · `view.rs` what is looked at of the cluster. Unlike
+//! `describe.rs` for administrators · `migration.rs` to and from the classic protocol, `classic_members.rs` those who still speak it, `embedded.rs` in their own words · `view.rs` what is looked at of the cluster. Unlike
 //! classic groups these are all replicated state: what is soft is when topics were last looked at, and who looks at patterns.
 
+mod classic_members;
 pub mod describe;
+mod embedded;
 pub mod group;
 mod heartbeat;
 mod leave;

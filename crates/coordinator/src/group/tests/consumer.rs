@@ -6,6 +6,7 @@ use crate::group::consumer::{
 };
 use crate::group::{Caller, GroupCommand, GroupRecord};
 use crate::pattern::Pattern;
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use wire::messages::consumer_group_describe::{Assignment, DescribedGroup};
 use wire::messages::consumer_group_heartbeat::{ConsumerGroupHeartbeatRequest, TopicPartitions};
@@ -86,6 +87,17 @@ fn owned_topic(item: &str) -> Option<TopicPartitions> {
     let (topic, partitions) = item.split_once(':')?;
     let partitions = partitions.split('+').map(|partition| partition.parse().unwrap()).collect();
     Some(TopicPartitions { topic_id: id_of(topic), partitions })
+}
+
+/// What a leader of the classic protocol gives one of its members.
+pub fn assignment(topic: &str, partitions: &[i32]) -> Bytes {
+    let mut bytes = vec![0, 0, 0, 0, 0, 1];
+    bytes.extend((topic.len() as i16).to_be_bytes());
+    bytes.extend(topic.as_bytes());
+    bytes.extend((partitions.len() as i32).to_be_bytes());
+    partitions.iter().for_each(|partition| bytes.extend(partition.to_be_bytes()));
+    bytes.extend((-1i32).to_be_bytes());
+    Bytes::from(bytes)
 }
 
 /// As the handler does it.

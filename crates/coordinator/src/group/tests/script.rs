@@ -413,9 +413,17 @@ fn leave(args: &Args<'_>) -> GroupCommand {
     }
 }
 
+/// `member:text`, or in a consumer's own form `member:topic=0+1`.
 fn assignment(item: &str) -> SyncGroupRequestAssignment {
     let (member_id, text) = item.split_once(':').unwrap();
-    SyncGroupRequestAssignment { member_id: Str::from(member_id), assignment: Bytes::from(text.to_owned()) }
+    let assignment = match text.split_once('=') {
+        Some((topic, partitions)) => {
+            let partitions: Vec<i32> = partitions.split('+').map(|one| one.parse().unwrap()).collect();
+            consumer::assignment(topic, &partitions)
+        }
+        None => Bytes::from(text.to_owned()),
+    };
+    SyncGroupRequestAssignment { member_id: Str::from(member_id), assignment }
 }
 
 fn topic_id(args: &Args<'_>) -> Uuid {
