@@ -61,6 +61,18 @@ def asked(world):
             "groupId": case, "sessionTimeoutMs": 10_000, "rebalanceTimeoutMs": 10_000, "memberId": "", "protocolType": "consumer",
             "protocols": [{"name": "range", "metadata": b"\0\1\0\0\0\0\0\0\0\0\0\0\0\0"}]},
         "LeaveGroup": lambda case, version: {"groupId": "living", "memberId": "nobody", "members": [{"memberId": "nobody", "groupInstanceId": None}]},
+        "ConsumerGroupHeartbeat": lambda case, version: {
+            "groupId": case, "memberId": "m", "memberEpoch": 0, "rebalanceTimeoutMs": 10_000, "subscribedTopicNames": ["alpha"], "topicPartitions": []},
+        "ConsumerGroupHeartbeat/of a static member": lambda case, version: {
+            "groupId": case, "memberId": "m", "memberEpoch": 0, "instanceId": "i", "rackId": "r", "serverAssignor": "range", "rebalanceTimeoutMs": 10_000,
+            "subscribedTopicNames": ["alpha", "no-such"], "topicPartitions": []},
+        "ConsumerGroupHeartbeat/by pattern": lambda case, version: {
+            "groupId": case, "memberId": "m", "memberEpoch": 0, "rebalanceTimeoutMs": 10_000, "topicPartitions": [],
+            **({"subscribedTopicRegex": "alph.*"} if version else {"subscribedTopicNames": []})},
+        "ConsumerGroupHeartbeat/of nobody": lambda case, version: {"groupId": case, "memberId": "m", "memberEpoch": 3},
+        "ConsumerGroupHeartbeat/of a classic group": lambda case, version: {"groupId": "settled", "memberId": "m", "memberEpoch": 3},
+        "ConsumerGroupHeartbeat/leaving": lambda case, version: {"groupId": "living", "memberId": world.member, "memberEpoch": -1},
+        "ConsumerGroupDescribe": lambda case, version: {"groupIds": ["settled", "no-such"], "includeAuthorizedOperations": True},
         "DeleteGroups": lambda case, version: {"groupsNames": [case]},
         "InitProducerId": lambda case, version: {"transactionalId": None, "transactionTimeoutMs": 60_000},
         "UnregisterBroker": lambda case, version: {"brokerId": 77},
@@ -135,6 +147,8 @@ ORDER = [
     "ListPartitionReassignments", "FindCoordinator", "FindCoordinator/of a transaction", "FindCoordinator/of a share group", "ListOffsets",
     "ListOffsets/by time", "OffsetForLeaderEpoch", "ListConfigResources", "ListGroups", "ListGroups/everything", "DescribeGroups",
     "DescribeGroups/with operations", "DescribeGroups/unknown", "OffsetFetch", "OffsetFetch/everything", "OffsetFetch/of a member", "Heartbeat", "SyncGroup",
+    "ConsumerGroupDescribe", "ConsumerGroupHeartbeat/of nobody", "ConsumerGroupHeartbeat/of a classic group", "ConsumerGroupHeartbeat/leaving",
+    "ConsumerGroupHeartbeat", "ConsumerGroupHeartbeat/of a static member", "ConsumerGroupHeartbeat/by pattern",
     "OffsetDelete", "OffsetDelete/of a member", "LeaveGroup", "DeleteGroups", "DeleteGroups/of a member", "InitProducerId", "InitProducerId/again", "InitProducerId/of a transaction",
     "DescribeTransactions", "ListTransactions", "AddPartitionsToTxn", "AddOffsetsToTxn", "EndTxn", "TxnOffsetCommit",
     "UnregisterBroker", "UpdateFeatures", "UpdateFeatures/lowered", "ElectLeaders", "ElectLeaders/unclean", "ElectLeaders/of all",

@@ -225,6 +225,166 @@ def keys_of_coordinators():
             ask(f"old {key} v{version}", "FindCoordinator", version, {"key": key})
 
 
+class Modern:
+    """A group of the consumer protocol: each answer is told, and a target is computed whenever it is due."""
+
+    def __init__(self, name):
+        self.name, self.epochs = name, {}
+        config = {"name": "consumer.assignment.interval.ms", "configOperation": 0, "value": "0"}
+        altered = quietly("IncrementalAlterConfigs", 1, {"resources": [{"resourceType": 32, "resourceName": name, "configs": [config]}]})
+        assert altered["responses"][0]["errorCode"] == 0, altered
+        quietly("FindCoordinator", 4, {"keyType": 0, "coordinatorKeys": [name]})
+        nobody = lambda: quietly("ConsumerGroupDescribe", 1, {"groupIds": [name]})["groups"][0]["errorCode"] == 69
+        until(nobody, "a coordinator")
+
+    def beat(self, member, epoch=None, owned=None, version=1, **more):
+        """Without an epoch that of the last answer; what it owns as topic, partitions."""
+        body = dict({"groupId": self.name, "memberId": member, "memberEpoch": self.epochs.get(member, 0) if epoch is None else epoch}, **more)
+        if body["memberEpoch"] == 0:
+            body = dict({"rebalanceTimeoutMs": 30_000}, **body)
+            owned = owned or []
+        if owned is not None:
+            body["topicPartitions"] = [{"topicId": self.ids[topic], "partitions": partitions} for topic, partitions in owned]
+        answer = quietly("ConsumerGroupHeartbeat", version, body)
+        if answer["errorCode"] == 0:
+            self.epochs[member] = answer["memberEpoch"]
+        say(f"{self.name} {member} {sorted((key, value) for key, value in more.items())} {epoch} {owned}", answer)
+        return answer
+
+    def described(self, what):
+        answer = quietly("ConsumerGroupDescribe", 1, {"groupIds": [self.name], "includeAuthorizedOperations": True})
+        for member in answer["groups"][0]["members"]:
+            # In the order of a hash map.
+            member["subscribedTopicNames"].sort()
+        say(f"{self.name} {what}", answer)
+        return answer["groups"][0]
+
+
+@step
+def consumer_groups():
+    ids = make_topics([("modern-a", 4), ("modern-b", 2)])
+    group = Modern("modern")
+    group.ids = ids
+    names = {"subscribedTopicNames": ["modern-a"]}
+    group.beat("m1", **names)
+    group.beat("m1", owned=[("modern-a", [0, 1, 2, 3])])
+    group.described("of one")
+    group.beat("m2", **names)
+    group.beat("m2")
+    group.beat("m1")
+    group.beat("m1", owned=[("modern-a", [0, 1, 2, 3])])
+    group.described("giving back")
+    group.beat("m1", owned=[("modern-a", [0, 1])])
+    group.beat("m2")
+    group.described("of two")
+    for what, epoch in (("too new", 99), ("too old", 1), ("odd", -7)):
+        group.beat("m2", epoch=epoch, owned=[("modern-a", [0])])
+    group.beat("m3", epoch=4)
+    group.beat("m2", subscribedTopicNames=["modern-b", "modern-a"], owned=[("modern-a", [2, 3])])
+    group.beat("m1", owned=[("modern-a", [0, 1])])
+    group.beat("m2", owned=[("modern-a", [2, 3])])
+    group.described("of different wishes")
+    group.beat("m1", serverAssignor="range")
+    group.beat("m2", serverAssignor="range")
+    group.beat("m1", serverAssignor="sticky")
+    group.described("by range")
+    for version in range(8, 11):
+        for member, epoch in (("m1", group.epochs["m1"]), ("m1", 0), ("m1", 99), ("m3", 1), ("", -1)):
+            partition = {"partitionIndex": 0, "committedOffset": 7, "committedLeaderEpoch": -1, "committedMetadata": ""}
+            ask(f"commit v{version} {member} {epoch - group.epochs['m1']}", "OffsetCommit", version, {
+                "groupId": "modern", "generationIdOrMemberEpoch": epoch, "memberId": member,
+                "topics": [{"name": "modern-a", "topicId": ids["modern-a"], "partitions": [partition]}]})
+    for member, epoch in (("m1", group.epochs["m1"]), ("m1", 99), ("m3", 1), (None, -1), ("", -1)):
+        ask(f"fetch {member} {epoch if epoch in (-1, 99) else 'own'}", "OffsetFetch", 9, {"groups": [
+            {"groupId": "modern", "memberId": member, "memberEpoch": epoch, "topics": [{"name": "modern-a", "partitionIndexes": [0]}]}]})
+    ask("offsets of a topic in use", "OffsetDelete", 0, {"groupId": "modern", "topics": [{"name": "modern-a", "partitions": [{"partitionIndex": 0}]}]})
+    for version in (5, 6):
+        ask(f"described as a classic group v{version}", "DescribeGroups", version, {"groups": ["modern"]})
+    for types in ([], ["consumer"], ["Classic"], ["nothing"]):
+        say(f"listed {types}", [one for one in quietly("ListGroups", 5, {"typesFilter": types})["groups"] if one["groupId"] == "modern"])
+    ask("heartbeat of a classic member", "Heartbeat", 4, {"groupId": "modern", "generationId": 1, "memberId": "m1"})
+    ask("sync of a classic member", "SyncGroup", 5, {"groupId": "modern", "generationId": 1, "memberId": "m1", "protocolType": "consumer", "protocolName": "range"})
+    ask("leave of a classic member", "LeaveGroup", 5, {"groupId": "modern", "members": [{"memberId": "m1"}]})
+    ask("deleted with members", "DeleteGroups", 2, {"groupsNames": ["modern"]})
+    group.beat("m1", epoch=-1)
+    group.described("of one again")
+    group.beat("m2", epoch=-1)
+    group.described("of nobody")
+    ask("deleted", "DeleteGroups", 2, {"groupsNames": ["modern"]})
+    group.described("of the deleted")
+
+
+@step
+def consumer_groups_of_static_members():
+    ids = make_topics([("static-a", 2)])
+    group = Modern("modern-static")
+    group.ids = ids
+    names = {"subscribedTopicNames": ["static-a"]}
+    group.beat("s1", instanceId="i", **names)
+    group.beat("s2", instanceId="i", **names)
+    group.beat("s2", epoch=1, instanceId="i")
+    group.beat("s1", epoch=1, instanceId="j")
+    group.beat("s1", epoch=-2, instanceId="i")
+    group.described("away")
+    group.beat("s2", epoch=0, instanceId="i", **names)
+    group.beat("s2", instanceId="i", owned=[("static-a", [0, 1])])
+    group.described("back")
+    group.beat("s2", epoch=-1, instanceId="i")
+
+
+@step
+def consumer_groups_by_pattern():
+    ids = make_topics([("pattern-a", 1), ("pattern-b", 1)])
+    group = Modern("modern-pattern")
+    group.ids = ids
+    for regex in ("(", "a{1,5000}", "a\\", "[[:nope:]]"):
+        group.beat("p1", epoch=0, subscribedTopicRegex=regex)
+    group.beat("p1", subscribedTopicRegex="pattern-.*")
+    until(lambda: group_epoch("modern-pattern") == 2, "a resolved pattern")
+    group.beat("p1", subscribedTopicRegex="pattern-.*")
+    group.described("resolved")
+    group.beat("p1", subscribedTopicNames=["pattern-a"], subscribedTopicRegex="", owned=[("pattern-a", [0]), ("pattern-b", [0])])
+    group.beat("p1", owned=[("pattern-a", [0])])
+    group.described("by name")
+    group.beat("p1", epoch=-1)
+
+
+def group_epoch(name):
+    return quietly("ConsumerGroupDescribe", 1, {"groupIds": [name]})["groups"][0]["groupEpoch"]
+
+
+@step
+def groups_that_migrate():
+    ids = make_topics([("migrate", 2)])
+    group = Modern("migrating")
+    group.ids = ids
+    metadata = b"\0\3\0\0\0\1\0\7migrate" + b"\xff\xff\xff\xff" + b"\0\0\0\0" + b"\xff\xff\xff\xff" + b"\xff\xff"
+    plan = b"\0\3\0\0\0\1\0\7migrate\0\0\0\2\0\0\0\0\0\0\0\1" + b"\xff\xff\xff\xff"
+    join = {"groupId": "migrating", "sessionTimeoutMs": 30_000, "rebalanceTimeoutMs": 30_000, "protocolType": "consumer",
+            "protocols": [{"name": "range", "metadata": metadata}]}
+    joined = quietly("JoinGroup", 3, dict(join, memberId=""))
+    member, generation = joined["memberId"], joined["generationId"]
+    sync = {"groupId": "migrating", "memberId": member, "protocolType": "consumer", "protocolName": "range"}
+    synced = quietly("SyncGroup", 5, dict(sync, generationId=generation, assignments=[{"memberId": member, "assignment": plan}]))
+    say("synced", synced)
+    group.beat("new", subscribedTopicNames=["migrate"])
+    group.described("with a classic member")
+    heartbeat = lambda what, number: ask(what, "Heartbeat", 4, {"groupId": "migrating", "generationId": number, "memberId": member})
+    heartbeat("to come again", generation)
+    again = quietly("JoinGroup", 3, dict(join, memberId=member))
+    say("joined again", dict(again, memberId="", protocolType=""))
+    ask("synced in the old generation", "SyncGroup", 5, dict(sync, generationId=generation))
+    ask("synced", "SyncGroup", 5, dict(sync, generationId=again["generationId"]))
+    heartbeat("at rest", again["generationId"])
+    heartbeat("of the future", 99)
+    group.beat("new")
+    group.described("at rest")
+    group.beat("new", epoch=-1)
+    say("listed", [one for one in quietly("ListGroups", 5, {})["groups"] if one["groupId"] == "migrating"])
+    heartbeat("after the downgrade", again["generationId"])
+    say("left", quietly("LeaveGroup", 5, {"groupId": "migrating", "members": [{"memberId": member}]})["errorCode"])
+
+
 @step
 def records_deleted():
     make_topics([("cut", 2)])

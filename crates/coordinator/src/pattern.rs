@@ -37,6 +37,13 @@ impl std::fmt::Display for PatternError {
 
 impl std::error::Error for PatternError {}
 
+impl PatternError {
+    /// What is wrong, without the piece that it is wrong with.
+    pub fn what(&self) -> &'static str {
+        self.what
+    }
+}
+
 impl Pattern {
     /// Reads a pattern.
     pub fn parse(text: &str) -> Result<Pattern, PatternError> {

@@ -40,6 +40,8 @@ pub struct Options {
     pub seed: u64,
     /// Several machines instead of one.
     pub cluster: bool,
+    /// Groups speak the consumer protocol.
+    pub modern_groups: bool,
     /// Of a cluster's faults, by their places, those that are left out.
     pub without: BTreeSet<usize>,
     /// A lie that some invariant has to see; [`Plant::Nothing`] is the real thing.
@@ -73,6 +75,7 @@ impl Options {
         Options {
             seed,
             cluster: false,
+            modern_groups: false,
             without: BTreeSet::new(),
             plant: Plant::Nothing,
             is_sound: false,
@@ -123,6 +126,7 @@ pub fn run(options: Options) -> Report {
     let mut random = Random::new(options.seed);
     let mut shape = Shape::draw(&mut random, options.plant);
     shape.is_sound = options.is_sound;
+    shape.modern_groups = options.modern_groups;
     planted::plant(match options.plant {
         Plant::Product(bug) if !options.is_sound => Some(bug),
         _ => None,

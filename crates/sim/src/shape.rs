@@ -95,6 +95,8 @@ pub struct Shape {
     pub groups: usize,
     /// Members of each group.
     pub members: usize,
+    /// They speak the consumer protocol (KIP-848); drawn by nobody.
+    pub modern_groups: bool,
     /// Their session timeout.
     pub session_timeout_ms: i32,
     /// `group.initial.rebalance.delay.ms`.
@@ -145,6 +147,7 @@ impl Shape {
             batches: random.between(10, 60),
             groups: random.between(0, 3) as usize,
             members: random.between(1, 4) as usize,
+            modern_groups: false,
             session_timeout_ms: random.pick(&[600, 2_000, 6_000], 2_000),
             rebalance_delay_ms: random.pick(&[0, 0, 100], 0),
             downs: random.between(0, 5),
@@ -226,6 +229,16 @@ impl Shape {
         }
         if self.lies(Plant::ElectsUncleanly) {
             settings.push(("unclean.leader.election.enable", "true".to_owned()));
+        }
+        if self.modern_groups {
+            let session_ms = self.session_timeout_ms.to_string();
+            settings.extend([
+                ("group.consumer.session.timeout.ms", session_ms),
+                ("group.consumer.min.session.timeout.ms", "100".to_owned()),
+                ("group.consumer.heartbeat.interval.ms", "50".to_owned()),
+                ("group.consumer.min.heartbeat.interval.ms", "50".to_owned()),
+                ("group.consumer.assignment.interval.ms", "0".to_owned()),
+            ]);
         }
         settings.extend([
             ("log.flush.ack", flush.name().to_owned()),

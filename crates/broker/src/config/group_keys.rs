@@ -6,10 +6,10 @@ use super::value::ValueType::*;
 /// One row per key, in name order: name, type, default, validator, importance, update mode, state, doc.
 #[rustfmt::skip]
 pub static GROUP_KEYS: &[ConfigKey] = &[
-    key("consumer.assignment.interval.ms", Int, Some("1000"), AtLeast(0.0), Medium, PerResource, Accepted, "Least time between assignments."),
+    key("consumer.assignment.interval.ms", Int, Some("1000"), AtLeast(0.0), Medium, PerResource, Implemented, "Least time between assignments."),
     key("consumer.assignor.offload.enable", Boolean, Some("true"), Any, Medium, PerResource, Accepted, "Compute assignments outside the coordinator's loop.").internal(),
-    key("consumer.heartbeat.interval.ms", Int, Some("5000"), AtLeast(1.0), Medium, PerResource, Accepted, "Heartbeat interval given to members."),
-    key("consumer.session.timeout.ms", Int, Some("45000"), AtLeast(1.0), Medium, PerResource, Accepted, "Session timeout of members."),
+    key("consumer.heartbeat.interval.ms", Int, Some("5000"), AtLeast(1.0), Medium, PerResource, Implemented, "Heartbeat interval given to members."),
+    key("consumer.session.timeout.ms", Int, Some("45000"), AtLeast(1.0), Medium, PerResource, Implemented, "Session timeout of members."),
     key("errors.deadletterqueue.copy.record.enable", Boolean, Some("false"), Any, Medium, PerResource, Accepted, "Copy the record itself into the dead-letter topic."),
     key("errors.deadletterqueue.topic.name", Text, Some(""), Any, Medium, PerResource, Accepted, "Dead-letter topic of the group; empty is none."),
     key("share.assignment.interval.ms", Int, Some("1000"), AtLeast(0.0), Medium, PerResource, Accepted, "Least time between assignments."),

@@ -1,6 +1,6 @@
 //! The group coordinator as dialogue (`testscripts/`), and under seeded random commands.
 
-mod consumer;
+pub(super) mod consumer;
 mod rig;
 mod script;
 mod words;

@@ -1,7 +1,7 @@
 //! A consumer in a group: owns what it is given, begins where the group has committed, fetches, commits, heartbeats; leaves
 //! or dies without a word. Everything it reads and is told goes through the invariants.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData};
 use wire::messages::offset_commit::{
@@ -79,15 +79,23 @@ impl Consumer {
         }
         let silent = self.world.draw(|random| random.per_mille(400)) && !self.world.has_healed();
         self.world.tell(&format!("{} {}", self.name, if silent { "dies" } else { "leaves" }));
-        if !silent {
-            self.membership.leave(&socket).await;
+        match self.world.shape.modern_groups {
+            _ if silent => {}
+            true => self.membership.leave_modern(&socket).await,
+            false => self.membership.leave(&socket).await,
         }
     }
 
     /// Joins, then works until it falls (an error) or its life ends.
     async fn hold(&mut self, socket: &Socket, dies_at_ms: i64) -> Result<(), Fallen> {
-        let owned = self.membership.join(&self.world, socket).await?;
+        let is_modern = self.world.shape.modern_groups;
+        let owned = match is_modern {
+            true => self.membership.join_modern(&self.world, socket).await?,
+            false => self.membership.join(&self.world, socket).await?,
+        };
         self.session = Session::default();
+        self.positions.clear();
+        self.committed.clear();
         self.begin_at_committed(socket, owned).await?;
         loop {
             let over = !self.world.has_healed() && self.world.now_ms() >= dies_at_ms;
@@ -95,7 +103,10 @@ impl Consumer {
                 return Ok(());
             }
             if self.world.now_ms() >= self.next_heartbeat_ms {
-                self.membership.heartbeat(&self.world, socket).await?;
+                match is_modern {
+                    true => self.go_on_with(socket).await?,
+                    false => self.membership.heartbeat(&self.world, socket).await?,
+                }
                 self.next_heartbeat_ms =
                     self.world.now_ms() + i64::from(self.world.shape.session_timeout_ms) / 4;
             }
@@ -112,13 +123,30 @@ impl Consumer {
         }
     }
 
+    /// A heartbeat of the consumer protocol: what it must give back it commits and lets go of, and says so with the next one at once; what
+    /// is new begins where the group has committed.
+    async fn go_on_with(&mut self, socket: &Socket) -> Result<(), Fallen> {
+        loop {
+            let owned: BTreeSet<TopicPartition> = self.positions.keys().cloned().collect();
+            let told = self.membership.heartbeat_modern(&self.world, socket, &owned).await?;
+            let Some(told) = told else { return Ok(()) };
+            let told: BTreeSet<TopicPartition> = told.into_iter().collect();
+            if !owned.is_subset(&told) {
+                self.commit(socket).await?;
+            }
+            self.positions.retain(|partition, _| told.contains(partition));
+            self.committed.retain(|partition, _| told.contains(partition));
+            self.session = Session::default();
+            let new: Vec<TopicPartition> = told.difference(&owned).cloned().collect();
+            self.begin_at_committed(socket, new).await?;
+        }
+    }
+
     async fn begin_at_committed(
         &mut self,
         socket: &Socket,
         owned: Vec<TopicPartition>,
     ) -> Result<(), Fallen> {
-        self.positions.clear();
-        self.committed.clear();
         if owned.is_empty() {
             return Ok(());
         }
@@ -275,7 +303,9 @@ pub async fn commit_offsets(
     for (partition, offset) in &moved {
         world.model.borrow_mut().commit_sent(&group, partition, *offset);
     }
-    let answer: OffsetCommitResponse = socket.ask(ApiKey::OffsetCommit, 8, &request).await?;
+    // Epochs of the consumer protocol came with version 9.
+    let version = if world.shape.modern_groups { 9 } else { 8 };
+    let answer: OffsetCommitResponse = socket.ask(ApiKey::OffsetCommit, version, &request).await?;
     let codes =
         answer.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code);
     let mut result = Ok(());

@@ -59,6 +59,9 @@ impl Membership {
         if error != ErrorCode::None {
             world.tell(&format!("{} {}: {api} says {error:?}", self.group, self.member_id));
         }
+        if let Some(heard) = self.heard_modern(error).filter(|_| world.shape.modern_groups) {
+            return heard;
+        }
         match error {
             ErrorCode::None => Ok(()),
             ErrorCode::RebalanceInProgress | ErrorCode::IllegalGeneration => Err(Fallen::Rejoin),
@@ -110,7 +113,7 @@ impl Membership {
         Ok(owned)
     }
 
-    async fn find(&mut self, world: &World, socket: &Socket) -> Result<(), Fallen> {
+    pub(super) async fn find(&mut self, world: &World, socket: &Socket) -> Result<(), Fallen> {
         let request = FindCoordinatorRequest {
             key: self.group.clone(),
             key_type: 0,

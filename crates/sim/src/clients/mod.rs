@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod consumer;
 pub mod membership;
+mod modern;
 pub mod producer;
 
 use wire::ErrorCode;

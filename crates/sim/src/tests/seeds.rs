@@ -18,6 +18,19 @@ fn a_number_of_seeds_hold_and_run_twice_the_same() {
     }
 }
 
+#[test]
+fn groups_of_the_consumer_protocol_hold_and_run_twice_the_same() {
+    let mut read_records = 0;
+    for seed in 0..12 {
+        let options = Options { modern_groups: true, ..Options::one(seed) };
+        let first = run(options.clone());
+        assert_eq!(first.violation, None, "seed {seed}");
+        read_records += first.read_records;
+        assert_eq!(first, run(options), "seed {seed} takes two ways");
+    }
+    assert!(read_records > 1_000, "{read_records}");
+}
+
 /// Of a DeleteRecords the power loss kept some renames: the hole took acknowledged records with it.
 #[test]
 fn a_deletion_kept_in_part_takes_nothing_with_it() {

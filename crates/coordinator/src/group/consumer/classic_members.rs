@@ -222,7 +222,8 @@ impl GroupMachine {
             let by_instance =
                 group_instance_id.as_ref().and_then(|instance| group.static_members.get(instance));
             let named = if member_id.is_empty() { by_instance.unwrap_or(member_id) } else { member_id };
-            let found = group.classic_member(named, group_instance_id.as_ref());
+            // Members of both protocols can be removed so.
+            let found = group.member(named, group_instance_id.as_ref());
             let found = found.and_then(|member| match gone.insert(member.id.clone()) {
                 true => Ok(member.id.clone()),
                 false => Err(ErrorCode::UnknownMemberId),
@@ -277,6 +278,11 @@ impl ConsumerGroup {
         member_id: &Str,
         instance_id: Option<&Str>,
     ) -> Result<&ConsumerMember, ErrorCode> {
+        let member = self.member(member_id, instance_id)?;
+        if member.uses_classic_protocol() { Ok(member) } else { Err(ErrorCode::UnknownMemberId) }
+    }
+
+    fn member(&self, member_id: &Str, instance_id: Option<&Str>) -> Result<&ConsumerMember, ErrorCode> {
         let member = match instance_id {
             None => self.members.get(member_id),
             Some(instance) => {
@@ -287,10 +293,7 @@ impl ConsumerGroup {
                 member
             }
         };
-        match member {
-            Some(member) if member.uses_classic_protocol() => Ok(member),
-            Some(_) | None => Err(ErrorCode::UnknownMemberId),
-        }
+        member.map(|member| &**member).ok_or(ErrorCode::UnknownMemberId)
     }
 
     /// Whether a member with these protocols fits in.

@@ -71,7 +71,7 @@ fn describe_member(soft: &GroupSoft, group: &ConsumerGroup, member: &ConsumerMem
         client_id: member.client_id.clone(),
         client_host: member.client_host.clone(),
         subscribed_topic_names: member.topic_names.iter().cloned().collect(),
-        subscribed_topic_regex: member.regex().cloned(),
+        subscribed_topic_regex: member.topic_regex.clone(),
         assignment: described(view, &has),
         target_assignment: target.map(|target| described(view, target)).unwrap_or_default(),
         member_type: if member.uses_classic_protocol() { CLASSIC_MEMBER } else { CONSUMER_MEMBER },

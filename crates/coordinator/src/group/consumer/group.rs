@@ -48,7 +48,7 @@ pub struct ResolvedRegex {
 }
 
 /// A consumer group. Invariant, by `check`: nobody is the owner of what it does not hold.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConsumerGroup {
     /// Grows with each change of members, subscriptions or topics.
     pub epoch: i32,
@@ -78,6 +78,28 @@ pub struct ConsumerGroup {
     pub assignors: BTreeMap<Str, usize>,
     /// How many members speak the classic protocol.
     pub classic_members: usize,
+}
+
+impl Default for ConsumerGroup {
+    /// Before any record: its epochs begin with 1, as Kafka's do.
+    fn default() -> ConsumerGroup {
+        ConsumerGroup {
+            epoch: 1,
+            metadata_hash: 0,
+            has_partition_metadata: false,
+            assignment_epoch: 1,
+            assignment_timestamp_ms: 0,
+            members: BTreeMap::new(),
+            static_members: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            regexes: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            names: BTreeMap::new(),
+            patterns: BTreeMap::new(),
+            assignors: BTreeMap::new(),
+            classic_members: 0,
+        }
+    }
 }
 
 impl ConsumerGroup {

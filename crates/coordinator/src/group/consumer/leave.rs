@@ -205,10 +205,16 @@ impl Turn {
 
     /// Everything that records say of a consumer group ends.
     pub(crate) fn write_consumer_tombstones(&mut self, group_id: &Str, group: &ConsumerGroup) {
-        for member_id in group.members.keys() {
-            self.remove_consumer_member(group_id, member_id);
-        }
+        let of_each = |what: fn(Str, Str) -> GroupRecord, turn: &mut Turn| {
+            group.members.keys().for_each(|member_id| turn.write(what(group_id.clone(), member_id.clone())));
+        };
+        of_each(
+            |group, member_id| GroupRecord::ConsumerCurrentAssignment { group, member_id, value: None },
+            self,
+        );
+        of_each(|group, member_id| GroupRecord::ConsumerTarget { group, member_id, value: None }, self);
         self.write(GroupRecord::ConsumerTargetMetadata { group: group_id.clone(), value: None });
+        of_each(|group, member_id| GroupRecord::ConsumerMember { group, member_id, value: None }, self);
         for regex in group.regexes.keys() {
             self.write(regex_tombstone(group_id, regex));
         }

@@ -13,6 +13,7 @@ use super::group::ConsumerGroup;
 use super::heartbeat::{epoch_record, target_record};
 use super::member::{ConsumerMember, Held, MemberState};
 use super::refusal::Refusal;
+use super::subscription::Roster;
 use super::view::ClusterView;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +27,7 @@ impl GroupMachine {
     /// The consumer group that a classic group with members becomes. Nobody hears of it before [`GroupMachine::upgraded`].
     pub(super) fn upgrade(
         &self,
-        soft: &GroupSoft,
+        soft: &mut GroupSoft,
         turn: &mut Turn,
         group_id: &Str,
     ) -> Result<Arc<ConsumerGroup>, Refusal> {
@@ -57,22 +58,26 @@ impl GroupMachine {
         for member in classic.members.values() {
             members.push(consumer_member(classic, member, &*soft.view).ok_or_else(malformed)?);
         }
-        for (member, _) in &members {
+        let generation = classic.generation;
+        for (member, target) in members {
+            group.targets.insert(member.id.clone(), Arc::new(target));
+            group.put(member);
+        }
+        group.metadata_hash = Roster::without(&group, BTreeSet::new()).metadata_hash(soft);
+        for member in group.members.values() {
             turn.write(member.metadata_record(group_id));
         }
-        turn.write(epoch_record(group_id, classic.generation, 0));
-        for (member, target) in &members {
-            turn.write(target_record(group_id, &member.id, target));
+        turn.write(epoch_record(group_id, generation, group.metadata_hash));
+        for (member_id, target) in &group.targets {
+            turn.write(target_record(group_id, member_id, target));
         }
         let targets = ConsumerGroupTargetAssignmentMetadataValue {
-            assignment_epoch: classic.generation,
+            assignment_epoch: generation,
             assignment_timestamp: 0,
         };
         turn.write(GroupRecord::ConsumerTargetMetadata { group: group_id.clone(), value: Some(targets) });
-        for (member, target) in members {
+        for member in group.members.values() {
             turn.write(member.current_record(group_id));
-            group.targets.insert(member.id.clone(), Arc::new(target));
-            group.put(member);
         }
         turn.upgraded = true;
         Ok(Arc::new(group))

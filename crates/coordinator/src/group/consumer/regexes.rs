@@ -152,8 +152,7 @@ impl GroupMachine {
 
 fn validate(regex: &str) -> Result<(), Refusal> {
     Pattern::parse(regex).map(drop).map_err(|error| {
-        let text = error.to_string();
-        let reason = text.strip_prefix("error parsing regexp: ").unwrap_or(&text);
+        let reason = error.what();
         Refusal::new(
             ErrorCode::InvalidRegularExpression,
             format!("SubscribedTopicRegex `{regex}` is not a valid regular expression: {reason}."),

@@ -202,3 +202,24 @@ fn put_text(bytes: &mut Vec<u8>, text: &str) {
 fn utf16_length(text: &str) -> i32 {
     i32::try_from(text.encode_utf16().count()).unwrap_or(i32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::group::GroupConfig;
+    use crate::group::tests::consumer::Cluster;
+
+    /// Told by the library that Kafka 4.4.0 uses, of the same ids, names, partitions and racks.
+    #[test]
+    fn topics_have_the_hash_that_kafka_gives_them() {
+        let mut soft = GroupSoft::new(GroupConfig::default(), 1);
+        let (first, second) = (Str::from("tøpic"), Str::from("u"));
+        let topics = BTreeMap::from([(first.clone(), 2), (second.clone(), 1)]);
+        soft.view = Arc::new(Cluster { version: 1, topics });
+        assert_eq!(topic_hash(&*soft.view, &first), Some(8_361_235_398_719_268_891));
+        assert_eq!(topic_hash(&*soft.view, &second), Some(5_742_674_616_147_695_887));
+        let unknown = Str::from("x");
+        assert_eq!(soft.hash_of_topics([&first, &second, &unknown].into_iter()), -8_668_053_926_365_802_407);
+        assert_eq!(soft.hash_of_topics([&unknown].into_iter()), 0);
+    }
+}
