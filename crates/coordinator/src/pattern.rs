@@ -1,6 +1,6 @@
 //! Patterns that clients choose: RE2's syntax, whole texts, in time that is linear in pattern times text (KIP-848, KIP-1152).
 //!
-//! Owns what a pattern means. Never called within a turn: whoever asks has the texts, and all the time that it takes. Bounded whatever
+//! Owns what a pattern means. Texts are never looked at within a turn: whoever asks has them, and all the time that it takes. Bounded whatever
 //! the pattern says: its steps, and how deep it nests.
 //!
 //! DIVERGES: classes of Unicode properties (`\pL`, `\p{Greek}`) are refused; a pattern of more steps than [`MAX_STEPS`] too.

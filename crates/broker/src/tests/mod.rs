@@ -5,6 +5,7 @@ mod basics;
 mod cleaning;
 mod clock;
 pub(crate) mod cluster;
+mod consumer_groups;
 mod controllers;
 mod fetch;
 mod flushing;

@@ -17,7 +17,8 @@ const AFTER_DESCRIBE: &str = r#"Examples:
 JSON: an array of
   {"group":"billing","type":"Classic","state":"Stable","protocol_type":"consumer","assignor":"range","coordinator":1,
    "members":[{"member_id":"ottla-cli-6cb2","instance_id":null,"client_id":"ottla-cli","host":"/127.0.0.1",
-               "partitions":["orders-0"]}]}"#;
+               "partitions":["orders-0"]}]}
+A group of the consumer protocol has an "epoch" and an "assignment_epoch" besides, each of its members an "epoch"."#;
 
 /// Arguments of `ottla group describe`.
 #[derive(Debug, Args)]
@@ -55,7 +56,7 @@ pub(super) async fn describe(args: DescribeArgs, admin: &Admin) -> Result<(), Fa
         let group = admin.describe_group(group_id).await?;
         let members = member_table(&group);
         if args.output.output == OutputFormat::Json {
-            documents.push(json!({
+            let mut document = json!({
                 "group": group.group_id.as_str(),
                 "type": group.group_type.as_str(),
                 "state": group.state.as_str(),
@@ -63,7 +64,12 @@ pub(super) async fn describe(args: DescribeArgs, admin: &Admin) -> Result<(), Fa
                 "assignor": group.assignor.as_str(),
                 "coordinator": group.coordinator,
                 "members": members.to_json(),
-            }));
+            });
+            if let Some(epochs) = group.epochs {
+                document["epoch"] = json!(epochs.group);
+                document["assignment_epoch"] = json!(epochs.assignment);
+            }
+            documents.push(document);
             continue;
         }
         if index > 0 {
@@ -74,6 +80,9 @@ pub(super) async fn describe(args: DescribeArgs, admin: &Admin) -> Result<(), Fa
         print_line(&format!("Type:         {}", group.group_type))?;
         print_line(&format!("State:        {}", group.state))?;
         print_line(&format!("Assignor:     {}", or_dash(&group.assignor)))?;
+        if let Some(epochs) = group.epochs {
+            print_line(&format!("Epoch:        {}, assigned {}", epochs.group, epochs.assignment))?;
+        }
         print_line(&format!("Coordinator:  {}", group.coordinator))?;
         print_line(&format!("Members:      {}", group.members.len()))?;
         members.print_unless_empty(OutputFormat::Table)?;
@@ -85,23 +94,31 @@ pub(super) async fn describe(args: DescribeArgs, admin: &Admin) -> Result<(), Fa
 }
 
 fn member_table(group: &GroupDescription) -> Table {
-    let mut table = Table::new(&[
+    let is_modern = group.epochs.is_some();
+    let mut columns = vec![
         ("MEMBER", "member_id"),
         ("INSTANCE", "instance_id"),
         ("CLIENT", "client_id"),
         ("HOST", "host"),
         ("PARTITIONS", "partitions"),
-    ])
-    .quiet(&["instance_id"]);
+    ];
+    if is_modern {
+        columns.insert(2, ("EPOCH", "epoch"));
+    }
+    let mut table = Table::new(&columns).quiet(&["instance_id"]);
     for member in &group.members {
         let partitions: Vec<String> = member.assignment.iter().map(ToString::to_string).collect();
-        table.row(vec![
+        let mut row = vec![
             json!(member.member_id.as_str()),
             json!(member.instance_id.as_deref()),
             json!(member.client_id.as_str()),
             json!(member.host.as_str()),
             json!(partitions),
-        ]);
+        ];
+        if is_modern {
+            row.insert(2, json!(member.epoch));
+        }
+        table.row(row);
     }
     table
 }

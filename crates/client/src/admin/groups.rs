@@ -44,8 +44,19 @@ pub struct GroupDescription {
     pub assignor: Str,
     /// The node that coordinates it.
     pub coordinator: i32,
+    /// Of a group of the consumer protocol (KIP-848): its epoch, and that of the assignment that members are brought to.
+    pub epochs: Option<GroupEpochs>,
     /// Its members.
     pub members: Vec<GroupMember>,
+}
+
+/// How far a group of the consumer protocol is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupEpochs {
+    /// Grows with each change of members, subscriptions or topics.
+    pub group: i32,
+    /// Of the group when the assignment was computed.
+    pub assignment: i32,
 }
 
 /// One member of a group.
@@ -59,6 +70,8 @@ pub struct GroupMember {
     pub client_id: Str,
     /// Where it connects from.
     pub host: Str,
+    /// In a group of the consumer protocol: of the assignment that it has.
+    pub epoch: Option<i32>,
     /// Topics that it subscribes to.
     pub topics: Vec<Str>,
     /// Partitions that it has.
@@ -210,6 +223,7 @@ fn classic(group: DescribedGroup, coordinator: i32) -> GroupDescription {
         instance_id: super::non_empty(&member.group_instance_id),
         client_id: member.client_id.detached(),
         host: member.client_host.detached(),
+        epoch: None,
         topics: if is_consumer { decode_topics(member.member_metadata) } else { Vec::new() },
         // A member of another kind of group carries bytes of its own; a member between two rounds carries none.
         assignment: if is_consumer {
@@ -225,6 +239,7 @@ fn classic(group: DescribedGroup, coordinator: i32) -> GroupDescription {
         protocol_type: group.protocol_type.detached(),
         assignor: group.protocol_data.detached(),
         coordinator,
+        epochs: None,
         members: group.members.into_iter().map(member).collect(),
     }
 }
@@ -240,6 +255,7 @@ fn modern(group: consumer_group_describe::DescribedGroup, coordinator: i32) -> G
             instance_id: super::non_empty(&member.instance_id),
             client_id: member.client_id.detached(),
             host: member.client_host.detached(),
+            epoch: Some(member.member_epoch),
             topics: member.subscribed_topic_names.iter().map(Str::detached).collect(),
             assignment: member.assignment.topic_partitions.into_iter().flat_map(one).collect(),
         }
@@ -251,6 +267,7 @@ fn modern(group: consumer_group_describe::DescribedGroup, coordinator: i32) -> G
         protocol_type: PROTOCOL_TYPE.into(),
         assignor: group.assignor_name.detached(),
         coordinator,
+        epochs: Some(GroupEpochs { group: group.group_epoch, assignment: group.assignment_epoch }),
         members: group.members.into_iter().map(member).collect(),
     }
 }

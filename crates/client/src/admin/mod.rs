@@ -16,7 +16,7 @@ pub use brokers::{
     ApiRange, BrokerVersions, ClusterDescription, ClusterNode, LogDir, LogDirReplica, ProducerDescription,
 };
 pub use configs::{ConfigChange, ConfigEntry, ConfigResource, ConfigSource, ResourceKind};
-pub use groups::{GroupDescription, GroupListing, GroupMember};
+pub use groups::{GroupDescription, GroupEpochs, GroupListing, GroupMember};
 pub use partitions::{ElectionKind, Reassignment};
 pub use quorum::{NewVoter, QuorumDescription, QuorumReplica};
 pub use security::{AccessControlEntry, CredentialChange, CredentialDescription, EntryFilter};

@@ -5,7 +5,7 @@
 use super::classic::{ClassicGroup, ClassicState};
 use super::command::{Caller, DeletedTopic, GroupAnswer};
 use super::config::GroupConfig;
-use super::consumer::ConsumerGroup;
+use super::consumer::{ConsumerGroup, ConsumerMember};
 use super::records::{self, GroupRecord, OffsetToCommit};
 use super::refuse;
 use super::state::{Group, GroupMachine, GroupSoft};
@@ -24,7 +24,7 @@ use wire::messages::txn_offset_commit::{
     TxnOffsetCommitRequest, TxnOffsetCommitResponse, TxnOffsetCommitResponsePartition,
     TxnOffsetCommitResponseTopic,
 };
-use wire::{ErrorCode, Str, Uuid};
+use wire::{ErrorCode, Str};
 
 /// From this version of OffsetCommit on an unknown group is told apart from an old generation (KIP-848).
 const GROUP_ID_NOT_FOUND_SINCE: i16 = 9;
@@ -43,8 +43,8 @@ struct Committer<'a> {
     generation: i32,
     transactional: bool,
     api_version: i16,
-    /// What is committed.
-    partitions: &'a dyn Fn(&mut dyn FnMut(Uuid, i32)),
+    /// Whether this member of a consumer group may commit for all that is committed, in the epoch that it names.
+    may_commit: &'a dyn Fn(&ConsumerMember) -> bool,
 }
 
 impl GroupMachine {
@@ -61,13 +61,12 @@ impl GroupMachine {
             generation: request.generation_id_or_member_epoch,
             transactional: false,
             api_version: caller.api_version,
-            partitions: &|see| {
-                for topic in &request.topics {
-                    topic
-                        .partitions
-                        .iter()
-                        .for_each(|partition| see(topic.topic_id, partition.partition_index));
-                }
+            may_commit: &|member| {
+                let epoch = request.generation_id_or_member_epoch;
+                request.topics.iter().all(|topic| {
+                    let mut partitions = topic.partitions.iter();
+                    partitions.all(|one| member.may_commit(epoch, topic.topic_id, one.partition_index))
+                })
             },
         };
         let not_found = caller.api_version >= GROUP_ID_NOT_FOUND_SINCE;
@@ -126,13 +125,12 @@ impl GroupMachine {
             generation: request.generation_id_or_member_epoch,
             transactional: true,
             api_version: caller.api_version,
-            partitions: &|see| {
-                for topic in &request.topics {
-                    topic
-                        .partitions
-                        .iter()
-                        .for_each(|partition| see(topic.topic_id, partition.partition_index));
-                }
+            may_commit: &|member| {
+                let epoch = request.generation_id_or_member_epoch;
+                request.topics.iter().all(|topic| {
+                    let mut partitions = topic.partitions.iter();
+                    partitions.all(|one| member.may_commit(epoch, topic.topic_id, one.partition_index))
+                })
             },
         };
         let not_found = caller.api_version >= TXN_GROUP_ID_NOT_FOUND_SINCE;
@@ -191,23 +189,23 @@ impl GroupMachine {
         committer: &Committer<'_>,
         group_id_not_found: bool,
     ) -> Result<(), ErrorCode> {
-        if let Some(Group::Consumer(group)) = self.groups.get(group_id) {
-            let stale = |error| match error {
-                // Older versions have no such code.
-                ErrorCode::StaleMemberEpoch if committer.transactional && !group_id_not_found => {
-                    ErrorCode::IllegalGeneration
+        if !soft.classic.contains_key(group_id) {
+            match self.groups.get(group_id) {
+                Some(Group::Classic(_)) => {}
+                Some(Group::Consumer(group)) => {
+                    return group.validate_commit(committer).map_err(|error| match error {
+                        // Older versions have no such code.
+                        ErrorCode::StaleMemberEpoch if committer.transactional && !group_id_not_found => {
+                            ErrorCode::IllegalGeneration
+                        }
+                        other => other,
+                    });
                 }
-                other => other,
-            };
-            return group.validate_commit(committer).map_err(stale);
-        }
-        if !self.exists(soft, group_id) {
-            // A simple consumer makes its group by committing to it.
-            return match committer.generation < 0 {
-                true => Ok(()),
-                false if group_id_not_found => Err(ErrorCode::GroupIdNotFound),
-                false => Err(ErrorCode::IllegalGeneration),
-            };
+                // A simple consumer makes its group by committing to it.
+                None if committer.generation < 0 => return Ok(()),
+                None if group_id_not_found => return Err(ErrorCode::GroupIdNotFound),
+                None => return Err(ErrorCode::IllegalGeneration),
+            }
         }
         self.look(soft, group_id, |group| group.validate_commit(committer)).unwrap_or(Ok(()))?;
         if committer.transactional {
@@ -357,13 +355,10 @@ impl ConsumerGroup {
         if epoch > member.epoch {
             return Err(member.stale_epoch());
         }
-        let mut outcome = Ok(());
-        (committer.partitions)(&mut |topic, partition| {
-            if !member.may_commit(epoch, topic, partition) {
-                outcome = Err(member.stale_epoch());
-            }
-        });
-        outcome
+        match (committer.may_commit)(member) {
+            true => Ok(()),
+            false => Err(member.stale_epoch()),
+        }
     }
 }
 

@@ -71,6 +71,18 @@ impl GroupMachine {
     }
 }
 
+#[cfg(test)]
+impl GroupMachine {
+    /// Everything that consumer groups count is counted again.
+    pub(super) fn check_consumer_groups(&self) {
+        for group in self.groups.values() {
+            if let Group::Consumer(group) = group {
+                group.check_members();
+            }
+        }
+    }
+}
+
 impl ClassicGroup {
     /// Panics with the name of the invariant that is broken. What takes a look at each member is `check_members`, for tests.
     pub(super) fn check(&self) {

@@ -35,7 +35,11 @@ impl GroupMachine {
         request: &JoinGroupRequest,
         (group, member_id_required): (&ConsumerGroup, bool),
     ) {
-        match self.try_join(soft, turn, caller, request, (group, member_id_required)) {
+        let joined = self.try_join(soft, turn, caller, request, (group, member_id_required));
+        let fits = |joined| {
+            turn.fitting(soft, joined).map_err(|refusal| (refusal.error, request.member_id.detached()))
+        };
+        match joined.and_then(fits) {
             Ok(response) => {
                 turn.answer(GroupAnswer::Join(answers::join_in_version(response, caller.api_version)))
             }
@@ -112,7 +116,7 @@ impl GroupMachine {
         let roster = Roster::with(group, &updated);
         let default = soft.config.consumer.default_assignor();
         let wanted = |assignor: Option<_>| assignor.unwrap_or(default);
-        let bump = changed || wanted(group.preferred_assignor()) != wanted(roster.preferred_assignor());
+        let bump = changed;
         let checked = soft.consumer.get(&group_id).and_then(|soft| soft.checked_version);
         let mut epoch = group.epoch;
         if bump || checked != Some(soft.view.version()) {

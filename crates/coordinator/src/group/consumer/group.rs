@@ -47,7 +47,7 @@ pub struct ResolvedRegex {
     pub timestamp_ms: i64,
 }
 
-/// A consumer group. Invariant, by `check`: nobody is the owner of what it does not hold.
+/// A consumer group. Invariant, by `check_given`: nobody is given what somebody else has, or has still to give back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConsumerGroup {
     /// Grows with each change of members, subscriptions or topics.
@@ -263,24 +263,23 @@ impl ConsumerGroup {
         }
     }
 
-    /// Panics with the name of the invariant that a decision has broken.
-    pub fn check_held(&self, group: &str, member: &ConsumerMember) {
-        for (topic, partitions) in member.assigned.iter().chain(&member.revoking) {
-            for partition in partitions.keys() {
+    /// Panics with the name of the invariant that a step of a member is about to break: what it is given nobody else has.
+    pub fn check_given(&self, group: &str, before: &ConsumerMember, next: &ConsumerMember) {
+        let had = |topic: &Uuid, partition: &i32| {
+            before.assigned.get(topic).is_some_and(|partitions| partitions.contains_key(partition))
+        };
+        for (topic, partitions) in &next.assigned {
+            for partition in partitions.keys().filter(|partition| !had(topic, partition)) {
                 let owner = self.owners.get(topic).and_then(|owners| owners.get(partition));
-                let replaced = |owner: &Str| {
-                    let instance = member.instance_id.as_ref();
-                    instance.and_then(|instance| self.static_members.get(instance)) == Some(owner)
-                };
                 assert!(
-                    owner.is_none_or(|owner| *owner == member.id || replaced(owner)),
+                    owner.is_none_or(|owner| *owner == next.id),
                     "owner: two members of {group} would have partition {partition} of {topic}"
                 );
             }
         }
     }
 
-    /// As `check_held`, and everything that is counted beside the members is counted again.
+    /// Everything that is counted beside the members is counted again.
     #[cfg(test)]
     pub fn check_members(&self) {
         let mut again = ConsumerGroup {

@@ -6,7 +6,7 @@
 use super::super::assignor::{Assignment, Assignor};
 use super::super::command::{Caller, GroupAnswer, GroupTimer};
 use super::super::events::GroupEvent;
-use super::super::records::GroupRecord;
+use super::super::records::{self, GroupRecord};
 use super::super::state::{Group, GroupMachine, GroupSoft};
 use super::super::turn::Turn;
 use super::ConsumerHeartbeatAnswer;
@@ -59,7 +59,9 @@ impl GroupMachine {
             matches!(request.member_epoch, LEAVE_GROUP_MEMBER_EPOCH | LEAVE_GROUP_STATIC_MEMBER_EPOCH);
         let outcome = validate(soft, caller, request).and_then(|()| match leaves {
             true => self.consumer_leave(soft, turn, request),
-            false => self.consumer_beat(soft, turn, caller, request),
+            false => {
+                self.consumer_beat(soft, turn, caller, request).and_then(|answer| turn.fitting(soft, answer))
+            }
         });
         match outcome {
             Ok(answer) => {
@@ -145,7 +147,8 @@ impl GroupMachine {
         let default = soft.config.consumer.default_assignor();
         let wanted = |assignor: Option<Assignor>| assignor.unwrap_or(default);
         bump |= regex == RegexUpdate::Resolved;
-        bump |= wanted(group.preferred_assignor()) != wanted(roster.preferred_assignor());
+        bump |= updated.server_assignor != member.server_assignor
+            && wanted(group.preferred_assignor()) != wanted(roster.preferred_assignor());
         let checked = soft.consumer.get(&beat.group_id).and_then(|soft| soft.checked_version);
         let mut epoch = group.epoch;
         if bump || checked != Some(soft.view.version()) {
@@ -193,6 +196,33 @@ fn assignment_of(member: &ConsumerMember) -> HeartbeatAssignment {
         }
     };
     HeartbeatAssignment { topic_partitions: member.assigned.iter().map(topic).collect() }
+}
+
+impl Turn {
+    /// What does not fit into one batch is not written at all: half of a decision is none.
+    pub(super) fn fitting<T>(&self, soft: &GroupSoft, decided: T) -> Result<T, Refusal> {
+        let is_large = records::size_in_batch(&self.decision.records) > soft.config.max_batch_bytes;
+        match is_large && !self.decision.may_split {
+            true => Err(Refusal {
+                error: ErrorCode::UnknownServerError,
+                message: Some(Str::from_static(
+                    "What this changes does not fit into a batch of __consumer_offsets.",
+                )),
+            }),
+            false => Ok(decided),
+        }
+    }
+
+    /// The same, and what does not fit is several batches: it can be told in parts, the group's epoch first.
+    pub(super) fn split_if_large(&mut self, soft: &GroupSoft) {
+        if records::size_in_batch(&self.decision.records) > soft.config.max_batch_bytes {
+            self.decision.may_split = true;
+            let is_epoch = |record: &GroupRecord| {
+                matches!(record, GroupRecord::ConsumerGroupMetadata { value: Some(_), .. })
+            };
+            self.decision.records.sort_by_key(|record| !is_epoch(record));
+        }
+    }
 }
 
 /// What no heartbeat may say, whoever says it.
@@ -472,7 +502,7 @@ pub(super) fn reconcile_member(
         )
     })?;
     if next != *member {
-        group.check_held(group_id, &next);
+        group.check_given(group_id, member, &next);
         turn.write(next.current_record(group_id));
         if !next.uses_classic_protocol() {
             let timer = GroupTimer::Revocation { group: group_id.clone(), member_id: next.id.clone() };

@@ -118,6 +118,7 @@ impl GroupMachine {
             turn.write(GroupRecord::ConsumerTargetMetadata { group: group_id.clone(), value: Some(value) });
             turn.tell(GroupEvent::Emptied { group: group_id.clone(), generation: epoch });
         }
+        turn.split_if_large(soft);
     }
 
     /// A member was not heard of for its session timeout.

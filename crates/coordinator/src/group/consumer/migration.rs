@@ -5,7 +5,7 @@ use super::super::assignor::Assignment;
 use super::super::classic::{ClassicGroup, Member, Protocol};
 use super::super::command::GroupTimer;
 use super::super::events::{GroupEvent, Reason};
-use super::super::records::GroupRecord;
+use super::super::records::{self, GroupRecord};
 use super::super::state::{GroupMachine, GroupSoft};
 use super::super::turn::Turn;
 use super::embedded;
@@ -135,6 +135,9 @@ impl GroupMachine {
             let bytes = embedded::assignment_bytes(version, topics, &*soft.view);
             classic.set_assignment(&member.id, bytes);
         }
+        if records::size_in_batch(&[classic.record()]) > soft.config.max_batch_bytes {
+            return false;
+        }
         turn.write_consumer_tombstones(group_id, group);
         if let Some(joining) = joining {
             // What this decision has written of it ends, too.
@@ -151,6 +154,7 @@ impl GroupMachine {
         if joining.is_none() {
             classic.rebalance(turn, &soft.config, Reason::Downgraded);
         }
+        turn.split_if_large(soft);
         soft.consumer.remove(group_id);
         soft.classic.insert(group_id.clone(), classic);
         true

@@ -140,6 +140,10 @@ impl GroupMachine {
                 value: Some(Arc::new(value)),
             });
         }
+        if turn.fitting(soft, ()).is_err() {
+            // More topics than a batch can name: the group goes on with those of before.
+            return turn.take_back();
+        }
         let hash = Roster::without(&next, BTreeSet::new()).metadata_hash(soft);
         if changed || hash != group.metadata_hash {
             let epoch = group.epoch.saturating_add(1);

@@ -221,6 +221,7 @@ impl Player {
         assert!(self.rig.hosted.is_settled(), "the twins are only equal when all is committed");
         let (pending, committed) = self.rig.hosted.twins();
         assert_eq!(pending, committed);
+        committed.check_consumer_groups();
         self.lines.push(format!(
             "equal, {} groups, {} offsets",
             committed.group_count(),
