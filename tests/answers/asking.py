@@ -26,6 +26,8 @@ MASKED = {
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # As texts write an id: of a cluster, of a directory.
 QUOTED_ID = re.compile(r'"[A-Za-z0-9_-]{22}"')
+# As a coordinator makes one for a member that has none.
+BARE_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 KNOWN_IDS = {ZERO: "zero", NOBODY: "nobody's", uuid.UUID(int=1): "one"}
 
 
@@ -53,6 +55,8 @@ def shown(value, case, key=""):
     if isinstance(value, bytes):
         # The times of records differ.
         return f"<{len(value)} bytes>" if key == "records" else value.hex() or "empty"
+    if key == "memberId" and isinstance(value, str) and BARE_ID.fullmatch(value):
+        return "<id>"
     if isinstance(value, str):
         return "<masked>" if key in MASKED else text(value)
     if key in MASKED and not isinstance(value, bool) and value is not None and value > (-1 if key == "producerId" else 0) or key == "subscriptionId":

@@ -1,4 +1,4 @@
-// Apache Kafka's own Java clients: producer, consumer, classic groups and admin against the broker in args[0].
+// Apache Kafka's own Java clients: producer, consumer, groups and admin against the broker in args[0].
 // Prints `ok - NAME` / `not ok - NAME: REASON` lines and `done - java` at the end.
 
 import java.time.Duration;
@@ -70,6 +70,8 @@ public final class JavaClientChecks {
         check("transactions_fence", TransactionChecks::fencing);
         check("transactions_time_out", TransactionChecks::timeout);
         check("transactions_are_administered", TransactionChecks::administrators);
+        check("consumer_protocol_shares_work", ConsumerGroupChecks::sharedWork);
+        check("consumer_protocol_migrates", ConsumerGroupChecks::migration);
         check("admin_topics", JavaClientChecks::adminTopics);
         check("admin_topics_by_id", JavaClientChecks::adminTopicsById);
         check("admin_partitions", JavaClientChecks::adminPartitions);
@@ -135,6 +137,10 @@ public final class JavaClientChecks {
 
     static <T> T get(KafkaFuture<T> future) throws Exception {
         return future.get(30, TimeUnit.SECONDS);
+    }
+
+    static String bootstrap() {
+        return bootstrap;
     }
 
     static Admin admin() {

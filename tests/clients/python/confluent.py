@@ -357,6 +357,33 @@ def share_the_work(strategy):
 
 
 @check
+def group_of_the_consumer_protocol():
+    name, group = create(topic("modern"), 6), topic("modern")
+    settings = {"bootstrap.servers": bootstrap(), "group.id": group, "group.protocol": "consumer", "auto.offset.reset": "earliest",
+                "enable.auto.commit": False}
+    members = [Consumer(settings) for _ in range(2)]
+    members[0].subscribe([name])
+    members[1].subscribe([f"^{name}.*"])
+    seen = []
+
+    def parts():
+        for member in members:
+            message = member.poll(0.1)
+            if message is not None and not message.error():
+                seen.append((message.partition(), message.offset()))
+                member.commit(message, asynchronous=False)
+        return [len(member.assignment()) for member in members]
+
+    until(60, "3 partitions each", lambda: parts() == [3, 3])
+    send(name, 100, key=lambda n: str(n))
+    until(40, "100 records", lambda: parts() and len(seen) >= 100)
+    members.pop().close()
+    until(60, "all partitions", lambda: parts() == [6])
+    same(len(set(seen)), len(seen), "no record twice")
+    members.pop().close()
+
+
+@check
 def group_range():
     share_the_work("range")
 

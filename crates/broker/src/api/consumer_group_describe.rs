@@ -1,6 +1,6 @@
 //! ConsumerGroupDescribe (KIP-848): groups of the consumer protocol, each by its own coordinator.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use coordinator::group::consumer::describe::refused;
 use coordinator::group::{GroupAnswer, GroupCommand, GroupMachine};
@@ -13,24 +13,32 @@ use crate::call::Call;
 use crate::coordinators::routing::{ask, speaks_consumer_protocol};
 use crate::security::authorizer::{Operation, Resource};
 
+/// As in Kafka a group that is named again is told of again. DIVERGES: not more often than this, or a few bytes would bring a long
+/// answer.
+const TIMES_TOLD: usize = 16;
+
 const HIDDEN_TOPICS: &str = "The group has described topic(s) that the client is not authorized to describe.";
 
 pub(super) async fn handle(
     call: Call,
     request: ConsumerGroupDescribeRequest,
 ) -> ConsumerGroupDescribeResponse {
-    let mut seen = BTreeSet::new();
+    let mut described: BTreeMap<Str, (usize, DescribedGroup)> = BTreeMap::new();
     let (mut refusals, mut groups) = (Vec::new(), Vec::new());
     for group_id in &request.group_ids {
-        if !seen.insert(group_id.clone()) {
-            continue;
-        }
         if !speaks_consumer_protocol(&call) {
             refusals.push(refused(group_id, ErrorCode::UnsupportedVersion, None));
         } else if let Err(error) = call.authorize(Operation::Describe, Resource::Group(group_id)) {
             refusals.push(refused(group_id, error, None));
+        } else if let Some((times, again)) = described.get_mut(group_id) {
+            *times += 1;
+            if *times <= TIMES_TOLD {
+                groups.push(again.clone());
+            }
         } else {
-            groups.push(describe(&call, group_id, request.include_authorized_operations).await);
+            let group = describe(&call, group_id, request.include_authorized_operations).await;
+            groups.push(group.clone());
+            described.insert(group_id.clone(), (1, group));
         }
     }
     refusals.extend(groups);
