@@ -9,7 +9,7 @@ use std::sync::Arc;
 use wire::codec::{DecodeError, Decoder, Encoder, Message};
 use wire::record_batch::HEADER_BYTES;
 use wire::records::group::{
-    ConsumerGroupCurrentMemberAssignmentKey, ConsumerGroupCurrentMemberAssignmentValue,
+    ClassicProtocol, ConsumerGroupCurrentMemberAssignmentKey, ConsumerGroupCurrentMemberAssignmentValue,
     ConsumerGroupMemberMetadataKey, ConsumerGroupMemberMetadataValue, ConsumerGroupMetadataKey,
     ConsumerGroupMetadataValue, ConsumerGroupPartitionMetadataKey, ConsumerGroupPartitionMetadataValue,
     ConsumerGroupRegularExpressionKey, ConsumerGroupRegularExpressionValue,
@@ -226,7 +226,7 @@ fn decode_consumer(key: GroupKey, value: Option<Bytes>) -> Result<Option<GroupRe
         }
         GroupKey::ConsumerGroupMemberMetadata(key) => {
             let value = value.map(read::<ConsumerGroupMemberMetadataValue>).transpose()?;
-            let value = value.map(super::consumer::member::detached).map(Arc::new);
+            let value = value.map(detached_member).map(Arc::new);
             let (group, member_id) = (key.group_id.detached(), key.member_id.detached());
             GroupRecord::ConsumerMember { group, member_id, value }
         }
@@ -275,6 +275,26 @@ fn detached(mut value: GroupMetadataValue) -> GroupMetadataValue {
         member.client_host = member.client_host.detached();
         member.subscription = Bytes::copy_from_slice(&member.subscription);
         member.assignment = Bytes::copy_from_slice(&member.assignment);
+    }
+    value
+}
+
+/// Off the batch that it was read from.
+fn detached_member(mut value: ConsumerGroupMemberMetadataValue) -> ConsumerGroupMemberMetadataValue {
+    let off = |text: Option<Str>| text.map(|text| text.detached());
+    value.instance_id = off(value.instance_id);
+    value.rack_id = off(value.rack_id);
+    value.client_id = value.client_id.detached();
+    value.client_host = value.client_host.detached();
+    value.subscribed_topic_names.iter_mut().for_each(|name| *name = name.detached());
+    value.subscribed_topic_regex = off(value.subscribed_topic_regex);
+    value.server_assignor = off(value.server_assignor);
+    if let Some(classic) = &mut value.classic_member_metadata {
+        let protocols = classic.supported_protocols.iter().map(|protocol| ClassicProtocol {
+            name: protocol.name.detached(),
+            metadata: Bytes::copy_from_slice(&protocol.metadata),
+        });
+        classic.supported_protocols = protocols.collect();
     }
     value
 }

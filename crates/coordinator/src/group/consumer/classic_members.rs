@@ -2,17 +2,18 @@
 //! there is something to give back or to get.
 
 use super::super::answers;
-use super::super::classic::protocols_of;
+use super::super::classic::{Protocol, protocols_of};
 use super::super::command::{Caller, GroupAnswer, GroupTimer};
 use super::super::config::MigrationPolicy;
 use super::super::events::{Departure, GroupEvent};
 use super::super::state::{GroupMachine, GroupSoft};
 use super::super::turn::Turn;
-use super::embedded;
+use super::embedded::{self, Subscription};
 use super::group::ConsumerGroup;
 use super::heartbeat::{Step, bump_epoch, reconcile_member, replace_member, target_of};
 use super::member::{ConsumerMember, MemberState};
 use super::migration::{assignment_for, classic_metadata};
+use super::refusal::Refusal;
 use super::subscription::Roster;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -58,49 +59,19 @@ impl GroupMachine {
         request: &JoinGroupRequest,
         (group, member_id_required): (&ConsumerGroup, bool),
     ) -> Result<JoinGroupResponse, (ErrorCode, Str)> {
-        let asked_as = request.member_id.detached();
-        let refused = |error: ErrorCode| (error, asked_as.clone());
-        if soft.config.consumer.migration_policy == MigrationPolicy::Disabled {
-            return Err(refused(ErrorCode::InconsistentGroupProtocol));
-        }
+        let refused = |error: ErrorCode| (error, request.member_id.detached());
+        let group_id = request.group_id.detached();
+        let protocols = protocols_of(&request.protocols);
+        let subscription = admit(soft, request, group, &protocols).map_err(refused)?;
         let is_unknown = request.member_id.is_empty();
         let member_id =
             if is_unknown { Str::from(soft.entropy.uuid_text()) } else { request.member_id.detached() };
-        let group_id = request.group_id.detached();
-        let instance = request.group_instance_id.as_ref().map(Str::detached);
-        let before = instance.as_ref().and_then(|instance| group.static_member(instance)).cloned();
-        let max_size = usize::try_from(soft.config.consumer.max_size).unwrap_or(0);
-        if before.is_none() && group.members.len() >= max_size && !group.members.contains_key(&member_id) {
-            return Err(refused(ErrorCode::GroupMaxSizeReached));
-        }
-        let protocols = protocols_of(&request.protocols);
-        if !group.supports_classic(&request.protocol_type, protocols.iter().map(|own| &own.name)) {
-            return Err(refused(ErrorCode::InconsistentGroupProtocol));
-        }
-        let subscription = protocols.first().and_then(|first| embedded::subscription(&first.metadata));
-        let Some(subscription) = subscription else {
-            return Err(refused(ErrorCode::InconsistentGroupProtocol));
-        };
-        if is_unknown && instance.is_none() && member_id_required {
+        if is_unknown && request.group_instance_id.is_none() && member_id_required {
             return Err((ErrorCode::MemberIdRequired, member_id));
         }
-        let mut gone = BTreeSet::new();
-        let member = match (&instance, &before) {
-            (Some(_), Some(before)) if is_unknown => {
-                gone.insert(before.id.clone());
-                replace_member(turn, group, &group_id, before, &member_id)
-            }
-            (Some(_), Some(before)) if before.id != member_id => {
-                return Err(refused(ErrorCode::FencedInstanceId));
-            }
-            (Some(_), None) if !is_unknown => return Err(refused(ErrorCode::UnknownMemberId)),
-            (Some(_) | None, _) => match group.members.get(&member_id) {
-                Some(known) => ConsumerMember::clone(known),
-                None => ConsumerMember::new(member_id.clone()),
-            },
-        };
+        let (member, gone) = joining(turn, request, group, &member_id).map_err(refused)?;
         let mut updated = member.clone();
-        updated.instance_id = instance.or(updated.instance_id);
+        updated.instance_id = request.group_instance_id.as_ref().map(Str::detached).or(updated.instance_id);
         updated.rack_id = subscription.rack_id.clone().or(updated.rack_id);
         if request.rebalance_timeout_ms != -1 {
             updated.rebalance_timeout_ms = request.rebalance_timeout_ms;
@@ -113,43 +84,16 @@ impl GroupMachine {
         if updated != member {
             turn.write(updated.metadata_record(&group_id));
         }
-        let roster = Roster::with(group, &updated);
-        let default = soft.config.consumer.default_assignor();
-        let wanted = |assignor: Option<_>| assignor.unwrap_or(default);
-        let bump = changed;
-        let checked = soft.consumer.get(&group_id).and_then(|soft| soft.checked_version);
-        let mut epoch = group.epoch;
-        if bump || checked != Some(soft.view.version()) {
-            epoch = bump_epoch(soft, turn, group, &group_id, &roster, bump);
-        }
-        let (target_epoch, target) =
-            target_of(soft, turn, group, &group_id, epoch, &roster, &updated, wanted);
-        let owned: Vec<TopicPartitions> = subscription
-            .owned
-            .iter()
-            .filter_map(|(name, partitions)| {
-                let topic_id = soft.view.topic(name)?.id;
-                Some(TopicPartitions { topic_id, partitions: partitions.clone() })
-            })
-            .collect();
-        let step = Step { target_epoch, target: &target, subscription_changed: changed, owned: Some(&owned) };
-        updated = reconcile_member(soft, turn, group, &group_id, &updated, &step)
+        updated = towards_target(soft, turn, group, &group_id, &updated, changed, &subscription)
             .map_err(|refusal| refused(refusal.error))?;
         let downgraded =
             !gone.is_empty() && self.downgrade(soft, turn, &group_id, group, &gone, Some(&updated));
         if !downgraded {
-            let (own_group, own_id) = (group_id.clone(), updated.id.clone());
-            let session = GroupTimer::Session { group: own_group.clone(), member_id: own_id.clone() };
-            turn.set_timer(session, i64::from(request.session_timeout_ms));
-            turn.cancel_timer(GroupTimer::ClassicJoin {
-                group: own_group.clone(),
-                member_id: own_id.clone(),
-            });
-            let sync = GroupTimer::ClassicSync { group: own_group, member_id: own_id };
-            turn.set_timer(sync, i64::from(updated.rebalance_timeout_ms));
+            has_joined(turn, &group_id, &updated, request.session_timeout_ms);
         }
         if !group.members.contains_key(&updated.id) {
-            turn.tell(GroupEvent::ConsumerJoined { group: group_id, member_id: updated.id.clone(), epoch });
+            let (member_id, epoch) = (updated.id.clone(), group.epoch);
+            turn.tell(GroupEvent::ConsumerJoined { group: group_id, member_id, epoch });
         }
         Ok(JoinGroupResponse {
             member_id: updated.id.clone(),
@@ -242,6 +186,92 @@ impl GroupMachine {
         let response = LeaveGroupResponse { members, ..LeaveGroupResponse::default() };
         turn.answer(GroupAnswer::Leave(answers::leave_in_version(response, caller.api_version)));
     }
+}
+
+/// Whether somebody with these protocols may come; what it subscribes to.
+fn admit(
+    soft: &GroupSoft,
+    request: &JoinGroupRequest,
+    group: &ConsumerGroup,
+    protocols: &[Protocol],
+) -> Result<Subscription, ErrorCode> {
+    if soft.config.consumer.migration_policy == MigrationPolicy::Disabled {
+        return Err(ErrorCode::InconsistentGroupProtocol);
+    }
+    let instance = request.group_instance_id.as_ref();
+    let takes_a_place = instance.is_some_and(|instance| group.static_member(instance).is_some());
+    let max_size = usize::try_from(soft.config.consumer.max_size).unwrap_or(0);
+    if !takes_a_place && group.members.len() >= max_size && !group.members.contains_key(&request.member_id) {
+        return Err(ErrorCode::GroupMaxSizeReached);
+    }
+    if !group.supports_classic(&request.protocol_type, protocols.iter().map(|own| &own.name)) {
+        return Err(ErrorCode::InconsistentGroupProtocol);
+    }
+    let first = protocols.first().and_then(|first| embedded::subscription(&first.metadata));
+    first.ok_or(ErrorCode::InconsistentGroupProtocol)
+}
+
+/// The member as it is known, or a new one, or one that takes a static member's place; and whose place that was.
+fn joining(
+    turn: &mut Turn,
+    request: &JoinGroupRequest,
+    group: &ConsumerGroup,
+    member_id: &Str,
+) -> Result<(ConsumerMember, BTreeSet<Str>), ErrorCode> {
+    let is_unknown = request.member_id.is_empty();
+    let instance = request.group_instance_id.as_ref();
+    let before = instance.and_then(|instance| group.static_member(instance));
+    let nobody = BTreeSet::new();
+    match (instance, before) {
+        (Some(_), Some(before)) if is_unknown => {
+            let member = replace_member(turn, group, &request.group_id.detached(), before, member_id);
+            Ok((member, BTreeSet::from([before.id.clone()])))
+        }
+        (Some(_), Some(before)) if before.id != *member_id => Err(ErrorCode::FencedInstanceId),
+        (Some(_), None) if !is_unknown => Err(ErrorCode::UnknownMemberId),
+        (Some(_) | None, _) => match group.members.get(member_id) {
+            Some(known) => Ok((ConsumerMember::clone(known), nobody)),
+            None => Ok((ConsumerMember::new(member_id.clone()), nobody)),
+        },
+    }
+}
+
+/// The group's epoch and target with this member, and one step of it.
+fn towards_target(
+    soft: &mut GroupSoft,
+    turn: &mut Turn,
+    group: &ConsumerGroup,
+    group_id: &Str,
+    member: &ConsumerMember,
+    changed: bool,
+    subscription: &Subscription,
+) -> Result<ConsumerMember, Refusal> {
+    let roster = Roster::with(group, member);
+    let default = soft.config.consumer.default_assignor();
+    let wanted = |assignor: Option<_>| assignor.unwrap_or(default);
+    let checked = soft.consumer.get(group_id).and_then(|soft| soft.checked_version);
+    let mut epoch = group.epoch;
+    if changed || checked != Some(soft.view.version()) {
+        epoch = bump_epoch(soft, turn, group, group_id, &roster, changed);
+    }
+    let (target_epoch, target) = target_of(soft, turn, group, group_id, epoch, &roster, member, wanted);
+    let owned = subscription.owned.iter().filter_map(|(name, partitions)| {
+        let topic_id = soft.view.topic(name)?.id;
+        Some(TopicPartitions { topic_id, partitions: partitions.clone() })
+    });
+    let owned: Vec<TopicPartitions> = owned.collect();
+    let step = Step { target_epoch, target: &target, subscription_changed: changed, owned: Some(&owned) };
+    reconcile_member(soft, turn, group, group_id, member, &step)
+}
+
+/// It has a session, and its rebalance timeout to ask for its assignment.
+fn has_joined(turn: &mut Turn, group_id: &Str, member: &ConsumerMember, session_timeout_ms: i32) {
+    let (group, member_id) = (group_id.clone(), member.id.clone());
+    let session = GroupTimer::Session { group: group.clone(), member_id: member_id.clone() };
+    turn.set_timer(session, i64::from(session_timeout_ms));
+    turn.cancel_timer(GroupTimer::ClassicJoin { group: group.clone(), member_id: member_id.clone() });
+    let sync = GroupTimer::ClassicSync { group, member_id };
+    turn.set_timer(sync, i64::from(member.rebalance_timeout_ms));
 }
 
 fn try_sync<'a>(

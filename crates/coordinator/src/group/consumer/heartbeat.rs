@@ -9,8 +9,9 @@ use super::super::events::GroupEvent;
 use super::super::records::{self, GroupRecord};
 use super::super::state::{Group, GroupMachine, GroupSoft};
 use super::super::turn::Turn;
-use super::ConsumerHeartbeatAnswer;
+use super::beat::{Beat, epoch_record, target_record};
 use super::group::ConsumerGroup;
+use super::heard::ConsumerHeartbeatAnswer;
 use super::member::{ConsumerMember, LEAVE_GROUP_MEMBER_EPOCH, LEAVE_GROUP_STATIC_MEMBER_EPOCH, MemberState};
 use super::reconcile::Reconciliation;
 use super::refusal::Refusal;
@@ -22,30 +23,11 @@ use wire::messages::consumer_group_heartbeat::{
     Assignment as HeartbeatAssignment, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
     ConsumerGroupHeartbeatResponseTopicPartitions, TopicPartitions,
 };
-use wire::records::group::{
-    ConsumerGroupMetadataValue, ConsumerGroupTargetAssignmentMemberValue,
-    ConsumerGroupTargetAssignmentMetadataValue, TopicPartition,
-};
+use wire::records::group::ConsumerGroupTargetAssignmentMetadataValue;
 use wire::{ErrorCode, Str, Uuid};
 
 /// From this version on members choose their ids themselves (KIP-1082).
 const OWN_MEMBER_ID_SINCE: i16 = 1;
-
-/// A heartbeat on its way through the rooms.
-pub(super) struct Beat<'a> {
-    pub caller: &'a Caller,
-    pub request: &'a ConsumerGroupHeartbeatRequest,
-    pub group_id: Str,
-    pub member_id: Str,
-    /// The topics and patterns of the member are not those it had.
-    subscription_changed: bool,
-}
-
-impl Beat<'_> {
-    fn joins(&self) -> bool {
-        self.request.member_epoch == 0
-    }
-}
 
 impl GroupMachine {
     pub(crate) fn consumer_heartbeat(
@@ -173,18 +155,29 @@ impl GroupMachine {
                 epoch,
             });
         }
-        let says_all = request.rebalance_timeout_ms != -1
-            && (request.subscribed_topic_names.is_some() || request.subscribed_topic_regex.is_some())
-            && request.topic_partitions.is_some();
-        let tell = beat.joins() || says_all || updated.assigned != member.assigned;
-        let response = ConsumerGroupHeartbeatResponse {
-            member_id: Some(updated.id.clone()),
-            member_epoch: updated.epoch,
-            heartbeat_interval_ms: soft.consumer_heartbeat_interval_ms(&beat.group_id),
-            assignment: tell.then(|| assignment_of(&updated)),
-            ..ConsumerGroupHeartbeatResponse::default()
-        };
+        let response = response(soft, &beat, &member, &updated);
         Ok(ConsumerHeartbeatAnswer { response, resolve })
+    }
+}
+
+/// What the member hears: all that it has where it comes, says all of itself, or has something else than before.
+fn response(
+    soft: &GroupSoft,
+    beat: &Beat<'_>,
+    before: &ConsumerMember,
+    member: &ConsumerMember,
+) -> ConsumerGroupHeartbeatResponse {
+    let request = beat.request;
+    let says_all = request.rebalance_timeout_ms != -1
+        && (request.subscribed_topic_names.is_some() || request.subscribed_topic_regex.is_some())
+        && request.topic_partitions.is_some();
+    let tell = beat.joins() || says_all || member.assigned != before.assigned;
+    ConsumerGroupHeartbeatResponse {
+        member_id: Some(member.id.clone()),
+        member_epoch: member.epoch,
+        heartbeat_interval_ms: soft.consumer_heartbeat_interval_ms(&beat.group_id),
+        assignment: tell.then(|| assignment_of(member)),
+        ..ConsumerGroupHeartbeatResponse::default()
     }
 }
 
@@ -513,25 +506,6 @@ pub(super) fn reconcile_member(
         }
     }
     Ok(next)
-}
-
-pub(super) fn epoch_record(group: &Str, epoch: i32, metadata_hash: i64) -> GroupRecord {
-    let value = ConsumerGroupMetadataValue { epoch, metadata_hash };
-    GroupRecord::ConsumerGroupMetadata { group: group.clone(), value: Some(value) }
-}
-
-pub(super) fn target_record(group: &Str, member_id: &Str, target: &Assignment) -> GroupRecord {
-    let topic = |(topic_id, partitions): (&Uuid, &std::collections::BTreeSet<i32>)| TopicPartition {
-        topic_id: *topic_id,
-        partitions: partitions.iter().copied().collect(),
-    };
-    let value =
-        ConsumerGroupTargetAssignmentMemberValue { topic_partitions: target.iter().map(topic).collect() };
-    GroupRecord::ConsumerTarget {
-        group: group.clone(),
-        member_id: member_id.clone(),
-        value: Some(Arc::new(value)),
-    }
 }
 
 impl GroupSoft {

@@ -3,12 +3,11 @@
 
 use super::super::assignor::Assignment;
 use super::super::records::GroupRecord;
-use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use wire::records::group::{
-    ClassicMemberMetadata, ClassicProtocol, ConsumerGroupCurrentMemberAssignmentValue,
-    ConsumerGroupMemberMetadataValue, TopicPartitions,
+    ClassicMemberMetadata, ConsumerGroupCurrentMemberAssignmentValue, ConsumerGroupMemberMetadataValue,
+    TopicPartitions,
 };
 use wire::{ErrorCode, Str, Uuid};
 
@@ -242,24 +241,4 @@ fn from_record(topics: &[TopicPartitions], member_epoch: i32) -> Held {
         }
     }
     held
-}
-
-/// Off the batch that it was read from.
-pub fn detached(mut value: ConsumerGroupMemberMetadataValue) -> ConsumerGroupMemberMetadataValue {
-    let off = |text: Option<Str>| text.map(|text| text.detached());
-    value.instance_id = off(value.instance_id);
-    value.rack_id = off(value.rack_id);
-    value.client_id = value.client_id.detached();
-    value.client_host = value.client_host.detached();
-    value.subscribed_topic_names.iter_mut().for_each(|name| *name = name.detached());
-    value.subscribed_topic_regex = off(value.subscribed_topic_regex);
-    value.server_assignor = off(value.server_assignor);
-    if let Some(classic) = &mut value.classic_member_metadata {
-        let protocols = classic.supported_protocols.iter().map(|protocol| ClassicProtocol {
-            name: protocol.name.detached(),
-            metadata: Bytes::copy_from_slice(&protocol.metadata),
-        });
-        classic.supported_protocols = protocols.collect();
-    }
-    value
 }

@@ -4,14 +4,15 @@
 use super::super::records::GroupRecord;
 use super::super::state::{Group, GroupMachine, GroupSoft};
 use super::super::turn::Turn;
+use super::beat::{Beat, epoch_record};
 use super::group::ConsumerGroup;
-use super::heartbeat::{Beat, epoch_record};
+use super::heard::{Resolved, ToResolve};
 use super::member::ConsumerMember;
 use super::refusal::Refusal;
 use super::subscription::Roster;
 use super::view::Seen;
 use crate::pattern::Pattern;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use wire::records::group::ConsumerGroupRegularExpressionValue;
 use wire::{ErrorCode, Str};
@@ -30,28 +31,6 @@ pub(super) enum RegexUpdate {
     Changed,
     /// Another, or none any more, and that is known.
     Resolved,
-}
-
-/// Patterns to be looked at for a group.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ToResolve {
-    /// Whose.
-    pub group: Str,
-    /// The patterns.
-    pub patterns: Vec<Str>,
-    /// Where their topics are to be looked for.
-    pub seen: Seen,
-}
-
-/// What the patterns of a group stand for.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Resolved {
-    /// Whose.
-    pub group: Str,
-    /// The names of topics, by pattern.
-    pub topics: BTreeMap<Str, BTreeSet<Str>>,
-    /// Of the cluster as it was looked at.
-    pub version: i64,
 }
 
 impl GroupMachine {

@@ -5,6 +5,7 @@ use super::super::assignor::{Assignment, Assignor, Wanted, WantingMember};
 use super::super::state::GroupSoft;
 use super::group::ConsumerGroup;
 use super::member::ConsumerMember;
+use super::soft::TopicHashes;
 use super::view::ClusterView;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -142,13 +143,6 @@ fn topics_of(group: &ConsumerGroup, view: &dyn ClusterView, member: &ConsumerMem
     let by_regex = resolved.into_iter().flat_map(|resolved| &resolved.topics);
     let names = member.topic_names.iter().chain(by_regex);
     names.filter_map(|name| view.topic(name)).map(|topic| topic.id).collect()
-}
-
-/// The hashes of topics at one version of the cluster.
-#[derive(Debug, Default)]
-pub struct TopicHashes {
-    version: i64,
-    by_name: BTreeMap<Str, u64>,
 }
 
 impl GroupSoft {
