@@ -44,8 +44,8 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
         let kafkas = directory.join("server.properties");
         let said = check(bench, &kafkas)?;
         tally.check(
-            &format!("storage check takes an authorizer that is not in force: {}", said.output),
-            !said.success && said.output.contains("authorizer.class.name="),
+            &format!("storage check takes Kafka's file, whose authorizer is in force: {}", said.output),
+            said.success && !said.output.contains("protect nothing"),
         );
         let text = std::fs::read_to_string(&kafkas)?;
         let own = directory.join("own.properties");
