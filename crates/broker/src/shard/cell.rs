@@ -151,13 +151,15 @@ impl ShardCell {
     /// As [`ShardCell::run`], but waits for a turn that is under way: when this returns, all that was posted before is carried out.
     pub fn finish(&self, now_ms: i64, carrier: &impl Carrier) {
         let mut turns = self.mailbox.len().div_ceil(COMMANDS_PER_TURN);
-        // Whoever had the shard may hold what was posted, and has carried it out when he lets go.
+        // Whoever has the shard may hold what was posted, and has carried it out when he lets go: now, or after he has taken it from
+        // between two looks at the mailbox.
         drop(self.held.lock());
         while turns > 0 && !self.mailbox.is_empty() {
             turns -= 1;
             let held = self.held.lock();
             self.turn(held, now_ms, carrier);
         }
+        drop(self.held.lock());
         self.run(now_ms, carrier);
     }
 

@@ -10,6 +10,9 @@ fn another(key: &ConfigKey) -> &'static str {
         "compression.type" => Some("zstd"),
         "cordoned.log.dirs" => Some("*"),
         "config.providers" => Some("env"),
+        "ssl.client.auth" => Some("required"),
+        "ssl.enabled.protocols" => Some("TLSv1.2"),
+        "ssl.keystore.type" | "ssl.truststore.type" => Some("PEM"),
         "listener.security.protocol.map" => Some("PLAINTEXT:SSL"),
         "listeners" => Some("PLAINTEXT://:9093"),
         "log.cleanup.policy" => Some("compact"),
@@ -29,8 +32,11 @@ fn obeyed(layers: &BrokerLayers<'_>) -> String {
     let shards = (TopicSettings::resolve(&Values::new(), layers), CleanerSettings::resolve(layers));
     let (moves, rim) = (Moves::new(layers, 1), ConnectionCaps::resolve(layers));
     let throttles = crate::replication::throttle::Throttles::new(layers);
+    // The rim takes every value of TLS anew.
+    let of_tls = BROKER_KEYS.iter().filter(|key| key.name.starts_with("ssl."));
+    let of_tls: Vec<_> = of_tls.map(|key| layers.broker(key).value).collect();
     format!(
-        "{shards:?} {moves:?} {throttles:?} {rim:?} {:?} {:?}",
+        "{shards:?} {moves:?} {throttles:?} {rim:?} {of_tls:?} {:?} {:?}",
         layers.list("cordoned.log.dirs"),
         unclean.map(|one| one.value)
     )
