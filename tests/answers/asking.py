@@ -85,6 +85,10 @@ class Asker:
             if name == "JoinGroup" and answer["errorCode"] == 0:
                 # The next version asks the same group.
                 quietly("LeaveGroup", 2, {"groupId": body["groupId"], "memberId": answer["memberId"]})
+            if name == "ConsumerGroupHeartbeat" and answer["errorCode"] == 0:
+                # Nor does a question about classic groups meet one of these.
+                quietly(name, 1, {"groupId": body["groupId"], "memberId": answer["memberId"] or body["memberId"], "memberEpoch": -1})
+                quietly("DeleteGroups", 2, {"groupsNames": [body["groupId"]]})
         except Closed:
             line, self.connection = "closed", None
         except Silent:

@@ -72,7 +72,7 @@ def asked(world):
         "ConsumerGroupHeartbeat/of nobody": lambda case, version: {"groupId": case, "memberId": "m", "memberEpoch": 3},
         "ConsumerGroupHeartbeat/of a classic group": lambda case, version: {"groupId": "settled", "memberId": "m", "memberEpoch": 3},
         "ConsumerGroupHeartbeat/leaving": lambda case, version: {"groupId": "living", "memberId": world.member, "memberEpoch": -1},
-        "ConsumerGroupDescribe": lambda case, version: {"groupIds": ["settled", "no-such"], "includeAuthorizedOperations": True},
+        "ConsumerGroupDescribe": lambda case, version: {"groupIds": ["settled", "never-there"], "includeAuthorizedOperations": True},
         "DeleteGroups": lambda case, version: {"groupsNames": [case]},
         "InitProducerId": lambda case, version: {"transactionalId": None, "transactionTimeoutMs": 60_000},
         "UnregisterBroker": lambda case, version: {"brokerId": 77},

@@ -534,7 +534,7 @@ def properties_are_obeyed():
     reader.send_signal(signal.SIGINT)
     finish(reader, time.monotonic())
     for text, word in (
-        ("security.protocol=TLS\n", "TLS"), ("security.protocol=SASL_PLAINTEXT\n", "SASL_PLAINTEXT"),
+        ("security.protocol=TLS\n", "TLS"), ("security.protocol=SASL_PLAINTEXT\n", "GSSAPI"),
         ("interceptor.classes=com.example.Mask\n", "com.example.Mask"), ("transaction.two.phase.commit.enable=true\n", "transactions"),
         ("request.timeout.ms=soon\n", "request.timeout.ms"), ("a=\\u12\n", "line 1"),
     ):

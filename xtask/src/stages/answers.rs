@@ -47,6 +47,7 @@ fn answers(bench: &Workbench, broker: &Broker, name: &str) -> Result<Vec<Line>> 
         let mut command = Command::new("python3");
         command.arg(bench.workspace.root.join(format!("tests/answers/{script}.py")));
         command.arg(broker.address()).arg(broker.controller_address()).arg(broker.data()).arg(&jar);
+        command.args((bench.full && script == "steps").then_some("--full"));
         lines.extend(bench.lines(&format!("answers-{script}-{name}"), &mut command, 5, broker)?);
     }
     Ok(lines.iter().filter_map(|line| Line::of(line)).collect())
