@@ -151,14 +151,13 @@ impl ShardCell {
     /// As [`ShardCell::run`], but waits for a turn that is under way: when this returns, all that was posted before is carried out.
     pub fn finish(&self, now_ms: i64, carrier: &impl Carrier) {
         let mut turns = self.mailbox.len().div_ceil(COMMANDS_PER_TURN);
-        // Whoever has the shard may hold what was posted, and has carried it out when he lets go: now, or after he has taken it from
-        // between two looks at the mailbox.
-        drop(self.held.lock());
         while turns > 0 && !self.mailbox.is_empty() {
             turns -= 1;
             let held = self.held.lock();
             self.turn(held, now_ms, carrier);
         }
+        // Whoever else has the shard may have taken what was posted, before or between the looks at the mailbox, and has carried it
+        // out when he lets go.
         drop(self.held.lock());
         self.run(now_ms, carrier);
     }
