@@ -9,8 +9,8 @@ import sys
 import uuid
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/answers")
-from asking import CLIENTS, CONTROLLER, JAR, NOBODY, SECONDS, make_topics, quietly, shown, until
-from kafka import Closed, Connection, Silent
+from asking import CLIENTS, CONTROLLER, JAR, NOBODY, Asker, make_topics, quietly, shown, until
+from kafka import Closed, Connection
 
 KEEPER, JUDGED = "127.0.0.1", "127.0.0.2"
 TOPIC, GROUP, CLUSTER, TRANSACTION = 2, 3, 4, 5
@@ -181,22 +181,14 @@ AT_THE_CONTROLLER = [
 REFUSED = re.compile(r"Request (Request\(.*?\)|\w+) needs (?=[A-Z_]+ permission)")
 
 
-class Judged:
-    """A connection of whoever is judged, opened again where the broker closes it."""
+class Judged(Asker):
+    """Whoever is judged."""
 
     def __init__(self, address):
-        self.address, self.connection = address, None
+        super().__init__(address, JUDGED)
 
     def ask(self, title, name, version, body):
-        try:
-            self.connection = self.connection or Connection(JAR, self.address, SECONDS, JUDGED)
-            line = shown(self.connection.ask(name, version, body), "")
-        except Closed:
-            line, self.connection = "closed", None
-        except Silent:
-            line, self.connection = "silent", None
-        except AssertionError as unreadable:
-            line, self.connection = f"unreadable: {unreadable}", None
+        line = self.line(lambda connection: shown(connection.ask(name, version, body), ""))
         print(f"{title}: {REFUSED.sub('<request> needs ', line)}", flush=True)
 
 

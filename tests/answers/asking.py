@@ -74,13 +74,26 @@ def is_anothers(item, case):
 class Asker:
     """One connection, opened again where the broker closes it."""
 
-    def __init__(self, address):
-        self.address, self.connection = address, None
+    def __init__(self, address, source=None):
+        self.address, self.source, self.connection = address, source, None
+
+    def line(self, exchange):
+        """What an exchange over the connection comes to."""
+        try:
+            self.connection = self.connection or Connection(JAR, self.address, SECONDS, self.source)
+            return exchange(self.connection)
+        except Closed:
+            line = "closed"
+        except Silent:
+            line = "silent"
+        except AssertionError as unreadable:
+            line = f"unreadable: {unreadable}"
+        self.connection = None
+        return line
 
     def ask(self, label, name, version, body=None, case="", **header):
-        try:
-            self.connection = self.connection or Connection(JAR, self.address, SECONDS)
-            answer = self.connection.ask(name, version, body, **header)
+        def exchange(connection):
+            answer = connection.ask(name, version, body, **header)
             line = shown(answer, case)
             if name == "JoinGroup" and answer["errorCode"] == 0:
                 # The next version asks the same group.
@@ -89,13 +102,9 @@ class Asker:
                 # Nor does a question about classic groups meet one of these.
                 quietly(name, 1, {"groupId": body["groupId"], "memberId": answer["memberId"] or body["memberId"], "memberEpoch": -1})
                 quietly("DeleteGroups", 2, {"groupsNames": [body["groupId"]]})
-        except Closed:
-            line, self.connection = "closed", None
-        except Silent:
-            line, self.connection = "silent", None
-        except AssertionError as unreadable:
-            line, self.connection = f"unreadable: {unreadable}", None
-        print(f"{label}: {line}", flush=True)
+            return line
+
+        print(f"{label}: {self.line(exchange)}", flush=True)
 
 
 def quietly(name, version, body):

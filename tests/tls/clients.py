@@ -251,10 +251,26 @@ def noise_and_half_handshakes_cost_nobody_anything():
     assert ONE.alive(), ONE.said()[-1000:]
 
 
+def alone(at, controller):
+    """A node of its own, whose clients speak TLS."""
+    return {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@localhost:{controller}",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"SSL://localhost:{at},CONTROLLER://localhost:{controller}",
+        "listener.security.protocol.map": "SSL:SSL,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "SSL",
+    }
+
+
+def pem(name):
+    return {"ssl.keystore.type": "PEM", "ssl.keystore.location": key(name)}
+
+
 @check
 def what_cannot_be_in_force_refuses_the_start():
     good = store("server.p12", "PKCS12")
-    pem = lambda name: {"ssl.keystore.type": "PEM", "ssl.keystore.location": key(name)}
     cases = [
         ({}, "it has no key"),
         (good | {"ssl.keystore.password": "wrong"}, "the password is wrong"),
@@ -275,16 +291,7 @@ def what_cannot_be_in_force_refuses_the_start():
     ]
     at, controller = ports(2)
     for properties, why in cases:
-        base = {
-            "process.roles": "broker,controller",
-            "node.id": 1,
-            "controller.quorum.voters": f"1@localhost:{controller}",
-            "controller.listener.names": "CONTROLLER",
-            "listeners": f"SSL://localhost:{at},CONTROLLER://localhost:{controller}",
-            "listener.security.protocol.map": "SSL:SSL,CONTROLLER:PLAINTEXT",
-            "inter.broker.listener.name": "SSL",
-            "log.dirs": os.path.join(nodes.SCRATCH, "refused"),
-        }
+        base = alone(at, controller) | {"log.dirs": os.path.join(nodes.SCRATCH, "refused")}
         code, said = nodes.run(nodes.OTTLA, "server", "-c", nodes.write("refused.properties", base | properties), seconds=20)
         assert code != 0 and why in said and "why:" in said and "try:" in said, f"{why}: {said}"
         assert "secret" not in said, said
@@ -303,17 +310,7 @@ def certificates_that_end_are_told_and_those_that_ended_are_refused():
     ]
     at, controller = ports(2)
     for number, (name, properties, refusal, line) in enumerate(cases):
-        one = Node(f"ends-{number}", {
-            "process.roles": "broker,controller",
-            "node.id": 1,
-            "controller.quorum.voters": f"1@localhost:{controller}",
-            "controller.listener.names": "CONTROLLER",
-            "listeners": f"SSL://localhost:{at},CONTROLLER://localhost:{controller}",
-            "listener.security.protocol.map": "SSL:SSL,CONTROLLER:PLAINTEXT",
-            "inter.broker.listener.name": "SSL",
-            "ssl.keystore.type": "PEM",
-            "ssl.keystore.location": key(name),
-        }).start().ready()
+        one = Node(f"ends-{number}", alone(at, controller) | pem(name)).start().ready()
         code, said = ottla("topic", "list", properties=properties, address=f"localhost:{at}", seconds=30)
         same(code == 0, refusal is None, f"{name}: {said}")
         assert refusal is None or refusal in said, f"{refusal}: {said}"

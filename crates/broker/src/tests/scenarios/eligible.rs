@@ -39,6 +39,13 @@ fn one_is_eligible(cluster: &mut Cluster) -> (i32, i32, i32) {
     (leads, out, eligible)
 }
 
+fn all_have_what_was_acknowledged(cluster: &mut Cluster) {
+    isr_is(cluster, "t", &[11, 12, 13]);
+    for id in [11, 12, 13] {
+        assert!(holds(cluster, id, "t", "acknowledged"), "node {id} lacks what was acknowledged");
+    }
+}
+
 #[test]
 fn s10_an_eligible_replica_leads_when_the_last_in_sync_loses_its_page_cache() {
     let mut cluster = brokers_apart();
@@ -50,11 +57,8 @@ fn s10_an_eligible_replica_leads_when_the_last_in_sync_loses_its_page_cache() {
     cluster.start(leads);
     cluster.until("the eligible one leads", |cluster| newest(cluster).0.leader == eligible);
     cluster.ready();
-    isr_is(&mut cluster, "t", &[11, 12, 13]);
+    all_have_what_was_acknowledged(&mut cluster);
     are_alike(&mut cluster, "t");
-    for id in [11, 12, 13] {
-        assert!(holds(&cluster, id, "t", "acknowledged"), "node {id} lacks what was acknowledged");
-    }
 }
 
 /// Ends a node as a power cut does that nothing was lost in: what the node can know of it.
@@ -79,8 +83,7 @@ fn s31_who_was_killed_and_kept_its_page_cache_is_as_good_as_one_that_was_stopped
     cluster.lose_disk(last);
     [last, followers[0], followers[1]].into_iter().for_each(|id| cluster.start(id));
     cluster.ready();
-    isr_is(&mut cluster, "t", &[11, 12, 13]);
-    assert!([11, 12, 13].into_iter().all(|id| holds(&cluster, id, "t", "acknowledged")));
+    all_have_what_was_acknowledged(&mut cluster);
 }
 
 #[test]
@@ -97,8 +100,7 @@ fn s35_the_last_known_leader_does_not_lead_from_a_disk_that_is_new() {
     assert_eq!(newest(&cluster).0.leader, -1, "{last} leads from an empty disk");
     cluster.start(eligible);
     cluster.ready();
-    isr_is(&mut cluster, "t", &[11, 12, 13]);
-    assert!([11, 12, 13].into_iter().all(|id| holds(&cluster, id, "t", "acknowledged")));
+    all_have_what_was_acknowledged(&mut cluster);
 }
 
 #[test]
