@@ -96,6 +96,11 @@ impl FlushWork {
         !self.directories.is_empty()
     }
 
+    /// Whether this work of the same log was taken later.
+    pub fn is_newer_than(&self, other: &FlushWork) -> bool {
+        self.stamp.generation > other.stamp.generation
+    }
+
     /// An older work of the same log is not run, because this one covers it.
     pub fn replaces(&mut self, older: &FlushWork) {
         self.owed_bytes = self.owed_bytes.saturating_add(older.owed_bytes);

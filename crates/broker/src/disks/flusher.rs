@@ -20,6 +20,18 @@ pub(crate) struct DirtyLog {
     pub work: FlushWork,
 }
 
+impl DirtyLog {
+    /// The newer of two works of one log, for both. Which came first says nothing: a turn's effects are carried out after it, and
+    /// those of the next turn may overtake them.
+    fn joined(self, other: Option<DirtyLog>) -> DirtyLog {
+        let Some(other) = other else { return self };
+        let self_is_newer = self.work.is_newer_than(&other.work);
+        let (mut newer, older) = if self_is_newer { (self, other) } else { (other, self) };
+        newer.work.replaces(&older.work);
+        newer
+    }
+}
+
 /// A log that owes less, and no names, is light: one record here and there, a coordinator's commits. Its sync is a few blocks, and
 /// takes as long as those that the device has before it.
 const LIGHT_BYTES: u64 = 8 << 10;
@@ -173,21 +185,16 @@ impl Line {
 
 impl Flusher {
     /// Adds a log; the newest work of a log covers its older ones. Answers how many jobs the caller has to send on their way.
-    pub fn add(&self, mut dirty: DirtyLog) -> usize {
+    pub fn add(&self, dirty: DirtyLog) -> usize {
         let mut state = self.state.lock();
         let key = dirty.cell.key;
         if let Some(busy) = state.busy.get_mut(&key) {
-            if let Some(older) = &busy.again {
-                dirty.work.replaces(&older.work);
-            }
             // It comes into the line when its shard has heard of the sync that is under way.
-            busy.again = Some(dirty);
+            busy.again = Some(dirty.joined(busy.again.take()));
             return 0;
         }
-        if let Some(arrival) = state.places.get(&key).copied()
-            && let Some(older) = state.remove(arrival)
-        {
-            dirty.work.replaces(&older.work);
+        if let Some(arrival) = state.places.get(&key).copied() {
+            let dirty = dirty.joined(state.remove(arrival));
             state.put(arrival, dirty);
             return 0;
         }
@@ -322,6 +329,22 @@ mod tests {
             assert_eq!((share.logs.len(), share.more_jobs), (1, 0));
         }
         assert_eq!((add(10, 60_000), add(11, 60_000)), (1, 1));
+    }
+
+    #[test]
+    fn a_work_that_was_overtaken_by_a_newer_one_does_not_take_its_place() {
+        let (mut logs, flusher) = (Logs::new(), Flusher::default());
+        logs.named(0);
+        let ends = |share: &Share| share.logs.iter().map(|dirty| dirty.work.upto).collect::<Vec<_>>();
+        let (older, newer) = (logs.append(0, 10), logs.append(0, 10));
+        flusher.add(newer);
+        flusher.add(older);
+        let share = flusher.next(&[]);
+        assert_eq!(ends(&share), [3], "while both wait");
+        let (older, newer) = (logs.append(0, 10), logs.append(0, 10));
+        flusher.add(newer);
+        flusher.add(older);
+        assert_eq!(ends(&flusher.next(&keys(&share))), [5], "while another one is synced");
     }
 
     #[test]
