@@ -57,8 +57,8 @@ pub(crate) enum Effect {
     ProposeIsr(IsrProposal),
     /// A replica follows a leader from now on, or goes on after a flush.
     Follow(Following),
-    /// A replica follows nobody any more.
-    Unfollow(TopicIdPartition),
+    /// A replica follows nobody any more, as of the shard's turn of this number.
+    Unfollow(TopicIdPartition, u64),
     /// What became of what a fetcher got.
     Replicated(Box<Replicated>),
 }

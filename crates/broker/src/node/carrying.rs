@@ -56,7 +56,7 @@ impl Carrier for Node {
                     self.0.fetchers.follow(following);
                     self.fetches_are_due();
                 }
-                Effect::Unfollow(key) => self.0.fetchers.unfollow(&key),
+                Effect::Unfollow(key, turn) => self.0.fetchers.unfollow(&key, turn),
                 Effect::Replicated(replicated) => self.replicated(now_ms, &replicated),
                 Effect::LookForCleaning { shard } => self.submit_to(now_ms, shard, Command::LookForCleaning),
                 Effect::CheckpointSoon => self.checkpoint_soon(now_ms),

@@ -143,10 +143,10 @@ impl Fetchers {
         self.promise(&held);
     }
 
-    /// A replica follows nobody.
-    pub fn unfollow(&self, key: &TopicIdPartition) {
+    /// A replica follows nobody, as of its shard's turn of this number; one that has begun to follow in a later turn goes on.
+    pub fn unfollow(&self, key: &TopicIdPartition, turn: u64) {
         let mut held = self.held.lock();
-        held.unfollow(key);
+        held.unfollow(key, turn);
         self.promise(&held);
     }
 
@@ -242,7 +242,7 @@ impl Held {
         let index = usize::try_from(key.partition).unwrap_or(0).wrapping_add(usize::from(key.topic_id.0[15]));
         let id = FetcherId { leader: following.leader, index: index % self.per_leader };
         match self.following.get(&key) {
-            Some((_, known)) if known.leader_epoch > following.leader_epoch => return,
+            Some((_, known)) if known.turn > following.turn => return,
             Some((before, _)) if *before != id => {
                 let before = *before;
                 if let Some(fetcher) = self.fetchers.get_mut(&before) {
@@ -259,7 +259,10 @@ impl Held {
         self.following.insert(key, (id, following));
     }
 
-    fn unfollow(&mut self, key: &TopicIdPartition) {
+    fn unfollow(&mut self, key: &TopicIdPartition, turn: u64) {
+        if self.following.get(key).is_some_and(|(_, following)| following.turn > turn) {
+            return;
+        }
         if let Some((id, _)) = self.following.remove(key)
             && let Some(fetcher) = self.fetchers.get_mut(&id)
         {
@@ -293,10 +296,12 @@ mod tests {
         Fetchers::new(terms, &layers)
     }
 
+    /// In the turn that has the epoch's number.
     fn following(partition: i32, leader: i32, leader_epoch: i32) -> Following {
+        let turn = leader_epoch as u64;
         let key = TopicIdPartition::new(Uuid::from_halves(1, 1), partition);
         let position = Position { fetch_offset: 0, last_fetched_epoch: -1, log_start_offset: 0 };
-        Following { cell: Arc::new(PartitionCell::new(key, 1)), leader, leader_epoch, position }
+        Following { cell: Arc::new(PartitionCell::new(key, 1)), turn, leader, leader_epoch, position }
     }
 
     /// Leaders that are fetched from now, with how many partitions are asked for.
@@ -338,13 +343,15 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_is_fetched_for_by_one_fetcher_and_by_none_of_an_older_epoch() {
+    fn a_replica_is_fetched_for_by_one_fetcher_as_its_latest_turn_wished_it() {
         let fetchers = fetchers();
         fetchers.follow(following(0, 1, 4));
         fetchers.follow(following(0, 3, 5));
         fetchers.follow(following(0, 1, 4));
+        let key = following(0, 3, 5).cell.key;
+        fetchers.unfollow(&key, 4);
         assert_eq!(due(&fetchers), [(3, 1)]);
-        fetchers.unfollow(&following(0, 3, 5).cell.key);
+        fetchers.unfollow(&key, 5);
         fetchers.close();
         fetchers.follow(following(1, 3, 5));
         assert_eq!(due(&fetchers), []);

@@ -19,6 +19,8 @@ pub(crate) struct FetcherId {
 #[derive(Debug, Clone)]
 pub(crate) struct Following {
     pub cell: Arc<PartitionCell>,
+    /// The shard's turn that wished it.
+    pub turn: u64,
     pub leader: i32,
     pub leader_epoch: i32,
     pub position: Position,

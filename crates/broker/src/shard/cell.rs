@@ -118,7 +118,7 @@ impl ShardCell {
         carrier: &impl Carrier,
         work: impl FnOnce(&mut Held, &mut Turn) -> T,
     ) -> T {
-        let mut turn = Turn::at(now_ms);
+        let mut turn = held.shard.begin_turn(now_ms);
         let guard = AbortOnPanic;
         let outcome = work(&mut held, &mut turn);
         let deadline_ms = held.shard.next_deadline().unwrap_or(NEVER);

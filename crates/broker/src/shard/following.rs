@@ -171,7 +171,7 @@ impl Shard {
         let Some(replica) = self.replica(cell) else { return };
         if replica.fetches_when_flushed && replica.log.recovery_point() >= replica.log.log_end_offset() {
             replica.fetches_when_flushed = false;
-            turn.effects.extend(follows(replica));
+            turn.effects.extend(follows(turn, replica));
         }
     }
 
@@ -228,16 +228,17 @@ impl Shard {
         }
         let Some(replica) = self.touch(cell) else { return };
         replica.fetches_when_flushed = false;
-        match follows(replica) {
+        match follows(turn, replica) {
             Some(effect) => turn.effects.push(effect),
-            None => turn.effects.push(Effect::Unfollow(cell.key)),
+            None => turn.effects.push(Effect::Unfollow(cell.key, turn.number)),
         }
     }
 }
 
 /// What the fetchers are told.
-fn follows(replica: &Replica) -> Option<Effect> {
+fn follows(turn: &Turn, replica: &Replica) -> Option<Effect> {
     let ReplicaState::Follower { leader_epoch, leader } = replica.state else { return None };
     let (cell, position) = (Arc::clone(&replica.cell), replica.position());
-    (leader != NO_LEADER).then_some(Effect::Follow(Following { cell, leader, leader_epoch, position }))
+    let turn = turn.number;
+    (leader != NO_LEADER).then_some(Effect::Follow(Following { cell, turn, leader, leader_epoch, position }))
 }

@@ -121,6 +121,8 @@ pub(crate) struct Shard {
     /// What coordinators of groups see of the cluster.
     group_view: Arc<GroupView>,
     random: wire::random::SplitMix64,
+    /// Turns so far.
+    turns: u64,
     /// Of the turn.
     now_ms: i64,
 }
@@ -193,6 +195,7 @@ impl Shard {
         Shard {
             random: wire::random::SplitMix64::new(around.seed),
             around,
+            turns: 0,
             now_ms,
             seats: Seats::default(),
             sleepers: Sleepers::default(),
@@ -215,6 +218,12 @@ impl Shard {
     /// When [`Shard::turn`] has something to do without a command.
     pub fn next_deadline(&self) -> Option<i64> {
         self.timers.next_deadline()
+    }
+
+    /// The next turn, with nothing in it yet.
+    pub fn begin_turn(&mut self, now_ms: i64) -> Turn {
+        self.turns += 1;
+        Turn::new(self.turns, now_ms)
     }
 
     /// Carries out the commands, fires what is due, settles.

@@ -328,7 +328,7 @@ impl Shard {
         }
         let followed = matches!(replica.state, ReplicaState::Follower { leader, .. } if leader != NO_LEADER);
         if followed {
-            turn.effects.push(Effect::Unfollow(cell.key));
+            turn.effects.push(Effect::Unfollow(cell.key, turn.number));
         }
         replica.fetches_when_flushed = false;
         let begins = (replica.log.log_end_offset(), turn.now_ms);
@@ -392,7 +392,7 @@ impl Shard {
         cell.set_slot(None);
         replica.wake_all();
         if matches!(replica.state, ReplicaState::Follower { .. }) {
-            turn.effects.push(Effect::Unfollow(cell.key));
+            turn.effects.push(Effect::Unfollow(cell.key, turn.number));
         }
         if let Some(directory) = self.around.directories.get(replica.directory) {
             directory.replica_gone();

@@ -145,7 +145,7 @@ impl Shard {
             replica.state = ReplicaState::Offline;
             replica.show_role();
             replica.wake_all();
-            turn.effects.push(Effect::Unfollow(replica.cell.key));
+            turn.effects.push(Effect::Unfollow(replica.cell.key, turn.number));
             self.fail_acks(turn, slot, ErrorCode::KafkaStorageError);
             self.close_coordinator(turn, slot, ErrorCode::NotCoordinator);
         }

@@ -24,7 +24,7 @@ fn at(fetch_offset: i64) -> Position {
 
 fn following(partition: i32, leader_epoch: i32, offset: i64) -> Following {
     let cell = Arc::new(PartitionCell::new(key(partition), 1));
-    Following { cell, leader: 1, leader_epoch, position: at(offset) }
+    Following { cell, turn: 0, leader: 1, leader_epoch, position: at(offset) }
 }
 
 /// A fetcher for so many partitions, at offset 10 in epoch 4.
