@@ -19,12 +19,11 @@ use wire::messages::offset_commit::OffsetCommitResponse;
 use wire::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestTopic, OffsetFetchResponse};
 use wire::messages::produce::ProduceResponse;
 use wire::random::SplitMix64;
-use wire::record_batch::RecordBatchBuilder;
 use wire::{ApiKey, ErrorCode, Str};
 
 use super::cluster::{BROKER, CONTROLLER, Cluster};
 use super::produce::request;
-use super::{START_MS, batch};
+use super::batch;
 
 /// Those that are alive.
 pub(super) fn brokers(cluster: &Cluster) -> Vec<i32> {
@@ -282,31 +281,6 @@ fn s04_a_fetch_of_another_epoch_or_of_no_follower_is_refused() {
         let data = &answer.responses[0].partitions[0];
         assert_eq!(ErrorCode::from_code(data.error_code), error, "{replica_id} in {current_leader_epoch}");
     }
-}
-
-#[test]
-fn s38_a_retry_after_a_failover_is_neither_a_duplicate_nor_out_of_order() {
-    let mut cluster = brokers_apart();
-    create(&mut cluster, "t", MIN_TWO);
-    let of_producer = |sequence: i32| {
-        let mut builder = RecordBatchBuilder::new(Default::default());
-        builder.set_producer(9, 0, sequence);
-        builder.append(START_MS, None, Some(b"once"), &[]);
-        request("t", 0, -1, builder.build())
-    };
-    let put = |cluster: &mut Cluster, sequence| {
-        let leader = leader(cluster, "t");
-        let answer: ProduceResponse = cluster.ask(leader, ApiKey::Produce, 9, &of_producer(sequence));
-        let line = &answer.responses[0].partition_responses[0];
-        (ErrorCode::from_code(line.error_code), line.base_offset)
-    };
-    assert_eq!([put(&mut cluster, 0), put(&mut cluster, 1)], [(ErrorCode::None, 0), (ErrorCode::None, 1)]);
-    let first = leader(&cluster, "t");
-    cluster.kill(first);
-    cluster.until("another leads", |cluster| ![first, -1].contains(&leader(cluster, "t")));
-    assert_eq!(put(&mut cluster, 1), (ErrorCode::None, 1), "it is known");
-    assert_eq!(put(&mut cluster, 3), (ErrorCode::OutOfOrderSequenceNumber, -1));
-    assert_eq!(put(&mut cluster, 2), (ErrorCode::None, 2));
 }
 
 #[test]

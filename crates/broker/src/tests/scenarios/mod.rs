@@ -4,6 +4,7 @@
 mod eligible;
 mod epochs;
 mod in_sync;
+mod producers;
 mod quorum;
 mod topics;
 
