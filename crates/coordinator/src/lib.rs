@@ -1,7 +1,7 @@
-//! Group coordinators as replicated state machines: commands decide records, only records change state.
+//! Coordinators as replicated state machines: commands decide records, only records change state.
 //!
 //! Read [`machine`] first (what a state machine is here), then [`hosted`] (one machine on one partition), then
-//! [`group`] and [`transaction`]; [`pattern`] is for their callers. Nothing in this crate knows a clock, a socket, a file or a thread: time, randomness and the journal are
+//! [`group`], [`transaction`] and [`share`]; [`pattern`] is for their callers. Nothing in this crate knows a clock, a socket, a file or a thread: time, randomness and the journal are
 //! arguments.
 
 #![warn(missing_docs)]
@@ -10,6 +10,7 @@ pub mod group;
 pub mod hosted;
 pub mod machine;
 pub mod pattern;
+pub mod share;
 pub mod timers;
 pub mod transaction;
 

@@ -1,12 +1,12 @@
-//! FindCoordinator (KIP-699): which broker coordinates a group or a transactional id. Their topics come into being with the first question.
+//! FindCoordinator (KIP-699): which broker coordinates a group, a transactional id or a share partition. Their topics come into being with the first question.
 
 use wire::messages::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
 use wire::{ErrorCode, Str};
 
 use crate::call::Call;
-use crate::coordinators::coordinator;
 use crate::coordinators::internal_topics::creation_of;
 use crate::coordinators::routing::{KeyType, partition_of};
+use crate::coordinators::share_state::SharePartition;
 use crate::endpoints::{BrokerEndpoint, alive_broker};
 use crate::security::authorizer::{Operation, Resource};
 
@@ -45,16 +45,20 @@ fn address(broker: Option<BrokerEndpoint>) -> (i32, Str, i32) {
 
 fn find(call: &Call, key_type: i8, key: &str) -> Result<BrokerEndpoint, ErrorCode> {
     let key_type = KeyType::of_code(key_type).ok_or(ErrorCode::InvalidRequest)?;
+    // Only who knows of share groups asks for them.
+    if key_type == KeyType::Share && call.api_version < 6 {
+        return Err(ErrorCode::InvalidRequest);
+    }
     match key_type {
         KeyType::Group => call.authorize(Operation::Describe, Resource::Group(key))?,
         KeyType::Transaction => call.authorize(Operation::Describe, Resource::TransactionalId(key))?,
         KeyType::Share => call.authorize(Operation::ClusterAction, Resource::Cluster)?,
     }
-    if coordinator::Coordinator::lives_in(key_type.topic()) {
-        return find_in(call, key_type.topic(), key);
+    if key_type == KeyType::Share {
+        let of = SharePartition::of_key(key).ok_or(ErrorCode::InvalidRequest)?;
+        return find_in(call, key_type.topic(), &of.to_string());
     }
-    // DIVERGES: there are no share groups here yet, so their keys are refused in every version, not only in those before 6.
-    Err(ErrorCode::InvalidRequest)
+    find_in(call, key_type.topic(), key)
 }
 
 fn find_in(call: &Call, name: &'static str, key: &str) -> Result<BrokerEndpoint, ErrorCode> {

@@ -17,6 +17,7 @@ mod create_topics;
 mod delete_acls;
 mod delete_groups;
 mod delete_records;
+mod delete_share_group_state;
 mod delete_topics;
 mod describe_acls;
 mod describe_cluster;
@@ -35,6 +36,7 @@ mod find_coordinator;
 mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
+mod initialize_share_group_state;
 mod join_group;
 mod leave_group;
 mod list_config_resources;
@@ -48,11 +50,14 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod read_share_group_state;
+mod read_share_group_state_summary;
 mod remove_raft_voter;
 mod sasl_authenticate;
 mod sasl_handshake;
 mod sync_group;
 mod txn_offset_commit;
+mod write_share_group_state;
 mod write_txn_markers;
 
 use std::future::Future;
@@ -170,7 +175,8 @@ struct Tables {
 }
 
 static TABLES: LazyLock<Tables> = LazyLock::new(|| {
-    let broker = [data_rows(), group_rows(), transaction_rows(), cluster_rows(), forwarded_rows()];
+    let broker =
+        [data_rows(), group_rows(), share_rows(), transaction_rows(), cluster_rows(), forwarded_rows()];
     let controller = [quorum_rows(), controller_rows(), security_rows()];
     let tables = Tables {
         broker: Apis::new(broker.into_iter().flatten()),
@@ -261,6 +267,37 @@ fn group_rows() -> Vec<Api> {
         waiting(ApiKey::OffsetDelete, Each("Delete the group, Read each topic"), offset_delete::handle),
         waiting(ApiKey::OffsetFetch, Each("Describe each group, Describe each topic"), offset_fetch::handle),
         waiting(ApiKey::SyncGroup, Each("Read the group"), sync_group::handle),
+    ]
+}
+
+/// The state of what share groups share.
+fn share_rows() -> Vec<Api> {
+    vec![
+        waiting(
+            ApiKey::DeleteShareGroupState,
+            Each("ClusterAction the cluster"),
+            delete_share_group_state::handle,
+        ),
+        waiting(
+            ApiKey::InitializeShareGroupState,
+            Each("ClusterAction the cluster"),
+            initialize_share_group_state::handle,
+        ),
+        waiting(
+            ApiKey::ReadShareGroupState,
+            Each("ClusterAction the cluster"),
+            read_share_group_state::handle,
+        ),
+        waiting(
+            ApiKey::ReadShareGroupStateSummary,
+            Each("ClusterAction the cluster"),
+            read_share_group_state_summary::handle,
+        ),
+        waiting(
+            ApiKey::WriteShareGroupState,
+            Each("ClusterAction the cluster"),
+            write_share_group_state::handle,
+        ),
     ]
 }
 

@@ -36,7 +36,7 @@ pub use listener_keys::{ListenerKey, listener_key};
 pub use names::{Warning, is_known, nearest, told};
 pub use refusals::{not_in_force, refusal};
 pub use resource_changes::{check_client_metrics, check_group};
-pub use static_config::{FlushAck, StaticConfig, TransactionTopic};
+pub use static_config::{FlushAck, StateTopic, StaticConfig};
 pub use tables::{broker_key, client_metrics_key, group_key, topic_key};
 pub use together::check_together;
 pub use topic_keys::TOPIC_KEYS;

@@ -31,7 +31,9 @@ pub struct StaticConfig {
     /// `offsets.topic.segment.bytes`
     pub offsets_topic_segment_bytes: i32,
     /// How `__transaction_state` is made.
-    pub transaction_topic: TransactionTopic,
+    pub transaction_topic: StateTopic,
+    /// How `__share_group_state` is made.
+    pub share_topic: StateTopic,
     /// `broker.rack`
     pub broker_rack: Option<String>,
     /// `replica.selector.class` is Kafka's RackAwareReplicaSelector: consumers read from a replica in their own rack (KIP-392).
@@ -48,16 +50,16 @@ pub struct StaticConfig {
     pub values: Values,
 }
 
-/// `transaction.state.log.*`: how the topic of the transaction coordinators is made.
+/// `transaction.state.log.*`, `share.coordinator.state.topic.*`: how a topic of coordinators is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TransactionTopic {
-    /// `transaction.state.log.num.partitions`
+pub struct StateTopic {
+    /// `….num.partitions`
     pub num_partitions: i32,
-    /// `transaction.state.log.replication.factor`
+    /// `….replication.factor`
     pub replication_factor: i16,
-    /// `transaction.state.log.segment.bytes`
+    /// `….segment.bytes`
     pub segment_bytes: i32,
-    /// `transaction.state.log.min.isr`
+    /// `….min.isr`
     pub min_isr: i32,
 }
 
@@ -101,11 +103,17 @@ impl StaticConfig {
             offsets_topic_num_partitions: int("offsets.topic.num.partitions"),
             offsets_topic_replication_factor: short("offsets.topic.replication.factor"),
             offsets_topic_segment_bytes: int("offsets.topic.segment.bytes"),
-            transaction_topic: TransactionTopic {
+            transaction_topic: StateTopic {
                 num_partitions: int("transaction.state.log.num.partitions"),
                 replication_factor: short("transaction.state.log.replication.factor"),
                 segment_bytes: int("transaction.state.log.segment.bytes"),
                 min_isr: int("transaction.state.log.min.isr"),
+            },
+            share_topic: StateTopic {
+                num_partitions: int("share.coordinator.state.topic.num.partitions"),
+                replication_factor: short("share.coordinator.state.topic.replication.factor"),
+                segment_bytes: int("share.coordinator.state.topic.segment.bytes"),
+                min_isr: int("share.coordinator.state.topic.min.isr"),
             },
             broker_rack: file.text("broker.rack").map(str::to_owned),
             reads_from_near_replicas: file

@@ -1,6 +1,7 @@
 //! A coordinator of any kind that this node hosts, and in which topic each lives.
 
 use coordinator::group::{DeletedTopic, GroupMachine};
+use coordinator::share::ShareMachine;
 use coordinator::transaction::TransactionMachine;
 use std::sync::Arc;
 use wire::ErrorCode;
@@ -16,6 +17,7 @@ use crate::replica::Replica;
 pub(crate) enum Coordinator {
     Group(Box<Host<GroupMachine>>),
     Transaction(Box<Host<TransactionMachine>>),
+    Share(Box<Host<ShareMachine>>),
     #[cfg(test)]
     Tally(Box<Host<TallyMachine>>),
 }
@@ -26,6 +28,7 @@ macro_rules! each {
         match $coordinator {
             Coordinator::Group($host) => $what,
             Coordinator::Transaction($host) => $what,
+            Coordinator::Share($host) => $what,
             #[cfg(test)]
             Coordinator::Tally($host) => $what,
         }
@@ -39,7 +42,7 @@ impl Coordinator {
         if topic == TallyMachine::TOPIC {
             return true;
         }
-        topic == GroupMachine::TOPIC || topic == TransactionMachine::TOPIC
+        [GroupMachine::TOPIC, TransactionMachine::TOPIC, ShareMachine::TOPIC].contains(&topic)
     }
 
     /// The coordinator of a partition of this topic, still to be loaded; `None` where nothing is coordinated.
@@ -47,6 +50,7 @@ impl Coordinator {
         match topic {
             GroupMachine::TOPIC => Some(Coordinator::Group(Box::new(Host::new(opening)))),
             TransactionMachine::TOPIC => Some(Coordinator::Transaction(Box::new(Host::new(opening)))),
+            ShareMachine::TOPIC => Some(Coordinator::Share(Box::new(Host::new(opening)))),
             #[cfg(test)]
             TallyMachine::TOPIC => Some(Coordinator::Tally(Box::new(Host::new(opening)))),
             _ => None,
@@ -63,6 +67,7 @@ impl Coordinator {
             (Coordinator::Transaction(host), Question::Transaction(asked)) => {
                 host.ask(now_ms, asked, replica, step);
             }
+            (Coordinator::Share(host), Question::Share(asked)) => host.ask(now_ms, asked, replica, step),
             #[cfg(test)]
             (Coordinator::Tally(host), Question::Tally(asked)) => host.ask(now_ms, asked, replica, step),
             (_, question) => question.refuse(ErrorCode::NotCoordinator),
@@ -76,10 +81,18 @@ impl Coordinator {
         }
     }
 
-    /// Groups see the cluster so from now on.
+    /// Groups and what they share see the cluster so from now on.
     pub fn set_group_view(&mut self, view: &Arc<GroupView>) {
-        if let Coordinator::Group(host) = self {
-            host.soft_mut().into_iter().for_each(|soft| soft.view = view.clone());
+        match self {
+            Coordinator::Group(host) => {
+                host.soft_mut().into_iter().for_each(|soft| soft.view = view.clone());
+            }
+            Coordinator::Share(host) => {
+                host.soft_mut().into_iter().for_each(|soft| soft.view = view.clone());
+            }
+            Coordinator::Transaction(_) => {}
+            #[cfg(test)]
+            Coordinator::Tally(_) => {}
         }
     }
 

@@ -41,6 +41,8 @@ pub(crate) struct Step {
     pub lost: Vec<Lost>,
     /// What people are told, a line each.
     pub lines: Vec<String>,
+    /// Below this offset its partition's log may be cut off.
+    pub trim: Option<i64>,
     /// What the machine wants of its node.
     pub wishes: Vec<TransactionWish>,
 }
@@ -228,6 +230,7 @@ impl<M: Kind> Host<M> {
         if let Some(soft) = self.hosted.soft_mut() {
             M::take_lines(soft, &mut step.lines);
             M::take_wishes(soft, &mut step.wishes);
+            step.trim = M::take_trim(soft).or(step.trim);
         }
     }
 }

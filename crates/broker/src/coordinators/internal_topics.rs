@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use kraft::controller::ControllerAnswer;
 use wire::messages::create_topics::{CreatableTopic, CreatableTopicConfig};
-use wire::topic::{CONSUMER_OFFSETS, TRANSACTION_STATE};
+use wire::topic::{CONSUMER_OFFSETS, SHARE_GROUP_STATE, TRANSACTION_STATE};
 use wire::{ErrorCode, Str};
 
-use crate::config::{StaticConfig, TransactionTopic};
+use crate::config::{StateTopic, StaticConfig};
 use crate::telling::Shown;
 
 /// What the controller is asked to create under this name.
@@ -24,9 +24,15 @@ pub(crate) fn creation_of(name: &str, config: &StaticConfig) -> CreatableTopic {
             coordinator::group::topic_configs(config.offsets_topic_segment_bytes),
         ),
         TRANSACTION_STATE => {
-            let TransactionTopic { num_partitions, replication_factor, segment_bytes, min_isr } =
+            let StateTopic { num_partitions, replication_factor, segment_bytes, min_isr } =
                 config.transaction_topic;
             let configs = coordinator::transaction::topic_configs(segment_bytes, min_isr);
+            (num_partitions, replication_factor, configs)
+        }
+        SHARE_GROUP_STATE => {
+            let StateTopic { num_partitions, replication_factor, segment_bytes, min_isr } =
+                config.share_topic;
+            let configs = coordinator::share::topic_configs(segment_bytes, min_isr);
             (num_partitions, replication_factor, configs)
         }
         _ => (config.num_partitions, config.default_replication_factor, Vec::new()),
@@ -63,7 +69,7 @@ impl Refusals {
             let is_refused = !matches!(error, ErrorCode::None | ErrorCode::TopicAlreadyExists);
             if is_refused && self.is_news(now_ms, &topic.name, error) {
                 let reason = topic.error_message.as_deref().unwrap_or_else(|| error.message());
-                tracing::warn!(topic = %Shown(&topic.name), ?error, reason, "the controller did not create a topic that is needed; check num.partitions, default.replication.factor, offsets.topic.* and transaction.state.log.*");
+                tracing::warn!(topic = %Shown(&topic.name), ?error, reason, "the controller did not create a topic that is needed; check num.partitions, default.replication.factor, offsets.topic.*, transaction.state.log.* and share.coordinator.state.topic.*");
             }
         }
     }

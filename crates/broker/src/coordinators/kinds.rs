@@ -2,6 +2,7 @@
 //! `impl Kind` in a file of its own, and its lines in `coordinator.rs`.
 
 use coordinator::group::{DeletedTopic, GroupAnswer, GroupConfig, GroupMachine};
+use coordinator::share::{ShareAnswer, ShareConfig, ShareMachine};
 use coordinator::transaction::{TransactionAnswer, TransactionConfig, TransactionMachine, TransactionWish};
 use coordinator::{Machine, TransactionMarker};
 use std::sync::Arc;
@@ -30,6 +31,11 @@ pub(crate) trait Kind: Machine<Answer: Send> + Clone + 'static {
     /// Takes out what the machine wants of its node.
     fn take_wishes(_soft: &mut Self::Soft, _wishes: &mut Vec<TransactionWish>) {}
 
+    /// Takes out below which offset its partition's log may be cut off.
+    fn take_trim(_soft: &mut Self::Soft) -> Option<i64> {
+        None
+    }
+
     /// What every coordinator of this kind is told when topics are deleted, if it minds.
     fn topics_deleted(topics: &[DeletedTopic]) -> Option<Self::Command>;
 
@@ -44,6 +50,7 @@ pub(crate) trait Kind: Machine<Answer: Send> + Clone + 'static {
 pub(crate) struct Opening<'a> {
     pub groups: GroupConfig,
     pub transactions: TransactionConfig,
+    pub shares: ShareConfig,
     /// What groups see of the cluster.
     pub group_view: Arc<GroupView>,
     /// Of this broker's leadership.
@@ -82,6 +89,7 @@ pub(crate) struct GroupMarker {
 pub(crate) enum Question {
     Group(Asked<GroupMachine>),
     Transaction(Asked<TransactionMachine>),
+    Share(Asked<ShareMachine>),
     /// The end of a transaction that has committed offsets here.
     GroupMarker(GroupMarker),
     #[cfg(test)]
@@ -94,6 +102,7 @@ impl Question {
         match self {
             Question::Group(asked) => asked.refuse(error),
             Question::Transaction(asked) => asked.refuse(error),
+            Question::Share(asked) => asked.refuse(error),
             Question::GroupMarker(marker) => marker.reply.send(GroupAnswer::Marker(error)),
             #[cfg(test)]
             Question::Tally(asked) => asked.refuse(error),
@@ -109,6 +118,7 @@ pub(crate) type Leaving<A> = Vec<(Reply<A>, A)>;
 pub(crate) struct Answers {
     pub groups: Leaving<GroupAnswer>,
     pub transactions: Leaving<TransactionAnswer>,
+    pub shares: Leaving<ShareAnswer>,
     #[cfg(test)]
     pub tallies: Leaving<TallyAnswer>,
 }
@@ -119,13 +129,14 @@ impl Answers {
         if !self.tallies.is_empty() {
             return false;
         }
-        self.groups.is_empty() && self.transactions.is_empty()
+        self.groups.is_empty() && self.transactions.is_empty() && self.shares.is_empty()
     }
 
     /// To those who wait.
     pub fn send(self) {
         self.groups.into_iter().for_each(|(reply, answer)| reply.send(answer));
         self.transactions.into_iter().for_each(|(reply, answer)| reply.send(answer));
+        self.shares.into_iter().for_each(|(reply, answer)| reply.send(answer));
         #[cfg(test)]
         self.tallies.into_iter().for_each(|(reply, answer)| reply.send(answer));
     }

@@ -16,7 +16,7 @@ use wire::{ApiKey, ErrorCode, Str};
 
 use super::routing::ask;
 use crate::call::Call;
-use crate::peers::NoAnswer;
+use crate::peers::{NoAnswer, Purpose};
 
 /// What the version of a client's request lets its broker do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +110,7 @@ async fn ask_coordinator(
     let answer = call.node.question_broker::<AddPartitionsToTxnResponse>(
         now_ms,
         leader,
+        Purpose::Transactions,
         ApiKey::AddPartitionsToTxn,
         request,
     );

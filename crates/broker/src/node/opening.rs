@@ -174,7 +174,7 @@ impl Node {
             config: Arc::clone(&config),
             cleaners: Arc::clone(&listeners.cleaners),
             moves: Arc::clone(&listeners.moves),
-            coordinators: (group_config(&file), transaction_config(&file)),
+            coordinators: (group_config(&file), transaction_config(&file), share_config(&file)),
             wall: options.wall.clone(),
             initial_task_delay_ms: file.number("log.initial.task.delay.ms"),
             retention_check_interval_ms: file.number("log.retention.check.interval.ms"),
@@ -587,6 +587,15 @@ fn transaction_config(file: &BrokerFile) -> coordinator::transaction::Transactio
         expiration_interval_ms: file.number("transaction.remove.expired.transaction.cleanup.interval.ms"),
         two_phase_commit: file.flag("transaction.two.phase.commit.enable"),
         ..coordinator::transaction::TransactionConfig::default()
+    }
+}
+
+fn share_config(file: &BrokerFile) -> coordinator::share::ShareConfig {
+    let updates = file.number("share.coordinator.snapshot.update.records.per.snapshot");
+    coordinator::share::ShareConfig {
+        updates_per_snapshot: i32::try_from(updates).unwrap_or(i32::MAX),
+        cold_snapshot_interval_ms: file.number("share.coordinator.cold.partition.snapshot.interval.ms"),
+        prune_interval_ms: file.number("share.coordinator.state.topic.prune.interval.ms"),
     }
 }
 

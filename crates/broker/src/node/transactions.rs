@@ -172,7 +172,7 @@ impl Node {
             let outcomes = outcomes(topics, wish.producer.producer_id, response.as_ref());
             node.marked(node.latest_ms(), &home, &wish, outcomes);
         });
-        self.ask_broker(now_ms, broker, ApiKey::WriteTxnMarkers, request, reply);
+        self.ask_broker(now_ms, broker, Purpose::Transactions, ApiKey::WriteTxnMarkers, request, reply);
     }
 
     fn marked(
@@ -229,6 +229,7 @@ impl Node {
         &self,
         now_ms: i64,
         broker: i32,
+        purpose: Purpose,
         api_key: ApiKey,
         request: impl Message + Send + 'static,
         reply: Reply<Result<A, NoAnswer>>,
@@ -247,7 +248,7 @@ impl Node {
         };
         let deadline_ms = now_ms.saturating_add(TRANSACTION_PATIENCE_MS);
         let request = PeerRequest::new(api_key, request, deadline_ms, done);
-        self.ask_peer(now_ms, &to, Purpose::Transactions, request);
+        self.ask_peer(now_ms, &to, purpose, request);
     }
 
     /// The same, to be waited for.
@@ -255,11 +256,12 @@ impl Node {
         &self,
         now_ms: i64,
         broker: i32,
+        purpose: Purpose,
         api_key: ApiKey,
         request: impl Message + Send + 'static,
     ) -> Answer<Result<A, NoAnswer>> {
         let (reply, answer) = reply();
-        self.ask_broker(now_ms, broker, api_key, request, reply);
+        self.ask_broker(now_ms, broker, purpose, api_key, request, reply);
         answer
     }
 }

@@ -39,6 +39,8 @@ pub(crate) enum Purpose {
     Probe,
     /// What ends transactions, and what asks whether one is open.
     Transactions,
+    /// The state of share partitions.
+    ShareState,
     /// Replica fetches of one fetcher.
     Replicas(usize),
     /// Calling back fetches that wait.

@@ -9,12 +9,13 @@ use wire::ErrorCode;
 use super::seat::Seat;
 use super::turn::Turn;
 use super::{FULL_DISK_PAUSE_MS, Shard, Timer};
-use crate::command::Ask;
+use crate::command::{Ask, DeleteRecords};
 use crate::coordinators::coordinator::Coordinator;
 use crate::coordinators::group_view::GroupView;
 use crate::coordinators::host::{Load, Lost, Step};
 use crate::coordinators::kinds::Opening;
 use crate::effect::Effect;
+use crate::mailbox::reply;
 use crate::replica::{Refused, Replica, ReplicaState};
 use crate::views::PartitionCell;
 
@@ -37,11 +38,12 @@ impl Shard {
         let seed = self.random.next_u64();
         let Some(seat) = self.seats.get_mut(slot).filter(|seat| seat.coordinator.is_none()) else { return };
         let ReplicaState::Leader(leader) = &seat.replica.state else { return };
-        let (groups, transactions) = self.around.coordinators;
+        let (groups, transactions, shares) = self.around.coordinators;
         let opening = Opening {
             groups,
             group_view: Arc::clone(&self.group_view),
             transactions: TransactionConfig { transaction_version: self.transaction_version, ..transactions },
+            shares,
             leader_epoch: leader.leader_epoch,
             wall: &self.around.wall,
             seed,
@@ -152,7 +154,7 @@ impl Shard {
     }
 
     fn after_step(&mut self, turn: &mut Turn, cell: &Arc<PartitionCell>, step: Step) {
-        let Step { answers, fault, lost, lines, wishes } = step;
+        let Step { answers, fault, lost, lines, trim, wishes } = step;
         if !answers.is_empty() {
             turn.effects.push(Effect::Answers(answers));
         }
@@ -161,6 +163,10 @@ impl Shard {
         }
         if let Some(fault) = fault {
             self.refused(turn, cell, Refused::Fault(fault));
+        }
+        if let Some(offset) = trim {
+            let (reply, cell) = (reply().0, Arc::clone(cell));
+            self.delete_records(turn, DeleteRecords { offset, cell, reply });
         }
         // A storm of clients that come and go has its lines by the second.
         for line in lines {

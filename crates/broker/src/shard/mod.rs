@@ -34,6 +34,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use coordinator::group::GroupConfig;
+use coordinator::share::ShareConfig;
 use coordinator::transaction::TransactionConfig;
 use log::{Disk, FlushOutcome, Removal};
 use wire::ErrorCode;
@@ -71,7 +72,7 @@ pub(crate) struct Surroundings {
     pub cleaners: Arc<Cleaners>,
     pub moves: Arc<Moves>,
     /// What those of each kind begin with.
-    pub coordinators: (GroupConfig, TransactionConfig),
+    pub coordinators: (GroupConfig, TransactionConfig, ShareConfig),
     /// What records and their ages are counted in; timers are not.
     pub wall: Wall,
     /// `log.initial.task.delay.ms`.
