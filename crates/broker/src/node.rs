@@ -7,6 +7,8 @@ mod background;
 mod carrying;
 mod opening;
 mod replicating;
+#[allow(dead_code, reason = "its callers come next")]
+pub(crate) mod share_state;
 mod transactions;
 
 pub use opening::{Listener, NodeOptions, OpenError, QuorumVoter, Roles};

@@ -1,12 +1,12 @@
 //! FindCoordinator (KIP-699): which broker coordinates a group, a transactional id or a share partition. Their topics come into being with the first question.
 
+use coordinator::share::SharePartition;
 use wire::messages::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
 use wire::{ErrorCode, Str};
 
 use crate::call::Call;
 use crate::coordinators::internal_topics::creation_of;
 use crate::coordinators::routing::{KeyType, partition_of};
-use crate::coordinators::share_state::SharePartition;
 use crate::endpoints::{BrokerEndpoint, alive_broker};
 use crate::security::authorizer::{Operation, Resource};
 

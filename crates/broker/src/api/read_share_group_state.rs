@@ -6,7 +6,7 @@ use wire::messages::read_share_group_state::{
 };
 
 use crate::call::Call;
-use crate::coordinators::share_state::{SharePartition, answer_each};
+use crate::node::share_state::{SharePartition, answer_each};
 
 pub(super) async fn handle(call: Call, request: ReadShareGroupStateRequest) -> ReadShareGroupStateResponse {
     let mut asked = Vec::new();

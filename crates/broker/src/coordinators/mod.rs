@@ -1,5 +1,5 @@
 //! Coordinators on this node: how a replicated state machine of any kind lives on its partition's log (`host.rs`), which kinds there are
-//! (`coordinator.rs`, `kinds.rs`; `groups.rs` and what groups see of the cluster, `group_view.rs`; `transactions.rs`; `shares.rs`, and the way to share state wherever it is, `share_state.rs`), how a key finds its coordinator (`routing.rs`), and the topics that they live in (`internal_topics.rs`).
+//! (`coordinator.rs`, `kinds.rs`; `groups.rs` and what groups see of the cluster, `group_view.rs`; `transactions.rs`; `shares.rs`), how a key finds its coordinator (`routing.rs`), and the topics that they live in (`internal_topics.rs`).
 
 pub(crate) mod committed_topics;
 pub(crate) mod coordinator;
@@ -9,8 +9,6 @@ pub(crate) mod host;
 pub(crate) mod internal_topics;
 pub(crate) mod kinds;
 pub(crate) mod routing;
-#[allow(dead_code, reason = "its callers come next")]
-pub(crate) mod share_state;
 mod shares;
 #[cfg(test)]
 pub(crate) mod tally;

@@ -1,6 +1,6 @@
 //! Everything a share coordinator can be asked, and every answer. Closed enums: a new command asks every room.
 
-use super::state::SharePartition;
+use super::partition::SharePartition;
 use wire::Uuid;
 use wire::messages::delete_share_group_state::PartitionResult as Deleted;
 use wire::messages::initialize_share_group_state::{

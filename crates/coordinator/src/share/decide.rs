@@ -2,9 +2,10 @@
 
 use super::combine::{StateBatch, combine};
 use super::command::{ShareAnswer, ShareCommand, ShareTimer};
+use super::partition::SharePartition;
 use super::records::{ShareRecord, ShareValue, Snapshot, Update};
 use super::refuse::{Refusal, plain};
-use super::state::{ShareMachine, SharePartition, ShareSoft, ShareState};
+use super::state::{ShareMachine, ShareSoft, ShareState};
 use crate::machine::Decision;
 use wire::messages::delete_share_group_state::PartitionResult as Deleted;
 use wire::messages::initialize_share_group_state::{

@@ -23,10 +23,10 @@ mod tests;
 pub use combine::{StateBatch, combine};
 pub use command::{ShareAnswer, ShareCommand, ShareTimer};
 pub use config::ShareConfig;
-pub use partition::{partition_for, topic_configs};
+pub use partition::{SharePartition, partition_for, topic_configs};
 pub use records::ShareRecord;
 pub use refuse::refused;
-pub use state::{ShareMachine, SharePartition, ShareSoft, ShareState};
+pub use state::{ShareMachine, ShareSoft, ShareState};
 
 use crate::machine::{Decision, EncodedRecord, Machine, Origin, Reply, ReplyToken, TransactionMarker};
 use bytes::Bytes;

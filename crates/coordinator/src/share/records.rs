@@ -1,7 +1,7 @@
 //! The records of `__share_group_state`: their bytes. Owns the versions that are written, of which there is one.
 
 use super::combine::StateBatch;
-use super::state::SharePartition;
+use super::partition::SharePartition;
 use crate::machine::EncodedRecord;
 use bytes::Bytes;
 use wire::codec::DecodeError;

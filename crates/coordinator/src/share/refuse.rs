@@ -1,7 +1,7 @@
 //! The shape of errors: one result for the partition that was asked for.
 
 use super::command::{ShareAnswer, ShareCommand};
-use super::state::SharePartition;
+use super::partition::SharePartition;
 use wire::messages::delete_share_group_state::PartitionResult as Deleted;
 use wire::messages::initialize_share_group_state::PartitionResult as Initialized;
 use wire::messages::read_share_group_state::PartitionResult as State;

@@ -4,43 +4,12 @@
 
 use super::combine::{StateBatch, combine};
 use super::config::ShareConfig;
+use super::partition::SharePartition;
 use super::records::{ShareRecord, ShareValue};
 use crate::group::consumer::{ClusterView, NothingKnown};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 use wire::wall::Wall;
-use wire::{Str, Uuid};
-
-/// A partition of a topic, as one group shares it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SharePartition {
-    /// The share group.
-    pub group: Str,
-    /// The topic.
-    pub topic_id: Uuid,
-    /// Its partition.
-    pub partition: i32,
-}
-
-/// The coordinator's key, as FindCoordinator wants it.
-impl fmt::Display for SharePartition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.group, self.topic_id, self.partition)
-    }
-}
-
-impl SharePartition {
-    /// Reads a coordinator's key. A group's name may have colons in it.
-    pub fn of_key(key: &str) -> Option<SharePartition> {
-        // Java's split leaves out what is empty at the end.
-        let mut parts = key.trim_end_matches(':').rsplitn(3, ':');
-        let partition = parts.next()?.parse().ok()?;
-        let topic_id = parts.next()?.parse().ok()?;
-        let group = parts.next().filter(|group| !group.trim().is_empty())?;
-        Some(SharePartition { group: Str::from(group), topic_id, partition })
-    }
-}
 
 /// What is known of a share partition.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,6 +6,8 @@
 mod heterogeneous;
 mod order;
 mod range;
+pub mod simple;
+mod table;
 #[cfg(test)]
 mod tests;
 mod uniform;

@@ -57,3 +57,39 @@ fn members_get_what_kafka_gives_them() {
     }
     assert!(asked > 100, "{asked}");
 }
+
+const SIMPLE_TABLE: &str = include_str!("../testdata/simple.kafka-4.4.0.txt");
+
+#[test]
+fn share_group_members_get_what_kafka_gives_them() {
+    let mut asked = 0;
+    for line in SIMPLE_TABLE.lines().filter(|line| !line.starts_with('#')) {
+        let (question, answer) = line.split_once(" => ").unwrap();
+        let mut parts = question.split(" ; ");
+        let head: Vec<&str> = parts.next().unwrap().split(' ').collect();
+        let members: Vec<Vec<&str>> = parts.map(|member| member.split(' ').collect()).collect();
+        let targets: Vec<Assignment> = members.iter().map(|member| assignment(member[2])).collect();
+        let wanting = members.iter().zip(&targets).map(|(member, target)| WantingMember {
+            member_id: Str::from(member[0]),
+            instance_id: None,
+            topics: member[1].split('+').filter(|topic| *topic != "-").map(id).collect(),
+            target,
+        });
+        let partitions = head[1].split(',').map(|topic| topic.split_once('=').unwrap());
+        let wanted = Wanted {
+            members: wanting.collect(),
+            partitions: partitions.map(|(topic, count)| (id(topic), count.parse().unwrap())).collect(),
+            all_alike: head[0] == "alike",
+        };
+        let answer = answer.split(" ; ").map(|member| member.split_once(' ').unwrap());
+        let expected: BTreeMap<Str, Assignment> =
+            answer.map(|(member, has)| (Str::from(member), assignment(has))).collect();
+        let mut assigned = super::simple::assign(&wanted, &assignment(head[2]));
+        for member in &wanted.members {
+            assigned.entry(member.member_id.clone()).or_default();
+        }
+        assert_eq!(assigned, expected, "line {}: {question}", asked + 2);
+        asked += 1;
+    }
+    assert!(asked > 100, "{asked}");
+}

@@ -16,12 +16,12 @@ use wire::messages::write_share_group_state as write;
 use wire::topic::SHARE_GROUP_STATE;
 use wire::{ApiKey, ErrorCode, Uuid};
 
-use super::internal_topics::creation_of;
-use super::kinds::{Asked, Question};
+use super::Node;
 use crate::call::Call;
 use crate::command::Ask;
+use crate::coordinators::internal_topics::creation_of;
+use crate::coordinators::kinds::{Asked, Question};
 use crate::mailbox::reply;
-use crate::node::Node;
 use crate::peers::{NoAnswer, Purpose};
 use crate::security::authorizer::{Operation, Resource};
 use crate::views::PartitionCell;
