@@ -11,6 +11,7 @@
 pub mod backoff;
 pub mod budget;
 pub mod conn;
+pub mod http;
 pub mod listener;
 mod memory;
 pub mod peer;

@@ -10,6 +10,7 @@ pub mod directories;
 pub mod format;
 pub mod gateway;
 pub mod guard;
+pub mod issuers;
 pub mod journey;
 pub mod lanes;
 pub mod listeners;

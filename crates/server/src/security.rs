@@ -1,5 +1,5 @@
 //! What the listeners of this node ask of whoever comes in, read at the start: users and mechanisms of SASL from the configuration and from
-//! the JAAS file that a JVM would be given; TLS by `tls.rs`. What cannot be read, or would let anybody in unasked, refuses the start.
+//! the JAAS file that a JVM would be given; TLS by `tls.rs`, keys of tokens by `issuers.rs`. What cannot be read, or would let anybody in unasked, refuses the start.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use broker::security::sasl::{Login, Logins, SaslTerms};
 use wire::sasl::jaas::{self, Contexts};
 
+use crate::issuers::Issuers;
 use crate::lanes::DoorGuard;
 use crate::random;
 use crate::settings::Settings;
@@ -16,6 +17,9 @@ use crate::tls::Tls;
 
 const TRY: &str = "the listener's sasl.enabled.mechanisms, and a line such as listener.name.LISTENER.plain.sasl.jaas.config=\
                    org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"alice-secret\";";
+
+const TRY_ISSUER: &str = "sasl.oauthbearer.jwks.endpoint.url=https://issuer/keys (or file:///path), the same in sasl.oauthbearer.allowed.urls, \
+                          sasl.oauthbearer.expected.issuer and sasl.oauthbearer.expected.audience";
 
 const TRY_OUTWARD: &str = "sasl.mechanism.inter.broker.protocol (of controllers sasl.mechanism.controller.protocol), and username=\"...\" \
                            password=\"...\" in that listener's JAAS entry";
@@ -26,6 +30,7 @@ pub struct Security {
     sasl: BTreeMap<String, Arc<SaslTerms>>,
     logins: Logins,
     tls: Tls,
+    issuers: Issuers,
 }
 
 impl Security {
@@ -44,11 +49,17 @@ impl Security {
         let secret =
             || random::bytes().map_err(|error| StartError::new("no randomness", error, "ls -l /dev/urandom"));
         let contexts = jaas_contexts(std::env::var("KAFKA_OPTS").ok().as_deref())?;
-        let mut sasl = BTreeMap::new();
+        let (mut sasl, issuers) = (BTreeMap::new(), Issuers::default());
         for listener in guarded {
             let terms = SaslTerms::read(&settings.file, listener, &contexts, secret()?).map_err(|why| {
-                StartError::new(format!("cannot serve SASL on listener {listener}"), why, TRY)
+                let hint = if why.contains("sasl.oauthbearer") { TRY_ISSUER } else { TRY };
+                StartError::new(format!("cannot serve SASL on listener {listener}"), why, hint)
             })?;
+            if let Some(verifier) = terms.verifier() {
+                issuers.add(listener, verifier).map_err(|why| {
+                    StartError::new(format!("cannot serve SASL on listener {listener}"), why, TRY_ISSUER)
+                })?;
+            }
             sasl.insert(listener.to_owned(), Arc::new(terms));
         }
         let mut logins = BTreeMap::new();
@@ -58,7 +69,7 @@ impl Security {
                 .map_err(|why| StartError::new(what, why, TRY_OUTWARD))?;
             logins.insert(listener.to_owned(), login);
         }
-        Ok(Security { sasl, logins: Logins::new(logins, secret()?), tls })
+        Ok(Security { sasl, logins: Logins::new(logins, secret()?), tls, issuers })
     }
 
     /// Who this node is where others ask.
@@ -69,6 +80,11 @@ impl Security {
     /// What a listener asks.
     pub fn guard(&self, listener: &str) -> DoorGuard {
         DoorGuard { tls: self.tls.of(listener), sasl: self.sasl.get(listener).cloned() }
+    }
+
+    /// Whose tokens are taken.
+    pub fn issuers(&self) -> &Issuers {
+        &self.issuers
     }
 
     /// TLS of all listeners.

@@ -45,10 +45,12 @@ pub(super) fn is_read_per_listener(found: &ListenerKey<'_>) -> bool {
         "sasl.server.max.receive.size",
     ];
     let name = found.key.name;
+    let of_tokens = name.starts_with("sasl.oauthbearer.");
     match found.mechanism {
-        Some(_) => PER_MECHANISM.contains(&name),
+        Some(_) => of_tokens || PER_MECHANISM.contains(&name),
         None => {
-            PER_LISTENER.contains(&name) || name.starts_with("ssl.") || name == "connections.max.reauth.ms"
+            let both = of_tokens || name == "connections.max.reauth.ms";
+            both || PER_LISTENER.contains(&name) || name.starts_with("ssl.")
         }
     }
 }

@@ -2,6 +2,7 @@
 //! whole; a connection keeps what it began with.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -12,7 +13,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::UnbufferedServerConnection;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, InconsistentKeys, ServerConfig, SignatureScheme};
+use rustls::{ClientConfig, ClientConnection, InconsistentKeys, ServerConfig, SignatureScheme, StreamOwned};
 
 use super::mapping::Mapping;
 use super::options::{ClientAuth, TlsOptions};
@@ -103,11 +104,24 @@ impl ClientTls {
 
     /// A connection to a host.
     pub fn connect<S: Stream>(&self, socket: S, host: &str) -> Result<TlsStream<S>, rustls::Error> {
-        let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| rustls::Error::General(format!("{host:?} is no name of a host")))?;
-        let session = UnbufferedClientConnection::new(self.now.load().config.clone(), name)?;
+        let session = UnbufferedClientConnection::new(self.now.load().config.clone(), name_of(host)?)?;
         Ok(TlsStream::of_client(socket, session))
     }
+
+    /// The same over a carrier that blocks.
+    pub fn over<S: io::Read + io::Write>(
+        &self,
+        carrier: S,
+        host: &str,
+    ) -> Result<impl io::Read + io::Write, rustls::Error> {
+        let session = ClientConnection::new(self.now.load().config.clone(), name_of(host)?)?;
+        Ok(StreamOwned::new(session, carrier))
+    }
+}
+
+fn name_of(host: &str) -> Result<ServerName<'static>, rustls::Error> {
+    ServerName::try_from(host.to_owned())
+        .map_err(|_| rustls::Error::General(format!("{host:?} is no name of a host")))
 }
 
 /// Who is known by a certificate is not to become somebody else by a slip (KIP-978).

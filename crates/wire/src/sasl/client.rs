@@ -1,7 +1,11 @@
-//! The client's end of an exchange: PLAIN, and SCRAM by RFC 5802. The server has to prove that it knows the keys, too.
+//! The client's end of an exchange: PLAIN, SCRAM by RFC 5802, OAUTHBEARER by RFC 7628. Of SCRAM's the server has to prove that it knows the
+//! keys, too.
+
+use std::collections::BTreeMap;
 
 use subtle::ConstantTimeEq;
 
+use super::bearer;
 use super::plain;
 use super::scram::{MIN_ITERATIONS, Mechanism as Hash};
 use super::scram_text::{saslname, server_final, server_first};
@@ -26,7 +30,12 @@ pub enum Step {
 pub struct Exchange {
     mechanism: Mechanism,
     username: String,
+    /// Of OAUTHBEARER the token.
     password: String,
+    /// SCRAM: name and password are a delegation token's (KIP-48).
+    by_token: bool,
+    /// What goes with a token of OAUTHBEARER.
+    extensions: BTreeMap<String, String>,
     state: State,
 }
 
@@ -34,8 +43,10 @@ enum State {
     Begun {
         nonce: String,
     },
-    /// PLAIN has said all.
+    /// PLAIN has said all, and OAUTHBEARER.
     Said,
+    /// The server told what is wrong with the token.
+    Told(String),
     First {
         nonce: String,
         bare: String,
@@ -50,23 +61,41 @@ impl Exchange {
     /// Nothing was said yet. `nonce`: fresh, of printable ASCII without commas.
     pub fn new(mechanism: Mechanism, username: &str, password: &str, nonce: String) -> Exchange {
         let (username, password) = (username.to_owned(), password.to_owned());
-        Exchange { mechanism, username, password, state: State::Begun { nonce } }
+        let (by_token, extensions) = (false, BTreeMap::new());
+        Exchange { mechanism, username, password, by_token, extensions, state: State::Begun { nonce } }
+    }
+
+    /// The same by SCRAM, where name and password are a delegation token's id and its HMAC (KIP-48).
+    #[must_use]
+    pub fn by_token(self, by_token: bool) -> Exchange {
+        Exchange { by_token, ..self }
+    }
+
+    /// By a token of OAUTHBEARER, and what goes with it (KIP-342).
+    pub fn bearer(token: &str, extensions: BTreeMap<String, String>) -> Exchange {
+        let begun = Exchange::new(Mechanism::OauthBearer, "", token, String::new());
+        Exchange { extensions, ..begun }
     }
 
     /// The first message.
     pub fn begin(&mut self) -> Vec<u8> {
         match (std::mem::replace(&mut self.state, State::Over), self.mechanism.hash()) {
+            (State::Begun { .. }, None) if self.mechanism == Mechanism::OauthBearer => {
+                self.state = State::Said;
+                bearer::message(&self.password, None, &self.extensions)
+            }
             (State::Begun { .. }, None) => {
                 self.state = State::Said;
                 plain::message(&self.username, &self.password)
             }
             (State::Begun { nonce }, Some(_)) => {
-                let bare = format!("n={},r={nonce}", saslname(&self.username));
+                let tokenauth = if self.by_token { ",tokenauth=true" } else { "" };
+                let bare = format!("n={},r={nonce}{tokenauth}", saslname(&self.username));
                 let message = format!("n,,{bare}").into_bytes();
                 self.state = State::First { nonce, bare };
                 message
             }
-            (State::Said | State::First { .. } | State::Final { .. } | State::Over, _) => Vec::new(),
+            (_, _) => Vec::new(),
         }
     }
 
@@ -74,7 +103,12 @@ impl Exchange {
     pub fn step(&mut self, message: &[u8]) -> Step {
         let text = String::from_utf8_lossy(message);
         match (std::mem::replace(&mut self.state, State::Over), self.mechanism.hash()) {
+            (State::Said, None) if self.mechanism == Mechanism::OauthBearer && !message.is_empty() => {
+                self.state = State::Told(text.chars().take(256).collect());
+                Step::Send(bearer::ACKNOWLEDGED.to_vec())
+            }
             (State::Said, None) => Step::Done,
+            (State::Told(why), _) => Step::Refused(format!("the server does not take the token: {why}")),
             (State::First { nonce, bare }, Some(hash)) => self.prove(hash, &nonce, &bare, &text),
             (State::Final { signature }, Some(_)) => match server_final(&text) {
                 Ok(theirs) if bool::from(theirs.ct_eq(&signature)) => Step::Done,

@@ -10,6 +10,9 @@ pub const PLAIN_MODULE: &str = "org.apache.kafka.common.security.plain.PlainLogi
 /// The login module of both SCRAM mechanisms.
 pub const SCRAM_MODULE: &str = "org.apache.kafka.common.security.scram.ScramLoginModule";
 
+/// The login module of OAUTHBEARER.
+pub const BEARER_MODULE: &str = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule";
+
 /// One entry: a login module and its options.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {

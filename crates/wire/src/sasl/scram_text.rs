@@ -87,7 +87,7 @@ pub(super) fn saslname(name: &str) -> String {
     name.replace('=', "=3D").replace(',', "=2C")
 }
 
-fn name_of(text: &str) -> Option<String> {
+pub(super) fn name_of(text: &str) -> Option<String> {
     if text.is_empty() || text.len() > TEXT_MAX {
         return None;
     }

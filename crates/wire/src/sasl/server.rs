@@ -1,8 +1,10 @@
 //! The server's end of an exchange: what a client must say, message by message, until it is known or refused. PLAIN asks for the password
-//! of a name, SCRAM for its keys; who has them is the caller's affair. Follows RFC 5802, RFC 7677; Kafka's sentences.
+//! of a name, SCRAM for its keys, OAUTHBEARER for a token; who has them, and who is believed, is the caller's affair. Follows RFC 5802,
+//! RFC 7677, RFC 7628, KIP-48 (tokens that log in by SCRAM); Kafka's sentences.
 
 use subtle::ConstantTimeEq;
 
+use super::bearer;
 use super::plain;
 use super::scram::{Keys, MIN_ITERATIONS, Mechanism as Hash};
 use super::scram_text;
@@ -17,12 +19,15 @@ pub enum Mechanism {
     ScramSha256,
     /// `SCRAM-SHA-512`.
     ScramSha512,
+    /// `OAUTHBEARER`.
+    OauthBearer,
 }
 
 impl Mechanism {
     /// By its name, whose case counts.
     pub fn named(name: &str) -> Option<Mechanism> {
-        [Self::Plain, Self::ScramSha256, Self::ScramSha512].into_iter().find(|one| one.name() == name)
+        let all = [Self::Plain, Self::ScramSha256, Self::ScramSha512, Self::OauthBearer];
+        all.into_iter().find(|one| one.name() == name)
     }
 
     /// Its name in SASL.
@@ -31,13 +36,14 @@ impl Mechanism {
             Self::Plain => "PLAIN",
             Self::ScramSha256 => "SCRAM-SHA-256",
             Self::ScramSha512 => "SCRAM-SHA-512",
+            Self::OauthBearer => "OAUTHBEARER",
         }
     }
 
     /// The hash of a SCRAM mechanism.
     pub fn hash(self) -> Option<Hash> {
         match self {
-            Self::Plain => None,
+            Self::Plain | Self::OauthBearer => None,
             Self::ScramSha256 => Some(Hash::Sha256),
             Self::ScramSha512 => Some(Hash::Sha512),
         }
@@ -55,12 +61,33 @@ pub struct Credential {
     pub keys: Keys,
 }
 
+/// Who a client was found to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Who {
+    /// Its name.
+    pub username: String,
+    /// It logged in by a delegation token (KIP-48).
+    pub by_token: bool,
+    /// What vouches for it ends: milliseconds since the Unix epoch.
+    pub expires_ms: Option<i64>,
+}
+
+impl Who {
+    fn user(username: &str) -> Who {
+        Who { username: username.to_owned(), by_token: false, expires_ms: None }
+    }
+}
+
 /// Who knows the users.
 pub trait Users {
     /// The password of a user of PLAIN.
     fn password(&self, username: &str) -> Option<&str>;
     /// The keys of a user of SCRAM.
     fn credential(&self, hash: Hash, username: &str) -> Option<Credential>;
+    /// The keys of a delegation token, by its id, and whose it is.
+    fn delegated(&self, hash: Hash, token_id: &str) -> Option<(Credential, Who)>;
+    /// Whom a token of OAUTHBEARER names, all of it checked. The error says what is wrong with it, for the log of this side alone.
+    fn bearer(&self, token: &str) -> Result<Who, String>;
     /// Bytes that are always the same for one name, and that nobody outside can tell from a salt: 32 of them.
     fn disguise(&self, username: &str) -> [u8; 32];
 }
@@ -75,7 +102,14 @@ pub enum Step {
         /// The last message, perhaps empty.
         last: Vec<u8>,
         /// Who it is.
-        username: String,
+        who: Who,
+    },
+    /// It is not, and is told so by this; whatever it sends now, it is refused.
+    Doomed {
+        /// What it is told.
+        told: Vec<u8>,
+        /// What is wrong, for the log of this side alone.
+        why: String,
     },
     /// It is not. `None`: in Kafka's general words for credentials that are wrong.
     Refused(Option<String>),
@@ -95,11 +129,13 @@ enum State {
         nonce: String,
     },
     Last(Box<Challenged>),
+    /// OAUTHBEARER: it was told that its token is not good.
+    Doomed,
     Over,
 }
 
 struct Challenged {
-    username: String,
+    who: Who,
     header: String,
     /// First messages of both, as they are signed.
     so_far: String,
@@ -128,13 +164,19 @@ impl Exchange {
     /// Takes the client's next message.
     pub fn step(&mut self, users: &dyn Users, message: &[u8]) -> Step {
         match (std::mem::replace(&mut self.state, State::Over), self.mechanism.hash()) {
+            (State::First { .. }, None) if self.mechanism == Mechanism::OauthBearer => {
+                self.bearer(users, message)
+            }
+            (State::Doomed, None) if message == bearer::ACKNOWLEDGED => {
+                Step::Refused(Some(bearer::INVALID_TOKEN.to_owned()))
+            }
             (State::First { .. }, None) => {
                 self.claimed = plain::read(message).ok().map(|claim| claim.username.to_owned());
                 plain(users, message)
             }
             (State::First { nonce }, Some(hash)) => self.challenge(users, hash, nonce, message),
             (State::Last(challenged), Some(hash)) => proven(hash, &challenged, message),
-            (State::Last(_) | State::Over, _) => Step::Refused(None),
+            (State::Last(_) | State::Doomed | State::Over, _) => Step::Refused(None),
         }
     }
 
@@ -150,15 +192,22 @@ impl Exchange {
         }
         // DIVERGES: Kafka refuses a user whom it does not know at once, and so says who is there. Here the exchange goes on with a salt
         // that is the name's own, and ends as with a wrong password.
-        let known = users.credential(hash, &first.username);
-        let known = known.filter(|found| found.iterations >= MIN_ITERATIONS && !first.by_token);
+        let known = if first.by_token {
+            users.delegated(hash, &first.username)
+        } else {
+            let found = users.credential(hash, &first.username);
+            found.map(|credential| (credential, Who::user(&first.username)))
+        };
+        let known = known.filter(|(found, _)| found.iterations >= MIN_ITERATIONS);
         let is_known = known.is_some();
-        let credential = known.unwrap_or_else(|| disguised(hash, &users.disguise(&first.username)));
+        let (credential, who) = known.unwrap_or_else(|| {
+            (disguised(hash, &users.disguise(&first.username)), Who::user(&first.username))
+        });
         let nonce = format!("{}{nonce}", first.nonce);
         let salt = STANDARD.encode(&credential.salt);
         let challenge = format!("r={nonce},s={salt},i={}", credential.iterations);
         self.state = State::Last(Box::new(Challenged {
-            username: first.username,
+            who,
             header: first.header.to_owned(),
             so_far: format!("{},{challenge}", first.bare),
             nonce,
@@ -167,12 +216,31 @@ impl Exchange {
         }));
         Step::Challenge(challenge.into_bytes())
     }
+
+    fn bearer(&mut self, users: &dyn Users, message: &[u8]) -> Step {
+        let Some(first) = bearer::client_first(message) else { return Step::Refused(None) };
+        self.claimed.clone_from(&first.authorization);
+        match users.bearer(first.token) {
+            Ok(who) => match first.authorization.filter(|other| *other != who.username) {
+                None => Step::Done { last: Vec::new(), who },
+                Some(other) => Step::Refused(Some(format!(
+                    "Authentication failed: Client requested an authorization id ({other}) that is different from the token's \
+                     principal name ({})",
+                    who.username
+                ))),
+            },
+            Err(why) => {
+                self.state = State::Doomed;
+                Step::Doomed { told: bearer::INVALID_TOKEN.as_bytes().to_vec(), why }
+            }
+        }
+    }
 }
 
 fn plain(users: &dyn Users, message: &[u8]) -> Step {
     match plain::read(message) {
         Ok(claim) if plain::is_right(users.password(claim.username), claim.password) => {
-            Step::Done { last: Vec::new(), username: claim.username.to_owned() }
+            Step::Done { last: Vec::new(), who: Who::user(claim.username) }
         }
         Ok(_) => Step::Refused(Some(plain::INVALID.to_owned())),
         Err(why) => Step::Refused(Some(why)),
@@ -193,7 +261,7 @@ fn proven(hash: Hash, challenged: &Challenged, message: &[u8]) -> Step {
         return Step::Refused(None);
     }
     let signature = STANDARD.encode(&hash.signature(&keys.server, signed.as_bytes()));
-    Step::Done { last: format!("v={signature}").into_bytes(), username: challenged.username.clone() }
+    Step::Done { last: format!("v={signature}").into_bytes(), who: challenged.who.clone() }
 }
 
 /// What nobody's credential looks like: as everybody else's.

@@ -9,7 +9,7 @@ use wire::frame::{HeaderView, encode_response};
 use wire::messages::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 use wire::messages::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
 use wire::sasl::scram::Mechanism as Hash;
-use wire::sasl::server::{Credential, Exchange, Mechanism, Step, Users};
+use wire::sasl::server::{Credential, Exchange, Mechanism, Step, Users, Who};
 use wire::{ApiKey, ErrorCode, Str};
 
 use super::SaslTerms;
@@ -43,6 +43,8 @@ pub struct Entrance {
     session: Option<Session>,
     /// Who it says it is, true or not.
     claimed: Option<String>,
+    /// The audit has its refusal already, and why.
+    is_noted: bool,
 }
 
 enum State {
@@ -84,6 +86,7 @@ impl Entrance {
             state: State::Begun,
             session: None,
             claimed: None,
+            is_noted: false,
         }
     }
 
@@ -113,6 +116,12 @@ impl Entrance {
             Outcome::Answer(_) | Outcome::NoAnswer | Outcome::Entered(_) => return,
         };
         let CloseReason::NotAuthenticated(why) = reason else { return };
+        if !self.is_noted {
+            self.note(why, now_ms);
+        }
+    }
+
+    fn note(&self, why: &str, now_ms: i64) {
         let peer = self.connection.peer();
         let who = Stranger { host: &peer.host, listener: &peer.listener, claimed: self.claimed.as_deref() };
         self.node.audit().not_authenticated(now_ms, who, why);
@@ -258,14 +267,22 @@ impl Entrance {
                 before.mechanism.name()
             ));
         }
-        let step = exchange.step(&Known { node: &self.node, terms: &self.terms }, message);
+        let wall_ms = self.node.wall_ms(now_ms);
+        let step = exchange.step(&Known { node: &self.node, terms: &self.terms, wall_ms }, message);
         self.claimed = exchange.claimed().map(str::to_owned);
         match step {
             Step::Challenge(challenge) => {
                 self.state = State::Exchange { exchange, in_requests };
                 Stepped::Challenge(challenge)
             }
-            Step::Done { last, username } => match self.enter(mechanism, &username, now_ms) {
+            Step::Doomed { told, why } => {
+                // Not later: whoever hears it may go without a word.
+                self.note(&why, now_ms);
+                self.is_noted = true;
+                self.state = State::Exchange { exchange, in_requests };
+                Stepped::Challenge(told)
+            }
+            Step::Done { last, who } => match self.enter(mechanism, &who, now_ms) {
                 Ok(lifetime_ms) => Stepped::In(last, lifetime_ms),
                 Err(why) => Stepped::Refused(why),
             },
@@ -277,8 +294,8 @@ impl Entrance {
     }
 
     /// From now on the connection is a user's. The lifetime of the session, 0 for ever.
-    fn enter(&mut self, mechanism: Mechanism, username: &str, now_ms: i64) -> Result<i64, String> {
-        let principal = Principal::user(username);
+    fn enter(&mut self, mechanism: Mechanism, who: &Who, now_ms: i64) -> Result<i64, String> {
+        let principal = Principal { by_token: who.by_token, ..Principal::user(&who.username) };
         match &self.session {
             Some(before) if before.principal != principal => {
                 let before = &before.principal;
@@ -292,7 +309,8 @@ impl Entrance {
                 self.connection = self.node.connection(peer);
             }
         }
-        let lifetime_ms = self.terms.max_reauth_ms(mechanism);
+        let left_ms = who.expires_ms.map(|expires_ms| (expires_ms - self.node.wall_ms(now_ms)).max(0));
+        let lifetime_ms = self.terms.max_reauth_ms(mechanism).into_iter().chain(left_ms).min();
         let again_ms = self.session.as_ref().and_then(|session| session.again_ms);
         let until_ms = lifetime_ms.map(|lifetime_ms| now_ms.saturating_add(lifetime_ms));
         self.session = Some(Session { mechanism, principal, until_ms, again_ms });
@@ -330,10 +348,11 @@ fn short(text: &str) -> String {
     text.chars().take(64).flat_map(char::escape_default).collect()
 }
 
-/// Users of PLAIN are the listener's, users of SCRAM the cluster's.
+/// Users of PLAIN are the listener's, users of SCRAM the cluster's, bearers those whom an issuer names.
 struct Known<'a> {
     node: &'a Node,
     terms: &'a SaslTerms,
+    wall_ms: i64,
 }
 
 impl Users for Known<'_> {
@@ -347,6 +366,14 @@ impl Users for Known<'_> {
         let keys =
             wire::sasl::scram::Keys { stored: found.stored_key.to_vec(), server: found.server_key.to_vec() };
         Some(Credential { salt: found.salt.to_vec(), iterations: found.iterations, keys })
+    }
+
+    fn delegated(&self, _: Hash, _: &str) -> Option<(Credential, Who)> {
+        None
+    }
+
+    fn bearer(&self, token: &str) -> Result<Who, String> {
+        self.terms.bearer(token, self.wall_ms)
     }
 
     fn disguise(&self, username: &str) -> [u8; 32] {

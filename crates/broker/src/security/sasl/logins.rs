@@ -66,6 +66,11 @@ impl Login {
         contexts: &Contexts,
     ) -> Result<Login, String> {
         let mechanism = served(listener, mechanism)?;
+        if mechanism == Mechanism::OauthBearer {
+            return Err(format!(
+                "this node has no token to log in by OAUTHBEARER with: listener {listener} needs PLAIN or SCRAM among nodes"
+            ));
+        }
         let entry = entry(&file.of_listener(listener), listener, mechanism, contexts)?;
         let option = |key: &str| {
             entry.options.get(key).filter(|value| !value.is_empty()).cloned().ok_or_else(|| {
@@ -158,7 +163,9 @@ mod tests {
         assert_eq!((login.username.as_str(), login.password.as_str()), ("broker", "secret"));
         assert!(!format!("{login:?}").contains("secret"));
         assert!(Login::read(&file, "OTHER", "PLAIN", &Contexts::new()).is_err());
-        assert!(Login::read(&file, "CLIENTS", "GSSAPI", &Contexts::new()).is_err());
+        for mechanism in ["GSSAPI", "OAUTHBEARER"] {
+            assert!(Login::read(&file, "CLIENTS", mechanism, &Contexts::new()).is_err());
+        }
         let logins = Logins::new([("CLIENTS".to_owned(), login)].into_iter().collect(), [1; 32]);
         assert!(logins.begin("OTHER").is_none());
         let mut log_in = logins.begin("CLIENTS").unwrap();

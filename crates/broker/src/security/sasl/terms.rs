@@ -1,15 +1,17 @@
-//! What one listener asks of whoever comes by SASL: mechanisms, the users of PLAIN, limits. Read once, from the file and from JAAS; users of
-//! SCRAM are in the metadata. Owns the passwords of PLAIN, and shows them to nobody.
+//! What one listener asks of whoever comes by SASL: mechanisms, the users of PLAIN, who signs tokens, limits. Read once, from the file and from
+//! JAAS; users of SCRAM are in the metadata. Owns the passwords of PLAIN, and shows them to nobody.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use wire::base64::STANDARD;
-use wire::sasl::jaas::{self, Contexts, Entry, PLAIN_MODULE, SCRAM_MODULE};
+use wire::sasl::jaas::{self, BEARER_MODULE, Contexts, Entry, PLAIN_MODULE, SCRAM_MODULE};
 use wire::sasl::scram::Mechanism as Hash;
-use wire::sasl::server::Mechanism;
+use wire::sasl::server::{Mechanism, Who};
 
+use super::bearer::Verifier;
 use crate::config::{BrokerFile, OfListener, list};
 
 /// What a listener asks.
@@ -18,6 +20,8 @@ pub struct SaslTerms {
     offered: Vec<Offered>,
     /// Passwords of PLAIN by user.
     passwords: BTreeMap<String, String>,
+    /// Whom tokens of OAUTHBEARER name; there is one where that is offered.
+    verifier: Option<Arc<Verifier>>,
     /// `sasl.server.max.receive.size`
     pub max_receive_bytes: usize,
     /// `connection.failed.authentication.delay.ms`
@@ -56,10 +60,15 @@ impl SaslTerms {
                 "listener {listener} speaks SASL, and sasl.enabled.mechanisms names no mechanism"
             ));
         }
-        let (mut offered, mut passwords) = (Vec::new(), BTreeMap::new());
+        let (mut offered, mut passwords, mut verifier) = (Vec::new(), BTreeMap::new(), None);
         for name in names {
             let mechanism = served(listener, name)?;
             let entry = entry(&of, listener, mechanism, contexts)?;
+            if mechanism == Mechanism::OauthBearer {
+                let read = Verifier::read(&of, &entry.options)
+                    .map_err(|why| format!("listener {listener}: {why}"))?;
+                verifier = Some(Arc::new(read));
+            }
             if mechanism == Mechanism::Plain {
                 let user = |(key, value): (&String, &String)| {
                     Some((key.strip_prefix("user_")?.to_owned(), value.clone()))
@@ -74,6 +83,7 @@ impl SaslTerms {
         Ok(SaslTerms {
             offered,
             passwords,
+            verifier,
             max_receive_bytes: max_receive.unwrap_or(0),
             failed_delay_ms: file.number("connection.failed.authentication.delay.ms"),
             secret,
@@ -101,6 +111,17 @@ impl SaslTerms {
         self.passwords.get(username).map(String::as_str)
     }
 
+    /// What tokens of OAUTHBEARER are held against, where that is offered.
+    pub fn verifier(&self) -> Option<&Arc<Verifier>> {
+        self.verifier.as_ref()
+    }
+
+    /// Whom a token of OAUTHBEARER names.
+    pub(super) fn bearer(&self, token: &str, wall_ms: i64) -> Result<Who, String> {
+        let Some(verifier) = &self.verifier else { return Err("nobody can verify it".to_owned()) };
+        verifier.verify(token, wall_ms)
+    }
+
     /// A server's part of a nonce; none comes twice.
     pub(super) fn nonce(&self) -> String {
         let number = self.drawn.fetch_add(1, Ordering::Relaxed).to_be_bytes();
@@ -118,7 +139,7 @@ impl SaslTerms {
 pub(super) fn served(listener: &str, name: &str) -> Result<Mechanism, String> {
     Mechanism::named(name).ok_or_else(|| {
         format!(
-            "the SASL mechanism {name} (listener {listener}) is not served here: PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 are, and \
+            "the SASL mechanism {name} (listener {listener}) is not served here: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER are, and \
              sasl.enabled.mechanisms is GSSAPI where nothing is set"
         )
     })
@@ -136,6 +157,7 @@ pub(super) fn entry(
     let module = match mechanism {
         Mechanism::Plain => PLAIN_MODULE,
         Mechanism::ScramSha256 | Mechanism::ScramSha512 => SCRAM_MODULE,
+        Mechanism::OauthBearer => BEARER_MODULE,
     };
     if let Some(text) = of.own_of_mechanism(mechanism.name(), "sasl.jaas.config") {
         let entries = jaas::parse_config(text).map_err(|why| format!("{key} cannot be read: {why}"))?;
@@ -155,6 +177,10 @@ pub(super) fn entry(
     let own = format!("{}.KafkaServer", listener.to_lowercase());
     let context = contexts.get(&own).or_else(|| contexts.get("KafkaServer"));
     let found = context.and_then(|entries| entries.iter().find(|entry| entry.module == module));
+    // Who tokens name is not said by JAAS: Kafka wants the bare line, and here it may be left out.
+    if mechanism == Mechanism::OauthBearer && found.is_none() {
+        return Ok(Entry { module: module.to_owned(), options: BTreeMap::new() });
+    }
     found.cloned().ok_or_else(|| {
         format!(
             "listener {listener} offers {}, and nothing says who its users are: neither {key} nor {module} in the context '{own}' or \
@@ -213,7 +239,7 @@ mod tests {
         let plain = ("sasl.enabled.mechanisms", "PLAIN");
         let cases: [(&[(&str, &str)], &str); 6] = [
             (&[LISTENERS], "GSSAPI"),
-            (&[LISTENERS, ("sasl.enabled.mechanisms", "OAUTHBEARER")], "not served"),
+            (&[LISTENERS, ("sasl.enabled.mechanisms", "OAUTHBEARER")], "nothing says who signs"),
             (&[LISTENERS, ("sasl.enabled.mechanisms", "")], "no mechanism"),
             (&[LISTENERS, plain], "nothing says who its users are"),
             (&[LISTENERS, plain, (key, "x.Y required user_a=secret;")], "needs org.apache"),

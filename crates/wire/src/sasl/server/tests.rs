@@ -21,6 +21,16 @@ impl Users for One {
         (username == self.username).then_some(Credential { salt, iterations: self.iterations, keys })
     }
 
+    fn delegated(&self, hash: Hash, token_id: &str) -> Option<(Credential, Who)> {
+        let found = self.credential(hash, "user").filter(|_| token_id == "token-1")?;
+        Some((found, Who { username: "owner".to_owned(), by_token: true, expires_ms: Some(9) }))
+    }
+
+    fn bearer(&self, token: &str) -> Result<Who, String> {
+        let who = || Who { username: self.username.to_owned(), by_token: false, expires_ms: Some(7) };
+        (token == "good.token").then(who).ok_or_else(|| "it is not good".to_owned())
+    }
+
     fn disguise(&self, _: &str) -> [u8; 32] {
         [7; 32]
     }
@@ -30,8 +40,12 @@ const USER: One = One { username: "user", password: "pencil", iterations: 4096 }
 
 /// What both say at the end.
 fn meet(mechanism: Mechanism, users: &One, username: &str, password: &str) -> Result<String, Option<String>> {
+    let client = client::Exchange::new(mechanism, username, password, "client".to_owned());
+    met(mechanism, users, client).map(|who| who.username)
+}
+
+fn met(mechanism: Mechanism, users: &One, mut client: client::Exchange) -> Result<Who, Option<String>> {
     let mut server = Exchange::new(mechanism, "server".to_owned());
-    let mut client = client::Exchange::new(mechanism, username, password, "client".to_owned());
     let mut message = client.begin();
     loop {
         match server.step(users, &message) {
@@ -39,9 +53,13 @@ fn meet(mechanism: Mechanism, users: &One, username: &str, password: &str) -> Re
                 client::Step::Send(next) => message = next,
                 other => panic!("{other:?}"),
             },
-            Step::Done { last, username } => {
+            Step::Doomed { told, why } => match client.step(&told) {
+                client::Step::Send(next) => (message, _) = (next, why),
+                other => panic!("{other:?}"),
+            },
+            Step::Done { last, who } => {
                 assert_eq!(client.step(&last), client::Step::Done);
-                return Ok(username);
+                return Ok(who);
             }
             Step::Refused(why) => return Err(why),
         }
@@ -65,6 +83,46 @@ fn who_knows_the_password_is_known_and_nobody_else() {
 }
 
 #[test]
+fn a_delegation_token_logs_its_owner_in_and_only_where_it_is_said_to_be_one() {
+    let client = |name: &str, password: &str, by_token| {
+        let nonce = "client".to_owned();
+        client::Exchange::new(Mechanism::ScramSha512, name, password, nonce).by_token(by_token)
+    };
+    let met = |client| met(Mechanism::ScramSha512, &USER, client);
+    let owner = Who { username: "owner".to_owned(), by_token: true, expires_ms: Some(9) };
+    assert_eq!(met(client("token-1", "pencil", true)), Ok(owner));
+    assert_eq!(met(client("user", "pencil", false)), Ok(Who::user("user")));
+    for (name, password, by_token) in
+        [("token-1", "pencil", false), ("user", "pencil", true), ("token-1", "x", true), ("x", "x", true)]
+    {
+        assert_eq!(met(client(name, password, by_token)), Err(None), "{name} {password} {by_token}");
+    }
+}
+
+#[test]
+fn a_bearer_is_whom_the_token_names_or_hears_that_it_is_not_good() {
+    let mechanism = Mechanism::OauthBearer;
+    assert_eq!(Mechanism::named("OAUTHBEARER"), Some(mechanism));
+    let with = |token| client::Exchange::bearer(token, [("traceId".to_owned(), "1".to_owned())].into());
+    assert_eq!(met(mechanism, &USER, with("good.token")).map(|who| who.expires_ms), Ok(Some(7)));
+    let told = Err(Some("{\"status\":\"invalid_token\"}".to_owned()));
+    assert_eq!(met(mechanism, &USER, with("bad.token")), told);
+    let step = |messages: [&[u8]; 2]| {
+        let mut server = Exchange::new(mechanism, "server".to_owned());
+        let first = server.step(&USER, messages[0]);
+        (first, server.step(&USER, messages[1]))
+    };
+    let (first, second) = step([b"n,,\x01auth=Bearer bad\x01\x01", b"n,,\x01auth=Bearer good.token\x01\x01"]);
+    assert!(matches!(first, Step::Doomed { why, .. } if why == "it is not good"));
+    assert_eq!(second, Step::Refused(None), "whoever was told goes; there is no second token");
+    assert_eq!(step([b"\x01", b"n,,\x01auth=Bearer good.token\x01\x01"]).1, Step::Refused(None));
+    let (other, _) = step([b"n,a=else,\x01auth=Bearer good.token\x01\x01", b""]);
+    assert!(matches!(other, Step::Refused(Some(why)) if why.contains("(else)")));
+    let (same, _) = step([b"n,a=user,\x01auth=Bearer good.token\x01\x01", b""]);
+    assert!(matches!(same, Step::Done { .. }));
+}
+
+#[test]
 fn the_example_of_rfc_7677() {
     let mut server = Exchange::new(Mechanism::ScramSha256, "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0".to_owned());
     let first = server.step(&USER, b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
@@ -75,7 +133,7 @@ fn the_example_of_rfc_7677() {
         b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
     );
     let signature = b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=".to_vec();
-    assert_eq!(last, Step::Done { last: signature, username: "user".to_owned() });
+    assert_eq!(last, Step::Done { last: signature, who: Who::user("user") });
     assert_eq!(server.step(&USER, b"anything"), Step::Refused(None));
 }
 
