@@ -238,7 +238,12 @@ fn not_obeyed(error: &Error, place: &str) -> Failure {
     };
     let hint = match key.as_str() {
         "security.protocol" => "a PLAINTEXT or SASL_PLAINTEXT listener of the cluster, or Kafka's own tools",
-        "sasl.mechanism" => "sasl.mechanism=SCRAM-SHA-512, or PLAIN or SCRAM-SHA-256, as the listener has it",
+        "sasl.mechanism" => {
+            "sasl.mechanism=SCRAM-SHA-512, or PLAIN, SCRAM-SHA-256 or OAUTHBEARER, as the listener has it"
+        }
+        "sasl.oauthbearer.token.endpoint.url" => {
+            "sasl.oauthbearer.token.endpoint.url=file:///path/of/token, or https://issuer/token"
+        }
         "sasl.jaas.config" => {
             "sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username=\"...\" password=\"...\"; or \
              sasl.username=... and sasl.password=..."

@@ -30,6 +30,7 @@ mod security;
 mod standstill;
 mod task;
 mod tls;
+mod tokens;
 mod vetting;
 
 pub use admin::Admin;

@@ -1,5 +1,5 @@
 //! Who a client is, and by which protocol it says so: the properties of SASL in Java's and librdkafka's spelling, and what follows of all of
-//! them together; those of TLS are `tls.rs`'s. Owns the password, and shows it to nobody; the exchange is `cluster/log_in.rs`'s.
+//! them together; those of TLS are `tls.rs`'s, those of tokens `tokens.rs`'s. Owns the password, and shows it to nobody; the exchange is `cluster/log_in.rs`'s.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use wire::sasl::server::Mechanism;
 
 use crate::error::{Error, Result};
 use crate::tls::TlsProperties;
+use crate::tokens::{TokenProperties, Tokens};
 
 /// The protocol of connections and what is said on them.
 #[derive(Clone, Default)]
@@ -26,16 +27,43 @@ pub struct SecurityOptions {
     pub username: Option<String>,
     /// `sasl.password`, librdkafka's
     pub password: Option<String>,
+    /// `sasl.oauthbearer.*`
+    pub(crate) tokens: TokenProperties,
     /// `ssl.*`
     pub(crate) tls: TlsProperties,
 }
 
 /// Who logs in.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Login {
-    pub mechanism: Mechanism,
-    pub username: String,
-    pub password: String,
+#[derive(Clone)]
+pub(crate) enum Login {
+    /// By PLAIN or SCRAM.
+    Password {
+        mechanism: Mechanism,
+        username: String,
+        password: String,
+        /// Both are a delegation token's (KIP-48).
+        by_token: bool,
+    },
+    /// By a token of OAUTHBEARER.
+    Bearer(Arc<Tokens>),
+}
+
+impl Login {
+    /// By which mechanism.
+    pub(crate) fn mechanism(&self) -> Mechanism {
+        match self {
+            Login::Password { mechanism, .. } => *mechanism,
+            Login::Bearer(_) => Mechanism::OauthBearer,
+        }
+    }
+
+    /// Who, as far as this side knows.
+    pub(crate) fn username(&self) -> &str {
+        match self {
+            Login::Password { username, .. } => username,
+            Login::Bearer(_) => "whom its token names",
+        }
+    }
 }
 
 impl fmt::Debug for SecurityOptions {
@@ -47,7 +75,7 @@ impl fmt::Debug for SecurityOptions {
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} as {}", self.mechanism.name(), self.username)
+        write!(f, "{} as {}", self.mechanism().name(), self.username())
     }
 }
 
@@ -61,7 +89,7 @@ impl SecurityOptions {
             "sasl.jaas.config" => self.jaas_config = text(),
             "sasl.username" => self.username = text(),
             "sasl.password" => self.password = text(),
-            other => return self.tls.set(other, value),
+            other => return Ok(self.tokens.set(other, value)? || self.tls.set(other, value)?),
         }
         Ok(true)
     }
@@ -79,14 +107,26 @@ impl SecurityOptions {
         let wrong = |key: &str, why: String| Err(Error::configuration(key, why));
         let name = self.mechanism.as_deref().unwrap_or("GSSAPI");
         let Some(mechanism) = Mechanism::named(name) else {
-            let why = format!("this client logs in by PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512, not by {name}");
+            let why = format!(
+                "this client logs in by PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER, not by {name}"
+            );
             return wrong("sasl.mechanism", why);
+        };
+        let module = match mechanism {
+            Mechanism::OauthBearer => {
+                return self
+                    .tokens
+                    .open(self.jaas_config.as_deref())
+                    .map(|tokens| Some(Login::Bearer(tokens)));
+            }
+            Mechanism::Plain => PLAIN_MODULE,
+            Mechanism::ScramSha256 | Mechanism::ScramSha512 => SCRAM_MODULE,
         };
         let Some(text) = &self.jaas_config else {
             return match (&self.username, &self.password) {
                 (Some(username), Some(password)) => {
                     let (username, password) = (username.clone(), password.clone());
-                    Ok(Some(Login { mechanism, username, password }))
+                    Ok(Some(Login::Password { mechanism, username, password, by_token: false }))
                 }
                 _other => wrong(
                     "sasl.jaas.config",
@@ -96,14 +136,18 @@ impl SecurityOptions {
         };
         let entries =
             jaas::parse_config(text).map_err(|why| Error::configuration("sasl.jaas.config", why))?;
-        let module = if mechanism == Mechanism::Plain { PLAIN_MODULE } else { SCRAM_MODULE };
         let Some(entry) = entries.into_iter().find(|entry| entry.module == module) else {
             return wrong("sasl.jaas.config", format!("{name} needs the login module {module}"));
         };
+        let tokenauth =
+            entry.options.get("tokenauth").is_some_and(|value| value.eq_ignore_ascii_case("true"));
         match (entry.options.get("username"), entry.options.get("password")) {
-            (Some(username), Some(password)) => {
-                Ok(Some(Login { mechanism, username: username.clone(), password: password.clone() }))
-            }
+            (Some(username), Some(password)) => Ok(Some(Login::Password {
+                mechanism,
+                username: username.clone(),
+                password: password.clone(),
+                by_token: tokenauth && mechanism != Mechanism::Plain,
+            })),
             _other => wrong("sasl.jaas.config", "the entry has no username, or no password".to_owned()),
         }
     }
@@ -146,9 +190,20 @@ mod tests {
         let scram = ("sasl.mechanism", "SCRAM-SHA-512");
         let by_java = login(&[SASL, scram, ("sasl.jaas.config", &java)]).unwrap().unwrap();
         let by_name = login(&[SASL, scram, ("sasl.username", "ali"), ("sasl.password", "secret")]).unwrap();
-        assert_eq!((by_java.username.as_str(), by_java.password.as_str()), ("ali", "secret"));
-        assert_eq!(Some(by_java), by_name);
-        assert_eq!(login(&[scram, ("sasl.username", "ali")]), Ok(None));
+        for login in [by_java, by_name.unwrap()] {
+            assert_eq!(format!("{login:?}"), "SCRAM-SHA-512 as ali");
+            assert!(
+                matches!(login, Login::Password { password, by_token: false, .. } if password == "secret")
+            );
+        }
+        assert!(login(&[scram, ("sasl.username", "ali")]).unwrap().is_none());
+        let token =
+            format!("{SCRAM_MODULE} required username=\"id\" password=\"secret\" tokenauth=\"true\";");
+        let by_token = login(&[SASL, scram, ("sasl.jaas.config", &token)]).unwrap();
+        assert!(matches!(by_token, Some(Login::Password { by_token: true, .. })));
+        let url = ("sasl.oauthbearer.token.endpoint.url", "file:///token");
+        let bearer = login(&[SASL, ("sasl.mechanism", "OAUTHBEARER"), url]).unwrap();
+        assert!(matches!(bearer, Some(Login::Bearer(_))));
     }
 
     #[test]

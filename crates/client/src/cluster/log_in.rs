@@ -19,8 +19,19 @@ pub(super) async fn log_in(
     login: &Login,
     timeout: Duration,
 ) -> Result<Option<Duration>> {
-    let name = login.mechanism.name();
-    let doing = || format!("log in to {} as {} by {name}", connection.address(), login.username);
+    let name = login.mechanism().name();
+    let doing = || format!("log in to {} as {} by {name}", connection.address(), login.username());
+    // Before a word is said: the server waits for nobody who has to ask for a token first.
+    let mut exchange = match login {
+        Login::Password { mechanism, username, password, by_token } => {
+            let nonce = format!("{:016x}{:016x}", random_seed(), random_seed());
+            Exchange::new(*mechanism, username, password, nonce).by_token(*by_token)
+        }
+        Login::Bearer(tokens) => {
+            let token = tokens.token(timeout).await?;
+            Exchange::bearer(&token, tokens.extensions.clone())
+        }
+    };
     let shaken =
         connection.call(&SaslHandshakeRequest { mechanism: Str::from_static(name) }, timeout).await?;
     if shaken.error_code != ErrorCode::None.code() {
@@ -32,8 +43,6 @@ pub(super) async fn log_in(
             message,
         });
     }
-    let nonce = format!("{:016x}{:016x}", random_seed(), random_seed());
-    let mut exchange = Exchange::new(login.mechanism, &login.username, &login.password, nonce);
     let mut message = exchange.begin();
     loop {
         let request = SaslAuthenticateRequest { auth_bytes: Bytes::from(message) };
