@@ -12,6 +12,7 @@ use net::http::{Question, Url, ask, form_value};
 use net::tls::{ClientTls, TlsOptions, TrustSource};
 use parking_lot::Mutex;
 use tokio::time::Instant;
+use wire::ErrorCode;
 use wire::base64::STANDARD;
 use wire::sasl::bearer::{are_extensions, is_token};
 use wire::sasl::jaas::{self, BEARER_MODULE};
@@ -192,8 +193,13 @@ impl Tokens {
                 }
                 let issuer = issuer.clone();
                 let asked = tokio::task::spawn_blocking(move || issuer.ask(timeout)).await;
-                let asked = asked.map_err(|error| wrong(error.to_string()))?;
-                let (token, good_for) = asked.map_err(|why| wrong(format!("no token: {why}")))?;
+                let refused = |why: String| Error::Refused {
+                    code: ErrorCode::SaslAuthenticationFailed,
+                    doing: "get a token of the issuer".to_owned(),
+                    message: Some(why),
+                };
+                let (token, good_for) =
+                    asked.map_err(|error| refused(error.to_string()))?.map_err(refused)?;
                 // Not to its very end: the way takes time.
                 *held = Some((token.clone(), Instant::now() + good_for.mul_f64(0.8)));
                 Ok(token)
@@ -280,7 +286,8 @@ mod tests {
     fn what_is_missing_or_wrong_is_said_without_the_secret() {
         let id = ("sasl.oauthbearer.client.id", "me");
         let secret = ("sasl.oauthbearer.client.secret", "my-secret");
-        let cases: [(&[(&str, &str)], Option<&str>); 6] = [
+        type Given<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
+        let cases: [Given<'_>; 6] = [
             (&[], None),
             (&[(URL, "ftp://x"), id, secret], None),
             (&[(URL, "http://x"), id], None),

@@ -21,14 +21,12 @@ use net::{Budget, FrameLimits};
 
 use crate::bells::Bells;
 use crate::clock::Clock;
-use crate::issuers::IssuersWatch;
 use crate::journey::Journey;
 use crate::lanes::{Door, LinkTerms, Refusals, RunningLanes, Shared, WayOut};
 use crate::listeners::Endpoint;
-use crate::security::Security;
+use crate::security::{KeysWatch, Security};
 use crate::settings::Settings;
 use crate::threads::NodeThreads;
-use crate::tls::TlsWatch;
 use crate::{machine, random, takeover};
 
 mod prepare;
@@ -64,9 +62,7 @@ pub struct Running {
     bound: BTreeMap<String, SocketAddr>,
     directories: Vec<PathBuf>,
     /// Reads keys again when they change; ends with the node.
-    _keys: Option<TlsWatch>,
-    /// The same for the keys that sign tokens.
-    _issuers: Option<IssuersWatch>,
+    _keys: KeysWatch,
     /// Holds the locks of the directories.
     _disk: Arc<dyn Disk>,
 }
@@ -111,8 +107,7 @@ pub fn start_watched(
     journey.waits_for("the threads to start");
     let no_threads = |e: io::Error| StartError::new("cannot start the threads", e, "ulimit -u");
     let threads = NodeThreads::start(&node, &clock, &bells).map_err(no_threads)?;
-    let keys = security.tls().watch().map_err(no_threads)?;
-    let issuers = security.issuers().watch().map_err(no_threads)?;
+    let keys = security.watch().map_err(no_threads)?;
     let shared = Arc::new(shared(settings, &node, &clock, admission, &security));
     let lanes = RunningLanes::start(&way_out, &shared).map_err(no_threads)?;
     // The quorum comes about only if its members reach each other.
@@ -132,17 +127,7 @@ pub fn start_watched(
     lanes.open(brokers);
     reach::look_at_advertised(advertised(settings, &bound));
     let directories = settings.directories.clone();
-    let running = Running {
-        node,
-        clock,
-        lanes,
-        threads,
-        bound,
-        directories,
-        _keys: keys,
-        _issuers: issuers,
-        _disk: disk,
-    };
+    let running = Running { node, clock, lanes, threads, bound, directories, _keys: keys, _disk: disk };
     tracing::info!(
         node = settings.node_id,
         cluster = %running.node.cluster_id(),

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use broker::security::sasl::{Login, Logins, SaslTerms};
 use wire::sasl::jaas::{self, Contexts};
 
-use crate::issuers::Issuers;
+use crate::issuers::{Issuers, IssuersWatch};
 use crate::lanes::DoorGuard;
 use crate::random;
 use crate::settings::Settings;
 use crate::start_error::StartError;
-use crate::tls::Tls;
+use crate::tls::{Tls, TlsWatch};
 
 const TRY: &str = "the listener's sasl.enabled.mechanisms, and a line such as listener.name.LISTENER.plain.sasl.jaas.config=\
                    org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"alice-secret\";";
@@ -31,6 +31,12 @@ pub struct Security {
     logins: Logins,
     tls: Tls,
     issuers: Issuers,
+}
+
+/// The threads that watch; they end when it is dropped.
+pub struct KeysWatch {
+    _tls: Option<TlsWatch>,
+    _issuers: Option<IssuersWatch>,
 }
 
 impl Security {
@@ -82,9 +88,9 @@ impl Security {
         DoorGuard { tls: self.tls.of(listener), sasl: self.sasl.get(listener).cloned() }
     }
 
-    /// Whose tokens are taken.
-    pub fn issuers(&self) -> &Issuers {
-        &self.issuers
+    /// Watches keys, of TLS and of issuers, on threads of their own.
+    pub fn watch(&self) -> std::io::Result<KeysWatch> {
+        Ok(KeysWatch { _tls: self.tls.watch()?, _issuers: self.issuers.watch()? })
     }
 
     /// TLS of all listeners.

@@ -21,9 +21,9 @@ use wire::messages::produce::ProduceResponse;
 use wire::random::SplitMix64;
 use wire::{ApiKey, ErrorCode, Str};
 
+use super::batch;
 use super::cluster::{BROKER, CONTROLLER, Cluster};
 use super::produce::request;
-use super::batch;
 
 /// Those that are alive.
 pub(super) fn brokers(cluster: &Cluster) -> Vec<i32> {

@@ -73,13 +73,11 @@ pub(super) const SIGNED: [(&str, Option<&str>, &str); 8] = [
     (
         "ES256",
         Some("p256"),
-        concat!("MD1-X4lfhJHYf65HzW1Roro44XWzAhQOCQyxr4wyZDbUCJajJAaf_rO3dVcF5GPR8d3kRIHCZMHJK-xR10MK3w",),
+        "MD1-X4lfhJHYf65HzW1Roro44XWzAhQOCQyxr4wyZDbUCJajJAaf_rO3dVcF5GPR8d3kRIHCZMHJK-xR10MK3w",
     ),
     (
         "ES384",
         Some("p384"),
-        concat!(
-            "Sm7UAr18--p7gAB5lN_Dw5fce9YoOblQVUNPtTiT4yveo1AIYA85ad0OIkAkH-jd41DziK7oYt8ZyQxyHVGLo9wMimW0ZYXg3gV_ZD0yJt50ktdoAWNElbSNWN1pF6on",
-        ),
+        "Sm7UAr18--p7gAB5lN_Dw5fce9YoOblQVUNPtTiT4yveo1AIYA85ad0OIkAkH-jd41DziK7oYt8ZyQxyHVGLo9wMimW0ZYXg3gV_ZD0yJt50ktdoAWNElbSNWN1pF6on",
     ),
 ];
