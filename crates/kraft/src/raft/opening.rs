@@ -3,6 +3,7 @@
 use super::connections::Connections;
 use super::control::Unreadable;
 use super::offset_and_epoch::OffsetAndEpoch;
+use super::own_log::NOTHING_READ;
 use super::quorum::{NEVER, Quorum};
 use super::quorum_state::ElectionState;
 use super::role::{Ballot, Candidate, Resigned, Role, Unattached};
@@ -75,7 +76,7 @@ impl Quorum {
             options,
             log,
             rng: SplitMix64::new(seed),
-            control_offset: -1,
+            control_offset: NOTHING_READ,
             epoch: 0,
             role: Role::Unattached(Unattached { leader_id: None, voted: None, election_deadline_ms: now_ms }),
             high_watermark: None,

@@ -11,6 +11,9 @@ use super::{Effect, StorageFault};
 use bytes::Bytes;
 use wire::record_batch::RecordBatch;
 
+/// Before the beginning of any log: no control record has been read yet.
+pub(super) const NOTHING_READ: i64 = -1;
+
 /// This replica cannot append: it does not lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotLeader;
@@ -125,6 +128,8 @@ impl Quorum {
         for older in self.log.snapshots().iter().filter(|file| file.id < latest) {
             self.log.delete_snapshot(older.id)?;
         }
+        // The log may have reached further, in an earlier epoch: what was read there is gone, and the snapshot says what there is.
+        self.control_offset = NOTHING_READ;
         self.dirty = true;
         Ok(true)
     }
