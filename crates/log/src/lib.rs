@@ -31,6 +31,7 @@ mod read;
 mod read_ahead;
 mod recovery;
 mod removing;
+mod repair;
 mod replay;
 mod replicating;
 pub mod retention;
@@ -64,6 +65,7 @@ pub use log::{Closed, Log};
 pub use open::{OpenMode, RecoveryReport};
 pub use producers::FirstWrite;
 pub use read_ahead::ReadAhead;
+pub use repair::Repaired;
 pub use retention::Removal;
 #[cfg(any(test, feature = "testing"))]
 pub use sim_disk::SimDisk;
