@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use log::{AppendOrigin, CleanStep, FirstWrite, FlushOutcome, Removal};
 use wire::ErrorCode;
 use wire::produce::AnswerLine;
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Remind { deadline_ms: i64, reply: Reply<()> },
     /// DescribeProducers: who produces to a partition.
     DescribeProducers(DescribeProducers),
+    /// What another replica has where one here is damaged.
+    Repair(Box<Repair>),
     /// A new image was committed; the shard brings its own replicas in line.
     Image(Arc<ImageChange>),
     /// A flush round of one log directory ended.
@@ -184,6 +187,16 @@ pub(crate) struct BeginVerification {
     pub always: bool,
     /// The guard to be given with the coordinator's word; `None`: nothing has to be confirmed.
     pub reply: Reply<Result<Option<u64>, ErrorCode>>,
+}
+
+/// Batches of another replica, to be written where this one is damaged.
+pub(crate) struct Repair {
+    pub cell: Arc<PartitionCell>,
+    /// From the first offset that cannot be read to the first behind it that can.
+    pub damaged: std::ops::Range<i64>,
+    pub records: Bytes,
+    /// Whose they are.
+    pub broker: i32,
 }
 
 /// Asks for the producers of a partition.

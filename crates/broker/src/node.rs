@@ -6,6 +6,7 @@
 mod background;
 mod carrying;
 mod opening;
+mod repairing;
 mod replicating;
 #[allow(dead_code, reason = "its callers come next")]
 pub(crate) mod share_state;
@@ -52,6 +53,7 @@ use crate::security::authorizer::Authorizer;
 use crate::shard::cell::{Carrier, ShardCell};
 use crate::timers::NEVER;
 use crate::views::{LeaderView, PartitionCell, Reader, Views};
+use repairing::Repairs;
 
 /// A whole Kafka node; cheap to clone.
 #[derive(Clone)]
@@ -78,6 +80,8 @@ struct NodeState {
     producer_ids: ProducerIds,
     /// Coordinators of transactions that wait for producer ids.
     short_of_ids: Mutex<Vec<Arc<PartitionCell>>>,
+    /// Damaged places that are being made good.
+    repairs: Repairs,
     /// `controller.socket.timeout.ms`
     controller_patience_ms: i64,
     /// The way to other nodes.

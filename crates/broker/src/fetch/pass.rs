@@ -457,9 +457,12 @@ pub(crate) fn refusal(partition: i32, error: ErrorCode) -> PartitionData {
 fn read_error(call: &Call, topic: &str, partition: i32, refused: ReadRefused) -> ErrorCode {
     let error = refused.error_code();
     match refused {
-        ReadRefused::OffsetOutOfRange { .. } | ReadRefused::Corrupt { is_news: false, .. } => {}
-        ReadRefused::Corrupt { offset, next_offset, fault, is_news: true } => {
-            tracing::error!(topic, partition, offset, next_offset, %fault, "damaged on disk and not served: who reads there is told CORRUPT_MESSAGE and may go on at next_offset");
+        ReadRefused::OffsetOutOfRange { .. } => {}
+        ReadRefused::Corrupt { offset, next_offset, fault, is_news } => {
+            if is_news {
+                tracing::error!(topic, partition, offset, next_offset, %fault, "damaged on disk and not served: who reads there is told CORRUPT_MESSAGE and may go on at next_offset; another replica in sync is asked for what was there");
+            }
+            call.node.repair(call.now_ms, topic, partition, offset..next_offset);
         }
         ReadRefused::Storage(fault) => {
             tracing::error!(topic, partition, %fault, "cannot read");

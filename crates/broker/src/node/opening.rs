@@ -198,6 +198,7 @@ impl Node {
             views: Views::default(),
             producer_ids: ProducerIds::default(),
             short_of_ids: Default::default(),
+            repairs: Default::default(),
             controller_patience_ms: patience(&file).controller_ms,
             peers: Peers::new(Arc::clone(&options.rim), options.node_id, options.config.logins.clone()),
             fetchers: listeners.fetchers,

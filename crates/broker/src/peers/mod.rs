@@ -41,6 +41,8 @@ pub(crate) enum Purpose {
     Transactions,
     /// The state of share partitions.
     ShareState,
+    /// What another replica has where one here is damaged.
+    Repairs,
     /// Replica fetches of one fetcher.
     Replicas(usize),
     /// Calling back fetches that wait.

@@ -36,12 +36,12 @@ use std::sync::Arc;
 use coordinator::group::GroupConfig;
 use coordinator::share::ShareConfig;
 use coordinator::transaction::TransactionConfig;
-use log::{Disk, FlushOutcome, Removal};
+use log::{Disk, FlushOutcome, Removal, Repaired};
 use wire::ErrorCode;
 use wire::wall::Wall;
 
 use crate::command::{
-    Append, Appending, Ask, Command, DeleteRecords, DescribeProducers, LowWatermark, WatchPartitions,
+    Append, Appending, Ask, Command, DeleteRecords, DescribeProducers, LowWatermark, Repair, WatchPartitions,
 };
 use crate::config::{FlushAck, StaticConfig};
 use crate::coordinators::group_view::GroupView;
@@ -56,7 +56,7 @@ use crate::limits::DISK_UNCHECKED_MS;
 use crate::mailbox::{self, Reply};
 use crate::replica::isr::InSyncReplicas;
 use crate::replica::pending::{Parking, PendingProduces, ProduceId};
-use crate::replica::{Replica, ReplicaState};
+use crate::replica::{Refused, Replica, ReplicaState};
 use crate::telling::Ration;
 use crate::timers::Timers;
 use crate::views::PartitionCell;
@@ -273,6 +273,7 @@ impl Shard {
             Command::DeleteRecords(delete) => self.delete_records(turn, delete),
             Command::LowWatermark(waiting) => self.await_low_watermark(waiting),
             Command::DescribeProducers(describe) => self.describe_producers(describe),
+            Command::Repair(repair) => self.repair(turn, *repair),
             Command::Image(change) => {
                 self.reconcile(turn, &change);
                 self.low_watermarks_moved();
@@ -453,6 +454,26 @@ impl Shard {
                 reply.send(Err(refused.error()));
                 self.refused(turn, &cell, refused);
             }
+        }
+    }
+
+    /// Writes while nobody else has the shard, and waits for the platter: seldom enough, and what is read there waits, too.
+    fn repair(&mut self, turn: &mut Turn, Repair { cell, damaged, records, broker }: Repair) {
+        let Some(replica) = self.touch(&cell) else { return };
+        if matches!(replica.state, ReplicaState::Offline) || replica.log.high_watermark() < damaged.end {
+            return;
+        }
+        let (topic, partition) = (replica.topic.clone(), cell.key.partition);
+        let (offset, next_offset) = (damaged.start, damaged.end);
+        match replica.log.repair(&damaged, records) {
+            Ok(Repaired::Done) => {
+                tracing::info!(%topic, partition, offset, next_offset, broker, "the damaged batches were written again as that broker has them");
+            }
+            Ok(Repaired::Unlike) => {
+                tracing::warn!(%topic, partition, offset, next_offset, broker, "the damage stays: that broker has not the same bytes there, as where one of the two was compacted; a replica that is moved away and back gets all anew");
+            }
+            Ok(Repaired::NotNeeded) => {}
+            Err(fault) => self.refused(turn, &cell, Refused::Fault(fault)),
         }
     }
 

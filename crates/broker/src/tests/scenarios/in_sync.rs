@@ -14,7 +14,7 @@ use super::super::cluster::{Cluster, DIRECTORY};
 use super::super::replication::{
     MIN_TWO, are_alike, brokers_apart, brokers_with, create, isr_is, leader, log, partition, put, put_to,
 };
-use super::others;
+use super::{consume, others};
 use crate::views::Role;
 
 fn reassign(cluster: &mut Cluster, by: i32, replicas: &[i32]) {
@@ -100,6 +100,36 @@ fn s13_what_was_told_a_controller_that_is_none_any_more_is_told_the_next_one() {
 /// The file of the first segment.
 fn segment() -> PathBuf {
     PathBuf::from(DIRECTORY).join("t-0").join("00000000000000000000.log")
+}
+
+#[test]
+fn s25_a_batch_that_is_damaged_under_a_reader_is_fetched_again_from_a_replica() {
+    let mut cluster = brokers_apart();
+    create(&mut cluster, "t", MIN_TWO);
+    for (value, offset) in [("first", 0), ("second", 1), ("third", 2), ("fourth", 3)] {
+        assert_eq!(put(&mut cluster, "t", &[value]), (ErrorCode::None, offset));
+    }
+    are_alike(&mut cluster, "t");
+    let leads = leader(&cluster, "t");
+    let sound = log(&cluster, leads, "t");
+    // The leader's copy, and then that of a follower, whom the leader helps.
+    for damaged in [leads, others(leads)[0]] {
+        let disk = &cluster.members[&damaged].disk;
+        let bytes = disk.read_file(&segment()).unwrap();
+        let at = bytes.windows(6).position(|window| window == b"second").unwrap();
+        assert!(disk.flip_bit(&segment(), at, 0));
+        assert!(disk.evict(&segment()));
+        assert_eq!(
+            consume(&mut cluster, damaged, 1, 1 << 20),
+            (ErrorCode::CorruptMessage, vec![]),
+            "at {damaged}"
+        );
+        cluster.advance(1_000);
+        let (error, records) = consume(&mut cluster, damaged, 0, 1 << 20);
+        assert_eq!((error, records), (ErrorCode::None, sound.1.clone()), "at {damaged}");
+        assert_eq!(cluster.members[&damaged].disk.read_file(&segment()).unwrap(), bytes);
+    }
+    are_alike(&mut cluster, "t");
 }
 
 #[test]

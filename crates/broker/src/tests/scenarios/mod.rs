@@ -8,6 +8,9 @@ mod producers;
 mod quorum;
 mod topics;
 
+use wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
+use wire::{ApiKey, ErrorCode};
+
 use super::cluster::Cluster;
 use super::replication::log;
 
@@ -37,4 +40,15 @@ fn others(leader: i32) -> [i32; 2] {
         13 => [11, 12],
         other => panic!("{other} is none of the brokers"),
     }
+}
+
+/// What a consumer is told that reads a replica from this offset on, and asks for so many bytes.
+fn consume(cluster: &mut Cluster, id: i32, offset: i64, max_bytes: i32) -> (ErrorCode, Vec<u8>) {
+    let partition =
+        FetchPartition { fetch_offset: offset, partition_max_bytes: max_bytes, ..FetchPartition::default() };
+    let topic = FetchTopic { topic: "t".into(), partitions: vec![partition], ..FetchTopic::default() };
+    let request = FetchRequest { min_bytes: 1, max_bytes, topics: vec![topic], ..FetchRequest::default() };
+    let answer: FetchResponse = cluster.ask(id, ApiKey::Fetch, 12, &request);
+    let line = &answer.responses[0].partitions[0];
+    (ErrorCode::from_code(line.error_code), line.records.clone().unwrap_or_default().to_vec())
 }

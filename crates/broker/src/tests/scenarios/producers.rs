@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
 use wire::messages::produce::ProduceResponse;
 use wire::record_batch::RecordBatchBuilder;
 use wire::{ApiKey, ErrorCode};
@@ -14,7 +13,7 @@ use super::super::START_MS;
 use super::super::cluster::{Cluster, DIRECTORY};
 use super::super::produce::request;
 use super::super::replication::{MIN_TWO, are_alike, brokers_apart, create, isr_is, leader, log, partition};
-use super::{holds, others};
+use super::{consume, holds, others};
 
 /// Sends the batches of a producer's sequence numbers from this one on, one record each value.
 fn send(cluster: &mut Cluster, id: i32, acks: i16, sequence: i32, values: &[&str]) -> (ErrorCode, i64) {
@@ -143,15 +142,7 @@ fn s43_a_record_larger_than_the_fetchs_limits_is_delivered() {
     let large = "x".repeat(100_000);
     assert_eq!(put(&mut cluster, 2, &large), (ErrorCode::None, 2));
     let leader = leader(&cluster, "t");
-    let partition = FetchPartition { fetch_offset: 2, partition_max_bytes: 100, ..FetchPartition::default() };
-    let request = FetchRequest {
-        min_bytes: 1,
-        max_bytes: 50,
-        topics: vec![FetchTopic { topic: "t".into(), partitions: vec![partition], ..FetchTopic::default() }],
-        ..FetchRequest::default()
-    };
-    let answer: FetchResponse = cluster.ask(leader, ApiKey::Fetch, 12, &request);
-    let line = &answer.responses[0].partitions[0];
-    assert_eq!(ErrorCode::from_code(line.error_code), ErrorCode::None);
-    assert!(line.records.as_ref().is_some_and(|records| records.len() > large.len()));
+    let (error, records) = consume(&mut cluster, leader, 2, 50);
+    assert_eq!(error, ErrorCode::None);
+    assert!(records.len() > large.len());
 }
