@@ -46,6 +46,7 @@ use crate::quorum::producer_ids::ProducerIds;
 use crate::quorum::protocol::QuorumRequest;
 use crate::quorum::{Audience, Forwarded, QuorumCell, QuorumCommand, Reception};
 use crate::replication::fetchers::Fetchers;
+use crate::replication::repairs::Repairs;
 use crate::replication::throttle::Throttle;
 use crate::rim::{Job, LinkId, PeerAddress, Rim};
 use crate::security::audit::Audit;
@@ -53,7 +54,6 @@ use crate::security::authorizer::Authorizer;
 use crate::shard::cell::{Carrier, ShardCell};
 use crate::timers::NEVER;
 use crate::views::{LeaderView, PartitionCell, Reader, Views};
-use repairing::Repairs;
 
 /// A whole Kafka node; cheap to clone.
 #[derive(Clone)]

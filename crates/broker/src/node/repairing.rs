@@ -1,49 +1,23 @@
 //! A damaged place of a replica here is made good: another replica in sync is asked for its batches, as a consumer would, and the shard
-//! writes them over the damage. Owns who is asked and how often. Whether what comes is what was there is the log's business
+//! writes them over the damage. Decides who is asked; how often is `replication/repairs.rs`'s, whether what comes is what was there is the log's business
 //! (`log/src/repair.rs`); with a sole copy there is nobody to ask.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::Bytes;
 use kraft::image::NO_LEADER;
-use parking_lot::Mutex;
 use wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
-use wire::topic::TopicIdPartition;
 use wire::{ApiKey, Str};
 
 use super::Node;
 use crate::command::{Command, Repair};
 use crate::peers::{PeerRequest, Purpose};
 
-/// A partition is looked after once in this time, however many read there.
-const AGAIN_MS: i64 = 10_000;
-
-/// Partitions that are known to have been looked after.
-const REMEMBERED: usize = 1_000;
-
 /// Bytes that are asked for; damage that is larger stays.
 const MAX_BYTES: i32 = 16 << 20;
 
 /// How long the other replica may take.
 const PATIENCE_MS: i64 = 30_000;
-
-/// Until when each partition is left alone.
-#[derive(Default)]
-pub(super) struct Repairs(Mutex<BTreeMap<TopicIdPartition, i64>>);
-
-impl Repairs {
-    /// Whether the partition's turn is now; notes that it is.
-    fn begin(&self, now_ms: i64, key: TopicIdPartition) -> bool {
-        let mut resting = self.0.lock();
-        resting.retain(|_, until_ms| *until_ms > now_ms);
-        if resting.len() >= REMEMBERED || resting.contains_key(&key) {
-            return false;
-        }
-        resting.insert(key, now_ms.saturating_add(AGAIN_MS));
-        true
-    }
-}
 
 impl Node {
     /// A reader was told of damage at these offsets.

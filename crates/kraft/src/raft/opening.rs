@@ -3,8 +3,7 @@
 use super::connections::Connections;
 use super::control::Unreadable;
 use super::offset_and_epoch::OffsetAndEpoch;
-use super::own_log::NOTHING_READ;
-use super::quorum::{NEVER, Quorum};
+use super::quorum::{NEVER, NOTHING_READ, Quorum};
 use super::quorum_state::ElectionState;
 use super::role::{Ballot, Candidate, Resigned, Role, Unattached};
 use super::voter_history::VoterHistory;

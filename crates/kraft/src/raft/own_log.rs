@@ -4,15 +4,12 @@
 use super::control::{READ_BYTES, Unreadable, decode_snapshot};
 use super::offset_and_epoch::OffsetAndEpoch;
 use super::opening::QuorumOpenError;
-use super::quorum::Quorum;
+use super::quorum::{NOTHING_READ, Quorum};
 use super::role::Role;
 use super::voters::VoterSet;
 use super::{Effect, StorageFault};
 use bytes::Bytes;
 use wire::record_batch::RecordBatch;
-
-/// Before the beginning of any log: no control record has been read yet.
-pub(super) const NOTHING_READ: i64 = -1;
 
 /// This replica cannot append: it does not lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

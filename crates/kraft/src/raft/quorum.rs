@@ -13,6 +13,9 @@ use wire::random::SplitMix64;
 /// "Never" as a deadline.
 pub(super) const NEVER: i64 = i64::MAX;
 
+/// As a place in the log: no control record has been read yet.
+pub(super) const NOTHING_READ: i64 = -1;
+
 /// One replica of the metadata log.
 ///
 /// What holds whenever a step has ended; [`Quorum::check`] asserts it, under these names:
