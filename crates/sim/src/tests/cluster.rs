@@ -176,6 +176,19 @@ fn who_stops_waits_for_no_election() {
     check(17..18, &unreplicated(vec![What::Down(Down::CleanStop, vec![0, 2, 1])]));
 }
 
+/// The flush of a turn was overtaken by that of the next one and took its place: what had come between was never flushed, and a
+/// coordinator never answered.
+#[test]
+fn a_flush_that_was_overtaken_leaves_nothing_behind() {
+    assert_eq!(run(Options::cluster(2_100_198)).violation, None);
+}
+
+/// A voter whose own log reached further was given a snapshot of a later epoch, and took itself for one that had read on.
+#[test]
+fn a_snapshot_may_end_before_what_it_replaces() {
+    assert_eq!(run(Options::cluster(2_100_392)).violation, None);
+}
+
 /// S17 to S21, S26, S27, S30, S40: everything is copied in transactions while the leaders of the records, of the copies and of the
 /// coordinators' logs come and go; every record has one copy, none is half visible, no transaction hangs.
 fn copied(script: Script) -> Script {
