@@ -11,6 +11,7 @@ pub mod hosted;
 pub mod machine;
 pub mod pattern;
 pub mod share;
+pub mod share_partition;
 pub mod timers;
 pub mod transaction;
 
