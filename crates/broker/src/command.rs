@@ -22,6 +22,7 @@ use crate::replica::FollowerAt;
 use crate::replica::isr::ReplicaInSync;
 use crate::replica::pending::AppendResults;
 use crate::replication::following::{Fetched, FetcherId};
+use crate::share::question::ShareAsk;
 use crate::views::{PartitionCell, TopicViews};
 
 /// What is put into a shard's mailbox.
@@ -72,6 +73,8 @@ pub(crate) enum Command {
     InSyncReplicasOf(InSyncReplicasOf),
     /// What the controller says to the in-sync sets that it was proposed.
     IsrAnswered(Vec<(Arc<PartitionCell>, IsrAnswer)>),
+    /// Something for a share partition of this shard.
+    Share(Box<ShareAsk>),
     /// A leader's answer to a fetch of this node's replicas.
     Replicate(Box<Replicate>),
 }

@@ -19,6 +19,7 @@ use crate::quorum::assignments::Assignment;
 use crate::quorum::isr_proposals::IsrProposal;
 use crate::replica::pending::AppendResults;
 use crate::replication::following::{Following, Replicated};
+use crate::share::question::ShareWish;
 use crate::views::PartitionCell;
 
 /// One wish.
@@ -37,6 +38,8 @@ pub(crate) enum Effect {
     Answers(Answers),
     /// What the coordinator of transactions on that partition wants.
     Transactions(Arc<PartitionCell>, Vec<TransactionWish>),
+    /// What a share partition wants to have loaded or stored.
+    Share(Box<ShareWish>),
     /// The next slice of a cleaning.
     Clean(Box<Cleaning>),
     /// The next slice of a move.

@@ -31,6 +31,7 @@ mod replication;
 pub mod rim;
 pub mod security;
 mod shard;
+mod share;
 pub mod telling;
 mod timers;
 mod topic_settings;

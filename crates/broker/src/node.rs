@@ -8,8 +8,9 @@ mod carrying;
 mod opening;
 mod repairing;
 mod replicating;
-#[allow(dead_code, reason = "its callers come next")]
+#[allow(dead_code, reason = "what groups ask comes next")]
 pub(crate) mod share_state;
+mod sharing;
 mod transactions;
 
 pub use opening::{Listener, NodeOptions, OpenError, QuorumVoter, Roles};
@@ -52,6 +53,7 @@ use crate::rim::{Job, LinkId, PeerAddress, Rim};
 use crate::security::audit::Audit;
 use crate::security::authorizer::Authorizer;
 use crate::shard::cell::{Carrier, ShardCell};
+use crate::share::sessions::ShareSessions;
 use crate::timers::NEVER;
 use crate::views::{LeaderView, PartitionCell, Reader, Views};
 
@@ -105,6 +107,8 @@ struct NodeState {
     /// Numbers for fetch sessions; mixed, so that one does not follow from another.
     session_serial: AtomicU64,
     session_cache: Arc<SessionCache>,
+    /// Members of share groups that are connected.
+    share_sessions: ShareSessions,
     /// Followers that wait for news.
     parked_fetches: ParkedFetches,
 }

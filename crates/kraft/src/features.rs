@@ -15,6 +15,9 @@ pub const TRANSACTION_VERSION: &str = "transaction.version";
 /// The feature that switches on consumer groups of the protocol of KIP-848.
 pub const GROUP_VERSION: &str = "group.version";
 
+/// The feature that switches on share groups (KIP-932).
+pub const SHARE_VERSION: &str = "share.version";
+
 /// A level of `metadata.version`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MetadataVersion(i16);

@@ -21,7 +21,7 @@ use wire::{ErrorCode, Str};
 use crate::call::Call;
 use crate::command::{Command, FollowerFetch, InSyncReplicasOf, WatchPartition, WatchPartitions};
 use crate::fetch::exceptions::{Exceptions, near, nearest, throttled};
-use crate::fetch::pass::{Pass, Reading, Terms, refusal};
+use crate::fetch::pass::{Pass, Reading, Terms, read_cold, refusal};
 use crate::fetch::session::{Answered, FetchAsked, Plan, Wanted, WantedList};
 use crate::fetch::watch::{Watch, watch};
 use crate::limits::PARTITIONS_PER_FETCH_SESSION;
@@ -372,24 +372,6 @@ impl Fetch {
             reading.read_memory(&mut pass);
         }
     }
-}
-
-/// Goes on with a pass that stands still, on threads that may wait for the platter; false if the node stops.
-async fn read_cold(reading: &Arc<Reading>, pass: &mut Pass) -> bool {
-    let mut answers = Vec::new();
-    for part in reading.parts(pass) {
-        let (reply, answer) = reply();
-        let job = Arc::clone(reading);
-        reading.call.node.read_cold(move || reply.send(job.read_part(&part)));
-        answers.push(answer);
-    }
-    let mut parts = Vec::with_capacity(answers.len());
-    for answer in answers {
-        let Ok(read) = answer.await else { return false };
-        parts.push(read);
-    }
-    reading.take_parts(pass, parts);
-    true
 }
 
 /// Which targets a shard is asked about, with the brokers near the consumer, and its answer to each.

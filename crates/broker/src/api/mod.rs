@@ -55,6 +55,8 @@ mod read_share_group_state_summary;
 mod remove_raft_voter;
 mod sasl_authenticate;
 mod sasl_handshake;
+mod share_acknowledge;
+mod share_fetch;
 mod sync_group;
 mod txn_offset_commit;
 mod write_share_group_state;
@@ -175,8 +177,15 @@ struct Tables {
 }
 
 static TABLES: LazyLock<Tables> = LazyLock::new(|| {
-    let broker =
-        [data_rows(), group_rows(), share_rows(), transaction_rows(), cluster_rows(), forwarded_rows()];
+    let broker = [
+        data_rows(),
+        group_rows(),
+        share_rows(),
+        share_record_rows(),
+        transaction_rows(),
+        cluster_rows(),
+        forwarded_rows(),
+    ];
     let controller = [quorum_rows(), controller_rows(), security_rows()];
     let tables = Tables {
         broker: Apis::new(broker.into_iter().flatten()),
@@ -267,6 +276,14 @@ fn group_rows() -> Vec<Api> {
         waiting(ApiKey::OffsetDelete, Each("Delete the group, Read each topic"), offset_delete::handle),
         waiting(ApiKey::OffsetFetch, Each("Describe each group, Describe each topic"), offset_fetch::handle),
         waiting(ApiKey::SyncGroup, Each("Read the group"), sync_group::handle),
+    ]
+}
+
+/// What members of share groups read, and what they say of it.
+fn share_record_rows() -> Vec<Api> {
+    vec![
+        waiting(ApiKey::ShareAcknowledge, Each("Read the group, Read each topic"), share_acknowledge::handle),
+        waiting(ApiKey::ShareFetch, Each("Read the group, Read each topic"), share_fetch::handle),
     ]
 }
 

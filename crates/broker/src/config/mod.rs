@@ -40,4 +40,4 @@ pub use static_config::{FlushAck, StateTopic, StaticConfig};
 pub use tables::{broker_key, client_metrics_key, group_key, topic_key};
 pub use together::check_together;
 pub use topic_keys::TOPIC_KEYS;
-pub use value::{Parsed, ValueType, Values, list};
+pub use value::{Parsed, ValueType, Values, duration_ms, list};

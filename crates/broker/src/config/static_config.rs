@@ -4,6 +4,7 @@
 
 use super::{BrokerFile, Values};
 use crate::security::sasl::Logins;
+use crate::share::settings::ShareDefaults;
 
 /// What `server.properties` settles at the start.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub struct StaticConfig {
     pub transaction_topic: StateTopic,
     /// How `__share_group_state` is made.
     pub share_topic: StateTopic,
+    /// `group.share.*`: what the share partitions of this node begin with.
+    pub share: ShareDefaults,
     /// `broker.rack`
     pub broker_rack: Option<String>,
     /// `replica.selector.class` is Kafka's RackAwareReplicaSelector: consumers read from a replica in their own rack (KIP-392).
@@ -115,6 +118,7 @@ impl StaticConfig {
                 segment_bytes: int("share.coordinator.state.topic.segment.bytes"),
                 min_isr: int("share.coordinator.state.topic.min.isr"),
             },
+            share: ShareDefaults::of(&file),
             broker_rack: file.text("broker.rack").map(str::to_owned),
             reads_from_near_replicas: file
                 .text("replica.selector.class")

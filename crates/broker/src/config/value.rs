@@ -191,3 +191,27 @@ pub fn is_duration(text: &str) -> bool {
     }
     !time.is_empty() && rest.is_empty()
 }
+
+/// How long that is; `None` for what is no duration, or is longer than can be counted.
+pub fn duration_ms(text: &str) -> Option<i64> {
+    const UNITS: [(char, i64); 3] = [('H', 3_600_000), ('M', 60_000), ('S', 1_000)];
+    if !is_duration(text) {
+        return None;
+    }
+    let upper = text.to_ascii_uppercase();
+    let parts = upper.strip_prefix('+').unwrap_or(&upper).strip_prefix('P')?;
+    let (days, mut rest) = parts.split_once('T').unwrap_or((parts, ""));
+    let mut total: i64 = match days.strip_suffix('D') {
+        Some(days) => days.parse::<i64>().ok()?.checked_mul(86_400_000)?,
+        None => 0,
+    };
+    for (unit, unit_ms) in UNITS {
+        let Some((digits, after)) = rest.split_once(unit) else { continue };
+        let (whole, fraction) = digits.split_once(['.', ',']).unwrap_or((digits, ""));
+        let milliseconds: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+        total =
+            total.checked_add(whole.parse::<i64>().ok()?.checked_mul(unit_ms)?)?.checked_add(milliseconds)?;
+        rest = after;
+    }
+    Some(total)
+}

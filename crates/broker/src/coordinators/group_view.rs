@@ -29,6 +29,11 @@ impl GroupView {
         Arc::new(GroupView { image: Arc::default(), version: -1 })
     }
 
+    /// What groups are configured with stands in it as well.
+    pub fn image(&self) -> &Arc<MetadataImage> {
+        &self.image
+    }
+
     /// The view of the next image, if it is another one for groups.
     pub fn next(&self, image: &Arc<MetadataImage>, changes: &[TopicChange<'_>]) -> Option<Arc<GroupView>> {
         let topics = changes.iter().any(matters);

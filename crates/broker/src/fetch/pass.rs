@@ -16,6 +16,7 @@ use crate::endpoints::current_leader;
 use crate::fetch::exceptions::Exceptions;
 use crate::fetch::session::Wanted;
 use crate::limits::{CHECKED_BYTES_AT_ONCE, COLD_READS_AT_ONCE, FETCH_BYTES_MIN};
+use crate::mailbox::reply;
 use crate::views::{PartitionCell, Reader};
 
 /// What a request says of all its partitions.
@@ -431,6 +432,24 @@ impl Pass {
             self.ahead.push(ahead);
         }
     }
+}
+
+/// Goes on with a pass that stands still, on threads that may wait for the platter; false if the node stops.
+pub(crate) async fn read_cold(reading: &Arc<Reading>, pass: &mut Pass) -> bool {
+    let mut answers = Vec::new();
+    for part in reading.parts(pass) {
+        let (reply, answer) = reply();
+        let job = Arc::clone(reading);
+        reading.call.node.read_cold(move || reply.send(job.read_part(&part)));
+        answers.push(answer);
+    }
+    let mut parts = Vec::with_capacity(answers.len());
+    for answer in answers {
+        let Ok(read) = answer.await else { return false };
+        parts.push(read);
+    }
+    reading.take_parts(pass, parts);
+    true
 }
 
 fn record_bytes(data: &PartitionData) -> i64 {

@@ -45,6 +45,7 @@ impl Carrier for Node {
                 Effect::Appended(reply, results) => reply.send(results),
                 Effect::Answers(answers) => answers.send(),
                 Effect::Transactions(cell, wishes) => self.transactions(now_ms, &cell, wishes),
+                Effect::Share(wish) => self.share(*wish),
                 Effect::Clean(cleaning) => self.clean(cleaning),
                 Effect::Move(moving) => self.copy_replica(moving),
                 Effect::DiscardFuture(moving) => self.discard_future(moving),

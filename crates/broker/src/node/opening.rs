@@ -42,6 +42,7 @@ use crate::security::audit::Audit;
 use crate::security::authorizer::{Authorizer, STANDARD_AUTHORIZER};
 use crate::shard::cell::ShardCell;
 use crate::shard::{Shard, Surroundings};
+use crate::share::sessions::ShareSessions;
 use crate::views::Views;
 
 /// An address that clients are told.
@@ -214,6 +215,7 @@ impl Node {
             session_serial: AtomicU64::new(seed),
             parked_fetches: ParkedFetches::default(),
             session_cache: session_cache(&file),
+            share_sessions: ShareSessions::new(config.share.max_share_sessions),
             config,
         })))
     }

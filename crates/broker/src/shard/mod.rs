@@ -2,7 +2,7 @@
 //! replica that was touched: flush, publish, answer. Who runs the turn is `cell.rs`; no handler and no API is known here.
 //!
 //! `append.rs` produce and its acks · `asleep.rs` what was never written · `cleaning.rs` compaction · `coordinators.rs` what is coordinated ·
-//! `leading.rs` what followers acknowledge · `following.rs` what leaders have · `moving.rs` to another log directory · `reconcile.rs` a new image · `verifying.rs` a transaction's first records · `upkeep.rs` retention, checkpoints, faults.
+//! `leading.rs` what followers acknowledge · `following.rs` what leaders have · `moving.rs` to another log directory · `reconcile.rs` a new image · `sharing.rs` share groups · `verifying.rs` a transaction's first records · `upkeep.rs` retention, checkpoints, faults.
 
 mod append;
 mod asleep;
@@ -18,6 +18,7 @@ mod moving;
 mod planting;
 mod reconcile;
 mod seat;
+mod sharing;
 mod sleepers;
 mod slots;
 mod turn;
@@ -136,6 +137,8 @@ enum Timer {
     Produce(ProduceId),
     /// A coordinator has something to do: its own timers, or more to load.
     Coordinator(Arc<PartitionCell>),
+    /// Locks of share partitions are over.
+    Shares(Arc<PartitionCell>),
     /// Somebody waits for this moment.
     Remind(Reply<()>),
     /// Files can be deleted.
@@ -290,6 +293,7 @@ impl Shard {
             Command::Moving(moving, step) => self.move_step(turn, moving, step),
             Command::Retired(removal) => self.retired(turn.now_ms, removal),
             Command::LookForCleaning => self.look_for_cleaning(turn),
+            Command::Share(ask) => self.share(turn, *ask),
             Command::InSyncReplicasOf(asked) => self.in_sync_replicas(asked),
             Command::FollowerFetch(fetch) => self.follower_fetch(turn, fetch),
             Command::IsrAnswered(answers) => {
@@ -315,6 +319,7 @@ impl Shard {
                 Timer::Watch(watch) => watch.fire(),
                 Timer::Produce(id) => self.produce_timed_out(turn, id),
                 Timer::Coordinator(cell) => self.coordinator_due(turn, &cell),
+                Timer::Shares(cell) => self.shares_due(turn, &cell),
                 Timer::Remind(reply) => reply.send(()),
                 Timer::Remove(removal) => turn.effects.push(Effect::Remove(*removal)),
                 Timer::OpenFound => self.open_found(),

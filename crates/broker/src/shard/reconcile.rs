@@ -353,6 +353,7 @@ impl Shard {
         if let Some(slot) = cell.slot() {
             // A new epoch is a new term of the coordinator: what it held of the old one is dropped and read again.
             self.close_coordinator(turn, slot, ErrorCode::NotCoordinator);
+            self.close_shares(slot, ErrorCode::NotLeaderOrFollower);
             self.open_coordinator(turn, slot);
         }
     }
@@ -376,6 +377,7 @@ impl Shard {
         if let Some(slot) = cell.slot() {
             self.fail_acks(turn, slot, ErrorCode::NotLeaderOrFollower);
             self.close_coordinator(turn, slot, ErrorCode::NotCoordinator);
+            self.close_shares(slot, ErrorCode::NotLeaderOrFollower);
         }
         self.follow_leader(turn, cell);
     }
@@ -388,6 +390,7 @@ impl Shard {
         cell.set_directory(None);
         self.fail_acks(turn, slot, ErrorCode::UnknownTopicOrPartition);
         self.close_coordinator(turn, slot, ErrorCode::NotCoordinator);
+        self.close_shares(slot, ErrorCode::UnknownTopicOrPartition);
         let Some(mut replica) = self.seats.take(slot) else { return };
         cell.set_slot(None);
         replica.wake_all();

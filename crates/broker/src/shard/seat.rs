@@ -4,6 +4,7 @@
 use super::slots::Slots;
 use crate::coordinators::coordinator::Coordinator;
 use crate::replica::{Replica, ReplicaState};
+use crate::share::hosting::Shares;
 use crate::timers::TimerId;
 use crate::views::PartitionCell;
 
@@ -12,6 +13,15 @@ pub(super) struct Seat {
     /// The coordinator hosted on the replica, while this broker leads it.
     pub coordinator: Option<Coordinator>,
     /// The shard's timer for the coordinator's next deadline.
+    pub armed: Option<TimerId>,
+    /// What share groups see of the replica, while this broker leads it and some read it.
+    pub shares: Option<Box<SeatedShares>>,
+}
+
+/// Share partitions, and the shard's timer for the first of their deadlines.
+#[derive(Default)]
+pub(super) struct SeatedShares {
+    pub shares: Shares,
     pub armed: Option<TimerId>,
 }
 
@@ -23,6 +33,10 @@ impl Seat {
             assert!(!follows, "coordinator: it is where nothing is led");
         } else {
             assert!(self.armed.is_none(), "coordinator: a timer runs for none");
+        }
+        if self.shares.is_some() {
+            let leads = matches!(self.replica.state, ReplicaState::Leader(_) | ReplicaState::Offline);
+            assert!(leads, "shares: they are where nothing is led");
         }
         self.replica.check();
     }
@@ -50,13 +64,14 @@ impl Default for Seats {
 impl Seats {
     /// Gives a replica a slot.
     pub fn put(&mut self, replica: Replica) -> usize {
-        self.0.put(Box::new(Seat { replica, coordinator: None, armed: None }))
+        self.0.put(Box::new(Seat { replica, coordinator: None, armed: None, shares: None }))
     }
 
     /// Takes a replica out; its slot is free for another. A coordinator must have been closed.
     pub fn take(&mut self, slot: usize) -> Option<Replica> {
         let seat = self.0.take(slot)?;
         assert!(seat.coordinator.is_none(), "coordinator: its replica leaves without it");
+        assert!(seat.shares.is_none(), "shares: their replica leaves without them");
         Some(seat.replica)
     }
 

@@ -148,6 +148,7 @@ impl Shard {
             turn.effects.push(Effect::Unfollow(replica.cell.key, turn.number));
             self.fail_acks(turn, slot, ErrorCode::KafkaStorageError);
             self.close_coordinator(turn, slot, ErrorCode::NotCoordinator);
+            self.close_shares(slot, ErrorCode::KafkaStorageError);
         }
     }
 

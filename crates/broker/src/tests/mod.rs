@@ -27,6 +27,7 @@ mod restart;
 mod rot;
 mod scenarios;
 mod sessions;
+mod shares;
 mod tallies;
 mod throttles;
 mod transactions;

@@ -79,6 +79,18 @@ impl Taking<'_> {
         self.given.push(Acquired { first_offset, last_offset, delivery_count });
     }
 
+    /// The last range and the one before it, if that is of the same batch and they are alike, are one.
+    fn join(&mut self, batch_from: usize) {
+        let Some([before, last]) = self.given.get_mut(batch_from..).and_then(|given| given.last_chunk_mut())
+        else {
+            return;
+        };
+        if before.last_offset + 1 == last.first_offset && before.delivery_count == last.delivery_count {
+            before.last_offset = last.last_offset;
+            self.given.pop();
+        }
+    }
+
     fn held(&self) -> Holding {
         Holding::Held { member: self.ask.member.clone(), until_ms: self.until_ms }
     }
@@ -110,7 +122,7 @@ impl SharePartition {
         let given = self.without_aborted(taking.given, ask.aborted);
         self.advance_start();
         self.check();
-        merged(given)
+        given
     }
 
     /// How many records there is room for, and up to which offset.
@@ -194,6 +206,7 @@ impl SharePartition {
     /// Parts of a batch; true if something was given.
     fn take_parts(&mut self, taking: &mut Taking<'_>, parts: &[(i64, i64, i16)], records: i64) -> bool {
         let (mut given, mut most) = (0, i64::MAX);
+        let before = taking.given.len();
         for &(first, last, delivery_count) in parts {
             let is_last_time = taking.limit > 2 && delivery_count == taking.limit - 1;
             if is_last_time && given > 0 {
@@ -215,6 +228,7 @@ impl SharePartition {
                 break;
             }
             self.hold(taking, (first, first + count - 1), delivery_count);
+            taking.join(before);
             given += count;
             if is_last_time || given >= most {
                 break;
@@ -298,7 +312,7 @@ impl SharePartition {
 /// Where what is given is cut: at batches of the log, once there are as many records as the member wants in one.
 fn starts(batches: &[(i64, i64)], (first, end): (i64, i64), batch_size: i64) -> Vec<i64> {
     let mut starts = vec![first];
-    if end - first + 1 <= batch_size {
+    if end - first < batch_size {
         return starts;
     }
     let mut at = first;
@@ -309,22 +323,4 @@ fn starts(batches: &[(i64, i64)], (first, end): (i64, i64), batch_size: i64) -> 
         }
     }
     starts
-}
-
-/// Neighbours of the same count that were not handed out as batches of their own are one.
-fn merged(given: Vec<Acquired>) -> Vec<Acquired> {
-    let mut merged: Vec<Acquired> = Vec::with_capacity(given.len());
-    for range in given {
-        match merged.last_mut() {
-            Some(before)
-                if range.delivery_count > 1
-                    && before.delivery_count == range.delivery_count
-                    && before.last_offset + 1 == range.first_offset =>
-            {
-                before.last_offset = range.last_offset;
-            }
-            _ => merged.push(range),
-        }
-    }
-    merged
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use wire::Str;
 
-use super::{StoredBatch, StoredState};
+use super::stored::{StoredBatch, StoredState};
 
 /// Who has a record.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,7 @@
 mod acknowledge;
 mod acquire;
 mod flights;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use wire::{ErrorCode, Str};
 pub use acknowledge::{AcknowledgementBatch, Refused};
 pub use acquire::{AcquireMode, Acquired, Acquisition};
 use flights::{Flight, Flights, Holding, Pending};
+pub use stored::{StoredBatch, StoredState};
 
 /// No offset: the group has not begun to read this partition.
 pub const UNINITIALIZED: i64 = -1;
@@ -34,55 +36,6 @@ pub struct ShareSettings {
     pub max_record_locks: i64,
     /// `share.renew.acknowledge.enable` (KIP-1222)
     pub allows_renewal: bool,
-}
-
-/// What stored state says of a range of records, in the codes of the share coordinator's records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StoredBatch {
-    /// First offset.
-    pub first_offset: i64,
-    /// Last offset, the range includes it.
-    pub last_offset: i64,
-    /// Whether it waits, or how it is done with.
-    pub state: StoredState,
-    /// How often it was handed out.
-    pub delivery_count: i16,
-}
-
-/// What can be stored of a record: who holds it is not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoredState {
-    /// To be handed out (again).
-    Available,
-    /// Accepted.
-    Acknowledged,
-    /// Rejected, handed out too often, or not there.
-    Archived,
-}
-
-impl StoredState {
-    /// The code in messages and records.
-    pub fn code(self) -> i8 {
-        match self {
-            StoredState::Available => 0,
-            StoredState::Acknowledged => 2,
-            StoredState::Archived => 4,
-        }
-    }
-
-    /// A code as it was stored; `None` for what is no state. What was on its way to a dead-letter queue (3) is done with for consumers.
-    pub fn of_code(code: i8) -> Option<StoredState> {
-        match code {
-            0 => Some(StoredState::Available),
-            2 => Some(StoredState::Acknowledged),
-            3 | 4 => Some(StoredState::Archived),
-            _ => None,
-        }
-    }
-
-    fn is_terminal(self) -> bool {
-        !matches!(self, StoredState::Available)
-    }
 }
 
 /// State as it was stored.
