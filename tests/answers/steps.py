@@ -1,6 +1,6 @@
 """Answers that take more than one question: what was there before, what is there afterwards, several at once, headers.
 
-Prints `step what: answer`. Nothing in here knows a right answer: the stage compares the lines of two brokers.
+Prints `step what: answer`. Nothing in here knows a right answer: the stage compares the lines of two brokers. `steps.py … NAME NAME` takes only these.
 """
 import struct
 import sys
@@ -354,6 +354,186 @@ def consumer_groups_by_pattern():
     group.beat("p1", epoch=-1)
 
 
+class Shared:
+    """A share group: each answer is told. Its assignments are made whenever they are due."""
+
+    def __init__(self, name):
+        self.name, self.epochs = name, {}
+        config = {"name": "share.assignment.interval.ms", "configOperation": 0, "value": "0"}
+        altered = quietly("IncrementalAlterConfigs", 1, {"resources": [{"resourceType": 32, "resourceName": name, "configs": [config]}]})
+        assert altered["responses"][0]["errorCode"] == 0, altered
+        quietly("FindCoordinator", 4, {"keyType": 0, "coordinatorKeys": [name]})
+        until(lambda: quietly("ShareGroupDescribe", 1, {"groupIds": [name]})["groups"][0]["errorCode"] == 69, "a coordinator")
+
+    def beat(self, member, epoch=None, **more):
+        """Without an epoch that of the last answer."""
+        body = dict({"groupId": self.name, "memberId": member, "memberEpoch": self.epochs.get(member, 0) if epoch is None else epoch}, **more)
+        answer = quietly("ShareGroupHeartbeat", 1, body)
+        if answer["errorCode"] == 0:
+            self.epochs[member] = answer["memberEpoch"]
+        for topic in (answer["assignment"] or {"topicPartitions": []})["topicPartitions"]:
+            # Which they are is a matter of the topic's id.
+            topic["partitions"] = len(topic["partitions"])
+        say(f"{self.name} {member} {sorted(more.items())} {epoch}", answer)
+
+    def shares(self, many):
+        """Until so many partitions have share state."""
+        def shared():
+            topics = quietly("DescribeShareGroupOffsets", 1, {"groups": [{"groupId": self.name, "topics": None}]})["groups"][0]["topics"]
+            return sum(len(topic["partitions"]) for topic in topics) == many
+        until(shared, f"{many} shared partitions")
+
+    def described(self, what):
+        answer = quietly("ShareGroupDescribe", 1, {"groupIds": [self.name], "includeAuthorizedOperations": True})
+        for member in answer["groups"][0]["members"]:
+            # In the order of a hash map.
+            member["subscribedTopicNames"].sort()
+            for topic in member["assignment"]["topicPartitions"]:
+                topic["partitions"] = len(topic["partitions"])
+        say(f"described {what}", answer)
+
+    def offsets(self, what, topics=None, version=1):
+        ask(f"offsets {what} v{version}", "DescribeShareGroupOffsets", version, {"groups": [{"groupId": self.name, "topics": topics}]})
+
+    def altered(self, what, *topics):
+        body = [{"topicName": name, "partitions": [{"partitionIndex": number, "startOffset": start} for number, start in starts]} for name, starts in topics]
+        ask(f"alter {what}", "AlterShareGroupOffsets", 0, {"groupId": self.name, "topics": body})
+
+    def forgotten(self, what, *names):
+        ask(f"forget {what}", "DeleteShareGroupOffsets", 0, {"groupId": self.name, "topics": [{"topicName": name} for name in names]})
+
+
+@step
+def share_groups():
+    make_topics([("share-a", 3), ("share-b", 1)])
+    until(lambda: produced("share-a", batch([(b"k", b"v")] * 5))[0] == 0, "records")
+    group = Shared("sharing")
+    for member, epoch, more in (
+            ("", 0, {}), ("x" * 37, 0, {}), (" ", 0, {"subscribedTopicNames": ["share-a"]}), ("s1", 0, {}), ("s1", 0, {"subscribedTopicNames": []}),
+            ("s1", -2, {}), ("s1", 1, {}), ("s1", -1, {}), ("s1", 0, {"subscribedTopicNames": ["share-a"], "rackId": ""})):
+        group.beat(member, epoch, **more)
+    group.altered("nothing")
+    group.forgotten("of nobody", "share-a")
+    group.offsets("of nobody")
+    group.beat("s1", subscribedTopicNames=["share-a"])
+    group.shares(3)
+    group.beat("s1")
+    group.beat("s1")
+    group.described("of one")
+    group.beat("s2", subscribedTopicNames=["share-a"])
+    group.beat("s1")
+    group.described("of two")
+    for epoch in (99, 1, -1_000):
+        group.beat("s2", epoch)
+    group.beat("s3", 2)
+    group.beat("s3", -1)
+    group.beat("s2", subscribedTopicNames=["share-b", "share-a", "no-such"])
+    group.shares(4)
+    group.beat("s2")
+    group.beat("s1")
+    group.beat("s2")
+    group.described("of different wishes")
+    group.offsets("of all")
+    group.offsets("of some", [{"topicName": "share-a", "partitions": [0]}, {"topicName": "no-such", "partitions": [0]}])
+    group.offsets("of none", [])
+    group.altered("with members", ("share-a", [(0, 1)]))
+    group.forgotten("with members", "share-a")
+    ask("deleted with members", "DeleteGroups", 2, {"groupsNames": ["sharing"]})
+    for version in (5, 6):
+        ask(f"described as a classic group v{version}", "DescribeGroups", version, {"groups": ["sharing"]})
+    ask("described as a consumer group", "ConsumerGroupDescribe", 1, {"groupIds": ["sharing"]})
+    ask("joined as a consumer group", "ConsumerGroupHeartbeat", 1, {
+        "groupId": "sharing", "memberId": "c", "memberEpoch": 0, "rebalanceTimeoutMs": 1000, "subscribedTopicNames": ["share-a"], "topicPartitions": []})
+    ask("joined as a classic group", "JoinGroup", 9, {
+        "groupId": "sharing", "sessionTimeoutMs": 10_000, "rebalanceTimeoutMs": 10_000, "protocolType": "consumer", "protocols": [{"name": "range", "metadata": b""}]})
+    ask("heartbeat of a classic member", "Heartbeat", 4, {"groupId": "sharing", "generationId": 1, "memberId": "s1"})
+    ask("leave of a classic member", "LeaveGroup", 5, {"groupId": "sharing", "members": [{"memberId": "s1"}]})
+    for version in (8, 9):
+        ask(f"commit v{version}", "OffsetCommit", version, {"groupId": "sharing", "generationIdOrMemberEpoch": 1, "memberId": "s1", "topics": [
+            {"name": "share-a", "partitions": [{"partitionIndex": 0, "committedOffset": 7, "committedLeaderEpoch": -1, "committedMetadata": ""}]}]})
+    ask("fetch", "OffsetFetch", 9, {"groups": [{"groupId": "sharing", "memberId": None, "memberEpoch": -1, "topics": [{"name": "share-a", "partitionIndexes": [0]}]}]})
+    ask("offsets deleted", "OffsetDelete", 0, {"groupId": "sharing", "topics": [{"name": "share-a", "partitions": [{"partitionIndex": 0}]}]})
+    for types in ([], ["share"], ["Share"], ["consumer"]):
+        say(f"listed {types}", [one for one in quietly("ListGroups", 5, {"typesFilter": types})["groups"] if one["groupId"] == "sharing"])
+    group.beat("s1", -1)
+    group.beat("s1", -1)
+    group.beat("s2", -1)
+    group.described("of nobody")
+    group.altered("something", ("share-a", [(0, 2), (1, 0), (7, 1)]), ("no-such", [(0, 1)]))
+    group.offsets("altered")
+    group.offsets("altered", version=0)
+    group.forgotten("something", "share-b", "no-such", "share-b")
+    group.offsets("forgotten")
+    ask("deleted", "DeleteGroups", 2, {"groupsNames": ["sharing"]})
+    group.described("deleted")
+    for name in ("", "settled"):
+        for api, version, body in (
+                ("ShareGroupDescribe", 1, {"groupIds": [name, name]}), ("AlterShareGroupOffsets", 0, {"groupId": name, "topics": []}),
+                ("DeleteShareGroupOffsets", 0, {"groupId": name, "topics": []}), ("DescribeShareGroupOffsets", 1, {"groups": [{"groupId": name, "topics": None}]}),
+                ("ShareGroupHeartbeat", 1, {"groupId": name, "memberId": "m", "memberEpoch": 0, "subscribedTopicNames": ["share-a"]})):
+            ask(f"{api} of {name or 'no name'}", api, version, body)
+
+
+@step
+def share_state():
+    ids = make_topics([("state-a", 2)])
+    topic = ids["state-a"]
+
+    def asked(what, api, version=0, number=0, group="stated", of=topic, **data):
+        ask(f"{what} v{version}", api, version, {"groupId": group, "topics": [{"topicId": of, "partitions": [dict({"partition": number}, **data)]}]})
+
+    def read(what, **data):
+        asked(f"read {what}", "ReadShareGroupState", **data)
+        for version in (0, 1):
+            asked(f"summary {what}", "ReadShareGroupStateSummary", version, leaderEpoch=0, **{key: data[key] for key in ("number", "group", "of") if key in data})
+
+    def written(what, start, *batches, version=1, state=2, leader=3, done=-1, **more):
+        batches = [dict(zip(("firstOffset", "lastOffset", "deliveryState", "deliveryCount"), one)) for one in batches]
+        if version:
+            more["deliveryCompleteCount"] = done
+        asked(f"write {what}", "WriteShareGroupState", version, stateEpoch=state, leaderEpoch=leader, startOffset=start, stateBatches=batches, **more)
+
+    def coordinated():
+        key = {"keyType": 2, "coordinatorKeys": [f"stated:AAAAAAAAAAAAAAAAAAAAAQ:{number}" for number in range(8)]}
+        return all(one["errorCode"] == 0 for one in quietly("FindCoordinator", 6, key)["coordinators"])
+    until(coordinated, "coordinators of share state")
+
+    def loaded():
+        summary = {"groupId": "stated", "topics": [{"topicId": topic, "partitions": [{"partition": number, "leaderEpoch": 0} for number in range(2)]}]}
+        answer = quietly("ReadShareGroupStateSummary", 0, summary)
+        return all(one["errorCode"] == 0 for one in answer["results"][0]["partitions"])
+    until(loaded, "share state")
+    read("before")
+    written("before", 0)
+    asked("delete before", "DeleteShareGroupState")
+    for what, number, state, of in (("first", 0, 2, topic), ("of an old state", 0, 1, topic), ("of a negative state", 0, -1, topic), ("of no partition", -1, 0, topic),
+                                    ("of a partition that is not there", 2, 0, topic), ("of no topic", 0, 0, NOBODY), ("of nothing", 0, 0, uuid.UUID(int=0))):
+        asked(f"initialize {what}", "InitializeShareGroupState", number=number, of=of, stateEpoch=state, startOffset=-1)
+    read("by the first leader", leaderEpoch=3)
+    read("by an old leader", leaderEpoch=2)
+    read("by no leader", leaderEpoch=-1)
+    read("of no partition", number=-1, leaderEpoch=3)
+    read("of a topic that is not there", of=NOBODY, leaderEpoch=3)
+    written("by an old leader", 0, leader=2)
+    written("of an old state", 0, state=1)
+    written("of a negative state", 0, state=-1)
+    written("by a negative leader", 0, leader=-1)
+    written("nothing", 10)
+    written("some", 10, (10, 14, 0, 1), (15, 16, 2, 1), done=2)
+    written("over some", 10, (12, 17, 2, 2), (11, 11, 4, 5), done=4)
+    written("going back", 5, (0, 9, 2, 1), done=1)
+    written("of version 0", 12, version=0)
+    read("by the next leader", leaderEpoch=4)
+    asked("initialize again", "InitializeShareGroupState", stateEpoch=9, startOffset=3)
+    read("again", leaderEpoch=0)
+    for what, number, of in (("of no partition", -1, topic), ("of a topic that is not there", 0, NOBODY), ("what is there", 0, topic), ("again", 0, topic)):
+        asked(f"delete {what}", "DeleteShareGroupState", number=number, of=of)
+    for api in ("InitializeShareGroupState", "ReadShareGroupState", "WriteShareGroupState", "DeleteShareGroupState", "ReadShareGroupStateSummary"):
+        ask(f"{api} of nobody", api, 0, {"groupId": "", "topics": [{"topicId": topic, "partitions": [{}]}]})
+        ask(f"{api} of no topics", api, 0, {"groupId": "stated", "topics": []})
+        ask(f"{api} of no partitions", api, 0, {"groupId": "stated", "topics": [{"topicId": topic, "partitions": []}]})
+
+
 def group_epoch(name):
     return quietly("ConsumerGroupDescribe", 1, {"groupIds": [name]})["groups"][0]["groupEpoch"]
 
@@ -498,7 +678,8 @@ def in_order():
         say("in order", [struct.unpack(">i", connection.frame()[:4])[0] for _ in sent] == sent)
 
 
-for STEPPED in STEPS:
+ONLY = [name for name in sys.argv[5:] if not name.startswith("--")]
+for STEPPED in [one for one in STEPS if not ONLY or one.__name__ in ONLY]:
     STEP = STEPPED.__name__.replace("_", "-")
     STEPPED()
 print("done - the steps")

@@ -2,13 +2,12 @@
 //! Never reads a clock, opens a socket or starts a thread; every call brings the time (`now_ms`: milliseconds of the node's own, which
 //! never jump), and [`Wall`] says what the wall clock makes of it.
 
-#[allow(dead_code, reason = "its callers come next")]
 mod background;
 mod carrying;
 mod opening;
 mod repairing;
 mod replicating;
-#[allow(dead_code, reason = "what groups ask comes next")]
+pub(crate) mod share_groups;
 pub(crate) mod share_state;
 mod sharing;
 mod transactions;

@@ -6,6 +6,7 @@ mod add_partitions_to_txn;
 mod add_raft_voter;
 mod alter_configs;
 mod alter_replica_log_dirs;
+mod alter_share_group_offsets;
 mod alter_user_scram_credentials;
 mod api_versions;
 mod broker_heartbeat;
@@ -17,6 +18,7 @@ mod create_topics;
 mod delete_acls;
 mod delete_groups;
 mod delete_records;
+mod delete_share_group_offsets;
 mod delete_share_group_state;
 mod delete_topics;
 mod describe_acls;
@@ -26,6 +28,7 @@ mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
+mod describe_share_group_offsets;
 mod describe_topic_partitions;
 mod describe_transactions;
 mod describe_user_scram_credentials;
@@ -57,6 +60,8 @@ mod sasl_authenticate;
 mod sasl_handshake;
 mod share_acknowledge;
 mod share_fetch;
+mod share_group_describe;
+mod share_group_heartbeat;
 mod sync_group;
 mod txn_offset_commit;
 mod write_share_group_state;
@@ -71,41 +76,27 @@ use bytes::{Buf, Bytes};
 use kraft::controller::{AlterPartition, ControllerCommand, Refusal, RegisterBroker, UpdateFeatures};
 use wire::codec::{DecodeError, Decoder, Message};
 use wire::frame::{HeaderError, HeaderView};
-use wire::messages::add_raft_voter::AddRaftVoterRequest;
-use wire::messages::add_raft_voter::AddRaftVoterResponse;
-use wire::messages::alter_partition_reassignments::AlterPartitionReassignmentsRequest;
-use wire::messages::alter_user_scram_credentials::AlterUserScramCredentialsRequest;
-use wire::messages::api_versions::{ApiVersion, ApiVersionsRequest};
-use wire::messages::begin_quorum_epoch::BeginQuorumEpochRequest;
-use wire::messages::broker_heartbeat::BrokerHeartbeatResponse;
-use wire::messages::create_acls::CreateAclsRequest;
-use wire::messages::create_partitions::CreatePartitionsRequest;
-use wire::messages::create_topics::CreateTopicsRequest;
-use wire::messages::delete_acls::DeleteAclsRequest;
-use wire::messages::delete_topics::DeleteTopicsRequest;
-use wire::messages::describe_acls::DescribeAclsResponse;
-use wire::messages::describe_cluster::DescribeClusterResponse;
-use wire::messages::describe_log_dirs::DescribeLogDirsResponse;
-use wire::messages::describe_quorum::DescribeQuorumRequest;
-use wire::messages::describe_quorum::DescribeQuorumResponse;
-use wire::messages::describe_user_scram_credentials::DescribeUserScramCredentialsResponse;
-use wire::messages::elect_leaders::ElectLeadersRequest;
-use wire::messages::end_quorum_epoch::EndQuorumEpochRequest;
-use wire::messages::envelope::EnvelopeResponse;
-use wire::messages::fetch::FetchRequest;
-use wire::messages::fetch_snapshot::FetchSnapshotRequest;
-use wire::messages::list_config_resources::ListConfigResourcesResponse;
-use wire::messages::list_partition_reassignments::ListPartitionReassignmentsRequest;
-use wire::messages::list_partition_reassignments::ListPartitionReassignmentsResponse;
-use wire::messages::metadata::MetadataRequest;
-use wire::messages::produce::ProduceRequest;
-use wire::messages::remove_raft_voter::RemoveRaftVoterRequest;
-use wire::messages::remove_raft_voter::RemoveRaftVoterResponse;
-use wire::messages::unregister_broker::UnregisterBrokerRequest;
-use wire::messages::unregister_controller::UnregisterControllerRequest;
-use wire::messages::update_features::UpdateFeaturesRequest;
-use wire::messages::update_raft_voter::UpdateRaftVoterRequest;
-use wire::messages::vote::VoteRequest;
+use wire::messages::{
+    add_raft_voter::AddRaftVoterRequest, add_raft_voter::AddRaftVoterResponse,
+    alter_partition_reassignments::AlterPartitionReassignmentsRequest,
+    alter_user_scram_credentials::AlterUserScramCredentialsRequest, api_versions::ApiVersion,
+    api_versions::ApiVersionsRequest, begin_quorum_epoch::BeginQuorumEpochRequest,
+    broker_heartbeat::BrokerHeartbeatResponse, create_acls::CreateAclsRequest,
+    create_partitions::CreatePartitionsRequest, create_topics::CreateTopicsRequest,
+    delete_acls::DeleteAclsRequest, delete_topics::DeleteTopicsRequest, describe_acls::DescribeAclsResponse,
+    describe_cluster::DescribeClusterResponse, describe_log_dirs::DescribeLogDirsResponse,
+    describe_quorum::DescribeQuorumRequest, describe_quorum::DescribeQuorumResponse,
+    describe_user_scram_credentials::DescribeUserScramCredentialsResponse,
+    elect_leaders::ElectLeadersRequest, end_quorum_epoch::EndQuorumEpochRequest, envelope::EnvelopeResponse,
+    fetch::FetchRequest, fetch_snapshot::FetchSnapshotRequest,
+    list_config_resources::ListConfigResourcesResponse,
+    list_partition_reassignments::ListPartitionReassignmentsRequest,
+    list_partition_reassignments::ListPartitionReassignmentsResponse, metadata::MetadataRequest,
+    produce::ProduceRequest, remove_raft_voter::RemoveRaftVoterRequest,
+    remove_raft_voter::RemoveRaftVoterResponse, unregister_broker::UnregisterBrokerRequest,
+    unregister_controller::UnregisterControllerRequest, update_features::UpdateFeaturesRequest,
+    update_raft_voter::UpdateRaftVoterRequest, vote::VoteRequest,
+};
 use wire::{ApiKey, Str};
 
 use crate::call::{Call, IntoAnswer, Verdict};
@@ -287,34 +278,40 @@ fn share_record_rows() -> Vec<Api> {
     ]
 }
 
-/// The state of what share groups share.
+/// Share groups, and the state of what they share.
 fn share_rows() -> Vec<Api> {
+    let for_brokers = || Each("ClusterAction the cluster");
     vec![
         waiting(
-            ApiKey::DeleteShareGroupState,
-            Each("ClusterAction the cluster"),
-            delete_share_group_state::handle,
+            ApiKey::AlterShareGroupOffsets,
+            Each("Read the group, Read each topic"),
+            alter_share_group_offsets::handle,
         ),
         waiting(
-            ApiKey::InitializeShareGroupState,
-            Each("ClusterAction the cluster"),
-            initialize_share_group_state::handle,
+            ApiKey::DeleteShareGroupOffsets,
+            Each("Delete the group, Read each topic"),
+            delete_share_group_offsets::handle,
         ),
         waiting(
-            ApiKey::ReadShareGroupState,
-            Each("ClusterAction the cluster"),
-            read_share_group_state::handle,
+            ApiKey::DescribeShareGroupOffsets,
+            Each("Describe each group, Describe each topic"),
+            describe_share_group_offsets::handle,
         ),
         waiting(
-            ApiKey::ReadShareGroupStateSummary,
-            Each("ClusterAction the cluster"),
-            read_share_group_state_summary::handle,
+            ApiKey::ShareGroupDescribe,
+            Each("Describe each group, Describe each topic of its members"),
+            share_group_describe::handle,
         ),
         waiting(
-            ApiKey::WriteShareGroupState,
-            Each("ClusterAction the cluster"),
-            write_share_group_state::handle,
+            ApiKey::ShareGroupHeartbeat,
+            Each("Read the group, Describe each topic"),
+            share_group_heartbeat::handle,
         ),
+        waiting(ApiKey::DeleteShareGroupState, for_brokers(), delete_share_group_state::handle),
+        waiting(ApiKey::InitializeShareGroupState, for_brokers(), initialize_share_group_state::handle),
+        waiting(ApiKey::ReadShareGroupState, for_brokers(), read_share_group_state::handle),
+        waiting(ApiKey::ReadShareGroupStateSummary, for_brokers(), read_share_group_state_summary::handle),
+        waiting(ApiKey::WriteShareGroupState, for_brokers(), write_share_group_state::handle),
     ]
 }
 

@@ -8,8 +8,9 @@ use coordinator::group::consumer::{ClusterView, GroupSetting, TopicView};
 use kraft::image::{ConfigResource, MetadataImage, ResourceType, TopicChange, TopicImage};
 use wire::{Str, Uuid};
 
-/// The broker's key that all groups follow which have none of their own, where it may be changed while brokers run.
+/// The broker's keys that all groups follow which have none of their own, where they may be changed while brokers run.
 const ASSIGNMENT_INTERVAL_OF_ALL: &str = "group.consumer.assignment.interval.ms";
+const SHARE_ASSIGNMENT_INTERVAL_OF_ALL: &str = "group.share.assignment.interval.ms";
 
 /// An image, and since when its topics are as they are.
 pub(crate) struct GroupView {
@@ -102,7 +103,13 @@ impl ClusterView for GroupView {
             GroupSetting::AssignmentIntervalMs => {
                 self.image.configs.of_cluster().get(ASSIGNMENT_INTERVAL_OF_ALL)
             }
-            GroupSetting::SessionTimeoutMs | GroupSetting::HeartbeatIntervalMs => None,
+            GroupSetting::ShareAssignmentIntervalMs => {
+                self.image.configs.of_cluster().get(SHARE_ASSIGNMENT_INTERVAL_OF_ALL)
+            }
+            GroupSetting::SessionTimeoutMs
+            | GroupSetting::HeartbeatIntervalMs
+            | GroupSetting::ShareSessionTimeoutMs
+            | GroupSetting::ShareHeartbeatIntervalMs => None,
         };
         own.or(of_all)?.parse().ok()
     }

@@ -15,7 +15,7 @@ use crate::call::Call;
 use crate::command::Ask;
 use crate::mailbox::{Answer, Dropped, reply};
 use crate::rim::{Handling, Outcome};
-use crate::views::{PartitionCell, Role};
+use crate::views::{PartitionCell, Role, Views};
 
 /// What a key names, by its code in FindCoordinator (KIP-98, KIP-932).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,12 @@ pub(crate) fn speaks_consumer_protocol(call: &Call) -> bool {
 
 /// The partition that coordinates a key; `None` while there is no such topic.
 pub(crate) fn coordinator_of<M: Kind>(call: &Call, key: &str) -> Option<Arc<PartitionCell>> {
-    let topic = call.node.views().by_name(M::TOPIC)?;
+    coordinator_at::<M>(call.node.views(), key)
+}
+
+/// The same, by whoever has no call.
+pub(crate) fn coordinator_at<M: Kind>(views: &Views, key: &str) -> Option<Arc<PartitionCell>> {
+    let topic = views.by_name(M::TOPIC)?;
     topic.partition(partition_of(key, topic.partitions.len())).cloned()
 }
 

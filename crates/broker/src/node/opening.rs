@@ -182,7 +182,6 @@ impl Node {
             producer_expiry_interval_ms: file.number("producer.id.expiration.check.interval.ms"),
             seed: random.next_u64(),
         };
-        let checkpoint_interval_ms = checkpoint_interval_ms(&file);
         Ok(Node(Arc::new(NodeState {
             shards: (0..shard_count).map(|at| ShardCell::new(Shard::new(around(at), now_ms))).collect(),
             node_id: options.node_id,
@@ -209,8 +208,8 @@ impl Node {
             cold_reads: ColdReads::new(Arc::clone(&options.rim)),
             fetch_memory: ReadMemory::new(FETCH_MEMORY_BYTES),
             armed_ms: AtomicI64::new(i64::MIN),
-            next_checkpoint_ms: AtomicI64::new(now_ms.saturating_add(checkpoint_interval_ms)),
-            checkpoint_interval_ms,
+            next_checkpoint_ms: AtomicI64::new(now_ms.saturating_add(checkpoint_interval_ms(&file))),
+            checkpoint_interval_ms: checkpoint_interval_ms(&file),
             latest_ms: AtomicI64::new(now_ms),
             session_serial: AtomicU64::new(seed),
             parked_fetches: ParkedFetches::default(),
@@ -636,6 +635,23 @@ fn consumer_config(file: &BrokerFile) -> coordinator::group::ConsumerConfig {
     }
 }
 
+fn share_group_config(file: &BrokerFile) -> coordinator::group::ShareGroupConfig {
+    let int = |name: &str| i32::try_from(file.number(name)).unwrap_or(i32::MAX);
+    coordinator::group::ShareGroupConfig {
+        session_timeout_ms: int("group.share.session.timeout.ms"),
+        min_session_timeout_ms: int("group.share.min.session.timeout.ms"),
+        max_session_timeout_ms: int("group.share.max.session.timeout.ms"),
+        heartbeat_interval_ms: int("group.share.heartbeat.interval.ms"),
+        min_heartbeat_interval_ms: int("group.share.min.heartbeat.interval.ms"),
+        max_heartbeat_interval_ms: int("group.share.max.heartbeat.interval.ms"),
+        assignment_interval_ms: int("group.share.assignment.interval.ms"),
+        min_assignment_interval_ms: int("group.share.min.assignment.interval.ms"),
+        max_assignment_interval_ms: int("group.share.max.assignment.interval.ms"),
+        max_size: int("group.share.max.size"),
+        initialize_retry_interval_ms: int("group.share.initialize.retry.interval.ms"),
+    }
+}
+
 fn group_config(file: &BrokerFile) -> coordinator::group::GroupConfig {
     let int = |name: &str| i32::try_from(file.number(name)).unwrap_or(i32::MAX);
     coordinator::group::GroupConfig {
@@ -644,6 +660,7 @@ fn group_config(file: &BrokerFile) -> coordinator::group::GroupConfig {
         classic_initial_rebalance_delay_ms: int("group.initial.rebalance.delay.ms"),
         classic_max_size: int("group.max.size"),
         consumer: consumer_config(file),
+        share: share_group_config(file),
         offset_metadata_max_bytes: int("offset.metadata.max.bytes"),
         offsets_retention_ms: file.number("offsets.retention.minutes").saturating_mul(60_000),
         offsets_retention_check_interval_ms: file.number("offsets.retention.check.interval.ms"),

@@ -8,6 +8,7 @@ use super::consumer::ConsumerGroup;
 use super::events::GroupEvent;
 use super::records::GroupRecord;
 use super::refuse;
+use super::share::ShareGroup;
 use super::state::{Group, GroupMachine, GroupSoft};
 use super::turn::Turn;
 use std::collections::BTreeSet;
@@ -23,6 +24,8 @@ const GROUP_ID_NOT_FOUND_SINCE: i16 = 6;
 const _: () = assert!(GROUP_ID_NOT_FOUND_SINCE <= DescribeGroupsRequest::MAX_VERSION);
 const CLASSIC_TYPE: &str = "classic";
 const CONSUMER_TYPE: &str = "consumer";
+/// Of share groups the protocol type is the same.
+const SHARE_TYPE: &str = "share";
 
 impl GroupMachine {
     pub(super) fn describe_groups(
@@ -34,7 +37,7 @@ impl GroupMachine {
         let described = groups.iter().map(|group_id| {
             let found = match self.groups.get(group_id) {
                 Some(Group::Classic(_)) => self.look(soft, group_id, describe),
-                Some(Group::Consumer(_)) => {
+                Some(Group::Consumer(_) | Group::Share(_)) => {
                     return not_found(group_id, caller.api_version, "is not a classic group.");
                 }
                 None => None,
@@ -53,11 +56,12 @@ impl GroupMachine {
         let states: BTreeSet<String> =
             states.iter().map(|name| name.to_lowercase().trim().to_owned()).collect();
         let wants = |kind: &str| types.is_empty() || types.iter().any(|name| name.eq_ignore_ascii_case(kind));
-        let (classic, consumer) = (wants(CLASSIC_TYPE), wants(CONSUMER_TYPE));
+        let (classic, consumer, share) = (wants(CLASSIC_TYPE), wants(CONSUMER_TYPE), wants(SHARE_TYPE));
         let listed = self.groups.iter().filter_map(|(group_id, group)| match group {
             Group::Classic(_) if classic => self.look(soft, group_id, list),
             Group::Consumer(group) if consumer => Some(list_consumer(group_id, group)),
-            Group::Classic(_) | Group::Consumer(_) => None,
+            Group::Share(group) if share => Some(list_share(group_id, group)),
+            Group::Classic(_) | Group::Consumer(_) | Group::Share(_) => None,
         });
         let wanted =
             |group: &ListedGroup| states.is_empty() || states.contains(&group.group_state.to_lowercase());
@@ -67,6 +71,7 @@ impl GroupMachine {
     pub(super) fn delete_groups(&self, soft: &mut GroupSoft, turn: &mut Turn, groups: &[Str]) {
         let is_empty = |soft: &GroupSoft, group_id: &Str| match self.groups.get(group_id) {
             Some(Group::Consumer(group)) => Some(group.is_empty()),
+            Some(Group::Share(group)) => Some(group.is_empty()),
             Some(Group::Classic(_)) | None => self.look(soft, group_id, ClassicGroup::is_empty),
         };
         let results = groups.iter().map(|group_id| match is_empty(soft, group_id) {
@@ -77,6 +82,7 @@ impl GroupMachine {
                 turn.tell(GroupEvent::Deleted { group: group_id.clone() });
                 soft.classic.remove(group_id);
                 soft.consumer.remove(group_id);
+                soft.share.remove(group_id);
                 DeletableGroupResult { group_id: group_id.clone(), ..DeletableGroupResult::default() }
             }
         });
@@ -100,6 +106,7 @@ impl GroupMachine {
         }
         match self.groups.get(&group_id) {
             Some(Group::Consumer(group)) => turn.write_consumer_tombstones(&group_id, group),
+            Some(Group::Share(_)) => turn.write_share_tombstones(&group_id),
             Some(Group::Classic(_)) | None => turn.write(GroupRecord::group_tombstone(&group_id)),
         }
     }
@@ -149,6 +156,15 @@ fn list_consumer(group_id: &Str, group: &ConsumerGroup) -> ListedGroup {
         protocol_type: Str::from_static(CONSUMER_PROTOCOL_TYPE),
         group_state: Str::from_static(group.state().name()),
         group_type: Str::from_static(CONSUMER_TYPE),
+    }
+}
+
+fn list_share(group_id: &Str, group: &ShareGroup) -> ListedGroup {
+    ListedGroup {
+        group_id: group_id.clone(),
+        protocol_type: Str::from_static(SHARE_TYPE),
+        group_state: Str::from_static(group.state()),
+        group_type: Str::from_static(SHARE_TYPE),
     }
 }
 

@@ -1,12 +1,18 @@
 //! Everything a group coordinator can be asked, and every answer. Closed enums: a new command asks every room.
 
+use super::consumer::refusal::Refusal;
 use super::consumer::{ConsumerHeartbeatAnswer, Resolved};
+use super::share::{Partitions, ShareHeartbeatAnswer, ToDelete, ToInitialize};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use wire::messages::alter_share_group_offsets::{
+    AlterShareGroupOffsetsRequest, AlterShareGroupOffsetsResponse,
+};
 use wire::messages::consumer_group_describe::DescribedGroup as DescribedConsumerGroup;
 use wire::messages::consumer_group_heartbeat::ConsumerGroupHeartbeatRequest;
 use wire::messages::delete_groups::DeletableGroupResult;
+use wire::messages::delete_share_group_offsets::DeleteShareGroupOffsetsRequest;
 use wire::messages::describe_groups::DescribedGroup;
 use wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
 use wire::messages::join_group::{JoinGroupRequest, JoinGroupResponse};
@@ -15,6 +21,8 @@ use wire::messages::list_groups::ListedGroup;
 use wire::messages::offset_commit::{OffsetCommitRequest, OffsetCommitResponse};
 use wire::messages::offset_delete::{OffsetDeleteRequest, OffsetDeleteResponse};
 use wire::messages::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchResponseGroup};
+use wire::messages::share_group_describe::DescribedGroup as DescribedShareGroup;
+use wire::messages::share_group_heartbeat::ShareGroupHeartbeatRequest;
 use wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use wire::messages::txn_offset_commit::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 use wire::{ErrorCode, Str, Uuid};
@@ -58,6 +66,23 @@ pub enum GroupCommand {
     ConsumerDescribe { groups: Vec<Str> },
     /// What was asked with an answer to a heartbeat. Answered with [`GroupAnswer::Done`].
     RegexesResolved { resolved: Resolved },
+    /// ShareGroupHeartbeat: becomes a member of a share group, stays one, or leaves.
+    ShareHeartbeat { caller: Caller, request: Box<ShareGroupHeartbeatRequest> },
+    /// ShareGroupDescribe: distinct groups of this partition.
+    ShareDescribe { groups: Vec<Str> },
+    /// DescribeShareGroupOffsets of everything: the partitions that have share state.
+    SharePartitions { group: Str },
+    /// What was asked with an answer to a heartbeat or an alteration: the share state of these is there, or was not made. Answered with
+    /// [`GroupAnswer::Done`].
+    ShareTopicsInitialized { group: Str, partitions: Partitions, is_there: bool },
+    /// AlterShareGroupOffsets of topics that may be read.
+    AlterShareOffsets { request: Box<AlterShareGroupOffsetsRequest> },
+    /// DeleteShareGroupOffsets of topics that may be read.
+    BeginDeletingShareOffsets { request: Box<DeleteShareGroupOffsetsRequest> },
+    /// DeleteGroups, before it: a share group's state goes first.
+    BeginDeletingShareGroup { group: Str },
+    /// The share state of these topics is gone. Answered with [`GroupAnswer::Done`].
+    ShareStateDeleted { group: Str, topics: BTreeSet<Uuid> },
     /// Topics that exist and may be read, each with both its name and its id.
     CommitOffsets {
         caller: Caller,
@@ -97,6 +122,13 @@ pub enum GroupAnswer {
     Leave(LeaveGroupResponse),
     ConsumerHeartbeat(Box<ConsumerHeartbeatAnswer>),
     ConsumerDescribe(Vec<DescribedConsumerGroup>),
+    ShareHeartbeat(Box<ShareHeartbeatAnswer>),
+    ShareDescribe(Vec<DescribedShareGroup>),
+    SharePartitions(Result<Partitions, ErrorCode>),
+    /// And what is to be initialised before it is told.
+    AlterShareOffsets(Box<Result<(AlterShareGroupOffsetsResponse, ToInitialize), Refusal>>),
+    /// To both that begin to delete.
+    DeletingShareState(Box<Result<ToDelete, Refusal>>),
     CommitOffsets(OffsetCommitResponse),
     CommitTransactionalOffsets(TxnOffsetCommitResponse),
     FetchOffsets(OffsetFetchResponseGroup),

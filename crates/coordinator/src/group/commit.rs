@@ -201,6 +201,8 @@ impl GroupMachine {
                         other => other,
                     });
                 }
+                // What a share group has read is no offset of a group.
+                Some(Group::Share(_)) => return Err(ErrorCode::GroupIdNotFound),
                 // A simple consumer makes its group by committing to it.
                 None if committer.generation < 0 => return Ok(()),
                 None if group_id_not_found => return Err(ErrorCode::GroupIdNotFound),
@@ -241,7 +243,7 @@ impl GroupMachine {
                 let subscribed = names.filter(|name| group.is_subscribed_to(name)).cloned();
                 Some(Ok(subscribed.collect::<BTreeSet<Str>>()))
             }
-            Some(Group::Classic(_)) | None => None,
+            Some(Group::Classic(_) | Group::Share(_)) | None => None,
         };
         let of_classic = || {
             self.look(soft, &request.group_id, |group| {
@@ -307,6 +309,7 @@ impl GroupMachine {
         for (group, topic, partition) in gone {
             turn.write(GroupRecord::offset_tombstone(&group, &topic, partition));
         }
+        self.share_topics_deleted(turn, &topics.iter().map(|topic| topic.id).collect());
         turn.decision.may_split = true;
         turn.answer(GroupAnswer::Done);
     }

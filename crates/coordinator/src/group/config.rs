@@ -85,6 +85,51 @@ impl Default for ConsumerConfig {
     }
 }
 
+/// The settings of share groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShareGroupConfig {
+    /// `group.share.session.timeout.ms`
+    pub session_timeout_ms: i32,
+    /// `group.share.min.session.timeout.ms`
+    pub min_session_timeout_ms: i32,
+    /// `group.share.max.session.timeout.ms`
+    pub max_session_timeout_ms: i32,
+    /// `group.share.heartbeat.interval.ms`
+    pub heartbeat_interval_ms: i32,
+    /// `group.share.min.heartbeat.interval.ms`
+    pub min_heartbeat_interval_ms: i32,
+    /// `group.share.max.heartbeat.interval.ms`
+    pub max_heartbeat_interval_ms: i32,
+    /// `group.share.assignment.interval.ms`
+    pub assignment_interval_ms: i32,
+    /// `group.share.min.assignment.interval.ms`
+    pub min_assignment_interval_ms: i32,
+    /// `group.share.max.assignment.interval.ms`
+    pub max_assignment_interval_ms: i32,
+    /// `group.share.max.size`
+    pub max_size: i32,
+    /// `group.share.initialize.retry.interval.ms`
+    pub initialize_retry_interval_ms: i32,
+}
+
+impl Default for ShareGroupConfig {
+    fn default() -> Self {
+        ShareGroupConfig {
+            session_timeout_ms: 45_000,
+            min_session_timeout_ms: 45_000,
+            max_session_timeout_ms: 60_000,
+            heartbeat_interval_ms: 5_000,
+            min_heartbeat_interval_ms: 5_000,
+            max_heartbeat_interval_ms: 15_000,
+            assignment_interval_ms: 1_000,
+            min_assignment_interval_ms: 0,
+            max_assignment_interval_ms: 15_000,
+            max_size: 200,
+            initialize_retry_interval_ms: 30_000,
+        }
+    }
+}
+
 /// Times in milliseconds, sizes in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupConfig {
@@ -98,6 +143,8 @@ pub struct GroupConfig {
     pub classic_max_size: i32,
     /// Of consumer groups.
     pub consumer: ConsumerConfig,
+    /// Of share groups.
+    pub share: ShareGroupConfig,
     /// How long a new member may wait in the join phase before it counts as gone; Kafka has no key for it.
     pub classic_new_member_join_timeout_ms: i32,
     /// `offset.metadata.max.bytes`
@@ -118,6 +165,7 @@ impl Default for GroupConfig {
             classic_initial_rebalance_delay_ms: 3_000,
             classic_max_size: i32::MAX,
             consumer: ConsumerConfig::default(),
+            share: ShareGroupConfig::default(),
             classic_new_member_join_timeout_ms: 300_000,
             offset_metadata_max_bytes: 4_096,
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1_000,

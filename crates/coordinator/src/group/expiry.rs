@@ -30,6 +30,7 @@ impl GroupMachine {
         match timer {
             GroupTimer::Session { group, member_id } => match self.groups.get(&group) {
                 Some(Group::Consumer(_)) => self.consumer_session_over(soft, turn, &group, &member_id),
+                Some(Group::Share(_)) => self.share_session_over(soft, turn, &group, &member_id),
                 Some(Group::Classic(_)) | None => self.session_over(soft, turn, &group, &member_id),
             },
             GroupTimer::Revocation { group, member_id } => {
@@ -69,6 +70,10 @@ impl GroupMachine {
 
     /// Writes tombstones for what has expired; returns how many offsets were looked at.
     fn expire_group(&self, soft: &mut GroupSoft, turn: &mut Turn, group_id: &Str) -> usize {
+        // Share groups have no offsets here, and stay until they are deleted.
+        if matches!(self.groups.get(group_id), Some(Group::Share(_))) {
+            return 0;
+        }
         if let Some(Group::Consumer(group)) = self.groups.get(group_id) {
             return self.expire_consumer_group(soft, turn, group_id, group);
         }

@@ -60,7 +60,7 @@ impl GroupMachine {
                     false => Err(member.stale_epoch()),
                 }
             }
-            Some(Group::Consumer(_) | Group::Classic(_)) | None => Ok(()),
+            Some(Group::Consumer(_) | Group::Classic(_) | Group::Share(_)) | None => Ok(()),
         }
     }
 

@@ -4,6 +4,7 @@
 use super::classic::{ClassicGroup, ClassicState};
 use super::command::{GroupCommand, GroupTimer};
 use super::records::GroupRecord;
+use super::share::records::{ShareGroupChange, ShareGroupRecord};
 use super::state::{Group, GroupMachine, GroupSoft};
 use crate::machine::Decision;
 use wire::Str;
@@ -27,6 +28,14 @@ impl GroupCommand {
             ) => Some(group.clone()),
             GroupCommand::ConsumerHeartbeat { request, .. } => Some(request.group_id.clone()),
             GroupCommand::RegexesResolved { resolved } => Some(resolved.group.clone()),
+            GroupCommand::ShareHeartbeat { request, .. } => Some(request.group_id.clone()),
+            GroupCommand::ShareDescribe { .. }
+            | GroupCommand::SharePartitions { .. }
+            | GroupCommand::ShareTopicsInitialized { .. }
+            | GroupCommand::AlterShareOffsets { .. }
+            | GroupCommand::BeginDeletingShareOffsets { .. }
+            | GroupCommand::BeginDeletingShareGroup { .. }
+            | GroupCommand::ShareStateDeleted { .. } => None,
             GroupCommand::Heartbeat { .. }
             | GroupCommand::CommitOffsets { .. }
             | GroupCommand::CommitTransactionalOffsets { .. }
@@ -57,6 +66,12 @@ impl GroupMachine {
         for record in &decision.records {
             if let GroupRecord::ConsumerGroupMetadata { group, value: Some(next) } = record
                 && let Some(Group::Consumer(last)) = self.groups.get(group)
+            {
+                assert!(next.epoch >= last.epoch, "epoch: that of {group} would go back");
+            }
+            if let GroupRecord::Share(ShareGroupRecord { group, of }) = record
+                && let ShareGroupChange::Group { value: Some(next) } = of
+                && let Some(Group::Share(last)) = self.groups.get(group)
             {
                 assert!(next.epoch >= last.epoch, "epoch: that of {group} would go back");
             }

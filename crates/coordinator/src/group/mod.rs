@@ -1,7 +1,7 @@
 //! The group coordinator: who is a member of which group, and which offsets a group has committed.
 //!
 //! Owns the replicated state of one `__consumer_offsets` partition ([`GroupMachine`]) and its command table. The rooms:
-//! `classic/` the protocol of JoinGroup and SyncGroup · `consumer/` that of ConsumerGroupHeartbeat · `assignor/` its assignors · `commit.rs` OffsetCommit, TxnOffsetCommit, OffsetDelete ·
+//! `classic/` the protocol of JoinGroup and SyncGroup · `consumer/` that of ConsumerGroupHeartbeat · `share/` that of ShareGroupHeartbeat · `assignor/` its assignors · `commit.rs` OffsetCommit, TxnOffsetCommit, OffsetDelete ·
 //! `fetch.rs` OffsetFetch · `offsets.rs` committed and pending transactional offsets · `expiry.rs` what grows old ·
 //! `admin.rs` DescribeGroups, ListGroups, DeleteGroups · `records.rs` record ↔ bytes · `refuse.rs` the shape of errors · `events.rs` what people are told.
 //!
@@ -25,14 +25,15 @@ pub mod offsets;
 mod partition;
 pub mod records;
 mod refuse;
+pub mod share;
 pub mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod turn;
 
 pub use assignor::Assignor;
 pub use command::{Caller, DeletedTopic, GroupAnswer, GroupCommand, GroupTimer};
-pub use config::{ConsumerConfig, GroupConfig, MigrationPolicy};
+pub use config::{ConsumerConfig, GroupConfig, MigrationPolicy, ShareGroupConfig};
 pub use events::GroupEvent;
 pub use partition::{partition_for, topic_configs};
 pub use records::GroupRecord;
@@ -67,12 +68,27 @@ impl Machine for GroupMachine {
             GroupCommand::ConsumerHeartbeat { caller, request } => {
                 self.consumer_heartbeat(soft, &mut turn, &caller, &request);
             }
-            GroupCommand::ConsumerDescribe { groups } => {
-                turn.answer(GroupAnswer::ConsumerDescribe(self.describe_consumer_groups(soft, &groups)));
-            }
             GroupCommand::RegexesResolved { resolved } => {
                 self.regexes_resolved(soft, &mut turn, &resolved);
                 turn.answer(GroupAnswer::Done);
+            }
+            GroupCommand::ShareHeartbeat { caller, request } => {
+                self.share_heartbeat(soft, &mut turn, &caller, &request);
+            }
+            GroupCommand::ShareTopicsInitialized { group, partitions, is_there } => {
+                self.share_topics_initialized(soft, &mut turn, &group, &partitions, is_there);
+            }
+            GroupCommand::AlterShareOffsets { request } => {
+                self.alter_share_offsets(soft, &mut turn, &request);
+            }
+            GroupCommand::BeginDeletingShareOffsets { request } => {
+                self.begin_deleting_share_offsets(soft, &mut turn, &request);
+            }
+            GroupCommand::BeginDeletingShareGroup { group } => {
+                self.begin_deleting_share_group(soft, &mut turn, &group);
+            }
+            GroupCommand::ShareStateDeleted { group, topics } => {
+                self.share_state_deleted(&mut turn, &group, &topics);
             }
             GroupCommand::CommitOffsets { caller, request } => {
                 self.commit_offsets(soft, &mut turn, &caller, &request);
@@ -81,16 +97,16 @@ impl Machine for GroupMachine {
                 self.commit_transactional_offsets(soft, &mut turn, &caller, &request);
             }
             GroupCommand::FetchOffsets { caller: _, group, require_stable } => {
-                let answer = GroupAnswer::FetchOffsets(self.fetch_offsets(&group, require_stable));
-                turn.answer(answer);
+                turn.answer(GroupAnswer::FetchOffsets(self.fetch_offsets(&group, require_stable)));
             }
             GroupCommand::DeleteOffsets { request } => self.delete_offsets(soft, &mut turn, &request),
             GroupCommand::Delete { groups } => self.delete_groups(soft, &mut turn, &groups),
-            GroupCommand::Describe { caller, groups } => {
-                turn.answer(GroupAnswer::Describe(self.describe_groups(soft, &caller, &groups)));
-            }
-            GroupCommand::List { states, types } => {
-                turn.answer(GroupAnswer::List(self.list_groups(soft, &states, &types)));
+            looks @ (GroupCommand::Describe { .. }
+            | GroupCommand::ConsumerDescribe { .. }
+            | GroupCommand::ShareDescribe { .. }
+            | GroupCommand::SharePartitions { .. }
+            | GroupCommand::List { .. }) => {
+                self.query(soft, now_ms, &looks).into_iter().for_each(|answer| turn.answer(answer));
             }
             GroupCommand::TopicsDeleted { topics } => self.topics_deleted(&mut turn, &topics),
             GroupCommand::AssignmentPersisted { group, generation, assignment } => {
@@ -120,7 +136,19 @@ impl Machine for GroupMachine {
             GroupCommand::ConsumerDescribe { groups } => {
                 Some(GroupAnswer::ConsumerDescribe(self.describe_consumer_groups(soft, groups)))
             }
+            GroupCommand::ShareDescribe { groups } => {
+                Some(GroupAnswer::ShareDescribe(self.describe_share_groups(soft, groups)))
+            }
+            GroupCommand::SharePartitions { group } => {
+                Some(GroupAnswer::SharePartitions(Ok(self.share_partitions(group))))
+            }
             GroupCommand::Join { .. }
+            | GroupCommand::ShareHeartbeat { .. }
+            | GroupCommand::ShareTopicsInitialized { .. }
+            | GroupCommand::AlterShareOffsets { .. }
+            | GroupCommand::BeginDeletingShareOffsets { .. }
+            | GroupCommand::BeginDeletingShareGroup { .. }
+            | GroupCommand::ShareStateDeleted { .. }
             | GroupCommand::Sync { .. }
             | GroupCommand::ConsumerHeartbeat { .. }
             | GroupCommand::RegexesResolved { .. }
@@ -158,6 +186,7 @@ impl Machine for GroupMachine {
         let mut turn = Turn::new(soft, now_ms, None);
         self.open_classic_groups(soft, &mut turn);
         self.open_consumer_groups(soft, &mut turn);
+        self.open_share_groups(soft, &mut turn);
         soft.events.append(&mut turn.events);
         let check_ms = soft.config.offsets_retention_check_interval_ms;
         turn.decision.set_timer(GroupTimer::Expiry { after: None }, now_ms.saturating_add(check_ms));

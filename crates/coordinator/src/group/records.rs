@@ -3,6 +3,7 @@
 //! Owns the versions that are written (those of Kafka 4.4 at the latest metadata.version: group metadata 3, offset
 //! commit 4, or 1 where the commit brings its own expiry). Reads every version that Kafka reads.
 
+use super::share::records::{self as share_records, ShareGroupRecord};
 use crate::machine::EncodedRecord;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -58,6 +59,8 @@ pub enum GroupRecord {
     },
     /// What a pattern stands for.
     ConsumerRegex { group: Str, regex: Str, value: Option<Arc<ConsumerGroupRegularExpressionValue>> },
+    /// Of a share group.
+    Share(ShareGroupRecord),
 }
 
 impl GroupRecord {
@@ -90,7 +93,8 @@ pub fn size_in_batch(records: &[GroupRecord]) -> usize {
         | GroupRecord::ConsumerTargetMetadata { .. }
         | GroupRecord::ConsumerTarget { .. }
         | GroupRecord::ConsumerCurrentAssignment { .. }
-        | GroupRecord::ConsumerRegex { .. } => {
+        | GroupRecord::ConsumerRegex { .. }
+        | GroupRecord::Share(_) => {
             let encoded = encode(record);
             encoded.key.len() + encoded.value.map_or(0, |value| value.len()) + RECORD_OVERHEAD
         }
@@ -124,6 +128,10 @@ pub fn encode(record: &GroupRecord) -> EncodedRecord {
         | GroupRecord::ConsumerTarget { .. }
         | GroupRecord::ConsumerCurrentAssignment { .. }
         | GroupRecord::ConsumerRegex { .. } => encode_consumer(record),
+        GroupRecord::Share(record) => {
+            let (key, value) = share_records::encode(record);
+            EncodedRecord { key, value }
+        }
     }
 }
 
@@ -161,7 +169,7 @@ fn encode_consumer(record: &GroupRecord) -> EncodedRecord {
             let key = ConsumerGroupRegularExpressionKey { group_id: group, regular_expression: regex };
             (GroupKey::ConsumerGroupRegularExpression(key), value(own.as_deref()))
         }
-        GroupRecord::OffsetCommit { .. } | GroupRecord::GroupMetadata { .. } => {
+        GroupRecord::OffsetCommit { .. } | GroupRecord::GroupMetadata { .. } | GroupRecord::Share(_) => {
             unreachable!("encoded by the one who calls")
         }
     };
@@ -176,7 +184,7 @@ fn versioned<T: Message>(value: &T, version: i16) -> Bytes {
     encoder.into_bytes()
 }
 
-/// `None` for types that this version keeps no state for: the modern groups, and types yet to come.
+/// `None` for types that this version keeps no state for: streams groups, and types yet to come.
 pub fn decode(key: Option<Bytes>, value: Option<Bytes>) -> Result<Option<GroupRecord>, String> {
     let key = key.ok_or("a coordinator record has no key")?;
     let key = match GroupKey::decode(key) {
@@ -212,7 +220,7 @@ pub fn decode(key: Option<Bytes>, value: Option<Bytes>) -> Result<Option<GroupRe
     }
 }
 
-/// The records of consumer groups; those of share and streams groups stay in the log as they are.
+/// The records of consumer and share groups; those of streams groups stay in the log as they are.
 fn decode_consumer(key: GroupKey, value: Option<Bytes>) -> Result<Option<GroupRecord>, String> {
     let record = match key {
         GroupKey::ConsumerGroupMetadata(key) => {
@@ -252,7 +260,7 @@ fn decode_consumer(key: GroupKey, value: Option<Bytes>) -> Result<Option<GroupRe
             let (group, regex) = (key.group_id.detached(), key.regular_expression.detached());
             GroupRecord::ConsumerRegex { group, regex, value: value.map(Arc::new) }
         }
-        _ => return Ok(None),
+        key => return Ok(share_records::decode(key, value)?.map(GroupRecord::Share)),
     };
     Ok(Some(record))
 }

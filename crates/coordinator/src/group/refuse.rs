@@ -4,7 +4,9 @@
 
 use super::answers;
 use super::command::{GroupAnswer, GroupCommand};
+use super::consumer::refusal::Refusal;
 use super::consumer::{self, ConsumerHeartbeatAnswer};
+use super::share::{self, ShareHeartbeatAnswer};
 use wire::ErrorCode;
 use wire::messages::delete_groups::DeletableGroupResult;
 use wire::messages::describe_groups::DescribedGroup;
@@ -13,6 +15,7 @@ use wire::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
 use wire::messages::offset_delete::OffsetDeleteResponse;
+use wire::messages::share_group_heartbeat::ShareGroupHeartbeatResponse;
 use wire::messages::txn_offset_commit::{
     TxnOffsetCommitRequest, TxnOffsetCommitResponse, TxnOffsetCommitResponsePartition,
     TxnOffsetCommitResponseTopic,
@@ -39,6 +42,17 @@ pub fn command(command: &GroupCommand, error: ErrorCode) -> GroupAnswer {
         GroupCommand::ConsumerDescribe { groups } => GroupAnswer::ConsumerDescribe(
             groups.iter().map(|group| consumer::describe::refused(group, error, None)).collect(),
         ),
+        GroupCommand::ShareHeartbeat { .. } => share_heartbeat(error),
+        GroupCommand::ShareDescribe { groups } => GroupAnswer::ShareDescribe(
+            groups.iter().map(|group| share::describe_refused(group, error, None)).collect(),
+        ),
+        GroupCommand::SharePartitions { .. } => GroupAnswer::SharePartitions(Err(error)),
+        GroupCommand::AlterShareOffsets { .. } => {
+            GroupAnswer::AlterShareOffsets(Box::new(Err(Refusal::new(error, error.message()))))
+        }
+        GroupCommand::BeginDeletingShareOffsets { .. } | GroupCommand::BeginDeletingShareGroup { .. } => {
+            GroupAnswer::DeletingShareState(Box::new(Err(Refusal::new(error, error.message()))))
+        }
         GroupCommand::CommitOffsets { request, .. } => {
             GroupAnswer::CommitOffsets(offset_commit(request, error))
         }
@@ -61,10 +75,21 @@ pub fn command(command: &GroupCommand, error: ErrorCode) -> GroupAnswer {
         }
         GroupCommand::TopicsDeleted { .. }
         | GroupCommand::RegexesResolved { .. }
+        | GroupCommand::ShareTopicsInitialized { .. }
+        | GroupCommand::ShareStateDeleted { .. }
         | GroupCommand::AssignmentPersisted { .. }
         | GroupCommand::StaticMemberPersisted { .. }
         | GroupCommand::Fired(_) => GroupAnswer::Done,
     }
+}
+
+fn share_heartbeat(error: ErrorCode) -> GroupAnswer {
+    let response = ShareGroupHeartbeatResponse {
+        error_code: error.code(),
+        error_message: Some(Str::from_static(error.message())),
+        ..ShareGroupHeartbeatResponse::default()
+    };
+    GroupAnswer::ShareHeartbeat(Box::new(ShareHeartbeatAnswer { response, initialize: None }))
 }
 
 fn consumer_heartbeat(error: ErrorCode) -> GroupAnswer {
@@ -137,6 +162,17 @@ pub fn answer(answer: GroupAnswer, error: ErrorCode) -> GroupAnswer {
         GroupAnswer::ConsumerDescribe(groups) => GroupAnswer::ConsumerDescribe(
             groups.iter().map(|group| consumer::describe::refused(&group.group_id, error, None)).collect(),
         ),
+        GroupAnswer::ShareHeartbeat(_) => share_heartbeat(error),
+        GroupAnswer::ShareDescribe(groups) => GroupAnswer::ShareDescribe(
+            groups.iter().map(|group| share::describe_refused(&group.group_id, error, None)).collect(),
+        ),
+        GroupAnswer::SharePartitions(_) => GroupAnswer::SharePartitions(Err(error)),
+        GroupAnswer::AlterShareOffsets(_) => {
+            GroupAnswer::AlterShareOffsets(Box::new(Err(Refusal::new(error, error.message()))))
+        }
+        GroupAnswer::DeletingShareState(_) => {
+            GroupAnswer::DeletingShareState(Box::new(Err(Refusal::new(error, error.message()))))
+        }
         GroupAnswer::CommitOffsets(mut response) => {
             let partitions = response.topics.iter_mut().flat_map(|topic| topic.partitions.iter_mut());
             partitions.for_each(|partition| partition.error_code = code);

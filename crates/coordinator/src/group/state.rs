@@ -8,6 +8,8 @@ use super::consumer::{ClusterView, ConsumerGroup, ConsumerSoft, NothingKnown, To
 use super::events::GroupEvent;
 use super::offsets::{CommittedOffset, Offsets};
 use super::records::GroupRecord;
+use super::share::records::{ShareGroupChange, ShareGroupRecord};
+use super::share::{ShareGroup, ShareSoft};
 use crate::machine::Origin;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,13 +26,15 @@ pub struct GroupMachine {
     pub(super) offsets: Offsets,
 }
 
-/// One group as it is persisted. Share and streams groups (KIP-932, KIP-1071) are further variants.
+/// One group as it is persisted. Streams groups (KIP-1071) are a further variant.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Group {
     /// `None`: known by its offsets alone (a simple consumer that only commits).
     Classic(Option<Arc<GroupMetadataValue>>),
     /// Of the consumer protocol.
     Consumer(Arc<ConsumerGroup>),
+    /// Of the share protocol.
+    Share(Arc<ShareGroup>),
 }
 
 /// What dies with leadership.
@@ -45,6 +49,7 @@ pub struct GroupSoft {
     /// The cluster as it is known now.
     pub view: Arc<dyn ClusterView>,
     pub(super) consumer: BTreeMap<Str, ConsumerSoft>,
+    pub(super) share: BTreeMap<Str, ShareSoft>,
     pub(super) topic_hashes: TopicHashes,
     /// What happened and nobody was told of yet; whoever hosts the machine takes it after each step.
     pub events: Vec<GroupEvent>,
@@ -61,6 +66,7 @@ impl GroupSoft {
             classic,
             view: Arc::new(NothingKnown),
             consumer: BTreeMap::new(),
+            share: BTreeMap::new(),
             topic_hashes: TopicHashes::default(),
             events: Vec::new(),
         }
@@ -153,6 +159,24 @@ impl GroupMachine {
                     group.apply_regex(regex, value.as_deref());
                 }
             }
+            GroupRecord::Share(record) => self.apply_share_record(record),
+        }
+    }
+
+    /// A tombstone makes no group. A group of another type of the same name makes way for what is written of this one.
+    fn apply_share_record(&mut self, ShareGroupRecord { group, of }: &ShareGroupRecord) {
+        let is_share = matches!(self.groups.get(group), Some(Group::Share(_)));
+        match of {
+            ShareGroupChange::Group { value: None } if is_share => drop(self.groups.remove(group)),
+            change if is_share || change.has_value() => {
+                if !is_share {
+                    self.groups.insert(group.clone(), Group::Share(Arc::default()));
+                }
+                if let Some(Group::Share(group)) = self.groups.get_mut(group) {
+                    Arc::make_mut(group).apply(change);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -160,7 +184,7 @@ impl GroupMachine {
     fn consumer_for(&mut self, group: &Str, make: bool) -> Option<&mut ConsumerGroup> {
         match self.groups.get(group) {
             Some(Group::Consumer(_)) => Some(self.consumer_mut(group)),
-            Some(Group::Classic(_)) | None => make.then(|| self.consumer_mut(group)),
+            Some(Group::Classic(_) | Group::Share(_)) | None => make.then(|| self.consumer_mut(group)),
         }
     }
 
@@ -171,7 +195,7 @@ impl GroupMachine {
         }
         match self.groups.get_mut(group) {
             Some(Group::Consumer(group)) => Arc::make_mut(group),
-            Some(Group::Classic(_)) | None => unreachable!("it was made above"),
+            Some(Group::Classic(_) | Group::Share(_)) | None => unreachable!("it was made above"),
         }
     }
 
@@ -185,7 +209,7 @@ impl GroupMachine {
         if !soft.classic.contains_key(group_id) {
             let group = match self.groups.get(group_id) {
                 Some(Group::Classic(Some(value))) => ClassicGroup::from_record(group_id.clone(), value),
-                Some(Group::Classic(None) | Group::Consumer(_)) | None => {
+                Some(Group::Classic(None) | Group::Consumer(_) | Group::Share(_)) | None => {
                     ClassicGroup::new(group_id.detached(), wall_ms)
                 }
             };
@@ -207,7 +231,7 @@ impl GroupMachine {
                 Some(see(&ClassicGroup::from_record(group_id.clone(), value)))
             }
             (None, Some(Group::Classic(None))) => Some(see(&ClassicGroup::new(group_id.clone(), -1))),
-            (None, Some(Group::Consumer(_)) | None) => None,
+            (None, Some(Group::Consumer(_) | Group::Share(_)) | None) => None,
         }
     }
 

@@ -1,8 +1,9 @@
 //! The group coordinator as dialogue (`testscripts/`), and under seeded random commands.
 
-pub(super) mod consumer;
+pub(crate) mod consumer;
 mod rig;
 mod script;
+mod share;
 mod words;
 
 mod random;

@@ -58,7 +58,7 @@ impl ShareMachine {
         not_negative(of.partition, NEGATIVE_PARTITION)?;
         not_negative(data.state_epoch, NEGATIVE_STATE_EPOCH)?;
         let known = self.states.get(of);
-        if known.is_some_and(|known| known.state_epoch > data.state_epoch) {
+        if known.is_some_and(|known| known.latest_state_epoch > data.state_epoch) {
             return Err(plain(ErrorCode::FencedStateEpoch));
         }
         is_known(soft, of)?;
@@ -86,7 +86,7 @@ impl ShareMachine {
         not_negative(of.partition, NEGATIVE_PARTITION)?;
         not_negative(leader_epoch, NEGATIVE_LEADER_EPOCH)?;
         let known = self.states.get(of).ok_or(READ_UNINITIALIZED)?;
-        if known.leader_epoch > leader_epoch {
+        if known.latest_leader_epoch > leader_epoch {
             return Err(plain(ErrorCode::FencedLeaderEpoch));
         }
         is_known(soft, of)?;
@@ -104,7 +104,7 @@ impl ShareMachine {
             ..State::default()
         };
         // A new leader: those before it are fenced from here on, so that has to be written before it is told anything.
-        let written = (known.leader_epoch != leader_epoch).then(|| {
+        let written = (known.latest_leader_epoch != leader_epoch).then(|| {
             let news = News {
                 start_offset: known.start_offset,
                 delivery_complete_count: known.delivery_complete_count,
@@ -143,10 +143,10 @@ impl ShareMachine {
         not_negative(data.leader_epoch, NEGATIVE_LEADER_EPOCH)?;
         not_negative(data.state_epoch, NEGATIVE_STATE_EPOCH)?;
         let known = self.states.get(of).ok_or(WRITE_UNINITIALIZED)?;
-        if known.leader_epoch > data.leader_epoch {
+        if known.latest_leader_epoch > data.leader_epoch {
             return Err(plain(ErrorCode::FencedLeaderEpoch));
         }
-        if known.state_epoch > data.state_epoch {
+        if known.latest_state_epoch > data.state_epoch {
             return Err(plain(ErrorCode::FencedStateEpoch));
         }
         is_known(soft, of)?;

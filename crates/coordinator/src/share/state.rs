@@ -18,8 +18,12 @@ pub struct ShareState {
     pub snapshot_epoch: i32,
     /// Given by the group coordinator; grows when offsets are altered.
     pub state_epoch: i32,
-    /// Of the partition's leader that read the state last.
+    /// Of the partition's leader that read the state last; 0 where it was initialised since.
     pub leader_epoch: i32,
+    /// The latest leader there was: those before it are fenced, also where the state was initialised since.
+    pub latest_leader_epoch: i32,
+    /// The same of states.
+    pub latest_state_epoch: i32,
     /// The first record that is not done; −1 while nobody has said.
     pub start_offset: i64,
     /// Records from there on that are done; −1 where nobody has counted.
@@ -104,7 +108,13 @@ impl ShareMachine {
                 self.tombstone_offset = offset;
             }
             Some(ShareValue::Snapshot(value)) => {
+                let before = self.states.get(of);
+                let latest = |epoch: i32, of: fn(&ShareState) -> i32| {
+                    before.map_or(epoch, |before| of(before).max(epoch))
+                };
                 let state = ShareState {
+                    latest_leader_epoch: latest(value.leader_epoch, |before| before.latest_leader_epoch),
+                    latest_state_epoch: latest(value.state_epoch, |before| before.latest_state_epoch),
                     snapshot_epoch: value.snapshot_epoch,
                     state_epoch: value.state_epoch,
                     leader_epoch: value.leader_epoch,
@@ -137,6 +147,7 @@ impl ShareMachine {
                 }
                 if update.leader_epoch != -1 {
                     state.leader_epoch = update.leader_epoch;
+                    state.latest_leader_epoch = state.latest_leader_epoch.max(update.leader_epoch);
                 }
                 state.delivery_complete_count = update.delivery_complete_count;
                 state.batches = combine(&state.batches, update.batches.iter().copied(), state.start_offset);
@@ -152,6 +163,8 @@ impl ShareState {
             snapshot_epoch,
             state_epoch: 0,
             leader_epoch: 0,
+            latest_leader_epoch: 0,
+            latest_state_epoch: 0,
             start_offset: -1,
             delivery_complete_count: -1,
             batches: Vec::new(),

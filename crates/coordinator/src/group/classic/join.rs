@@ -51,6 +51,9 @@ impl GroupMachine {
         if !timeouts.contains(&request.session_timeout_ms) {
             return refuse(turn, caller, request.member_id, ErrorCode::InvalidSessionTimeout);
         }
+        if matches!(self.groups.get(&request.group_id), Some(Group::Share(_))) {
+            return refuse(turn, caller, Str::new(), ErrorCode::InconsistentGroupProtocol);
+        }
         let is_unknown_member = request.member_id.is_empty();
         let mut is_new_group = !self.exists(soft, &request.group_id);
         if let Some(Group::Consumer(consumer)) = self.groups.get(&request.group_id) {

@@ -24,7 +24,7 @@ impl GroupMachine {
             Some(group) => group.heartbeat(turn, request),
             None => match self.groups.get(&request.group_id) {
                 Some(Group::Consumer(group)) => self.heartbeat_consumer_group(turn, request, group),
-                Some(Group::Classic(_)) | None => Err(ErrorCode::UnknownMemberId),
+                Some(Group::Classic(_) | Group::Share(_)) | None => Err(ErrorCode::UnknownMemberId),
             },
         };
         match outcome {

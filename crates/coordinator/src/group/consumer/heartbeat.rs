@@ -70,6 +70,12 @@ impl GroupMachine {
     ) -> Result<Arc<ConsumerGroup>, Refusal> {
         match self.groups.get(&beat.group_id) {
             Some(Group::Consumer(group)) => return Ok(Arc::clone(group)),
+            Some(Group::Share(_)) => {
+                return Err(Refusal::new(
+                    ErrorCode::GroupIdNotFound,
+                    format!("Group {} is not a consumer group.", beat.group_id),
+                ));
+            }
             Some(Group::Classic(_)) | None => {}
         }
         if !beat.joins() {
@@ -193,7 +199,7 @@ fn assignment_of(member: &ConsumerMember) -> HeartbeatAssignment {
 
 impl Turn {
     /// What does not fit into one batch is not written at all: half of a decision is none.
-    pub(super) fn fitting<T>(&self, soft: &GroupSoft, decided: T) -> Result<T, Refusal> {
+    pub(in super::super) fn fitting<T>(&self, soft: &GroupSoft, decided: T) -> Result<T, Refusal> {
         let is_large = records::size_in_batch(&self.decision.records) > soft.config.max_batch_bytes;
         match is_large && !self.decision.may_split {
             true => Err(Refusal {

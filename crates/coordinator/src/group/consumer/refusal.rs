@@ -31,7 +31,7 @@ impl Refusal {
         Refusal::new(ErrorCode::InvalidRequest, message)
     }
 
-    pub(super) fn group_not_found(group: &str) -> Refusal {
+    pub(in super::super) fn group_not_found(group: &str) -> Refusal {
         Refusal::new(ErrorCode::GroupIdNotFound, format!("Group {group} not found."))
     }
 

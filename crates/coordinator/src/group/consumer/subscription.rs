@@ -146,7 +146,8 @@ fn topics_of(group: &ConsumerGroup, view: &dyn ClusterView, member: &ConsumerMem
 }
 
 impl GroupSoft {
-    fn hash_of_topics<'a>(&mut self, names: impl Iterator<Item = &'a Str>) -> i64 {
+    /// The hash of these topics, as far as they exist; 0 of none.
+    pub(in super::super) fn hash_of_topics<'a>(&mut self, names: impl Iterator<Item = &'a Str>) -> i64 {
         let version = self.view.version();
         if self.topic_hashes.version != version {
             self.topic_hashes = TopicHashes { version, by_name: BTreeMap::new() };

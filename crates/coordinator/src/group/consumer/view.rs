@@ -46,6 +46,12 @@ pub enum GroupSetting {
     HeartbeatIntervalMs,
     /// `consumer.assignment.interval.ms`
     AssignmentIntervalMs,
+    /// `share.session.timeout.ms`
+    ShareSessionTimeoutMs,
+    /// `share.heartbeat.interval.ms`
+    ShareHeartbeatIntervalMs,
+    /// `share.assignment.interval.ms`
+    ShareAssignmentIntervalMs,
 }
 
 impl GroupSetting {
@@ -55,6 +61,9 @@ impl GroupSetting {
             GroupSetting::SessionTimeoutMs => "consumer.session.timeout.ms",
             GroupSetting::HeartbeatIntervalMs => "consumer.heartbeat.interval.ms",
             GroupSetting::AssignmentIntervalMs => "consumer.assignment.interval.ms",
+            GroupSetting::ShareSessionTimeoutMs => "share.session.timeout.ms",
+            GroupSetting::ShareHeartbeatIntervalMs => "share.heartbeat.interval.ms",
+            GroupSetting::ShareAssignmentIntervalMs => "share.assignment.interval.ms",
         }
     }
 }

@@ -234,6 +234,8 @@ pub fn written(record: &GroupRecord) -> Option<String> {
             Some(value) => format!("regex {group} {regex} {}", value.topics.join("+")),
             None => format!("regex {group} {regex} tombstone"),
         },
-        GroupRecord::OffsetCommit { .. } | GroupRecord::GroupMetadata { .. } => return None,
+        GroupRecord::OffsetCommit { .. } | GroupRecord::GroupMetadata { .. } | GroupRecord::Share(_) => {
+            return None;
+        }
     })
 }

@@ -11,6 +11,7 @@
 
 use super::consumer::{self, Cluster};
 use super::rig::Rig;
+use super::share;
 use super::words;
 use crate::group::{Caller, DeletedTopic, GroupCommand, GroupConfig, MigrationPolicy};
 use crate::machine::{ProducerIdentity, TransactionMarker};
@@ -196,6 +197,8 @@ impl Player {
         config.consumer.max_size = args.number("consumer_max_size", config.consumer.max_size);
         config.consumer.assignment_interval_ms =
             args.number("interval", config.consumer.assignment_interval_ms);
+        config.share.assignment_interval_ms = args.number("interval", config.share.assignment_interval_ms);
+        config.share.max_size = args.number("share_max_size", config.share.max_size);
         if let Some(policy) = args.0.text("policy") {
             config.consumer.migration_policy = match policy {
                 "disabled" => MigrationPolicy::Disabled,
@@ -331,6 +334,8 @@ pub fn subscription(topics: &[&str]) -> Bytes {
 }
 
 fn command(args: &Args<'_>) -> GroupCommand {
+    let text = |key: &str| args.0.text(key);
+    let said = consumer::Said { group: args.group(), caller: args.caller(1), text: &text };
     match args.0.verb {
         "join" => GroupCommand::Join {
             caller: args.caller(9),
@@ -367,11 +372,7 @@ fn command(args: &Args<'_>) -> GroupCommand {
             },
         },
         "leave" => leave(args),
-        "beat" => consumer::beat(&consumer::Said {
-            group: args.group(),
-            caller: args.caller(1),
-            text: &|key| args.0.text(key),
-        }),
+        "beat" => consumer::beat(&said),
         "describe-consumer" => GroupCommand::ConsumerDescribe {
             groups: args.0.words.iter().map(|name| Str::from(*name)).collect(),
         },
@@ -389,7 +390,7 @@ fn command(args: &Args<'_>) -> GroupCommand {
         "topic-deleted" => GroupCommand::TopicsDeleted {
             topics: vec![DeletedTopic { name: args.group(), id: topic_id(args) }],
         },
-        other => offsets_command(other, args),
+        other => share::command(other, &said, &args.0.words).unwrap_or_else(|| offsets_command(other, args)),
     }
 }
 

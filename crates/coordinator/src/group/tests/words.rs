@@ -2,6 +2,7 @@
 
 use super::consumer;
 use super::rig::Entry;
+use super::share;
 use crate::group::classic::subscription::subscription_topics;
 use crate::group::{GroupAnswer, GroupRecord};
 use bytes::Bytes;
@@ -106,6 +107,11 @@ pub fn answer(answer: &GroupAnswer) -> String {
         GroupAnswer::ConsumerDescribe(groups) => {
             format!("ConsumerGroupDescribe {}", list(groups.iter().map(consumer::described)))
         }
+        of_shares @ (GroupAnswer::ShareHeartbeat(_)
+        | GroupAnswer::ShareDescribe(_)
+        | GroupAnswer::SharePartitions(_)
+        | GroupAnswer::AlterShareOffsets(_)
+        | GroupAnswer::DeletingShareState(_)) => share::said(of_shares).unwrap(),
         GroupAnswer::Marker(code) => format!("WriteTxnMarkers {}", code.name()),
         GroupAnswer::Done => "Done".to_owned(),
     }
@@ -206,6 +212,7 @@ fn written(record: &GroupRecord) -> String {
         GroupRecord::GroupMetadata { group, value: Some(value) } => {
             format!("group {group} {}", metadata(value))
         }
+        GroupRecord::Share(record) => share::written(record),
         of_consumers => consumer::written(of_consumers).unwrap(),
     }
 }
