@@ -241,7 +241,7 @@ impl Active {
                 }
             }
             ShareQuestion::Release { member } => {
-                self.machine.release_member(&member);
+                self.machine.release_member(settings, &member);
             }
             question => question.refuse(ErrorCode::UnknownServerError),
         }

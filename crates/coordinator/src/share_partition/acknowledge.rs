@@ -108,17 +108,17 @@ impl SharePartition {
         Ok(is_waiting.then_some(write))
     }
 
-    /// A member goes: what it holds is available again, and does not count as handed out. Answers which write to wait for.
-    pub fn release_member(&mut self, member: &Str) -> Option<u64> {
+    /// A member goes: what it holds is available again, if it was not handed out often enough. Answers which write to wait for.
+    pub fn release_member(&mut self, settings: &ShareSettings, member: &Str) -> Option<u64> {
         let write = self.write_to_come();
         let mut released = Vec::new();
         for (first, flight) in self.flights.iter_mut() {
             // What it has said of some stays said.
             if flight.pending.is_none() && is_of(member, &flight.holding) {
-                let delivery_count = (flight.delivery_count - 1).max(0);
-                flight.pending = Some(Pending { write, state: StoredState::Available, delivery_count });
-                let stored = Flight { delivery_count, ..became(flight, StoredState::Available) };
-                released.push((first, stored));
+                let delivery_count = flight.delivery_count;
+                let state = after_release(delivery_count, settings.delivery_count_limit);
+                flight.pending = Some(Pending { write, state, delivery_count });
+                released.push((first, became(flight, state)));
             }
         }
         let is_waiting = !released.is_empty();

@@ -198,15 +198,15 @@ fn what_fails_again_and_again_comes_in_parts_then_alone_and_then_never_again() {
 }
 
 #[test]
-fn a_member_that_goes_leaves_all_that_it_held_as_if_it_had_never_been_handed_out() {
+fn a_member_that_goes_leaves_all_that_it_held() {
     let mut partition = empty();
     take(&mut partition, 0, "a", 10);
     take(&mut partition, 0, "b", 10);
     assert_eq!(say(&mut partition, "a", (0, 4), &[1]), Ok(Some(1)));
-    assert_eq!(partition.release_member(&"a".into()), Some(1));
-    assert_eq!(partition.release_member(&"a".into()), None);
-    assert_eq!(store(&mut partition, 0, true), [(0, 4, 2, 1), (5, 9, 0, 0)]);
-    assert_eq!(take(&mut partition, 0, "b", 5), [(5, 9, 1)]);
+    assert_eq!(partition.release_member(&SETTINGS, &"a".into()), Some(1));
+    assert_eq!(partition.release_member(&SETTINGS, &"a".into()), None);
+    assert_eq!(store(&mut partition, 0, true), [(0, 4, 2, 1), (5, 9, 0, 1)]);
+    assert_eq!(take(&mut partition, 0, "b", 5), [(5, 9, 2)]);
 }
 
 #[test]
@@ -393,7 +393,7 @@ impl Walk {
             match self.below(12) {
                 0..4 => self.take(member),
                 4..8 => self.answer(member),
-                8 => drop(self.partition.release_member(&MEMBERS[member].into())),
+                8 => drop(self.partition.release_member(&SETTINGS, &MEMBERS[member].into())),
                 9 => self.crash(),
                 _ => {
                     let is_stored = self.below(4) > 0;
