@@ -72,6 +72,14 @@ public final class JavaClientChecks {
         check("transactions_are_administered", TransactionChecks::administrators);
         check("consumer_protocol_shares_work", ConsumerGroupChecks::sharedWork);
         check("consumer_protocol_migrates", ConsumerGroupChecks::migration);
+        check("share_each_by_itself", ShareChecks::eachByItself);
+        check("share_by_the_next_poll", ShareChecks::byTheNextPoll);
+        check("share_work", ShareChecks::sharedWork);
+        check("share_locks", ShareChecks::locks);
+        check("share_renewal", ShareChecks::renewal);
+        check("share_limits", ShareChecks::limits);
+        check("share_committed_only", ShareChecks::committedOnly);
+        check("share_leavers", ShareChecks::leavers);
         check("admin_topics", JavaClientChecks::adminTopics);
         check("admin_topics_by_id", JavaClientChecks::adminTopicsById);
         check("admin_partitions", JavaClientChecks::adminPartitions);

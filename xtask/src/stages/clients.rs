@@ -28,6 +28,9 @@ const CLIENTS: &[Client] = &[
     Client { name: "aiokafka", command: |bench| python(bench, "asyncio_client.py") },
 ];
 
+/// Share groups whose locks end soon enough to be waited for.
+const SETTINGS: &[(&str, &str)] = &[("group.share.min.record.lock.duration.ms", "1000")];
+
 /// Minutes that one client may take.
 const LIMIT: u64 = 6;
 
@@ -41,7 +44,7 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
             Err(error) => tally.skip(format!("{}: could not be installed: {error:#}", client.name)),
         }
     }
-    let mut broker = Broker::start(&bench.workspace, bench.kind, "clients", &[])?;
+    let mut broker = Broker::start(&bench.workspace, bench.kind, "clients", SETTINGS)?;
     let address = broker.address();
     let ended: Vec<(&str, Result<Finished>)> = std::thread::scope(|scope| {
         let started: Vec<_> = ready
