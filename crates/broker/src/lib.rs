@@ -22,6 +22,7 @@ mod greetings;
 pub mod limits;
 pub mod loggers;
 mod mailbox;
+pub mod metrics;
 pub mod node;
 mod operations;
 mod peers;

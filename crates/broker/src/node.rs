@@ -41,6 +41,8 @@ use crate::fetch::watch::Watch;
 use crate::greetings::Greetings;
 use crate::loggers::Loggers;
 use crate::mailbox::{Answer, Mailbox, reply};
+use crate::metrics::node_figures::NodeFigures;
+use crate::metrics::requests::RequestFigures;
 use crate::peers::{PeerRequest, Peers, Purpose};
 use crate::quorum::producer_ids::ProducerIds;
 use crate::quorum::protocol::QuorumRequest;
@@ -89,6 +91,8 @@ struct NodeState {
     peers: Peers,
     /// What is fetched from leaders for the replicas of this node.
     fetchers: Arc<Fetchers>,
+    /// What the node knows of itself.
+    figures: Arc<NodeFigures>,
     /// Where brokers reach each other.
     inter_broker_listener: Str,
     /// A controlled shutdown has begun: whoever else stops is no news any more.
@@ -255,6 +259,16 @@ impl Node {
         &self.0.config
     }
 
+    /// Where one more thread that handles requests writes what it measures.
+    pub fn request_figures(&self) -> Arc<RequestFigures> {
+        self.0.figures.lane()
+    }
+
+    /// A controlled shutdown has begun.
+    pub fn is_leaving(&self) -> bool {
+        self.0.is_leaving.load(Ordering::Relaxed)
+    }
+
     /// Figures of the quorum's last turn.
     pub fn quorum_status(&self) -> QuorumStatus {
         self.0.quorum.status()
@@ -269,6 +283,30 @@ impl Node {
 
     pub(crate) fn audit(&self) -> &Audit {
         &self.0.audit
+    }
+
+    /// Whether it may vote in the metadata quorum.
+    pub(crate) fn has_controller(&self) -> bool {
+        self.0.config.file().list("process.roles").contains(&"controller")
+    }
+
+    /// Fetches that wait for records.
+    pub(crate) fn waiting_fetches(&self) -> i64 {
+        self.0.figures.waiting_fetches.load(Ordering::Relaxed)
+    }
+
+    /// Produces that wait for replicas or a disk.
+    pub(crate) fn parked_produces(&self) -> usize {
+        self.0.shards.iter().map(ShardCell::parked_produces).sum()
+    }
+
+    /// Fetch sessions that are remembered.
+    pub(crate) fn fetch_sessions(&self) -> usize {
+        self.0.session_cache.len()
+    }
+
+    pub(crate) fn figures(&self) -> &NodeFigures {
+        &self.0.figures
     }
 
     pub(crate) fn greetings(&self) -> &Greetings {

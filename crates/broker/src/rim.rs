@@ -53,7 +53,11 @@ pub enum CloseReason {
 
 /// A request on its way. The rim polls it once at once, in the order of arrival, and again whenever its waker is
 /// called; most requests are ready at the first poll.
-pub struct Handling(Progress);
+pub struct Handling {
+    progress: Progress,
+    /// It is a fetch by another broker's replica.
+    by_follower: bool,
+}
 
 enum Progress {
     Ready(Option<Outcome>),
@@ -63,12 +67,22 @@ enum Progress {
 impl Handling {
     /// An outcome known without waiting.
     pub fn ready(outcome: Outcome) -> Handling {
-        Handling(Progress::Ready(Some(outcome)))
+        Handling { progress: Progress::Ready(Some(outcome)), by_follower: false }
     }
 
     /// An outcome still to be computed.
     pub fn running(future: impl Future<Output = Outcome> + Send + 'static) -> Handling {
-        Handling(Progress::Running(Box::pin(future)))
+        Handling { progress: Progress::Running(Box::pin(future)), by_follower: false }
+    }
+
+    /// It is a fetch by another broker's replica, which is counted apart.
+    pub fn by_follower(self) -> Handling {
+        Handling { by_follower: true, ..self }
+    }
+
+    /// Whether it is one.
+    pub fn is_by_follower(&self) -> bool {
+        self.by_follower
     }
 }
 
@@ -76,7 +90,7 @@ impl Future for Handling {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        match &mut self.0 {
+        match &mut self.progress {
             Progress::Ready(outcome) => {
                 Poll::Ready(outcome.take().unwrap_or(Outcome::Close(CloseReason::Stopping)))
             }

@@ -13,6 +13,7 @@ use wire::hash::StableMap;
 use wire::topic::TopicIdPartition;
 use wire::{ErrorCode, Str, Uuid};
 
+use crate::metrics::traffic::{Passed, Traffic};
 use crate::topic_settings::TopicSettings;
 
 /// The shard that owns a partition. Partitions of one topic go round, so that a topic spreads evenly.
@@ -105,6 +106,8 @@ pub struct PartitionCell {
     role: AtomicU64,
     /// In place, not behind a swapped pointer: a produce publishes one view a batch, and that swap alone cost 700 instructions.
     view: Mutex<Shown>,
+    /// What came and what left.
+    pub(crate) traffic: Traffic,
 }
 
 impl PartitionCell {
@@ -115,6 +118,7 @@ impl PartitionCell {
             slot: AtomicU32::new(NO_SLOT),
             role: AtomicU64::new(Role::Absent.to_word()),
             view: Mutex::new(Shown::Nothing),
+            traffic: Traffic::default(),
         }
     }
 
@@ -136,6 +140,23 @@ impl PartitionCell {
     pub fn offsets(&self) -> Option<[i64; 4]> {
         let of = |view: &LogView| {
             [view.log_start_offset, view.last_stable_offset, view.high_watermark, view.log_end_offset]
+        };
+        match &*self.view.lock() {
+            Shown::Nothing => None,
+            Shown::Unwritten(view) => Some(of(view)),
+            Shown::Own(view) => Some(of(view)),
+        }
+    }
+
+    /// What the newest view measures.
+    pub(crate) fn extent(&self) -> Option<Extent> {
+        let of = |view: &LogView| Extent {
+            log_start_offset: view.log_start_offset,
+            last_stable_offset: view.last_stable_offset,
+            high_watermark: view.high_watermark,
+            log_end_offset: view.log_end_offset,
+            size_bytes: view.size_bytes(),
+            segments: view.segment_count(),
         };
         match &*self.view.lock() {
             Shown::Nothing => None,
@@ -254,6 +275,17 @@ impl PartitionCell {
     }
 }
 
+/// What a log measures at one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub log_start_offset: i64,
+    pub last_stable_offset: i64,
+    pub high_watermark: i64,
+    pub log_end_offset: i64,
+    pub size_bytes: u64,
+    pub segments: usize,
+}
+
 /// KIP-320: what a client that knows `asked` (-1: none) hears from a partition in `current`.
 pub(crate) fn check_epoch(asked: i32, current: i32) -> Result<(), ErrorCode> {
     match asked {
@@ -303,6 +335,12 @@ pub struct TopicViews {
 }
 
 impl TopicViews {
+    /// What passed through all of its partitions here.
+    pub(crate) fn passed(&self) -> Passed {
+        let each = self.partitions.iter().map(|cell| cell.traffic.passed());
+        each.fold(Passed::default(), |all, one| all.plus(&one))
+    }
+
     /// The partition, if there is one of that number.
     pub fn partition(&self, partition: i32) -> Option<&Arc<PartitionCell>> {
         self.partitions.get(usize::try_from(partition).ok()?)

@@ -30,6 +30,30 @@ impl LogView {
         }
     }
 
+    /// When the record at an offset was written, or the first one behind it where it is no more: by its own timestamp. `None` where there
+    /// is none yet, or none that can be read. One batch is decoded, if its header does not tell.
+    pub fn timestamp_at(&self, offset: i64, limit: ReadLimit) -> Result<Option<i64>, ReadRefused> {
+        let from = offset.max(self.log_start_offset);
+        if from >= self.upper_bound(limit) {
+            return Ok(None);
+        }
+        for readable in self.readable_from(from) {
+            let Some(place) = readable.find(from)? else { continue };
+            if place.header.base_offset >= self.upper_bound(limit) {
+                return Ok(None);
+            }
+            if place.header.base_timestamp == place.header.max_timestamp {
+                return Ok(Some(place.header.max_timestamp));
+            }
+            // A batch whose last records a compaction has removed may have none so late.
+            if let Some(found) = self.in_batch(&readable, &place, i64::MIN, from)? {
+                return Ok(Some(found.timestamp));
+            }
+            return Ok(Some(place.header.max_timestamp));
+        }
+        Ok(None)
+    }
+
     fn answer(&self, timestamp: i64, offset: i64) -> TimestampOffset {
         TimestampOffset { timestamp, offset, leader_epoch: self.epoch_for_offset(offset) }
     }

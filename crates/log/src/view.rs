@@ -261,6 +261,11 @@ impl LogView {
         self.total_bytes
     }
 
+    /// Segments of this view.
+    pub fn segment_count(&self) -> usize {
+        self.segments.segments.len()
+    }
+
     fn check_range(&self, from: i64) -> Result<(), ReadRefused> {
         if from < self.log_start_offset || from > self.log_end_offset {
             let (log_start_offset, upto) = (self.log_start_offset, self.log_end_offset);

@@ -169,6 +169,11 @@ impl Admission {
         Ok(Admitted { admission, ip, listener, is_counted: !own.is_reserved })
     }
 
+    /// Live connections by listener.
+    pub fn by_listener(&self) -> Vec<(String, usize)> {
+        self.lock().per_listener.iter().map(|(name, count)| (name.to_string(), *count)).collect()
+    }
+
     /// Live connections.
     pub fn connections(&self) -> usize {
         self.lock().all

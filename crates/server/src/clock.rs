@@ -40,12 +40,17 @@ impl Clock {
 
     /// Now, in the node's own milliseconds: at the start those since the Unix epoch.
     pub fn now_ms(&self) -> i64 {
+        self.now_us() / 1_000
+    }
+
+    /// The same in microseconds.
+    pub fn now_us(&self) -> i64 {
         let now_us = self.own_us();
         let looked_us = self.looked_us.load(Ordering::Relaxed);
         if now_us - looked_us >= LOOK_EVERY_US {
             self.look(now_us, looked_us);
         }
-        now_us / 1_000
+        now_us
     }
 
     /// What the wall clock makes of it.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use broker::limits::REQUESTS_IN_FLIGHT;
+use broker::metrics::requests::{Finished, RequestKind};
 use broker::rim::{is_brief, may_overlap};
 use broker::{CloseReason, Handling, Outcome};
 use bytes::Bytes;
@@ -86,10 +87,18 @@ pub struct Gateway<S, C> {
     ending: Option<End>,
     /// What holds once it is somebody's; until then it has the limits of strangers.
     once_entered: Option<Box<(FrameLimits, Arc<Budget>)>>,
+    /// The lane's list of what was answered in this round; without memory between them.
+    finished: Vec<Finished>,
+    /// When the round began, microseconds.
+    round_us: i64,
 }
 
 struct Request {
     bytes: usize,
+    kind: RequestKind,
+    arrived_us: i64,
+    /// While it waits, the same as before.
+    begun_us: i64,
     progress: Progress,
 }
 
@@ -116,6 +125,8 @@ impl<S: Service, C: Stream> Gateway<S, C> {
             lease: Lease::new(budget),
             ending: None,
             once_entered: None,
+            finished: Vec::new(),
+            round_us: 0,
         }
     }
 
@@ -148,6 +159,16 @@ impl<S: Service, C: Stream> Gateway<S, C> {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// A round of its lane begins: what is answered until its end is put onto this list.
+    pub fn begin_round(&mut self, now_us: i64, finished: Vec<Finished>) {
+        (self.round_us, self.finished) = (now_us, finished);
+    }
+
+    /// And ends; gives the list back.
+    pub fn end_round(&mut self) -> Vec<Finished> {
+        std::mem::take(&mut self.finished)
     }
 
     /// What carries it; an event loop tells it what the kernel said.
@@ -188,11 +209,18 @@ impl<S: Service, C: Stream> Gateway<S, C> {
         while self.queue.is_empty() && self.may_begin() {
             let Some(frame) = self.next_frame(is_brief) else { return };
             let (bytes, overlaps) = (frame.len(), may_overlap(&frame));
+            let (kind, now_us) = (RequestKind::of(&frame), self.round_us);
             let mut handling = self.service.handle(frame, now_ms);
             match Pin::new(&mut handling).poll(cx) {
-                Poll::Ready(outcome) => self.deliver(outcome),
+                Poll::Ready(outcome) => {
+                    let (kind, arrived_us) = (kind_of(kind, &handling), now_us);
+                    self.finished.push(Finished { kind, arrived_us, begun_us: now_us, resumed_us: now_us });
+                    self.deliver(outcome);
+                }
                 Poll::Pending => {
-                    self.queue.push_back(Request { bytes, progress: Progress::Running(handling) });
+                    let (arrived_us, begun_us) = (now_us, now_us);
+                    let progress = Progress::Running(handling);
+                    self.queue.push_back(Request { bytes, kind, arrived_us, begun_us, progress });
                     self.queued_bytes += bytes;
                     self.overlapping = overlaps;
                     self.started = 1;
@@ -229,12 +257,18 @@ impl<S: Service, C: Stream> Gateway<S, C> {
         while self.started > 0 {
             let Some(front) = self.queue.front_mut() else { return };
             if let Progress::Running(handling) = &mut front.progress {
-                match Pin::new(handling).poll(cx) {
-                    Poll::Ready(outcome) => front.progress = Progress::Done(outcome),
+                match Pin::new(&mut *handling).poll(cx) {
+                    Poll::Ready(outcome) => {
+                        front.kind = kind_of(front.kind, handling);
+                        front.progress = Progress::Done(outcome);
+                    }
                     Poll::Pending => return,
                 }
             }
-            if let Some(Request { bytes, progress: Progress::Done(outcome) }) = self.queue.pop_front() {
+            if let Some(Request { bytes, kind, arrived_us, begun_us, progress: Progress::Done(outcome) }) =
+                self.queue.pop_front()
+            {
+                self.finished.push(Finished { kind, arrived_us, begun_us, resumed_us: self.round_us });
                 self.started -= 1;
                 self.queued_bytes -= bytes;
                 self.deliver(outcome);
@@ -302,8 +336,12 @@ impl<S: Service, C: Stream> Gateway<S, C> {
                 return false;
             }
             let mut handling = self.service.handle(std::mem::take(frame), now_ms);
+            next.begun_us = self.round_us;
             next.progress = match Pin::new(&mut handling).poll(cx) {
-                Poll::Ready(outcome) => Progress::Done(outcome),
+                Poll::Ready(outcome) => {
+                    next.kind = kind_of(next.kind, &handling);
+                    Progress::Done(outcome)
+                }
                 Poll::Pending => Progress::Running(handling),
             };
             self.overlapping = overlaps;
@@ -322,7 +360,9 @@ impl<S: Service, C: Stream> Gateway<S, C> {
             let is_brief = |frame: &[u8]| is_brief(frame) && (alone || (overlapping && may_overlap(frame)));
             let Some(frame) = self.next_frame(is_brief) else { return };
             self.queued_bytes += frame.len();
-            self.queue.push_back(Request { bytes: frame.len(), progress: Progress::Waiting(frame) });
+            let (bytes, kind, now_us) = (frame.len(), RequestKind::of(&frame), self.round_us);
+            let progress = Progress::Waiting(frame);
+            self.queue.push_back(Request { bytes, kind, arrived_us: now_us, begun_us: now_us, progress });
         }
     }
 
@@ -374,6 +414,11 @@ impl<S: Service, C: Stream> Gateway<S, C> {
         self.notes.settle(self.started > 0, self.reader.partial_bytes(), now_ms);
         self.lease.shrink_to(self.reader.own_memory() + self.queued_bytes);
     }
+}
+
+/// A follower's fetch is counted apart.
+fn kind_of(kind: RequestKind, handling: &Handling) -> RequestKind {
+    if handling.is_by_follower() { kind.by_follower() } else { kind }
 }
 
 #[cfg(test)]

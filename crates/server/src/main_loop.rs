@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use broker::config::ValuesDoor;
+use broker::metrics::scrape::Scraper;
 use broker::node::{Listener, OpenError};
 use broker::{ConnectionCaps, Node, NodeOptions};
 use log::{Disk, RealDisk};
@@ -21,6 +22,7 @@ use net::{Budget, FrameLimits};
 
 use crate::bells::Bells;
 use crate::clock::Clock;
+use crate::http::{Http, Watched};
 use crate::journey::Journey;
 use crate::lanes::{Door, LinkTerms, Refusals, RunningLanes, Shared, WayOut};
 use crate::listeners::Endpoint;
@@ -61,6 +63,8 @@ pub struct Running {
     threads: NodeThreads,
     bound: BTreeMap<String, SocketAddr>,
     directories: Vec<PathBuf>,
+    /// Tells those who watch; ends before the node.
+    http: Option<Http>,
     /// Reads keys again when they change; ends with the node.
     _keys: KeysWatch,
     /// Holds the locks of the directories.
@@ -108,14 +112,18 @@ pub fn start_watched(
     let no_threads = |e: io::Error| StartError::new("cannot start the threads", e, "ulimit -u");
     let threads = NodeThreads::start(&node, &clock, &bells).map_err(no_threads)?;
     let keys = security.watch().map_err(no_threads)?;
+    let watched = watched(settings, &node, &clock, &admission);
     let shared = Arc::new(shared(settings, &node, &clock, admission, &security));
     let lanes = RunningLanes::start(&way_out, &shared).map_err(no_threads)?;
+    // Who asks whether the node is ready is answered before it is.
+    let http = Http::start(&settings.metrics.addresses, watched);
     // The quorum comes about only if its members reach each other.
     let (controllers, brokers): (Vec<Door>, Vec<Door>) = doors.into_iter().partition(|door| door.controller);
     lanes.open(controllers);
     // Clients wait in the backlog until then: before its registration the node would tell them what an earlier life (or
     // another broker on this directory) registered, and refuse new topics for want of a broker.
     if let Err(why) = wait_until_ready(settings, &node, &threads, journey) {
+        http.into_iter().for_each(Http::stop);
         lanes.stop();
         threads.stop(journey);
         node.close(clock.now_ms(), &|_| ());
@@ -127,7 +135,7 @@ pub fn start_watched(
     lanes.open(brokers);
     reach::look_at_advertised(advertised(settings, &bound));
     let directories = settings.directories.clone();
-    let running = Running { node, clock, lanes, threads, bound, directories, _keys: keys, _disk: disk };
+    let running = Running { node, clock, lanes, threads, bound, directories, http, _keys: keys, _disk: disk };
     tracing::info!(
         node = settings.node_id,
         cluster = %running.node.cluster_id(),
@@ -151,6 +159,11 @@ impl Running {
     /// Where a listener is bound (the configuration may say port 0).
     pub fn bound(&self, listener: &str) -> Option<SocketAddr> {
         self.bound.get(listener).copied()
+    }
+
+    /// Where it tells those who watch.
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.http.as_ref()?.bound.first().copied()
     }
 
     /// Where it listens, for people.
@@ -189,6 +202,7 @@ impl Running {
         self.node.begin_shutdown(self.clock.now_ms());
         wait_until_gone(&self.node, &self.threads, journey);
         journey.waits_for("the connections to close");
+        self.http.into_iter().for_each(Http::stop);
         self.lanes.stop();
         self.threads.stop(journey);
         self.node
@@ -342,6 +356,17 @@ fn values_door(
             per_second: rate(caps.per_second),
         });
     })
+}
+
+/// What those who watch are told of.
+fn watched(settings: &Settings, node: &Node, clock: &Arc<Clock>, admission: &Arc<Admission>) -> Watched {
+    let scraper = Scraper::new(settings.metrics.dialects.clone(), settings.metrics.partition_limit);
+    Watched {
+        node: node.clone(),
+        clock: clock.clone(),
+        admission: admission.clone(),
+        scraper: tokio::sync::Mutex::new(scraper),
+    }
 }
 
 fn shared(

@@ -5,6 +5,9 @@
 
 mod addresses;
 mod embedded;
+mod metrics;
+
+pub use metrics::MetricsSettings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -50,6 +53,8 @@ pub struct Settings {
     pub metadata_directory: PathBuf,
     /// Limits of the sockets.
     pub sockets: SocketSettings,
+    /// What is told to those who watch.
+    pub metrics: MetricsSettings,
     /// The process's loggers; whoever writes its lines puts in those that obey.
     pub loggers: Arc<Loggers>,
 }
@@ -159,6 +164,7 @@ impl Settings {
                 })?,
             directories,
             sockets: sockets(&file)?,
+            metrics: MetricsSettings::of(&file)?,
             loggers: Arc::new(Loggers::silent()),
             listeners: bound,
             controller_names,

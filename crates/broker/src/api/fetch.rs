@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use log::ReadLimit;
@@ -69,7 +70,7 @@ pub(super) fn handle(call: Call, body: &Bytes) -> Result<Handling, DecodeError> 
             // It has more to ask of this leader than what it waits for.
             fetch.reading.call.node.call_back(replica.0);
         }
-        return Ok(Handling::running(fetch.follow(replica)));
+        return Ok(Handling::running(fetch.follow(replica)).by_follower());
     }
     if !request.rack_id.is_empty() && fetch.reading.call.node.config().reads_from_near_replicas {
         let near = fetch.near(request.rack_id);
@@ -366,11 +367,29 @@ impl Fetch {
             }
             // A fetch that waits keeps no memory.
             drop(pass);
+            let waits = Waits::begin(&reading);
             waiting.await;
+            drop(waits);
             is_called_back = watch.is_called_back();
             pass = reading.begin();
             reading.read_memory(&mut pass);
         }
+    }
+}
+
+/// A fetch that waits, until it does no more: also where its connection goes away meanwhile.
+struct Waits<'a>(&'a Reading);
+
+impl<'a> Waits<'a> {
+    fn begin(reading: &'a Reading) -> Waits<'a> {
+        reading.call.node.figures().waiting_fetches.fetch_add(1, Ordering::Relaxed);
+        Waits(reading)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.call.node.figures().waiting_fetches.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -456,6 +475,7 @@ fn set_watch(reading: &Reading, watch: &Arc<Watch>, pass: &Pass) {
 impl End {
     fn outcome(&self, reading: &Reading, pass: &Pass) -> Outcome {
         reading.record_throttled(pass);
+        reading.count(pass);
         let call = &reading.call;
         let refused = || self.refused.iter().map(|(wanted, data)| (wanted, data));
         let read = || reading.targets.iter().map(|(wanted, _)| wanted).zip(&pass.answers);

@@ -359,6 +359,18 @@ impl Reading {
         node.leader_throttle().record(bytes.unsigned_abs(), node.latest_ms());
     }
 
+    /// What is answered counts.
+    pub fn count(&self, pass: &Pass) {
+        for ((_, cell), data) in self.targets.iter().zip(&pass.answers) {
+            let bytes = data.records.as_ref().map_or(0, bytes::Bytes::len);
+            match data.error_code {
+                _ if self.terms.is_replica => cell.traffic.replicated_out(bytes),
+                0 => cell.traffic.fetched(bytes),
+                _ => cell.traffic.fetch_refused(),
+            }
+        }
+    }
+
     /// Puts into `data` what a look at the view tells; answers a copy of the view if there is something to read.
     fn look(
         &self,

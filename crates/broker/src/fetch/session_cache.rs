@@ -129,7 +129,7 @@ impl SessionCache {
         }
     }
 
-    #[cfg(test)]
+    /// Sessions that are remembered.
     pub fn len(&self) -> usize {
         self.holders.lock().by_id.len()
     }

@@ -29,6 +29,7 @@ use crate::greetings::Greetings;
 use crate::limits::FETCH_MEMORY_BYTES;
 use crate::loggers::Loggers;
 use crate::mailbox::Mailbox;
+use crate::metrics::node_figures::NodeFigures;
 use crate::peers::Peers;
 use crate::quorum::image_delta::{Listeners, Publisher};
 use crate::quorum::lifecycle::Lifecycle;
@@ -202,6 +203,7 @@ impl Node {
             controller_patience_ms: patience(&file).controller_ms,
             peers: Peers::new(Arc::clone(&options.rim), options.node_id, options.config.logins.clone()),
             fetchers: listeners.fetchers,
+            figures: listeners.figures,
             inter_broker_listener: Str::from(options.inter_broker_listener.as_str()),
             is_leaving: AtomicBool::new(false),
             jobs: Mailbox::default(),
@@ -299,6 +301,7 @@ fn listeners(
         directories: Arc::clone(directories),
         fetchers: Arc::new(fetchers(node_id, &config.file(), &layers)),
         outside: Arc::clone(outside),
+        figures: Arc::new(NodeFigures::default()),
     };
     outside(&layers);
     (listeners, cordoned)

@@ -18,6 +18,7 @@ use crate::coordinators::group_view::GroupView;
 use crate::disks::cleaners::{CleanerSettings, Cleaners};
 use crate::disks::directories::Directories;
 use crate::disks::moves::Moves;
+use crate::metrics::node_figures::NodeFigures;
 use crate::quorum::image_lines;
 use crate::replication::fetchers::Fetchers;
 use crate::telling::Ration;
@@ -97,6 +98,8 @@ pub(crate) struct Listeners {
     pub directories: Arc<Directories>,
     pub fetchers: Arc<Fetchers>,
     pub outside: ValuesDoor,
+    /// Counts what images bring.
+    pub figures: Arc<NodeFigures>,
 }
 
 /// A change, and the views to publish with it.
@@ -158,6 +161,10 @@ impl Publisher {
                 .iter()
                 .for_each(|line| tracing::info!("{line}"));
         }
+        let figures = &self.listeners.figures;
+        if self.listeners.directories.is_settled() {
+            figures.image_changed(self.node_id, &changes);
+        }
         let was_reached = self.membership == Membership::Reached;
         self.look_for_own_registration(&image);
         let is_reached = self.membership == Membership::Reached;
@@ -175,6 +182,7 @@ impl Publisher {
             publication.all_topics();
         }
         let Step { topics, set, gone, .. } = publication;
+        gone.iter().for_each(|topic| self.listeners.figures.gone(&topic.passed()));
         let topics = if is_reached { topics } else { Vec::new() };
         let brokers = (old.cluster != image.cluster).then(|| Arc::new(image.cluster.clone()));
         let level = image.features.level(TRANSACTION_VERSION);

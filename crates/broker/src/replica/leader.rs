@@ -99,6 +99,8 @@ impl Replica {
         let leader_epoch = self.leader().map_err(Refused::Answer)?.leader_epoch;
         let segments = self.log.segment_count();
         let appended = self.log.append_as_leader(batches, leader_epoch, origin, wall_ms)?;
+        let records = appended.last_offset.wrapping_sub(appended.base_offset).wrapping_add(1);
+        self.cell.traffic.appended(batches.size_in_bytes(), records.unsigned_abs());
         self.flushing.appended(&self.log, segments > 0 && self.log.segment_count() > segments);
         self.advance_high_watermark();
         Ok(appended)

@@ -109,6 +109,11 @@ pub(crate) struct Settled {
 
 impl PendingProduces {
     /// The id that the next parked produce will have.
+    /// Produces that wait.
+    pub fn len(&self) -> usize {
+        self.produces.len()
+    }
+
     pub fn next_id(&self) -> ProduceId {
         self.last_id + 1
     }

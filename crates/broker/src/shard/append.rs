@@ -77,6 +77,7 @@ impl Shard {
         }
         match replica.append(&entry.batches, origin, wall_ms) {
             Err(refused) => {
+                entry.cell.traffic.refused();
                 let error = refused.error();
                 let log_start_offset = replica.log.log_start_offset();
                 self.refused(turn, &entry.cell, refused);

@@ -2,7 +2,7 @@
 //! its runner looks again after it has let go. No thread belongs to a shard.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -19,6 +19,8 @@ pub(crate) struct ShardCell {
     mailbox: Mailbox<Command>,
     held: Mutex<Held>,
     deadline_ms: AtomicI64,
+    /// Produces that wait, as the last turn left them.
+    parked: AtomicUsize,
 }
 
 struct Held {
@@ -42,12 +44,18 @@ impl ShardCell {
             mailbox: Mailbox::default(),
             held: Mutex::new(Held { shard, batch: VecDeque::new() }),
             deadline_ms,
+            parked: AtomicUsize::new(0),
         }
     }
 
     /// When the shard has something to do without a command.
     pub fn deadline_ms(&self) -> i64 {
         self.deadline_ms.load(Ordering::SeqCst)
+    }
+
+    /// Produces that wait for replicas or a disk.
+    pub fn parked_produces(&self) -> usize {
+        self.parked.load(Ordering::Relaxed)
     }
 
     /// Puts a command into the mailbox and, if the shard is free, carries it out at once.
@@ -125,6 +133,7 @@ impl ShardCell {
         if deadline_ms != self.deadline_ms.load(Ordering::SeqCst) {
             self.deadline_ms.store(deadline_ms, Ordering::SeqCst);
         }
+        self.parked.store(held.shard.parked_produces(), Ordering::Relaxed);
         std::mem::forget(guard);
         drop(held);
         if !turn.effects.is_empty() {

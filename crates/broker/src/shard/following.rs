@@ -111,9 +111,11 @@ impl Shard {
         }
         let replica = self.touch(cell)?;
         let from = replica.log.log_end_offset();
+        let bytes = records.len();
         let appended = replica.append_replicated(records, leader_epoch, wall_ms);
         let took_any = replica.log.log_end_offset() > from;
         if took_any {
+            cell.traffic.replicated(bytes);
             directory.note_change();
         }
         match appended {

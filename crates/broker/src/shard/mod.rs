@@ -230,6 +230,11 @@ impl Shard {
         Turn::new(self.turns, now_ms)
     }
 
+    /// Produces that wait.
+    pub fn parked_produces(&self) -> usize {
+        self.produces.len()
+    }
+
     /// Carries out the commands, fires what is due, settles.
     pub fn turn(&mut self, turn: &mut Turn, commands: &mut VecDeque<Command>) {
         self.now_ms = turn.now_ms;

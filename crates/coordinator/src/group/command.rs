@@ -100,6 +100,8 @@ pub enum GroupCommand {
     Describe { caller: Caller, groups: Vec<Str> },
     /// Filters as they came; none given means all.
     List { states: Vec<Str>, types: Vec<Str> },
+    /// All groups of this partition, for those who measure.
+    Figures,
     /// Distinct groups of this partition.
     Delete { groups: Vec<Str> },
     /// Topics were deleted: their offsets go. Answered with [`GroupAnswer::Done`].
@@ -135,10 +137,26 @@ pub enum GroupAnswer {
     DeleteOffsets(OffsetDeleteResponse),
     Describe(Vec<DescribedGroup>),
     List(Result<Vec<ListedGroup>, ErrorCode>),
+    Figures(Vec<GroupFigures>),
     Delete(Vec<DeletableGroupResult>),
     /// To the end of a transaction (WriteTxnMarkers).
     Marker(ErrorCode),
     Done,
+}
+
+/// One group as it is measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupFigures {
+    /// Its id.
+    pub group_id: Str,
+    /// `classic`, `consumer` or `share`.
+    pub group_type: &'static str,
+    /// As ListGroups calls it.
+    pub state: &'static str,
+    /// How many there are.
+    pub members: usize,
+    /// By topic and partition: the offset that will be read next.
+    pub offsets: Vec<(Str, i32, i64)>,
 }
 
 /// Deadlines; a group or member has at most one of each.

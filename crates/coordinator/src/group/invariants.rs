@@ -44,6 +44,7 @@ impl GroupCommand {
             | GroupCommand::Describe { .. }
             | GroupCommand::ConsumerDescribe { .. }
             | GroupCommand::List { .. }
+            | GroupCommand::Figures
             | GroupCommand::Delete { .. }
             | GroupCommand::TopicsDeleted { .. }
             | GroupCommand::Fired(GroupTimer::Expiry { .. }) => None,

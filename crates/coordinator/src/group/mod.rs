@@ -3,7 +3,7 @@
 //! Owns the replicated state of one `__consumer_offsets` partition ([`GroupMachine`]) and its command table. The rooms:
 //! `classic/` the protocol of JoinGroup and SyncGroup · `consumer/` that of ConsumerGroupHeartbeat · `share/` that of ShareGroupHeartbeat · `assignor/` its assignors · `commit.rs` OffsetCommit, TxnOffsetCommit, OffsetDelete ·
 //! `fetch.rs` OffsetFetch · `offsets.rs` committed and pending transactional offsets · `expiry.rs` what grows old ·
-//! `admin.rs` DescribeGroups, ListGroups, DeleteGroups · `records.rs` record ↔ bytes · `refuse.rs` the shape of errors · `events.rs` what people are told.
+//! `admin.rs` DescribeGroups, ListGroups, DeleteGroups · `figures.rs` what is measured of groups · `records.rs` record ↔ bytes · `refuse.rs` the shape of errors · `events.rs` what people are told.
 //!
 //! Never authorizes, never resolves topic ids or names, never checks whether a topic exists: the request handlers do
 //! that on the image, before they ask.
@@ -19,6 +19,7 @@ pub mod consumer;
 pub mod events;
 mod expiry;
 mod fetch;
+mod figures;
 mod invariants;
 mod java;
 pub mod offsets;
@@ -32,7 +33,7 @@ pub(crate) mod tests;
 mod turn;
 
 pub use assignor::Assignor;
-pub use command::{Caller, DeletedTopic, GroupAnswer, GroupCommand, GroupTimer};
+pub use command::{Caller, DeletedTopic, GroupAnswer, GroupCommand, GroupFigures, GroupTimer};
 pub use config::{ConsumerConfig, GroupConfig, MigrationPolicy, ShareGroupConfig};
 pub use events::GroupEvent;
 pub use partition::{partition_for, topic_configs};
@@ -108,6 +109,7 @@ impl Machine for GroupMachine {
             | GroupCommand::List { .. }) => {
                 self.query(soft, now_ms, &looks).into_iter().for_each(|answer| turn.answer(answer));
             }
+            GroupCommand::Figures => turn.answer(GroupAnswer::Figures(self.figures(soft))),
             GroupCommand::TopicsDeleted { topics } => self.topics_deleted(&mut turn, &topics),
             GroupCommand::AssignmentPersisted { group, generation, assignment } => {
                 self.assignment_persisted(soft, &mut turn, &group, generation, &assignment);
@@ -133,6 +135,7 @@ impl Machine for GroupMachine {
             GroupCommand::List { states, types } => {
                 Some(GroupAnswer::List(self.list_groups(soft, states, types)))
             }
+            GroupCommand::Figures => Some(GroupAnswer::Figures(self.figures(soft))),
             GroupCommand::ConsumerDescribe { groups } => {
                 Some(GroupAnswer::ConsumerDescribe(self.describe_consumer_groups(soft, groups)))
             }

@@ -70,6 +70,7 @@ pub fn command(command: &GroupCommand, error: ErrorCode) -> GroupAnswer {
             GroupAnswer::Describe(groups.iter().map(|group| described(group, error)).collect())
         }
         GroupCommand::List { .. } => GroupAnswer::List(Err(error)),
+        GroupCommand::Figures => GroupAnswer::Figures(Vec::new()),
         GroupCommand::Delete { groups } => {
             GroupAnswer::Delete(groups.iter().map(|group| deleted(group, error)).collect())
         }
@@ -200,6 +201,7 @@ pub fn answer(answer: GroupAnswer, error: ErrorCode) -> GroupAnswer {
             GroupAnswer::Delete(results.iter().map(|result| deleted(&result.group_id, error)).collect())
         }
         GroupAnswer::Marker(_) => GroupAnswer::Marker(error),
+        GroupAnswer::Figures(figures) => GroupAnswer::Figures(figures),
         GroupAnswer::Done => GroupAnswer::Done,
     }
 }

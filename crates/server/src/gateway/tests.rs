@@ -276,7 +276,9 @@ async fn every_broken_invariant_is_named() {
         ),
         (
             |it| {
-                let more = || Request { bytes: 0, progress: Progress::Waiting(Bytes::from_static(&FETCH)) };
+                let kind = RequestKind::of(&FETCH);
+                let progress = || Progress::Waiting(Bytes::from_static(&FETCH));
+                let more = || Request { bytes: 0, kind, arrived_us: 0, begun_us: 0, progress: progress() };
                 it.queue.extend(std::iter::repeat_with(more).take(REQUESTS_IN_FLIGHT));
             },
             "queue: more is in flight than may be",

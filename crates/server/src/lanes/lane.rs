@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use broker::CloseReason;
+use broker::metrics::requests::{Finished, RequestFigures};
 use net::listener::{Admitted, Refused};
 use net::tls::{Carrier, TlsFault};
 use net::{Edges, FrameLimits, Socket};
@@ -34,6 +35,9 @@ use crate::guard::Verdict;
 
 /// Events taken from the kernel at once.
 const EVENTS_AT_ONCE: usize = 256;
+
+/// One round in so many is measured, beside the first of every millisecond.
+const MEASURED: u32 = 8;
 
 /// Connections taken from a door at once: those who are connected have their turn in between.
 const ACCEPTED_AT_ONCE: usize = 64;
@@ -71,8 +75,16 @@ pub struct Lane {
     strangers: Strangers,
     /// The time when the kernel last said something: one look at the clock per wake-up.
     now_ms: i64,
+    /// The same in microseconds.
+    now_us: i64,
     /// When the connections are looked at again.
     look_at_ms: i64,
+    /// What was answered in this round.
+    finished: Vec<Finished>,
+    figures: Arc<RequestFigures>,
+    /// Rounds since one was measured, and the millisecond in which that began.
+    unmeasured: u32,
+    measured_ms: i64,
 }
 
 struct OpenDoor {
@@ -100,7 +112,9 @@ impl Lane {
         let poller = epoll::create(CreateFlags::CLOEXEC)?;
         let post = all.post(index);
         epoll::add(&poller, post.alarm(), EventData::new_u64(ALARM), EventFlags::IN | EventFlags::ET)?;
-        let now_ms = shared.clock.now_ms();
+        let now_us = shared.clock.now_us();
+        let now_ms = now_us / 1_000;
+        let figures = shared.node.request_figures();
         let strangers = Strangers::new(STRANGERS_MAX / all.count().max(1));
         Ok(Lane {
             poller,
@@ -116,7 +130,12 @@ impl Lane {
             pauses: Pauses::default(),
             strangers,
             now_ms,
+            now_us,
             look_at_ms: i64::MAX,
+            finished: Vec::new(),
+            figures,
+            unmeasured: 0,
+            measured_ms: 0,
         })
     }
 
@@ -174,13 +193,33 @@ impl Lane {
         let may_sleep = self.due.is_empty() && self.links.are_at_rest() && self.post.may_sleep();
         let timeout = if may_sleep { self.sleep_ms() } else { Some(0) };
         let timeout = timeout.map(|ms| Timespec { tv_sec: ms / 1000, tv_nsec: ms % 1000 * 1_000_000 });
+        let measured_us = self.measure();
         let waited = epoll::wait(&self.poller, spare_capacity(events), timeout.as_ref());
         self.post.awake();
-        self.now_ms = self.shared.clock.now_ms();
+        let began_us = self.now_us;
+        self.now_us = self.shared.clock.now_us();
+        self.now_ms = self.now_us / 1_000;
+        if let Some(ended_us) = measured_us {
+            self.figures.measured(ended_us - began_us, self.now_us - ended_us);
+        }
         match waited {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Counts what was answered. The end of the first round of a millisecond is looked at, and that of every [`MEASURED`]th beside them: all
+    /// that a busy lane does has an equal chance, and a look at the clock for each of its rounds would be a hundredth of their work.
+    fn measure(&mut self) -> Option<i64> {
+        self.unmeasured += 1;
+        let is_measured = self.unmeasured >= MEASURED || self.now_ms != self.measured_ms;
+        let ended_us = is_measured.then(|| {
+            (self.unmeasured, self.measured_ms) = (0, self.now_ms);
+            self.shared.clock.now_us()
+        });
+        let figures = &self.figures;
+        self.finished.drain(..).for_each(|one| figures.finished(&one, ended_us));
+        ended_us
     }
 
     /// Until the connections, a link or a resting door are looked at; `None` for ever.
@@ -233,8 +272,11 @@ impl Lane {
         *is_due = false;
         bell.heard();
         let now_ms = self.now_ms;
+        gateway.begin_round(self.now_us, std::mem::take(&mut self.finished));
         let poll = || gateway.poll(&mut Context::from_waker(waker), now_ms);
-        match catch_unwind(AssertUnwindSafe(poll)) {
+        let polled = catch_unwind(AssertUnwindSafe(poll));
+        self.finished = gateway.end_round();
+        match polled {
             Ok(Poll::Pending) => {}
             Ok(Poll::Ready(end)) => {
                 log_end(&self.shared.refusals, now_ms, &end, *from, &door.name);

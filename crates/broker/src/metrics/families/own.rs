@@ -1,0 +1,54 @@
+//! What nobody else tells: the process in Prometheus' own names, what was left out of this scrape, and times as native histograms would be
+//! too many.
+
+use super::Sight;
+use crate::metrics::text::{Kind, Text};
+
+use Kind::{Counter, Gauge};
+
+/// Everything of ours.
+pub(crate) fn write(text: &mut Text, sight: &Sight<'_>) {
+    let rim = sight.rim;
+    text.one(
+        "process_cpu_seconds_total",
+        Counter,
+        "Total user and system CPU time spent in seconds.",
+        rim.cpu_seconds,
+    );
+    text.one("process_resident_memory_bytes", Gauge, "Resident memory size in bytes.", rim.resident_bytes);
+    text.one("process_virtual_memory_bytes", Gauge, "Virtual memory size in bytes.", rim.virtual_bytes);
+    text.one("process_open_fds", Gauge, "Number of open file descriptors.", rim.open_descriptors);
+    text.one("process_max_fds", Gauge, "Maximum number of open file descriptors.", rim.descriptors_max);
+    text.one("process_threads", Gauge, "Number of threads of the process.", rim.threads);
+    text.one(
+        "process_start_time_seconds",
+        Gauge,
+        "Start time of the process since unix epoch in seconds.",
+        rim.started_seconds,
+    );
+    let is_ready = u8::from(sight.node.is_ready());
+    text.one("ottla_ready", Gauge, "1 once the node is registered, caught up and unfenced.", is_ready);
+    if text.family(
+        "ottla_metrics_left_out",
+        Gauge,
+        "Series that metrics.partition.limit keeps out of this scrape, by what they are of.",
+    ) {
+        let partitions = sight.inventory.partitions.len().saturating_sub(sight.most);
+        let groups = sight.groups.groups.len().saturating_sub(sight.most);
+        text.sample(&[("of", &"partitions")], partitions);
+        text.sample(&[("of", &"groups")], groups);
+        text.sample(&[("of", &"group_positions")], sight.groups.left_out);
+    }
+    if text.family(
+        "ottla_group_info",
+        Gauge,
+        "Groups that this broker coordinates, with their type and state.",
+    ) {
+        for group in sight.groups.groups.iter().take(sight.most) {
+            text.sample(
+                &[("group", &group.group_id), ("type", &group.group_type), ("state", &group.state)],
+                1,
+            );
+        }
+    }
+}
