@@ -171,7 +171,10 @@ impl Admission {
 
     /// Live connections by listener.
     pub fn by_listener(&self) -> Vec<(String, usize)> {
-        self.lock().per_listener.iter().map(|(name, count)| (name.to_string(), *count)).collect()
+        let counts = self.lock();
+        let idle = counts.limits.of_listeners.keys().map(|name| (name.clone(), 0));
+        let live = counts.per_listener.iter().map(|(name, count)| (name.to_string(), *count));
+        idle.chain(live).collect::<BTreeMap<_, _>>().into_iter().collect()
     }
 
     /// Live connections.

@@ -113,6 +113,15 @@ pub fn answer(answer: &GroupAnswer) -> String {
         | GroupAnswer::AlterShareOffsets(_)
         | GroupAnswer::DeletingShareState(_)) => share::said(of_shares).unwrap(),
         GroupAnswer::Marker(code) => format!("WriteTxnMarkers {}", code.name()),
+        GroupAnswer::Figures(groups) => {
+            let groups = groups.iter().map(|group| {
+                let at =
+                    |(topic, partition, offset): &(Str, i32, i64)| format!("{topic}-{partition}@{offset}");
+                let offsets = list(group.offsets.iter().map(at));
+                format!("{} {} {} {} {offsets}", group.group_id, group.group_type, group.state, group.members)
+            });
+            format!("Figures {}", list(groups))
+        }
         GroupAnswer::Done => "Done".to_owned(),
     }
 }
