@@ -333,7 +333,11 @@ def many_partitions_and_groups_are_bounded():
     print(f"   {int(led)} partitions: {len(body) >> 10} KiB in {seconds * 1_000:.0f} ms", flush=True)
 
 
-try:
-    main("metrics")
-finally:
-    [node.process.kill() for node in NODES]
+@check
+def nodes_that_are_watched_stop_in_order():
+    alive = [node for node in NODES if node.process.poll() is None]
+    [node.process.send_signal(signal.SIGTERM) for node in alive]
+    same([node.process.wait(60) for node in alive], [0] * len(alive), "their ends")
+
+
+main("metrics")

@@ -64,6 +64,8 @@ pub struct Node(Arc<NodeState>);
 
 struct NodeState {
     node_id: i32,
+    /// `process.roles`
+    has_controller: bool,
     cluster_id: Str,
     config: Arc<StaticConfig>,
     rim: Arc<dyn Rim>,
@@ -287,7 +289,7 @@ impl Node {
 
     /// Whether it may vote in the metadata quorum.
     pub(crate) fn has_controller(&self) -> bool {
-        self.0.config.file().list("process.roles").contains(&"controller")
+        self.0.has_controller
     }
 
     /// Fetches that wait for records.

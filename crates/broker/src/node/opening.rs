@@ -186,6 +186,7 @@ impl Node {
         Ok(Node(Arc::new(NodeState {
             shards: (0..shard_count).map(|at| ShardCell::new(Shard::new(around(at), now_ms))).collect(),
             node_id: options.node_id,
+            has_controller: options.roles.controller,
             cluster_id: identity.cluster_id,
             rim: Arc::clone(&options.rim),
             wall: options.wall.clone(),

@@ -16,6 +16,7 @@ mod hostile;
 mod intervals;
 mod jbod;
 mod jbod_power;
+mod metrics;
 mod near_replicas;
 mod offsets;
 pub(crate) mod planted;
