@@ -168,23 +168,11 @@ impl Node {
         let lifecycle = lifecycle(&options, &identity, &directories, cordoned, &mut random);
         let own = (options.node_id, lifecycle.as_ref().map(Lifecycle::incarnation_id));
         let publisher = Publisher::new(own, shard_count, Arc::clone(&config), listeners.clone());
-        let mut around = |index| Surroundings {
-            index,
-            node_id: options.node_id,
-            disk: Arc::clone(&disk),
-            directories: Arc::clone(&directories),
-            config: Arc::clone(&config),
-            cleaners: Arc::clone(&listeners.cleaners),
-            moves: Arc::clone(&listeners.moves),
-            coordinators: (group_config(&file), transaction_config(&file), share_config(&file)),
-            wall: options.wall.clone(),
-            initial_task_delay_ms: file.number("log.initial.task.delay.ms"),
-            retention_check_interval_ms: file.number("log.retention.check.interval.ms"),
-            producer_expiry_interval_ms: file.number("producer.id.expiration.check.interval.ms"),
-            seed: random.next_u64(),
-        };
+        let shared = (&options, &disk, &directories, &config, &listeners);
+        let mut shard = |at| Shard::new(surroundings(shared, at, random.next_u64()), now_ms);
+        let shards = (0..shard_count).map(|at| ShardCell::new(shard(at))).collect();
         Ok(Node(Arc::new(NodeState {
-            shards: (0..shard_count).map(|at| ShardCell::new(Shard::new(around(at), now_ms))).collect(),
+            shards,
             node_id: options.node_id,
             has_controller: options.roles.controller,
             cluster_id: identity.cluster_id,
@@ -220,6 +208,31 @@ impl Node {
             share_sessions: ShareSessions::new(config.share.max_share_sessions),
             config,
         })))
+    }
+}
+
+/// What all shards need to know of their node.
+type Shared<'a> =
+    (&'a NodeOptions, &'a Arc<dyn Disk>, &'a Arc<Directories>, &'a Arc<StaticConfig>, &'a Listeners);
+
+/// What one of them needs to know.
+fn surroundings(shared: Shared<'_>, index: usize, seed: u64) -> Surroundings {
+    let (options, disk, directories, config, listeners) = shared;
+    let file = config.file();
+    Surroundings {
+        index,
+        node_id: options.node_id,
+        disk: Arc::clone(disk),
+        directories: Arc::clone(directories),
+        config: Arc::clone(config),
+        cleaners: Arc::clone(&listeners.cleaners),
+        moves: Arc::clone(&listeners.moves),
+        coordinators: (group_config(&file), transaction_config(&file), share_config(&file)),
+        wall: options.wall.clone(),
+        initial_task_delay_ms: file.number("log.initial.task.delay.ms"),
+        retention_check_interval_ms: file.number("log.retention.check.interval.ms"),
+        producer_expiry_interval_ms: file.number("producer.id.expiration.check.interval.ms"),
+        seed,
     }
 }
 

@@ -11,7 +11,7 @@ impl GroupMachine {
         let of = |(group_id, group): (&Str, &Group)| {
             let (group_type, state, members) = match group {
                 Group::Consumer(group) => ("consumer", group.state().name(), group.members.len()),
-                Group::Share(group) => ("share", group.state().name(), group.members.len()),
+                Group::Share(group) => ("share", group.state(), group.members.len()),
                 Group::Classic(_) => {
                     let see = |group: &ClassicGroup| (group.state().name(), group.members.len());
                     let (state, members) = self.look(soft, group_id, see)?;
