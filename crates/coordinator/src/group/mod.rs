@@ -59,8 +59,7 @@ impl Machine for GroupMachine {
         command: GroupCommand,
         token: Option<ReplyToken>,
     ) -> Decision<GroupMachine> {
-        let mut turn = Turn::new(soft, now_ms, token);
-        let touched = command.changed_group();
+        let (mut turn, touched) = (Turn::new(soft, now_ms, token), command.changed_group());
         match command {
             GroupCommand::Join { caller, request } => self.join(soft, &mut turn, &caller, request),
             GroupCommand::Sync { caller, request } => self.sync(soft, &mut turn, &caller, request),
@@ -106,10 +105,10 @@ impl Machine for GroupMachine {
             | GroupCommand::ConsumerDescribe { .. }
             | GroupCommand::ShareDescribe { .. }
             | GroupCommand::SharePartitions { .. }
-            | GroupCommand::List { .. }) => {
+            | GroupCommand::List { .. }
+            | GroupCommand::Figures) => {
                 self.query(soft, now_ms, &looks).into_iter().for_each(|answer| turn.answer(answer));
             }
-            GroupCommand::Figures => turn.answer(GroupAnswer::Figures(self.figures(soft))),
             GroupCommand::TopicsDeleted { topics } => self.topics_deleted(&mut turn, &topics),
             GroupCommand::AssignmentPersisted { group, generation, assignment } => {
                 self.assignment_persisted(soft, &mut turn, &group, generation, &assignment);
