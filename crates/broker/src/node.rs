@@ -53,6 +53,7 @@ use crate::replication::throttle::Throttle;
 use crate::rim::{Job, LinkId, PeerAddress, Rim};
 use crate::security::audit::Audit;
 use crate::security::authorizer::Authorizer;
+use crate::security::delegation::Delegation;
 use crate::shard::cell::{Carrier, ShardCell};
 use crate::share::sessions::ShareSessions;
 use crate::timers::NEVER;
@@ -73,6 +74,7 @@ struct NodeState {
     loggers: Arc<Loggers>,
     /// Who may do what; `None` if everybody may.
     guard: Option<Box<Authorizer>>,
+    delegation: Delegation,
     audit: Audit,
     /// The usual answers of ApiVersions.
     greetings: Greetings,
@@ -226,11 +228,6 @@ impl Node {
         self.0.quorum.reception()
     }
 
-    /// Whether somebody decides who may do what (`authorizer.class.name`).
-    pub fn has_authorizer(&self) -> bool {
-        self.0.guard.is_some()
-    }
-
     /// This node's id.
     pub fn node_id(&self) -> i32 {
         self.0.node_id
@@ -281,6 +278,10 @@ impl Node {
 impl Node {
     pub(crate) fn guard(&self) -> Option<&Authorizer> {
         self.0.guard.as_deref()
+    }
+
+    pub(crate) fn delegation(&self) -> &Delegation {
+        &self.0.delegation
     }
 
     pub(crate) fn audit(&self) -> &Audit {

@@ -19,6 +19,8 @@ pub(crate) fn of(kind: ResourceKind) -> &'static [Operation] {
         ResourceKind::Group => GROUP,
         ResourceKind::Cluster => CLUSTER,
         ResourceKind::TransactionalId => TRANSACTIONAL_ID,
+        ResourceKind::DelegationToken => &[Describe],
+        ResourceKind::User => &[Operation::CreateTokens, Operation::DescribeTokens],
     }
 }
 

@@ -39,7 +39,7 @@ pub struct ConnectArgs {
     pub timeout: Option<Duration>,
 }
 
-/// `500ms`, `10s`, `2m`; a bare number is milliseconds, as in Kafka's tools.
+/// `500ms`, `10s`, `2m`, `3h`, `4d`; a bare number is milliseconds, as in Kafka's tools.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "write a time such as 10s, 500ms or 2m".to_owned();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -48,6 +48,8 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "" | "ms" => 1,
         "s" => 1000,
         "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
         _other => return Err(wrong()),
     };
     match number.checked_mul(unit_ms) {

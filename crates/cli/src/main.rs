@@ -28,6 +28,7 @@ mod server;
 mod spelling;
 mod storage;
 mod time;
+mod token;
 mod topic;
 mod translation;
 mod txn;
@@ -100,6 +101,8 @@ enum Command {
     Acl(acl::AclCommand),
     /// Who can log in by SCRAM: list, create, alter, delete
     User(user::UserCommand),
+    /// Delegation tokens, by which somebody else logs in: list, create, renew, expire
+    Token(token::TokenCommand),
 }
 
 /// A command without verbs that talks to a cluster.
@@ -142,6 +145,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Txn(command)) => txn::run(command),
         Some(Command::Acl(command)) => acl::run(command),
         Some(Command::User(command)) => user::run(command),
+        Some(Command::Token(command)) => token::run(command),
     }
 }
 

@@ -113,6 +113,7 @@ pub(crate) fn controller_options(node_id: i32) -> ControllerOptions {
         max_idle_interval_ms: 500,
         leader_imbalance_check_interval_ms: Some(300_000),
         unclean_election_check_interval_ms: 300_000,
+        delegation_tokens: None,
     }
 }
 

@@ -129,7 +129,7 @@ pub fn start_watched(
         node.close(clock.now_ms(), &|_| ());
         return Err(why);
     }
-    for line in takeover::unkept(&node.image(), node.has_authorizer()) {
+    for line in takeover::unkept(&node.image(), &settings.file) {
         tracing::warn!("{line}");
     }
     lanes.open(brokers);

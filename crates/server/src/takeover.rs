@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use broker::config::not_in_force;
+use broker::config::{BrokerFile, not_in_force};
 use broker::metadata_files;
 use kraft::features::KRAFT_VERSION;
 use kraft::image::{MetadataImage, ResourceType};
@@ -145,21 +145,25 @@ fn tell_image(settings: &Settings, image: &MetadataImage, report: &mut Report) {
             others.join(", ")
         ));
     }
-    let is_guarded = settings.file.text("authorizer.class.name").is_some_and(|class| !class.is_empty());
-    unkept(image, is_guarded).into_iter().for_each(|what| report.warn(what));
+    unkept(image, &settings.file).into_iter().for_each(|what| report.warn(what));
 }
 
 /// What the metadata holds to protect somebody and nobody keeps: it stays, for whoever keeps it, and is said. No reason to
 /// refuse: without `authorizer.class.name` Kafka serves such a directory to anybody as well.
-pub fn unkept(image: &MetadataImage, is_guarded: bool) -> Vec<String> {
-    let kept: [(usize, &str); 4] = [
+pub fn unkept(image: &MetadataImage, file: &BrokerFile) -> Vec<String> {
+    let is_set = |key| file.text(key).is_some_and(|value| !value.is_empty());
+    let (is_guarded, has_token_secret) =
+        (is_set("authorizer.class.name"), is_set("delegation.token.secret.key"));
+    let kept: [(usize, &str); 3] = [
         (
             if is_guarded { 0 } else { image.acls.len() },
             "ACLs are kept and protect nothing: authorizer.class.name is not set, nobody is refused",
         ),
-        (image.scram.iter().count(), "SCRAM credentials are kept; no listener asks for them yet"),
+        (
+            if has_token_secret { 0 } else { image.delegation_tokens.iter().count() },
+            "delegation tokens are kept and let nobody in: delegation.token.secret.key is not set",
+        ),
         (image.client_quotas.iter().count(), "client quotas are kept and not enforced"),
-        (image.delegation_tokens.iter().count(), "delegation tokens are kept and not honoured"),
     ];
     let some = kept.into_iter().filter(|(count, _)| *count > 0);
     let mut told: Vec<String> = some.map(|(count, what)| format!("{count} {what}")).collect();

@@ -2,6 +2,7 @@
 //! each mechanism, and not with a wrong password; nodes log in to each other; strangers who mean harm. What each checks stands here and in `tests/security`.
 
 mod cluster;
+mod delegation;
 mod tokens;
 
 use super::clients::{python_environment, read};
@@ -18,7 +19,7 @@ use std::process::Command;
 const USERS: &str = "org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"a-secret\" user_bob=\"b-secret\";";
 const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
 
-/// The stage; `--only=node`, `--only=attacks`, `--only=tokens`, `--only=cluster` and `--only=mixed` run one part of it.
+/// The stage; `--only=node`, `--only=attacks`, `--only=tokens`, `--only=delegation`, `--only=cluster` and `--only=mixed` run one part of it.
 pub fn run(bench: &Workbench) -> Result<Tally> {
     let wanted = |part: &str| bench.part.as_deref().is_none_or(|only| only == part);
     let mut tally = Tally::default();
@@ -30,6 +31,9 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
     }
     if wanted("tokens") {
         tally.absorb("tokens", tokens::run(bench)?);
+    }
+    if wanted("delegation") {
+        tally.absorb("delegation tokens", delegation::run(bench)?);
     }
     if wanted("cluster") {
         tally.absorb("three nodes", cluster::run(bench, "three", [Kind::Ottla; 3])?);

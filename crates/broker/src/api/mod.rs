@@ -13,6 +13,7 @@ mod broker_heartbeat;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
 mod create_acls;
+mod create_delegation_token;
 mod create_partitions;
 mod create_topics;
 mod delete_acls;
@@ -24,6 +25,7 @@ mod delete_topics;
 mod describe_acls;
 mod describe_cluster;
 mod describe_configs;
+mod describe_delegation_token;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
@@ -34,6 +36,7 @@ mod describe_transactions;
 mod describe_user_scram_credentials;
 mod end_txn;
 mod envelope;
+mod expire_delegation_token;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -56,6 +59,7 @@ mod produce;
 mod read_share_group_state;
 mod read_share_group_state_summary;
 mod remove_raft_voter;
+mod renew_delegation_token;
 mod sasl_authenticate;
 mod sasl_handshake;
 mod share_acknowledge;
@@ -367,6 +371,11 @@ fn cluster_rows() -> Vec<Api> {
             Each("DescribeConfigs each topic, group, or the cluster"),
             describe_configs::handle,
         ),
+        direct(
+            ApiKey::DescribeDelegationToken,
+            Each("to own the token or to renew it; Describe the token, or DescribeTokens its owner"),
+            describe_delegation_token::handle,
+        ),
         direct(ApiKey::DescribeLogDirs, Cluster(Operation::Describe), describe_log_dirs::handle)
             .denied::<DescribeLogDirsResponse>(),
         direct(
@@ -399,17 +408,26 @@ fn forwarded_rows() -> Vec<Api> {
         forwarded::<AlterPartitionReassignmentsRequest>(ApiKey::AlterPartitionReassignments),
         forwarded::<AlterUserScramCredentialsRequest>(ApiKey::AlterUserScramCredentials),
         forwarded::<CreateAclsRequest>(ApiKey::CreateAcls),
+        waiting(ApiKey::CreateDelegationToken, Forwarded, |call, request| {
+            create_delegation_token::handle(call, request, Some(here))
+        }),
         forwarded::<CreatePartitionsRequest>(ApiKey::CreatePartitions),
         forwarded::<CreateTopicsRequest>(ApiKey::CreateTopics),
         forwarded::<DeleteAclsRequest>(ApiKey::DeleteAcls),
         forwarded::<DeleteTopicsRequest>(ApiKey::DeleteTopics),
         forwarded::<DescribeQuorumRequest>(ApiKey::DescribeQuorum),
         forwarded::<ElectLeadersRequest>(ApiKey::ElectLeaders),
+        waiting(ApiKey::ExpireDelegationToken, Forwarded, |call, request| {
+            expire_delegation_token::handle(call, request, Some(here))
+        }),
         waiting(ApiKey::IncrementalAlterConfigs, Forwarded, |call, request| {
             incremental_alter_configs::handle(call, request, Some(here))
         }),
         forwarded::<ListPartitionReassignmentsRequest>(ApiKey::ListPartitionReassignments),
         forwarded::<RemoveRaftVoterRequest>(ApiKey::RemoveRaftVoter),
+        waiting(ApiKey::RenewDelegationToken, Forwarded, |call, request| {
+            renew_delegation_token::handle(call, request, Some(here))
+        }),
         forwarded::<UnregisterBrokerRequest>(ApiKey::UnregisterBroker),
         forwarded::<UnregisterControllerRequest>(ApiKey::UnregisterController),
         forwarded::<UpdateFeaturesRequest>(ApiKey::UpdateFeatures),
@@ -516,9 +534,24 @@ fn security_rows() -> Vec<Api> {
         .refused(|request, _| ControllerCommand::AlterUserScramCredentials(request)),
         waiting(ApiKey::CreateAcls, Cluster(Operation::Alter), create_acls::handle)
             .refused(|request, _| ControllerCommand::CreateAcls(request)),
+        waiting(
+            ApiKey::CreateDelegationToken,
+            Each("CreateTokens the owner, unless it is the client itself"),
+            |call, request| create_delegation_token::handle(call, request, None),
+        ),
         waiting(ApiKey::DeleteAcls, Cluster(Operation::Alter), delete_acls::handle)
             .refused(|request, _| ControllerCommand::DeleteAcls(request)),
         describing_acls(),
+        waiting(
+            ApiKey::ExpireDelegationToken,
+            Each("to own the token, or to be one of its renewers"),
+            |call, request| expire_delegation_token::handle(call, request, None),
+        ),
+        waiting(
+            ApiKey::RenewDelegationToken,
+            Each("to own the token, or to be one of its renewers"),
+            |call, request| renew_delegation_token::handle(call, request, None),
+        ),
     ]
 }
 

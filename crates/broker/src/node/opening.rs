@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 
 use arc_swap::ArcSwap;
-use kraft::controller::ControllerOptions;
+use kraft::controller::{ControllerOptions, TokenOptions};
 use kraft::hosted::inspect::Inspection;
 use kraft::hosted::{MetadataQuorum, QuorumOptions, SnapshotPolicy};
 use kraft::raft::{Endpoints, RaftOptions, VoterSet};
@@ -14,6 +14,7 @@ use log::{Disk, Fault, LogConfig, ReadMemory};
 use wire::messages::broker_registration::{
     BrokerRegistrationRequest, Feature, Listener as RegisteredListener,
 };
+use wire::sasl::delegation::TokenSecret;
 use wire::wall::Wall;
 use wire::{Str, Uuid};
 
@@ -41,10 +42,19 @@ use crate::replication::fetchers::Fetchers;
 use crate::rim::Rim;
 use crate::security::audit::Audit;
 use crate::security::authorizer::{Authorizer, STANDARD_AUTHORIZER};
+use crate::security::delegation::Delegation;
 use crate::shard::cell::ShardCell;
 use crate::shard::{Shard, Surroundings};
 use crate::share::sessions::ShareSessions;
 use crate::views::Views;
+
+/// Delegation tokens, as the file has them.
+fn delegation(options: &NodeOptions, random: &mut wire::random::SplitMix64) -> Delegation {
+    let listeners = options.listeners.iter().chain(&options.controller_listeners);
+    let protocols = listeners.map(|one| (one.name.clone(), one.security_protocol.clone())).collect();
+    let salt = (u128::from(random.next_u64()) << 64 | u128::from(random.next_u64())).to_be_bytes();
+    Delegation::new(options.config.file().text("delegation.token.secret.key"), protocols, salt)
+}
 
 /// An address that clients are told.
 #[derive(Debug, Clone)]
@@ -180,6 +190,7 @@ impl Node {
             wall: options.wall.clone(),
             loggers: Arc::clone(&options.loggers),
             guard: guard(&config)?,
+            delegation: delegation(&options, &mut random),
             audit: Audit::new(),
             greetings: Greetings::default(),
             directories,
@@ -542,6 +553,7 @@ fn controller_options(options: &NodeOptions, identity: &Identity, file: &BrokerF
     let config = &options.config;
     let rebalance = file.flag("auto.leader.rebalance.enable");
     let seconds = file.number("leader.imbalance.check.interval.seconds");
+    let secret = file.text("delegation.token.secret.key").filter(|secret| !secret.is_empty());
     ControllerOptions {
         node_id: options.node_id,
         cluster_id: identity.cluster_id.clone(),
@@ -552,6 +564,12 @@ fn controller_options(options: &NodeOptions, identity: &Identity, file: &BrokerF
         max_idle_interval_ms: file.number("metadata.max.idle.interval.ms"),
         leader_imbalance_check_interval_ms: rebalance.then(|| seconds.saturating_mul(1_000)),
         unclean_election_check_interval_ms: file.number("unclean.leader.election.interval.ms"),
+        delegation_tokens: secret.map(|secret| TokenOptions {
+            secret: TokenSecret::new(secret),
+            max_lifetime_ms: file.number("delegation.token.max.lifetime.ms"),
+            expiry_time_ms: file.number("delegation.token.expiry.time.ms"),
+            expiry_check_interval_ms: file.number("delegation.token.expiry.check.interval.ms"),
+        }),
     }
 }
 

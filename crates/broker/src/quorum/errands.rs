@@ -14,13 +14,16 @@ use wire::messages::broker_heartbeat::BrokerHeartbeatResponse;
 use wire::messages::broker_registration::BrokerRegistrationResponse;
 use wire::messages::controller_registration::ControllerRegistrationResponse;
 use wire::messages::create_acls::CreateAclsResponse;
+use wire::messages::create_delegation_token::CreateDelegationTokenResponse;
 use wire::messages::create_partitions::CreatePartitionsResponse;
 use wire::messages::create_topics::CreateTopicsResponse;
 use wire::messages::delete_acls::DeleteAclsResponse;
 use wire::messages::delete_topics::DeleteTopicsResponse;
 use wire::messages::elect_leaders::ElectLeadersResponse;
 use wire::messages::envelope::EnvelopeRequest;
+use wire::messages::expire_delegation_token::ExpireDelegationTokenResponse;
 use wire::messages::incremental_alter_configs::IncrementalAlterConfigsResponse;
+use wire::messages::renew_delegation_token::RenewDelegationTokenResponse;
 use wire::messages::unregister_broker::UnregisterBrokerResponse;
 use wire::messages::unregister_controller::UnregisterControllerResponse;
 use wire::messages::update_features::UpdateFeaturesResponse;
@@ -137,4 +140,10 @@ commands! {
         |answer: DeleteAclsResponse| answer.filter_results.iter().map(|filter| filter.error_code);
     AlterUserScramCredentials by AlterUserScramCredentials: |command| command,
         |answer: AlterUserScramCredentialsResponse| answer.results.iter().map(|user| user.error_code);
+    CreateDelegationToken by CreateDelegationToken: |command| command.request,
+        |answer: CreateDelegationTokenResponse| [answer.error_code];
+    RenewDelegationToken by RenewDelegationToken: |command| command.request,
+        |answer: RenewDelegationTokenResponse| [answer.error_code];
+    ExpireDelegationToken by ExpireDelegationToken: |command| command.request,
+        |answer: ExpireDelegationTokenResponse| [answer.error_code];
 }

@@ -45,6 +45,8 @@ pub(crate) enum Operation {
     DescribeConfigs = 10,
     AlterConfigs = 11,
     IdempotentWrite = 12,
+    CreateTokens = 13,
+    DescribeTokens = 14,
 }
 
 impl Operation {
@@ -61,6 +63,8 @@ impl Operation {
             Operation::DescribeConfigs => "DESCRIBE_CONFIGS",
             Operation::AlterConfigs => "ALTER_CONFIGS",
             Operation::IdempotentWrite => "IDEMPOTENT_WRITE",
+            Operation::CreateTokens => "CREATE_TOKENS",
+            Operation::DescribeTokens => "DESCRIBE_TOKENS",
         }
     }
 
@@ -77,6 +81,8 @@ impl Operation {
             Operation::DescribeConfigs,
             Operation::AlterConfigs,
             Operation::IdempotentWrite,
+            Operation::CreateTokens,
+            Operation::DescribeTokens,
         ];
         all.into_iter().find(|one| *one as i8 == number)
     }
@@ -103,6 +109,10 @@ pub(crate) enum ResourceKind {
     Cluster = 4,
     /// By the transactional id.
     TransactionalId = 5,
+    /// By its id (KIP-48).
+    DelegationToken = 6,
+    /// By the principal, as `User:name` (KIP-373).
+    User = 7,
 }
 
 /// What somebody wants to do it to.
@@ -116,6 +126,10 @@ pub(crate) enum Resource<'a> {
     Cluster,
     /// By the transactional id.
     TransactionalId(&'a str),
+    /// By its id (KIP-48).
+    DelegationToken(&'a str),
+    /// By the principal, as `User:name` (KIP-373).
+    User(&'a str),
 }
 
 impl Resource<'_> {
@@ -126,13 +140,19 @@ impl Resource<'_> {
             Resource::Group(_) => ResourceKind::Group,
             Resource::Cluster => ResourceKind::Cluster,
             Resource::TransactionalId(_) => ResourceKind::TransactionalId,
+            Resource::DelegationToken(_) => ResourceKind::DelegationToken,
+            Resource::User(_) => ResourceKind::User,
         }
     }
 
     /// As entries name it.
     pub fn name(&self) -> &str {
         match self {
-            Resource::Topic(name) | Resource::Group(name) | Resource::TransactionalId(name) => name,
+            Resource::Topic(name)
+            | Resource::Group(name)
+            | Resource::TransactionalId(name)
+            | Resource::DelegationToken(name)
+            | Resource::User(name) => name,
             Resource::Cluster => CLUSTER_NAME,
         }
     }
@@ -144,6 +164,7 @@ impl Resource<'_> {
             Resource::Group(_) => ErrorCode::GroupAuthorizationFailed,
             Resource::Cluster => ErrorCode::ClusterAuthorizationFailed,
             Resource::TransactionalId(_) => ErrorCode::TransactionalIdAuthorizationFailed,
+            Resource::DelegationToken(_) | Resource::User(_) => ErrorCode::DelegationTokenAuthorizationFailed,
         }
     }
 }
@@ -288,6 +309,8 @@ impl Authorizer {
             ResourceKind::Group => Resource::Group(NOBODYS),
             ResourceKind::TransactionalId => Resource::TransactionalId(NOBODYS),
             ResourceKind::Cluster => Resource::Cluster,
+            ResourceKind::DelegationToken => Resource::DelegationToken(NOBODYS),
+            ResourceKind::User => Resource::User(NOBODYS),
         };
         if self.rule(acls, asker, operation, nobodys).allows() {
             return true;

@@ -16,7 +16,7 @@ pub struct Question {
     pub host: String,
     /// Which operation (3 read, ...).
     pub operation: i8,
-    /// 2 topic, 3 group, 4 cluster, 5 transactional id.
+    /// 2 topic, 3 group, 4 cluster, 5 transactional id, 6 delegation token, 7 user.
     pub resource_type: i8,
     /// The name of the resource; none of the cluster.
     pub resource_name: String,
@@ -44,6 +44,8 @@ pub fn explain(entries: &[AccessControlEntryRecord], question: &Question) -> Opt
         3 => Resource::Group(name),
         4 => Resource::Cluster,
         5 => Resource::TransactionalId(name),
+        6 => Resource::DelegationToken(name),
+        7 => Resource::User(name),
         _ => return None,
     };
     let mut image = MetadataImage::default();

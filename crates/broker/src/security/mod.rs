@@ -3,6 +3,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod authorizer;
+pub(crate) mod delegation;
 pub(crate) mod denied;
 pub mod explaining;
 pub mod principal;

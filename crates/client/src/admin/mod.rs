@@ -9,6 +9,7 @@ mod partitions;
 mod quorum;
 mod records;
 mod security;
+mod tokens;
 mod topics;
 mod transactions;
 
@@ -20,6 +21,7 @@ pub use groups::{GroupDescription, GroupEpochs, GroupListing, GroupMember};
 pub use partitions::{ElectionKind, Reassignment};
 pub use quorum::{NewVoter, QuorumDescription, QuorumReplica};
 pub use security::{AccessControlEntry, CredentialChange, CredentialDescription, EntryFilter};
+pub use tokens::DelegationToken;
 pub use topics::{CreatedTopic, NewTopic, TopicDescription};
 pub use transactions::{OpenTransaction, TransactionDescription, TransactionListing};
 

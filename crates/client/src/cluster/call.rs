@@ -67,6 +67,11 @@ calls! {
         => DescribeUserScramCredentialsResponse;
     AlterUserScramCredentials: alter_user_scram_credentials::AlterUserScramCredentialsRequest
         => AlterUserScramCredentialsResponse;
+    CreateDelegationToken: create_delegation_token::CreateDelegationTokenRequest => CreateDelegationTokenResponse;
+    DescribeDelegationToken:
+        describe_delegation_token::DescribeDelegationTokenRequest => DescribeDelegationTokenResponse;
+    RenewDelegationToken: renew_delegation_token::RenewDelegationTokenRequest => RenewDelegationTokenResponse;
+    ExpireDelegationToken: expire_delegation_token::ExpireDelegationTokenRequest => ExpireDelegationTokenResponse;
     UnregisterBroker: unregister_broker::UnregisterBrokerRequest => UnregisterBrokerResponse;
     DescribeProducers: describe_producers::DescribeProducersRequest => DescribeProducersResponse;
     ListTransactions: list_transactions::ListTransactionsRequest => ListTransactionsResponse;

@@ -12,6 +12,7 @@ mod topics;
 pub use features::UpdateFeatures;
 pub use nodes::RegisterBroker;
 pub use partitions::AlterPartition;
+pub use security::TokenAsked;
 pub use topics::CreateTopics;
 
 use super::decide::{Decide, Refused};
@@ -33,14 +34,17 @@ use wire::messages::controller_registration::{
     ControllerRegistrationRequest, ControllerRegistrationResponse,
 };
 use wire::messages::create_acls::{CreateAclsRequest, CreateAclsResponse};
+use wire::messages::create_delegation_token::{CreateDelegationTokenRequest, CreateDelegationTokenResponse};
 use wire::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
 use wire::messages::create_topics::CreateTopicsResponse;
 use wire::messages::delete_acls::{DeleteAclsRequest, DeleteAclsResponse};
 use wire::messages::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
 use wire::messages::elect_leaders::{ElectLeadersRequest, ElectLeadersResponse};
+use wire::messages::expire_delegation_token::{ExpireDelegationTokenRequest, ExpireDelegationTokenResponse};
 use wire::messages::incremental_alter_configs::{
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
 };
+use wire::messages::renew_delegation_token::{RenewDelegationTokenRequest, RenewDelegationTokenResponse};
 use wire::messages::unregister_broker::{UnregisterBrokerRequest, UnregisterBrokerResponse};
 use wire::messages::unregister_controller::{UnregisterControllerRequest, UnregisterControllerResponse};
 use wire::messages::update_features::UpdateFeaturesResponse;
@@ -127,4 +131,10 @@ commands! {
     DeleteAcls(DeleteAclsRequest) => DeleteAclsResponse;
     /// AlterUserScramCredentials (KIP-554).
     AlterUserScramCredentials(AlterUserScramCredentialsRequest) => AlterUserScramCredentialsResponse;
+    /// CreateDelegationToken (KIP-48, 373).
+    CreateDelegationToken(TokenAsked<CreateDelegationTokenRequest>) => CreateDelegationTokenResponse;
+    /// RenewDelegationToken (KIP-48).
+    RenewDelegationToken(TokenAsked<RenewDelegationTokenRequest>) => RenewDelegationTokenResponse;
+    /// ExpireDelegationToken (KIP-48).
+    ExpireDelegationToken(TokenAsked<ExpireDelegationTokenRequest>) => ExpireDelegationTokenResponse;
 }

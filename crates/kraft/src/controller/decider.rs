@@ -22,6 +22,8 @@ pub struct Situation<'a> {
     pub registration_offsets: &'a BTreeMap<i32, i64>,
     /// The node's own time.
     pub now_ms: i64,
+    /// What the wall clock makes of it.
+    pub wall_ms: i64,
     /// The offset that the first record of this decision will get.
     pub next_offset: i64,
     /// The level of kraft.version in force.

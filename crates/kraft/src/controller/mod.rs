@@ -24,14 +24,16 @@ mod refusal;
 mod rules;
 mod scram;
 mod soft;
+mod tokens;
 mod topics;
 
 pub use bootstrap::{bootstrap_records, bootstrap_snapshot};
 pub use command::{
-    AlterPartition, ControllerAnswer, ControllerCommand, CreateTopics, RegisterBroker, UpdateFeatures,
+    AlterPartition, ControllerAnswer, ControllerCommand, CreateTopics, RegisterBroker, TokenAsked,
+    UpdateFeatures,
 };
 pub use decider::{FollowUp, Situation};
-pub use options::ControllerOptions;
+pub use options::{ControllerOptions, TokenOptions};
 pub use refusal::Refusal;
 pub use rules::{ConfigRules, EffectiveConfig};
 pub use soft::Soft;

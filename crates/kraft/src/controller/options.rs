@@ -1,6 +1,7 @@
 //! What a controller is configured with.
 
 use wire::Str;
+use wire::sasl::delegation::TokenSecret;
 
 /// What a controller is configured with; the names of the keys in the comments.
 #[derive(Clone, Debug)]
@@ -24,4 +25,19 @@ pub struct ControllerOptions {
     pub leader_imbalance_check_interval_ms: Option<i64>,
     /// `unclean.leader.election.interval.ms`
     pub unclean_election_check_interval_ms: i64,
+    /// `delegation.token.*`; `None` without `delegation.token.secret.key`.
+    pub delegation_tokens: Option<TokenOptions>,
+}
+
+/// What delegation tokens are made by.
+#[derive(Clone, Debug)]
+pub struct TokenOptions {
+    /// `delegation.token.secret.key`
+    pub secret: TokenSecret,
+    /// `delegation.token.max.lifetime.ms`
+    pub max_lifetime_ms: i64,
+    /// `delegation.token.expiry.time.ms`
+    pub expiry_time_ms: i64,
+    /// `delegation.token.expiry.check.interval.ms`
+    pub expiry_check_interval_ms: i64,
 }

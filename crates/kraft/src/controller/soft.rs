@@ -19,7 +19,14 @@ pub struct Soft {
     pub(super) next_fence_check_ms: i64,
     pub(super) next_balance_ms: i64,
     pub(super) next_unclean_ms: i64,
+    pub(super) next_sweep_ms: i64,
+    /// Of delegation tokens, as far as they were asked for.
+    pub(super) hmacs: Hmacs,
 }
+
+/// HMACs of tokens that were looked for, by id; a search derives those that are missing.
+#[derive(Debug, Default)]
+pub(super) struct Hmacs(pub(super) BTreeMap<wire::Str, Vec<u8>>);
 
 /// When an incarnation spoke.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +103,8 @@ impl Soft {
             next_fence_check_ms: now_ms,
             next_balance_ms: now_ms,
             next_unclean_ms: now_ms,
+            next_sweep_ms: now_ms,
+            hmacs: Hmacs::default(),
         };
         for broker in image.cluster.brokers() {
             soft.registered(broker.id, broker.fenced);

@@ -372,6 +372,7 @@ fn situation<'a>(pending: &'a Replayed, raft: &Quorum, voter_ids: &'a [i32], now
         image: pending.replay.latest(),
         registration_offsets: pending.replay.registration_offsets(),
         now_ms,
+        wall_ms: raft.wall_ms(now_ms),
         next_offset: raft.log().end_offset(),
         kraft_version: raft.kraft_version(),
         highest_kraft_version: raft.highest_kraft_version(),

@@ -3,6 +3,7 @@
 
 pub mod bearer;
 pub mod client;
+pub mod delegation;
 pub mod jaas;
 pub mod plain;
 pub mod scram;

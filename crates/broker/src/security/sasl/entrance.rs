@@ -368,8 +368,10 @@ impl Users for Known<'_> {
         Some(Credential { salt: found.salt.to_vec(), iterations: found.iterations, keys })
     }
 
-    fn delegated(&self, _: Hash, _: &str) -> Option<(Credential, Who)> {
-        None
+    fn delegated(&self, hash: Hash, token_id: &str) -> Option<(Credential, Who)> {
+        let image = self.node.image();
+        let token = image.delegation_tokens.get(token_id)?;
+        self.node.delegation().bearer(hash, token, self.wall_ms)
     }
 
     fn bearer(&self, token: &str) -> Result<Who, String> {

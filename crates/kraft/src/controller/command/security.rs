@@ -1,4 +1,5 @@
-//! Commands about who may do what and who is who: CreateAcls, DeleteAcls, AlterUserScramCredentials.
+//! Commands about who may do what and who is who: CreateAcls, DeleteAcls, AlterUserScramCredentials, and the
+//! three that change delegation tokens.
 
 use crate::controller::decide::{Decide, Refused};
 use crate::controller::decider::Decider;
@@ -7,7 +8,22 @@ use wire::messages::alter_user_scram_credentials::{
     AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse, AlterUserScramCredentialsResult,
 };
 use wire::messages::create_acls::{AclCreationResult, CreateAclsRequest, CreateAclsResponse};
+use wire::messages::create_delegation_token::{CreateDelegationTokenRequest, CreateDelegationTokenResponse};
 use wire::messages::delete_acls::{DeleteAclsFilterResult, DeleteAclsRequest, DeleteAclsResponse};
+use wire::messages::expire_delegation_token::{ExpireDelegationTokenRequest, ExpireDelegationTokenResponse};
+use wire::messages::renew_delegation_token::{RenewDelegationTokenRequest, RenewDelegationTokenResponse};
+use wire::{ErrorCode, Str};
+
+/// A request about a delegation token, and who asks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenAsked<Q> {
+    /// What is asked.
+    pub request: Q,
+    /// `User`
+    pub principal_type: Str,
+    /// Who is authenticated.
+    pub principal_name: Str,
+}
 
 impl Decide for CreateAclsRequest {
     type Answer = CreateAclsResponse;
@@ -58,5 +74,41 @@ impl Decide for AlterUserScramCredentialsRequest {
         };
         let results = users.into_iter().map(result).collect();
         AlterUserScramCredentialsResponse { results, ..Default::default() }
+    }
+}
+
+impl Decide for TokenAsked<CreateDelegationTokenRequest> {
+    type Answer = CreateDelegationTokenResponse;
+
+    fn decide(&self, decider: &mut Decider<'_>) -> Result<Self::Answer, Refusal> {
+        decider.create_delegation_token(self).map_err(Refusal::plain)
+    }
+
+    fn refused(&self, no: Refused) -> Self::Answer {
+        CreateDelegationTokenResponse { error_code: no.error_code, ..self.shape(ErrorCode::None) }
+    }
+}
+
+impl Decide for TokenAsked<RenewDelegationTokenRequest> {
+    type Answer = RenewDelegationTokenResponse;
+
+    fn decide(&self, decider: &mut Decider<'_>) -> Result<Self::Answer, Refusal> {
+        decider.renew_delegation_token(self).map_err(Refusal::plain)
+    }
+
+    fn refused(&self, no: Refused) -> Self::Answer {
+        RenewDelegationTokenResponse { error_code: no.error_code, ..Default::default() }
+    }
+}
+
+impl Decide for TokenAsked<ExpireDelegationTokenRequest> {
+    type Answer = ExpireDelegationTokenResponse;
+
+    fn decide(&self, decider: &mut Decider<'_>) -> Result<Self::Answer, Refusal> {
+        decider.expire_delegation_token(self).map_err(Refusal::plain)
+    }
+
+    fn refused(&self, no: Refused) -> Self::Answer {
+        ExpireDelegationTokenResponse { error_code: no.error_code, ..Default::default() }
     }
 }

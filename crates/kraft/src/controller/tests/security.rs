@@ -1,15 +1,23 @@
 //! What entries and credentials are written, and what is refused; in Kafka's words, which the differential holds against Kafka itself.
 
-use crate::controller::{ControllerAnswer, ControllerCommand};
+use crate::controller::{ControllerAnswer, ControllerCommand, ControllerOptions, TokenAsked, TokenOptions};
 use crate::image::AclImage;
 use crate::raft::SharedLog;
-use crate::testing::One;
+use crate::testing::{One, controller_options, quorum_options};
+use bytes::Bytes;
 use std::sync::Arc;
+use wire::ErrorCode;
 use wire::messages::alter_user_scram_credentials::{
     AlterUserScramCredentialsRequest, ScramCredentialDeletion, ScramCredentialUpsertion,
 };
 use wire::messages::create_acls::{AclCreation, CreateAclsRequest};
+use wire::messages::create_delegation_token::{
+    CreatableRenewers, CreateDelegationTokenRequest, CreateDelegationTokenResponse,
+};
 use wire::messages::delete_acls::{DeleteAclsFilter, DeleteAclsRequest};
+use wire::messages::expire_delegation_token::ExpireDelegationTokenRequest;
+use wire::messages::renew_delegation_token::RenewDelegationTokenRequest;
+use wire::sasl::delegation::TokenSecret;
 use wire::sasl::scram::Mechanism;
 
 fn started() -> One {
@@ -157,4 +165,133 @@ fn credentials_come_and_go_and_keep_no_password() {
     assert_eq!(alter(&mut one, &[("b", 1)], &[]), [("b".to_owned(), 91)], "the other mechanism");
     assert_eq!(alter(&mut one, &[("a", 1), ("b", 2)], &[]), [fine("a"), fine("b")]);
     assert_eq!(one.image().scram.iter().count(), 0);
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+fn with_tokens() -> One {
+    let mut options = quorum_options(100, &[100], 7);
+    options.controller = Some(ControllerOptions {
+        max_idle_interval_ms: 0,
+        delegation_tokens: Some(TokenOptions {
+            secret: TokenSecret::new("secret"),
+            max_lifetime_ms: 7 * DAY_MS,
+            expiry_time_ms: DAY_MS,
+            expiry_check_interval_ms: DAY_MS / 24,
+        }),
+        ..controller_options(100)
+    });
+    let mut one =
+        One::open_with(SharedLog::default(), 1_000_000, options).unwrap_or_else(|error| panic!("{error}"));
+    one.turn();
+    one
+}
+
+fn by<Q>(name: &str, request: Q) -> TokenAsked<Q> {
+    TokenAsked { request, principal_type: "User".into(), principal_name: name.into() }
+}
+
+fn new_token(
+    one: &mut One,
+    owner: Option<&str>,
+    renewers: &[&str],
+    max_lifetime_ms: i64,
+) -> CreateDelegationTokenResponse {
+    let renewer = |name: &&str| {
+        let (kind, name) = name.split_once(':').unwrap_or(("User", name));
+        CreatableRenewers { principal_type: kind.into(), principal_name: name.into() }
+    };
+    let request = CreateDelegationTokenRequest {
+        owner_principal_type: owner.map(|_| "User".into()),
+        owner_principal_name: owner.map(Into::into),
+        renewers: renewers.iter().map(renewer).collect(),
+        max_lifetime_ms,
+    };
+    match one.ask(ControllerCommand::CreateDelegationToken(by("alice", request))) {
+        ControllerAnswer::CreateDelegationToken(answer) => answer,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn renew(one: &mut One, who: &str, hmac: &Bytes, renew_period_ms: i64) -> (ErrorCode, i64) {
+    let request = RenewDelegationTokenRequest { hmac: hmac.clone(), renew_period_ms };
+    match one.ask(ControllerCommand::RenewDelegationToken(by(who, request))) {
+        ControllerAnswer::RenewDelegationToken(answer) => {
+            (ErrorCode::from_code(answer.error_code), answer.expiry_timestamp_ms)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn expire(one: &mut One, who: &str, hmac: &Bytes, expiry_time_period_ms: i64) -> (ErrorCode, i64) {
+    let request = ExpireDelegationTokenRequest { hmac: hmac.clone(), expiry_time_period_ms };
+    match one.ask(ControllerCommand::ExpireDelegationToken(by(who, request))) {
+        ControllerAnswer::ExpireDelegationToken(answer) => {
+            (ErrorCode::from_code(answer.error_code), answer.expiry_timestamp_ms)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_token_lives_as_long_as_it_may_and_is_renewed_by_those_who_may() {
+    let mut one = with_tokens();
+    let now_ms = one.now_ms;
+    let token = new_token(&mut one, None, &["bob"], -1);
+    let times = |token: &CreateDelegationTokenResponse| (token.expiry_timestamp_ms, token.max_timestamp_ms);
+    assert_eq!((token.error_code, times(&token)), (0, (now_ms + DAY_MS, now_ms + 7 * DAY_MS)));
+    assert_eq!((&*token.principal_name, &*token.token_requester_principal_name), ("alice", "alice"));
+    assert_eq!(token.hmac, TokenSecret::new("secret").hmac(&token.token_id));
+    let short = new_token(&mut one, Some("carol"), &[], 5);
+    assert_eq!(times(&short), (now_ms + 5, now_ms + 5));
+    assert_eq!((&*short.principal_name, &*short.token_requester_principal_name), ("carol", "alice"));
+    assert_ne!(short.token_id, token.token_id);
+    let long = new_token(&mut one, None, &[], i64::MAX);
+    assert_eq!(long.max_timestamp_ms, now_ms + 7 * DAY_MS);
+    let odd = new_token(&mut one, None, &["Group:x"], -1);
+    assert_eq!(ErrorCode::from_code(odd.error_code), ErrorCode::InvalidPrincipalType);
+    assert_eq!(one.image().delegation_tokens.iter().count(), 3);
+
+    let good = |until| (ErrorCode::None, until);
+    let refused = |error| (error, 0);
+    one.now_ms += 1_000;
+    let now_ms = one.now_ms;
+    assert_eq!(renew(&mut one, "bob", &token.hmac, 7), good(now_ms + 7));
+    assert_eq!(renew(&mut one, "alice", &token.hmac, i64::MAX), good(now_ms + DAY_MS));
+    assert_eq!(renew(&mut one, "eve", &token.hmac, -1), refused(ErrorCode::DelegationTokenOwnerMismatch));
+    assert_eq!(
+        renew(&mut one, "alice", &Bytes::from_static(b"x"), -1),
+        refused(ErrorCode::DelegationTokenNotFound)
+    );
+    assert_eq!(renew(&mut one, "carol", &short.hmac, -1), refused(ErrorCode::DelegationTokenExpired));
+    assert_eq!(expire(&mut one, "carol", &short.hmac, 1), refused(ErrorCode::DelegationTokenExpired));
+    assert_eq!(expire(&mut one, "eve", &token.hmac, -1), refused(ErrorCode::DelegationTokenOwnerMismatch));
+    assert_eq!(expire(&mut one, "bob", &token.hmac, 9), good(now_ms + 9));
+    assert_eq!(expire(&mut one, "bob", &token.hmac, -1), good(now_ms));
+    assert_eq!(expire(&mut one, "bob", &token.hmac, -1), refused(ErrorCode::DelegationTokenNotFound));
+    assert_eq!(one.image().delegation_tokens.iter().count(), 2);
+}
+
+#[test]
+fn tokens_that_have_had_their_time_are_taken_away() {
+    let mut one = with_tokens();
+    new_token(&mut one, None, &[], 5);
+    let kept = new_token(&mut one, None, &[], -1);
+    one.now_ms += DAY_MS / 24;
+    one.turn();
+    let image = one.image();
+    let left: Vec<_> = image.delegation_tokens.iter().map(|token| token.token_id.clone()).collect();
+    assert_eq!(left, [kept.token_id]);
+    one.now_ms += DAY_MS;
+    one.turn();
+    assert_eq!(one.image().delegation_tokens.iter().count(), 0);
+}
+
+#[test]
+fn without_a_secret_there_are_no_tokens() {
+    let mut one = started();
+    let disabled = (ErrorCode::DelegationTokenAuthDisabled, 0);
+    assert_eq!(ErrorCode::from_code(new_token(&mut one, None, &[], -1).error_code), disabled.0);
+    assert_eq!(renew(&mut one, "alice", &Bytes::new(), -1), disabled);
+    assert_eq!(expire(&mut one, "alice", &Bytes::new(), -1), disabled);
 }

@@ -106,6 +106,9 @@ pub(super) fn shown_answer(answer: &ControllerAnswer) -> String {
             .iter()
             .map(|user| format!("{}: {}", user.user, error(user.error_code, user.error_message.as_ref())))
             .collect(),
+        ControllerAnswer::CreateDelegationToken(r) => vec![error(r.error_code, None)],
+        ControllerAnswer::RenewDelegationToken(r) => vec![error(r.error_code, None)],
+        ControllerAnswer::ExpireDelegationToken(r) => vec![error(r.error_code, None)],
         ControllerAnswer::UpdateFeatures(r) => vec![error(r.error_code, r.error_message.as_ref())],
         ControllerAnswer::UnregisterBroker(r) => vec![error(r.error_code, r.error_message.as_ref())],
         ControllerAnswer::RegisterController(r) => vec![error(r.error_code, r.error_message.as_ref())],
