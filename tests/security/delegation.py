@@ -182,6 +182,16 @@ def settled(alice, count):
         time.sleep(0.05)
 
 
+def renewed(mechanism, token_id, password):
+    """A log-in; Kafka hears of a token's new end a little later, and of each mechanism by itself."""
+    end = time.monotonic() + 10
+    while True:
+        stream, lifetime = scram(mechanism, token_id, password)
+        if lifetime > DAY - 600_000 or time.monotonic() > end:
+            return stream, lifetime
+        stream.close()
+
+
 def refused_by_protocol():
     with connect(OPEN) as stream:
         told("open: create", create(stream)[0])
@@ -218,7 +228,7 @@ def main():
     told("bob renews", code, (longer - until) // 60_000)
     password = base64.b64encode(hmac).decode()
     for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"]:
-        stream, lifetime = scram(mechanism, token_id, password)
+        stream, lifetime = renewed(mechanism, token_id, password)
         told(f"by {mechanism}", type(stream).__name__, round(lifetime / 3_600_000))
         with stream:
             told("by a token: create", create(stream)[0])
