@@ -7,12 +7,12 @@ use wire::messages::share_acknowledge::{
     LeaderIdAndEpoch, NodeEndpoint, PartitionData, ShareAcknowledgeRequest, ShareAcknowledgeResponse,
     ShareAcknowledgeTopicResponse,
 };
-use wire::{ErrorCode, Str, Uuid};
+use wire::{ErrorCode, Uuid};
 
 use crate::call::Call;
 use crate::endpoints::current_leader;
 use crate::security::authorizer::{Operation, Resource};
-use crate::share::acknowledging::Speaker;
+use crate::share::acknowledging::{Speaker, without_silent};
 use crate::share::sessions::{FINAL_EPOCH, MemberKey, Partition};
 use crate::share::settings::{is_enabled, is_member_id};
 
@@ -39,7 +39,7 @@ pub(super) async fn handle(call: Call, request: ShareAcknowledgeRequest) -> Shar
         }
     }
     let mut heard = Vec::with_capacity(said.len());
-    for said in said {
+    for said in without_silent(said) {
         heard.push(said.heard().await);
     }
     if epoch == FINAL_EPOCH {
@@ -49,32 +49,26 @@ pub(super) async fn handle(call: Call, request: ShareAcknowledgeRequest) -> Shar
 }
 
 /// Whose session it is, if the request may have one.
-fn entered(
-    call: &Call,
-    request: &ShareAcknowledgeRequest,
-) -> Result<(MemberKey, i32), (ErrorCode, Option<Str>)> {
+fn entered(call: &Call, request: &ShareAcknowledgeRequest) -> Result<(MemberKey, i32), ErrorCode> {
     if !is_enabled(&call.node.image()) {
-        return Err((ErrorCode::UnsupportedVersion, None));
+        return Err(ErrorCode::UnsupportedVersion);
     }
     let Some(group) = &request.group_id else {
-        return Err((ErrorCode::InvalidRequest, Some("Invalid group id in the request.".into())));
+        return Err(ErrorCode::InvalidRequest);
     };
-    call.authorize(Operation::Read, Resource::Group(group)).map_err(|error| (error, None))?;
+    call.authorize(Operation::Read, Resource::Group(group))?;
     let Some(member) = request.member_id.as_ref().filter(|member| is_member_id(member)) else {
-        return Err((ErrorCode::InvalidRequest, Some("Invalid member id in the request.".into())));
+        return Err(ErrorCode::InvalidRequest);
     };
     let key = (group.detached(), member.detached());
     let epoch = request.share_session_epoch;
-    call.node.share_sessions().acknowledge(&key, epoch).map_err(|error| (error, None))?;
+    call.node.share_sessions().acknowledge(&key, epoch)?;
     Ok((key, epoch))
 }
 
-fn refuse((error, message): (ErrorCode, Option<Str>)) -> ShareAcknowledgeResponse {
-    ShareAcknowledgeResponse {
-        error_code: error.code(),
-        error_message: Some(message.unwrap_or_else(|| error.message().into())),
-        ..ShareAcknowledgeResponse::default()
-    }
+/// Kafka has texts for some of these and never sends them.
+fn refuse(error: ErrorCode) -> ShareAcknowledgeResponse {
+    ShareAcknowledgeResponse { error_code: error.code(), ..ShareAcknowledgeResponse::default() }
 }
 
 fn answer(
@@ -89,7 +83,7 @@ fn answer(
         let mut data = PartitionData { partition_index, ..PartitionData::default() };
         if let Err(Refused { error, why }) = outcome {
             data.error_code = error.code();
-            data.error_message = Some(why.into());
+            data.error_message = (!why.is_empty()).then(|| why.into());
             if error == ErrorCode::NotLeaderOrFollower
                 && let Some(leader) =
                     current_leader(&image, topic_id, partition_index, &call.connection.peer().listener)

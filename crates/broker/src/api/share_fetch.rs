@@ -8,19 +8,16 @@ use wire::messages::share_fetch::{
     AcquiredRecords, LeaderIdAndEpoch, NodeEndpoint, PartitionData, ShareFetchRequest, ShareFetchResponse,
     ShareFetchableTopicResponse,
 };
-use wire::{ErrorCode, Str, Uuid};
+use wire::{ErrorCode, Uuid};
 
 use crate::call::{Call, UnlessGone};
 use crate::endpoints::current_leader;
 use crate::limits::PARTITIONS_PER_FETCH_SESSION;
 use crate::security::authorizer::{Operation, Resource};
-use crate::share::acknowledging::{Said, Speaker, cell_for};
+use crate::share::acknowledging::{Said, Speaker, cell_for, without_silent};
 use crate::share::fetching::{Got, ShareFetch, ShareTarget};
 use crate::share::sessions::{FINAL_EPOCH, INITIAL_EPOCH, MemberKey, Partition};
 use crate::share::settings::{is_enabled, is_member_id, read_limit};
-
-/// Why the whole request is refused.
-type Why = (ErrorCode, Option<Str>);
 
 pub(super) async fn handle(call: Call, request: ShareFetchRequest) -> UnlessGone<ShareFetchResponse> {
     let key = match entered(&call, &request) {
@@ -37,9 +34,9 @@ pub(super) async fn handle(call: Call, request: ShareFetchRequest) -> UnlessGone
             if call.node.at(now_ms, until_ms).await.is_err() {
                 return UnlessGone(None);
             }
-            return UnlessGone(Some(refuse((ErrorCode::ShareSessionLimitReached, None))));
+            return UnlessGone(Some(refuse(ErrorCode::ShareSessionLimitReached)));
         }
-        Err(error) => return UnlessGone(Some(refuse((error, None)))),
+        Err(error) => return UnlessGone(Some(refuse(error))),
     };
     let said = say(&call, &key, &request);
     let mut lines = match request.is_renew_ack {
@@ -65,7 +62,7 @@ pub(super) async fn handle(call: Call, request: ShareFetchRequest) -> UnlessGone
         });
         if let Err(Refused { error, why }) = outcome {
             line.acknowledge_error_code = error.code();
-            line.acknowledge_error_message = Some(why.into());
+            line.acknowledge_error_message = (!why.is_empty()).then(|| why.into());
         }
     }
     if epoch == FINAL_EPOCH {
@@ -75,29 +72,27 @@ pub(super) async fn handle(call: Call, request: ShareFetchRequest) -> UnlessGone
 }
 
 /// Who asks, if it may.
-fn entered(call: &Call, request: &ShareFetchRequest) -> Result<MemberKey, Why> {
+fn entered(call: &Call, request: &ShareFetchRequest) -> Result<MemberKey, ErrorCode> {
     if !is_enabled(&call.node.image()) {
-        return Err((ErrorCode::UnsupportedVersion, None));
+        return Err(ErrorCode::UnsupportedVersion);
     }
     let Some(group) = &request.group_id else {
-        return Err((ErrorCode::InvalidRequest, Some("Invalid group id in the request.".into())));
+        return Err(ErrorCode::InvalidRequest);
     };
-    call.authorize(Operation::Read, Resource::Group(group)).map_err(|error| (error, None))?;
+    call.authorize(Operation::Read, Resource::Group(group))?;
     let Some(member) = request.member_id.as_ref().filter(|member| is_member_id(member)) else {
-        return Err((ErrorCode::InvalidRequest, Some("Invalid member id in the request.".into())));
+        return Err(ErrorCode::InvalidRequest);
     };
     if request.is_renew_ack {
-        let wants = [
-            ("maxBytes", request.max_bytes),
-            ("minBytes", request.min_bytes),
-            ("maxRecords", request.max_records),
-            ("maxWaitMs", request.max_wait_ms),
-        ];
-        let wrong = wants.iter().filter(|(_, number)| *number != 0);
-        let wrong: String = wrong.map(|(name, _)| format!("{name} must be set to 0, ")).collect();
-        if !wrong.is_empty() {
-            return Err((ErrorCode::InvalidRequest, Some(format!("{wrong}if isRenewAck is true.").into())));
+        // Who renews gets no records.
+        let wants = [request.max_bytes, request.min_bytes, request.max_records, request.max_wait_ms];
+        if wants.iter().any(|number| *number != 0) {
+            return Err(ErrorCode::InvalidRequest);
         }
+    }
+    if AcquireMode::of_code(request.share_acquire_mode).is_none() {
+        // DIVERGES: Kafka falls over it with UNKNOWN_SERVER_ERROR.
+        return Err(ErrorCode::InvalidRequest);
     }
     Ok((group.detached(), member.detached()))
 }
@@ -158,7 +153,7 @@ fn say(call: &Call, (group, member): &MemberKey, request: &ShareFetchRequest) ->
             said.push(speaker.say((topic.topic_id, partition.partition_index), batches));
         }
     }
-    said
+    without_silent(said)
 }
 
 /// Records, or why there are none; `None` if the node goes away.
@@ -261,12 +256,9 @@ fn told(
     Ok(lines.into_iter().zip(tell).filter(|(_, tell)| *tell).map(|(line, _)| line).collect())
 }
 
-fn refuse((error, message): Why) -> ShareFetchResponse {
-    ShareFetchResponse {
-        error_code: error.code(),
-        error_message: Some(message.unwrap_or_else(|| error.message().into())),
-        ..ShareFetchResponse::default()
-    }
+/// Kafka has texts for some of these and never sends them.
+fn refuse(error: ErrorCode) -> ShareFetchResponse {
+    ShareFetchResponse { error_code: error.code(), ..ShareFetchResponse::default() }
 }
 
 fn answer(

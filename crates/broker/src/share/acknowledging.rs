@@ -55,7 +55,8 @@ impl Speaker<'_> {
     /// Passes on what is said of a partition.
     pub fn say(&self, partition: Partition, batches: Vec<AcknowledgementBatch>) -> Said {
         let outcome = match self.target(partition, &batches) {
-            Err(error) => Outcome::Known(Err(refused(error))),
+            // No text of it is sent, as in Kafka.
+            Err(error) => Outcome::Known(Err(Refused { error, why: "" })),
             Ok(_) if batches.is_empty() => Outcome::Known(Ok(())),
             Ok(cell) => {
                 let (reply, answer) = reply();
@@ -95,6 +96,14 @@ impl Speaker<'_> {
                 && batch.types.iter().all(is_known)
         })
     }
+}
+
+/// Partitions of which nothing was said are told of beside others only, as in Kafka.
+pub(crate) fn without_silent(mut said: Vec<Said>) -> Vec<Said> {
+    if !said.iter().any(|said| matches!(said.outcome, Outcome::Waits(_))) {
+        said.retain(|said| !matches!(said.outcome, Outcome::Known(Ok(()))));
+    }
+    said
 }
 
 /// A partition that the client may read.

@@ -86,7 +86,7 @@ impl SharePartition {
                     continue;
                 }
                 if part.first <= under_way {
-                    return Err(Refused::state(UNDER_WAY));
+                    return Err(Refused::state(NOT_ACQUIRED));
                 }
                 self.allows(member, part, batch.types.len() > 1)?;
                 if part.meaning == Meaning::Renewed {
@@ -163,24 +163,18 @@ impl SharePartition {
                 && first >= run.first
                 && flight.last <= run.last;
             match &flight.holding {
-                Holding::Nobody(_) if is_whole => {
-                    return Err(Refused::state(
-                        "The batch cannot be acknowledged. The batch is not in the acquired state.",
-                    ));
+                Holding::Held { member: holder, .. } if flight.pending.is_none() => {
+                    if holder != member {
+                        return Err(Refused::state(match is_whole {
+                            true => "Member is not the owner of batch record",
+                            false => "Member is not the owner of offset",
+                        }));
+                    }
                 }
-                Holding::Nobody(_) => {
-                    return Err(Refused::state(
-                        "The offset cannot be acknowledged. The offset is not acquired.",
-                    ));
+                // What is on its way to another state is nobody's any more.
+                Holding::Held { .. } | Holding::Nobody(_) => {
+                    return Err(Refused::state(if is_whole { BATCH_NOT_ACQUIRED } else { NOT_ACQUIRED }));
                 }
-                Holding::Held { member: holder, .. } if holder != member && is_whole => {
-                    return Err(Refused::state("Member is not the owner of batch record"));
-                }
-                Holding::Held { .. } if flight.pending.is_some() => return Err(Refused::state(UNDER_WAY)),
-                Holding::Held { member: holder, .. } if holder != member => {
-                    return Err(Refused::state("Member is not the owner of offset"));
-                }
-                Holding::Held { .. } => {}
             }
             at = flight.last.saturating_add(1);
         }
@@ -213,8 +207,8 @@ impl SharePartition {
     }
 }
 
-const UNDER_WAY: &str =
-    "The record state is invalid. The acknowledgement of delivery could not be completed.";
+const NOT_ACQUIRED: &str = "The offset cannot be acknowledged. The offset is not acquired.";
+const BATCH_NOT_ACQUIRED: &str = "The batch cannot be acknowledged. The batch is not in the acquired state.";
 
 /// What is stored of it.
 fn became(flight: &Flight, state: StoredState) -> Flight {
