@@ -100,6 +100,14 @@ impl Cluster {
         self.limit
     }
 
+    /// How to connect, for who keeps the connection for long: within the properties' own limits.
+    pub fn client_options(&self) -> Result<ClientOptions, Failure> {
+        let mut options =
+            ClientOptions { client_id: "ottla-registry".to_owned(), ..ClientOptions::default() };
+        options.set_all(&self.properties)?;
+        Ok(options)
+    }
+
     /// Connects.
     pub async fn connect(&self) -> Result<Client, Failure> {
         let mut options = ClientOptions { client_id: "ottla-cli".to_owned(), ..ClientOptions::default() };

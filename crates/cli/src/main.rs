@@ -24,6 +24,7 @@ mod partition;
 mod produce;
 mod quorum;
 mod refusal;
+mod schema_registry;
 mod server;
 mod spelling;
 mod storage;
@@ -99,6 +100,8 @@ enum Command {
     Txn(txn::TxnCommand),
     /// Who may do what: list, create, delete, explain
     Acl(acl::AclCommand),
+    /// Run a schema registry beside any Kafka cluster
+    Registry(Talking<schema_registry::RegistryArgs>),
     /// Who can log in by SCRAM: list, create, alter, delete
     User(user::UserCommand),
     /// Delegation tokens, by which somebody else logs in: list, create, renew, expire
@@ -144,6 +147,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Partition(command)) => self::partition::run(command),
         Some(Command::Txn(command)) => txn::run(command),
         Some(Command::Acl(command)) => acl::run(command),
+        Some(Command::Registry(command)) => schema_registry::run(&command.args, &command.connection),
         Some(Command::User(command)) => user::run(command),
         Some(Command::Token(command)) => token::run(command),
     }

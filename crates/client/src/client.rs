@@ -4,6 +4,7 @@ use crate::admin::Admin;
 use crate::cluster::Cluster;
 use crate::consumer::ConsumerBuilder;
 use crate::error::Result;
+use crate::membership::{Membership, MembershipOptions};
 use crate::options::{ClientOptions, parse_bootstrap};
 use crate::producer::ProducerBuilder;
 use crate::properties::Properties;
@@ -50,6 +51,11 @@ impl Client {
     /// A reader of chosen partitions without a group, to be configured.
     pub fn reader(&self) -> ConsumerBuilder {
         ConsumerBuilder::new(self.cluster.clone(), None)
+    }
+
+    /// A member of a group that shares something else than partitions of topics.
+    pub fn membership(&self, options: MembershipOptions) -> Membership {
+        Membership::new(self.cluster.clone(), options)
     }
 
     /// A producer of transactions, to be configured and built by `build_transactional`.

@@ -21,6 +21,7 @@ mod cluster;
 mod consumer;
 mod error;
 mod group_offsets;
+mod membership;
 mod offsets;
 mod options;
 mod producer;
@@ -43,6 +44,7 @@ pub use consumer::{
 };
 pub use error::{Error, Handling, Result};
 pub use group_offsets::CommittedOffset;
+pub use membership::{Candidate, Joined, Membership, MembershipOptions};
 pub use offsets::{IsolationLevel, ListedOffset, OffsetSpec};
 pub use options::{ClientOptions, parse_bootstrap};
 pub use producer::partitioner::{PartitionChoice, Partitioner, crc32_partition, murmur2_partition};
