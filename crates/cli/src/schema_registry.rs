@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 const AFTER: &str = r#"Examples:
   ottla registry                                                    http://0.0.0.0:8081 over localhost:9092
-  ottla -b broker-1:9092 registry --listeners http://0.0.0.0:8081
+  ottla registry -b broker-1:9092 --listeners http://0.0.0.0:8081
   ottla registry -c schema-registry.properties                      Confluent's own file
 
 Keys of the file, or of --set: listeners, host.name, schema.registry.group.id, leader.eligibility, schema.compatibility.level,

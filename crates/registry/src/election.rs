@@ -7,10 +7,10 @@ use client::{Candidate, Client, Membership, MembershipOptions, Str};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Between two heartbeats, Confluent's `kafkagroup.heartbeat.interval.ms` a third of it.
+/// Between two heartbeats: a leader that ends in order is followed within it.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
-/// A member that is silent for so long is dead: writes go on within three seconds of a leader's end.
+/// A member that is silent for so long is dead; brokers allow no less (`group.min.session.timeout.ms`).
 const SESSION: Duration = Duration::from_secs(6);
 
 /// A rebalance waits for nobody longer than this.
@@ -66,7 +66,7 @@ impl Identity {
     }
 }
 
-/// Takes part until it is dropped; tells who leads. `left` resolves when the group has been left.
+/// Takes part until it is dropped; tells who leads.
 pub(crate) async fn run(
     client: Client,
     group_id: String,

@@ -63,7 +63,9 @@ impl Running {
 }
 
 /// Starts a registry in the current tokio runtime. It answers when the topic has been read.
-pub async fn start(client_options: ClientOptions, options: Options) -> Result<Running, Fault> {
+pub async fn start(mut client_options: ClientOptions, options: Options) -> Result<Running, Fault> {
+    // A write has time for one try.
+    client_options.request_timeout = client_options.request_timeout.min(options.write_timeout);
     let mut listeners = Vec::new();
     for address in &options.listeners {
         let listener = TcpListener::bind(address.as_str()).await.map_err(|error| {

@@ -188,7 +188,6 @@ impl Writer {
             .acks(Acks::All)
             .linger_ms(0)
             .property("delivery.timeout.ms", &options.write_timeout.as_millis().to_string())?
-            .property("request.timeout.ms", &options.write_timeout.as_millis().to_string())?
             .property("max.block.ms", &options.write_timeout.as_millis().to_string())?
             .build()?;
         Ok(Writer { producer, topic: Str::from(options.topic.as_str()), within: options.write_timeout })
