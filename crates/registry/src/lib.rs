@@ -10,6 +10,7 @@ mod http;
 pub mod json;
 mod model;
 mod options;
+mod percent;
 mod records;
 pub mod rest;
 mod server;

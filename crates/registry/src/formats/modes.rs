@@ -1,6 +1,7 @@
 //! The seven modes of compatibility: which earlier schemas a new one is held against, and in which direction. Pure.
 
-use super::{Incompatibility, Parsed, Roles};
+use super::parsed::Parsed;
+use super::terms::{Incompatibility, Policy, Roles};
 
 /// A mode, in Confluent's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,16 +21,6 @@ pub enum Level {
     Full,
     /// Both, with all.
     FullTransitive,
-}
-
-/// How strictly JSON Schema's content models are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Policy {
-    /// As data are validated.
-    #[default]
-    Strict,
-    /// As programs use to read: what they do not know they pass over.
-    Lenient,
 }
 
 impl Level {

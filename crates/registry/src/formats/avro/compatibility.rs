@@ -2,7 +2,7 @@
 //! its place. Follows the specification ("Schema Resolution") and gives the answers of the Java library's SchemaCompatibility.
 
 use super::{AvroSchema, Field, Kind, Primitive, TypeId};
-use crate::formats::{Incompatibility, Roles};
+use crate::formats::terms::{Incompatibility, Roles};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Differences listed at most; pairs of schemas may differ in many ways, and a person reads the first ones.
@@ -91,16 +91,7 @@ impl Comparison<'_> {
             (Kind::Fixed { size: to, .. }, Kind::Fixed { size: from, .. }) => {
                 let mut found = self.names(reader, writer, path);
                 if to != from {
-                    let Roles { reader, writer } = self.roles;
-                    found.push(Incompatibility {
-                        rule: "FIXED_SIZE_MISMATCH",
-                        path: place(path, "size"),
-                        description: format!(
-                            "The size of FIXED type field at path '{}' in the {reader} schema does not match with the {writer} schema",
-                            place(path, "size")
-                        ),
-                        detail: format!("expected: {from}, found: {to}"),
-                    });
+                    found.push(self.size_mismatch(*to, *from, path));
                 }
                 found
             }
@@ -217,6 +208,19 @@ impl Comparison<'_> {
             ),
             path,
             detail: format!("more than {STEPS_MAX} steps"),
+        }
+    }
+
+    fn size_mismatch(&self, to: i64, from: i64, path: &[String]) -> Incompatibility {
+        let Roles { reader, writer } = self.roles;
+        let path = place(path, "size");
+        Incompatibility {
+            rule: "FIXED_SIZE_MISMATCH",
+            description: format!(
+                "The size of FIXED type field at path '{path}' in the {reader} schema does not match with the {writer} schema"
+            ),
+            path,
+            detail: format!("expected: {from}, found: {to}"),
         }
     }
 

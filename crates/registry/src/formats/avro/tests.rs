@@ -109,7 +109,7 @@ fn references_stay_names_and_can_be_put_in() {
 
 #[test]
 fn bombs_cost_bounded_time() {
-    use crate::formats::Roles;
+    use crate::formats::terms::Roles;
     // A chain of records, each in the next, that no stack would follow to its end.
     let mut chain = String::from(r#"[{"type":"record","name":"R0","fields":[]}"#);
     for index in 1..5_000 {

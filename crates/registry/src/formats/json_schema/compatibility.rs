@@ -3,7 +3,7 @@
 
 use super::rules::{self, Rule};
 use super::{Arrays, Criterion, Id, JsonSchema, Numbers, Objects, Shape, Strings};
-use crate::formats::{Incompatibility, Roles};
+use crate::formats::terms::{Incompatibility, Roles};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Pairs of parts compared and differences found at most, a second's work; whoever needs more is told that it is too much.

@@ -2,7 +2,7 @@
 //! becomes an `allOf` of them. Work is done from a list, not by recursion through `$ref`, so that circles end.
 
 use super::{Arrays, Criterion, Id, JsonSchema, Numbers, Objects, Part, Shape, Strings};
-use crate::formats::Referred;
+use crate::formats::terms::Referred;
 use crate::json::{Json, Object};
 use regex_lite::Regex;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -504,7 +504,7 @@ fn escaped(name: &str) -> String {
 /// RFC 6901, percent-encoding included.
 fn at_pointer<'a>(json: &'a Json, pointer: &str) -> Option<&'a Json> {
     pointer.split('/').skip(1).try_fold(json, |json, step| {
-        let step = crate::rest::percent_decoded(step).replace("~1", "/").replace("~0", "~");
+        let step = crate::percent::percent_decoded(step).replace("~1", "/").replace("~0", "~");
         match json {
             Json::Object(members) => members.get(&step),
             Json::Array(items) => items.get(step.parse::<usize>().ok()?),

@@ -1,7 +1,7 @@
 //! What is taken and what is refused; pairs of schemas are in `tests/registry/json_schema.json` of the repository.
 
 use super::{JsonSchema, incompatibilities};
-use crate::formats::{Referred, Roles};
+use crate::formats::terms::{Referred, Roles};
 
 fn parse(text: &str) -> JsonSchema {
     JsonSchema::parse(text, &[]).expect(text)

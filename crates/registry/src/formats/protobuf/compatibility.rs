@@ -4,7 +4,7 @@
 use super::ProtobufSchema;
 use super::model::{Field, FieldKind, Label, Message, Type, is_scalar};
 use super::resolve::{Meaning, Types, collect, join, resolve};
-use crate::formats::{Incompatibility, Roles};
+use crate::formats::terms::{Incompatibility, Roles};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Messages within each other that are compared at most; references may chain what one file may not.

@@ -14,7 +14,7 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
-use crate::formats::Referred;
+use crate::formats::terms::Referred;
 use model::File;
 
 pub use compatibility::incompatibilities;

@@ -1,7 +1,7 @@
 //! What is printed, what is refused, and descriptors both ways; pairs of schemas are in `tests/registry/protobuf.json` of the repository.
 
 use super::ProtobufSchema;
-use crate::formats::Referred;
+use crate::formats::terms::Referred;
 
 fn parse(text: &str) -> ProtobufSchema {
     ProtobufSchema::parse(text, &[]).expect(text)
