@@ -65,7 +65,7 @@ impl Options {
             value
                 .parse()
                 .map(Duration::from_millis)
-                .or_else(|_| Err(format!("{key}={value}: it is no number of ms")))
+                .map_err(|_| format!("{key}={value}: it is no number of ms"))
         };
         match key {
             "listeners" => self.listeners = listeners(value)?,
@@ -189,7 +189,7 @@ mod tests {
         }
         let mut options = Options::default();
         assert_eq!(options.set("schema.compatibility.level", "full"), Ok(true));
-        assert_eq!(options.set("kafkastore.topic.replication.factor", "0").is_err(), true);
+        assert!(options.set("kafkastore.topic.replication.factor", "0").is_err());
         assert_eq!(options.set("unknown", "x"), Ok(false));
         assert_eq!(options.level, Level::Full);
     }

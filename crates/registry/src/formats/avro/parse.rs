@@ -314,7 +314,7 @@ fn text_of(object: &Object, member: &str) -> Option<String> {
 fn properties(object: &Object, reserved: &[&str], is_enum: bool) -> Vec<(String, Json)> {
     object
         .iter()
-        .filter(|(name, _)| !reserved.contains(name) && !(is_enum && *name == "default"))
+        .filter(|(name, _)| !(reserved.contains(name) || is_enum && *name == "default"))
         .map(|(name, value)| (name.to_owned(), value.clone()))
         .collect()
 }

@@ -573,7 +573,7 @@ impl Parser<'_> {
                 self.word()?
             };
             let colon = self.eat(':')?;
-            if !colon && !(self.is('{') || self.is('<')) {
+            if !(colon || self.is('{') || self.is('<')) {
                 return self.wrong(format!("expected ':' after {key}"));
             }
             members.push((key, self.nested(Self::value)?));
