@@ -1,4 +1,4 @@
-//! Cases as data: what is printed, what is refused; pairs of schemas are in `tests/registry/avro.json` of the repository.
+//! Cases as data: what is printed, what is refused, what bombs cost.
 
 use super::{AvroSchema, Defaults};
 

@@ -1,4 +1,4 @@
-//! What is taken and what is refused; pairs of schemas are in `tests/registry/json_schema.json` of the repository.
+//! What is taken and what is refused, and what bombs cost.
 
 use super::{JsonSchema, incompatibilities};
 use crate::formats::terms::{Referred, Roles};

@@ -1,4 +1,4 @@
-//! What is printed, what is refused, and descriptors both ways; pairs of schemas are in `tests/registry/protobuf.json` of the repository.
+//! What is printed, what is refused, and descriptors both ways.
 
 use super::ProtobufSchema;
 use crate::formats::terms::Referred;
