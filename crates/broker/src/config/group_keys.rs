@@ -11,7 +11,7 @@ pub static GROUP_KEYS: &[ConfigKey] = &[
     key("consumer.heartbeat.interval.ms", Int, Some("5000"), AtLeast(1.0), Medium, PerResource, Implemented, "Heartbeat interval given to members."),
     key("consumer.session.timeout.ms", Int, Some("45000"), AtLeast(1.0), Medium, PerResource, Implemented, "Session timeout of members."),
     key("errors.deadletterqueue.copy.record.enable", Boolean, Some("false"), Any, Medium, PerResource, Accepted, "Copy the record itself into the dead-letter topic."),
-    key("errors.deadletterqueue.topic.name", Text, Some(""), Any, Medium, PerResource, Accepted, "Dead-letter topic of the group; empty is none."),
+    key("errors.deadletterqueue.topic.name", Text, Some(""), Any, Medium, PerResource, Refused, "Dead-letter topic of the group; empty is none."),
     key("share.assignment.interval.ms", Int, Some("1000"), AtLeast(0.0), Medium, PerResource, Implemented, "Least time between assignments."),
     key("share.assignor.offload.enable", Boolean, Some("true"), Any, Medium, PerResource, Accepted, "Compute assignments outside the coordinator's loop.").internal(),
     key("share.auto.offset.reset", Text, Some("latest"), ShareOffsetReset, Medium, PerResource, Implemented, "Where a new share group starts."),

@@ -29,6 +29,9 @@ const BOUNDS: &[(&str, bool, bool)] = &[
     ("streams.assignment.interval.ms", true, true),
 ];
 
+/// Where a share group's records go that it cannot process (KIP-1191).
+const DEAD_LETTER_TOPIC: &str = "errors.deadletterqueue.topic.name";
+
 /// Checks everything that is set on a group.
 pub fn check_group(configs: &Values, file: &BrokerFile) -> Result<(), Wrong> {
     let invalid = |what: String| (ErrorCode::InvalidConfig, what);
@@ -75,9 +78,17 @@ pub fn check_group(configs: &Values, file: &BrokerFile) -> Result<(), Wrong> {
         }
     }
     let text = |name: &str| configs.get(name).map(|value| value.trim());
-    if text("errors.deadletterqueue.topic.name").is_some_and(|name| name.starts_with("__")) {
-        let what = "errors.deadletterqueue.topic.name: DLQ topic name must not start with '__'";
-        return Err(invalid(what.to_owned()));
+    match text(DEAD_LETTER_TOPIC) {
+        Some(name) if name.starts_with("__") => {
+            return Err(invalid(format!("{DEAD_LETTER_TOPIC}: DLQ topic name must not start with '__'")));
+        }
+        // DIVERGES: whoever asks for it relies on what the group could not process being there.
+        Some(name) if !name.is_empty() => {
+            return Err(invalid(format!(
+                "{DEAD_LETTER_TOPIC}={name}: dead-letter queues are not written here yet, what the group rejects would be nowhere: leave it empty"
+            )));
+        }
+        Some(_) | None => {}
     }
     if let Some(assignor) = text("streams.assignor.name") {
         let known = file.list("group.streams.assignors");
