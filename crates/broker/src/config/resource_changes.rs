@@ -78,18 +78,7 @@ pub fn check_group(configs: &Values, file: &BrokerFile) -> Result<(), Wrong> {
         }
     }
     let text = |name: &str| configs.get(name).map(|value| value.trim());
-    match text(DEAD_LETTER_TOPIC) {
-        Some(name) if name.starts_with("__") => {
-            return Err(invalid(format!("{DEAD_LETTER_TOPIC}: DLQ topic name must not start with '__'")));
-        }
-        // DIVERGES: whoever asks for it relies on what the group could not process being there.
-        Some(name) if !name.is_empty() => {
-            return Err(invalid(format!(
-                "{DEAD_LETTER_TOPIC}={name}: dead-letter queues are not written here yet, what the group rejects would be nowhere: leave it empty"
-            )));
-        }
-        Some(_) | None => {}
-    }
+    check_dead_letter_topic(text(DEAD_LETTER_TOPIC).unwrap_or_default()).map_err(invalid)?;
     if let Some(assignor) = text("streams.assignor.name") {
         let known = file.list("group.streams.assignors");
         if !known.contains(&assignor) {
@@ -103,6 +92,19 @@ pub fn check_group(configs: &Values, file: &BrokerFile) -> Result<(), Wrong> {
     if tags.iter().enumerate().any(|(at, tag)| tags.iter().take(at).any(|earlier| earlier == tag)) {
         let what = "streams.rack.aware.assignment.tags must not contain duplicate tag keys.";
         return Err(invalid(what.to_owned()));
+    }
+    Ok(())
+}
+
+fn check_dead_letter_topic(name: &str) -> Result<(), String> {
+    if name.starts_with("__") {
+        return Err(format!("{DEAD_LETTER_TOPIC}: DLQ topic name must not start with '__'"));
+    }
+    // DIVERGES: whoever asks for it relies on what the group could not process being there.
+    if !name.is_empty() {
+        return Err(format!(
+            "{DEAD_LETTER_TOPIC}={name}: dead-letter queues are not written here yet, what the group rejects would be nowhere: leave it empty"
+        ));
     }
     Ok(())
 }
