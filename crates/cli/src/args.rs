@@ -41,7 +41,7 @@ pub struct ConnectArgs {
 
 /// `500ms`, `10s`, `2m`, `3h`, `4d`; a bare number is milliseconds, as in Kafka's tools.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "write a time such as 10s, 500ms or 2m".to_owned();
+    let wrong = || "write a time such as 10s, 500ms, 2m, 3h or 4d".to_owned();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits.parse().map_err(|_| wrong())?;
     let unit_ms = match &text[digits.len()..] {
@@ -91,10 +91,17 @@ mod tests {
 
     #[test]
     fn times_have_units_and_bare_numbers_are_milliseconds() {
-        for (text, ms) in [("500", 500), ("500ms", 500), ("10s", 10_000), ("2m", 120_000)] {
+        for (text, ms) in [
+            ("500", 500),
+            ("500ms", 500),
+            ("10s", 10_000),
+            ("2m", 120_000),
+            ("1h", 3_600_000),
+            ("2d", 172_800_000),
+        ] {
             assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }
-        for text in ["", "s", "-1", "0", "0s", "1h", "1.5s", "99999999999999999999", "18446744073709551615m"]
+        for text in ["", "s", "-1", "0", "0s", "1w", "1.5s", "99999999999999999999", "18446744073709551615m"]
         {
             assert!(duration(text).is_err(), "{text}");
         }
