@@ -112,10 +112,10 @@ def quietly(name, version, body):
         return connection.ask(name, version, body)
 
 
-def until(probe, what):
-    end = time.monotonic() + 30
+def until(probe, what, seconds=30):
+    end = time.monotonic() + seconds
     while not probe():
-        assert time.monotonic() < end, f"{what}: not within 30 s"
+        assert time.monotonic() < end, f"{what}: not within {seconds} s"
         time.sleep(0.02)
 
 

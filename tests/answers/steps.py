@@ -5,6 +5,7 @@ Prints `step what: answer`. Nothing in here knows a right answer: the stage comp
 import struct
 import sys
 import threading
+import time
 import uuid
 
 from asking import CLIENTS, JAR, NOBODY, SECONDS, Asker, make_topics, quietly, shown, until
@@ -216,6 +217,7 @@ def no_time_left():
 
 @step
 def keys_of_coordinators():
+    until(lambda: quietly("FindCoordinator", 4, {"keyType": 0, "coordinatorKeys": ["a"]})["coordinators"][0]["errorCode"] == 0, "a coordinator")
     for version in (4, 5, 6):
         find = lambda what, keys, kind=0: ask(f"{what} v{version}", "FindCoordinator", version, {"keyType": kind, "coordinatorKeys": keys})
         find("none", [])
@@ -358,7 +360,7 @@ class Shared:
     """A share group: each answer is told. Its assignments are made whenever they are due."""
 
     def __init__(self, name):
-        self.name, self.epochs = name, {}
+        self.name, self.epochs, self.told = name, {}, {}
         config = {"name": "share.assignment.interval.ms", "configOperation": 0, "value": "0"}
         altered = quietly("IncrementalAlterConfigs", 1, {"resources": [{"resourceType": 32, "resourceName": name, "configs": [config]}]})
         assert altered["responses"][0]["errorCode"] == 0, altered
@@ -371,17 +373,26 @@ class Shared:
         answer = quietly("ShareGroupHeartbeat", 1, body)
         if answer["errorCode"] == 0:
             self.epochs[member] = answer["memberEpoch"]
+            answer["assignment"] = answer["assignment"] or self.told.pop(member, None)
         for topic in (answer["assignment"] or {"topicPartitions": []})["topicPartitions"]:
             # Which they are is a matter of the topic's id.
             topic["partitions"] = len(topic["partitions"])
         say(f"{self.name} {member} {sorted(more.items())} {epoch}", answer)
 
-    def shares(self, many):
-        """Until so many partitions have share state."""
+    def shares(self, many, member):
+        """Until so many partitions have share state. What Kafka could not store at once it tries again half a minute later, when a member
+        that wants it comes again; what that one is told is told with its next answer here."""
+        looked = time.monotonic()
+
         def shared():
+            nonlocal looked
+            if time.monotonic() > looked + 5:
+                looked = time.monotonic()
+                answer = quietly("ShareGroupHeartbeat", 1, {"groupId": self.name, "memberId": member, "memberEpoch": self.epochs[member]})
+                self.epochs[member], self.told[member] = answer["memberEpoch"], answer["assignment"] or self.told.get(member)
             topics = quietly("DescribeShareGroupOffsets", 1, {"groups": [{"groupId": self.name, "topics": None}]})["groups"][0]["topics"]
             return sum(len(topic["partitions"]) for topic in topics) == many
-        until(shared, f"{many} shared partitions")
+        until(shared, f"{many} shared partitions", 80)
 
     def described(self, what):
         answer = quietly("ShareGroupDescribe", 1, {"groupIds": [self.name], "includeAuthorizedOperations": True})
@@ -416,7 +427,7 @@ def share_groups():
     group.forgotten("of nobody", "share-a")
     group.offsets("of nobody")
     group.beat("s1", subscribedTopicNames=["share-a"])
-    group.shares(3)
+    group.shares(3, "s1")
     group.beat("s1")
     group.beat("s1")
     group.described("of one")
@@ -428,7 +439,7 @@ def share_groups():
     group.beat("s3", 2)
     group.beat("s3", -1)
     group.beat("s2", subscribedTopicNames=["share-b", "share-a", "no-such"])
-    group.shares(4)
+    group.shares(4, "s2")
     group.beat("s2")
     group.beat("s1")
     group.beat("s2")

@@ -717,7 +717,7 @@ def the_sample_configuration_starts():
         [BINARY, "server", str(HERE.parent.parent / "docs/server.properties"),
          "--set", f"listeners=PLAINTEXT://{listen},CONTROLLER://{control}",
          "--override", f"advertised.listeners=PLAINTEXT://{listen}",
-         "--override", f"controller.quorum.voters=1@{control}"],
+         "--override", f"controller.quorum.voters=1@{control}", "--set", "metrics.listeners="],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=DIRECTORY, env=environment("localhost:1"),
     )
     try:
@@ -838,7 +838,7 @@ def storage_check_says_what_a_start_says():
         lines = [ended.err.splitlines()[-3:] for ended in (checked, started)]
         expect(checked.code == started.code == 1 and lines[0] == lines[1] and three_lines(checked.err), (checked, started))
         expect(word in checked.err and sorted(place.rglob("*")) == before, (word, checked))
-    file.write_text(f"{sample}log.dirs={blank}\n")
+    file.write_text(f"{sample}log.dirs={blank}\nbackground.threads=4\n")
     ended = ottla("storage", "check", "-c", str(file))
     expect(ended.code == 0 and "the start formats them" in ended.out and not blank.exists(), ended)
     expect("warning: configured, " in ended.out, ended)
