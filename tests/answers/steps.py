@@ -360,7 +360,7 @@ class Shared:
     """A share group: each answer is told. Its assignments are made whenever they are due."""
 
     def __init__(self, name):
-        self.name, self.epochs, self.told = name, {}, {}
+        self.name, self.epochs, self.told, self.beats = name, {}, {}, 0
         config = {"name": "share.assignment.interval.ms", "configOperation": 0, "value": "0"}
         altered = quietly("IncrementalAlterConfigs", 1, {"resources": [{"resourceType": 32, "resourceName": name, "configs": [config]}]})
         assert altered["responses"][0]["errorCode"] == 0, altered
@@ -377,7 +377,8 @@ class Shared:
         for topic in (answer["assignment"] or {"topicPartitions": []})["topicPartitions"]:
             # Which they are is a matter of the topic's id.
             topic["partitions"] = len(topic["partitions"])
-        say(f"{self.name} {member} {sorted(more.items())} {epoch}", answer)
+        self.beats += 1
+        say(f"{self.name} {self.beats} {member} {sorted(more.items())} {epoch}", answer)
 
     def shares(self, many, member):
         """Until so many partitions have share state. What Kafka could not store at once it tries again half a minute later, when a member
