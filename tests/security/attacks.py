@@ -6,7 +6,6 @@ five new connections a second and twelve in all, argv[3] the broker's process id
 """
 import os
 import resource
-import socket
 import struct
 import sys
 import time
@@ -16,46 +15,21 @@ del sys.argv[2:]
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../clients/python"))
 
 from checks import check, main, same, until
+from speaking import ask, connect, frame
 
 # Of a log-in while somebody attacks, beside twice of what it takes in peace.
 SLACK = 0.25
 MORE_MIB_MAX = 64
 
 
-def connect(address=ADDRESS, seconds=20):
-    host, port = address.rsplit(":", 1)
-    return socket.create_connection((host, int(port)), seconds)
-
-
-def frame(key, version, body):
-    request = struct.pack(">hhih", key, version, 7, -1) + body
-    return struct.pack(">i", len(request)) + request
-
-
 def text(value):
     return struct.pack(">h", len(value)) + value
-
-
-def exactly(stream, count):
-    found = b""
-    while len(found) < count:
-        more = stream.recv(count - len(found))
-        if not more:
-            raise ConnectionError("closed")
-        found += more
-    return found
-
-
-def ask(stream, key, version, body):
-    stream.sendall(frame(key, version, body))
-    answer = exactly(stream, struct.unpack(">i", exactly(stream, 4))[0])
-    return answer[4:]
 
 
 def log_in(password=b"a-secret"):
     """The error code and the seconds until the cluster's metadata have come."""
     since = time.monotonic()
-    with connect() as stream:
+    with connect(ADDRESS) as stream:
         ask(stream, 17, 1, text(b"PLAIN"))
         token = b"\0alice\0" + password
         code = struct.unpack(">h", ask(stream, 36, 0, struct.pack(">i", len(token)) + token)[:2])[0]
@@ -102,7 +76,7 @@ def is_closed(stream):
 @check
 def frames_that_are_too_large_are_not_waited_for():
     def attack():
-        held = [connect() for _ in range(1000)]
+        held = [connect(ADDRESS) for _ in range(1000)]
         for stream in held:
             stream.sendall(struct.pack(">i", 524_289))
         for stream in held:
@@ -117,7 +91,7 @@ def frames_of_the_largest_size_share_one_pool():
     def attack():
         held = []
         for _ in range(1000):
-            stream = connect()
+            stream = connect(ADDRESS)
             stream.setblocking(False)
             held.append(stream)
             try:
@@ -135,7 +109,7 @@ def half_open_connections_do_not_keep_others_out():
     def attack():
         held = []
         for number in range(3000):
-            stream = connect()
+            stream = connect(ADDRESS)
             # Nothing, half a length, or half of what a client says first.
             stream.sendall([b"", b"\0\0", frame(18, 0, b"")[:9]][number % 3])
             held.append(stream)
@@ -148,7 +122,7 @@ def half_open_connections_do_not_keep_others_out():
 def connections_that_come_and_go_do_not_keep_others_out():
     def attack():
         for _ in range(5000):
-            connect().close()
+            connect(ADDRESS).close()
         return []
 
     withstands(attack)

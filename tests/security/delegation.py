@@ -8,31 +8,15 @@ import base64
 import hashlib
 import hmac as mac
 import os
-import socket
 import struct
 import sys
 import time
 
+from speaking import ask, connect
+
 ADDRESS, OPEN = sys.argv[1:3]
 DAY = 86_400_000
 CREATE, RENEW, EXPIRE, DESCRIBE = 38, 39, 40, 41
-
-
-def exactly(stream, count):
-    found = b""
-    while len(found) < count:
-        more = stream.recv(count - len(found))
-        if not more:
-            raise ConnectionError("closed")
-        found += more
-    return found
-
-
-def ask(stream, key, version, body, flexible=False):
-    request = struct.pack(">hhih", key, version, 7, -1) + (b"\0" if flexible else b"") + body
-    stream.sendall(struct.pack(">i", len(request)) + request)
-    answer = exactly(stream, struct.unpack(">i", exactly(stream, 4))[0])[4:]
-    return answer[1:] if flexible else answer
 
 
 def text(value):
@@ -69,11 +53,6 @@ class Reader:
 
     def text(self):
         return self.bytes().decode()
-
-
-def connect(address):
-    host, port = address.rsplit(":", 1)
-    return socket.create_connection((host, int(port)), 20)
 
 
 def authenticated(stream, message):

@@ -108,6 +108,7 @@ from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from checks import check, main, same, topic, until
+from speaking import ask, connect
 
 
 def rdkafka(make, address=ADDRESS, **settings):
@@ -118,22 +119,6 @@ def rdkafka(make, address=ADDRESS, **settings):
         "oauth_cb": lambda _: (make(), time.time() + 3600),
     }
     return base | settings
-
-
-def exactly(stream, count):
-    found = b""
-    while len(found) < count:
-        more = stream.recv(count - len(found))
-        if not more:
-            raise ConnectionError("closed")
-        found += more
-    return found
-
-
-def ask(stream, key, version, body):
-    request = struct.pack(">hhih", key, version, 7, -1) + body
-    stream.sendall(struct.pack(">i", len(request)) + request)
-    return exactly(stream, struct.unpack(">i", exactly(stream, 4))[0])[4:]
 
 
 def say(stream, message):
@@ -148,8 +133,7 @@ def say(stream, message):
 
 def knock(given, address=ADDRESS):
     """A connection, and what it hears for a token."""
-    host, port = address.rsplit(":", 1)
-    stream = socket.create_connection((host, int(port)), 20)
+    stream = connect(address)
     ask(stream, 17, 1, struct.pack(">h", 11) + b"OAUTHBEARER")
     return stream, say(stream, b"n,,\x01auth=Bearer " + given.encode() + b"\x01\x01")
 
