@@ -146,15 +146,7 @@ impl Decider<'_> {
     }
 
     fn write_token(&mut self, token: &DelegationToken, expiration_timestamp: i64) {
-        let record = DelegationTokenRecord {
-            owner: token.owner.clone(),
-            requester: token.requester.clone(),
-            renewers: token.renewers.clone(),
-            issue_timestamp: token.issue_timestamp_ms,
-            max_timestamp: token.max_timestamp_ms,
-            expiration_timestamp,
-            token_id: token.token_id.clone(),
-        };
+        let record = DelegationTokenRecord { expiration_timestamp, ..token.to_record() };
         self.write(record, 0);
     }
 }

@@ -25,6 +25,21 @@ pub struct DelegationToken {
     pub expiration_timestamp_ms: i64,
 }
 
+impl DelegationToken {
+    /// The record that makes this token what it is.
+    pub(crate) fn to_record(&self) -> DelegationTokenRecord {
+        DelegationTokenRecord {
+            owner: self.owner.clone(),
+            requester: self.requester.clone(),
+            renewers: self.renewers.clone(),
+            issue_timestamp: self.issue_timestamp_ms,
+            max_timestamp: self.max_timestamp_ms,
+            expiration_timestamp: self.expiration_timestamp_ms,
+            token_id: self.token_id.clone(),
+        }
+    }
+}
+
 /// All tokens by id.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DelegationTokensImage {

@@ -8,9 +8,9 @@ use wire::codec::{DecodeError, Decoder};
 use wire::planted::{self, Bug};
 use wire::records::metadata::{
     AccessControlEntryRecord, BrokerEndpoint, BrokerFeature, ClientQuotaRecord, ConfigRecord,
-    ControllerEndpoint, ControllerFeature, DelegationTokenRecord, EntityData, FeatureLevelRecord,
-    MetadataRecord, PartitionRecord, ProducerIdsRecord, RegisterBrokerRecord, RegisterControllerRecord,
-    TopicRecord, UserScramCredentialRecord,
+    ControllerEndpoint, ControllerFeature, EntityData, FeatureLevelRecord, MetadataRecord, PartitionRecord,
+    ProducerIdsRecord, RegisterBrokerRecord, RegisterControllerRecord, TopicRecord,
+    UserScramCredentialRecord,
 };
 use wire::{Str, Uuid};
 
@@ -166,15 +166,7 @@ impl MetadataImage {
         }
         if metadata_version.has_delegation_tokens() {
             for token in self.delegation_tokens.iter() {
-                let record = DelegationTokenRecord {
-                    owner: token.owner.clone(),
-                    requester: token.requester.clone(),
-                    renewers: token.renewers.clone(),
-                    issue_timestamp: token.issue_timestamp_ms,
-                    max_timestamp: token.max_timestamp_ms,
-                    expiration_timestamp: token.expiration_timestamp_ms,
-                    token_id: token.token_id.clone(),
-                };
+                let record = token.to_record();
                 out.push(VersionedRecord::v0(MetadataRecord::DelegationToken(record)));
             }
         }
