@@ -2,6 +2,7 @@
 //! Never reads a clock, opens a socket or starts a thread; every call brings the time (`now_ms`: milliseconds of the node's own, which
 //! never jump), and [`Wall`] says what the wall clock makes of it.
 
+mod asking;
 mod background;
 mod carrying;
 mod opening;

@@ -11,13 +11,11 @@ use wire::{ApiKey, Str};
 
 use super::Node;
 use crate::command::{Command, Repair};
-use crate::peers::{PeerRequest, Purpose};
+use crate::mailbox::call_back;
+use crate::peers::{NoAnswer, Purpose};
 
 /// Bytes that are asked for; damage that is larger stays.
 const MAX_BYTES: i32 = 16 << 20;
-
-/// How long the other replica may take.
-const PATIENCE_MS: i64 = 30_000;
 
 impl Node {
     /// A reader was told of damage at these offsets.
@@ -25,7 +23,6 @@ impl Node {
         let views = self.views().by_name(topic);
         let Some(cell) = views.and_then(|views| views.partition(partition).cloned()) else { return };
         let Some(broker) = self.another_in_sync(topic, partition) else { return };
-        let Some(to) = self.broker_address(broker) else { return };
         if !self.0.repairs.begin(now_ms, cell.key) {
             return;
         }
@@ -46,20 +43,15 @@ impl Node {
             ..FetchRequest::default()
         };
         let node = self.clone();
-        let request = PeerRequest::new(
-            ApiKey::Fetch,
-            request,
-            now_ms.saturating_add(PATIENCE_MS),
-            move |now_ms, answer| {
-                let response = answer.ok().and_then(|answer| answer.read::<FetchResponse>().ok());
-                let Some(records) = response.and_then(|response| committed(response, damaged.end)) else {
-                    return;
-                };
-                let repair = Repair { cell: cell.clone(), damaged, records, broker };
-                node.submit(now_ms, &cell, Command::Repair(Box::new(repair)));
-            },
-        );
-        self.ask_peer(now_ms, &to, Purpose::Repairs, request);
+        let reply = call_back(move |answer: Result<Result<FetchResponse, NoAnswer>, _>| {
+            let response = answer.ok().and_then(Result::ok);
+            let Some(records) = response.and_then(|response| committed(response, damaged.end)) else {
+                return;
+            };
+            let repair = Repair { cell: cell.clone(), damaged, records, broker };
+            node.submit(node.latest_ms(), &cell, Command::Repair(Box::new(repair)));
+        });
+        self.ask_broker(now_ms, broker, Purpose::Repairs, ApiKey::Fetch, request, reply);
     }
 
     /// Who else has all that is committed: the leader rather than another one.

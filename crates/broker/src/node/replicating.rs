@@ -16,7 +16,6 @@ use crate::command::{Command, Replicate};
 use crate::peers::{NoAnswer, PeerAnswer, PeerRequest, Purpose};
 use crate::replication::fetchers::Due;
 use crate::replication::following::{Fetched, FetcherId, LeaderSaid, Outcome, Replicated};
-use crate::rim::PeerAddress;
 use crate::views::PartitionCell;
 
 /// Topics by id, and no field that only the metadata's own replicas use.
@@ -71,18 +70,6 @@ impl Node {
             use crate::shard::cell::Carrier;
             self.due(next_ms.max(self.latest_ms()));
         }
-    }
-
-    /// Where other brokers speak to that one.
-    pub(super) fn broker_address(&self, broker: i32) -> Option<PeerAddress> {
-        let (image, listener) = (self.image(), &self.0.inter_broker_listener);
-        let endpoint = image.cluster.broker(broker)?.endpoint(listener)?;
-        Some(PeerAddress {
-            node_id: broker,
-            host: endpoint.host.clone(),
-            port: endpoint.port,
-            listener: listener.clone(),
-        })
     }
 
     fn fetched(&self, now_ms: i64, (fetcher, round): (FetcherId, u64), answer: Result<PeerAnswer, NoAnswer>) {

@@ -12,7 +12,6 @@ use coordinator::transaction::{
 use kraft::controller::{ControllerAnswer, ControllerCommand};
 use kraft::image::NO_LEADER;
 use log::AppendOrigin;
-use wire::codec::Message;
 use wire::messages::allocate_producer_ids::AllocateProducerIdsRequest;
 use wire::messages::write_txn_markers::{
     WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
@@ -23,18 +22,16 @@ use wire::topic::CONSUMER_OFFSETS;
 use wire::{ApiKey, ErrorCode, Str};
 
 use super::Node;
+use super::asking::PATIENCE_MS;
 use crate::command::{Append, AppendEntry, Ask, Command};
 use crate::coordinators::kinds::{Asked, GroupMarker, Question};
-use crate::mailbox::{Answer, Reply, call_back, reply};
-use crate::peers::{NoAnswer, PeerAnswer, PeerRequest, Purpose};
+use crate::mailbox::{Reply, call_back, reply};
+use crate::peers::Purpose;
 use crate::quorum::QuorumCommand;
 use crate::views::PartitionCell;
 
 /// So many producer ids a coordinator is given at once.
 const IDS_AT_ONCE: u32 = 10;
-
-/// How long a marker, or a question about a transaction, may take before it is given up (`request.timeout.ms` of Kafka's brokers).
-pub(crate) const TRANSACTION_PATIENCE_MS: i64 = 30_000;
 
 /// One marker for one partition of this node.
 pub(crate) struct Mark {
@@ -215,54 +212,13 @@ impl Node {
             entries: vec![AppendEntry { cell: Arc::clone(&cell), batches, place: AnswerLine::default() }],
             origin: if is_later { AppendOrigin::LaterMarker } else { AppendOrigin::Coordinator },
             all: true,
-            deadline_ms: now_ms.saturating_add(TRANSACTION_PATIENCE_MS),
+            deadline_ms: now_ms.saturating_add(PATIENCE_MS),
         };
         let reply = call_back(move |answer: Result<crate::replica::pending::AppendResults, _>| {
             let said = answer.ok().and_then(|results| results.first().map(|(_, produced)| produced.error));
             reply.send(said.unwrap_or(ErrorCode::NotLeaderOrFollower));
         });
         self.submit(now_ms, &cell, Command::Append(append, reply));
-    }
-
-    /// Asks another broker, in the newest version that both know.
-    pub(crate) fn ask_broker<A: Message + Send + 'static>(
-        &self,
-        now_ms: i64,
-        broker: i32,
-        purpose: Purpose,
-        api_key: ApiKey,
-        request: impl Message + Send + 'static,
-        reply: Reply<Result<A, NoAnswer>>,
-    ) {
-        let Some(to) = self.broker_address(broker) else {
-            return reply.send(Err(NoAnswer::Unreachable));
-        };
-        let done = move |_, answer: Result<PeerAnswer, NoAnswer>| {
-            let read = answer.and_then(|answer| {
-                answer.read::<A>().map_err(|malformed| {
-                    tracing::warn!(broker, ?api_key, %malformed, "a broker's answer cannot be read");
-                    NoAnswer::Malformed
-                })
-            });
-            reply.send(read);
-        };
-        let deadline_ms = now_ms.saturating_add(TRANSACTION_PATIENCE_MS);
-        let request = PeerRequest::new(api_key, request, deadline_ms, done);
-        self.ask_peer(now_ms, &to, purpose, request);
-    }
-
-    /// The same, to be waited for.
-    pub(crate) fn question_broker<A: Message + Send + 'static>(
-        &self,
-        now_ms: i64,
-        broker: i32,
-        purpose: Purpose,
-        api_key: ApiKey,
-        request: impl Message + Send + 'static,
-    ) -> Answer<Result<A, NoAnswer>> {
-        let (reply, answer) = reply();
-        self.ask_broker(now_ms, broker, purpose, api_key, request, reply);
-        answer
     }
 }
 
