@@ -13,6 +13,7 @@ pub mod config;
 mod config_requests;
 pub mod connection;
 mod coordinators;
+mod described_groups;
 mod disks;
 mod effect;
 mod endpoints;

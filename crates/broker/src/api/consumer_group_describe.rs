@@ -1,76 +1,55 @@
 //! ConsumerGroupDescribe (KIP-848): groups of the consumer protocol, each by its own coordinator.
 
-use std::collections::BTreeMap;
-
 use coordinator::group::consumer::describe::refused;
-use coordinator::group::{GroupAnswer, GroupCommand, GroupMachine};
+use coordinator::group::{GroupAnswer, GroupCommand};
 use wire::messages::consumer_group_describe::{
     ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribedGroup,
 };
 use wire::{ErrorCode, Str};
 
 use crate::call::Call;
-use crate::coordinators::routing::{ask, speaks_consumer_protocol};
-use crate::security::authorizer::{Operation, Resource};
-
-/// As in Kafka a group that is named again is told of again. DIVERGES: not more often than this, or a few bytes would bring a long
-/// answer.
-const TIMES_TOLD: usize = 16;
-
-const HIDDEN_TOPICS: &str = "The group has described topic(s) that the client is not authorized to describe.";
+use crate::coordinators::routing::speaks_consumer_protocol;
+use crate::described_groups::{Described, describe_each};
 
 pub(super) async fn handle(
     call: Call,
     request: ConsumerGroupDescribeRequest,
 ) -> ConsumerGroupDescribeResponse {
-    let mut described: BTreeMap<Str, (usize, DescribedGroup)> = BTreeMap::new();
-    let (mut refusals, mut groups) = (Vec::new(), Vec::new());
-    for group_id in &request.group_ids {
-        if !speaks_consumer_protocol(&call) {
-            refusals.push(refused(group_id, ErrorCode::UnsupportedVersion, None));
-        } else if let Err(error) = call.authorize(Operation::Describe, Resource::Group(group_id)) {
-            refusals.push(refused(group_id, error, None));
-        } else if let Some((times, again)) = described.get_mut(group_id) {
-            *times += 1;
-            if *times <= TIMES_TOLD {
-                groups.push(again.clone());
-            }
-        } else {
-            let group = describe(&call, group_id, request.include_authorized_operations).await;
-            groups.push(group.clone());
-            described.insert(group_id.clone(), (1, group));
+    let with_operations = request.include_authorized_operations;
+    let groups =
+        describe_each(&call, &request.group_ids, with_operations, speaks_consumer_protocol(&call)).await;
+    ConsumerGroupDescribeResponse { groups, ..ConsumerGroupDescribeResponse::default() }
+}
+
+impl Described for DescribedGroup {
+    fn refused(group_id: &Str, error: ErrorCode, message: Option<Str>) -> DescribedGroup {
+        refused(group_id, error, message)
+    }
+
+    fn question(group_id: &Str) -> GroupCommand {
+        GroupCommand::ConsumerDescribe { groups: vec![group_id.clone()] }
+    }
+
+    fn said(answer: GroupAnswer) -> Option<DescribedGroup> {
+        match answer {
+            GroupAnswer::ConsumerDescribe(groups) => groups.into_iter().next(),
+            _ => None,
         }
     }
-    refusals.extend(groups);
-    ConsumerGroupDescribeResponse { groups: refusals, ..ConsumerGroupDescribeResponse::default() }
-}
 
-async fn describe(call: &Call, group_id: &Str, with_operations: bool) -> DescribedGroup {
-    if group_id.is_empty() {
-        return refused(group_id, ErrorCode::InvalidGroupId, None);
+    fn topics(&self) -> impl Iterator<Item = &Str> {
+        self.members.iter().flat_map(|member| {
+            let assignments = [&member.assignment, &member.target_assignment];
+            let topics = assignments.into_iter().flat_map(|assignment| &assignment.topic_partitions);
+            topics.map(|topic| &topic.topic_name).chain(&member.subscribed_topic_names)
+        })
     }
-    let command = GroupCommand::ConsumerDescribe { groups: vec![group_id.clone()] };
-    let answer = ask::<GroupMachine>(call, group_id, command).await;
-    let described = match answer {
-        GroupAnswer::ConsumerDescribe(groups) => groups.into_iter().next(),
-        _ => None,
-    };
-    let mut group = described.unwrap_or_else(|| refused(group_id, ErrorCode::UnknownServerError, None));
-    if call.is_guarded() && has_hidden_topics(call, &group) {
-        let error = ErrorCode::TopicAuthorizationFailed;
-        group = refused(group_id, error, Some(Str::from_static(HIDDEN_TOPICS)));
-    }
-    if with_operations && group.error_code == ErrorCode::None.code() {
-        group.authorized_operations = call.operations(Resource::Group(group_id));
-    }
-    group
-}
 
-/// Members tell of topics; who may not see one of them sees none of the members.
-fn has_hidden_topics(call: &Call, group: &DescribedGroup) -> bool {
-    let assignments = group.members.iter().flat_map(|member| [&member.assignment, &member.target_assignment]);
-    let topics = assignments.flat_map(|assignment| &assignment.topic_partitions);
-    let names = group.members.iter().flat_map(|member| &member.subscribed_topic_names);
-    let mut all = topics.map(|topic| &topic.topic_name).chain(names);
-    all.any(|name| !call.may(Operation::Describe, Resource::Topic(name)))
+    fn error_code(&self) -> i16 {
+        self.error_code
+    }
+
+    fn set_authorized_operations(&mut self, operations: i32) {
+        self.authorized_operations = operations;
+    }
 }

@@ -11,10 +11,8 @@ use wire::{ErrorCode, Uuid};
 
 use crate::call::Call;
 use crate::endpoints::current_leader;
-use crate::security::authorizer::{Operation, Resource};
-use crate::share::acknowledging::{Speaker, without_silent};
+use crate::share::acknowledging::{Speaker, member_of, without_silent};
 use crate::share::sessions::{FINAL_EPOCH, MemberKey, Partition};
-use crate::share::settings::{is_enabled, is_member_id};
 
 pub(super) async fn handle(call: Call, request: ShareAcknowledgeRequest) -> ShareAcknowledgeResponse {
     let (key, epoch) = match entered(&call, &request) {
@@ -50,17 +48,7 @@ pub(super) async fn handle(call: Call, request: ShareAcknowledgeRequest) -> Shar
 
 /// Whose session it is, if the request may have one.
 fn entered(call: &Call, request: &ShareAcknowledgeRequest) -> Result<(MemberKey, i32), ErrorCode> {
-    if !is_enabled(&call.node.image()) {
-        return Err(ErrorCode::UnsupportedVersion);
-    }
-    let Some(group) = &request.group_id else {
-        return Err(ErrorCode::InvalidRequest);
-    };
-    call.authorize(Operation::Read, Resource::Group(group))?;
-    let Some(member) = request.member_id.as_ref().filter(|member| is_member_id(member)) else {
-        return Err(ErrorCode::InvalidRequest);
-    };
-    let key = (group.detached(), member.detached());
+    let key = member_of(call, request.group_id.as_ref(), request.member_id.as_ref())?;
     let epoch = request.share_session_epoch;
     call.node.share_sessions().acknowledge(&key, epoch)?;
     Ok((key, epoch))

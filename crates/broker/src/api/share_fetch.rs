@@ -13,11 +13,10 @@ use wire::{ErrorCode, Uuid};
 use crate::call::{Call, UnlessGone};
 use crate::endpoints::current_leader;
 use crate::limits::PARTITIONS_PER_FETCH_SESSION;
-use crate::security::authorizer::{Operation, Resource};
-use crate::share::acknowledging::{Said, Speaker, cell_for, without_silent};
+use crate::share::acknowledging::{Said, Speaker, cell_for, member_of, without_silent};
 use crate::share::fetching::{Got, ShareFetch, ShareTarget};
 use crate::share::sessions::{FINAL_EPOCH, INITIAL_EPOCH, MemberKey, Partition};
-use crate::share::settings::{is_enabled, is_member_id, read_limit};
+use crate::share::settings::read_limit;
 
 pub(super) async fn handle(call: Call, request: ShareFetchRequest) -> UnlessGone<ShareFetchResponse> {
     let key = match entered(&call, &request) {
@@ -73,16 +72,7 @@ pub(super) async fn handle(call: Call, request: ShareFetchRequest) -> UnlessGone
 
 /// Who asks, if it may.
 fn entered(call: &Call, request: &ShareFetchRequest) -> Result<MemberKey, ErrorCode> {
-    if !is_enabled(&call.node.image()) {
-        return Err(ErrorCode::UnsupportedVersion);
-    }
-    let Some(group) = &request.group_id else {
-        return Err(ErrorCode::InvalidRequest);
-    };
-    call.authorize(Operation::Read, Resource::Group(group))?;
-    let Some(member) = request.member_id.as_ref().filter(|member| is_member_id(member)) else {
-        return Err(ErrorCode::InvalidRequest);
-    };
+    let key = member_of(call, request.group_id.as_ref(), request.member_id.as_ref())?;
     if request.is_renew_ack {
         // Who renews gets no records.
         let wants = [request.max_bytes, request.min_bytes, request.max_records, request.max_wait_ms];
@@ -94,7 +84,7 @@ fn entered(call: &Call, request: &ShareFetchRequest) -> Result<MemberKey, ErrorC
         // DIVERGES: Kafka falls over it with UNKNOWN_SERVER_ERROR.
         return Err(ErrorCode::InvalidRequest);
     }
-    Ok((group.detached(), member.detached()))
+    Ok(key)
 }
 
 /// The partitions that the session is about from now on.

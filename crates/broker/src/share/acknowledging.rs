@@ -7,7 +7,8 @@ use coordinator::share_partition::{AcknowledgementBatch, Refused};
 use wire::{ErrorCode, Str};
 
 use super::question::{ShareQuestion, refused};
-use super::sessions::Partition;
+use super::sessions::{MemberKey, Partition};
+use super::settings::{is_enabled, is_member_id};
 use crate::call::Call;
 use crate::mailbox::{Answer, reply};
 use crate::security::authorizer::{Operation, Resource};
@@ -104,6 +105,21 @@ pub(crate) fn without_silent(mut said: Vec<Said>) -> Vec<Said> {
         said.retain(|said| !matches!(said.outcome, Outcome::Known(Ok(()))));
     }
     said
+}
+
+/// Whose session a request is about, if share groups are switched on and the client may read as this group.
+pub(crate) fn member_of(
+    call: &Call,
+    group: Option<&Str>,
+    member: Option<&Str>,
+) -> Result<MemberKey, ErrorCode> {
+    if !is_enabled(&call.node.image()) {
+        return Err(ErrorCode::UnsupportedVersion);
+    }
+    let group = group.ok_or(ErrorCode::InvalidRequest)?;
+    call.authorize(Operation::Read, Resource::Group(group))?;
+    let member = member.filter(|member| is_member_id(member)).ok_or(ErrorCode::InvalidRequest)?;
+    Ok((group.detached(), member.detached()))
 }
 
 /// A partition that the client may read.
