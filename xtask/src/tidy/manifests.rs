@@ -20,9 +20,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("net", &["wire"]),
     ("server", &["broker", "log", "kraft", "net", "wire"]),
     ("client", &["wire", "net"]),
-    ("registry", &["client", "wire"]),
+    ("schema", &["wire", "net"]),
+    ("registry", &["schema", "client", "wire"]),
     ("console", &["client"]),
-    ("ottla", &["server", "registry", "console", "client", "broker", "net", "log", "wire"]),
+    ("ottla", &["server", "registry", "schema", "console", "client", "broker", "net", "log", "wire"]),
     ("sim", &["broker", "log", "kraft", "coordinator", "wire"]),
     ("xtask", &["wire"]),
 ];
