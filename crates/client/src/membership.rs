@@ -156,9 +156,7 @@ impl Membership {
             return;
         }
         let member_id = std::mem::take(&mut self.member_id);
-        let identity = MemberIdentity { member_id: member_id.clone(), group_instance_id: None, reason: None };
-        let request =
-            LeaveGroupRequest { group_id: self.options.group_id.clone(), member_id, members: vec![identity] };
+        let request = self.leaving(member_id);
         // A join that nobody waits for may still block the connection.
         self.pool = Pool::default();
         let left = tokio::time::timeout(JOIN_GRACE, self.call(&request, JOIN_GRACE)).await;
@@ -167,14 +165,35 @@ impl Membership {
         }
     }
 
+    /// Takes another member out, for who knows that it is gone: the group need not wait for its session to end. One that is not in the
+    /// group is none to take out. Cancel-safe: a dropped call may still be carried out.
+    pub async fn expel(&mut self, member_id: &Str) -> Result<()> {
+        let request = self.leaving(member_id.clone());
+        let group = self.options.group_id.clone();
+        let answer = self.call(&request, self.options.session_timeout).await;
+        let checked = answer.and_then(|answer| {
+            Error::check(answer.error_code, None, || format!("take {member_id} out of group {group:?}"))
+        });
+        checked.inspect_err(|error| self.forget_coordinator(error))
+    }
+
+    fn leaving(&self, member_id: Str) -> LeaveGroupRequest {
+        let identity = MemberIdentity { member_id: member_id.clone(), group_instance_id: None, reason: None };
+        LeaveGroupRequest { group_id: self.options.group_id.clone(), member_id, members: vec![identity] }
+    }
+
     /// What an error makes wrong of what is known.
     fn forget(&mut self, error: &Error) {
-        if coordinator_moved(error) {
-            self.coordinator = None;
-        }
+        self.forget_coordinator(error);
         if let Some(ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration) = error.code() {
             self.member_id = Str::default();
             self.generation = -1;
+        }
+    }
+
+    fn forget_coordinator(&mut self, error: &Error) {
+        if coordinator_moved(error) {
+            self.coordinator = None;
         }
     }
 

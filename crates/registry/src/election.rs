@@ -5,6 +5,8 @@ use crate::json::{Json, Object};
 use bytes::Bytes;
 use client::{Candidate, Client, Membership, MembershipOptions, Str};
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 /// Between two heartbeats: a leader that ends in order is followed within it.
@@ -15,6 +17,10 @@ const SESSION: Duration = Duration::from_secs(6);
 
 /// A rebalance waits for nobody longer than this.
 const REBALANCE: Duration = Duration::from_secs(6);
+
+/// Between two tries to reach a leader whose connection ended; so many refusals one after another say that it is gone.
+const PROBE: Duration = Duration::from_millis(150);
+const REFUSALS: u32 = 3;
 
 /// After a failure.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -61,8 +67,12 @@ impl Identity {
         Some((Identity { host, port, eligible }, leads))
     }
 
+    fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
     fn url(&self) -> String {
-        format!("http://{}:{}", self.host, self.port)
+        format!("http://{}", self.address())
     }
 }
 
@@ -96,7 +106,7 @@ async fn live(membership: &mut Membership, identity: &Identity, told: &watch::Se
         let metadata = Bytes::from(identity.json(leads).to_string());
         match membership.join(metadata, |all| elect(&all)).await {
             Ok(joined) => {
-                let leader = leader_of(&joined.assignment, &joined.member_id);
+                let (leader, leaders_id) = leader_of(&joined.assignment, &joined.member_id);
                 leads = leader == Leader::Myself;
                 if *told.borrow() != leader {
                     match &leader {
@@ -107,8 +117,12 @@ async fn live(membership: &mut Membership, identity: &Identity, told: &watch::Se
                         ),
                     }
                 }
+                let followed = if let Leader::Other(address) = &leader { Some(address.clone()) } else { None };
                 told.send_replace(leader);
-                stay(membership).await;
+                tokio::select! {
+                    () = stay(membership) => {}
+                    () = gone(followed.as_deref()) => expel(membership, &leaders_id).await,
+                }
             }
             Err(error) => tracing::debug!(%error, "could not join the group of registries"),
         }
@@ -124,6 +138,33 @@ async fn stay(membership: &mut Membership) {
             tracing::debug!(%error, "the group of registries goes on to another round");
             return;
         }
+    }
+}
+
+/// Comes to its end when the leader's process has: its connection was closed and nobody listens where it listened. A machine that is
+/// silent says nothing of the kind, and its session has to run out.
+async fn gone(leader: Option<&str>) {
+    let Some(leader) = leader else { return std::future::pending().await };
+    let mut refusals = 0;
+    while refusals < REFUSALS {
+        match TcpStream::connect(leader).await {
+            Ok(mut socket) => {
+                refusals = 0;
+                // Nothing is asked, so nothing is answered: what comes is its end.
+                let _end = socket.read(&mut [0; 64]).await;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => refusals += 1,
+            Err(_) => refusals = 0,
+        }
+        tokio::time::sleep(PROBE).await;
+    }
+}
+
+/// Another leader need not wait for the session of one that is gone.
+async fn expel(membership: &mut Membership, leaders_id: &str) {
+    tracing::info!("the schema registry that led is gone: nobody listens at its address");
+    if let Err(error) = membership.expel(&Str::from(leaders_id)).await {
+        tracing::debug!(%error, "the leader's session will have to run out");
     }
 }
 
@@ -154,19 +195,21 @@ fn elect(all: &[Candidate]) -> Vec<(Str, Bytes)> {
     all.iter().map(|one| (one.member_id.clone(), bytes.clone())).collect()
 }
 
-fn leader_of(assignment: &[u8], member_id: &str) -> Leader {
-    let Ok(json) = Json::parse_bytes(assignment) else { return Leader::Nobody };
-    if json.get("error").and_then(Json::as_i64).is_some_and(|error| error != 0) {
-        return Leader::Nobody;
-    }
-    match json.get("master").and_then(Json::as_str) {
-        Some(master) if master == member_id => Leader::Myself,
-        Some(_) => match json.get("master_identity").and_then(Identity::read) {
-            Some((identity, _)) => Leader::Other(format!("{}:{}", identity.host, identity.port)),
-            None => Leader::Nobody,
-        },
-        None => Leader::Nobody,
-    }
+/// Who leads, and its member's id.
+fn leader_of(assignment: &[u8], member_id: &str) -> (Leader, String) {
+    let known = || {
+        let json = Json::parse_bytes(assignment).ok()?;
+        if json.get("error").and_then(Json::as_i64).is_some_and(|error| error != 0) {
+            return None;
+        }
+        let master = json.get("master").and_then(Json::as_str)?.to_owned();
+        if master == member_id {
+            return Some((Leader::Myself, master));
+        }
+        let (identity, _) = json.get("master_identity").and_then(Identity::read)?;
+        Some((Leader::Other(identity.address()), master))
+    };
+    known().unwrap_or((Leader::Nobody, String::new()))
 }
 
 #[cfg(test)]
@@ -192,7 +235,7 @@ mod tests {
             let assigned = elect(&all);
             assert_eq!(assigned.len(), all.len());
             for (member, assignment) in &assigned {
-                let leader = leader_of(assignment, member);
+                let (leader, _) = leader_of(assignment, member);
                 match expected {
                     None => assert_eq!(leader, Leader::Nobody),
                     Some(expected) if expected == member.as_str() => assert_eq!(leader, Leader::Myself),
@@ -200,6 +243,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(leader_of(b"nonsense", "a"), Leader::Nobody);
+        assert_eq!(leader_of(b"nonsense", "a").0, Leader::Nobody);
     }
 }

@@ -25,6 +25,9 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 /// A request's head must be there by then.
 pub(crate) const HEAD_TIME: Duration = Duration::from_secs(30);
 
+/// A leader that cannot be connected to within this is none.
+const CONNECT_TIME: Duration = Duration::from_secs(2);
+
 const VERSIONED: &str = "application/vnd.schemaregistry.v1+json";
 const TYPES: [&str; 4] =
     [VERSIONED, "application/vnd.schemaregistry+json", "application/json", "application/octet-stream"];
@@ -139,20 +142,29 @@ pub(crate) fn respond(answer: Result<Reply, Refusal>, content_type: &'static str
     response
 }
 
+/// Connects to the leader.
+pub(crate) async fn reach(leader: &str) -> io::Result<Socket> {
+    let connected = tokio::time::timeout(CONNECT_TIME, TcpStream::connect(leader)).await;
+    connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map(Socket)
+}
+
+/// A forwarded request that came to nothing.
+pub(crate) fn not_forwarded(leader: &str, why: impl std::fmt::Display) -> Refusal {
+    Refusal::new(50003, format!("Error while forwarding the request to the leader {leader}: {why}"))
+}
+
 /// Asks the leader. What it answers is the answer, whatever it is; and the offset that it was at.
 pub(crate) async fn forward(
     leader: &str,
+    socket: Socket,
     method: hyper::Method,
     target: &str,
     request: &Request,
     within: Duration,
 ) -> Result<(Reply, Option<i64>), Refusal> {
-    let failed = |why: String| {
-        Refusal::new(50003, format!("Error while forwarding the request to the leader {leader}: {why}"))
-    };
+    let failed = |why: String| not_forwarded(leader, why);
     let ask = async {
-        let socket = TcpStream::connect(leader).await.map_err(|error| failed(error.to_string()))?;
-        let shaken = hyper::client::conn::http1::handshake(Socket(socket)).await;
+        let shaken = hyper::client::conn::http1::handshake(socket).await;
         let (mut sender, connection) = shaken.map_err(|error| failed(error.to_string()))?;
         tokio::spawn(connection);
         let mut asked = hyper::Request::builder()

@@ -17,7 +17,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, Semaphore, watch};
 
@@ -29,6 +29,9 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// How long a write waits for a leader to be known.
 const ELECTION: Duration = Duration::from_secs(10);
+
+/// Between two tries to reach the leader.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// A running registry; dropping it ends it at once, [`Running::stop`] in order.
 pub struct Running {
@@ -204,21 +207,31 @@ impl Shared {
         if !request.may_write() {
             return self.look(request).await;
         }
-        match self.leader().await {
-            Leader::Myself => self.write(request).await,
-            Leader::Other(_) if forwarded => Err(Refusal::new(
-                50004,
-                "Leader not known: the request was forwarded to one that does not lead.",
-            )),
-            Leader::Other(other) => {
-                let within = self.options.write_timeout + CATCH_UP;
-                let (reply, offset) = http::forward(&other, method, target, request, within).await?;
-                if let Some(offset) = offset {
-                    self.replica.reaches(offset, CATCH_UP).await;
+        let deadline = Instant::now() + ELECTION;
+        loop {
+            let leader = match self.leader().await {
+                Leader::Myself => return self.write(request).await,
+                Leader::Other(_) if forwarded => {
+                    let why = "Leader not known: the request was forwarded to one that does not lead.";
+                    return Err(Refusal::new(50004, why));
                 }
-                Ok(reply)
+                Leader::Nobody => return Err(Refusal::new(50004, "Leader not known.")),
+                Leader::Other(leader) => leader,
+            };
+            match http::reach(&leader).await {
+                Ok(socket) => {
+                    let within = self.options.write_timeout + CATCH_UP;
+                    let (reply, offset) =
+                        http::forward(&leader, socket, method, target, request, within).await?;
+                    if let Some(offset) = offset {
+                        self.replica.reaches(offset, CATCH_UP).await;
+                    }
+                    return Ok(reply);
+                }
+                // Nothing was asked of it yet: whoever leads next may be asked.
+                Err(_) if Instant::now() < deadline => tokio::time::sleep(AGAIN).await,
+                Err(error) => return Err(http::not_forwarded(&leader, error)),
             }
-            Leader::Nobody => Err(Refusal::new(50004, "Leader not known.")),
         }
     }
 
