@@ -1,4 +1,5 @@
 """confluent-kafka and its serializers: `confluent.py write|read BROKER REGISTRY`. What is written and printed: see run.py."""
+import functools
 import json
 import pathlib
 import sys
@@ -15,6 +16,7 @@ NAME = "confluent-kafka"
 ORDERS = json.loads((pathlib.Path(__file__).parent / "orders.json").read_text())
 
 
+@functools.cache
 def message_class(fields):
     """shop.Order with the first of its fields, as protoc would have generated it."""
     text = descriptor_pb2.FieldDescriptorProto

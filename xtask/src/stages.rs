@@ -20,6 +20,7 @@ mod jbod;
 mod metrics;
 mod real_input;
 mod records;
+mod registry;
 mod rim;
 mod schedule;
 mod security;
@@ -82,6 +83,7 @@ const STAGES: &[Stage] = &[
     stage("start", Needs::Core, start::run, "configurations that start a node and those that are refused, on both brokers"),
     stage("security", Needs::Core, security::run, "clients of every kind log in by SASL, and not with a wrong password"),
     stage("tls", Needs::Core, tls::run, "TLS: clients of every kind, stores of every kind, keys that change, three nodes with nothing else"),
+    stage("registry", Needs::Core, registry::run, "the schema registry: clients of every kind read what the others wrote, kills"),
     stage("metrics", Needs::Core, metrics::run, "/metrics: read by Prometheus' parser, held against what was sent; strangers, slow readers, a taken port"),
     stage("rim", Needs::Core, rim::run, "starts and stops: directories refused or taken, signals, few descriptors, a clock put right"),
     stage("bad-input", Needs::Core, bad_input::run, "malformed frames, half frames, bombs, refusals"),

@@ -64,7 +64,11 @@ fn read_file(file: &Path) -> Result<Properties, Failure> {
 
 /// What the images' environment says. A variable whose key is near to a known one is kept, so that the slip is told.
 fn environment() -> Properties {
-    let meant = |key: &str| broker::config::is_known(key) || broker::config::nearest(key).is_some();
+    let meant = |key: &str| {
+        broker::config::is_known(key)
+            || key.starts_with(crate::node_registry::PREFIX)
+            || broker::config::nearest(key).is_some()
+    };
     properties::from_environment(std::env::vars_os().filter_map(utf8), meant)
 }
 

@@ -19,6 +19,7 @@ mod freshness;
 mod group;
 mod invocation;
 mod listen;
+mod node_registry;
 mod output;
 mod partition;
 mod produce;

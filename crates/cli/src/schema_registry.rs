@@ -8,7 +8,7 @@ use crate::server::LogArgs;
 use ::server::logs;
 use clap::Args;
 use client::ClientOptions;
-use registry::{Fault, Options};
+use registry::{Doors, Fault, Options};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
@@ -52,17 +52,18 @@ pub fn run(args: &RegistryArgs, connection: &ConnectArgs) -> Result<(), Failure>
         set(&mut options, &mut connection, "listeners", listeners)?;
     }
     let client = Cluster::new(&connection)?.client_options()?;
+    let doors = Doors::bind(&options).map_err(failed)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("could not start", error))?;
-    runtime.block_on(serve(client, options))
+    runtime.block_on(serve(client, options, doors))
 }
 
-async fn serve(client: ClientOptions, options: Options) -> Result<(), Failure> {
+async fn serve(client: ClientOptions, options: Options, doors: Doors) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let topic = options.topic.clone();
     let running = tokio::select! {
-        started = registry::start(client, options) => started.map_err(failed)?,
+        started = registry::start(client, options, &doors) => started.map_err(failed)?,
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
@@ -119,7 +120,13 @@ const REFUSED: [&str; 7] = [
     "metadata.encoder.",
 ];
 
-fn set(options: &mut Options, connection: &mut ConnectArgs, key: &str, value: &str) -> Result<(), Failure> {
+/// Takes a key of Confluent's.
+pub fn set(
+    options: &mut Options,
+    connection: &mut ConnectArgs,
+    key: &str,
+    value: &str,
+) -> Result<(), Failure> {
     let wrong = |why: String| Failure::usage("the configuration of the registry cannot be used", why);
     if options.set(key, value).map_err(wrong)? {
         return Ok(());

@@ -2,17 +2,15 @@
 //! failed one; what a node is made of lives in the crate `server`.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
-use crate::{configuration, invocation, listen};
+use crate::{configuration, invocation, listen, node_registry};
 use ::server::journey::Journey;
 use ::server::logs::{self, Levels};
 use ::server::main_loop::{self, Running, StartError};
-use ::server::properties;
-use ::server::settings::{Refused, Settings};
+use ::server::properties::{self, Properties};
 use ::server::signals::StopSignals;
-use broker::config::Warning;
 use clap::Args;
 
 /// What is told of the node's life.
@@ -75,7 +73,7 @@ pub fn start(args: StartArgs) -> Result<(), Failure> {
         let arguments: Vec<String> = listen.into_iter().chain(data_dir).chain(args.set).collect();
         let place = "--listen HOST:PORT, --data-dir DIR, --set KEY=VALUE or a KAFKA_ variable";
         let all = configuration::read(None, &arguments)?;
-        launch(configuration::settings(None, all), place, journey, levels)
+        launch(None, all, place, journey, levels)
     };
     let hello = |running: &Running| format!("{}; Ctrl-C stops it{}", ready(running), next_steps(running));
     run_until_stopped(&log, start, hello)
@@ -92,7 +90,7 @@ pub fn run(args: ServerArgs) -> Result<(), Failure> {
         // It may be a pipe that nobody writes into.
         journey.waits_for(format!("the configuration ({place})"));
         let all = configuration::read(config.as_deref(), &args.set)?;
-        launch(configuration::settings(config.as_deref(), all), &place, journey, levels)
+        launch(config.as_deref(), all, &place, journey, levels)
     };
     run_until_stopped(&log, start, |running| format!("{}\n", ready(running)))
 }
@@ -120,11 +118,14 @@ fn next_steps(running: &Running) -> String {
 }
 
 fn launch(
-    settings: Result<(Settings, Vec<Warning>), Refused>,
+    file: Option<&Path>,
+    mut all: Properties,
     where_to: &str,
     journey: &Journey,
     levels: Option<Levels>,
 ) -> Result<Running, Failure> {
+    let registry = node_registry::take(&mut all)?;
+    let settings = configuration::settings(file, all);
     let (mut settings, warnings) = settings.map_err(|why| configuration::refused(&why, where_to))?;
     for line in broker::config::told(&warnings) {
         tracing::warn!("{line}");
@@ -133,7 +134,12 @@ fn launch(
         settings.loggers = levels.loggers();
     }
     let cluster_id = properties::cluster_id_from_environment(|name| std::env::var(name).ok());
-    main_loop::start_watched(&settings, cluster_id.as_deref(), journey).map_err(failed)
+    let registry = registry.map(|plan| plan.open(&settings)).transpose()?;
+    let mut running = main_loop::start_watched(&settings, cluster_id.as_deref(), journey).map_err(failed)?;
+    if let Some(registry) = registry {
+        registry.start(&mut running)?;
+    }
+    Ok(running)
 }
 
 /// What a start says when it refuses.

@@ -117,7 +117,8 @@ async fn live(membership: &mut Membership, identity: &Identity, told: &watch::Se
                         ),
                     }
                 }
-                let followed = if let Leader::Other(address) = &leader { Some(address.clone()) } else { None };
+                let followed =
+                    if let Leader::Other(address) = &leader { Some(address.clone()) } else { None };
                 told.send_replace(leader);
                 tokio::select! {
                     () = stay(membership) => {}

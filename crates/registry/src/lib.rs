@@ -18,4 +18,4 @@ mod topic;
 use schema::{formats, json, percent};
 
 pub use options::{Fault, Options};
-pub use server::{Running, start};
+pub use server::{Doors, Running, start};

@@ -65,17 +65,45 @@ impl Running {
     }
 }
 
+/// The addresses of a registry, taken before anything else is done. Who connects early waits.
+#[derive(Debug)]
+pub struct Doors(Vec<std::net::TcpListener>);
+
+impl Doors {
+    /// Takes all of them.
+    pub fn bind(options: &Options) -> Result<Doors, Fault> {
+        let bind = |address: &String| {
+            let bound = std::net::TcpListener::bind(address.as_str());
+            let bound = bound.and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+            bound.map_err(|error| {
+                let what = format!("cannot listen on http://{address} for the schema registry");
+                match error.kind() {
+                    std::io::ErrorKind::AddrInUse => {
+                        Fault::new(what, "the port is in use, perhaps by another registry", "another port")
+                    }
+                    _other => Fault::new(what, error, "another address"),
+                }
+            })
+        };
+        options.listeners.iter().map(bind).collect::<Result<_, _>>().map(Doors)
+    }
+
+    fn open(&self) -> std::io::Result<Vec<TcpListener>> {
+        self.0.iter().map(|listener| TcpListener::from_std(listener.try_clone()?)).collect()
+    }
+}
+
 /// Starts a registry in the current tokio runtime. It answers when the topic has been read.
-pub async fn start(mut client_options: ClientOptions, options: Options) -> Result<Running, Fault> {
+pub async fn start(
+    mut client_options: ClientOptions,
+    options: Options,
+    doors: &Doors,
+) -> Result<Running, Fault> {
     // A write has time for one try.
     client_options.request_timeout = client_options.request_timeout.min(options.write_timeout);
-    let mut listeners = Vec::new();
-    for address in &options.listeners {
-        let listener = TcpListener::bind(address.as_str()).await.map_err(|error| {
-            Fault::new(format!("cannot listen on http://{address}"), error, "another address by listeners")
-        })?;
-        listeners.push(listener);
-    }
+    let listeners = doors
+        .open()
+        .map_err(|error| Fault::new("cannot listen for the schema registry", error, "ulimit -n"))?;
     let bound: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let client = Client::with_options(client_options).await?;
     topic::prepare(&client, &options).await?;

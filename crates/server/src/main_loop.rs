@@ -65,11 +65,16 @@ pub struct Running {
     directories: Vec<PathBuf>,
     /// Tells those who watch; ends before the node.
     http: Option<Http>,
+    /// What runs beside the node by its listeners, and ends before them.
+    beside: Vec<Ending>,
     /// Reads keys again when they change; ends with the node.
     _keys: KeysWatch,
     /// Holds the locks of the directories.
     _disk: Arc<dyn Disk>,
 }
+
+/// Ends what runs beside a node, and returns when it has.
+pub type Ending = Box<dyn FnOnce() + Send + Sync>;
 
 /// Starts a node. `cluster_id` is used where the node formats itself and the directories carry none.
 pub fn start(settings: &Settings, cluster_id: Option<&str>) -> Result<Running, StartError> {
@@ -135,7 +140,9 @@ pub fn start_watched(
     lanes.open(brokers);
     reach::look_at_advertised(advertised(settings, &bound));
     let directories = settings.directories.clone();
-    let running = Running { node, clock, lanes, threads, bound, directories, http, _keys: keys, _disk: disk };
+    let beside = Vec::new();
+    let running =
+        Running { node, clock, lanes, threads, bound, directories, http, beside, _keys: keys, _disk: disk };
     tracing::info!(
         node = settings.node_id,
         cluster = %running.node.cluster_id(),
@@ -191,6 +198,11 @@ impl Running {
         readiness::wait(&self.node, &self.threads, limit, Node::is_ready)
     }
 
+    /// Something runs beside the node from now on: it is ended before the node stops.
+    pub fn accompany(&mut self, ending: Ending) {
+        self.beside.push(ending);
+    }
+
     /// Stops cleanly.
     pub fn stop(self) {
         self.stop_watched(&Journey::default());
@@ -198,6 +210,8 @@ impl Running {
 
     /// The same under somebody's eyes.
     pub fn stop_watched(self, journey: &Journey) {
+        journey.waits_for("what runs beside the node to end");
+        self.beside.into_iter().for_each(|ending| ending());
         self.lanes.drain();
         self.node.begin_shutdown(self.clock.now_ms());
         wait_until_gone(&self.node, &self.threads, journey);

@@ -3,11 +3,12 @@ const { SchemaRegistry, SchemaType } = require("@kafkajs/confluent-schema-regist
 const { NAMES, ORDERS, main } = require("./carry.js");
 
 const NAME = NAMES.kafkajs;
-const TYPES = { avro: SchemaType.AVRO, json: SchemaType.JSON, protobuf: SchemaType.PROTOBUF };
+// Its Protobuf is nobody else's: it leaves out the indexes of the message that stand before the bytes everywhere else.
+const TYPES = { avro: SchemaType.AVRO, json: SchemaType.JSON };
 
 main({
   name: NAME,
-  kinds: ["avro", "json", "protobuf"],
+  kinds: Object.keys(TYPES),
   open: (url) => new SchemaRegistry({ host: url }),
   // Its registration looks first whether the subject is there, and sets a level of compatibility where it is not.
   encode: async (registry, kind, version, value) => {
