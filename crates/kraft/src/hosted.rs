@@ -23,7 +23,7 @@ use self::open_error::unreadable;
 use self::replayed::Replayed;
 use self::schedule::Schedule;
 use crate::controller::{
-    ConfigRules, Controller, ControllerAnswer, ControllerCommand, ControllerOptions, answer_ms,
+    ConfigRules, Controller, ControllerAnswer, ControllerCommand, ControllerOptions, Refusal, answer_ms,
     bootstrap_records,
 };
 use crate::features::{self, MetadataVersion, VersionRange};
@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::messages::controller_registration::{ControllerRegistrationRequest, Feature, Listener};
 use wire::random::SplitMix64;
-use wire::{Str, Uuid};
+use wire::{ErrorCode, Str, Uuid};
 
 /// What the quorum of a node is made of.
 pub struct QuorumOptions {
@@ -193,11 +193,12 @@ impl MetadataQuorum {
             Err(refusal) => return Some(command.refused(&refusal)),
         };
         let answer = decision.answer.take();
-        let appended = active.carry_out(&mut self.raft, now_ms, decision, None, &mut self.turn.answers);
-        if let Err(fault) = appended {
-            self.fault.get_or_insert(fault);
+        match active.carry_out(&mut self.raft, now_ms, decision, None, &mut self.turn.answers) {
+            Ok(true) => return answer,
+            Ok(false) => {}
+            Err(fault) => _ = self.fault.get_or_insert(fault),
         }
-        answer
+        Some(command.refused(&Refusal::plain(ErrorCode::KafkaStorageError)))
     }
 
     /// The last offset that the broker in this process may call its own: of an only voter what is appended (it hears of nothing

@@ -16,14 +16,29 @@ pub(crate) struct CheckpointRound {
     shards_left: AtomicUsize,
     /// By directory. A reply slot for many: locked once by each shard.
     gathered: Mutex<BTreeMap<usize, DirectoryOffsets>>,
-    /// `Directory::lowerings` and `Directory::events` of each directory when the round began.
-    known: Vec<(u64, u64)>,
+    /// Of each directory, when the round began.
+    known: Vec<Known>,
+}
+
+/// What a directory had seen when offsets began to be gathered for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Known {
+    round: u64,
+    lowerings: u64,
+    events: u64,
+}
+
+impl Known {
+    /// A round begins.
+    pub fn now(directory: &Directory) -> Known {
+        Known { round: directory.begin_round(), lowerings: directory.lowerings(), events: directory.events() }
+    }
 }
 
 impl CheckpointRound {
     /// A round that waits for so many shards.
     pub fn new(shards: usize, directories: &Directories) -> CheckpointRound {
-        let known = directories.iter().map(|one| (one.lowerings(), one.events())).collect();
+        let known = directories.iter().map(Known::now).collect();
         CheckpointRound { shards_left: AtomicUsize::new(shards), gathered: Mutex::default(), known }
     }
 
@@ -45,25 +60,32 @@ impl CheckpointRound {
             .into_iter()
             .filter_map(|(index, offsets)| {
                 let directory = directories.get(index)?;
-                let (lowerings, events) = self.known.get(index).copied().unwrap_or_default();
-                if lowerings != directory.lowerings() {
+                let known = *self.known.get(index)?;
+                if known.lowerings != directory.lowerings() {
                     // Some of these offsets may be too high by now; the next round knows better.
                     directory.note_change();
                     return None;
                 }
-                write(directory, offsets, events).err().map(|fault| (index, fault))
+                write(directory, offsets, known).err().map(|fault| (index, fault))
             })
             .collect()
     }
 }
 
-/// Writes the files of one directory: offsets that were gathered when `known` of its events had happened.
-pub(crate) fn write(directory: &Directory, mut offsets: DirectoryOffsets, known: u64) -> Result<(), Fault> {
+/// Writes the files of one directory, unless a later round was quicker: rounds wait for the same lock on several threads, and what a cleaning
+/// or a replica's end has just said must not be taken back.
+pub(crate) fn write(directory: &Directory, mut offsets: DirectoryOffsets, known: Known) -> Result<(), Fault> {
     if directory.is_failed() {
         return Ok(());
     }
-    let _writing = directory.writing_checkpoints.lock();
-    directory.amend(&mut offsets, known);
+    let mut latest = directory.writing_checkpoints.lock();
+    if *latest > known.round {
+        // Two rounds that began at once may each know something alone.
+        directory.note_change();
+        return Ok(());
+    }
+    *latest = known.round;
+    directory.amend(&mut offsets, known.events);
     directory.log.write_checkpoint(Checkpoint::RecoveryPoint, &offsets.recovery_points)?;
     directory.log.write_checkpoint(Checkpoint::LogStart, &offsets.log_starts)?;
     directory.log.write_checkpoint(Checkpoint::Replication, &offsets.high_watermarks)?;
@@ -71,6 +93,6 @@ pub(crate) fn write(directory: &Directory, mut offsets: DirectoryOffsets, known:
     if directory.note_cleaned(!offsets.cleaned.is_empty()) {
         directory.log.write_checkpoint(Checkpoint::Cleaner, &offsets.cleaned)?;
     }
-    directory.amended(known);
+    directory.amended(known.events);
     Ok(())
 }

@@ -105,8 +105,10 @@ pub(crate) struct Directory {
     pub(super) found: Mutex<BTreeMap<String, BTreeMap<i32, Found>>>,
     /// Replicas on their way here, as last seen. Cold: written by moves, read by DescribeLogDirs.
     futures: Mutex<BTreeMap<TopicIdPartition, FutureState>>,
-    /// Held while checkpoint files are written. Cold: every few seconds, and at the start.
-    pub(super) writing_checkpoints: Mutex<()>,
+    /// Rounds of checkpoints begun.
+    rounds: AtomicU64,
+    /// Held while checkpoint files are written: the latest round that wrote them. Cold: every few seconds, and at the start.
+    pub(super) writing_checkpoints: Mutex<u64>,
     /// What the checkpoints must say before the next round. Cold: deletions of records and of logs.
     pub(super) amendments: Mutex<Amendments>,
     lowerings: AtomicU64,
@@ -294,7 +296,8 @@ impl Directory {
             cleaned: AtomicBool::new(false),
             found: Mutex::default(),
             futures: Mutex::default(),
-            writing_checkpoints: Mutex::new(()),
+            rounds: AtomicU64::new(0),
+            writing_checkpoints: Mutex::new(0),
             amendments: Mutex::default(),
             lowerings: AtomicU64::new(0),
             deletions: AtomicU64::new(0),
@@ -390,6 +393,11 @@ impl Directory {
         let (mut offsets, _) = self.log.read_checkpoint(Checkpoint::RecoveryPoint)?;
         offsets.insert((topic.to_owned(), partition), offset);
         self.log.write_checkpoint(Checkpoint::RecoveryPoint, &offsets)
+    }
+
+    /// The number of a round of checkpoints that begins: of two the later one has the newer offsets, whichever is written first.
+    pub fn begin_round(&self) -> u64 {
+        self.rounds.fetch_add(1, Ordering::AcqRel) + 1
     }
 
     /// How often a recovery point was lowered: offsets gathered before the last time are too high.

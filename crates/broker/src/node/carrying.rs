@@ -10,7 +10,7 @@ use log::Fault;
 use super::Node;
 use crate::command::Command;
 use crate::disks::amendments::MovedStart;
-use crate::disks::checkpoints::{self, CheckpointRound};
+use crate::disks::checkpoints::{self, CheckpointRound, Known};
 use crate::disks::cleaners::Cleaning;
 use crate::disks::directories::Directory;
 use crate::disks::flusher::DirtyLog;
@@ -405,7 +405,7 @@ impl Node {
             }
             tell(&directory.log.path().display().to_string());
             let closed = offsets.remove(&index).unwrap_or_default();
-            let written = checkpoints::write(directory, closed, directory.events())
+            let written = checkpoints::write(directory, closed, Known::now(directory))
                 .and_then(|()| directory.log.write_clean_shutdown(broker_epoch));
             if let Err(fault) = written {
                 tracing::error!(%fault, "the directory will be recovered at the next start");

@@ -134,6 +134,26 @@ impl Soft {
         }
     }
 
+    /// A decision was dropped, so that nothing it foresaw came about: what is known of brokers is again what the image says. Who was to be fenced
+    /// is so a moment later.
+    pub fn take_back(&mut self, image: &MetadataImage, now_ms: i64) {
+        self.brokers.retain(|id, _| image.cluster.broker(*id).is_some());
+        let retry_ms = now_ms.saturating_add(GONE_GRACE_MS);
+        for broker in image.cluster.brokers() {
+            let known = self.brokers.get(&broker.id);
+            if known.is_none_or(|known| known.fenced != broker.fenced) {
+                let metadata_offset = known.map_or(-1, |known| known.metadata_offset);
+                self.touched(broker.id, broker.fenced, metadata_offset);
+            }
+            let key = (broker.id, broker.epoch);
+            if !broker.fenced && !self.contacts.contains_key(&key) {
+                let gone_ms = Some(retry_ms);
+                self.contacts.insert(key, Contact { gone_ms, ..Contact::new(now_ms) });
+                self.next_fence_check_ms = retry_ms;
+            }
+        }
+    }
+
     /// A decision with this last offset put the broker into controlled shutdown, or found it there.
     pub fn note_controlled_shutdown(&mut self, broker_id: i32, offset: i64) {
         assert!(offset >= 0, "a broker that leaves waits for an offset");

@@ -193,8 +193,9 @@ impl Active {
             range.end += batch.len();
             let piece = Piece { decision: Arc::clone(&records), range: range.clone() };
             match self.append(raft, now_ms, piece, batch) {
-                // Nothing of the decision is in the log, so nothing of it is in the pending image.
+                // Nothing of the decision is in the log, so nothing of it is in the pending image, and may not be anywhere else.
                 Err(fault) if fault.disk_full && self.has_begun && raft.log().end_offset() == end_before => {
+                    self.soft.take_back(self.pending.replay.latest(), now_ms);
                     let refusal = Refusal::plain(ErrorCode::KafkaStorageError);
                     answers.extend(asker.map(|(token, command)| (token, command.refused(&refusal))));
                     return Ok(false);

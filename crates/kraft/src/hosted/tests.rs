@@ -4,12 +4,15 @@
 mod three;
 
 use super::*;
-use crate::controller::{ControllerAnswer, ControllerCommand, CreateTopics, bootstrap_snapshot};
+use crate::controller::{
+    ControllerAnswer, ControllerCommand, CreateTopics, RegisterBroker, bootstrap_snapshot,
+};
 use crate::image::{ConfigResource, MetadataImage};
 use crate::raft::control::data_records;
 use crate::raft::{MemoryLog, OffsetAndEpoch, SharedLog, VoterNode, VoterSet};
-use crate::testing::{One, id, quorum_options, raft_options};
+use crate::testing::{One, id, quorum_options, raft_options, registration};
 use bytes::Bytes;
+use wire::messages::broker_registration::BrokerRegistrationResponse;
 use wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 use wire::record_batch::RecordBatch;
 use wire::{ErrorCode, Str};
@@ -216,6 +219,59 @@ fn a_silent_broker_is_fenced_after_its_session() {
         partition.map(|p| (p.leader, p.isr.clone(), p.elr.clone(), p.leader_epoch)),
         Some((-1, vec![], vec![1], 1))
     );
+}
+
+fn unfenced(one: &One, broker_id: i32) -> bool {
+    one.image().cluster.broker(broker_id).is_some_and(|broker| !broker.fenced)
+}
+
+/// Seed 2100709 of the simulation: the controller took a broker for unfenced for ever, and led nobody's partitions by it.
+#[test]
+fn a_broker_that_a_full_disk_kept_fenced_is_unfenced_later() {
+    let mut one = open(SharedLog::default());
+    one.turn();
+    let answer = one.ask(ControllerCommand::RegisterBroker(RegisterBroker {
+        request: registration(1, 1, None),
+        api_version: 4,
+    }));
+    let ControllerAnswer::RegisterBroker(BrokerRegistrationResponse { broker_epoch, .. }) = answer else {
+        panic!("{answer:?}")
+    };
+    one.log.get().is_full = true;
+    let refused = one.heartbeat(1, broker_epoch);
+    let full = ErrorCode::KafkaStorageError.code();
+    assert!(matches!(refused, ControllerAnswer::BrokerHeartbeat(answer) if answer.error_code == full));
+    assert!(!unfenced(&one, 1));
+    one.log.get().is_full = false;
+    one.heartbeat(1, broker_epoch);
+    assert!(unfenced(&one, 1));
+}
+
+#[test]
+fn a_silent_broker_that_a_full_disk_kept_unfenced_is_fenced_later() {
+    let mut one = open(SharedLog::default());
+    one.turn();
+    one.add_broker(1, None);
+    one.log.get().is_full = true;
+    one.now_ms += 60_000;
+    // Each chore is tried once, and then all rest.
+    assert!((0..6).any(|_| one.turn().next_deadline_ms > one.now_ms), "it is tried again and again");
+    assert!(unfenced(&one, 1));
+    one.log.get().is_full = false;
+    one.now_ms += 200;
+    one.turn();
+    assert!(!unfenced(&one, 1));
+}
+
+#[test]
+fn the_own_broker_hears_that_a_full_disk_refused_it() {
+    let mut one = open(SharedLog::default());
+    one.turn();
+    one.log.get().is_full = true;
+    let register = RegisterBroker { request: registration(1, 1, None), api_version: 4 };
+    let answer = one.quorum.propose_own(NOW, &ControllerCommand::RegisterBroker(register));
+    let full = ErrorCode::KafkaStorageError.code();
+    assert!(matches!(answer, Some(ControllerAnswer::RegisterBroker(answer)) if answer.error_code == full));
 }
 
 #[test]

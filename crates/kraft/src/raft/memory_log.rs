@@ -21,6 +21,8 @@ pub struct MemoryLog {
     durable: (i64, i64, Vec<RecordBatch>),
     /// The same of the quorum-state.
     durable_state: Option<Bytes>,
+    /// No room: a leader appends nothing.
+    pub is_full: bool,
     /// The next flush fails, and nothing of it happens.
     pub fails_to_flush: bool,
     /// Number of flushes that had something to do.
@@ -98,8 +100,11 @@ impl MetadataLog for MemoryLog {
     }
 
     fn append_as_leader(&mut self, batch: Bytes, epoch: i32, _now_ms: i64) -> Result<i64, StorageFault> {
-        let batch = RecordBatch::parse(batch)
-            .map_err(|error| StorageFault::new("append to the metadata log", error))?;
+        const OPERATION: &str = "append to the metadata log";
+        let batch = RecordBatch::parse(batch).map_err(|error| StorageFault::new(OPERATION, error))?;
+        if self.is_full {
+            return Err(StorageFault::full(OPERATION, "no room"));
+        }
         let base_offset = self.end_offset;
         self.push(batch.with_position(base_offset, epoch))?;
         Ok(base_offset)
