@@ -93,6 +93,10 @@ pub struct Hosted<M: Machine> {
     next_offset: i64,
     /// `committed` holds everything below this offset.
     high_watermark: i64,
+    /// Where the log ended that was loaded. Until all of it is committed nobody is told what is: a new leader learns late what its
+    /// predecessor had committed, and would take back what that one said.
+    // DIVERGES: Kafka answers from what it knows to be committed, so that for a moment after a failover committed offsets are gone.
+    loaded_offset: i64,
     /// Applied to `pending` only, by offset.
     uncommitted: VecDeque<Applied<M>>,
     /// By `until`, which never falls.
@@ -113,6 +117,7 @@ impl<M: Machine + Clone> Hosted<M> {
             rests_until_ms: i64::MIN,
             next_offset: load_from,
             high_watermark: load_from,
+            loaded_offset: load_from,
             uncommitted: VecDeque::new(),
             parked: VecDeque::new(),
         }
@@ -191,6 +196,10 @@ impl<M: Machine> Hosted<M> {
             (Phase::Closed, _) | (Phase::Open, None) => Some(ErrorCode::NotCoordinator),
             (Phase::Open, Some(soft)) => {
                 if let Some(answer) = self.committed.query(soft, now_ms, &command) {
+                    let answer = match self.high_watermark < self.loaded_offset {
+                        true => M::refuse(&command, ErrorCode::CoordinatorLoadInProgress),
+                        false => answer,
+                    };
                     replies.push(Reply { token, answer });
                     return;
                 }
@@ -463,7 +472,7 @@ impl<M: Machine> Hosted<M> {
     ) {
         assert_eq!(self.phase, Phase::Loading, "a coordinator opens once");
         assert!(log_end_offset >= self.next_offset, "records beyond the log end were loaded");
-        self.next_offset = log_end_offset;
+        (self.next_offset, self.loaded_offset) = (log_end_offset, log_end_offset);
         self.phase = Phase::Open;
         let already = self.high_watermark;
         self.high_watermark = already.min(log_end_offset);

@@ -222,9 +222,25 @@ fn a_load_rebuilds_both_twins() {
     assert_eq!(rig.hosted.committed(), &before);
     // With a high watermark in the middle, the committed twin stops there and catches up later.
     rig.reload(2);
-    assert_eq!(rig.ask(Ask::Read), [Ok(3)]);
     rig.advance(rig.log.end);
     assert_eq!(rig.hosted.committed(), &before);
+}
+
+/// Seed 2100674 of the simulation: a new leader of a transaction's coordinator, which did not know yet what was committed, denied
+/// that there was such a producer.
+#[test]
+fn a_new_leader_tells_nothing_before_what_it_loaded_is_committed() {
+    let mut rig = Rig::open();
+    rig.ask(Ask::Add(vec![1, 2, 3]));
+    rig.advance(3);
+    assert_eq!(rig.ask(Ask::Read), [Ok(6)]);
+    for high_watermark in [0, 2] {
+        rig.reload(high_watermark);
+        assert_eq!(rig.ask(Ask::Read), [Err(ErrorCode::CoordinatorLoadInProgress)]);
+        assert_eq!(rig.ask(Ask::Refuse), [Err(ErrorCode::InvalidRequest)], "it takes commands");
+        rig.advance(3);
+        assert_eq!(rig.ask(Ask::Read), [Ok(6)]);
+    }
 }
 
 #[test]
