@@ -176,6 +176,18 @@ fn who_stops_waits_for_no_election() {
     check(17..18, &unreplicated(vec![What::Down(Down::CleanStop, vec![0, 2, 1])]));
 }
 
+/// All were killed, and the coordinator that led next denied a producer that it did not know to be committed.
+#[test]
+fn a_new_coordinator_denies_nobody() {
+    assert_eq!(run(Options::cluster(2_100_674)).violation, None);
+}
+
+/// The disk of the controller was full when a broker was to be unfenced: it believed that this had happened.
+#[test]
+fn a_broker_is_unfenced_after_a_full_disk() {
+    assert_eq!(run(Options::cluster(2_100_709)).violation, None);
+}
+
 /// The flush of a turn was overtaken by that of the next one and took its place: what had come between was never flushed, and a
 /// coordinator never answered.
 #[test]
