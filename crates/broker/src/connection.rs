@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
+use wire::Str;
 
 use crate::command::AppendEntry;
 use crate::fetch::session_cache::{ConnectionSessions, SessionCache};
@@ -35,13 +36,16 @@ struct ConnectionState {
     spare_entries: Mutex<SpareEntries>,
     /// Called when the connection is gone.
     farewell: Mutex<Option<Farewell>>,
+    /// The group that a member id was made for here which nobody has used yet, and how to give that back.
+    unused_member_id: Mutex<Option<(Str, Farewell)>>,
 }
 
 type Farewell = Box<dyn FnOnce() + Send>;
 
 impl Drop for ConnectionState {
     fn drop(&mut self) {
-        if let Some(farewell) = self.farewell.get_mut().take() {
+        let unused = self.unused_member_id.get_mut().take().map(|(_, give_back)| give_back);
+        for farewell in self.farewell.get_mut().take().into_iter().chain(unused) {
             farewell();
         }
     }
@@ -75,6 +79,7 @@ impl Connection {
             last_topic: Mutex::default(),
             spare_entries: Mutex::default(),
             farewell: Mutex::default(),
+            unused_member_id: Mutex::default(),
         }))
     }
 
@@ -86,6 +91,17 @@ impl Connection {
     /// What is to be done when it is gone, in place of what was to be done before.
     pub(crate) fn when_gone(&self, farewell: impl FnOnce() + Send + 'static) {
         *self.0.farewell.lock() = Some(Box::new(farewell));
+    }
+
+    /// A member id was made for whoever joins `group` here. It is given back when the connection is gone.
+    pub(crate) fn member_id_made(&self, group: Str, give_back: impl FnOnce() + Send + 'static) {
+        *self.0.unused_member_id.lock() = Some((group, Box::new(give_back)));
+    }
+
+    /// How to give back the id that was made here for a member of `group`, if there is one and nobody has used it; asked once.
+    pub(crate) fn take_unused_member_id(&self, group: &str) -> Option<Farewell> {
+        let mut unused = self.0.unused_member_id.lock();
+        unused.take_if(|(of, _)| *of == *group).map(|(_, give_back)| give_back)
     }
 
     /// The topic that it produced to last; must not be held over a wait.

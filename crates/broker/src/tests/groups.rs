@@ -194,3 +194,54 @@ fn commits_and_groups_survive_a_stop_and_a_crash() {
     let mut node = node.crash(Survival::Nothing);
     assert_eq!(committed(&mut node, "g", "t"), 43);
 }
+
+/// A stable group of one; answers its member.
+fn stable(node: &mut Harness, group: &str) -> Str {
+    find_coordinator(node, group);
+    let (member, generation) = join(node, group);
+    assert_eq!(sync(node, group, &member, generation).error_code, 0);
+    member
+}
+
+fn asks_for_id(node: &mut Harness, group: &str) -> Str {
+    let told: JoinGroupResponse = node.ask(ApiKey::JoinGroup, 9, &join_request(group, ""));
+    assert_eq!(told.error_code, ErrorCode::MemberIdRequired.code());
+    told.member_id
+}
+
+/// These two are the members of the next generation at once: nobody else is waited for.
+#[track_caller]
+fn complete_at_once(node: &mut Harness, group: &str, members: [&Str; 2]) {
+    let [mut first, mut second] =
+        members.map(|member| node.begin(ApiKey::JoinGroup, 9, &join_request(group, member)));
+    assert!(first.answer::<JoinGroupResponse>().is_none(), "one of two is missing");
+    let joined = second.answer::<JoinGroupResponse>();
+    assert_eq!(joined.map(|joined| joined.error_code), Some(0), "the group waits");
+}
+
+#[test]
+fn s46_who_asks_twice_for_a_member_id_keeps_nobody_waiting() {
+    let mut node = Harness::start();
+    let member = stable(&mut node, "g");
+    let elsewhere = stable(&mut node, "other");
+    let other = asks_for_id(&mut node, "other");
+    let unused = asks_for_id(&mut node, "g");
+    let kept = asks_for_id(&mut node, "g");
+    complete_at_once(&mut node, "g", [&kept, &member]);
+    let late: JoinGroupResponse = node.ask(ApiKey::JoinGroup, 9, &join_request("g", &unused));
+    assert_eq!(late.error_code, ErrorCode::UnknownMemberId.code());
+    // The id of another group is as good as before.
+    complete_at_once(&mut node, "other", [&other, &elsewhere]);
+}
+
+#[test]
+fn s46_an_id_whose_answer_was_lost_keeps_nobody_waiting() {
+    let mut node = Harness::start();
+    let member = stable(&mut node, "g");
+    asks_for_id(&mut node, "g");
+    // The connection breaks.
+    let peer = node.connection.peer().clone();
+    node.connection = node.node.connection(peer);
+    let kept = asks_for_id(&mut node, "g");
+    complete_at_once(&mut node, "g", [&kept, &member]);
+}
