@@ -4,11 +4,12 @@ argv[1] is a SASL_PLAINTEXT listener with alice (PLAIN, a-secret), carol (SCRAM,
 """
 import os
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../clients/python"))
 
-from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError as PythonKafkaError
@@ -60,40 +61,52 @@ def librdkafka_produces_and_consumes_by_each_mechanism():
         consumer = Consumer(rdkafka(user, **{"group.id": name, "auto.offset.reset": "earliest"}))
         consumer.subscribe([name])
         found = []
-        until(30, "all records", lambda: found.extend(m.value() for m in consumer.consume(50, 1)) or len(found) >= 50)
+        until(30, "all records", lambda: found.extend(m.value() for m in consumer.consume(50, 0.2)) or len(found) >= 50)
         consumer.close()
         same(sorted(int(value) for value in found), list(range(50)))
+
+
+def refused(user):
+    """What librdkafka tells of a user, until it is that it does not get in."""
+    errors = []
+    client = AdminClient(rdkafka(user, error_cb=errors.append))
+
+    def told():
+        client.poll(0.1)
+        return KafkaError._AUTHENTICATION in {error.code() for error in errors}
+
+    until(10, f"an authentication error of {user}", told)
+    try:
+        client.list_topics(timeout=0.5)
+    except KafkaException:
+        return
+    raise AssertionError(f"{user} was let in")
 
 
 @check
 def librdkafka_is_told_why_it_is_not_let_in():
     for user in WRONG:
-        errors = []
-        client = AdminClient(rdkafka(user, error_cb=errors.append))
-        try:
-            client.list_topics(timeout=4)
-            raise AssertionError(f"{user} was let in")
-        except Exception as error:
-            if isinstance(error, AssertionError):
-                raise
-        client.poll(1)
-        codes = {error.code() for error in errors}
-        same(KafkaError._AUTHENTICATION in codes, True, f"{user}: {errors}")
+        refused(user)
 
 
-@check
-def librdkafka_authenticates_again_without_losing_a_record():
-    name = topic("again")
-    failed = []
+def write_for(seconds, name, failed):
+    """Records one after the other, and what became of them."""
     producer = Producer(rdkafka(USERS[1]))
-    end = time.monotonic() + 8
+    end = time.monotonic() + seconds
     sent = 0
     while time.monotonic() < end:
         producer.produce(name, str(sent), on_delivery=lambda error, _: error and failed.append(error))
         producer.poll(0.05)
         sent += 1
-    same(producer.flush(30), 0, "unsent")
-    same(failed, [])
+    unsent = producer.flush(30)
+    if unsent or sent < 20:
+        failed.append(f"{unsent} of {sent} are unsent")
+
+
+# It takes longer than two sessions, while others are asked: whoever is asked last waits for it.
+FAILED = []
+WRITING = threading.Thread(target=write_for, args=(8, topic("again"), FAILED))
+WRITING.start()
 
 
 @check
@@ -119,11 +132,18 @@ def kafka_python_produces_and_consumes_by_each_mechanism():
 def kafka_python_is_not_let_in_with_a_wrong_password():
     for user in WRONG[:3]:
         try:
-            producer = KafkaProducer(max_block_ms=4000, **python(user))
-            producer.send("x", b"y").get(4)
+            # It tries again for as long as it may, and says nothing of why; the node's audit does.
+            producer = KafkaProducer(max_block_ms=2000, bootstrap_timeout_ms=2000, **python(user))
+            producer.send("x", b"y").get(2)
         except PythonKafkaError:
             continue
         raise AssertionError(f"{user} was let in")
+
+
+@check
+def librdkafka_authenticates_again_without_losing_a_record():
+    WRITING.join()
+    same(FAILED, [])
 
 
 main("security")

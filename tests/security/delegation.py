@@ -149,8 +149,13 @@ def allow(principal, resource_type, name, operation):
         body = bytes([2, resource_type]) + text(name) + b"\x03" + text(principal) + text("*") + bytes([operation, 3]) + b"\0\0"
         answer = ask(stream, 30, 2, body, True)
         assert answer[5:7] == b"\0\0", answer
-    # Brokers hear of it a little later.
-    time.sleep(1)
+        # Brokers hear of it a little later.
+        end = time.monotonic() + 10
+        filter = bytes([resource_type]) + text(name) + b"\x03" + text(principal) + null() + bytes([operation, 3, 0])
+        # A code, a message without letters, one resource.
+        while ask(stream, 29, 2, filter, True)[4:8] not in (b"\0\0\0\x02", b"\0\0\x01\x02"):
+            assert time.monotonic() < end, f"{principal} is not allowed {operation} of {name}"
+            time.sleep(0.05)
 
 
 def settled(alice, count):

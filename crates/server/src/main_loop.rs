@@ -88,9 +88,7 @@ pub fn start_watched(
     journey: &Journey,
 ) -> Result<Running, StartError> {
     let began = Instant::now();
-    for doubt in settings.doubtful_addresses() {
-        tracing::warn!("{doubt}");
-    }
+    tell_doubts(settings);
     let clock = Arc::new(Clock::start());
     let descriptors = machine::take_descriptors();
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(descriptors.files));
@@ -151,6 +149,18 @@ pub fn start_watched(
         running.listens()
     );
     Ok(running)
+}
+
+/// What is served all the same, and somebody should know.
+fn tell_doubts(settings: &Settings) {
+    for doubt in settings.doubtful_addresses() {
+        tracing::warn!("{doubt}");
+    }
+    match settings.told_open() {
+        Some((line, true)) => tracing::warn!("{line}"),
+        Some((line, false)) => tracing::info!("on this machine alone {line}"),
+        None => {}
+    }
 }
 
 /// Where clients are told that this node is.

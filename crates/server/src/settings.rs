@@ -6,6 +6,7 @@
 mod addresses;
 mod embedded;
 mod metrics;
+mod openness;
 
 pub use metrics::MetricsSettings;
 
@@ -175,6 +176,7 @@ impl Settings {
         settings.check_listeners(&protocols, controller_listener)?;
         settings.check_advertised()?;
         settings.check_promises()?;
+        settings.check_strict()?;
         Ok((settings, warnings))
     }
 

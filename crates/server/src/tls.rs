@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use broker::config::{BrokerLayers, Values, broker_key};
-use net::tls::{ClientTls, ServerTls, TlsOptions, TrustSource};
+use net::tls::{ClientAuth, ClientTls, ServerTls, TlsOptions, TrustSource};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::settings::Settings;
@@ -24,6 +24,8 @@ const LOOK_AT_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A certificate with less time than this is warned of.
 const DAYS_WARNED_OF: i64 = 30;
+
+const STRICT: &str = "security.strict";
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
@@ -245,7 +247,7 @@ fn stamp(file: &str) -> Stamp {
     std::fs::metadata(file).ok().map(|about| (about.ino(), about.mtime(), about.mtime_nsec(), about.size()))
 }
 
-/// Every `ssl.*` of a listener: its own, else that of all, and of which it is said that it is its own.
+/// Every `ssl.*` of a listener: its own, else that of all, and of which it is said that it is its own; and how strict the file is.
 fn texts(layers: &BrokerLayers<'_>, listener: &str) -> Values {
     let prefix = format!("listener.name.{}.", listener.to_lowercase());
     let mut texts = Values::new();
@@ -262,6 +264,7 @@ fn texts(layers: &BrokerLayers<'_>, listener: &str) -> Values {
             }
         }
     }
+    texts.extend(layers.file.get(STRICT).map(|value| (STRICT.to_owned(), value.clone())));
     texts
 }
 
@@ -280,13 +283,27 @@ fn options(texts: &Values, hidden: &[&str]) -> Result<TlsOptions, String> {
 fn served_options(texts: &Values, sasl: bool) -> Result<TlsOptions, String> {
     // Where SASL says who it is, certificates are asked for only if this very listener is told so (KIP-684).
     let own = texts.contains_key("own.ssl.client.auth");
-    options(texts, if sasl && !own { &["ssl.client.auth"] } else { &[] })
+    let options = options(texts, if sasl && !own { &["ssl.client.auth"] } else { &[] })?;
+    // Changes are refused where they are asked for; this is for values that the metadata held before.
+    if is_strict(texts) && !sasl && options.client_auth != ClientAuth::Required {
+        return Err("ssl.client.auth must be required where security.strict=true".to_owned());
+    }
+    Ok(options)
+}
+
+fn is_strict(texts: &Values) -> bool {
+    texts.get(STRICT).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
 }
 
 /// Whoever asks others and is told of no trust asks what this machine trusts, as Java does.
 fn outward_options(texts: &Values) -> Result<TlsOptions, String> {
     let mut options = options(texts, &[])?;
     options.trust.get_or_insert(TrustSource::System);
+    if is_strict(texts) && !options.verifies_host {
+        return Err(
+            "ssl.endpoint.identification.algorithm must be https where security.strict=true".to_owned()
+        );
+    }
     Ok(options)
 }
 

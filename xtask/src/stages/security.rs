@@ -12,35 +12,46 @@ use crate::oracle::Oracle;
 use crate::process::Finished;
 use crate::provision;
 use crate::tally::Tally;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const USERS: &str = "org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"a-secret\" user_bob=\"b-secret\";";
 const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
 
-/// The stage; `--only=node`, `--only=attacks`, `--only=tokens`, `--only=delegation`, `--only=cluster` and `--only=mixed` run one part of it.
+/// A part of the stage: its name, what it is in a line, and what runs it.
+type Part = (&'static str, &'static str, fn(&Workbench) -> Result<Tally>);
+
+/// Those of a row run side by side: most of their time they wait for sessions, tokens and starts of Java. Attacks are measured, and are alone.
+const PARTS: &[&[Part]] = &[
+    &[("attacks", "attacks", attacks)],
+    &[
+        ("node", "a node", node),
+        ("tokens", "tokens", tokens::run),
+        ("delegation", "delegation tokens", delegation::run),
+    ],
+    &[
+        ("cluster", "three nodes", |bench| cluster::run(bench, "three", [Kind::Ottla; 3])),
+        ("mixed", "two of ours and one of Kafka's", |bench| {
+            cluster::run(bench, "mixed", [Kind::Ottla, Kind::Ottla, Kind::Kafka])
+        }),
+    ],
+];
+
+/// The stage; `--only=` and the name of a part runs that one.
 pub fn run(bench: &Workbench) -> Result<Tally> {
     let wanted = |part: &str| bench.part.as_deref().is_none_or(|only| only == part);
     let mut tally = Tally::default();
-    if wanted("node") {
-        tally.absorb("a node", node(bench)?);
-    }
-    if wanted("attacks") {
-        tally.absorb("attacks", attacks(bench)?);
-    }
-    if wanted("tokens") {
-        tally.absorb("tokens", tokens::run(bench)?);
-    }
-    if wanted("delegation") {
-        tally.absorb("delegation tokens", delegation::run(bench)?);
-    }
-    if wanted("cluster") {
-        tally.absorb("three nodes", cluster::run(bench, "three", [Kind::Ottla; 3])?);
-    }
-    if wanted("mixed") {
-        let kinds = [Kind::Ottla, Kind::Ottla, Kind::Kafka];
-        tally.absorb("two of ours and one of Kafka's", cluster::run(bench, "mixed", kinds)?);
+    for row in PARTS {
+        let row: Vec<&Part> = row.iter().filter(|(name, ..)| wanted(name)).collect();
+        let outcomes: Vec<Result<Tally>> = std::thread::scope(|scope| {
+            let running: Vec<_> = row.iter().map(|(_, _, part)| scope.spawn(move || part(bench))).collect();
+            let ended = running.into_iter().map(|part| part.join());
+            ended.map(|outcome| outcome.unwrap_or_else(|_| bail!("it panicked"))).collect()
+        });
+        for ((_, title, _), outcome) in row.iter().zip(outcomes) {
+            tally.absorb(title, outcome.with_context(|| (*title).to_owned())?);
+        }
     }
     Ok(tally)
 }
@@ -174,7 +185,7 @@ fn commands(bench: &Workbench, properties: &Path, address: &str, tally: &mut Tal
         let told = !refused.success && refused.output.contains("Invalid username or password");
         tally.check(&format!("a command as {user} is refused: {}", refused.tail(3)), told);
     }
-    let open = ask("security.protocol=PLAINTEXT\nrequest.timeout.ms=3000\n")?;
+    let open = ask("security.protocol=PLAINTEXT\ndefault.api.timeout.ms=3000\n")?;
     tally.check("nobody comes in without saying who he is", !open.success);
     Ok(())
 }

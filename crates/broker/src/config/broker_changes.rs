@@ -98,6 +98,7 @@ impl BrokerChange<'_> {
             return standing;
         }
         self.check_steps()?;
+        self.check_strict()?;
         // DIVERGES: what promises somebody something that is not kept here is refused, at the start as at run time.
         let elsewhere =
             |name: &str| listener_key(name).is_some_and(|found| !self.has_listener(found.listener));
@@ -107,6 +108,31 @@ impl BrokerChange<'_> {
             .filter(|(name, _)| !elsewhere(name))
             .find_map(|(name, value)| refusal(name, value));
         refused.map_or(Ok(()), Err)
+    }
+
+    /// A node that refused to start with anything open is not opened while it runs.
+    // DIVERGES: Kafka has no `security.strict`.
+    fn check_strict(&self) -> Result<(), String> {
+        if !self
+            .before
+            .file
+            .get("security.strict")
+            .is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+        {
+            return Ok(());
+        }
+        let opens = |name: &str, value: &str| match listener_key(name).map_or(name, |found| found.key.name) {
+            // A listener of SASL asks by other means, and only `required` is not weaker than what was.
+            "ssl.client.auth" => !value.trim().eq_ignore_ascii_case("required"),
+            "ssl.endpoint.identification.algorithm" => value.trim().is_empty(),
+            _ => false,
+        };
+        match self.changed.iter().find(|(name, value)| opens(name, value)) {
+            Some((name, value)) => Err(format!(
+                "{name}={value} opens what security.strict=true keeps closed: set security.strict=false in the file and restart"
+            )),
+            None => Ok(()),
+        }
     }
 
     /// What only a start obeys stays as it is.

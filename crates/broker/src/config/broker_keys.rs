@@ -335,6 +335,7 @@ pub static BROKER_KEYS: &[ConfigKey] = &[
     key("sasl.server.max.receive.size", Int, Some("524288"), Any, Medium, ReadOnly, Implemented, "Largest SASL message before authentication."),
     key("security.inter.broker.protocol", Text, Some("PLAINTEXT"), OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]), Medium, ReadOnly, Implemented, "Security protocol between brokers when no listener is named for it."),
     key("security.providers", Text, None, Any, Low, ReadOnly, Accepted, "Java security providers; never loaded here."),
+    key("security.strict", Boolean, Some("false"), Any, Medium, ReadOnly, Implemented, "Ottla only: refuse a start with anything open: a listener without TLS that others reach, one that asks nobody who he is, no authorizer, rights for everybody, keys that could be forged. Without it the start says in one line what is open.").ours(),
     key("server.max.startup.time.ms", Long, Some("9223372036854775807"), AtLeast(0.0), Medium, ReadOnly, Accepted, "Longest time a start may take.").internal(),
     key("share.coordinator.append.linger.ms", Int, Some("-1"), AtLeast(-1.0), Medium, ReadOnly, Accepted, "How long the share coordinator gathers records; -1 adapts."),
     key("share.coordinator.cached.buffer.max.bytes", Int, Some("1048588"), AtLeast(524288.0), Medium, ClusterWide, Accepted, "Largest append buffer a share coordinator keeps."),

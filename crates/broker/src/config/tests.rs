@@ -254,3 +254,33 @@ fn a_key_that_no_file_may_set_has_no_default_to_tell() {
     let told = BrokerLayers { per_broker: &set, cluster_wide: &none, file: &none }.broker(key);
     assert_eq!((told.value.as_deref(), told.synonyms.len()), (Some("7"), 1));
 }
+
+#[test]
+fn a_strict_node_is_not_opened_while_it_runs() {
+    let refused = |strict: &str, name: &str, value: &str| {
+        let file = values(&[
+            ("security.strict", strict),
+            ("listeners", "SSL://:9092"),
+            ("listener.security.protocol.map", "SSL:SSL"),
+        ]);
+        let (none, mut after) = (Values::new(), Values::new());
+        after.insert(name.to_owned(), value.to_owned());
+        let changed = [(name, value)];
+        let layers = |per_broker| BrokerLayers { per_broker, cluster_wide: &none, file: &file };
+        BrokerChange { cluster_wide: false, changed: &changed, before: layers(&none), after: layers(&after) }
+            .check()
+            .err()
+    };
+    let opening = [
+        ("listener.name.ssl.ssl.client.auth", "none"),
+        ("listener.name.ssl.ssl.client.auth", "requested"),
+        ("ssl.client.auth", "none"),
+        ("ssl.endpoint.identification.algorithm", ""),
+    ];
+    for (name, value) in opening {
+        let why = refused("true", name, value);
+        assert!(why.as_ref().is_some_and(|why| why.contains("security.strict=true")), "{name}: {why:?}");
+        assert_eq!(refused("false", name, value), None, "{name}");
+    }
+    assert_eq!(refused("true", "listener.name.ssl.ssl.client.auth", "required"), None);
+}

@@ -93,7 +93,8 @@ impl Settings {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+/// An address of this machine that no other reaches.
+pub(super) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }

@@ -43,7 +43,10 @@ pub fn run(bench: &Workbench, name: &str, kinds: [Kind; 3]) -> Result<Tally> {
     let mut tally = Tally::default();
     let outcome = grant(bench, &trio, &mut tally).and_then(|()| live(bench, &mut trio, &mut tally));
     outcome.map_err(|error| error.context(trio.last_words()))?;
-    // Whoever is the last of Kafka's to stop waits for a quorum that is gone.
+    // Whoever is the last of Kafka's to stop waits for a quorum that is gone: they stop while there is one.
+    for (id, _) in NODES.iter().zip(kinds).filter(|(_, kind)| *kind == Kind::Kafka) {
+        trio.stop(*id)?;
+    }
     let ours = |id: &&i32| NODES.iter().zip(kinds).any(|(one, kind)| one == *id && kind == Kind::Ottla);
     let killed = trio.stop_all()?;
     let killed: Vec<&i32> = killed.iter().filter(ours).collect();
@@ -78,15 +81,21 @@ fn grant(bench: &Workbench, trio: &Trio, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
+/// A log of these nodes: others may run beside them.
+fn log_name(trio: &Trio, what: &str) -> String {
+    let name = trio.directory().file_name().unwrap_or_default();
+    format!("{}-{what}", name.to_string_lossy())
+}
+
 fn ask(bench: &Workbench, trio: &Trio, file: &Path, words: &[&str]) -> Result<crate::process::Finished> {
     let mut command = Command::new(binary(&bench.workspace));
     command.args(words).args(["-b", &trio.guarded_bootstrap(), "--command-config"]).arg(file);
-    bench.run("security-cluster-command", &mut command, 1)
+    bench.run(&log_name(trio, "command"), &mut command, 1)
 }
 
 /// Clients write and read while a node goes and comes back.
 fn live(bench: &Workbench, trio: &mut Trio, tally: &mut Tally) -> Result<()> {
-    let log = bench.logs.join("security-cluster-clients.log");
+    let log = bench.logs.join(format!("{}.log", log_name(trio, "clients")));
     let mut command = Command::new(python_environment(bench)?);
     command.arg("-u").arg(bench.workspace.root.join("tests/security/through_a_kill.py"));
     let mut child = spawn(command.arg(trio.guarded_bootstrap()), &log)?;
