@@ -268,7 +268,7 @@ impl Authorizer {
         }
         let Some(acls) = acls else { return Rule::NotReady };
         let (kind, name) = (resource.kind() as i8, resource.name());
-        let own = asker.principal.to_string();
+        let own = asker.principal.spelled();
         let mut allowing = None;
         for principal in [own.as_str(), EVERYBODY] {
             for acl in acls.of(principal, kind, name) {
@@ -316,7 +316,7 @@ impl Authorizer {
             return true;
         }
         let Some(acls) = acls else { return false };
-        let own = asker.principal.to_string();
+        let own = asker.principal.spelled();
         let said = || {
             let entries = [own.as_str(), EVERYBODY].into_iter().flat_map(|who| acls.of_type(who, kind as i8));
             let fits = |acl: &&Arc<AclImage>| acl.operation == ALL || acl.operation == operation as i8;

@@ -35,32 +35,69 @@ pub enum Because {
     NothingSaid,
 }
 
+/// The rules of a file, and entries, outside of a node.
+pub struct Replay {
+    image: MetadataImage,
+    authorizer: Authorizer,
+}
+
+impl Replay {
+    /// Of these entries, `super.users` and `allow.everyone.if.no.acl.found`; `None` if they are none.
+    pub fn new(
+        entries: &[AccessControlEntryRecord],
+        super_users: &str,
+        everyone_without_entries: bool,
+    ) -> Option<Replay> {
+        let mut image = MetadataImage::default();
+        for (at, entry) in entries.iter().enumerate() {
+            let id = Uuid::from_halves(0, at as u64 + 1);
+            let record = AccessControlEntryRecord { id, ..entry.clone() };
+            image.apply(&record.into()).ok()?;
+        }
+        let everyone = if everyone_without_entries { "true" } else { "false" };
+        Some(Replay { image, authorizer: Authorizer::new(super_users, everyone).ok()? })
+    }
+
+    /// Whether it is allowed; `None` for an operation or a type of resource that no entry can speak of.
+    pub fn allows(
+        &self,
+        principal: &Principal,
+        host: &str,
+        operation: i8,
+        resource: (i8, &str),
+    ) -> Option<bool> {
+        Some(self.rule(principal, host, operation, resource)?.allows())
+    }
+
+    fn rule(
+        &self,
+        principal: &Principal,
+        host: &str,
+        operation: i8,
+        (kind, name): (i8, &str),
+    ) -> Option<Rule> {
+        let operation = Operation::from_number(operation)?;
+        let resource = match kind {
+            2 => Resource::Topic(name),
+            3 => Resource::Group(name),
+            4 => Resource::Cluster,
+            5 => Resource::TransactionalId(name),
+            6 => Resource::DelegationToken(name),
+            7 => Resource::User(name),
+            _ => return None,
+        };
+        Some(self.authorizer.rule(Some(&self.image.acls), Asker { principal, host }, operation, resource))
+    }
+}
+
 /// Whether it is allowed and what decides; `None` for an operation or a type of resource that no entry can speak of.
 pub fn explain(entries: &[AccessControlEntryRecord], question: &Question) -> Option<(bool, Because)> {
-    let operation = Operation::from_number(question.operation)?;
-    let name = question.resource_name.as_str();
-    let resource = match question.resource_type {
-        2 => Resource::Topic(name),
-        3 => Resource::Group(name),
-        4 => Resource::Cluster,
-        5 => Resource::TransactionalId(name),
-        6 => Resource::DelegationToken(name),
-        7 => Resource::User(name),
-        _ => return None,
-    };
-    let mut image = MetadataImage::default();
-    for (at, entry) in entries.iter().enumerate() {
-        let id = Uuid::from_halves(0, at as u64 + 1);
-        let record = AccessControlEntryRecord { id, ..entry.clone() };
-        image.apply(&record.into()).ok()?;
-    }
-    let everyone = if question.everyone_without_entries { "true" } else { "false" };
-    let authorizer = Authorizer::new("", everyone).ok()?;
-    let asker = Asker { principal: &question.principal, host: &question.host };
-    let rule = authorizer.rule(Some(&image.acls), asker, operation, resource);
+    let replay = Replay::new(entries, "", question.everyone_without_entries)?;
+    let resource = (question.resource_type, question.resource_name.as_str());
+    let rule = replay.rule(&question.principal, &question.host, question.operation, resource)?;
     let because = match &rule {
         Rule::Entry(acl) => {
-            let (id, _) = image.acls.iter().find(|(_, one)| *one == acl)?;
+            let (id, _) = replay.image.acls.iter().find(|(_, one)| *one == acl)?;
             let at = (0..entries.len()).find(|at| Uuid::from_halves(0, *at as u64 + 1) == id)?;
             Because::Entry(at)
         }

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use wire::Str;
 use wire::codec::{DecodeError, Decoder, Encoder};
 
@@ -16,6 +17,17 @@ pub struct Principal {
     pub name: Str,
     /// It logged in by a delegation token (KIP-48), which is not good for tokens.
     pub by_token: bool,
+}
+
+/// `User:name`.
+pub(crate) struct Spelled(SmallVec<[u8; 64]>);
+
+impl Spelled {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        // Two texts and a colon are one.
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 /// The type of everybody who authenticates.
@@ -45,6 +57,15 @@ impl Principal {
         let (kind, name) = text.split_once(':')?;
         let whole = !kind.is_empty() && !name.is_empty();
         whole.then(|| Principal { kind: Str::from(kind), name: Str::from(name), by_token: false })
+    }
+
+    /// As entries spell it, without memory of its own where it is of a usual length: it is asked for with every request.
+    pub(crate) fn spelled(&self) -> Spelled {
+        let mut bytes = SmallVec::new();
+        bytes.extend_from_slice(self.kind.as_bytes());
+        bytes.push(b':');
+        bytes.extend_from_slice(self.name.as_bytes());
+        Spelled(bytes)
     }
 
     /// Version and message of Kafka's `DefaultPrincipalData`.
@@ -104,6 +125,9 @@ mod tests {
         assert_eq!(Principal::parse("User:CN=a:b"), Some(Principal::user("CN=a:b")));
         for text in ["", "alice", ":alice", "User:"] {
             assert_eq!(Principal::parse(text), None, "{text}");
+        }
+        for principal in [Principal::anonymous(), Principal::user(&"é".repeat(100))] {
+            assert_eq!(principal.spelled().as_str(), principal.to_string());
         }
         assert_eq!(Principal::anonymous().to_string(), "User:ANONYMOUS");
     }
