@@ -18,6 +18,8 @@ import traceback
 import urllib.error
 import urllib.request
 
+import peer
+
 SCRATCH = pathlib.Path(os.environ["SCRATCH"])
 CLIENTS = json.loads(os.environ["CLIENTS"])
 
@@ -88,9 +90,9 @@ class World:
         self.port, self.controller = free_port(), free_port()
         self.within, self.beside = free_port(), free_port()
         self.node = self.start_node()
+        until(60, "the node's registry", lambda: answers(self.within))
         self.registry = self.start_registry()
-        for port in (self.within, self.beside):
-            until(30, f"a registry on {port}", lambda port=port: answers(port))
+        until(30, "the registry beside it", lambda: answers(self.beside))
 
     def start_node(self):
         keys = [f"schema.registry.listeners=http://127.0.0.1:{self.within}", "metrics.listeners="]
@@ -152,6 +154,63 @@ def clients_read():
 def an_incompatible_version_is_refused_to_all():
     status, answer = ask(WORLD.beside, "POST", "/subjects/reg-avro-value/versions", {"schema": '"string"'})
     assert (status, answer["error_code"]) == (409, 40901), answer
+
+
+def bombs_cost_bounded_time():
+    """Each is refused or taken within seconds, and what the registry answers afterwards is what it answered before."""
+    deep = 100_000
+    chain = [{"name": f"f{i}", "type": {"type": "record", "name": f"R{i}", "fields": []}} for i in range(5_000)]
+    wide = json.dumps({"type": "record", "name": "Wide", "fields": chain})
+    trap = {"type": "object", "properties": {"a": {"type": "string", "pattern": "^(([a-z])+.)+[A-Z]([a-z])+$"}}}
+    mesh = {"definitions": {f"d{i}": {"allOf": [{"$ref": f"#/definitions/d{(i + 1) % 300}"}] * 2} for i in range(300)}}
+    mesh["$ref"] = "#/definitions/d0"
+    proto = 'syntax = "proto3";\n' + "message M {" * deep + "}" * deep
+    bombs = [
+        ("ten megabytes", {"schema": "x" * (10 << 20)}, (413, 422)),
+        ("deep Avro", {"schema": '{"type":"array","items":' * deep + '"int"' + "}" * deep}, (422,)),
+        ("deep JSON Schema", {"schemaType": "JSON", "schema": '{"not":' * deep + "{}" + "}" * deep}, (422,)),
+        ("deep Protobuf", {"schemaType": "PROTOBUF", "schema": proto}, (422,)),
+        ("wide Avro", {"schema": wide}, (200, 422)),
+        ("a trap of a pattern", {"schemaType": "JSON", "schema": json.dumps(trap)}, (200,)),
+        ("a mesh of references", {"schemaType": "JSON", "schema": json.dumps(mesh)}, (200, 422)),
+    ]
+    for name, body, expected in bombs:
+        subject = name.replace(" ", "-")
+        for turn in range(2):
+            began = time.monotonic()
+            try:
+                status, answer = ask(WORLD.beside, "POST", f"/subjects/{subject}/versions", body)
+            except (BrokenPipeError, ConnectionResetError, urllib.error.URLError):
+                # A body that is too large is not read to its end.
+                status, answer = 413, None
+            took = time.monotonic() - began
+            assert status in expected, f"{name}: {status} {str(answer)[:300]}"
+            assert took < 8, f"{name}: {took:.1f} s"
+            # The second time it is compared with the first.
+            body = {**body, "schema": body["schema"] + " "}
+    nested = "[" * deep
+    request = urllib.request.Request(f"http://127.0.0.1:{WORLD.beside}/subjects/x/versions", nested.encode(), method="POST")
+    try:
+        urllib.request.urlopen(request, timeout=10)
+        raise AssertionError("taken")
+    except urllib.error.HTTPError as error:
+        assert error.code in (400, 415, 422), error.code
+    assert ask(WORLD.beside, "GET", "/subjects/a-trap-of-a-pattern/versions") == (200, [1])
+
+
+def answers_are_karapaces_or_explained():
+    """Six hundred requests to a registry on a topic of its own; see peer.py."""
+    port = free_port()
+    where = ["registry", "-b", f"127.0.0.1:{WORLD.port}", "--listeners", f"http://127.0.0.1:{port}"]
+    extra = ["--set", "kafkastore.topic=_peer", "--set", "schema.registry.group.id=peer"]
+    registry = Process("peer", *where, *extra)
+    until(20, "a registry", lambda: answers(port))
+    try:
+        complaints, count = peer.compare(lambda *question: ask(port, *question))
+    finally:
+        registry.stop()
+    assert not complaints, "\n".join([f"{len(complaints)} of {count}:", *complaints[:20]])
+    assert count >= 400, count
 
 
 def nothing_acknowledged_is_lost_by_kill_9():
@@ -244,13 +303,154 @@ def a_bad_value_or_a_taken_port_is_refused():
         assert not (SCRATCH / "refused").exists(), "nothing is touched"
 
 
+def certificate():
+    """A key and a certificate of 127.0.0.1 that vouches for itself: what the listener shows, and whom clients trust."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    import datetime
+    import ipaddress
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=2))
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = builder.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    pem = made.public_bytes(serialization.Encoding.PEM)
+    kind = serialization.PrivateFormat.PKCS8
+    both = key.private_bytes(serialization.Encoding.PEM, kind, serialization.NoEncryption()) + pem
+    (SCRATCH / "key.pem").write_bytes(both)
+    (SCRATCH / "certificate.pem").write_bytes(pem)
+
+
+def ask_as(port, user, method, path, body=None):
+    """By https, as somebody (`name:password`) or nobody."""
+    import base64
+    import ssl
+
+    request = urllib.request.Request(f"https://127.0.0.1:{port}{path}", method=method)
+    request.data = None if body is None else json.dumps(body).encode()
+    request.add_header("Content-Type", "application/vnd.schemaregistry.v1+json")
+    if user:
+        request.add_header("Authorization", "Basic " + base64.b64encode(user.encode()).decode())
+    trust = ssl.create_default_context(cafile=str(SCRATCH / "certificate.pem"))
+    try:
+        with urllib.request.urlopen(request, timeout=20, context=trust) as answer:
+            return answer.status, json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as error:
+        if error.code == 401:
+            assert error.headers["WWW-Authenticate"].startswith("Basic realm="), error.headers
+        return error.code, json.loads(error.read() or b"null")
+
+
+def passwords_rights_and_tls_are_the_clusters():
+    """A node with an authorizer and SASL, its registry by https with BASIC, and a second one beside it that forwards."""
+    certificate()
+    port, controller, within, beside = (free_port() for _ in range(4))
+    plain = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+    users = " ".join(f'user_{name}="{name}-secret"' for name in ("root", "registry", "ann", "bob"))
+    own = f'{plain} username="registry" password="registry-secret";'
+    shared = {
+        "authentication.method": "BASIC",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": SCRATCH / "key.pem",
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": SCRATCH / "certificate.pem",
+        "super.users": "User:root",
+        "kafkastore.security.protocol": "SASL_PLAINTEXT",
+        "kafkastore.sasl.mechanism": "PLAIN",
+        "kafkastore.sasl.jaas.config": own,
+    }
+    keys = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"SASL_PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
+        "listener.security.protocol.map": "SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "SASL_PLAINTEXT",
+        "sasl.enabled.mechanisms": "PLAIN",
+        "sasl.mechanism.inter.broker.protocol": "PLAIN",
+        "listener.name.sasl_plaintext.plain.sasl.jaas.config": f'{plain} username="root" password="root-secret" {users};',
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:root;User:ANONYMOUS;User:registry",
+        "log.dirs": SCRATCH / "secure",
+        "metrics.listeners": "",
+        "offsets.topic.replication.factor": 1,
+        "schema.registry.listeners": f"https://127.0.0.1:{within}",
+        **{f"schema.registry.{key}": value for key, value in shared.items()},
+    }
+    file = SCRATCH / "secure.properties"
+    file.write_text("".join(f"{key}={value}\n" for key, value in keys.items()))
+    other = {"listeners": f"https://127.0.0.1:{beside}", **shared, "kafkastore.bootstrap.servers": f"127.0.0.1:{port}"}
+    (SCRATCH / "beside.properties").write_text("".join(f"{key}={value}\n" for key, value in other.items()))
+    login = SCRATCH / "root.properties"
+    root = f'{plain} username="root" password="root-secret";'
+    login.write_text(f"security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config={root}\n")
+    node = Process("secure-node", "server", "-c", str(file))
+    registry = None
+
+    def there(port):
+        try:
+            return ask_as(port, "root:root-secret", "GET", "/subjects")[0] == 200
+        except OSError:
+            return False
+
+    try:
+        until(30, "the node's registry", lambda: there(within))
+        registry = Process("secure-beside", "registry", "-c", str(SCRATCH / "beside.properties"))
+        until(30, "the registry beside it", lambda: there(beside))
+        for arguments in (
+            ("--allow", "User:ann", "--operation", "read,write"),
+            ("--allow", "User:bob", "--operation", "read"),
+            ("--deny", "User:bob", "--operation", "write", "--host", "127.0.0.0/8"),
+        ):
+            connect = ["-b", f"127.0.0.1:{port}", "--command-config", str(login)]
+            command = [os.environ["OTTLA"], "acl", "create", *connect, *arguments, "--topic", "_schemas:orders-", "--prefixed"]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+            assert done.returncode == 0, done.stderr
+        ann, bob, path = "ann:ann-secret", "bob:bob-secret", "/subjects/orders-value/versions"
+        until(15, "the entries are known", lambda: ask_as(within, ann, "POST", path, record("O"))[0] == 200)
+        until(15, "the entries are known", lambda: ask_as(beside, ann, "POST", path, record("O"))[0] == 200)
+        schema = ask_as(within, bob, "GET", "/schemas/ids/1")[1]["schema"]
+        assert json.loads(schema)["name"] == "O"
+        assert ask_as(within, "root:root-secret", "POST", "/subjects/pay-value/versions", record("P"))[0] == 200
+        for port_, who, method, target, body, status in (
+            (within, None, "GET", "/subjects", None, 401),
+            (within, "ann:wrong", "GET", "/subjects", None, 401),
+            (beside, "stranger:x", "POST", path, record("O"), 401),
+            (within, bob, "POST", path, record("O", "a"), 403),
+            (beside, bob, "POST", path, record("O", "a"), 403),
+            (beside, ann, "POST", path, record("O", "a"), 200),
+            (within, ann, "DELETE", "/subjects/orders-value", None, 403),
+            (within, ann, "GET", "/subjects/pay-value/versions/1", None, 403),
+            (within, ann, "GET", "/schemas/ids/2", None, 403),
+            (within, ann, "POST", "/subjects/pay-value", record("P"), 403),
+            (within, ann, "PUT", "/config", {"compatibility": "NONE"}, 403),
+            (within, ann, "GET", "/mode", None, 403),
+            (within, "root:root-secret", "PUT", "/config", {"compatibility": "NONE"}, 200),
+        ):
+            found, answer = ask_as(port_, who, method, target, body)
+            assert found == status, f"{who} {method} {target}: {found} {answer}"
+        assert ask_as(within, ann, "GET", "/subjects") == (200, ["orders-value"]), "nobody sees more than is theirs"
+    finally:
+        if registry:
+            registry.stop()
+        node.stop()
+
+
 CHECKS = [
     clients_write,
     clients_read,
     an_incompatible_version_is_refused_to_all,
+    answers_are_karapaces_or_explained,
+    bombs_cost_bounded_time,
     nothing_acknowledged_is_lost_by_kill_9,
     a_bad_value_or_a_taken_port_is_refused,
     a_registry_in_a_node_comes_back_with_it,
+    passwords_rights_and_tls_are_the_clusters,
 ]
 
 

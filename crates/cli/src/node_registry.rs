@@ -46,6 +46,8 @@ pub fn take(all: &mut Properties) -> Result<Option<Plan>, Failure> {
     let keys: Vec<String> = all.0.keys().filter(|key| key.starts_with(PREFIX)).cloned().collect();
     let (mut options, mut connection) = (Options::default(), nobody());
     let listeners = all.get("schema.registry.listeners").map(|value| value.trim().to_owned());
+    // Who may everything in the node may everything in its registry, unless its own key says otherwise.
+    set(&mut options, &mut connection, "super.users", all.get("super.users").unwrap_or_default())?;
     for key in &keys {
         let value = all.0.remove(key).unwrap_or_default();
         let inner = if key == GROUP_ID { key } else { &key[PREFIX.len()..] };
@@ -135,9 +137,7 @@ impl Opened {
             };
             match started {
                 Ok(running) => {
-                    let bound: Vec<String> =
-                        running.bound().iter().map(|address| format!("http://{address}")).collect();
-                    tracing::info!("the schema registry is ready: {}", bound.join(", "));
+                    tracing::info!("the schema registry is ready: {}", running.urls());
                     let _asked = stop.wait_for(|stop| *stop).await;
                     running.stop().await;
                     return;
@@ -176,7 +176,8 @@ mod tests {
         let mut all = Properties::default();
         pairs.iter().for_each(|(key, value)| all.set(*key, *value));
         let plan = take(&mut all).map_err(|why| format!("{why:?}"))?;
-        Ok((plan.map(|plan| plan.options.listeners), all.0.len()))
+        let places = |plan: Plan| plan.options.listeners.into_iter().map(|address| address.place).collect();
+        Ok((plan.map(places), all.0.len()))
     }
 
     #[test]

@@ -17,9 +17,10 @@ const AFTER: &str = r#"Examples:
   ottla registry                                                    http://0.0.0.0:8081 over localhost:9092
   ottla registry -b broker-1:9092 --listeners http://0.0.0.0:8081
   ottla registry -c schema-registry.properties                      Confluent's own file
+  ottla registry --listeners https://0.0.0.0:8081 --set ssl.keystore.type=PEM --set ssl.keystore.location=key-and-chain.pem
 
 Keys of the file, or of --set: listeners, host.name, schema.registry.group.id, leader.eligibility, schema.compatibility.level,
-mode.mutability, kafkastore.{bootstrap.servers, topic, topic.replication.factor, timeout.ms, init.timeout.ms, security.protocol,
+mode.mutability, authentication.{method, realm}, authorizer, super.users, ssl.*, kafkastore.{bootstrap.servers, topic, topic.replication.factor, timeout.ms, init.timeout.ms, security.protocol,
 sasl.*, ssl.*}. Several registries on one topic elect one that writes."#;
 
 /// Arguments of `ottla registry`.
@@ -67,11 +68,10 @@ async fn serve(client: ClientOptions, options: Options, doors: Doors) -> Result<
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
-    let bound: Vec<String> = running.bound().iter().map(|address| format!("http://{address}")).collect();
     let line = format!(
         "ottla {} schema registry is ready: {}, topic {topic}\n",
         env!("CARGO_PKG_VERSION"),
-        bound.join(", ")
+        running.urls()
     );
     // Nobody may be reading; the registry runs all the same.
     let _ = io::stdout().write_all(line.as_bytes()).and_then(|()| io::stdout().flush());
@@ -110,9 +110,10 @@ fn pairs(args: &RegistryArgs) -> Result<Vec<(String, String)>, Failure> {
 }
 
 /// Keys that would protect or change something that is not there: believing in them is worse than a refusal.
-const REFUSED: [&str; 7] = [
+const REFUSED: [&str; 8] = [
     "authentication.",
     "ssl.",
+    "authorizer",
     "security.protocol",
     "rest.servlet",
     "resource.extension",
@@ -143,8 +144,8 @@ pub fn set(
             connection.properties.push(format!("{of_client}={value}"));
         }
         _other if REFUSED.iter().any(|refused| key.starts_with(refused)) => {
-            return Err(wrong(format!("{key}: the REST API has no authentication and no TLS of its own"))
-                .try_this("leave it out, listen on localhost, and put a proxy before it"));
+            return Err(wrong(format!("{key}: the REST API has nothing of the kind, and would be less protected than it says"))
+                .try_this("leave it out; authentication.method=BASIC, listeners=https://..., and the cluster's ACLs are there"));
         }
         _other => say(format_args!("warning: {key} is without effect here")),
     }

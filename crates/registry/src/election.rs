@@ -34,6 +34,8 @@ pub struct Identity {
     pub port: u16,
     /// `leader.eligibility`.
     pub eligible: bool,
+    /// It is spoken to by https.
+    pub is_tls: bool,
 }
 
 /// Who leads.
@@ -43,8 +45,8 @@ pub(crate) enum Leader {
     Nobody,
     /// This registry.
     Myself,
-    /// HOST:PORT of another one.
-    Other(String),
+    /// Another one.
+    Other(Identity),
 }
 
 impl Identity {
@@ -54,7 +56,7 @@ impl Identity {
         object.push("host", self.host.as_str());
         object.push("port", i32::from(self.port));
         object.push("master_eligibility", self.eligible);
-        object.push("scheme", "http");
+        object.push("scheme", self.scheme());
         object.push("leader", leads);
         object.into()
     }
@@ -64,15 +66,21 @@ impl Identity {
         let port = u16::try_from(json.get("port").and_then(Json::as_i64)?).ok()?;
         let eligible = json.get("master_eligibility").and_then(Json::as_bool).unwrap_or(false);
         let leads = json.get("leader").and_then(Json::as_bool).unwrap_or(false);
-        Some((Identity { host, port, eligible }, leads))
+        let is_tls = json.get("scheme").and_then(Json::as_str) == Some("https");
+        Some((Identity { host, port, eligible, is_tls }, leads))
     }
 
-    fn address(&self) -> String {
+    fn scheme(&self) -> &'static str {
+        if self.is_tls { "https" } else { "http" }
+    }
+
+    /// HOST:PORT.
+    pub fn address(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 
     fn url(&self) -> String {
-        format!("http://{}", self.address())
+        format!("{}://{}", self.scheme(), self.address())
     }
 }
 
@@ -111,14 +119,15 @@ async fn live(membership: &mut Membership, identity: &Identity, told: &watch::Se
                 if *told.borrow() != leader {
                     match &leader {
                         Leader::Myself => tracing::info!("this schema registry leads: it writes"),
-                        Leader::Other(other) => tracing::info!("the schema registry at {other} leads"),
+                        Leader::Other(other) => {
+                            tracing::info!("the schema registry at {} leads", other.url())
+                        }
                         Leader::Nobody => tracing::warn!(
                             "no schema registry leads; is any eligible, are their addresses different?"
                         ),
                     }
                 }
-                let followed =
-                    if let Leader::Other(address) = &leader { Some(address.clone()) } else { None };
+                let followed = if let Leader::Other(other) = &leader { Some(other.address()) } else { None };
                 told.send_replace(leader);
                 tokio::select! {
                     () = stay(membership) => {}
@@ -208,7 +217,7 @@ fn leader_of(assignment: &[u8], member_id: &str) -> (Leader, String) {
             return Some((Leader::Myself, master));
         }
         let (identity, _) = json.get("master_identity").and_then(Identity::read)?;
-        Some((Leader::Other(identity.address()), master))
+        Some((Leader::Other(identity), master))
     };
     known().unwrap_or((Leader::Nobody, String::new()))
 }
@@ -218,7 +227,7 @@ mod tests {
     use super::*;
 
     fn candidate(id: &str, port: u16, eligible: bool, leads: bool) -> Candidate {
-        let identity = Identity { host: "h".to_owned(), port, eligible };
+        let identity = Identity { host: "h".to_owned(), port, eligible, is_tls: false };
         Candidate { member_id: Str::from(id), metadata: Bytes::from(identity.json(leads).to_string()) }
     }
 

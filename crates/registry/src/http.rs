@@ -1,19 +1,24 @@
 //! HTTP/1.1 around the REST API: connections, limits, bodies, content types; and the way to the leader for those who do not lead.
 
+use crate::access::Rights;
+use crate::election::Identity;
 use crate::json::Json;
+use crate::options::Tls;
 use crate::rest::{Body as Content, Method, Refusal, Reply, Request, read_target};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::rt::{Read, ReadBufCursor, Sleep, Timer, Write};
 use hyper::{Response, StatusCode};
+use net::Stream;
+use net::tls::TlsStream;
 use std::convert::Infallible;
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
 /// The largest body; a record of the topic is smaller still.
@@ -115,7 +120,7 @@ pub(crate) async fn read(request: hyper::Request<Incoming>) -> Result<Request, R
         .headers
         .get("x-confluent-accept-unknown-properties")
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
-    Ok(Request { method, segments, query, body, takes_unknown })
+    Ok(Request { method, segments, query, body, takes_unknown, rights: Rights::default() })
 }
 
 /// The type of the answer: what is asked for of what there is.
@@ -143,9 +148,22 @@ pub(crate) fn respond(answer: Result<Reply, Refusal>, content_type: &'static str
 }
 
 /// Connects to the leader.
-pub(crate) async fn reach(leader: &str) -> io::Result<Socket> {
-    let connected = tokio::time::timeout(CONNECT_TIME, TcpStream::connect(leader)).await;
-    connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map(Socket)
+pub(crate) async fn reach(leader: &Identity, tls: Option<&Tls>) -> io::Result<Socket> {
+    let connect = async {
+        let socket = TcpStream::connect(leader.address()).await?;
+        match tls.filter(|_| leader.is_tls) {
+            Some(tls) => {
+                let session = tls.client.connect(socket, &leader.host).map_err(io::Error::other)?;
+                Socket::open(session).await
+            }
+            None if leader.is_tls => {
+                Err(io::Error::other("it speaks https, and this registry has no https listener and no trust"))
+            }
+            None => Ok(Socket::Plain(socket)),
+        }
+    };
+    let connected = tokio::time::timeout(CONNECT_TIME, connect).await;
+    connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// A forwarded request that came to nothing.
@@ -160,6 +178,7 @@ pub(crate) async fn forward(
     method: hyper::Method,
     target: &str,
     request: &Request,
+    authorization: Option<&HeaderValue>,
     within: Duration,
 ) -> Result<(Reply, Option<i64>), Refusal> {
     let failed = |why: String| not_forwarded(leader, why);
@@ -173,6 +192,9 @@ pub(crate) async fn forward(
             .header("host", leader)
             .header(CONTENT_TYPE, VERSIONED)
             .header(FORWARDED, "true");
+        if let Some(authorization) = authorization {
+            asked = asked.header(AUTHORIZATION, authorization);
+        }
         if request.takes_unknown {
             asked = asked.header("x-confluent-accept-unknown-properties", "true");
         }
@@ -193,11 +215,31 @@ pub(crate) async fn forward(
     tokio::time::timeout(within, ask).await.map_err(slow)?
 }
 
-/// tokio's socket with hyper's traits. A copy through a buffer of its own keeps it free of unsafe code.
-pub(crate) struct Socket(pub TcpStream);
+/// A connection with hyper's traits. A copy through a buffer of its own keeps it free of unsafe code.
+pub(crate) enum Socket {
+    /// http.
+    Plain(TcpStream),
+    /// https.
+    Tls(Box<TlsStream<TcpStream>>),
+}
 
 /// What is read at once.
 const READ_BYTES: usize = 16 << 10;
+
+impl Socket {
+    /// TLS to another registry, when its handshake is done.
+    async fn open(mut session: TlsStream<TcpStream>) -> io::Result<Socket> {
+        std::future::poll_fn(|context| session.poll_open(context)).await?;
+        Ok(Socket::Tls(Box::new(session)))
+    }
+
+    fn carrier(&mut self) -> &mut TcpStream {
+        match self {
+            Socket::Plain(socket) => socket,
+            Socket::Tls(session) => session.carrier(),
+        }
+    }
+}
 
 impl Read for Socket {
     fn poll_read(
@@ -207,12 +249,11 @@ impl Read for Socket {
     ) -> Poll<io::Result<()>> {
         let mut bytes = [0; READ_BYTES];
         let room = into.remaining().min(READ_BYTES);
-        let mut buffer = ReadBuf::new(&mut bytes[..room]);
-        let read = Pin::new(&mut self.0).poll_read(context, &mut buffer);
-        if let Poll::Ready(Ok(())) = read {
-            into.put_slice(buffer.filled());
-        }
-        read
+        let read = match &mut *self {
+            Socket::Plain(socket) => Stream::poll_read(socket, context, &mut bytes[..room]),
+            Socket::Tls(session) => session.poll_read(context, &mut bytes[..room]),
+        };
+        read.map_ok(|read| into.put_slice(&bytes[..read]))
     }
 }
 
@@ -222,15 +263,19 @@ impl Write for Socket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
+        match &mut *self {
+            Socket::Plain(socket) => Pin::new(socket).poll_write(context, bytes),
+            // What it says it has taken is with the kernel.
+            Socket::Tls(session) => session.poll_write(context, &[IoSlice::new(bytes)]),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+        Pin::new(self.carrier()).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        Pin::new(self.carrier()).poll_shutdown(context)
     }
 }
 

@@ -4,7 +4,9 @@
 // The rim: a registry lives by the clock.
 #![allow(clippy::disallowed_methods)]
 
+mod access;
 mod election;
+mod guard;
 mod http;
 mod model;
 mod options;

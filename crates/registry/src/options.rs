@@ -2,15 +2,19 @@
 
 use crate::election::Identity;
 use crate::formats::Level;
+use client::ClientOptions;
+use net::tls::{ClientTls, ServerTls, TlsOptions, TrustSource};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a registry is started with.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// `listeners`: HOST:PORT of each.
-    pub listeners: Vec<String>,
+    /// `listeners`.
+    pub listeners: Vec<Address>,
     /// `host.name`: how other registries reach this one; the machine's name without it.
     pub host_name: Option<String>,
     /// `kafkastore.topic`.
@@ -31,12 +35,57 @@ pub struct Options {
     pub write_timeout: Duration,
     /// `kafkastore.init.timeout.ms`: to read the topic.
     pub init_timeout: Duration,
+    /// `authentication.method=BASIC`: whoever asks says who they are, and proves it to the cluster.
+    pub authenticates: bool,
+    /// `authentication.realm`.
+    pub realm: String,
+    /// `authorizer=acls`: rights are the cluster's entries, where it has an authorizer.
+    pub authorizes: bool,
+    /// `super.users`: principals that may everything.
+    pub superusers: Vec<String>,
+    /// `ssl.*`: of https listeners, and towards other registries.
+    pub(crate) tls: TlsKeys,
+}
+
+/// Where a registry listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// https.
+    pub is_tls: bool,
+    /// HOST:PORT.
+    pub place: String,
+}
+
+impl Address {
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.is_tls { "https" } else { "http" }
+    }
+}
+
+/// Keys of TLS as they were given; they are read when the listeners are opened.
+#[derive(Clone, Default)]
+pub(crate) struct TlsKeys(BTreeMap<String, String>);
+
+impl fmt::Debug for TlsKeys {
+    /// Passwords never reach a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TlsKeys({} [hidden])", self.0.len())
+    }
+}
+
+impl TlsKeys {
+    fn options(&self) -> Result<TlsOptions, String> {
+        let given = |key: &str| self.0.get(key).cloned();
+        let algorithm = self.0.get("ssl.endpoint.identification.algorithm").map_or("https", String::as_str);
+        TlsOptions::read(&given)?.identify_by(algorithm)
+    }
 }
 
 impl Default for Options {
     fn default() -> Options {
         Options {
-            listeners: vec!["0.0.0.0:8081".to_owned()],
+            listeners: vec![Address { is_tls: false, place: "0.0.0.0:8081".to_owned() }],
             host_name: None,
             topic: "_schemas".to_owned(),
             replication_factor: None,
@@ -47,6 +96,11 @@ impl Default for Options {
             modes_may_change: true,
             write_timeout: Duration::from_secs(10),
             init_timeout: Duration::from_secs(60),
+            authenticates: false,
+            realm: "SchemaRegistry".to_owned(),
+            authorizes: true,
+            superusers: Vec::new(),
+            tls: TlsKeys::default(),
         }
     }
 }
@@ -85,9 +139,76 @@ impl Options {
             "mode.mutability" => self.modes_may_change = flag()?,
             "kafkastore.timeout.ms" => self.write_timeout = ms()?,
             "kafkastore.init.timeout.ms" => self.init_timeout = ms()?,
+            "authentication.method" => match value {
+                "BASIC" => self.authenticates = true,
+                "NONE" | "" => self.authenticates = false,
+                _other => return wrong("method that is spoken here: BASIC or NONE"),
+            },
+            "authentication.realm" => self.realm = value.to_owned(),
+            // Rights are those of the cluster's entries, not of roles in a file.
+            "authentication.roles" if value != "*" => {
+                return Err(format!(
+                    "{key}={value}: there are no roles here, rights are the cluster's ACLs; * at most"
+                ));
+            }
+            "authentication.roles" => {}
+            "authorizer" => match value {
+                "acls" => self.authorizes = true,
+                "none" => self.authorizes = false,
+                _other => return wrong("authorizer: acls or none"),
+            },
+            "super.users" => {
+                self.superusers = value
+                    .split(';')
+                    .map(str::trim)
+                    .filter(|one| !one.is_empty())
+                    .map(str::to_owned)
+                    .collect();
+            }
+            "ssl.client.authentication" => {
+                let kind = match value {
+                    "NONE" => "none",
+                    "REQUESTED" => "requested",
+                    "REQUIRED" => "required",
+                    _other => return wrong("NONE, REQUESTED or REQUIRED"),
+                };
+                self.tls.0.insert("ssl.client.auth".to_owned(), kind.to_owned());
+            }
+            tls if TLS.contains(&tls) => drop(self.tls.0.insert(tls.to_owned(), value.to_owned())),
             _other => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// The keys of https listeners, and the trust towards other registries; `None` where nobody speaks https.
+    pub(crate) fn open_tls(&self) -> Result<Option<Tls>, Fault> {
+        let wrong = |why: String| Fault::new("the schema registry cannot speak https", why, "the ssl.* keys");
+        if !self.listeners.iter().any(|address| address.is_tls) {
+            return match self.tls.0.keys().next() {
+                Some(key) => Err(wrong(format!("{key} is set, and no listener is https"))),
+                None => Ok(None),
+            };
+        }
+        let options = self.tls.options().map_err(wrong)?;
+        let server = ServerTls::open(&options).map_err(wrong)?;
+        let mut of_client = options;
+        of_client.trust.get_or_insert(TrustSource::System);
+        let client = ClientTls::open(&of_client).map_err(wrong)?;
+        Ok(Some(Tls { server: Arc::new(server), client: Arc::new(client) }))
+    }
+
+    /// Whoever asks can be told to prove who they are only by a login that the cluster knows.
+    pub(crate) fn check_login(&self, client: &ClientOptions) -> Result<(), Fault> {
+        let mechanism = client.security.mechanism.as_deref().unwrap_or("");
+        let by_password = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"].contains(&mechanism);
+        if self.authenticates && !(client.security.sasl && by_password) {
+            return Err(Fault::new(
+                "authentication.method=BASIC has nobody to ask who is who",
+                "names and passwords are proved by logging in to the cluster, and this registry does not log in by a password itself",
+                "kafkastore.security.protocol=SASL_SSL, kafkastore.sasl.mechanism=SCRAM-SHA-512, kafkastore.sasl.jaas.config=...",
+            ));
+        }
+        Ok(())
     }
 
     /// How others reach it.
@@ -96,30 +217,56 @@ impl Options {
         let own =
             first.filter(|address| !address.ip().is_unspecified()).map(|address| address.ip().to_string());
         let host = self.host_name.clone().or(own).unwrap_or_else(host_name);
-        Identity { host, port: first.map_or(0, SocketAddr::port), eligible: self.eligible }
+        let is_tls = self.listeners.first().is_some_and(|address| address.is_tls);
+        Identity { host, port: first.map_or(0, SocketAddr::port), eligible: self.eligible, is_tls }
     }
 }
 
+/// What https goes by.
+#[derive(Clone)]
+pub(crate) struct Tls {
+    /// Towards those who ask.
+    pub server: Arc<ServerTls>,
+    /// Towards other registries.
+    pub client: Arc<ClientTls>,
+}
+
+/// Keys of TLS, as Confluent's registry has them.
+const TLS: [&str; 13] = [
+    "ssl.cipher.suites",
+    "ssl.enabled.protocols",
+    "ssl.endpoint.identification.algorithm",
+    "ssl.key.password",
+    "ssl.keystore.certificate.chain",
+    "ssl.keystore.key",
+    "ssl.keystore.location",
+    "ssl.keystore.password",
+    "ssl.keystore.type",
+    "ssl.truststore.certificates",
+    "ssl.truststore.location",
+    "ssl.truststore.password",
+    "ssl.truststore.type",
+];
+
 /// `http://HOST:PORT[,http://HOST:PORT]...`
-fn listeners(text: &str) -> Result<Vec<String>, String> {
+fn listeners(text: &str) -> Result<Vec<Address>, String> {
     let mut all = Vec::new();
     for one in text.split(',').map(str::trim).filter(|one| !one.is_empty()) {
         let address = match one.split_once("://") {
-            Some(("http", address)) => address,
-            Some(("https", _)) => {
-                return Err(format!("listeners={one}: https is not there yet; put a proxy before http"));
-            }
+            Some(("http", address)) => (false, address),
+            Some(("https", address)) => (true, address),
             Some((other, _)) => return Err(format!("listeners={one}: {other} is no protocol of a registry")),
-            None => one,
+            None => (false, one),
         };
+        let (is_tls, address) = address;
         let address = address.trim_end_matches('/');
         let port = address.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
         if !matches!(port, Some(Ok(_))) {
             return Err(format!("listeners={one}: write http://HOST:PORT"));
         }
-        all.push(
-            address.strip_prefix(':').map_or_else(|| address.to_owned(), |port| format!("0.0.0.0:{port}")),
-        );
+        let place =
+            address.strip_prefix(':').map_or_else(|| address.to_owned(), |port| format!("0.0.0.0:{port}"));
+        all.push(Address { is_tls, place });
     }
     if all.is_empty() { Err("listeners: none is named".to_owned()) } else { Ok(all) }
 }
@@ -176,21 +323,35 @@ mod tests {
             ("localhost:8081", Some(vec!["localhost:8081"])),
             ("http://:8081", Some(vec!["0.0.0.0:8081"])),
             ("http://[::1]:8081", Some(vec!["[::1]:8081"])),
-            ("https://a:1", None),
+            ("https://a:1", Some(vec!["a:1"])),
+            ("ftp://a:1", None),
             ("http://a", None),
             ("", None),
         ];
         for (text, expected) in cases {
-            assert_eq!(
-                listeners(text).ok(),
-                expected.map(|all| all.into_iter().map(str::to_owned).collect()),
-                "{text}"
-            );
+            let found = listeners(text).ok();
+            let places = found.as_ref().map(|all| all.iter().map(|one| one.place.as_str()).collect());
+            assert_eq!(places, expected, "{text}");
+            let is_tls = text.starts_with("https");
+            assert!(found.is_none_or(|all| all.iter().all(|one| one.is_tls == is_tls)), "{text}");
         }
         let mut options = Options::default();
         assert_eq!(options.set("schema.compatibility.level", "full"), Ok(true));
         assert!(options.set("kafkastore.topic.replication.factor", "0").is_err());
         assert_eq!(options.set("unknown", "x"), Ok(false));
         assert_eq!(options.level, Level::Full);
+        for (key, wrong) in [
+            ("authentication.method", "BEARER"),
+            ("authentication.roles", "admin"),
+            ("authorizer", "mine"),
+            ("ssl.client.authentication", "maybe"),
+        ] {
+            assert!(options.set(key, wrong).is_err(), "{key}");
+        }
+        assert_eq!(options.set("ssl.keystore.password", "secret"), Ok(true));
+        assert!(!format!("{options:?}").contains("secret"));
+        assert!(options.open_tls().is_err(), "keys without https");
+        options.set("authentication.method", "BASIC").expect("a method");
+        assert!(options.check_login(&ClientOptions::default()).is_err(), "nobody to ask");
     }
 }

@@ -2,7 +2,9 @@
 //! back, answer. One write at a time, so that ids and versions are decided on a state that nobody else changes.
 
 use crate::election::{self, Leader};
+use crate::guard::Guard;
 use crate::http::{self, Clock, FORWARDED, HEAD_TIME, OFFSET, Socket, Whole};
+use crate::options::{Address, Tls};
 use crate::records::{Key, Record, read_schema};
 use crate::rest::{self, Method, Outcome, Refusal, Reply, Request, Rules};
 use crate::subject::Subject;
@@ -10,11 +12,13 @@ use crate::topic::{self, Replica, Writer};
 use crate::{Fault, Options};
 use client::{Client, ClientOptions, Error, ErrorCode, Str, TopicPartition};
 use hyper::body::Incoming;
-use hyper::header::HeaderValue;
+use hyper::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
+use net::tls::ServerTls;
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -35,7 +39,7 @@ const AGAIN: Duration = Duration::from_millis(100);
 
 /// A running registry; dropping it ends it at once, [`Running::stop`] in order.
 pub struct Running {
-    bound: Vec<SocketAddr>,
+    urls: Vec<String>,
     stop: watch::Sender<bool>,
     election: tokio::task::JoinHandle<()>,
 }
@@ -43,6 +47,8 @@ pub struct Running {
 struct Shared {
     client: Client,
     options: Options,
+    guard: Guard,
+    tls: Option<Tls>,
     rules: Rules,
     replica: Replica,
     writer: Mutex<Writer>,
@@ -53,9 +59,9 @@ struct Shared {
 }
 
 impl Running {
-    /// Where it listens.
-    pub fn bound(&self) -> &[SocketAddr] {
-        &self.bound
+    /// Where it listens: `http://HOST:PORT` of each.
+    pub fn urls(&self) -> String {
+        self.urls.join(", ")
     }
 
     /// Leaves the group, so that another one leads at once, and closes the listeners.
@@ -66,17 +72,30 @@ impl Running {
 }
 
 /// The addresses of a registry, taken before anything else is done. Who connects early waits.
-#[derive(Debug)]
-pub struct Doors(Vec<std::net::TcpListener>);
+pub struct Doors {
+    listeners: Vec<std::net::TcpListener>,
+    tls: Option<Tls>,
+}
+
+impl fmt::Debug for Doors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Doors({:?})", self.listeners)
+    }
+}
 
 impl Doors {
-    /// Takes all of them.
+    /// Takes all of them, and reads the keys of TLS.
     pub fn bind(options: &Options) -> Result<Doors, Fault> {
-        let bind = |address: &String| {
-            let bound = std::net::TcpListener::bind(address.as_str());
+        let tls = options.open_tls()?;
+        let bind = |address: &Address| {
+            let bound = std::net::TcpListener::bind(address.place.as_str());
             let bound = bound.and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
             bound.map_err(|error| {
-                let what = format!("cannot listen on http://{address} for the schema registry");
+                let what = format!(
+                    "cannot listen on {}://{} for the schema registry",
+                    address.scheme(),
+                    address.place
+                );
                 match error.kind() {
                     std::io::ErrorKind::AddrInUse => {
                         Fault::new(what, "the port is in use, perhaps by another registry", "another port")
@@ -85,11 +104,12 @@ impl Doors {
                 }
             })
         };
-        options.listeners.iter().map(bind).collect::<Result<_, _>>().map(Doors)
+        let listeners = options.listeners.iter().map(bind).collect::<Result<_, _>>()?;
+        Ok(Doors { listeners, tls })
     }
 
     fn open(&self) -> std::io::Result<Vec<TcpListener>> {
-        self.0.iter().map(|listener| TcpListener::from_std(listener.try_clone()?)).collect()
+        self.listeners.iter().map(|listener| TcpListener::from_std(listener.try_clone()?)).collect()
     }
 }
 
@@ -99,13 +119,14 @@ pub async fn start(
     options: Options,
     doors: &Doors,
 ) -> Result<Running, Fault> {
+    options.check_login(&client_options)?;
     // A write has time for one try.
     client_options.request_timeout = client_options.request_timeout.min(options.write_timeout);
     let listeners = doors
         .open()
         .map_err(|error| Fault::new("cannot listen for the schema registry", error, "ulimit -n"))?;
     let bound: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-    let client = Client::with_options(client_options).await?;
+    let client = Client::with_options(client_options.clone()).await?;
     topic::prepare(&client, &options).await?;
     let replica = topic::replay(&client, &options).await?;
     let cluster_id = client.admin().describe_cluster(false).await?.cluster_id.to_string();
@@ -117,10 +138,13 @@ pub async fn start(
     };
     let (told, leader) = watch::channel(Leader::Nobody);
     let (stop, stopped) = watch::channel(false);
+    let guard = Guard::open(&client, &client_options, &options, stopped.clone()).await?;
     let place = TopicPartition::new(Str::from(options.topic.as_str()), 0);
     let writer = Mutex::new(Writer::new(&client, &options)?);
     let shared = Arc::new(Shared {
         client: client.clone(),
+        guard,
+        tls: doors.tls.clone(),
         rules,
         replica,
         writer,
@@ -134,10 +158,13 @@ pub async fn start(
     let election = tokio::spawn(election::run(client, group_id, identity, told, stopped.clone()));
     tokio::spawn(doubt(shared.clone(), leader));
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    for listener in listeners {
-        tokio::spawn(accept(listener, shared.clone(), room.clone(), stopped.clone()));
+    for (listener, address) in listeners.into_iter().zip(&shared.options.listeners) {
+        let tls = shared.tls.clone().filter(|_| address.is_tls).map(|tls| tls.server);
+        tokio::spawn(accept(listener, tls, shared.clone(), room.clone(), stopped.clone()));
     }
-    Ok(Running { bound, stop, election })
+    let schemes = shared.options.listeners.iter().map(Address::scheme);
+    let urls = schemes.zip(&bound).map(|(scheme, address)| format!("{scheme}://{address}")).collect();
+    Ok(Running { urls, stop, election })
 }
 
 /// Whoever comes to lead does not know what the one before it wrote last.
@@ -149,6 +176,7 @@ async fn doubt(shared: Arc<Shared>, mut leader: watch::Receiver<Leader>) {
 
 async fn accept(
     listener: TcpListener,
+    tls: Option<Arc<ServerTls>>,
     shared: Arc<Shared>,
     room: Arc<Semaphore>,
     mut stop: watch::Receiver<bool>,
@@ -161,10 +189,14 @@ async fn accept(
             _ = stop.wait_for(|stop| *stop) => return,
         };
         match accepted {
-            Ok((socket, _)) => {
-                let (shared, stop) = (shared.clone(), stop.clone());
+            Ok((socket, peer)) => {
+                let (shared, stop, tls) = (shared.clone(), stop.clone(), tls.clone());
                 tokio::spawn(async move {
-                    serve(socket, shared, stop).await;
+                    let _only_slower = socket.set_nodelay(true);
+                    match entered(socket, tls) {
+                        Ok(socket) => serve(socket, peer.ip().to_canonical(), shared, stop).await,
+                        Err(error) => tracing::debug!(%error, "no TLS with a client of the schema registry"),
+                    }
                     drop(place);
                 });
             }
@@ -176,15 +208,24 @@ async fn accept(
     }
 }
 
-async fn serve(socket: TcpStream, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
-    let _only_slower = socket.set_nodelay(true);
+/// The connection; its handshake goes on with the first reading, and has as much time as a request's head.
+fn entered(socket: TcpStream, tls: Option<Arc<ServerTls>>) -> std::io::Result<Socket> {
+    match tls {
+        Some(tls) => {
+            tls.accept(socket).map(|session| Socket::Tls(Box::new(session))).map_err(std::io::Error::other)
+        }
+        None => Ok(Socket::Plain(socket)),
+    }
+}
+
+async fn serve(socket: Socket, peer: IpAddr, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let service = service_fn(move |request| {
         let shared = shared.clone();
-        async move { Ok::<_, Infallible>(shared.handle(request).await) }
+        async move { Ok::<_, Infallible>(shared.handle(request, peer).await) }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(Clock).header_read_timeout(HEAD_TIME).max_buf_size(64 << 10);
-    let mut connection = std::pin::pin!(builder.serve_connection(Socket(socket), service));
+    let mut connection = std::pin::pin!(builder.serve_connection(socket, service));
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
         // What it waits for holds a lock that must not be held any longer.
@@ -203,13 +244,23 @@ async fn serve(socket: TcpStream, shared: Arc<Shared>, mut stop: watch::Receiver
 }
 
 impl Shared {
-    async fn handle(&self, request: hyper::Request<Incoming>) -> Response<Whole> {
+    async fn handle(&self, request: hyper::Request<Incoming>, peer: IpAddr) -> Response<Whole> {
         let content_type = http::answer_type(request.headers());
         let head_only = request.method() == hyper::Method::HEAD;
         let (method, target) = (request.method().clone(), request.uri().to_string());
         let forwarded = request.headers().contains_key(FORWARDED);
-        let answer = match http::read(request).await {
-            Ok(read) => self.answer(&read, method, &target, forwarded).await,
+        let authorization = request.headers().get(AUTHORIZATION).cloned();
+        // Another registry says nothing of where its client is: what depends on it is denied.
+        let host = Some(peer).filter(|_| !forwarded);
+        // Nobody's body is read before it is known whose it is.
+        let answer = match self.guard.admit(request.headers(), host).await {
+            Ok(rights) => match http::read(request).await {
+                Ok(read) => {
+                    let read = Request { rights, ..read };
+                    self.answer(&read, method, &target, authorization.as_ref(), forwarded).await
+                }
+                Err(refusal) => Err(refusal),
+            },
             Err(refusal) => Err(refusal),
         };
         let mut response = http::respond(answer, content_type);
@@ -218,6 +269,11 @@ impl Shared {
         }
         if head_only {
             *response.body_mut() = Whole::new("");
+        }
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let Ok(challenge) = HeaderValue::from_str(&self.guard.challenge())
+        {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }
         if response.status() == StatusCode::REQUEST_TIMEOUT {
             response.headers_mut().insert("connection", HeaderValue::from_static("close"));
@@ -230,6 +286,7 @@ impl Shared {
         request: &Request,
         method: hyper::Method,
         target: &str,
+        authorization: Option<&HeaderValue>,
         forwarded: bool,
     ) -> Result<Reply, Refusal> {
         if !request.may_write() {
@@ -246,11 +303,13 @@ impl Shared {
                 Leader::Nobody => return Err(Refusal::new(50004, "Leader not known.")),
                 Leader::Other(leader) => leader,
             };
-            match http::reach(&leader).await {
+            match http::reach(&leader, self.tls.as_ref()).await {
                 Ok(socket) => {
                     let within = self.options.write_timeout + CATCH_UP;
-                    let (reply, offset) =
-                        http::forward(&leader, socket, method, target, request, within).await?;
+                    let address = leader.address();
+                    let asked =
+                        http::forward(&address, socket, method, target, request, authorization, within);
+                    let (reply, offset) = asked.await?;
                     if let Some(offset) = offset {
                         self.replica.reaches(offset, CATCH_UP).await;
                     }
@@ -258,7 +317,7 @@ impl Shared {
                 }
                 // Nothing was asked of it yet: whoever leads next may be asked.
                 Err(_) if Instant::now() < deadline => tokio::time::sleep(AGAIN).await,
-                Err(error) => return Err(http::not_forwarded(&leader, error)),
+                Err(error) => return Err(http::not_forwarded(&leader.address(), error)),
             }
         }
     }

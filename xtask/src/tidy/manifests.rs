@@ -21,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("server", &["broker", "log", "kraft", "net", "wire"]),
     ("client", &["wire", "net"]),
     ("schema", &["wire", "net"]),
-    ("registry", &["schema", "client", "wire"]),
+    ("registry", &["schema", "client", "net", "wire"]),
     ("console", &["client"]),
     ("ottla", &["server", "registry", "schema", "console", "client", "broker", "net", "log", "wire"]),
     ("sim", &["broker", "log", "kraft", "coordinator", "wire"]),

@@ -3,6 +3,7 @@
 use super::lookup::{Version, version_of};
 use super::register::property;
 use super::{Answer, At, Refusal, told};
+use crate::access::Operation;
 use crate::formats::{Level, Parsed, Policy};
 use crate::json::{Json, Object};
 use crate::model::Schema;
@@ -12,6 +13,7 @@ impl At<'_> {
     /// Checks the body against one version, or against as many as the level asks for.
     pub(super) fn compatibility(&self, subject: &str, version: Option<&str>) -> Answer {
         let subject = self.aliased(subject);
+        self.allow(Operation::Read, Some(&subject))?;
         let mut asked = self.asked(&subject)?.schema;
         let verbose = self.request.flag("verbose");
         let all: Vec<&Arc<Schema>> = self.state.versions(&subject).filter(|one| !one.deleted).collect();

@@ -1,6 +1,7 @@
 //! Contexts, and what the registry says of itself.
 
 use super::{Answer, At, Body, Outcome, Refusal, Reply, told};
+use crate::access::Operation;
 use crate::json::{Json, Object};
 use crate::records::Record;
 use crate::subject::{Subject, context_prefix};
@@ -8,13 +9,20 @@ use crate::subject::{Subject, context_prefix};
 impl At<'_> {
     pub(super) fn contexts(&self) -> Answer {
         let prefix = self.request.query("contextPrefix").unwrap_or("");
-        told(self.request.page(self.state.contexts().filter(|context| context.starts_with(prefix)))?)
+        let sees = |context: &str| {
+            let place = Subject { context: context.to_owned(), name: String::new() }.qualified();
+            let mut inside = self.state.matching(Some(&place));
+            self.sees(&place) || inside.any(|schema| self.sees(&schema.subject))
+        };
+        let listed = self.state.contexts().filter(|context| context.starts_with(prefix) && sees(context));
+        told(self.request.page(listed)?)
     }
 
     pub(super) fn delete_context(&self, name: &str) -> Answer {
         let prefix = context_prefix(name).filter(|prefix| !prefix.is_empty());
         let prefix =
             prefix.ok_or_else(|| Refusal::not_permitted(format!("Context '{name}' cannot be deleted")))?;
+        self.allow(Operation::Delete, Some(&prefix))?;
         let context = Subject::parse(&prefix).context;
         if self.state.matching(Some(&prefix)).next().is_some() {
             return Err(Refusal::new(42211, format!("The specified context '{context}' is not empty.")));

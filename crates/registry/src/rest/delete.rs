@@ -2,10 +2,12 @@
 
 use super::lookup::{Version, version_of};
 use super::{Answer, At, Refusal, written};
+use crate::access::Operation;
 use crate::records::Record;
 
 impl At<'_> {
     pub(super) fn delete_version(&self, subject: &str, version: &str) -> Answer {
+        self.allow(Operation::Delete, Some(subject))?;
         let permanent = self.request.flag("permanent");
         let wanted = version_of(version)?;
         let found = match wanted {
@@ -48,6 +50,7 @@ impl At<'_> {
     }
 
     pub(super) fn delete_subject(&self, subject: &str) -> Answer {
+        self.allow(Operation::Delete, Some(subject))?;
         let permanent = self.request.flag("permanent");
         if !self.state.has_subject(subject, true) {
             return Err(Refusal::subject_not_found(subject));

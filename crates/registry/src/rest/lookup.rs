@@ -1,6 +1,7 @@
 //! What is registered under a subject: lists, versions, who refers to them. Only looks.
 
 use super::{Answer, At, Refusal, text, told};
+use crate::access::Operation;
 use crate::formats::{Parsed, Referred};
 use crate::json::Json;
 use crate::model::{Reference, Schema};
@@ -49,7 +50,7 @@ impl At<'_> {
         let fits = self.with_prefix();
         let listed = self.state.subjects().filter(|(subject, versions)| {
             let alive = versions.values().any(|schema| !schema.deleted);
-            fits(subject) && if only { !alive } else { alive || deleted }
+            fits(subject) && self.sees(subject) && if only { !alive } else { alive || deleted }
         });
         let names = self.request.page(listed.map(|(subject, _)| subject.as_str()))?;
         told(names)
@@ -59,8 +60,11 @@ impl At<'_> {
     pub(super) fn list_schemas(&self) -> Answer {
         let (deleted, latest) = (self.request.flag("deleted"), self.request.flag("latestOnly"));
         let fits = self.with_prefix();
-        let matching =
-            self.state.subjects().filter(|(subject, _)| fits(subject)).flat_map(|(_, versions)| {
+        let matching = self
+            .state
+            .subjects()
+            .filter(|(subject, _)| fits(subject) && self.reads(subject))
+            .flat_map(|(_, versions)| {
                 let alive = versions.values().filter(move |schema| deleted || !schema.deleted);
                 alive.rev().take(if latest { 1 } else { usize::MAX }).collect::<Vec<_>>().into_iter().rev()
             });
@@ -69,6 +73,7 @@ impl At<'_> {
     }
 
     pub(super) fn list_versions(&self, subject: &str) -> Answer {
+        self.allow(Operation::Read, Some(subject))?;
         let flag = |name| self.request.flag(name);
         let (deleted, only, negative) = (flag("deleted"), flag("deletedOnly"), flag("deletedAsNegative"));
         if !self.state.has_subject(subject, deleted || only || negative) {
@@ -104,7 +109,10 @@ impl At<'_> {
             others
                 .map(|context| Subject { context: context.to_owned(), name: plain.name.clone() }.qualified())
         };
-        let found = in_one(subject).or_else(|| elsewhere().find_map(|subject| in_one(&subject)));
+        self.allow(Operation::Read, Some(subject))?;
+        let found = in_one(subject).or_else(|| {
+            elsewhere().filter(|subject| self.reads(subject)).find_map(|subject| in_one(&subject))
+        });
         found.ok_or_else(|| match version {
             _ if !self.state.has_subject(subject, deleted) => Refusal::subject_not_found(subject),
             Version::Latest => Refusal::version_not_found(-1),
@@ -133,6 +141,7 @@ impl At<'_> {
 
     /// The newest version whose metadata have these properties.
     pub(super) fn latest_with_metadata(&self, subject: &str) -> Answer {
+        self.allow(Operation::Read, Some(subject))?;
         let values = |name: &str| -> Vec<&str> {
             self.request
                 .query
@@ -157,6 +166,11 @@ impl At<'_> {
             self.state.versions(subject).rev().find(|schema| (deleted || !schema.deleted) && fits(schema));
         let schema = found.ok_or_else(|| Refusal::schema_not_found(None))?;
         told(self.formatted(schema)?.json())
+    }
+
+    /// Whether whoever asks may see the schemas of a subject.
+    pub(super) fn reads(&self, subject: &str) -> bool {
+        self.request.rights.may(Operation::Read, Some(subject))
     }
 
     /// A copy with its text in the form that the request asks for, its references qualified if it asks for that.

@@ -11,12 +11,13 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use crate::access::{Operation, Rights};
 use crate::formats::Level;
 use crate::json::{Json, Object};
 use crate::percent::percent_decoded;
 use crate::records::Record;
 use crate::state::State;
-use crate::subject::{context_prefix, normalize};
+use crate::subject::{GLOBAL_CONTEXT, context_prefix, normalize};
 
 /// How the registry answers where requests leave it open.
 #[derive(Debug, Clone)]
@@ -68,6 +69,8 @@ pub struct Request {
     pub body: Vec<u8>,
     /// `X-Confluent-Accept-Unknown-Properties`.
     pub takes_unknown: bool,
+    /// What whoever asks may do.
+    pub rights: Rights,
 }
 
 /// An answer.
@@ -284,6 +287,22 @@ pub(crate) struct At<'a> {
 }
 
 impl At<'_> {
+    /// Refuses what whoever asks may not do to a subject, a context or, without one, the registry.
+    fn allow(&self, operation: Operation, place: Option<&str>) -> Result<(), Refusal> {
+        // What lies under all contexts is the registry's own.
+        let place = place.filter(|place| !place.is_empty() && *place != GLOBAL_CONTEXT);
+        if self.request.rights.may(operation, place) {
+            return Ok(());
+        }
+        let whom = place.map_or("the registry".to_owned(), |place| format!("Subject: {place}"));
+        Err(Refusal::new(40301, format!("User is denied operation {operation:?} on {whom}")))
+    }
+
+    /// Whether whoever asks may know that a subject is there.
+    fn sees(&self, subject: &str) -> bool {
+        self.request.rights.may(Operation::Describe, Some(subject))
+    }
+
     fn subjects(&self, method: Method, rest: &[&str]) -> Answer {
         match (method, rest) {
             (Method::Get, []) => self.list_subjects(),

@@ -2,6 +2,7 @@
 //! version before and from configuration.
 
 use super::{Answer, At, Refusal, told, written};
+use crate::access::Operation;
 use crate::formats::{Parsed, SchemaType};
 use crate::json::{Json, Object};
 use crate::model::{Mode, RULE_KINDS, Reference, Schema, guid_text, metadata_of, rule_set_of};
@@ -105,6 +106,11 @@ impl At<'_> {
         if schema.text.trim().is_empty() {
             return Err(Refusal::invalid_schema("Empty schema"));
         }
+        // What is referred to can be had out of the answer.
+        let place = Subject::parse(&schema.subject);
+        for reference in &schema.references {
+            self.allow(Operation::Read, Some(&place.beside(&reference.subject).qualified()))?;
+        }
         let referred = self.referred(&schema.subject, &schema.references).map_err(invalid)?;
         let parsed = Parsed::parse(schema.schema_type, &schema.text, &referred, new).map_err(invalid)?;
         let normal = self.normalizes(&schema.subject);
@@ -159,6 +165,7 @@ impl At<'_> {
         if !is_valid(subject) {
             return Err(Refusal::new(42208, format!("The specified subject '{subject}' is not a valid.")));
         }
+        self.allow(Operation::Write, Some(subject))?;
         let Asked { mut schema, version, mut id } = self.asked(subject)?;
         let mode = self.may_register(subject, id)?;
         let context = Subject::parse(subject).context;
@@ -274,6 +281,7 @@ impl At<'_> {
 
     /// The version of a subject that says the same as the body.
     pub(super) fn look_up(&self, subject: &str) -> Answer {
+        self.allow(Operation::Read, Some(subject))?;
         let deleted = self.request.flag("deleted");
         let elsewhere = || {
             self.state.contexts().any(|context| {
@@ -295,6 +303,9 @@ impl At<'_> {
                 .filter(|context| *context != plain.context && plain.context == DEFAULT_CONTEXT);
             others.into_iter().find_map(|context| {
                 let other = Subject { context: context.to_owned(), name: plain.name.clone() }.qualified();
+                if !self.reads(&other) {
+                    return None;
+                }
                 let asked = Schema { subject: other.clone(), ..asked.clone() };
                 self.look_up_in(&other, &asked, deleted).ok().flatten()
             })

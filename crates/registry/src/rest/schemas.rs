@@ -55,6 +55,14 @@ impl At<'_> {
                 self.state.contexts().map(|context| self.state.by_id(context, id).collect::<Vec<_>>());
             found = others.into_iter().find(|all| has(all)).unwrap_or(found);
         }
+        let all = found.len();
+        found.retain(|schema| self.reads(&schema.subject));
+        if found.is_empty() && all > 0 {
+            return Err(Refusal::new(
+                40301,
+                format!("User is denied operation Read on every subject of schema {id}"),
+            ));
+        }
         // The subject that was named comes first.
         found.sort_by_key(|schema| Subject::parse(&schema.subject).name != subject.name);
         if found.is_empty() { Err(Refusal::schema_not_found(Some(&id.to_string()))) } else { Ok(found) }
@@ -82,7 +90,7 @@ impl At<'_> {
 
     fn by_guid(&self, guid: &str) -> Answer {
         let (context, id) = self.ids(guid).next().ok_or_else(|| Refusal::schema_not_found(Some(guid)))?;
-        let found = self.state.by_id(&context, id).next();
+        let found = self.state.by_id(&context, id).find(|schema| self.reads(&schema.subject));
         let schema = self.formatted(found.ok_or_else(|| Refusal::schema_not_found(Some(guid)))?)?;
         let mut object = Object::new();
         object.push("guid", guid);
@@ -104,6 +112,7 @@ impl At<'_> {
         let guid = guid_of(guid);
         self.state.contexts().filter_map(move |context| {
             let id = self.state.id_of(context, guid.as_ref()?)?;
+            self.state.by_id(context, id).find(|schema| self.reads(&schema.subject))?;
             Some((context.to_owned(), id))
         })
     }

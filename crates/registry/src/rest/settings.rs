@@ -1,6 +1,7 @@
 //! Configuration and modes: of a subject, a context, everything.
 
 use super::{Answer, At, Method, Refusal, told, written};
+use crate::access::Operation;
 use crate::formats::Level;
 use crate::json::{Json, Object};
 use crate::model::{Mode, metadata_of, rule_set_of};
@@ -50,6 +51,7 @@ impl At<'_> {
     pub(super) fn config(&self, method: Method, subject: Option<&str>) -> Answer {
         let place = self.place(subject);
         let place = place.as_deref();
+        self.allow(settings_operation(method), place)?;
         match method {
             Method::Get => {
                 let in_scope = self.request.flag("defaultToGlobal");
@@ -112,6 +114,7 @@ impl At<'_> {
     pub(super) fn mode(&self, method: Method, subject: Option<&str>) -> Answer {
         let place = self.valid_place(subject)?;
         let place = place.as_deref();
+        self.allow(settings_operation(method), place)?;
         match method {
             Method::Get => {
                 let in_scope = self.request.flag("defaultToGlobal");
@@ -194,6 +197,13 @@ impl At<'_> {
     fn modes_may_change(&self) -> Result<(), Refusal> {
         let allowed = self.rules.modes_may_change;
         if allowed { Ok(()) } else { Err(Refusal::not_permitted("Mode changes are not allowed")) }
+    }
+}
+
+fn settings_operation(method: Method) -> Operation {
+    match method {
+        Method::Get => Operation::DescribeConfigs,
+        Method::Post | Method::Put | Method::Delete => Operation::AlterConfigs,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The REST API as a dialogue: requests against a registry whose records are applied at once.
 
 use super::{Body, Method, Request, Rules, answer, read_target};
+use crate::access::Rights;
 use crate::state::State;
 
 /// Plays a script: `METHOD TARGET [BODY]`, then `=> STATUS` and a part of the answer, which must be in it; lines that begin with # are
@@ -23,7 +24,8 @@ fn play(script: &str) {
             target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let (segments, query) = read_target(path, query);
         let body = words.next().unwrap_or("").as_bytes().to_vec();
-        let request = Request { method, segments, query, body, takes_unknown: false };
+        let request =
+            Request { method, segments, query, body, takes_unknown: false, rights: Rights::default() };
         let (status, text) = match answer(&state, &rules, &request) {
             Ok(outcome) => {
                 assert!(outcome.records.is_empty() || request.may_write(), "{asked} writes");

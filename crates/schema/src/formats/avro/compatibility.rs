@@ -173,7 +173,10 @@ impl Comparison<'_> {
         let (Some(to), Some(from)) = (self.reader.named(reader), self.writer.named(writer)) else {
             return Vec::new();
         };
-        if to.name.simple == from.name.simple {
+        // As Java has it: spaces do not count, and the reader's aliases are its names as well.
+        if to.name.simple == from.name.simple
+            || to.aliases.iter().any(|alias| alias.full() == from.name.full())
+        {
             return Vec::new();
         }
         let path = place(path, "name");
