@@ -39,6 +39,15 @@ pub struct ConnectArgs {
     pub timeout: Option<Duration>,
 }
 
+/// What is told of the node's life.
+#[derive(Debug, Clone, Args)]
+pub struct LogArgs {
+    /// What the log on stderr tells: off, error, warn, info, debug, trace, or a list such as info,broker=debug.
+    /// Without it OTTLA_LOG says so, or RUST_LOG; else it is info
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+}
+
 /// `500ms`, `10s`, `2m`, `3h`, `4d`; a bare number is milliseconds, as in Kafka's tools.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "write a time such as 10s, 500ms, 2m, 3h or 4d".to_owned();

@@ -1,10 +1,9 @@
 //! `ottla registry`: a schema registry of its own beside any Kafka cluster. Owns the arguments and the words around a start; what a
 //! registry is lives in the crate `registry`.
 
-use crate::args::ConnectArgs;
+use crate::args::{ConnectArgs, LogArgs};
 use crate::connect::{Cluster, unreadable};
 use crate::failure::{Failure, say};
-use crate::server::LogArgs;
 use ::server::logs;
 use clap::Args;
 use client::ClientOptions;

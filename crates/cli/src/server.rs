@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::args::LogArgs;
 use crate::failure::Failure;
 use crate::{configuration, invocation, listen, node_registry};
 use ::server::journey::Journey;
@@ -12,15 +13,6 @@ use ::server::main_loop::{self, Running, StartError};
 use ::server::properties::{self, Properties};
 use ::server::signals::StopSignals;
 use clap::Args;
-
-/// What is told of the node's life.
-#[derive(Debug, Clone, Args)]
-pub struct LogArgs {
-    /// What the log on stderr tells: off, error, warn, info, debug, trace, or a list such as info,broker=debug.
-    /// Without it OTTLA_LOG says so, or RUST_LOG; else it is info
-    #[arg(long, value_name = "LEVEL")]
-    pub log_level: Option<String>,
-}
 
 /// Arguments of `ottla` without a command.
 #[derive(Debug, Clone, Args)]

@@ -165,15 +165,12 @@ impl Options {
                     .map(str::to_owned)
                     .collect();
             }
-            "ssl.client.authentication" => {
-                let kind = match value {
-                    "NONE" => "none",
-                    "REQUESTED" => "requested",
-                    "REQUIRED" => "required",
-                    _other => return wrong("NONE, REQUESTED or REQUIRED"),
-                };
-                self.tls.0.insert("ssl.client.auth".to_owned(), kind.to_owned());
-            }
+            "ssl.client.authentication" => match value {
+                "NONE" | "REQUESTED" | "REQUIRED" => {
+                    self.tls.0.insert("ssl.client.auth".to_owned(), value.to_ascii_lowercase());
+                }
+                _other => return wrong("NONE, REQUESTED or REQUIRED"),
+            },
             tls if TLS.contains(&tls) => drop(self.tls.0.insert(tls.to_owned(), value.to_owned())),
             _other => return Ok(false),
         }
