@@ -7,7 +7,9 @@ import shutil
 import socket
 import ssl
 import sys
+import threading
 import time
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../clients/python"))
 
@@ -19,6 +21,7 @@ from checks import check, main, same, topic, until
 from nodes import PLAIN, USERS, Node, java, kcat, key, ottla, ports, store, trust
 
 LISTENERS = ["P12", "LEGACY", "MUTUAL", "JAVA", "SASL", "OPEN", "CONTROLLER"]
+METRICS = ports(len(LISTENERS) + 1)[-1]
 PORT = dict(zip(LISTENERS, ports(len(LISTENERS))))
 AT = {name: f"localhost:{port}" for name, port in PORT.items()}
 CA = key("authority.crt")
@@ -39,6 +42,7 @@ def node():
         "advertised.listeners": listeners.rsplit(",", 1)[0],
         "inter.broker.listener.name": "OPEN",
         "listener.security.protocol.map": ",".join(f"{name}:{protocols.get(name, 'SSL')}" for name in PORT),
+        "metrics.listeners": f"http://127.0.0.1:{METRICS}",
         "offsets.topic.num.partitions": 4,
         "offsets.topic.replication.factor": 1,
         "group.initial.rebalance.delay.ms": 0,
@@ -231,6 +235,51 @@ def changed_keys_are_shown_and_no_connection_is_lost():
     same(shown(PORT["SASL"]), now, "certificate")
     shutil.copy(key("server.pem"), RELOADED)
     until(15, "the first certificate", lambda: shown(PORT["SASL"]) != now)
+
+
+def dynamic(name, value):
+    """A dynamic value of this broker, by our own command."""
+    found = ottla("config", "set", "--broker", "1", f"{name}={value}", properties={}, address=AT["OPEN"])
+    same(found[0], 0, found[1])
+
+
+@check
+def a_hundred_reloads_under_load_fail_no_request():
+    """By the file and by IncrementalAlterConfigs in turn; each is waited for until it is shown."""
+    name, errors, failed, done = topic("reloaded"), [], [], threading.Event()
+    sent = [0]
+
+    def write():
+        settings = SASL | {"bootstrap.servers": AT["SASL"], "acks": "all", "linger.ms": 1, "retries": 0, "enable.idempotence": False}
+        producer = Producer(settings | {"error_cb": errors.append})
+        while not done.is_set():
+            producer.produce(name, "x" * 100, partition=0, on_delivery=lambda error, _: error and failed.append(error))
+            producer.poll(0.005)
+            sent[0] += 1
+        failed.extend([f"{unsent} unsent" for unsent in [producer.flush(30)] if unsent])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    until(20, "records", lambda: sent[0] > 20)
+    location = "listener.name.sasl.ssl.keystore.location"
+    try:
+        for number in range(100):
+            before = shown(PORT["SASL"])
+            dynamic(location, key(("server2.pem", "server.pem")[number % 2]))
+            until(15, f"change {number}", lambda: shown(PORT["SASL"]) != before)
+    finally:
+        done.set()
+        writer.join()
+    same(([str(error) for error in errors], [str(error) for error in failed][:3]), ([], []), f"errors of {sent[0]} records")
+    assert sent[0] > 500, sent
+    with urllib.request.urlopen(f"http://127.0.0.1:{METRICS}/metrics") as answer:
+        told = answer.read().decode()
+    ends = [line.split()[-1] for line in told.splitlines() if line.startswith('ottla_tls_certificate_expiry_seconds{listener="SASL"}')]
+    wanted = ssl.cert_time_to_seconds(nodes.run("openssl", "x509", "-noout", "-enddate", "-in", key("server.crt"))[1].strip().split("=")[1])
+    same([float(one) for one in ends], [float(wanted)], "the end of the certificate in /metrics")
+    # The file's own value again, for who comes later.
+    code, said = ottla("config", "unset", "--broker", "1", location, properties={}, address=AT["OPEN"])
+    same(code, 0, said)
 
 
 @check

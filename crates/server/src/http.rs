@@ -24,6 +24,7 @@ use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::process_figures;
+use crate::tls::Certificates;
 
 mod request;
 
@@ -68,6 +69,8 @@ pub struct Watched {
     pub clock: Arc<Clock>,
     /// Knows the connections.
     pub admission: Arc<Admission>,
+    /// When the certificate that each listener shows ends.
+    pub certificates: Certificates,
     /// Tells it.
     pub scraper: Mutex<Scraper>,
 }
@@ -248,9 +251,10 @@ async fn metrics(shared: &Shared, request: &Request) -> Answer {
         Ok(wanted) => wanted,
         Err(why) => return Answer::new(400, format!("match[]: {why}\n")),
     };
-    let Watched { node, clock, admission, scraper } = &shared.watched;
+    let Watched { node, clock, admission, certificates, scraper } = &shared.watched;
     let mut rim = process_figures::read(shared.started_seconds);
     rim.connections = admission.by_listener();
+    rim.certificates = certificates.ends();
     let gathered = async {
         let mut scraper = scraper.lock().await;
         scraper.scrape(node, Asked { now_ms: clock.now_ms(), wanted, rim: &rim }).await

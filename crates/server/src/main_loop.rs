@@ -29,6 +29,7 @@ use crate::listeners::Endpoint;
 use crate::security::{KeysWatch, Security};
 use crate::settings::Settings;
 use crate::threads::NodeThreads;
+use crate::tls::Certificates;
 use crate::{machine, random, takeover};
 
 mod prepare;
@@ -115,7 +116,8 @@ pub fn start_watched(
     let no_threads = |e: io::Error| StartError::new("cannot start the threads", e, "ulimit -u");
     let threads = NodeThreads::start(&node, &clock, &bells).map_err(no_threads)?;
     let keys = security.watch().map_err(no_threads)?;
-    let watched = watched(settings, &node, &clock, &admission);
+    let certificates = security.tls().certificates();
+    let watched = watched(settings, &node, &clock, &admission, certificates);
     let shared = Arc::new(shared(settings, &node, &clock, admission, &security));
     let lanes = RunningLanes::start(&way_out, &shared).map_err(no_threads)?;
     // Who asks whether the node is ready is answered before it is.
@@ -383,12 +385,19 @@ fn values_door(
 }
 
 /// What those who watch are told of.
-fn watched(settings: &Settings, node: &Node, clock: &Arc<Clock>, admission: &Arc<Admission>) -> Watched {
+fn watched(
+    settings: &Settings,
+    node: &Node,
+    clock: &Arc<Clock>,
+    admission: &Arc<Admission>,
+    certificates: Certificates,
+) -> Watched {
     let scraper = Scraper::new(settings.metrics.dialects.clone(), settings.metrics.partition_limit);
     Watched {
         node: node.clone(),
         clock: clock.clone(),
         admission: admission.clone(),
+        certificates,
         scraper: tokio::sync::Mutex::new(scraper),
     }
 }

@@ -8,7 +8,7 @@ use rustix::process::{Resource, getrlimit};
 /// Ticks in a second of `/proc`: Linux has told user space this number on every architecture since it began.
 const TICKS: f64 = 100.0;
 
-/// Everything but the connections. `started_seconds`: of the process, since the Unix epoch.
+/// Everything but connections and certificates. `started_seconds`: of the process, since the Unix epoch.
 pub fn read(started_seconds: f64) -> RimFigures {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kib = |name: &str| number(&status, name).unwrap_or(0) * 1024;
@@ -16,6 +16,7 @@ pub fn read(started_seconds: f64) -> RimFigures {
     let descriptors = fs::read_dir("/proc/self/fd").map_or(0, |all| all.count().saturating_sub(1));
     RimFigures {
         connections: Vec::new(),
+        certificates: Vec::new(),
         cpu_seconds: cpu_seconds(&fs::read_to_string("/proc/self/stat").unwrap_or_default()),
         resident_bytes: kib("VmRSS:"),
         virtual_bytes: kib("VmSize:"),

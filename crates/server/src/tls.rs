@@ -39,6 +39,16 @@ pub struct Tls {
     watched: Arc<Watched>,
 }
 
+/// The certificates that listeners show, for whoever watches when they end.
+pub struct Certificates(BTreeMap<String, Arc<ServerTls>>);
+
+impl Certificates {
+    /// Listener and end, in seconds since the Unix epoch.
+    pub fn ends(&self) -> Vec<(String, i64)> {
+        self.0.iter().map(|(listener, tls)| (listener.clone(), tls.certificate().not_after)).collect()
+    }
+}
+
 /// What the broker's values say, and who waits for that. Locked for moments only: the node tells it.
 #[derive(Default)]
 struct Watched {
@@ -106,6 +116,11 @@ impl Tls {
     /// That of a listener, if it has one.
     pub fn of(&self, listener: &str) -> Option<Arc<ServerTls>> {
         self.served.get(listener).cloned()
+    }
+
+    /// What the listeners show, at any time.
+    pub fn certificates(&self) -> Certificates {
+        Certificates(self.served.clone())
     }
 
     /// That of links to other nodes, by the listener where they go.

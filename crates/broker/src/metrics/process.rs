@@ -5,6 +5,8 @@
 pub struct RimFigures {
     /// Live connections by listener.
     pub connections: Vec<(String, usize)>,
+    /// When the certificate that a listener shows ends, in seconds since the Unix epoch.
+    pub certificates: Vec<(String, i64)>,
     /// Processor time of all threads.
     pub cpu_seconds: f64,
     /// Memory in use.

@@ -19,7 +19,7 @@ fn scraper(most: usize) -> Scraper {
 
 /// Shards and coordinators that nobody else uses answer at once.
 fn scrape(scraper: &mut Scraper, node: &Node, now_ms: i64) -> String {
-    let rim = RimFigures::default();
+    let rim = RimFigures { certificates: vec![("SSL".to_owned(), 1_800_000_000)], ..RimFigures::default() };
     let asked = Asked { now_ms, wanted: Wanted::default(), rim: &rim };
     let mut scraped = pin!(scraper.scrape(node, asked));
     let mut context = Context::from_waker(std::task::Waker::noop());
@@ -33,6 +33,14 @@ fn value(text: &str, sample: &str) -> Option<f64> {
     let value = found.next()?;
     assert_eq!(found.next(), None, "{sample} stands there twice");
     Some(value.parse().unwrap())
+}
+
+#[test]
+fn the_end_of_a_certificate_is_told_by_listener() {
+    let node = Harness::start();
+    let text = scrape(&mut scraper(100), &node.node, node.now_ms);
+    let ends = value(&text, "ottla_tls_certificate_expiry_seconds{listener=\"SSL\"}");
+    assert_eq!(ends, Some(1_800_000_000.0));
 }
 
 #[test]

@@ -26,6 +26,12 @@ pub(crate) fn write(text: &mut Text, sight: &Sight<'_>) {
         "Start time of the process since unix epoch in seconds.",
         rim.started_seconds,
     );
+    let help = "When the certificate that a listener shows ends, in seconds since unix epoch.";
+    if !rim.certificates.is_empty() && text.family("ottla_tls_certificate_expiry_seconds", Gauge, help) {
+        for (listener, ends) in &rim.certificates {
+            text.sample(&[("listener", listener)], ends);
+        }
+    }
     let is_ready = u8::from(sight.node.is_ready());
     text.one("ottla_ready", Gauge, "1 once the node is registered, caught up and unfenced.", is_ready);
     if text.family(
