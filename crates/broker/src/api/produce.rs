@@ -21,7 +21,7 @@ use wire::{ErrorCode, Str};
 
 use crate::call::Call;
 use crate::command::{Append, AppendEntry, Appending, BeginVerification, Command};
-use crate::coordinators::verification::{Operation, verify};
+use crate::coordinators::verification::{Operation, Patience, verify};
 use crate::endpoints::current_leader;
 use crate::mailbox::{Answer, Dropped, reply};
 use crate::replica::pending::AppendResults;
@@ -168,22 +168,48 @@ async fn append_all(call: &Call, shares: SmallVec<[Share; 1]>, terms: AppendTerm
     results
 }
 
+/// As often as the end of the transaction before asks for it.
 async fn verify_and_append(
     call: &Call,
     operation: Operation,
     transactional_id: &Str,
-    waiting: Vec<Written>,
+    mut waiting: Vec<Written>,
+    terms: AppendTerms,
+) -> AppendResults {
+    let mut patience = Patience::of(call, operation);
+    let mut results = AppendResults::new();
+    loop {
+        let round = verify_and_append_once(call, operation, transactional_id, &waiting, terms).await;
+        // The log knows nothing of what was confirmed if a marker, on its way till then, came between the word and the records.
+        let is_early = |(_, produced): &(AnswerLine, Produced)| {
+            matches!(produced.error, ErrorCode::ConcurrentTransactions | ErrorCode::InvalidTxnState)
+        };
+        if !round.iter().any(is_early) || !patience.pause(call).await {
+            results.extend(round);
+            return results;
+        }
+        let (early, done): (AppendResults, AppendResults) = round.into_iter().partition(is_early);
+        results.extend(done);
+        waiting.retain(|written| early.iter().any(|(place, _)| *place == written.place));
+    }
+}
+
+async fn verify_and_append_once(
+    call: &Call,
+    operation: Operation,
+    transactional_id: &Str,
+    waiting: &[Written],
     terms: AppendTerms,
 ) -> AppendResults {
     let mut results = AppendResults::new();
-    let mut guarded: Vec<(Written, BatchHeader, Option<u64>)> = Vec::new();
+    let mut guarded: Vec<(&Written, BatchHeader, Option<u64>)> = Vec::new();
     for written in waiting {
         let is_of_one = |batch: &&ValidBatch| batch.header().is_transactional();
         let Some(header) = written.batches.batches().iter().find(is_of_one).map(|batch| *batch.header())
         else {
             continue;
         };
-        match begin_verification(call, &written, header, operation == Operation::Add).await {
+        match begin_verification(call, written, header, operation == Operation::Add).await {
             Ok(guard) => guarded.push((written, header, guard)),
             Err(error) => results.push((written.place, refused(error))),
         }
@@ -202,16 +228,17 @@ async fn verify_and_append(
     };
     let mut shares: SmallVec<[Share; 1]> = SmallVec::new();
     for (Written { name, cell, batches, place, .. }, header, guard) in guarded {
-        if let Some(error) = unverified.remove(&name) {
-            results.push((place, refused(told(operation, error))));
+        if let Some(error) = unverified.remove(name) {
+            results.push((*place, refused(told(operation, error))));
             continue;
         }
         if let Some(guard) = guard {
-            let (cell, producer_id) = (Arc::clone(&cell), header.producer_id);
+            let (cell, producer_id) = (Arc::clone(cell), header.producer_id);
             let shard = cell.shard;
             call.node.submit_to(call.node.latest_ms(), shard, Command::Verified { cell, producer_id, guard });
         }
-        shares.push(vec![AppendEntry { cell, batches, place }]);
+        let (cell, batches) = (Arc::clone(cell), batches.clone());
+        shares.push(vec![AppendEntry { cell, batches, place: *place }]);
     }
     results.extend(append_all(call, shares, terms).await);
     results

@@ -16,7 +16,7 @@ use crate::call::Call;
 use crate::command::{BeginVerification, Command};
 use crate::coordinators::committed_topics::{CommittedTopic, answer, resolve};
 use crate::coordinators::routing::{ask_at, coordinator_of, passing_caller};
-use crate::coordinators::verification::{Operation, verify};
+use crate::coordinators::verification::{Operation, Patience, verify};
 use crate::mailbox::reply;
 use crate::security::authorizer::{self, Resource};
 use crate::views::PartitionCell;
@@ -90,25 +90,48 @@ async fn confirm(
     if producer_id < 0 {
         return Err(ErrorCode::InvalidProducerIdMapping);
     }
+    let mut patience = Patience::of(call, operation);
+    let partition = (wire::Str::from_static(CONSUMER_OFFSETS), cell.key.partition);
+    let producer = ProducerIdentity { producer_id, producer_epoch };
+    loop {
+        // None: it has written there already, its partition is confirmed, or nothing is verified.
+        let Some(guard) = begin_verification(call, cell, operation, producer).await? else { return Ok(()) };
+        let asked = std::slice::from_ref(&partition);
+        let unverified = verify(call, operation, &request.transactional_id, producer, asked).await;
+        match unverified.into_values().next() {
+            None => {
+                let confirmed = Command::Verified { cell: Arc::clone(cell), producer_id, guard };
+                call.node.submit_to(call.node.latest_ms(), cell.shard, confirmed);
+                if operation != Operation::Add {
+                    return Ok(());
+                }
+                // The marker of the transaction before may have come first; then it is asked for once more.
+                if begin_verification(call, cell, operation, producer).await?.is_none() {
+                    return Ok(());
+                }
+                if !patience.pause(call).await {
+                    return Err(ErrorCode::ConcurrentTransactions);
+                }
+            }
+            Some(ErrorCode::ConcurrentTransactions) if patience.pause(call).await => {}
+            Some(error) => return Err(error),
+        }
+    }
+}
+
+/// What the log has to be told before the producer may write to this partition.
+async fn begin_verification(
+    call: &Call,
+    cell: &Arc<PartitionCell>,
+    operation: Operation,
+    producer: ProducerIdentity,
+) -> Result<Option<u64>, ErrorCode> {
+    let ProducerIdentity { producer_id, producer_epoch } = producer;
     let first = FirstWrite { producer_id, producer_epoch, base_sequence: 0 };
     let ((reply, confirmed), always) = (reply(), operation == Operation::Add);
     let begin = BeginVerification { cell: Arc::clone(cell), first, always, reply };
     call.node.submit(call.node.latest_ms(), cell, Command::BeginVerification(begin));
-    let guard = match confirmed.await.unwrap_or(Err(ErrorCode::NotCoordinator))? {
-        Some(guard) => guard,
-        // It has written there already, or nothing is verified.
-        None => return Ok(()),
-    };
-    let partition = (wire::Str::from_static(CONSUMER_OFFSETS), cell.key.partition);
-    let producer = ProducerIdentity { producer_id, producer_epoch };
-    let asked = [partition];
-    let unverified = verify(call, operation, &request.transactional_id, producer, &asked).await;
-    if let Some(error) = unverified.into_values().next() {
-        return Err(error);
-    }
-    let (shard, cell) = (cell.shard, Arc::clone(cell));
-    call.node.submit_to(call.node.latest_ms(), shard, Command::Verified { cell, producer_id, guard });
-    Ok(())
+    confirmed.await.unwrap_or(Err(ErrorCode::NotCoordinator))
 }
 
 /// What the client is told of a coordinator that has not confirmed.

@@ -49,8 +49,37 @@ impl Operation {
 /// Why each partition may not be written to; those that may are not in it.
 pub(crate) type Unverified = BTreeMap<(Str, i32), ErrorCode>;
 
-/// Asks the coordinator of a transaction about partitions of this node. Whoever adds is patient with the end of the transaction before:
-/// its markers are on their way.
+/// How long whoever adds waits for the end of the transaction before, whose markers are on their way. Each time all is begun anew: a marker that
+/// comes to the log makes what it was told before void.
+pub(crate) struct Patience {
+    pause_ms: i64,
+    left_ms: i64,
+}
+
+impl Patience {
+    pub fn of(call: &Call, operation: Operation) -> Patience {
+        let file = call.node.config().file();
+        Patience {
+            pause_ms: file.number("add.partitions.to.txn.retry.backoff.ms"),
+            left_ms: match operation {
+                Operation::Add => file.number("add.partitions.to.txn.retry.backoff.max.ms"),
+                Operation::Verify | Operation::VerifyForOld => 0,
+            },
+        }
+    }
+
+    /// Waits a little; false at once if it has waited enough.
+    pub async fn pause(&mut self, call: &Call) -> bool {
+        if self.left_ms < self.pause_ms.max(1) {
+            return false;
+        }
+        self.left_ms -= self.pause_ms.max(1);
+        let now_ms = call.node.latest_ms();
+        call.node.at(now_ms, now_ms.saturating_add(self.pause_ms)).await.is_ok()
+    }
+}
+
+/// Asks the coordinator of a transaction about partitions of this node.
 pub(crate) async fn verify(
     call: &Call,
     operation: Operation,
@@ -71,31 +100,16 @@ pub(crate) async fn verify(
         verify_only: operation != Operation::Add,
         topics: topics.into_iter().map(topic).collect(),
     };
-    let file = call.node.config().file();
-    let pause_ms = file.number("add.partitions.to.txn.retry.backoff.ms");
-    let mut left_ms = file.number("add.partitions.to.txn.retry.backoff.max.ms");
-    loop {
-        let result = ask_coordinator(call, &transaction).await;
-        let unverified = unverified(partitions, operation, result);
-        let is_ending = unverified.values().any(|error| *error == ErrorCode::ConcurrentTransactions);
-        if operation != Operation::Add || !is_ending || left_ms < pause_ms {
-            return unverified;
-        }
-        left_ms -= pause_ms;
-        let now_ms = call.node.latest_ms();
-        if call.node.at(now_ms, now_ms.saturating_add(pause_ms)).await.is_err() {
-            return unverified;
-        }
-    }
+    let result = ask_coordinator(call, transaction).await;
+    unverified(partitions, operation, result)
 }
 
 async fn ask_coordinator(
     call: &Call,
-    transaction: &AddPartitionsToTxnTransaction,
+    transaction: AddPartitionsToTxnTransaction,
 ) -> Result<AddPartitionsToTxnResult, ErrorCode> {
     let api_version = *ApiKey::AddPartitionsToTxn.versions().end();
     let leader = coordinator_node(call, &transaction.transactional_id)?;
-    let transaction = transaction.clone();
     if leader == call.node.node_id() {
         let key = transaction.transactional_id.clone();
         let command = TransactionCommand::AddPartitions { api_version, transaction };

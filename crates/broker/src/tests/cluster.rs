@@ -260,16 +260,20 @@ impl Cluster {
     /// Runs everything that can run without time passing.
     pub fn settle(&mut self) {
         for _ in 0..10_000 {
-            let mut moved = false;
-            for id in self.alive() {
-                moved |= self.run(id);
-            }
-            moved |= self.carry();
-            if !moved {
+            if !self.step() {
                 return;
             }
         }
         panic!("the cluster never comes to rest");
+    }
+
+    /// Every node does what it can, then all that was sent by then is handed over; false if there was nothing of either.
+    pub fn step(&mut self) -> bool {
+        let mut moved = false;
+        for id in self.alive() {
+            moved |= self.run(id);
+        }
+        moved | self.carry()
     }
 
     /// What one node's bells ask for.

@@ -567,6 +567,50 @@ mod cluster {
         panic!("{last:?} is what is committed");
     }
 
+    /// The coordinator answers for the end of a transaction before its markers are written. The next one's first records are there before
+    /// the marker is, which makes void what was asked for them: it is asked again.
+    #[test]
+    fn a_marker_may_come_between_the_next_transaction_and_its_confirmation() {
+        let mut cluster = Cluster::new(&[(1, BOTH), (2, BOTH), (3, BOTH)], COPIED);
+        cluster.ready();
+        let first = coordinator(&mut cluster);
+        let names: Vec<String> = (0..8).map(|number| format!("t{number}")).collect();
+        names.iter().for_each(|name| create(&mut cluster, name, &[]));
+        let elsewhere = names.iter().find(|name| leader(&cluster, name) != first).expect("of eight");
+        let led = leader(&cluster, elsewhere);
+        let mut producer = begin(&mut cluster);
+        put(&mut cluster, elsewhere, &mut producer, "a");
+
+        let connection = cluster.connect(first);
+        let mut ending = cluster.begin(first, &connection, (ApiKey::EndTxn, 5), &end(producer, true));
+        let ended: EndTxnResponse = loop {
+            if let Some(answer) = ending.answer() {
+                break answer;
+            }
+            assert!(cluster.step(), "it ends without time passing");
+        };
+        assert_eq!(ended.error_code, 0);
+        let next = Producer { id: ended.producer_id, epoch: ended.producer_epoch, sequence: 0 };
+        let connection = cluster.connect(led);
+        let mut reading = fetch::request(elsewhere, &[(0, 0)]);
+        (reading.max_wait_ms, reading.isolation_level) = (0, 1);
+        let mut read = cluster.begin(led, &connection, (ApiKey::Fetch, 12), &reading);
+        assert!(seen(&read.answer().expect("at once")).is_empty(), "the marker is on its way");
+        let mut writing =
+            cluster.begin(led, &connection, (ApiKey::Produce, 12), &produced(next, elsewhere, "b"));
+        let written: ProduceResponse = (0..20)
+            .find_map(|_| {
+                cluster.advance(10);
+                writing.answer()
+            })
+            .expect("within the time that a broker waits for the end of the one before");
+        let error = ErrorCode::from_code(written.responses[0].partition_responses[0].error_code);
+        assert_eq!(error, ErrorCode::None);
+        let mut next = Producer { sequence: 1, ..next };
+        finish(&mut cluster, &mut next, true);
+        until_committed(&mut cluster, elsewhere, &["a", "b"]);
+    }
+
     /// S18, S20, S21: coordinator and leader are different brokers; each of them dies while a transaction is open.
     #[test]
     fn a_transaction_outlives_its_coordinator_and_its_leader() {
