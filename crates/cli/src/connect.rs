@@ -5,7 +5,10 @@ use crate::failure::{Exit, Failure, say};
 use crate::invocation;
 use crate::refusal::split;
 use crate::time::spelled;
-use client::{Admin, Client, ClientOptions, ConsumerOptions, Error, ProducerOptions, Properties, Remark};
+use client::{
+    Admin, Client, ClientOptions, ConsumerOptions, Error, ProducerOptions, Properties, Remark,
+    ShareConsumerOptions,
+};
 use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
@@ -134,6 +137,13 @@ impl Cluster {
     /// A consumer's options, as far as properties say.
     pub fn consumer_options(&self) -> Result<ConsumerOptions, Failure> {
         let mut options = ConsumerOptions::default();
+        self.properties.iter().try_for_each(|(key, value)| options.set(key, value).map(drop))?;
+        Ok(options)
+    }
+
+    /// A share consumer's options, as far as properties say.
+    pub fn share_options(&self) -> Result<ShareConsumerOptions, Failure> {
+        let mut options = ShareConsumerOptions::default();
         self.properties.iter().try_for_each(|(key, value)| options.set(key, value).map(drop))?;
         Ok(options)
     }

@@ -8,6 +8,7 @@ use crate::membership::{Membership, MembershipOptions};
 use crate::options::{ClientOptions, parse_bootstrap};
 use crate::producer::ProducerBuilder;
 use crate::properties::Properties;
+use crate::share::{ShareConsumer, ShareConsumerOptions};
 use wire::Str;
 
 /// A connection to a cluster; clones share it.
@@ -46,6 +47,15 @@ impl Client {
     /// A member of a group, to be configured.
     pub fn consumer(&self, group_id: impl Into<Str>) -> ConsumerBuilder {
         ConsumerBuilder::new(self.cluster.clone(), Some(group_id.into()))
+    }
+
+    /// A member of a share group, which reads these topics together with whoever else is one. Starts at once, in the current tokio runtime.
+    pub fn share_consumer<T: Into<Str>>(
+        &self,
+        options: ShareConsumerOptions,
+        topics: impl IntoIterator<Item = T>,
+    ) -> Result<ShareConsumer> {
+        ShareConsumer::start(self.cluster.clone(), options, topics.into_iter().map(Into::into).collect())
     }
 
     /// A reader of chosen partitions without a group, to be configured.

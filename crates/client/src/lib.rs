@@ -28,6 +28,7 @@ mod producer;
 mod properties;
 mod record;
 mod security;
+mod share;
 mod standstill;
 mod task;
 mod tls;
@@ -53,6 +54,9 @@ pub use producer::{Acks, Delivery, Producer, ProducerBuilder, ProducerOptions};
 pub use properties::{Properties, parse_properties};
 pub use record::{ConsumerRecord, Header, Record, RecordMetadata, TimestampType};
 pub use security::SecurityOptions;
+pub use share::{
+    Acknowledgement, AcknowledgementMode, AcquireMode, ShareConsumer, ShareConsumerOptions, ShareRecord,
+};
 pub use standstill::Standstill;
 pub use vetting::{Remark, vet};
 pub use wire::compress::Compression;

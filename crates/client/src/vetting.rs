@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::options::ClientOptions;
 use crate::producer::ProducerOptions;
 use crate::properties::Properties;
+use crate::share::ShareConsumerOptions;
 
 /// What a program should tell about a property that it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,15 +33,18 @@ pub enum Remark {
 /// Looks at every property, whoever obeys it. One that promises what this client does not do yet is an error, one that
 /// merely changes nothing a remark.
 pub fn vet(properties: &Properties) -> Result<Vec<Remark>> {
-    let (mut shared, mut producer, mut consumer) =
-        (ClientOptions::default(), ProducerOptions::default(), ConsumerOptions::default());
+    let (mut shared, mut producer) = (ClientOptions::default(), ProducerOptions::default());
+    let (mut consumer, mut share) = (ConsumerOptions::default(), ShareConsumerOptions::default());
     let mut remarks = Vec::new();
     for (key, value) in properties.iter().filter(|(key, _)| *key == "security.protocol") {
         shared.set(key, value)?;
     }
     let (is_open, is_plain) = (!shared.security.sasl, !shared.security.ssl);
     for (key, value) in properties {
-        let obeyed = shared.set(key, value)? | producer.set(key, value)? | consumer.set(key, value)?;
+        let obeyed = shared.set(key, value)?
+            | producer.set(key, value)?
+            | consumer.set(key, value)?
+            | share.set(key, value)?;
         if obeyed && ((is_open && key.starts_with("sasl.")) || (is_plain && is_of_tls(key))) {
             remarks.push(Remark::NotProtecting { key: key.clone() });
         }
@@ -114,6 +118,8 @@ const OBEYED: &[&str] = &[
     "retry.backoff.ms",
     "security.protocol",
     "session.timeout.ms",
+    "share.acknowledgement.mode",
+    "share.acquire.mode",
     "socket.connection.setup.timeout.ms",
     "transaction.timeout.ms",
     "transactional.id",
@@ -142,8 +148,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "partitioner.rack.aware",
     "receive.buffer.bytes",
     "send.buffer.bytes",
-    "share.acknowledgement.mode",
-    "share.acquire.mode",
     "socket.connection.setup.timeout.max.ms",
     "socket.keepalive.enable",
     "statistics.interval.ms",
@@ -216,8 +220,20 @@ mod tests {
     #[test]
     fn what_is_listed_as_obeyed_is_obeyed() {
         for key in OBEYED {
-            let values =
-                ["1", "true", "all", "gzip", "a:1", "range", "latest", "PLAINTEXT", "read_committed", ""];
+            let values = [
+                "1",
+                "true",
+                "all",
+                "gzip",
+                "a:1",
+                "range",
+                "latest",
+                "PLAINTEXT",
+                "read_committed",
+                "explicit",
+                "record_limit",
+                "",
+            ];
             let fits =
                 |value: &&str| vet(&properties(&[(key, value)])).is_ok_and(|remarks| remarks.is_empty());
             assert!(values.iter().any(fits), "{key}");

@@ -2,6 +2,7 @@
 
 mod boundary;
 mod printing;
+mod sharing;
 
 use crate::args::ConnectArgs;
 use crate::connect::{Cluster, block_on};
@@ -26,10 +27,12 @@ Examples:
   ottla consume orders --from-beginning -n 10
   ottla consume orders --offset -5 -e -f '%p %o %k %s\n'
   ottla consume orders --group billing
+  ottla consume orders --share workers -n 1 --acknowledge reject
 
 JSON (-o json): an object for each record, one a line
   {"topic":"orders","partition":0,"offset":417,"timestamp":1772366400000,"timestamp_type":"create","headers":[],
    "key":"42","value":"three apples"}
+A record of a share group has "delivery_count":1 besides.
 A key or value that is no UTF-8 is "key_hex" or "value_hex" instead."#;
 
 /// Arguments of `ottla consume`.
@@ -51,6 +54,16 @@ pub struct ConsumeArgs {
     /// Read as a member of this group, and commit
     #[arg(short, long, value_name = "GROUP")]
     group: Option<Str>,
+    /// Read as a member of this share group, and acknowledge each record
+    #[arg(
+        long,
+        value_name = "GROUP",
+        conflicts_with_all = ["group", "offset", "from_beginning", "partition", "exit_at_end", "read_committed"]
+    )]
+    share: Option<Str>,
+    /// What is said of each record that was printed; accept without it
+    #[arg(long, value_name = "WORD", requires = "share")]
+    acknowledge: Option<sharing::Word>,
     /// Stop after so many records
     #[arg(
         short = 'n',
@@ -99,6 +112,9 @@ pub async fn told_to_stop() {
 pub fn run(args: ConsumeArgs, connection: &ConnectArgs) -> Result<(), Failure> {
     let printer = Printer::new(&args.shape)?;
     let cluster = Cluster::new(connection)?;
+    if let Some(group) = args.share.clone() {
+        return sharing::run(&args, group, &cluster, &printer);
+    }
     let mut options = cluster.consumer_options()?;
     options.group_id = args.group.clone().or(options.group_id);
     // Printing must not create what it looks for.
@@ -314,7 +330,7 @@ impl Job {
             if records.is_empty() {
                 match consumer.standstill() {
                     Some(standstill) if standstill.lasting >= self.limit => {
-                        break Err(self.stuck(&standstill.error));
+                        break Err(stuck_for(self.limit, &standstill.error));
                     }
                     Some(standstill) if !warned && standstill.lasting >= FIRST_WARNING => {
                         warned = true;
@@ -346,16 +362,6 @@ impl Job {
         }
     }
 
-    fn stuck(&self, error: &client::Error) -> Failure {
-        let exit = match exit_of(error) {
-            Exit::Failed => Exit::Timeout,
-            other => other,
-        };
-        Failure::new(format!("nothing has come for {}", spelled(self.limit)), split(error).1)
-            .exit(exit)
-            .try_this("ottla cluster info; or a longer --timeout")
-    }
-
     /// Prints what is wanted of these records, and goes back before the first of each partition that is not.
     fn print_some(
         &self,
@@ -383,6 +389,17 @@ impl Job {
         }
         Ok(count)
     }
+}
+
+/// Nothing has worked for so long.
+fn stuck_for(limit: Duration, error: &client::Error) -> Failure {
+    let exit = match exit_of(error) {
+        Exit::Failed => Exit::Timeout,
+        other => other,
+    };
+    Failure::new(format!("nothing has come for {}", spelled(limit)), split(error).1)
+        .exit(exit)
+        .try_this("ottla cluster info; or a longer --timeout")
 }
 
 /// In a group only the partitions that this member has count.

@@ -4,7 +4,7 @@ use super::boundary::boundary;
 use crate::failure::Failure;
 use crate::format::{Format, unescape};
 use clap::Args;
-use client::{ConsumerRecord, TimestampType};
+use client::{ConsumerRecord, ShareRecord, TimestampType};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -100,6 +100,21 @@ impl Printer {
             Printer::Format(format) => format.write(out, record),
             Printer::Json { delimiter } => {
                 serde_json::to_writer(&mut *out, &envelope(record))?;
+                out.write_all(delimiter)
+            }
+        }
+    }
+}
+
+impl Printer {
+    /// Prints one record of a share group.
+    pub fn print_shared(&self, out: &mut impl Write, shared: &ShareRecord) -> io::Result<()> {
+        match self {
+            Printer::Format(format) => format.write(out, &shared.record),
+            Printer::Json { delimiter } => {
+                let mut object = envelope(&shared.record);
+                object["delivery_count"] = json!(shared.delivery_count);
+                serde_json::to_writer(&mut *out, &object)?;
                 out.write_all(delimiter)
             }
         }

@@ -2,8 +2,8 @@
 
 use crate::failure::Failure;
 use crate::refusal::{all_ok, finish};
-use client::admin::Each;
-use client::{Admin, CommittedOffset, Str, TopicPartition};
+use client::admin::{Each, GroupDescription};
+use client::{Admin, CommittedOffset, ErrorCode, Str, TopicPartition};
 use std::collections::BTreeMap;
 
 /// A topic, or some of its partitions.
@@ -41,12 +41,42 @@ pub async fn partitions(scopes: &[Scope], admin: &Admin) -> Result<Vec<TopicPart
 
 impl Scope {
     /// The named partitions, or those of the topic that have an offset.
-    pub fn among(&self, committed: &BTreeMap<TopicPartition, CommittedOffset>) -> Vec<TopicPartition> {
+    pub fn among<T>(&self, committed: &BTreeMap<TopicPartition, T>) -> Vec<TopicPartition> {
         if self.partitions.is_empty() {
             return committed.keys().filter(|target| target.topic == self.topic).cloned().collect();
         }
         self.partitions.iter().map(|&partition| TopicPartition::new(self.topic.clone(), partition)).collect()
     }
+}
+
+/// Where a group is: its committed offsets, or those at which a share group begins. With the records from there on that are not done with,
+/// where the cluster knows them better than by the partition's end.
+pub async fn positions(
+    admin: &Admin,
+    group: &Str,
+    is_share: bool,
+) -> Result<BTreeMap<TopicPartition, (i64, Option<i64>)>, Failure> {
+    if !is_share {
+        let committed = committed(admin, group).await?.into_iter();
+        return Ok(committed.map(|(target, one)| (target, (one.offset, None))).collect());
+    }
+    let (offsets, failure) = all_ok(admin.share_group_offsets(group).await?);
+    finish(failure)?;
+    Ok(offsets.into_iter().map(|(target, one)| (target, (one.start_offset, one.lag))).collect())
+}
+
+/// A group's members and type; `None` of a group without members that only has offsets, or is not there at all.
+pub async fn described(admin: &Admin, group: &Str) -> Result<Option<GroupDescription>, Failure> {
+    match admin.describe_group(group).await {
+        Ok(described) => Ok(Some(described)),
+        Err(error) if error.code() == Some(ErrorCode::GroupIdNotFound) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether records of it are shared one by one (KIP-932).
+pub fn is_share(described: Option<&GroupDescription>) -> bool {
+    described.is_some_and(|group| group.group_type == "Share")
 }
 
 /// A group's committed offsets; one partition's refusal fails all.

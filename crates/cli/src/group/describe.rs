@@ -1,6 +1,6 @@
 //! `ottla group describe` and `ottla group lag`.
 
-use super::committed::committed;
+use super::committed::{described, is_share, positions};
 use crate::args::{OutputArgs, OutputFormat};
 use crate::failure::Failure;
 use crate::output::{Table, print_json, print_line};
@@ -10,6 +10,7 @@ use client::admin::{GroupDescription, GroupMember};
 use client::{Admin, ErrorCode, IsolationLevel, OffsetSpec, Str, TopicPartition};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const AFTER_DESCRIBE: &str = r#"Examples:
   ottla group describe billing
@@ -18,7 +19,8 @@ JSON: an array of
   {"group":"billing","type":"Classic","state":"Stable","protocol_type":"consumer","assignor":"range","coordinator":1,
    "members":[{"member_id":"ottla-cli-6cb2","instance_id":null,"client_id":"ottla-cli","host":"/127.0.0.1",
                "partitions":["orders-0"]}]}
-A group of the consumer protocol has an "epoch" and an "assignment_epoch" besides, each of its members an "epoch"."#;
+A group of the consumer protocol, or a share group, has an "epoch" and an "assignment_epoch" besides, each of its members an
+"epoch"."#;
 
 /// Arguments of `ottla group describe`.
 #[derive(Debug, Args)]
@@ -35,9 +37,12 @@ const AFTER_LAG: &str = r#"Examples:
   ottla group lag
   ottla group lag billing -o json | jq 'map(.lag) | add'
 
+"committed" is where a share group begins: its first record that is not done with; the "lag" of such a group counts only those that
+are not. "lag_seconds" is the age of the first record that the group has not read.
+
 JSON: an array of
-  {"group":"billing","topic":"orders","partition":0,"committed":417,"end":1000,"lag":583,"member_id":null,
-   "host":null,"client_id":null}"#;
+  {"group":"billing","topic":"orders","partition":0,"committed":417,"end":1000,"lag":583,"lag_seconds":12.5,
+   "member_id":null,"host":null,"client_id":null}"#;
 
 /// Arguments of `ottla group lag`.
 #[derive(Debug, Args)]
@@ -136,6 +141,7 @@ pub(super) async fn lag(args: LagArgs, admin: &Admin) -> Result<(), Failure> {
         ("COMMITTED", "committed"),
         ("END", "end"),
         ("LAG", "lag"),
+        ("SECONDS", "lag_seconds"),
         ("MEMBER", "member_id"),
         ("HOST", "host"),
         ("CLIENT", "client_id"),
@@ -153,14 +159,20 @@ pub(super) async fn lag(args: LagArgs, admin: &Admin) -> Result<(), Failure> {
     finish(failure)
 }
 
+/// How long the ages of records are waited for: those that come later are left out.
+const AGES_WITHIN: Duration = Duration::from_secs(2);
+
 async fn lag_rows(admin: &Admin, group_id: &Str, table: &mut Table) -> Result<(), Failure> {
-    let offsets = committed(admin, group_id).await?;
-    let members = match admin.describe_group(group_id).await {
-        Ok(group) => group.members,
-        // Offsets without a group: somebody commits on its own.
-        Err(error) if error.code() == Some(ErrorCode::GroupIdNotFound) && !offsets.is_empty() => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
+    let described = described(admin, group_id).await?;
+    let offsets = positions(admin, group_id, is_share(described.as_ref())).await?;
+    if described.is_none() && offsets.is_empty() {
+        return Err(client::Error::refused(
+            ErrorCode::GroupIdNotFound,
+            format!("describe group {group_id:?}"),
+        )
+        .into());
+    }
+    let members = described.map(|group| group.members).unwrap_or_default();
     let owners: BTreeMap<&TopicPartition, &GroupMember> = members
         .iter()
         .flat_map(|member| member.assignment.iter().map(move |target| (target, member)))
@@ -176,9 +188,20 @@ async fn lag_rows(admin: &Admin, group_id: &Str, table: &mut Table) -> Result<()
     let wanted: BTreeMap<TopicPartition, OffsetSpec> =
         wanted.map(|target| ((*target).clone(), OffsetSpec::Latest)).collect();
     let ends = admin.list_offsets(&wanted, IsolationLevel::ReadUncommitted).await;
+    let end_of =
+        |target: &TopicPartition| ends.get(target).and_then(|end| end.as_ref().ok()).map(|end| end.offset);
+    let behind = offsets.iter().filter(|(target, (at, _))| end_of(target).is_some_and(|end| end > *at));
+    let behind = behind.map(|(target, (at, _))| (target.clone(), *at)).collect();
+    let times = admin.record_times(&behind, AGES_WITHIN.min(admin.limit())).await?;
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as i64);
     for target in targets {
-        let committed = offsets.get(target).map(|committed| committed.offset);
-        let end = ends.get(target).and_then(|end| end.as_ref().ok()).map(|end| end.offset);
+        let position = offsets.get(target).copied();
+        let committed = position.map(|(at, _)| at);
+        let end = end_of(target);
+        let counted = position.and_then(|(_, lag)| lag);
+        let lag = counted.or_else(|| committed.zip(end).map(|(committed, end)| end - committed));
+        let age = times.get(target).map(|time_ms| (now_ms - time_ms).max(0) as f64 / 1000.0);
+        let seconds = if lag == Some(0) { Some(0.0) } else { age };
         let owner = owners.get(target);
         table.row(vec![
             json!(group_id.as_str()),
@@ -186,7 +209,8 @@ async fn lag_rows(admin: &Admin, group_id: &Str, table: &mut Table) -> Result<()
             json!(target.partition),
             json!(committed),
             json!(end),
-            json!(committed.zip(end).map(|(committed, end)| end - committed)),
+            json!(lag),
+            json!(seconds),
             json!(owner.map(|member| member.member_id.as_str())),
             json!(owner.map(|member| member.host.as_str())),
             json!(owner.map(|member| member.client_id.as_str())),

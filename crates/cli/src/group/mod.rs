@@ -1,8 +1,9 @@
-//! `ottla group`: list, describe, lag, delete, delete-offsets; resetting offsets has a file of its own.
+//! `ottla group`: list, delete, delete-offsets; the other verbs have files of their own. Groups of all types.
 
 mod committed;
 mod describe;
 mod reset;
+mod why;
 
 use crate::args::{ConnectArgs, OutputArgs};
 use crate::connect::{ask, look};
@@ -11,8 +12,8 @@ use crate::output::Table;
 use crate::refusal::{all_ok, finish};
 use clap::{Args, Subcommand};
 use client::{Admin, Str, TopicPartition};
-use committed::committed;
 pub use committed::{Scope, partitions, scope};
+use committed::{described, is_share, positions};
 use serde_json::json;
 
 /// Arguments of `ottla group`.
@@ -34,6 +35,8 @@ enum GroupVerb {
     Describe(describe::DescribeArgs),
     /// Show committed offsets and how far they are behind
     Lag(describe::LagArgs),
+    /// Say what keeps a group from going on
+    Why(why::WhyArgs),
     /// Move committed offsets of a group without members
     ResetOffsets(reset::ResetArgs),
     /// Delete groups without members
@@ -109,6 +112,7 @@ pub fn run(command: GroupCommand) -> Result<(), Failure> {
         GroupVerb::List(args) => look(connection, async |admin| list(args, admin).await),
         GroupVerb::Describe(args) => look(connection, async |admin| describe::describe(args, admin).await),
         GroupVerb::Lag(args) => look(connection, async |admin| describe::lag(args, admin).await),
+        GroupVerb::Why(args) => look(connection, async |admin| why::why(args, admin).await),
         GroupVerb::ResetOffsets(args) => ask(connection, async |admin| reset::run(args, admin).await),
         GroupVerb::Delete(args) => ask(connection, async |admin| delete(args, admin).await),
         GroupVerb::DeleteOffsets(args) => ask(connection, async |admin| delete_offsets(args, admin).await),
@@ -145,18 +149,31 @@ async fn delete(args: DeleteArgs, admin: &Admin) -> Result<(), Failure> {
 }
 
 async fn delete_offsets(args: DeleteOffsetsArgs, admin: &Admin) -> Result<(), Failure> {
-    let committed = committed(admin, &args.group).await?;
-    let targets: Vec<TopicPartition> = args.topic.iter().flat_map(|scope| scope.among(&committed)).collect();
+    let is_share = is_share(described(admin, &args.group).await?.as_ref());
+    let known = positions(admin, &args.group, is_share).await?;
+    let targets: Vec<TopicPartition> = args.topic.iter().flat_map(|scope| scope.among(&known)).collect();
     if targets.is_empty() {
         return Err(Failure::new("nothing to delete", format!("group {:?} has no such offset", args.group))
             .exit(crate::failure::Exit::NotFound)
             .try_this(format!("ottla group lag {}", args.group)));
     }
-    let (deleted, failure) = all_ok(admin.delete_group_offsets(&args.group, &targets).await?);
+    let (deleted, failure) = if is_share {
+        if args.topic.iter().any(|scope| !scope.partitions.is_empty()) {
+            let why = "a share group forgets whole topics, never single partitions";
+            return Err(Failure::usage("could not delete offsets", why).try_this("--topic TOPIC alone"));
+        }
+        let topics = targets.iter().map(|target| target.topic.clone()).collect();
+        let (topics, failure) = all_ok(admin.delete_share_group_offsets(&args.group, &topics).await?);
+        let is_gone = |target: &TopicPartition| topics.iter().any(|(topic, ())| *topic == target.topic);
+        (targets.into_iter().filter(is_gone).collect(), failure)
+    } else {
+        let (deleted, failure) = all_ok(admin.delete_group_offsets(&args.group, &targets).await?);
+        (deleted.into_iter().map(|(target, ())| target).collect::<Vec<_>>(), failure)
+    };
     let mut table =
         Table::new(&[("TOPIC", "topic"), ("PARTITION", "partition"), ("DELETED OFFSET", "deleted_offset")]);
-    for (target, ()) in deleted {
-        let offset = committed.get(&target).map(|committed| committed.offset);
+    for target in deleted {
+        let offset = known.get(&target).map(|(offset, _)| *offset);
         table.row(vec![json!(target.topic.as_str()), json!(target.partition), json!(offset)]);
     }
     table.print_unless_empty(args.output.output)?;

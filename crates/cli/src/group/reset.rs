@@ -1,7 +1,7 @@
 //! `ottla group reset-offsets`: every way of kafka-consumer-groups to move a group's committed offsets. Prints the
 //! plan; only `--execute` commits it.
 
-use super::committed::{Scope, committed, scope};
+use super::committed::{Scope, described, is_share, positions, scope};
 use crate::args::OutputArgs;
 use crate::connect::unreadable;
 use crate::failure::{Exit, Failure, say};
@@ -9,9 +9,9 @@ use crate::output::Table;
 use crate::refusal::{all_ok, finish};
 use crate::time::parse_time_ms;
 use clap::Args;
+use client::admin::GroupDescription;
 use client::{
-    Admin, CommittedOffset, ErrorCode, IsolationLevel, ListedOffset, OffsetSpec, Str, TopicPartition,
-    parse_iso_duration,
+    Admin, CommittedOffset, IsolationLevel, ListedOffset, OffsetSpec, Str, TopicPartition, parse_iso_duration,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -89,10 +89,11 @@ fn duration(text: &str) -> Result<Duration, String> {
 type Plan = BTreeMap<TopicPartition, (i64, Option<i64>)>;
 
 pub(super) async fn run(args: ResetArgs, admin: &Admin) -> Result<(), Failure> {
-    refuse_active(admin, &args.group).await?;
-    let current = committed(admin, &args.group).await?;
-    let current: BTreeMap<TopicPartition, i64> =
-        current.into_iter().map(|(t, one)| (t, one.offset)).collect();
+    let described = described(admin, &args.group).await?;
+    refuse_active(described.as_ref())?;
+    let is_share = is_share(described.as_ref());
+    let current = positions(admin, &args.group, is_share).await?;
+    let current: BTreeMap<TopicPartition, i64> = current.into_iter().map(|(t, (at, _))| (t, at)).collect();
     let plan = match &args.to.from_file {
         Some(file) => from_file(admin, file, &current).await?,
         None => {
@@ -101,9 +102,14 @@ pub(super) async fn run(args: ResetArgs, admin: &Admin) -> Result<(), Failure> {
         }
     };
     if args.execute {
-        let offsets =
-            plan.iter().map(|(target, (offset, _))| (target.clone(), CommittedOffset::new(*offset)));
-        let (_done, failure) = all_ok(admin.alter_group_offsets(&args.group, &offsets.collect()).await?);
+        let offsets = plan.iter().map(|(target, (offset, _))| (target.clone(), *offset));
+        let altered = if is_share {
+            admin.alter_share_group_offsets(&args.group, &offsets.collect()).await?
+        } else {
+            let offsets = offsets.map(|(target, offset)| (target, CommittedOffset::new(offset)));
+            admin.alter_group_offsets(&args.group, &offsets.collect()).await?
+        };
+        let (_done, failure) = all_ok(altered);
         finish(failure)?;
     }
     let mut table = Table::new(&[
@@ -130,18 +136,11 @@ pub(super) async fn run(args: ResetArgs, admin: &Admin) -> Result<(), Failure> {
 }
 
 /// Kafka would refuse each partition one by one: say it once, and before planning.
-async fn refuse_active(admin: &Admin, group: &Str) -> Result<(), Failure> {
-    match admin.describe_group(group).await {
-        Ok(described) if !described.members.is_empty() => {
-            let why =
-                format!("group {group:?} is {} with {} members", described.state, described.members.len());
-            Err(Failure::new("offsets can be reset only while nobody reads", why)
-                .try_this(format!("stop its members: ottla group describe {group}")))
-        }
-        Ok(_) => Ok(()),
-        Err(error) if error.code() == Some(ErrorCode::GroupIdNotFound) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+fn refuse_active(described: Option<&GroupDescription>) -> Result<(), Failure> {
+    let Some(group) = described.filter(|group| !group.members.is_empty()) else { return Ok(()) };
+    let why = format!("group {:?} is {} with {} members", group.group_id, group.state, group.members.len());
+    Err(Failure::new("offsets can be reset only while nobody reads", why)
+        .try_this(format!("stop its members: ottla group describe {}", group.group_id)))
 }
 
 async fn targets(

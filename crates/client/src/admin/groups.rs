@@ -34,7 +34,7 @@ pub struct GroupListing {
 pub struct GroupDescription {
     /// Its id.
     pub group_id: Str,
-    /// `Classic` or `Consumer`.
+    /// `Classic`, `Consumer` or `Share`.
     pub group_type: Str,
     /// Its state, in Kafka's words.
     pub state: Str,
@@ -44,7 +44,7 @@ pub struct GroupDescription {
     pub assignor: Str,
     /// The node that coordinates it.
     pub coordinator: i32,
-    /// Of a group of the consumer protocol (KIP-848): its epoch, and that of the assignment that members are brought to.
+    /// Of a group of the consumer protocol (KIP-848) or a share group: its epoch, and that of the assignment that members are brought to.
     pub epochs: Option<GroupEpochs>,
     /// Its members.
     pub members: Vec<GroupMember>,
@@ -76,6 +76,8 @@ pub struct GroupMember {
     pub topics: Vec<Str>,
     /// Partitions that it has.
     pub assignment: Vec<TopicPartition>,
+    /// In a group of the consumer protocol: partitions that it is brought to, step by step.
+    pub target: Option<Vec<TopicPartition>>,
 }
 
 impl Admin {
@@ -103,7 +105,7 @@ impl Admin {
         Ok(groups.into_values().collect())
     }
 
-    /// One group, of the classic or of the newer consumer protocol; `GROUP_ID_NOT_FOUND` where there is none. Cancel-safe.
+    /// One group, of the classic or of the newer consumer protocol, or a share group; `GROUP_ID_NOT_FOUND` where there is none. Cancel-safe.
     pub async fn describe_group(&self, group_id: &Str) -> Result<GroupDescription> {
         let doing = format!("describe group {group_id:?}");
         let request =
@@ -142,8 +144,14 @@ impl Admin {
         };
         match self.ask(Whom::Coordinator(group_id), &request, &doing, read).await {
             Ok(group) => Ok(modern(group, coordinator)),
-            // A broker without that protocol has no such groups.
-            Err(Error::Unsupported { .. }) => Err(Error::refused(ErrorCode::GroupIdNotFound, doing.clone())),
+            Err(error @ Error::Unsupported { .. }) => {
+                // A broker without that protocol has no such groups.
+                tracing::debug!(%error, "no group of the consumer protocol");
+                self.describe_share_group(group_id, coordinator).await
+            }
+            Err(error) if error.code() == Some(ErrorCode::GroupIdNotFound) => {
+                self.describe_share_group(group_id, coordinator).await
+            }
             Err(error) => Err(error),
         }
     }
@@ -231,6 +239,7 @@ fn classic(group: DescribedGroup, coordinator: i32) -> GroupDescription {
         } else {
             Vec::new()
         },
+        target: None,
     };
     GroupDescription {
         group_id: group.group_id.detached(),
@@ -258,6 +267,7 @@ fn modern(group: consumer_group_describe::DescribedGroup, coordinator: i32) -> G
             epoch: Some(member.member_epoch),
             topics: member.subscribed_topic_names.iter().map(Str::detached).collect(),
             assignment: member.assignment.topic_partitions.into_iter().flat_map(one).collect(),
+            target: Some(member.target_assignment.topic_partitions.into_iter().flat_map(one).collect()),
         }
     };
     GroupDescription {

@@ -5,7 +5,7 @@
 //! validated against a new leader yet. Fetch sessions (KIP-227) and fetching from followers (KIP-392) are not used.
 
 use super::positions::{Assigned, Cursor, Position, reset_position};
-use super::records::Fetched;
+use super::records::{Fetched, split_batches};
 use super::shared::SharedConsumer;
 use crate::clock::wall_clock_ms;
 use crate::cluster::metadata::Metadata;
@@ -13,12 +13,11 @@ use crate::cluster::pool::Pool;
 use crate::error::{Error, Result};
 use crate::group_offsets::{self, PerPartition};
 use crate::offsets::{Listed, OffsetSpec, list_what_is_known};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData};
-use wire::record_batch::RecordBatch;
 use wire::topic::TopicPartition;
 use wire::{ApiKey, ErrorCode, Uuid};
 
@@ -423,26 +422,4 @@ impl Fetcher {
             let _ = reports.send(FetchReport::Metadata);
         });
     }
-}
-
-/// The whole batches at the front; the broker may cut the last one off where the answer was full.
-fn split_batches(
-    mut records: bytes::Bytes,
-    target: &TopicPartition,
-    offset: i64,
-) -> Result<VecDeque<RecordBatch>> {
-    let mut batches = VecDeque::new();
-    while !records.is_empty() {
-        match RecordBatch::take(&mut records) {
-            Ok(batch) => batches.push_back(batch),
-            Err(wire::record_batch::BatchError::Truncated { .. }) => break,
-            Err(error) => {
-                return Err(Error::Malformed {
-                    what: format!("what was fetched from {target} at offset {offset}"),
-                    why: error.to_string(),
-                });
-            }
-        }
-    }
-    Ok(batches)
 }

@@ -7,9 +7,9 @@ mod fetcher;
 mod group;
 mod handle;
 mod options;
-mod positions;
+pub(crate) mod positions;
 pub(crate) mod protocol;
-mod records;
+pub(crate) mod records;
 mod shared;
 
 pub use builder::ConsumerBuilder;

@@ -21,7 +21,7 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    fn new(offset: i64, leader_epoch: i32) -> Arc<Cursor> {
+    pub(crate) fn new(offset: i64, leader_epoch: i32) -> Arc<Cursor> {
         Arc::new(Cursor {
             live: AtomicBool::new(true),
             offset: AtomicI64::new(offset),

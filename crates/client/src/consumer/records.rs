@@ -5,6 +5,7 @@ use super::positions::Cursor;
 use crate::error::{Error, Result};
 use crate::offsets::IsolationLevel;
 use crate::record::{ConsumerRecord, Header};
+use bytes::Bytes;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use wire::Str;
@@ -158,6 +159,28 @@ impl Reader {
             why: error.to_string(),
         }
     }
+}
+
+/// The whole batches at the front; the broker may cut the last one off where the answer was full.
+pub(crate) fn split_batches(
+    mut records: Bytes,
+    target: &TopicPartition,
+    offset: i64,
+) -> Result<VecDeque<RecordBatch>> {
+    let mut batches = VecDeque::new();
+    while !records.is_empty() {
+        match RecordBatch::take(&mut records) {
+            Ok(batch) => batches.push_back(batch),
+            Err(BatchError::Truncated { .. }) => break,
+            Err(error) => {
+                return Err(Error::Malformed {
+                    what: format!("what was fetched from {target} at offset {offset}"),
+                    why: error.to_string(),
+                });
+            }
+        }
+    }
+    Ok(batches)
 }
 
 #[cfg(test)]
