@@ -5,6 +5,7 @@
 mod asking;
 mod background;
 mod carrying;
+mod dead_letters;
 mod opening;
 mod repairing;
 mod replicating;

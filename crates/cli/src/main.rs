@@ -12,6 +12,7 @@ mod configuration;
 mod connect;
 mod consume;
 mod demo;
+mod dlq;
 mod dump;
 mod failure;
 mod format;
@@ -99,6 +100,8 @@ enum Command {
     Partition(partition::PartitionCommand),
     /// Transactions: list, describe, producers, find-hanging, abort
     Txn(txn::TxnCommand),
+    /// Dead-letter queues of share groups: list, show, redrive, discard
+    Dlq(dlq::DlqCommand),
     /// Who may do what: list, create, delete, explain
     Acl(acl::AclCommand),
     /// Run a schema registry beside any Kafka cluster
@@ -147,6 +150,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Broker(command)) => self::broker::run(command),
         Some(Command::Partition(command)) => self::partition::run(command),
         Some(Command::Txn(command)) => txn::run(command),
+        Some(Command::Dlq(command)) => dlq::run(command),
         Some(Command::Acl(command)) => acl::run(command),
         Some(Command::Registry(command)) => schema_registry::run(&command.args, &command.connection),
         Some(Command::User(command)) => user::run(command),

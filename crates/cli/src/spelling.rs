@@ -18,12 +18,13 @@ const VERBS: &[(&str, &[&str])] = &[
             "consume",
         ],
     ),
-    ("group", &["list", "describe", "lag", "reset-offsets", "delete", "delete-offsets"]),
+    ("group", &["list", "describe", "lag", "why", "reset-offsets", "delete", "delete-offsets"]),
     ("config", &["get", "set", "unset"]),
     ("cluster", &["info", "log-dirs", "api-versions", "quorum", "up"]),
     ("quorum", &["status", "doctor", "add-voter", "remove-voter", "replace"]),
     ("broker", &["list", "describe", "drain", "cordon", "uncordon", "unregister"]),
     ("partition", &["list", "elect", "reassign"]),
+    ("dlq", &["list", "show", "redrive", "discard"]),
     ("txn", &["list", "describe", "producers", "find-hanging", "abort"]),
 ];
 

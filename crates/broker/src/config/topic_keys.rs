@@ -12,7 +12,7 @@ pub static TOPIC_KEYS: &[ConfigKey] = &[
     key("compression.type", Text, Some("producer"), OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), Medium, PerResource, Implemented, "Codec of stored batches; `producer` keeps what the producer chose."),
     key("compression.zstd.level", Int, Some("3"), Between(-131072.0, 22.0), Medium, PerResource, Implemented, "zstd level when the broker itself compresses."),
     key("delete.retention.ms", Long, Some("86400000"), AtLeast(0.0), Medium, PerResource, Implemented, "How long tombstones stay readable after cleaning."),
-    key("errors.deadletterqueue.group.enable", Boolean, Some("false"), Any, Medium, PerResource, Accepted, "Let share groups use this topic as their dead-letter queue."),
+    key("errors.deadletterqueue.group.enable", Boolean, Some("false"), Any, Medium, PerResource, Implemented, "Let share groups use this topic as their dead-letter queue."),
     key("file.delete.delay.ms", Long, Some("60000"), AtLeast(0.0), Medium, PerResource, Implemented, "Delay between removing a segment from the log and deleting its files."),
     key("flush.messages", Long, Some("9223372036854775807"), AtLeast(1.0), Medium, PerResource, Implemented, "Messages before a flush is forced; answers wait for it."),
     key("flush.ms", Long, Some("9223372036854775807"), AtLeast(0.0), Medium, PerResource, Implemented, "Longest time a message stays unflushed."),

@@ -11,6 +11,7 @@ use wire::{ErrorCode, Str};
 
 use super::Node;
 use crate::command::Command;
+use crate::node::dead_letters;
 use crate::node::share_state::{self, SharePartition};
 use crate::share::hosting::told;
 use crate::share::question::{ShareAsk, ShareErrand, ShareQuestion, ShareWish};
@@ -71,6 +72,12 @@ impl Node {
                     let state = to_store(&cell, leader_epoch, write);
                     let outcome = share_state::write(&node, &of, state).await.map_err(told);
                     ShareQuestion::Written { generation, write: id, outcome }
+                }
+                ShareErrand::DeadLetters(letters) => {
+                    if !dead_letters::write(&node, &cell, &group, &letters).await {
+                        return;
+                    }
+                    ShareQuestion::DeadLettered { generation }
                 }
             };
             node.ask_share(node.latest_ms(), &cell, &group, question);

@@ -26,8 +26,8 @@ impl Shard {
         let settings = self.around.config.share.settings(self.group_view.image(), &group);
         let Some((slot, seat)) = self.seats.behind(&cell) else { return };
         let shares = &mut seat.shares.get_or_insert_default().shares;
-        let wish = shares.ask(&around, &settings, &group, question);
-        turn.effects.extend(wish.map(|wish| Effect::Share(Box::new(wish))));
+        let wishes = shares.ask(&around, &settings, &group, question);
+        turn.effects.extend(wishes.into_iter().map(|wish| Effect::Share(Box::new(wish))));
         self.arm_shares(slot);
     }
 
@@ -40,8 +40,8 @@ impl Shard {
         seated.armed = None;
         for group in seated.shares.groups() {
             let settings = self.around.config.share.settings(&image, &group);
-            let wish = seated.shares.tick(&around, &settings, &group);
-            turn.effects.extend(wish.map(|wish| Effect::Share(Box::new(wish))));
+            let wishes = seated.shares.tick(&around, &settings, &group);
+            turn.effects.extend(wishes.into_iter().map(|wish| Effect::Share(Box::new(wish))));
         }
         self.arm_shares(slot);
     }

@@ -50,6 +50,13 @@ pub(crate) struct Around {
     pub log_start_offset: i64,
 }
 
+impl Around {
+    fn wish(&self, group: &Str, generation: u64, errand: ShareErrand) -> ShareWish {
+        let (cell, leader_epoch) = (Arc::clone(&self.cell), self.leader_epoch);
+        ShareWish { cell, group: group.clone(), generation, leader_epoch, errand }
+    }
+}
+
 impl Shares {
     pub fn is_empty(&self) -> bool {
         self.groups.is_empty()
@@ -71,7 +78,7 @@ impl Shares {
         settings: &ShareSettings,
         group: &Str,
         question: ShareQuestion,
-    ) -> Option<ShareWish> {
+    ) -> Vec<ShareWish> {
         let is_first = matches!(question, ShareQuestion::Begin { .. }) && !self.groups.contains_key(group);
         if is_first {
             self.last_generation += 1;
@@ -81,26 +88,25 @@ impl Shares {
         }
         let Some(hosted) = self.groups.get_mut(group) else {
             question.refuse(ErrorCode::UnknownTopicOrPartition);
-            return None;
+            return Vec::new();
         };
         hosted.ask(around, settings, question);
-        let errand = if is_first { Some(ShareErrand::Load) } else { hosted.take_write() };
-        let generation = hosted.generation;
+        let wishes = if is_first {
+            vec![around.wish(group, hosted.generation, ShareErrand::Load)]
+        } else {
+            hosted.wishes(around, settings, group)
+        };
         if hosted.is_over() {
             self.groups.remove(group);
         }
-        let (cell, leader_epoch) = (Arc::clone(&around.cell), around.leader_epoch);
-        errand.map(|errand| ShareWish { cell, group: group.clone(), generation, leader_epoch, errand })
+        wishes
     }
 
     /// Locks of a group that are over.
-    pub fn tick(&mut self, around: &Around, settings: &ShareSettings, group: &Str) -> Option<ShareWish> {
-        let hosted = self.groups.get_mut(group)?;
+    pub fn tick(&mut self, around: &Around, settings: &ShareSettings, group: &Str) -> Vec<ShareWish> {
+        let Some(hosted) = self.groups.get_mut(group) else { return Vec::new() };
         hosted.release_expired(around.now_ms, settings);
-        let generation = hosted.generation;
-        let errand = hosted.take_write()?;
-        let (cell, leader_epoch) = (Arc::clone(&around.cell), around.leader_epoch);
-        Some(ShareWish { cell, group: group.clone(), generation, leader_epoch, errand })
+        hosted.wishes(around, settings, group)
     }
 
     /// This node leads the replica no longer, or cannot go on.
@@ -126,7 +132,12 @@ impl Hosted {
             ShareQuestion::Written { generation, write, outcome } if generation == self.generation => {
                 self.written(around.now_ms, settings, write, outcome);
             }
-            ShareQuestion::Loaded { .. } | ShareQuestion::Written { .. } => {}
+            ShareQuestion::DeadLettered { generation } if generation == self.generation => {
+                self.dead_lettered();
+            }
+            ShareQuestion::Loaded { .. }
+            | ShareQuestion::Written { .. }
+            | ShareQuestion::DeadLettered { .. } => {}
             ShareQuestion::GroupLeft => self.is_left = true,
             ShareQuestion::Begin { watch, reply } => {
                 self.is_left = false;
@@ -196,11 +207,21 @@ impl Hosted {
         }
     }
 
-    fn take_write(&mut self) -> Option<ShareErrand> {
-        match &mut self.phase {
-            Phase::Active(active) => active.machine.take_write().map(ShareErrand::Write),
-            Phase::Loading | Phase::Failed(_) => None,
+    fn dead_lettered(&mut self) {
+        if let Phase::Active(active) = &mut self.phase
+            && active.machine.dead_lettered()
+        {
+            self.watchers.fire_all();
         }
+    }
+
+    /// What is to be written to the group's dead-letter queue, and what is to be stored.
+    fn wishes(&mut self, around: &Around, settings: &ShareSettings, group: &Str) -> Vec<ShareWish> {
+        let Phase::Active(active) = &mut self.phase else { return Vec::new() };
+        let letters = active.machine.take_dead_letters(settings);
+        let letters = (!letters.is_empty()).then_some(ShareErrand::DeadLetters(letters));
+        let write = active.machine.take_write().map(ShareErrand::Write);
+        letters.into_iter().chain(write).map(|errand| around.wish(group, self.generation, errand)).collect()
     }
 
     fn is_over(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use coordinator::share_partition::{
-    AcknowledgementBatch, AcquireMode, Acquired, Refused, StateWrite, Stored,
+    AcknowledgementBatch, AcquireMode, Acquired, DeadLetters, Refused, StateWrite, Stored,
 };
 use wire::{ErrorCode, Str};
 
@@ -33,6 +33,8 @@ pub(crate) enum ShareQuestion {
     Loaded { generation: u64, state: Result<Stored, ErrorCode> },
     /// How a write ended.
     Written { generation: u64, write: u64, outcome: Result<(), ErrorCode> },
+    /// All that went to the dead-letter queue is there, or never will be.
+    DeadLettered { generation: u64 },
 }
 
 /// What was read for a member: see [`coordinator::share_partition::Acquisition`].
@@ -60,6 +62,8 @@ pub(crate) struct ShareWish {
 pub(crate) enum ShareErrand {
     Load,
     Write(StateWrite),
+    /// To the dead-letter queue of the group (KIP-1191).
+    DeadLetters(Vec<DeadLetters>),
 }
 
 impl ShareQuestion {
@@ -72,7 +76,8 @@ impl ShareQuestion {
             ShareQuestion::Release { .. }
             | ShareQuestion::GroupLeft
             | ShareQuestion::Loaded { .. }
-            | ShareQuestion::Written { .. } => {}
+            | ShareQuestion::Written { .. }
+            | ShareQuestion::DeadLettered { .. } => {}
         }
     }
 }

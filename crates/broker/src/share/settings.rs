@@ -78,6 +78,7 @@ impl ShareDefaults {
             max_record_locks: self
                 .partition_max_record_locks
                 .with(number("share.partition.max.record.locks")),
+            has_dead_letters: queue_of(image, group).is_some(),
             allows_renewal: own.get("share.renew.acknowledge.enable").is_none_or(|value| *value != *"false"),
         }
     }
@@ -115,6 +116,30 @@ pub(crate) fn offset_reset(image: &MetadataImage, group: &str) -> OffsetReset {
 /// Whether share groups are switched on: by the cluster's level alone.
 pub(crate) fn is_enabled(image: &MetadataImage) -> bool {
     image.features.level(SHARE_VERSION) >= 1
+}
+
+/// The level of `share.version` from which records go to dead-letter queues.
+const DEAD_LETTERS_SINCE: i16 = 2;
+
+/// Where the dead letters of a group go (KIP-1191).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Queue {
+    /// `errors.deadletterqueue.topic.name`
+    pub topic: Str,
+    /// `errors.deadletterqueue.copy.record.enable`: key, value and headers go along.
+    pub copies: bool,
+}
+
+/// Where a group's dead letters go, if anywhere.
+pub(crate) fn queue_of(image: &MetadataImage, group: &str) -> Option<Queue> {
+    if image.features.level(SHARE_VERSION) < DEAD_LETTERS_SINCE {
+        return None;
+    }
+    let own = of_group(image, group);
+    let topic = own.get("errors.deadletterqueue.topic.name").map(|name| name.trim());
+    let topic = topic.filter(|name| !name.is_empty())?;
+    let copies = own.get("errors.deadletterqueue.copy.record.enable");
+    Some(Queue { topic: Str::from(topic), copies: copies.is_some_and(|value| value.trim() == "true") })
 }
 
 /// What members call themselves.

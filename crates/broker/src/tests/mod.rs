@@ -7,6 +7,7 @@ mod clock;
 pub(crate) mod cluster;
 mod consumer_groups;
 mod controllers;
+mod dead_letters;
 mod fetch;
 mod flushing;
 mod found;
@@ -277,6 +278,22 @@ impl Harness {
         drop(self.node);
         self.disk.restart(survival);
         Harness::open(self.disk, self.settings, self.now_ms)
+    }
+
+    /// The first steps of what can run without time passing; true if there are no more.
+    pub fn steps(&mut self, most: usize) -> bool {
+        for _ in 0..most {
+            if self.bells.quorum.swap(false, Ordering::SeqCst) {
+                self.node.quorum_turn(self.now_ms);
+            } else if self.bells.turn.swap(false, Ordering::SeqCst) {
+                self.node.turn(self.now_ms);
+            } else if let Some(job) = self.node.work() {
+                job.run(self.now_ms);
+            } else {
+                return true;
+            }
+        }
+        false
     }
 
     /// Runs everything that can run without time passing.

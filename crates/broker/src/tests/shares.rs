@@ -18,23 +18,28 @@ use crate::node::share_state::{SharePartition, initialize, read};
 const LOCK_MS: i64 = 15_000;
 
 /// A node with a topic of one partition, which the group `g` reads from the start.
-struct Shared {
-    node: Harness,
-    topic_id: Uuid,
+pub(super) struct Shared {
+    pub node: Harness,
+    pub topic_id: Uuid,
 }
 
 impl Shared {
-    fn start() -> Shared {
+    pub fn start() -> Shared {
         Shared::from(0)
     }
 
     fn from(start_offset: i64) -> Shared {
-        let mut node = Harness::with(&[
+        Shared::with(start_offset, &[])
+    }
+
+    pub fn with(start_offset: i64, settings: &[(&str, &str)]) -> Shared {
+        let own = [
             ("share.coordinator.state.topic.num.partitions", "2"),
             ("share.coordinator.state.topic.replication.factor", "1"),
             ("share.coordinator.state.topic.min.isr", "1"),
             ("group.share.record.lock.duration.ms", "15000"),
-        ]);
+        ];
+        let mut node = Harness::with(&[&own[..], settings].concat());
         let topic_id = node.create("t", 1);
         let of = SharePartition { group: "g".into(), topic_id, partition: 0 };
         let (begun, done) = (node.node.clone(), Arc::new(AtomicUsize::new(0)));
@@ -67,7 +72,7 @@ impl Shared {
     }
 
     /// Fetches until the share partition is loaded, and answers what was acquired.
-    fn fetch(&mut self, member: &str, epoch: i32) -> Vec<(i64, i64, i16)> {
+    pub fn fetch(&mut self, member: &str, epoch: i32) -> Vec<(i64, i64, i16)> {
         let request = ShareFetchRequest { max_wait_ms: 100, min_bytes: 1, ..self.request(member, epoch) };
         acquired(&self.finish(&request))
     }
@@ -96,14 +101,14 @@ impl Shared {
         panic!("the fetch never ends");
     }
 
-    fn say(&mut self, member: &str, epoch: i32, range: (i64, i64), types: &[i8]) -> i16 {
+    pub fn say(&mut self, member: &str, epoch: i32, range: (i64, i64), types: &[i8]) -> i16 {
         let request = self.saying(member, epoch, range, types);
         let answer: ShareAcknowledgeResponse = self.node.ask(ApiKey::ShareAcknowledge, 2, &request);
         assert_eq!(answer.error_code, 0, "{answer:?}");
         answer.responses[0].partitions[0].error_code
     }
 
-    fn saying(&self, member: &str, epoch: i32, range: (i64, i64), types: &[i8]) -> ShareAcknowledgeRequest {
+    pub fn saying(&self, member: &str, epoch: i32, range: (i64, i64), types: &[i8]) -> ShareAcknowledgeRequest {
         let batch = AcknowledgementBatch {
             first_offset: range.0,
             last_offset: range.1,

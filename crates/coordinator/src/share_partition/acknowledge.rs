@@ -3,7 +3,7 @@
 
 use wire::{ErrorCode, Str};
 
-use super::flights::{Flight, Holding, Pending, after_release};
+use super::flights::{Flight, Holding, Pending, after_failure, after_release};
 use super::{SharePartition, ShareSettings, StoredState, is_of};
 
 /// Of a range: one type for all of it, or one for each offset.
@@ -41,14 +41,16 @@ impl Refused {
 enum Meaning {
     Becomes(StoredState),
     Released,
+    Rejected,
     Renewed,
 }
 
 fn meaning(acknowledge_type: i8) -> Result<Meaning, Refused> {
     match acknowledge_type {
-        0 | 3 => Ok(Meaning::Becomes(StoredState::Archived)),
+        0 => Ok(Meaning::Becomes(StoredState::Archived)),
         1 => Ok(Meaning::Becomes(StoredState::Acknowledged)),
         2 => Ok(Meaning::Released),
+        3 => Ok(Meaning::Rejected),
         4 => Ok(Meaning::Renewed),
         _ => Err(Refused::request("Invalid acknowledge type.")),
     }
@@ -116,7 +118,7 @@ impl SharePartition {
             // What it has said of some stays said.
             if flight.pending.is_none() && is_of(member, &flight.holding) {
                 let delivery_count = flight.delivery_count;
-                let state = after_release(delivery_count, settings.delivery_count_limit);
+                let state = after_release(delivery_count, settings);
                 flight.pending = Some(Pending { write, state, delivery_count });
                 released.push((first, became(flight, state)));
             }
@@ -188,7 +190,8 @@ impl SharePartition {
             let Some(flight) = self.flights.get_mut(first) else { continue };
             let state = match run.meaning {
                 Meaning::Becomes(state) => state,
-                Meaning::Released => after_release(flight.delivery_count, settings.delivery_count_limit),
+                Meaning::Released => after_release(flight.delivery_count, settings),
+                Meaning::Rejected => after_failure(settings),
                 Meaning::Renewed => {
                     if let Holding::Held { until_ms, .. } = &mut flight.holding {
                         *until_ms = now_ms.saturating_add(settings.lock_duration_ms);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use wire::Str;
 
+use super::ShareSettings;
 use super::stored::{StoredBatch, StoredState};
 
 /// Who has a record.
@@ -34,6 +35,8 @@ pub(crate) struct Flight {
     pub pending: Option<Pending>,
     /// The range in which it was handed out first: records that fail again and again are handed out by parts of that.
     pub batch: (i64, i64),
+    /// The dead-letter queue is being written: the outcome is still to come.
+    pub is_leaving: bool,
     /// Between ranges of stored state: nothing is known of it, and there may be no record at all.
     pub is_gap: bool,
 }
@@ -45,7 +48,15 @@ impl Flight {
 
     pub fn stored(batch: (i64, i64), state: StoredState, delivery_count: i16) -> Flight {
         let holding = Holding::Nobody(state);
-        Flight { last: batch.1, holding, delivery_count, pending: None, batch, is_gap: false }
+        Flight {
+            last: batch.1,
+            holding,
+            delivery_count,
+            pending: None,
+            batch,
+            is_leaving: false,
+            is_gap: false,
+        }
     }
 
     pub fn is_available(&self) -> bool {
@@ -60,15 +71,44 @@ impl Flight {
         matches!(self.holding, Holding::Held { until_ms, .. } if until_ms <= now_ms)
     }
 
-    /// Nobody holds it any more, and nobody said a word.
-    pub fn give_up(&mut self, delivery_count_limit: i16) {
-        self.holding = Holding::Nobody(after_release(self.delivery_count, delivery_count_limit));
+    /// Nobody gets it, and the dead-letter queue has it not yet.
+    pub fn is_archiving(&self) -> bool {
+        matches!(self.holding, Holding::Nobody(StoredState::Archiving))
+    }
+
+    /// Nobody holds it any more, and nobody said a word. What goes to the dead-letter queue is on its way there only when that is stored:
+    /// nobody may get a record that is in the queue.
+    pub fn give_up(&mut self, settings: &ShareSettings, write: u64) {
+        let delivery_count = self.delivery_count;
+        match after_release(delivery_count, settings) {
+            state @ StoredState::Archiving => self.pending = Some(Pending { write, state, delivery_count }),
+            state => self.holding = Holding::Nobody(state),
+        }
+    }
+
+    /// What is stored of it once what is pending is.
+    pub fn to_be(&self) -> Flight {
+        match self.pending {
+            Some(pending) => {
+                Flight { holding: Holding::Nobody(pending.state), pending: None, ..self.clone() }
+            }
+            None => self.clone(),
+        }
     }
 }
 
 /// What a record is that was handed out so often and not accepted.
-pub(crate) fn after_release(delivery_count: i16, limit: i16) -> StoredState {
-    if delivery_count >= limit { StoredState::Archived } else { StoredState::Available }
+pub(crate) fn after_release(delivery_count: i16, settings: &ShareSettings) -> StoredState {
+    if delivery_count < settings.delivery_count_limit {
+        StoredState::Available
+    } else {
+        after_failure(settings)
+    }
+}
+
+/// What a record is that nobody shall try again.
+pub(crate) fn after_failure(settings: &ShareSettings) -> StoredState {
+    if settings.has_dead_letters { StoredState::Archiving } else { StoredState::Archived }
 }
 
 /// In order, without overlap.

@@ -3,13 +3,15 @@
 //! is taken out by [`SharePartition::take_write`], one write at a time and in order, and nothing that waits for a write is answered before
 //! its outcome came back by [`SharePartition::written`].
 //!
-//! `flights.rs` the records in flight, as ranges of one state · `acquire.rs` what a member is given · `acknowledge.rs` what it says of that.
+//! `flights.rs` the records in flight, as ranges of one state · `acquire.rs` what a member is given · `acknowledge.rs` what it says of that ·
+//! `dead_letters.rs` what nobody gets any more.
 //!
 //! Kafka keeps batches, and records of their own where it must; here a range is split where its records part ways. What a member is given
 //! may come in fewer, longer ranges than Kafka's, never in others.
 
 mod acknowledge;
 mod acquire;
+mod dead_letters;
 mod flights;
 mod stored;
 #[cfg(test)]
@@ -19,6 +21,7 @@ use wire::{ErrorCode, Str};
 
 pub use acknowledge::{AcknowledgementBatch, Refused};
 pub use acquire::{AcquireMode, Acquired, Acquisition};
+pub use dead_letters::{Cause, DeadLetters};
 use flights::{Flight, Flights, Holding, Pending};
 pub use stored::{StoredBatch, StoredState};
 
@@ -36,6 +39,8 @@ pub struct ShareSettings {
     pub max_record_locks: i64,
     /// `share.renew.acknowledge.enable` (KIP-1222)
     pub allows_renewal: bool,
+    /// `errors.deadletterqueue.topic.name` is set (KIP-1191).
+    pub has_dead_letters: bool,
 }
 
 /// State as it was stored.
@@ -140,11 +145,13 @@ impl SharePartition {
         self.next_offset - self.start_offset
     }
 
-    /// True while a member holds something, or something is to be stored.
+    /// True while a member holds something, or something is to be stored, or on its way to the dead-letter queue.
     pub fn is_busy(&self) -> bool {
+        let is_waited_for =
+            |flight: &Flight| matches!(flight.holding, Holding::Held { .. }) || flight.is_archiving();
         self.writing.is_some()
             || !self.unwritten.is_empty()
-            || self.flights.iter().any(|(_, flight)| matches!(flight.holding, Holding::Held { .. }))
+            || self.flights.iter().any(|(_, flight)| is_waited_for(flight))
     }
 
     /// When [`SharePartition::release_expired`] has something to do.
@@ -162,11 +169,11 @@ impl SharePartition {
         if self.next_deadline().is_none_or(|deadline_ms| deadline_ms > now_ms) {
             return false;
         }
-        let mut expired = Vec::new();
+        let (mut expired, write) = (Vec::new(), self.write_to_come());
         for (first, flight) in self.flights.iter_mut() {
             if flight.pending.is_none() && flight.is_overdue(now_ms) {
-                flight.give_up(settings.delivery_count_limit);
-                expired.push((first, flight.clone()));
+                flight.give_up(settings, write);
+                expired.push((first, flight.to_be()));
             }
         }
         for (first, flight) in expired {
@@ -216,15 +223,15 @@ impl SharePartition {
             return false;
         }
         self.writing = None;
-        let (mut has_more, mut expired) = (false, Vec::new());
+        let (mut has_more, mut expired, write) = (false, Vec::new(), self.write_to_come());
         for (first, flight) in self.flights.iter_mut() {
             let Some(pending) = flight.pending.take_if(|pending| pending.write == id) else { continue };
             if is_stored {
                 flight.holding = Holding::Nobody(pending.state);
                 flight.delivery_count = pending.delivery_count;
             } else if flight.is_overdue(now_ms) {
-                flight.give_up(settings.delivery_count_limit);
-                expired.push((first, flight.clone()));
+                flight.give_up(settings, write);
+                expired.push((first, flight.to_be()));
             }
             has_more |= flight.is_available();
         }
@@ -274,6 +281,7 @@ impl SharePartition {
         for (first, flight) in self.flights.iter() {
             assert!(first >= at && flight.last >= first, "window: out of order, or below the start");
             at = flight.last.saturating_add(1);
+            assert!(!flight.is_leaving || flight.is_archiving(), "dead letters: what is not dead leaves");
             match (&flight.holding, &flight.pending) {
                 (Holding::Held { .. }, pending) => {
                     if let Some(Pending { write, .. }) = pending {

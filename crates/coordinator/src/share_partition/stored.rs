@@ -20,6 +20,8 @@ pub enum StoredState {
     Available,
     /// Accepted.
     Acknowledged,
+    /// Nobody gets it any more, and it is on its way to the dead-letter queue of the group (KIP-1191).
+    Archiving,
     /// Rejected, handed out too often, or not there.
     Archived,
 }
@@ -30,21 +32,26 @@ impl StoredState {
         match self {
             StoredState::Available => 0,
             StoredState::Acknowledged => 2,
+            StoredState::Archiving => 3,
             StoredState::Archived => 4,
         }
     }
 
-    /// A code as it was stored; `None` for what is no state. What was on its way to a dead-letter queue (3) is done with for consumers.
+    /// A code as it was stored; `None` for what is no state.
     pub fn of_code(code: i8) -> Option<StoredState> {
         match code {
             0 => Some(StoredState::Available),
             2 => Some(StoredState::Acknowledged),
-            3 | 4 => Some(StoredState::Archived),
+            3 => Some(StoredState::Archiving),
+            4 => Some(StoredState::Archived),
             _ => None,
         }
     }
 
     pub(crate) fn is_terminal(self) -> bool {
-        !matches!(self, StoredState::Available)
+        match self {
+            StoredState::Acknowledged | StoredState::Archived => true,
+            StoredState::Available | StoredState::Archiving => false,
+        }
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wire::random::SplitMix64;
 use wire::{ErrorCode, Str};
@@ -10,7 +10,10 @@ const SETTINGS: ShareSettings = ShareSettings {
     delivery_count_limit: 5,
     max_record_locks: 200,
     allows_renewal: true,
+    has_dead_letters: false,
 };
+
+const WITH_QUEUE: ShareSettings = ShareSettings { has_dead_letters: true, ..SETTINGS };
 
 fn empty() -> SharePartition {
     loaded(0, &[])
@@ -77,8 +80,17 @@ fn say(
 
 /// Stores what is to be stored.
 fn store(partition: &mut SharePartition, now_ms: i64, is_stored: bool) -> Vec<(i64, i64, i8, i16)> {
+    store_as(partition, now_ms, is_stored, &SETTINGS)
+}
+
+fn store_as(
+    partition: &mut SharePartition,
+    now_ms: i64,
+    is_stored: bool,
+    settings: &ShareSettings,
+) -> Vec<(i64, i64, i8, i16)> {
     let Some(write) = partition.take_write() else { return Vec::new() };
-    partition.written(now_ms, write.id, is_stored, &SETTINGS);
+    partition.written(now_ms, write.id, is_stored, settings);
     let of = |batch: &StoredBatch| {
         (batch.first_offset, batch.last_offset, batch.state.code(), batch.delivery_count)
     };
@@ -342,18 +354,76 @@ fn state_that_contradicts_itself_is_no_state() {
     }
 }
 
+fn reject(partition: &mut SharePartition, range: (i64, i64)) -> Option<u64> {
+    let batches = [AcknowledgementBatch { first_offset: range.0, last_offset: range.1, types: vec![3] }];
+    partition.acknowledge(1, &WITH_QUEUE, &Str::from("a"), &batches).expect("it is held")
+}
+
+#[test]
+fn what_is_rejected_goes_to_the_queue_once_that_is_stored_and_is_done_with_once_it_is_there() {
+    let mut partition = empty();
+    take(&mut partition, 0, "a", 10);
+    assert_eq!(reject(&mut partition, (0, 4)), Some(1));
+    assert_eq!(partition.take_dead_letters(&WITH_QUEUE), []);
+    assert_eq!(store(&mut partition, 1, true), [(0, 4, 3, 1)]);
+    let letters = partition.take_dead_letters(&WITH_QUEUE);
+    let expected = DeadLetters { first_offset: 0, last_offset: 4, delivery_count: 1, cause: Cause::Rejected };
+    assert_eq!(letters, [expected]);
+    assert_eq!(partition.take_dead_letters(&WITH_QUEUE), [], "they are on their way");
+    assert_eq!(partition.start_offset(), 0, "and not there yet");
+    assert!(partition.is_busy());
+    assert!(partition.dead_lettered());
+    assert_eq!(partition.start_offset(), 5);
+    assert_eq!(store(&mut partition, 1, true), [(0, 4, 4, 1)]);
+}
+
+#[test]
+fn a_lock_that_ends_once_too_often_is_stored_before_the_queue_is_written() {
+    let mut partition = loaded(0, &[(0, 9, StoredState::Available, 4)]);
+    assert_eq!(take(&mut partition, 0, "a", 10), [(0, 0, 5)], "alone, the last time");
+    partition.release_expired(31, &WITH_QUEUE);
+    assert_eq!(partition.take_dead_letters(&WITH_QUEUE), [], "not before it is stored");
+    assert_eq!(store_as(&mut partition, 31, false, &WITH_QUEUE), [(0, 0, 3, 5)]);
+    assert_eq!(partition.take_dead_letters(&WITH_QUEUE), [], "it is not: said again");
+    assert_eq!(store_as(&mut partition, 31, true, &WITH_QUEUE), [(0, 0, 3, 5)]);
+    assert_eq!(partition.take_dead_letters(&WITH_QUEUE)[0].cause, Cause::TooOften);
+}
+
+#[test]
+fn another_leader_goes_on_with_the_queue_and_without_a_queue_nothing_waits() {
+    let mut partition = loaded(0, &[(0, 3, StoredState::Archiving, 2), (4, 9, StoredState::Available, 1)]);
+    assert_eq!(partition.start_offset(), 0);
+    assert_eq!(partition.take_dead_letters(&WITH_QUEUE)[0].last_offset, 3);
+    let mut partition = loaded(0, &[(0, 3, StoredState::Archiving, 2), (4, 9, StoredState::Available, 1)]);
+    assert_eq!(partition.take_dead_letters(&SETTINGS), []);
+    assert_eq!(partition.start_offset(), 4);
+}
+
 /// Three members that take, answer, fall silent and go; writes that fail; leaders that are killed and read what was stored. Nobody holds
 /// what another holds, nothing that was accepted comes again, each record is handed out as often as its count says, and in the end all are
 /// done with.
 #[test]
 fn s45_locks_are_exclusive_and_nothing_accepted_comes_again() {
     for seed in 0..300 {
-        Walk::new(seed).run();
+        Walk::new(seed, SETTINGS).run();
+    }
+}
+
+/// The same with a dead-letter queue, whose writes are under way when leaders are killed: what is in the queue nobody gets again, and in the
+/// end each record was accepted or is in the queue.
+#[test]
+fn what_is_in_the_dead_letter_queue_nobody_gets_and_nothing_is_lost_on_the_way() {
+    for seed in 0..300 {
+        Walk::new(seed, WITH_QUEUE).run();
     }
 }
 
 struct Walk {
     random: SplitMix64,
+    settings: ShareSettings,
+    queue: BTreeSet<i64>,
+    /// Under way to the queue.
+    leaving: Vec<DeadLetters>,
     partition: SharePartition,
     /// By record: what the store says, and whether the leader has said yes to an acceptance.
     stored: BTreeMap<i64, (StoredState, i16)>,
@@ -368,9 +438,12 @@ const MEMBERS: [&str; 3] = ["a", "b", "c"];
 const RECORDS: i64 = 60;
 
 impl Walk {
-    fn new(seed: u64) -> Walk {
+    fn new(seed: u64, settings: ShareSettings) -> Walk {
         Walk {
             random: SplitMix64::new(seed),
+            settings,
+            queue: BTreeSet::new(),
+            leaving: Vec::new(),
             partition: empty(),
             stored: BTreeMap::new(),
             stored_start: 0,
@@ -388,12 +461,14 @@ impl Walk {
     fn run(mut self) {
         for _ in 0..400 {
             self.now_ms += i64::try_from(self.below(5)).unwrap_or(0);
-            self.partition.release_expired(self.now_ms, &SETTINGS);
+            self.partition.release_expired(self.now_ms, &self.settings);
             let member = usize::try_from(self.below(3)).unwrap_or(0);
-            match self.below(12) {
+            match self.below(14) {
+                12 => self.send(),
+                13 => self.sent(),
                 0..4 => self.take(member),
                 4..8 => self.answer(member),
-                8 => drop(self.partition.release_member(&SETTINGS, &MEMBERS[member].into())),
+                8 => drop(self.partition.release_member(&self.settings, &MEMBERS[member].into())),
                 9 => self.crash(),
                 _ => {
                     let is_stored = self.below(4) > 0;
@@ -403,18 +478,25 @@ impl Walk {
         }
         for _ in 0..400 {
             self.now_ms += 100;
-            self.partition.release_expired(self.now_ms, &SETTINGS);
+            self.partition.release_expired(self.now_ms, &self.settings);
             self.store(true);
+            self.send();
+            self.sent();
             self.take(0);
         }
         let start = self.partition.start_offset();
         assert_eq!(start, RECORDS, "all records come to an end");
+        for offset in (0..RECORDS).filter(|_| self.settings.has_dead_letters) {
+            let is_accepted =
+                self.stored.get(&offset).is_some_and(|(state, _)| *state == StoredState::Acknowledged);
+            assert!(is_accepted || self.queue.contains(&offset), "{offset} is lost");
+        }
     }
 
     fn take(&mut self, member: usize) {
         let mode = if self.below(2) == 0 { AcquireMode::RecordLimit } else { AcquireMode::BatchOptimized };
         let most = i64::try_from(self.below(12) + 1).unwrap_or(1);
-        let Some(from) = self.partition.readable_from(&SETTINGS) else { return };
+        let Some(from) = self.partition.readable_from(&self.settings) else { return };
         let batches: Vec<(i64, i64)> =
             (0..RECORDS / 6).map(|n| (n * 6, n * 6 + 5)).filter(|(_, last)| *last >= from).take(4).collect();
         for (first, last, count) in
@@ -422,6 +504,7 @@ impl Walk {
         {
             for offset in first..=last {
                 assert_ne!(self.accepted.get(&offset), Some(&true), "{offset} was accepted and comes again");
+                assert!(!self.queue.contains(&offset), "{offset} is in the queue and comes again");
                 if let Some(&(holder, until_ms)) = self.holders.get(&offset) {
                     let is_free = until_ms <= self.now_ms || holder == usize::MAX;
                     assert!(is_free, "{offset} is held by {holder}");
@@ -447,7 +530,7 @@ impl Walk {
         let kind = [1, 1, 2, 3][usize::try_from(self.below(4)).unwrap_or(0)];
         let batches = [AcknowledgementBatch { first_offset: offset, last_offset: offset, types: vec![kind] }];
         if let Ok(Some(write)) =
-            self.partition.acknowledge(now_ms, &SETTINGS, &MEMBERS[member].into(), &batches)
+            self.partition.acknowledge(now_ms, &self.settings, &MEMBERS[member].into(), &batches)
             && kind == 1
         {
             self.waiting.push((write, vec![offset]));
@@ -465,7 +548,7 @@ impl Walk {
                 }
             }
         }
-        self.partition.written(self.now_ms, write.id, is_stored, &SETTINGS);
+        self.partition.written(self.now_ms, write.id, is_stored, &self.settings);
         let (done, waiting) = self.waiting.drain(..).partition(|(id, _)| *id == write.id);
         self.waiting = waiting;
         let done: Vec<(u64, Vec<i64>)> = done;
@@ -475,8 +558,26 @@ impl Walk {
         }
     }
 
-    /// Another leader reads what is stored.
+    fn send(&mut self) {
+        self.leaving.extend(self.partition.take_dead_letters(&self.settings));
+    }
+
+    fn sent(&mut self) {
+        if self.leaving.is_empty() {
+            return;
+        }
+        let written = self.leaving.drain(..).flat_map(|letters| letters.first_offset..=letters.last_offset);
+        self.queue.extend(written);
+        self.partition.dead_lettered();
+    }
+
+    /// Another leader reads what is stored. What was on its way to the queue may have come there.
     fn crash(&mut self) {
+        for letters in std::mem::take(&mut self.leaving) {
+            if self.below(2) == 0 {
+                self.queue.extend(letters.first_offset..=letters.last_offset);
+            }
+        }
         let start = self.stored_start;
         let batches: Vec<_> = self
             .stored
