@@ -24,6 +24,7 @@ mod registry;
 mod rim;
 mod schedule;
 mod security;
+mod share;
 mod sim;
 mod stage;
 mod start;
@@ -78,6 +79,7 @@ const STAGES: &[Stage] = &[
     stage("clients", Needs::Quiet, clients::run, "kcat, Python, JavaScript and Java clients"),
     stage("transactions", Needs::Core, transactions::run, "Kafka Streams exactly once over kills; open transactions move from broker to broker; `--only=moved|streams`, `--full`"),
     stage("takeover", Needs::Core, takeover::run, "Kafka's directory with ACLs, SCRAM, quotas: to us and back"),
+    stage("share", Needs::Core, share::run, "share groups: nodes killed while they write dead letters, leaders killed, redriving killed"),
     stage("compaction", Needs::Core, compaction::run, "both brokers' cleaners leave the same batches of one directory"),
     stage("cli", Needs::Core, cli::run, "the binary's own commands: transcripts, silent brokers, signals, terminals"),
     stage("start", Needs::Core, start::run, "configurations that start a node and those that are refused, on both brokers"),

@@ -112,6 +112,7 @@ fn no_record_is_lost_on_its_way_and_none_comes_again() {
         assert_eq!(shared.fetch("m", 0), [(0, 1, 1)]);
         let request = shared.saying("m", 1, (0, 1), &[3, 3]);
         let mut begun = shared.node.begin(ApiKey::ShareAcknowledge, 2, &request);
+        assert!(begun.poll().is_none(), "nothing is stored yet");
         let is_over = shared.node.steps(cut);
         let answer: Option<ShareAcknowledgeResponse> = begun.answer();
         let is_told = answer.is_some_and(|answer| answer.responses[0].partitions[0].error_code == 0);
