@@ -80,6 +80,7 @@ public final class JavaClientChecks {
         check("share_limits", ShareChecks::limits);
         check("share_committed_only", ShareChecks::committedOnly);
         check("share_leavers", ShareChecks::leavers);
+        check("share_dead_letters", ShareChecks::deadLetters);
         check("admin_topics", JavaClientChecks::adminTopics);
         check("admin_topics_by_id", JavaClientChecks::adminTopicsById);
         check("admin_partitions", JavaClientChecks::adminPartitions);

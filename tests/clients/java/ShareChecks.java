@@ -249,4 +249,47 @@ final class ShareChecks {
             JavaClientChecks.same(List.of("1*2", "2*2"), found, "what the leaver held");
         }
     }
+
+    /** KIP-1191: what is rejected, and what was handed out too often, with the headers that say so. */
+    static void deadLetters() throws Exception {
+        String topic = JavaClientChecks.create("share-dead", 1, Map.of());
+        JavaClientChecks.send(topic, 3, 0);
+        String queue = "dlq." + JavaClientChecks.named("share-dead");
+        NewTopic wanted = new NewTopic(queue, 1, (short) 1).configs(Map.of("errors.deadletterqueue.group.enable", "true"));
+        JavaClientChecks.get(JavaClientChecks.admin().createTopics(List.of(wanted)).all());
+        String group = group("share-dead", "errors.deadletterqueue.topic.name", queue,
+            "errors.deadletterqueue.copy.record.enable", "true", "share.delivery.count.limit", "2");
+        try (ShareConsumer<byte[], byte[]> member = member(group, topic, "explicit")) {
+            List<ConsumerRecord<byte[], byte[]>> first = some(member);
+            JavaClientChecks.same(List.of("0*1", "1*1", "2*1"), shapes(first), "first");
+            member.acknowledge(first.get(0), AcknowledgeType.REJECT);
+            member.acknowledge(first.get(1), AcknowledgeType.ACCEPT);
+            member.acknowledge(first.get(2), AcknowledgeType.RELEASE);
+            committed(member);
+            List<ConsumerRecord<byte[], byte[]>> second = some(member);
+            JavaClientChecks.same(List.of("2*2"), shapes(second), "what was released");
+            member.acknowledge(second.get(0), AcknowledgeType.RELEASE);
+            committed(member);
+            JavaClientChecks.same(List.of(), within(member, 1500, true), "what is dead");
+        }
+        List<String> letters = new ArrayList<>();
+        try (Consumer<byte[], byte[]> reader = JavaClientChecks.consumer(JavaClientChecks.named("share-dead-reader"))) {
+            reader.subscribe(List.of(queue));
+            JavaClientChecks.until(30, "two dead letters", () -> {
+                for (ConsumerRecord<byte[], byte[]> record : reader.poll(Duration.ofMillis(200))) {
+                    StringBuilder told = new StringBuilder();
+                    for (String name : List.of("topic", "partition", "offset", "group", "delivery.count", "message")) {
+                        told.append(new String(record.headers().lastHeader("__dlq.errors." + name).value())).append("; ");
+                    }
+                    letters.add(told.toString());
+                    JavaClientChecks.same(true, record.value() != null, "the record's own value");
+                }
+                return letters.size() >= 2;
+            });
+        }
+        Collections.sort(letters);
+        String of = topic + "; 0; ";
+        JavaClientChecks.same(List.of(of + "0; " + group + "; 1; Offset rejected by client.; ",
+            of + "2; " + group + "; 2; Offset delivery count exceeded the threshold.; "), letters, "dead letters");
+    }
 }
