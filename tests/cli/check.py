@@ -473,7 +473,7 @@ def every_json_is_documented():
         ["topic", "create", "documented-2"], ["topic", "alter", "documented", "--set", "retention.ms=5000000"],
         ["topic", "add-partitions", "documented-2", "--total", "9"], ["topic", "trim", "documented", "--before", "0"],
         ["topic", "delete", "documented-2"], ["group", "list"], ["group", "describe", "watched"],
-        ["group", "lag", "documented"], ["group", "reset-offsets", "documented", "--to-earliest"],
+        ["group", "lag", "documented"], ["group", "why", "documented", "--watch-ms", "0"], ["group", "reset-offsets", "documented", "--to-earliest"],
         ["group", "delete-offsets", "documented", "--topic", "documented"], ["group", "delete", "documented"],
         ["config", "get", "--topic", "documented"], ["config", "set", "--topic", "documented", "retention.ms=6000000"],
         ["config", "unset", "--topic", "documented", "retention.ms"], ["cluster", "info"], ["cluster", "log-dirs"],
@@ -489,7 +489,7 @@ def every_json_is_documented():
 
 
 def is_documented(*command):
-    nouns = ("topic", "group", "config", "cluster", "quorum", "broker", "partition")
+    nouns = ("topic", "group", "config", "cluster", "quorum", "broker", "partition", "dlq")
     verb = command[:2] if command[0] in nouns else command[:1]
     told = re.search(r"^JSON.*?\n(  \{.*?\})(?=\n\S|\n\n|\n?\Z)", ottla(*verb, "--help").out, re.S | re.M)
     expect(told, (command, "its help has no JSON"))
@@ -545,6 +545,39 @@ def properties_are_obeyed():
     ended = ottla("cluster", "info", "--command-config", "client.properties")
     words = ("did you mean request.timeout.ms", "nothing is protected", "without effect here: send.buffer.bytes")
     expect(ended.code == 0 and all(word in ended.err for word in words), ended)
+
+
+def dead_letters_are_shown_and_go_back():
+    """What `ottla consume --share` rejects is in the dead-letter queue, and goes back once."""
+    ottla("topic", "create", "dead", "-p", "1")
+    ottla("topic", "create", "dlq.dead", "-p", "1", "--config", "errors.deadletterqueue.group.enable=true")
+    ended = ottla("config", "set", "--group", "dead", "share.auto.offset.reset=earliest",
+                  "errors.deadletterqueue.topic.name=dlq.dead", "errors.deadletterqueue.copy.record.enable=true")
+    expect(ended.code == 0, ended)
+    ottla("produce", "dead", stdin=b"1\n2\n")
+    ended = ottla("consume", "dead", "--share", "dead", "-n", "2", "--acknowledge", "reject", limit=40)
+    expect(ended.code == 0 and ended.out == "1\n2\n", ended)
+    shown = lambda: [(row["from"], row["value"]) for row in json.loads(ottla("dlq", "show", "dead", "-o", "json").out)]
+    end = time.monotonic() + 20
+    while len(shown()) < 2 and time.monotonic() < end:
+        time.sleep(0.1)
+    letters = shown()
+    # Kafka may write one twice.
+    expect(sorted(set(letters)) == [("dead-0", "1"), ("dead-0", "2")], letters)
+    is_documented("dlq", "list")
+    is_documented("dlq", "show", "dead")
+    is_documented("group", "lag", "dead")
+    ended = ottla("dlq", "redrive", "dead", "--dry-run")
+    expect(ended.code == 0 and len(ended.out.splitlines()) == 1 + len(letters), ended)
+    ended = ottla("dlq", "redrive", "dead", "-n", "1", limit=40)
+    expect(ended.code == 0 and len(ended.out.splitlines()) == 2, ended)
+    ended = ottla("dlq", "discard", "dead")
+    expect(ended.code == 0 and len(ended.out.splitlines()) == len(letters), ended)
+    expect(shown() == [], "none waits")
+    ended = ottla("consume", "dead", "-e", "--from-beginning", "--read-committed")
+    expect(ended.code == 0 and ended.out == "1\n2\n1\n", ended)
+    ended = ottla("dlq", "show", "nobody")
+    expect(ended.code == 3 and three_lines(ended.err), ended)
 
 
 def a_transaction_counts_whole_or_not_at_all():
@@ -851,7 +884,7 @@ def main():
         silent_brokers_end_at_the_timeout, a_list_with_silent_and_dead_addresses_goes_on, nobody_there_is_told_at_once,
         hints_work_as_they_stand, a_refused_producer_speaks_within_five_seconds, signals_end_cleanly,
         pipes_that_close_are_no_failure, tables_fit_terminals_and_pipes_have_all, every_json_is_documented,
-        properties_are_obeyed, a_transaction_counts_whole_or_not_at_all, a_broker_that_is_gone_is_told_at_once, a_node_starts_as_the_help_says,
+        properties_are_obeyed, a_transaction_counts_whole_or_not_at_all, dead_letters_are_shown_and_go_back, a_broker_that_is_gone_is_told_at_once, a_node_starts_as_the_help_says,
         a_running_nodes_directory_verifies_while_it_is_written_to, a_flipped_bit_is_found_where_it_is,
         storage_check_says_what_a_start_says,
         a_node_without_a_file_obeys_the_images_environment, who_speaks_another_protocol_is_named,
