@@ -30,7 +30,8 @@ fn set_queue(shared: &mut Shared, copies: bool) {
     ];
     let group = AlterConfigsResource { resource_type: 32, resource_name: Str::from("g"), configs };
     let request = IncrementalAlterConfigsRequest { resources: vec![group], validate_only: false };
-    let answer: IncrementalAlterConfigsResponse = shared.node.ask(ApiKey::IncrementalAlterConfigs, 1, &request);
+    let answer: IncrementalAlterConfigsResponse =
+        shared.node.ask(ApiKey::IncrementalAlterConfigs, 1, &request);
     assert_eq!(answer.responses[0].error_code, 0, "{answer:?}");
 }
 

@@ -108,7 +108,13 @@ impl Shared {
         answer.responses[0].partitions[0].error_code
     }
 
-    pub fn saying(&self, member: &str, epoch: i32, range: (i64, i64), types: &[i8]) -> ShareAcknowledgeRequest {
+    pub fn saying(
+        &self,
+        member: &str,
+        epoch: i32,
+        range: (i64, i64),
+        types: &[i8],
+    ) -> ShareAcknowledgeRequest {
         let batch = AcknowledgementBatch {
             first_offset: range.0,
             last_offset: range.1,

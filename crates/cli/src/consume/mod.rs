@@ -3,12 +3,11 @@
 mod boundary;
 mod printing;
 mod sharing;
+mod waiting;
 
 use crate::args::ConnectArgs;
 use crate::connect::{Cluster, block_on};
 use crate::failure::{Exit, Failure, say};
-use crate::refusal::{exit_of, split};
-use crate::time::spelled;
 use boundary::{Boundary, boundary};
 use clap::Args;
 use client::{
@@ -19,6 +18,8 @@ use printing::{Printer, ShapeArgs};
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::time::{Duration, Instant};
+pub use waiting::told_to_stop;
+use waiting::{FIRST_WARNING, LOOK_UP, stuck_for};
 
 const AFTER: &str = r#"WHERE: beginning, end, stored (what the group has committed), an offset, -N (so many before the end),
 s@TIME (the first record at or after it); TIME in milliseconds, or such as 2026-03-01T12:00:00Z
@@ -87,33 +88,19 @@ pub struct ConsumeArgs {
     shape: ShapeArgs,
 }
 
-/// How often a silent consumer is looked after.
-const LOOK_UP: Duration = Duration::from_millis(100);
-
-/// How long nothing may work before a word about it.
-const FIRST_WARNING: Duration = Duration::from_secs(2);
-
-/// Ctrl-C, or what asks a process to end: the group is left, and what was printed committed.
-pub async fn told_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut hang_up)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        pressed = tokio::signal::ctrl_c() => if pressed.is_err() { std::future::pending().await },
-        _ = terminate.recv() => {}
-        _ = hang_up.recv() => {}
-    }
-}
-
 /// Prints until told to stop.
 pub fn run(args: ConsumeArgs, connection: &ConnectArgs) -> Result<(), Failure> {
     let printer = Printer::new(&args.shape)?;
     let cluster = Cluster::new(connection)?;
     if let Some(group) = args.share.clone() {
-        return sharing::run(&args, group, &cluster, &printer);
+        let sharing = sharing::Sharing {
+            topics: args.topics,
+            group,
+            most: args.max_records,
+            idle: args.timeout_ms.map_or(Duration::MAX, Duration::from_millis),
+            word: args.acknowledge.unwrap_or(sharing::Word::Accept),
+        };
+        return sharing::run(sharing, &cluster, &printer);
     }
     let mut options = cluster.consumer_options()?;
     options.group_id = args.group.clone().or(options.group_id);
@@ -389,17 +376,6 @@ impl Job {
         }
         Ok(count)
     }
-}
-
-/// Nothing has worked for so long.
-fn stuck_for(limit: Duration, error: &client::Error) -> Failure {
-    let exit = match exit_of(error) {
-        Exit::Failed => Exit::Timeout,
-        other => other,
-    };
-    Failure::new(format!("nothing has come for {}", spelled(limit)), split(error).1)
-        .exit(exit)
-        .try_this("ottla cluster info; or a longer --timeout")
 }
 
 /// In a group only the partitions that this member has count.

@@ -1,7 +1,7 @@
 //! `ottla consume --share`: prints records as a member of a share group, and acknowledges each once it is printed.
 
 use super::printing::Printer;
-use super::{ConsumeArgs, FIRST_WARNING, LOOK_UP, stuck_for, told_to_stop};
+use super::waiting::{FIRST_WARNING, LOOK_UP, stuck_for, told_to_stop};
 use crate::connect::{Cluster, block_on};
 use crate::failure::{Failure, say};
 use crate::refusal::{all_ok, finish, split};
@@ -31,18 +31,24 @@ impl From<Word> for Acknowledgement {
     }
 }
 
+/// What is asked for.
+pub(super) struct Sharing {
+    pub topics: Vec<Str>,
+    pub group: Str,
+    /// Records.
+    pub most: Option<u64>,
+    /// How long nothing may come.
+    pub idle: Duration,
+    pub word: Word,
+}
+
 /// Prints until told to stop.
-pub(super) fn run(
-    args: &ConsumeArgs,
-    group: Str,
-    cluster: &Cluster,
-    printer: &Printer,
-) -> Result<(), Failure> {
+pub(super) fn run(sharing: Sharing, cluster: &Cluster, printer: &Printer) -> Result<(), Failure> {
     let mut options = cluster.share_options()?;
-    options.group_id = group;
+    options.group_id = sharing.group.clone();
     options.acknowledgement_mode = AcknowledgementMode::Explicit;
     options.fetch_max_wait = options.fetch_max_wait.min(cluster.limit() / 2);
-    let most = args.max_records.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
+    let most = sharing.most.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
     if let Some(most) = most {
         // What is not printed must not be locked.
         options.acquire_mode = AcquireMode::RecordLimit;
@@ -51,29 +57,29 @@ pub(super) fn run(
     block_on(async {
         let begin = async {
             let client = cluster.connect().await?;
-            let described = client.admin().describe_topics(&args.topics).await?;
+            let described = client.admin().describe_topics(&sharing.topics).await?;
             let (_there, failure) = all_ok(described);
             finish(failure)?;
-            Ok(client.share_consumer(options, args.topics.iter().cloned())?)
+            Ok(client.share_consumer(options, sharing.topics.iter().cloned())?)
         };
         let consumer = tokio::select! {
             begun = cluster.within_limit(begin) => begun?,
             () = told_to_stop() => return Ok(()),
         };
-        print_all(args, consumer, printer, cluster.limit()).await
+        print_all(&sharing, consumer, printer, cluster.limit()).await
     })
 }
 
 async fn print_all(
-    args: &ConsumeArgs,
+    sharing: &Sharing,
     mut consumer: ShareConsumer,
     printer: &Printer,
     limit: Duration,
 ) -> Result<(), Failure> {
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
-    let mut left = args.max_records.unwrap_or(u64::MAX);
-    let idle = args.timeout_ms.map_or(Duration::MAX, Duration::from_millis);
-    let word = Acknowledgement::from(args.acknowledge.unwrap_or(Word::Accept));
+    let mut left = sharing.most.unwrap_or(u64::MAX);
+    let idle = sharing.idle;
+    let word = Acknowledgement::from(sharing.word);
     let (mut last_record, mut warned) = (Instant::now(), false);
     let mut stop = std::pin::pin!(told_to_stop());
     let outcome = loop {

@@ -2,11 +2,14 @@
 //! with. How far that is, is a group of its own that only commits, so that every Kafka client can see it.
 
 use crate::failure::{Exit, Failure};
+use crate::output::Table;
 use crate::refusal::{all_ok, finish};
+use crate::time::format_time_ms;
 use client::admin::{ConfigResource, ResourceKind};
 use client::{
     Admin, Client, ConsumerRecord, Header, IsolationLevel, OffsetSpec, Record, Str, TopicPartition,
 };
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -208,6 +211,41 @@ pub async fn source(client: &Client, letter: &Letter) -> Result<Option<ConsumerR
         Ok(Some(record)) => Ok(Some(record?).filter(|record| record.offset == letter.origin_offset)),
         Ok(None) | Err(_) => Ok(None),
     }
+}
+
+/// Letters as a table.
+pub fn letters_table(letters: &[Letter], with_bytes: bool) -> Table {
+    let mut columns = vec![
+        ("PARTITION", "partition"),
+        ("OFFSET", "offset"),
+        ("FROM", "from"),
+        ("FROM-OFFSET", "from_offset"),
+        ("DELIVERIES", "deliveries"),
+        ("WHY", "why"),
+        ("TIME", "time"),
+    ];
+    if with_bytes {
+        columns.extend([("KEY", "key"), ("VALUE", "value")]);
+    }
+    let mut table = Table::new(&columns);
+    for letter in letters {
+        let record = &letter.record;
+        let mut row = vec![
+            json!(record.partition),
+            json!(record.offset),
+            json!(letter.origin.to_string()),
+            json!(letter.origin_offset),
+            json!(letter.delivery_count),
+            json!(letter.message),
+            json!(format_time_ms(record.timestamp_ms)),
+        ];
+        if with_bytes {
+            let text = |bytes: Option<&[u8]>| json!(bytes.map(String::from_utf8_lossy));
+            row.extend([text(record.key.as_deref()), text(record.value.as_deref())]);
+        }
+        table.row(row);
+    }
+    table
 }
 
 #[cfg(test)]

@@ -8,10 +8,9 @@ use crate::connect::{Cluster, block_on};
 use crate::failure::{Failure, say};
 use crate::output::Table;
 use crate::refusal::{all_ok, finish};
-use crate::time::format_time_ms;
 use clap::{Args, Subcommand};
 use client::{Client, CommittedOffset, Str};
-use letters::{Letter, dealt_with_by, queue_in, queue_of, read, topic_of};
+use letters::{dealt_with_by, letters_table, queue_in, queue_of, read, topic_of};
 use serde_json::json;
 use std::time::Duration;
 
@@ -33,7 +32,7 @@ enum DlqVerb {
     /// Show dead letters of a group that wait
     Show(ShowArgs),
     /// Write dead letters back to where they came from
-    Redrive(RedriveArgs),
+    Redrive(redrive::RedriveArgs),
     /// Have dead letters wait no longer; they stay in the topic for as long as it keeps them
     Discard(DiscardArgs),
 }
@@ -72,35 +71,6 @@ struct ShowArgs {
     /// So many at most
     #[arg(short = 'n', long, value_name = "N", default_value = "100")]
     max_records: usize,
-    #[command(flatten)]
-    output: OutputArgs,
-}
-
-const AFTER_REDRIVE: &str = r#"Examples:
-  ottla dlq redrive workers --dry-run
-  ottla dlq redrive workers -n 10
-
-Records go back to their topic and partition, at its end, with key, value and headers; where the queue has no copy they are
-read from where they lie. It happens in transactions: stopped in the middle, what was written back is not written again.
-
-JSON: as of `ottla dlq show`, without key and value."#;
-
-/// Arguments of `ottla dlq redrive`.
-#[derive(Debug, Args)]
-#[command(after_help = AFTER_REDRIVE)]
-struct RedriveArgs {
-    /// Share group
-    #[arg(value_name = "GROUP")]
-    group: Str,
-    /// So many at most, the first ones
-    #[arg(short = 'n', long, value_name = "N")]
-    max_records: Option<usize>,
-    /// Leave behind what is neither in the queue nor in its topic any more
-    #[arg(long)]
-    skip_gone: bool,
-    /// Only show what would be written back
-    #[arg(long)]
-    dry_run: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -176,39 +146,4 @@ async fn discard(args: DiscardArgs, client: &Client) -> Result<(), Failure> {
         say("(nothing has been changed; without --dry-run these are discarded)");
     }
     Ok(())
-}
-
-/// Letters as a table.
-fn letters_table(letters: &[Letter], with_bytes: bool) -> Table {
-    let mut columns = vec![
-        ("PARTITION", "partition"),
-        ("OFFSET", "offset"),
-        ("FROM", "from"),
-        ("FROM-OFFSET", "from_offset"),
-        ("DELIVERIES", "deliveries"),
-        ("WHY", "why"),
-        ("TIME", "time"),
-    ];
-    if with_bytes {
-        columns.extend([("KEY", "key"), ("VALUE", "value")]);
-    }
-    let mut table = Table::new(&columns);
-    for letter in letters {
-        let record = &letter.record;
-        let mut row = vec![
-            json!(record.partition),
-            json!(record.offset),
-            json!(letter.origin.to_string()),
-            json!(letter.origin_offset),
-            json!(letter.delivery_count),
-            json!(letter.message),
-            json!(format_time_ms(record.timestamp_ms)),
-        ];
-        if with_bytes {
-            let text = |bytes: Option<&[u8]>| json!(bytes.map(String::from_utf8_lossy));
-            row.extend([text(record.key.as_deref()), text(record.value.as_deref())]);
-        }
-        table.row(row);
-    }
-    table
 }

@@ -1,12 +1,42 @@
 //! `ottla dlq redrive`: dead letters go back where they came from, in transactions that also note how far the queue is dealt with: killed
 //! at any moment, a record is written back once, or still waits.
 
-use super::letters::{Letter, dealt_with_by, queue_of, read, source};
-use super::{RedriveArgs, letters_table};
+use super::letters::{Letter, dealt_with_by, letters_table, queue_of, read, source};
+use crate::args::OutputArgs;
 use crate::failure::{Exit, Failure, say};
 use crate::output::counted;
+use clap::Args;
 use client::{Client, CommittedOffset, GroupMembership, Record, Str, TopicPartition, TransactionalProducer};
 use std::collections::BTreeMap;
+
+const AFTER_REDRIVE: &str = r#"Examples:
+  ottla dlq redrive workers --dry-run
+  ottla dlq redrive workers -n 10
+
+Records go back to their topic and partition, at its end, with key, value and headers; where the queue has no copy they are
+read from where they lie. It happens in transactions: stopped in the middle, what was written back is not written again.
+
+JSON: as of `ottla dlq show`, without key and value."#;
+
+/// Arguments of `ottla dlq redrive`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_REDRIVE)]
+pub(super) struct RedriveArgs {
+    /// Share group
+    #[arg(value_name = "GROUP")]
+    group: Str,
+    /// So many at most, the first ones
+    #[arg(short = 'n', long, value_name = "N")]
+    max_records: Option<usize>,
+    /// Leave behind what is neither in the queue nor in its topic any more
+    #[arg(long)]
+    skip_gone: bool,
+    /// Only show what would be written back
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
 
 /// Letters of one transaction.
 const AT_ONCE: usize = 500;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use wire::Str;
 
-use super::ShareSettings;
+use super::settings::ShareSettings;
 use super::stored::{StoredBatch, StoredState};
 
 /// Who has a record.

@@ -13,6 +13,7 @@ mod acknowledge;
 mod acquire;
 mod dead_letters;
 mod flights;
+mod settings;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -23,25 +24,11 @@ pub use acknowledge::{AcknowledgementBatch, Refused};
 pub use acquire::{AcquireMode, Acquired, Acquisition};
 pub use dead_letters::{Cause, DeadLetters};
 use flights::{Flight, Flights, Holding, Pending};
+pub use settings::ShareSettings;
 pub use stored::{StoredBatch, StoredState};
 
 /// No offset: the group has not begun to read this partition.
 pub const UNINITIALIZED: i64 = -1;
-
-/// What the group's configuration says, asked for each time: it may change while records are in flight (KIP-1240).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ShareSettings {
-    /// `share.record.lock.duration.ms`
-    pub lock_duration_ms: i64,
-    /// `share.delivery.count.limit`
-    pub delivery_count_limit: i16,
-    /// `share.partition.max.record.locks`: between the first record that is not done with and the last that was handed out.
-    pub max_record_locks: i64,
-    /// `share.renew.acknowledge.enable` (KIP-1222)
-    pub allows_renewal: bool,
-    /// `errors.deadletterqueue.topic.name` is set (KIP-1191).
-    pub has_dead_letters: bool,
-}
 
 /// State as it was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
