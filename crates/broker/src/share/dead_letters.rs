@@ -53,6 +53,9 @@ pub(crate) fn refusal(
     } else if !topic.starts_with(prefix) {
         let what = "Configured DLQ topic name does not comply with the DLQ topic prefix";
         Some(format!("{what} in share group: {group}, topic: {topic}, prefix: {prefix}"))
+    } else if wire::topic::validate_name(topic).is_err() {
+        // Nobody could make it.
+        Some(format!("Configured DLQ topic name in share group: {group} is no name of a topic: {topic}."))
     } else {
         None
     }
