@@ -164,7 +164,9 @@ pub(crate) async fn end_of(client: &Client, place: &TopicPartition) -> Result<i6
 fn take_in(state: &RwLock<State>, records: &[ConsumerRecord]) {
     let read = |record: &ConsumerRecord| {
         let key = Key::read(record.key.as_deref()?)?;
-        let value = record.value.as_deref().map(crate::json::Json::parse_bytes).transpose();
+        // Karapace forgets by an empty value, which no compaction takes away; Confluent's by none.
+        let value = record.value.as_deref().filter(|value| !value.is_empty());
+        let value = value.map(crate::json::Json::parse_bytes).transpose();
         match value {
             Ok(value) => Some(Record { key, value }),
             Err(error) => {
@@ -213,5 +215,35 @@ impl Writer {
     /// How long a write may take.
     pub fn within(&self) -> Duration {
         self.within
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_forgotten_by_no_value_and_by_an_empty_one() {
+        let record = |offset, value: Option<&'static [u8]>| ConsumerRecord {
+            topic: Str::from("_schemas"),
+            partition: 0,
+            offset,
+            leader_epoch: 0,
+            timestamp_ms: 0,
+            timestamp_type: client::TimestampType::CreateTime,
+            key: Some(bytes::Bytes::from_static(
+                br#"{"keytype":"SCHEMA","subject":"s","version":1,"magic":1}"#,
+            )),
+            value: value.map(bytes::Bytes::from_static),
+            headers: Vec::new(),
+        };
+        let state = RwLock::new(State::default());
+        for (offset, gone) in [(0, None), (2, Some(&b""[..]))] {
+            let there = br#"{"subject":"s","version":1,"id":1,"schema":"\"int\"","deleted":false}"#;
+            take_in(&state, &[record(offset, Some(there))]);
+            assert!(state.read().version("s", 1).is_some());
+            take_in(&state, &[record(offset + 1, gone)]);
+            assert!(state.read().version("s", 1).is_none(), "{gone:?}");
+        }
     }
 }
