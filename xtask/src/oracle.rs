@@ -34,24 +34,14 @@ impl Oracle {
         Ok(Self { broker_jars: home.join("broker"), tool_jars: home.join("tools"), log4j })
     }
 
-    /// A Java command on the jars of MirrorMaker 2, which are installed when somebody first asks for them.
-    pub fn mirror_java(&self, workspace: &Workspace, heap: &str) -> Result<Command> {
+    /// The jars of a program that works with Kafka, as `tests/oracle/NAME.xml` lists them, installed when somebody first asks for them.
+    pub fn jars_of(workspace: &Workspace, name: &str) -> Result<PathBuf> {
         let home = workspace.scratch("oracle")?;
-        let _turn = crate::provision::turn(workspace, "oracle-mirror")?;
-        let pom = workspace.root.join("tests/oracle/mirror.xml");
+        let _turn = crate::provision::turn(workspace, &format!("oracle-{name}"))?;
+        let pom = workspace.root.join(format!("tests/oracle/{name}.xml"));
         let wanted = std::fs::read_to_string(&pom).with_context(|| pom.display().to_string())?;
-        bring(workspace, &pom, &wanted, "mirror", &home)?;
-        Ok(self.on(&home.join("mirror"), heap, &[]))
-    }
-
-    /// The jars of Kafka Streams, installed when somebody first asks for them.
-    pub fn streams_jars(&self, workspace: &Workspace) -> Result<PathBuf> {
-        let home = workspace.scratch("oracle")?;
-        let _turn = crate::provision::turn(workspace, "oracle-streams")?;
-        let pom = workspace.root.join("tests/oracle/streams.xml");
-        let wanted = std::fs::read_to_string(&pom).with_context(|| pom.display().to_string())?;
-        bring(workspace, &pom, &wanted, "streams", &home)?;
-        Ok(home.join("streams"))
+        bring(workspace, &pom, &wanted, name, &home)?;
+        Ok(home.join(name))
     }
 
     /// A Java command on jars of one's own (and `extra` before them).

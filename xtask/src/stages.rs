@@ -17,6 +17,7 @@ mod crash;
 mod disk;
 mod golden;
 mod jbod;
+mod jobs;
 mod metrics;
 mod real_input;
 mod records;
@@ -77,7 +78,8 @@ const STAGES: &[Stage] = &[
     stage("acl", Needs::Core, acl::run, "every API with entries that allow, deny or say nothing: both brokers answer the same"),
     stage("configs", Needs::Core, configs::run, "every configuration key set, described, refused: both brokers answer the same"),
     stage("clients", Needs::Quiet, clients::run, "kcat, Python, JavaScript and Java clients"),
-    stage("transactions", Needs::Core, transactions::run, "Kafka Streams exactly once over kills; open transactions move from broker to broker; `--only=moved|streams`, `--full`"),
+    stage("jobs", Needs::Core, jobs::run, "Kafka Streams and Connect work through kills: output exact; `--only=JOB`, `--full` for longer"),
+    stage("transactions", Needs::Core, transactions::run, "open transactions move from broker to broker with their directory"),
     stage("takeover", Needs::Core, takeover::run, "Kafka's directory with ACLs, SCRAM, quotas: to us and back"),
     stage("share", Needs::Core, share::run, "share groups: nodes killed while they write dead letters, leaders killed, redriving killed"),
     stage("compaction", Needs::Core, compaction::run, "both brokers' cleaners leave the same batches of one directory"),

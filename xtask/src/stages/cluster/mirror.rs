@@ -89,7 +89,8 @@ fn copy(bench: &Workbench, theirs: &Broker, ours: &Trio) -> Result<Tally> {
     let file = bench.logs.join("cluster-mirror.properties");
     let addresses = format!("theirs.bootstrap.servers={theirs}\nours.bootstrap.servers={ours}\n");
     std::fs::write(&file, format!("{PROPERTIES}{addresses}"))?;
-    let mut command = Oracle::install(&bench.workspace)?.mirror_java(&bench.workspace, "512m")?;
+    let jars = Oracle::jars_of(&bench.workspace, "connect")?;
+    let mut command = Oracle::install(&bench.workspace)?.java_on(&jars, "512m", &[]);
     command.arg("org.apache.kafka.connect.mirror.MirrorMaker").arg(&file);
     let mut mirror = Mirror(spawn(&mut command, &bench.logs.join("cluster-mirror.log"))?);
 

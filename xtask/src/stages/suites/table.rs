@@ -1,4 +1,5 @@
-//! `docs/suites.md`: every test of every suite, written from the lists (`cargo xtask test suites --write-table`).
+//! `docs/suites.md`: every test of every suite, written from the lists (`cargo xtask test suites --write-table`), and what people's jobs
+//! came to, as `tests/jobs/results.md` has it.
 //!
 //! Owns the page's text; the stage tells when it is stale.
 
@@ -48,6 +49,9 @@ fn page(bench: &Workbench) -> Result<String> {
     for (suite, lists) in &read {
         section(&mut text, suite, lists)?;
     }
+    let jobs = bench.workspace.root.join("tests/jobs/results.md");
+    text.push('\n');
+    text.push_str(&std::fs::read_to_string(&jobs).with_context(|| jobs.display().to_string())?);
     Ok(text)
 }
 

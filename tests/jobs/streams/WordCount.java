@@ -11,7 +11,8 @@ import org.apache.kafka.streams.kstream.*;
 
 /**
  * Words counted exactly once. {@code WordCount HOST:PORT feed LINES MILLIS} makes the topics and writes lines over so long; {@code run FOLDER}
- * counts by Kafka Streams until it is killed; {@code check LINES SECONDS} waits until every word has been counted to its end and sees to it
+ * counts by Kafka Streams until it is killed, {@code refused FOLDER} by the protocol of streams groups
+ * until an error ends that, which it tells; {@code check LINES SECONDS} waits until every word has been counted to its end and sees to it
  * that each count was written once.
  */
 public final class WordCount {
@@ -21,7 +22,8 @@ public final class WordCount {
     public static void main(String[] arguments) throws Exception {
         switch (arguments[1]) {
             case "feed" -> feed(arguments[0], Integer.parseInt(arguments[2]), Long.parseLong(arguments[3]));
-            case "run" -> run(arguments[0], arguments[2]);
+            case "run" -> run(arguments[0], arguments[2], "classic");
+            case "refused" -> run(arguments[0], arguments[2], "streams");
             case "check" -> check(arguments[0], Integer.parseInt(arguments[2]), Integer.parseInt(arguments[3]));
             default -> throw new IllegalArgumentException(arguments[1]);
         }
@@ -55,11 +57,12 @@ public final class WordCount {
         }
     }
 
-    static void run(String broker, String folder) throws Exception {
+    static void run(String broker, String folder, String protocol) throws Exception {
         Properties settings = new Properties();
         settings.put("bootstrap.servers", broker);
         settings.put("application.id", "word-count");
         settings.put("state.dir", folder);
+        settings.put("group.protocol", protocol);
         settings.put("processing.guarantee", "exactly_once_v2");
         settings.put("replication.factor", 1);
         settings.put("commit.interval.ms", 100);
@@ -68,8 +71,10 @@ public final class WordCount {
         settings.put("statestore.cache.max.bytes", 0);
         settings.put("default.key.serde", Serdes.StringSerde.class.getName());
         settings.put("default.value.serde", Serdes.StringSerde.class.getName());
-        settings.put("consumer.session.timeout.ms", 6000);
-        settings.put("consumer.heartbeat.interval.ms", 500);
+        if (protocol.equals("classic")) {
+            settings.put("consumer.session.timeout.ms", 6000);
+            settings.put("consumer.heartbeat.interval.ms", 500);
+        }
         settings.put("consumer.auto.offset.reset", "earliest");
         settings.put("producer.transaction.timeout.ms", 10000);
         StreamsBuilder builder = new StreamsBuilder();
@@ -81,6 +86,13 @@ public final class WordCount {
             .to(COUNTS, Produced.with(Serdes.String(), Serdes.Long()));
         KafkaStreams streams = new KafkaStreams(builder.build(), settings);
         streams.setUncaughtExceptionHandler(error -> {
+            if (protocol.equals("streams")) {
+                for (Throwable cause = error; cause != null; cause = cause.getCause()) {
+                    System.out.println("because " + cause);
+                }
+                System.out.println("done - refused");
+                System.exit(0);
+            }
             System.out.println("thread replaced: " + error);
             return org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse.REPLACE_THREAD;
         });
