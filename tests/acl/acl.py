@@ -160,6 +160,9 @@ def questions(ids):
         ("CreateAcls", newest, {"creations": [entry(CLUSTER, "no-such", READ)]}),
         ("DeleteAcls", newest, {"filters": [{
             "resourceTypeFilter": TOPIC, "resourceNameFilter": "no-such", "patternTypeFilter": LITERAL, "operation": 1, "permissionType": 1}]}),
+        ("DescribeClientQuotas", newest, {"components": [{"entityType": "user", "matchType": 0, "match": "nobody"}]}),
+        ("AlterClientQuotas", newest, {"entries": [{"entity": [{"entityType": "user", "entityName": "nobody"}], "ops": [
+            {"key": "producer_byte_rate", "value": 1.0}]}], "validateOnly": True}),
         ("DescribeUserScramCredentials", newest, {"users": [{"name": "nobody"}]}),
         ("AlterUserScramCredentials", newest, {"deletions": [{"name": "nobody", "mechanism": 1}], "upsertions": [
             {"name": "few", "mechanism": 1, "iterations": 10, "salt": b"s", "saltedPassword": b"p"}, {"name": "odd", "mechanism": 9, "iterations": 4096}]}),

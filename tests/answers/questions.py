@@ -43,6 +43,10 @@ def asked(world):
             "replicaId": -1, "timeoutMs": 5000, "topics": [{"name": "alpha", "partitions": [{"partitionIndex": 0, "timestamp": -1, "currentLeaderEpoch": -1}]}]},
         "OffsetForLeaderEpoch": lambda case, version: {
             "replicaId": -2, "topics": [{"topic": "alpha", "partitions": [{"partition": 0, "currentLeaderEpoch": -1, "leaderEpoch": 0}]}]},
+        "DescribeClientQuotas": lambda case, version: {"components": [{"entityType": "user", "matchType": 0, "match": "settled"}]},
+        "AlterClientQuotas": lambda case, version: {
+            "entries": [{"entity": [{"entityType": "user", "entityName": "settled"}], "ops": [{"key": "producer_byte_rate", "value": 1e9}]}],
+            "validateOnly": True},
         "ListConfigResources": lambda case, version: {"resourceTypes": [2]},
         "ListGroups": lambda case, version: {"statesFilter": ["Empty"], "typesFilter": ["Classic"]},
         "DescribeGroups": lambda case, version: {"groups": ["settled"]},
@@ -145,7 +149,7 @@ ORDER = [
     "ApiVersions", "Metadata", "Metadata/told all", "Metadata/by id", "Metadata/everything", "DescribeCluster", "DescribeQuorum", "DescribeTopicPartitions",
     "DescribeTopicPartitions/from the start", "DescribeTopicPartitions/of all", "DescribeLogDirs", "DescribeLogDirs/everything", "DescribeProducers",
     "ListPartitionReassignments", "FindCoordinator", "FindCoordinator/of a transaction", "FindCoordinator/of a share group", "ListOffsets",
-    "ListOffsets/by time", "OffsetForLeaderEpoch", "ListConfigResources", "ListGroups", "ListGroups/everything", "DescribeGroups",
+    "ListOffsets/by time", "OffsetForLeaderEpoch", "DescribeClientQuotas", "AlterClientQuotas", "ListConfigResources", "ListGroups", "ListGroups/everything", "DescribeGroups",
     "DescribeGroups/with operations", "DescribeGroups/unknown", "OffsetFetch", "OffsetFetch/everything", "OffsetFetch/of a member", "Heartbeat", "SyncGroup",
     "ConsumerGroupDescribe", "ConsumerGroupHeartbeat/of nobody", "ConsumerGroupHeartbeat/of a classic group", "ConsumerGroupHeartbeat/leaving",
     "ConsumerGroupHeartbeat", "ConsumerGroupHeartbeat/of a static member", "ConsumerGroupHeartbeat/by pattern",

@@ -546,6 +546,66 @@ def share_state():
         ask(f"{api} of no partitions", api, 0, {"groupId": "stated", "topics": [{"topicId": topic, "partitions": []}]})
 
 
+@step
+def client_quotas():
+    user, client, both, ip = {"user": "q u/ü"}, {"client-id": "q"}, {"user": None, "client-id": "q"}, {"ip": "10.1.2.3"}
+    rate = ("producer_byte_rate", 1e6)
+
+    def entries(*changes):
+        parts = lambda entity: [{"entityType": kind, "entityName": name} for kind, name in (entity.items() if isinstance(entity, dict) else entity)]
+        op = lambda key, value: {"key": key, "value": value or 0.0, "remove": value is None}
+        return [{"entity": parts(entity), "ops": [op(*one) for one in ops]} for entity, *ops in changes]
+
+    def altered(what, *changes, validate=False, versions=(0, 1)):
+        for version in versions:
+            ask(f"{what} v{version}", "AlterClientQuotas", version, {"entries": entries(*changes), "validateOnly": validate})
+
+    def found(what, *components, strict=False, versions=(0, 1)):
+        parts = [{"entityType": kind, "matchType": how, "match": name} for kind, how, name in components]
+        for version in versions:
+            ask(f"described {what} v{version}", "DescribeClientQuotas", version, {"components": parts, "strict": strict})
+
+    def all_ways(what):
+        EXACT, DEFAULT, ANY = 0, 1, 2
+        for strict in (False, True):
+            how = f"{what} {'strictly' if strict else 'all'}"
+            found(f"{how}: everything", strict=strict)
+            for name, *parts in (("a user", ("user", EXACT, "q u/ü")), ("the default user", ("user", DEFAULT, None)), ("users", ("user", ANY, None)),
+                                 ("clients", ("client-id", ANY, None)), ("a client of the default", ("user", DEFAULT, None), ("client-id", EXACT, "q")),
+                                 ("addresses", ("ip", ANY, None)), ("an address", ("ip", EXACT, "10.1.2.3")), ("nobody", ("user", EXACT, "nobody"))):
+                found(f"{how}: {name}", *parts, strict=strict, versions=(1,))
+
+    all_ways("before")
+    altered("validated", (user, rate), validate=True)
+    altered("made", (user, rate, ("consumer_byte_rate", 2e6), ("request_percentage", 12.5), ("controller_mutation_rate", 0.5)), (client, rate), (both, rate),
+            ({"user": None}, ("request_percentage", 1e3)), (ip, ("connection_creation_rate", 9.0)), ({"ip": None}, ("connection_creation_rate", 99.0)))
+    until(lambda: len(quietly("DescribeClientQuotas", 1, {"components": [], "strict": False})["entries"]) == 6, "quotas in the image")
+    all_ways("made")
+    altered("again", (user, rate))
+    altered("entity twice", (client, ("producer_byte_rate", 3.0)), (client, ("producer_byte_rate", 4.0)), versions=(1,))
+    altered("key twice", (client, ("producer_byte_rate", 5.0), ("producer_byte_rate", 6.0)), versions=(1,))
+    altered("type twice", ((("user", "x"), ("user", "q u/ü")), rate), validate=True, versions=(1,))
+    for what, entity, *ops in (
+            ("nobody", {}, rate), ("a group", {"group": "g"}, rate), ("an empty name", {"user": ""}, rate), ("an empty type", {"": "x"}, rate),
+            ("an address and a user", {"ip": None, "user": None}, ("connection_creation_rate", 1.0)), ("no address", {"ip": "no address"}, ("connection_creation_rate", 1.0)),
+            ("another's key", user, ("connection_creation_rate", 1.0)), ("a client's key", ip, rate), ("no key", user, ("no_such", 1.0)), ("an empty key", user, ("", 1.0)),
+            ("nothing", user, ("producer_byte_rate", 1e-300)), ("a half", user, ("producer_byte_rate", 1.5)), ("half a percent", user, ("request_percentage", 0.5)),
+            ("less than nothing", user, ("producer_byte_rate", -1.0)), ("too much", user, ("producer_byte_rate", 1e19)), ("the most", user, ("producer_byte_rate", float(1 << 63))),
+            ("too many", ip, ("connection_creation_rate", 3e9)), ("no number", user, ("producer_byte_rate", float("nan"))), ("no end", user, ("request_percentage", float("inf"))),
+            ("a secret", user, ("SCRAM-SHA-256", 1.0)), ("what is not there", {"user": "nobody"}, ("producer_byte_rate", None)), ("an unknown key away", user, ("no_such", None)),
+            ("good and bad", user, ("producer_byte_rate", 7.0), ("no_such", 1.0)), ("no change", user)):
+        altered(what, (entity, *ops), validate=True, versions=(1,))
+    altered("no entries")
+    for what, *parts in (("an empty type", ("", 0, "x")), ("a group", ("group", 0, "x")), ("a type twice", ("user", 0, "x"), ("user", 1, None)), ("no name", ("user", 0, None)),
+                         ("a default with a name", ("user", 1, "x")), ("anybody with a name", ("user", 2, "x")), ("no such match", ("user", 3, None)),
+                         ("an address and a user", ("ip", 2, None), ("user", 2, None)), ("an address after a client", ("client-id", 2, None), ("ip", 2, None))):
+        found(what, *parts, versions=(1,))
+    altered("gone", *[(entity, *[(key, None) for key in ("producer_byte_rate", "consumer_byte_rate", "request_percentage", "controller_mutation_rate")])
+                      for entity in (user, client, both, {"user": None})], *[(entity, ("connection_creation_rate", None)) for entity in (ip, {"ip": None})])
+    until(lambda: not quietly("DescribeClientQuotas", 1, {"components": [], "strict": False})["entries"], "no quotas in the image")
+    all_ways("gone")
+
+
 def group_epoch(name):
     return quietly("ConsumerGroupDescribe", 1, {"groupIds": [name]})["groups"][0]["groupEpoch"]
 

@@ -19,6 +19,7 @@ mod golden;
 mod jbod;
 mod jobs;
 mod metrics;
+mod quotas;
 mod real_input;
 mod records;
 mod registry;
@@ -89,6 +90,7 @@ const STAGES: &[Stage] = &[
     stage("tls", Needs::Core, tls::run, "TLS: clients of every kind, stores of every kind, keys that change, three nodes with nothing else"),
     stage("registry", Needs::Core, registry::run, "the schema registry: clients of every kind read what the others wrote, kills"),
     stage("metrics", Needs::Core, metrics::run, "/metrics: read by Prometheus' parser, held against what was sent; strangers, slow readers, a taken port"),
+    stage("quotas", Needs::Core, quotas::run, "client quotas: rates, throttle times, mutations, connections, beside Kafka's; a kill"),
     stage("rim", Needs::Core, rim::run, "starts and stops: directories refused or taken, signals, few descriptors, a clock put right"),
     stage("bad-input", Needs::Core, bad_input::run, "malformed frames, half frames, bombs, refusals"),
     stage("real-input", Needs::Core, real_input::run, "a million real lines, kills on both sides"),

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kraft::controller::{ControllerAnswer, ControllerCommand, Refusal};
+use kraft::controller::{ControllerAnswer, ControllerCommand, MutationQuota, Refusal};
 use wire::codec::Message;
 use wire::frame::encode_response;
 use wire::{ApiKey, ErrorCode, Str};
 
 use crate::connection::Connection;
+use crate::metered::Metered;
 use crate::node::Node;
 use crate::operations;
 use crate::quorum::protocol::QuorumRequest;
+use crate::quotas::Who;
 use crate::rim::{CloseReason, Outcome};
 use crate::security::audit::Asked;
 use crate::security::authorizer::{Asker, Authorizer, Operation, Resource, ResourceKind, Rule};
@@ -29,6 +31,8 @@ pub(crate) struct Call {
     /// It calls itself what Kafka's own administrators do.
     pub is_admin_client: bool,
     pub now_ms: i64,
+    /// What it costs, where the client is held to something.
+    pub metered: Option<Arc<Metered>>,
     pub verdict: Verdict,
 }
 
@@ -167,6 +171,21 @@ impl Call {
             self.has_moved();
         }
         answer
+    }
+
+    /// How many partitions the client may have made and deleted; `None`: any number. In versions before `strict_since` it only waits.
+    pub fn mutation_quota(&self, strict_since: i16) -> Option<MutationQuota> {
+        let user = &self.connection.peer().principal.name;
+        let client_id = self.client_id.as_deref().unwrap_or_default();
+        let (Who { user, client_id }, per_second) = self.node.quotas().mutations(user, client_id)?;
+        let burst = per_second * self.node.config().mutation_burst_seconds;
+        Some(MutationQuota {
+            user,
+            client_id,
+            per_second,
+            burst,
+            is_strict: self.api_version >= strict_since,
+        })
     }
 
     /// Why nobody is asked any more.

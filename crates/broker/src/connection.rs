@@ -8,6 +8,7 @@ use wire::Str;
 
 use crate::command::AppendEntry;
 use crate::fetch::session_cache::{ConnectionSessions, SessionCache};
+use crate::quotas::Seat;
 use crate::security::principal::Principal;
 use crate::views::LastTopic;
 
@@ -34,6 +35,8 @@ struct ConnectionState {
     /// Nobody waits for this lock: the requests of a connection begin one after the other.
     last_topic: Mutex<LastTopic>,
     spare_entries: Mutex<SpareEntries>,
+    /// Empty where nobody has quotas.
+    seat: Mutex<Seat>,
     /// Called when the connection is gone.
     farewell: Mutex<Option<Farewell>>,
     /// The group that a member id was made for here which nobody has used yet, and how to give that back.
@@ -78,6 +81,7 @@ impl Connection {
             fetch_sessions: ConnectionSessions::new(session_cache),
             last_topic: Mutex::default(),
             spare_entries: Mutex::default(),
+            seat: Mutex::default(),
             farewell: Mutex::default(),
             unused_member_id: Mutex::default(),
         }))
@@ -112,6 +116,11 @@ impl Connection {
     /// For the produce that is handled now; must not be held over a wait.
     pub(crate) fn spare_entries(&self) -> MutexGuard<'_, SpareEntries> {
         self.0.spare_entries.lock()
+    }
+
+    /// What is known of its client's quotas; must not be held over a wait.
+    pub(crate) fn seat(&self) -> MutexGuard<'_, Seat> {
+        self.0.seat.lock()
     }
 
     /// The fetch sessions that it goes on with.

@@ -146,6 +146,8 @@ pub(crate) fn opened(call: &Call, envelope: &EnvelopeRequest) -> Result<(Call, B
         client_id: client_id.map(|id| Str::from(String::from_utf8_lossy(id).as_ref())),
         is_admin_client: false,
         now_ms: call.now_ms,
+        // Where it came in it is held to that.
+        metered: None,
         verdict: Verdict::Final,
     };
     Ok((inner, frame.slice(length..)))

@@ -49,6 +49,7 @@ use crate::peers::{PeerRequest, Peers, Purpose};
 use crate::quorum::producer_ids::ProducerIds;
 use crate::quorum::protocol::QuorumRequest;
 use crate::quorum::{Audience, Forwarded, QuorumCell, QuorumCommand, Reception};
+use crate::quotas::Quotas;
 use crate::replication::fetchers::Fetchers;
 use crate::replication::repairs::Repairs;
 use crate::replication::throttle::Throttle;
@@ -78,6 +79,8 @@ struct NodeState {
     guard: Option<Box<Authorizer>>,
     delegation: Delegation,
     audit: Audit,
+    /// What clients may use.
+    quotas: Quotas,
     /// The usual answers of ApiVersions.
     greetings: Greetings,
     directories: Arc<Directories>,
@@ -288,6 +291,20 @@ impl Node {
 
     pub(crate) fn audit(&self) -> &Audit {
         &self.0.audit
+    }
+
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.0.quotas
+    }
+
+    /// Whether a connection may come from an address (`connection_creation_rate`); counted, if it may.
+    pub fn admits(&self, address: core::net::IpAddr, now_ms: i64) -> bool {
+        self.0.quotas.admit(address, now_ms)
+    }
+
+    /// Measures the work of threads: see [`Rim::stopwatch_us`].
+    pub(crate) fn stopwatch_us(&self) -> i64 {
+        self.0.rim.stopwatch_us()
     }
 
     /// Whether it may vote in the metadata quorum.

@@ -25,6 +25,17 @@ pub enum Outcome {
     Entered(Rope),
     /// Write it, then close the connection.
     Farewell(Box<(Rope, CloseReason)>),
+    /// Write what there is to write, then neither read nor handle anything of this connection for a while.
+    Muted(Box<Muted>),
+}
+
+/// An answer to somebody who uses more than its quota (KIP-219).
+#[derive(Debug)]
+pub struct Muted {
+    /// Says how long; none to a produce with acks=0.
+    pub answer: Option<Rope>,
+    /// The node's own time when the connection goes on.
+    pub until_ms: i64,
 }
 
 /// Why a connection is closed.
@@ -57,6 +68,8 @@ pub struct Handling {
     progress: Progress,
     /// It is a fetch by another broker's replica.
     by_follower: bool,
+    /// Nothing behind it begins before it is answered, whatever it is.
+    alone: bool,
 }
 
 enum Progress {
@@ -67,12 +80,12 @@ enum Progress {
 impl Handling {
     /// An outcome known without waiting.
     pub fn ready(outcome: Outcome) -> Handling {
-        Handling { progress: Progress::Ready(Some(outcome)), by_follower: false }
+        Handling { progress: Progress::Ready(Some(outcome)), by_follower: false, alone: false }
     }
 
     /// An outcome still to be computed.
     pub fn running(future: impl Future<Output = Outcome> + Send + 'static) -> Handling {
-        Handling { progress: Progress::Running(Box::pin(future)), by_follower: false }
+        Handling { progress: Progress::Running(Box::pin(future)), by_follower: false, alone: false }
     }
 
     /// It is a fetch by another broker's replica, which is counted apart.
@@ -83,6 +96,24 @@ impl Handling {
     /// Whether it is one.
     pub fn is_by_follower(&self) -> bool {
         self.by_follower
+    }
+
+    /// Its answer may mute the connection: what is behind it waits for that.
+    pub fn alone(self) -> Handling {
+        Handling { alone: true, ..self }
+    }
+
+    /// Whether others may begin beside it, if their frames say so ([`may_overlap`]).
+    pub fn overlaps(&self) -> bool {
+        !self.alone
+    }
+
+    /// Its outcome, if that is known already.
+    pub(crate) fn into_outcome(self) -> Result<Outcome, Handling> {
+        match self.progress {
+            Progress::Ready(Some(outcome)) => Ok(outcome),
+            progress @ (Progress::Ready(None) | Progress::Running(_)) => Err(Handling { progress, ..self }),
+        }
     }
 }
 
@@ -151,6 +182,11 @@ pub trait Rim: Send + Sync {
     fn send(&self, link: LinkId, frame: Vec<Bytes>);
     /// Close a connection; the node hears nothing of it any more.
     fn disconnect(&self, link: LinkId);
+    /// Microseconds by which the work of a thread is measured for `request_percentage`; only differences mean anything. Asked for clients with
+    /// such a quota alone. Where nobody measures, no time passes.
+    fn stopwatch_us(&self) -> i64 {
+        0
+    }
 }
 
 /// The bells as flags, for a rim that is a loop in one thread and looks for itself (the simulator, tests).

@@ -7,7 +7,7 @@
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -109,13 +109,14 @@ pub struct Bells {
     /// The worker pool.
     pub work: WorkBell,
     way_out: WayOut,
+    started: Instant,
 }
 
 impl Bells {
     /// Silent bells, and a way to other nodes.
     pub fn new(way_out: &WayOut) -> Arc<Self> {
         let (turn, quorum, work) = (Bell::default(), Bell::default(), WorkBell::default());
-        Arc::new(Self { turn, quorum, work, way_out: way_out.clone() })
+        Arc::new(Self { turn, quorum, work, way_out: way_out.clone(), started: Instant::now() })
     }
 }
 
@@ -138,6 +139,10 @@ impl broker::Rim for Bells {
         logs::say(&format!("  why: {reason}"));
         logs::say("  try: look at the disk of the directory named above, then start again");
         process::exit(1);
+    }
+
+    fn stopwatch_us(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX)
     }
 
     fn connect(&self, link: broker::LinkId, to: &broker::PeerAddress) {

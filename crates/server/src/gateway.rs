@@ -2,7 +2,8 @@
 //!
 //! Takes every complete frame that a read brought, starts each handling in order, and writes all answers that are
 //! ready with one vectored write. Produce requests overlap (their first poll puts the batches into the mailboxes);
-//! any other request begins when all before it are answered, as Kafka's muted channels have it. Too much in
+//! any other request begins when all before it are answered, as Kafka's muted channels have it. Whoever uses more
+//! than its quota gets its answer, and stands behind a pause before anything else of it is read or begun. Too much in
 //! flight, too many unsent bytes, or no room in the budget: the socket is not read, and back-pressure is TCP.
 //! Holds no Kafka semantics and never looks into a frame beyond `may_overlap` and `is_brief`.
 
@@ -14,7 +15,7 @@ use std::task::{Context, Poll};
 
 use broker::limits::REQUESTS_IN_FLIGHT;
 use broker::metrics::requests::{Finished, RequestKind};
-use broker::rim::{is_brief, may_overlap};
+use broker::rim::{Muted, is_brief, may_overlap};
 use broker::{CloseReason, Handling, Outcome};
 use bytes::Bytes;
 use net::{Budget, FrameLimits, FrameReader, Lease, RopeWriter, Stream};
@@ -45,6 +46,9 @@ const _: () = {
 pub trait Service: Send + 'static {
     /// Begins to handle one frame.
     fn handle(&mut self, frame: Bytes, now_ms: i64) -> Handling;
+
+    /// A pause of its connection: a handling without an answer that is over at that time.
+    fn pause(&mut self, until_ms: i64) -> Handling;
 }
 
 /// Why a connection ended.
@@ -105,6 +109,8 @@ struct Request {
 enum Progress {
     Waiting(Bytes),
     Running(Handling),
+    /// Nobody asked for it: nothing else goes on until it is over.
+    Pause(Handling),
     Done(Outcome),
 }
 
@@ -215,10 +221,11 @@ impl<S: Service, C: Stream> Gateway<S, C> {
                 Poll::Ready(outcome) => {
                     let (kind, arrived_us) = (kind_of(kind, &handling), now_us);
                     self.finished.push(Finished { kind, arrived_us, begun_us: now_us, resumed_us: now_us });
-                    self.deliver(outcome);
+                    self.deliver(cx, outcome);
                 }
                 Poll::Pending => {
                     let (arrived_us, begun_us) = (now_us, now_us);
+                    let overlaps = overlaps && handling.overlaps();
                     let progress = Progress::Running(handling);
                     self.queue.push_back(Request { bytes, kind, arrived_us, begun_us, progress });
                     self.queued_bytes += bytes;
@@ -256,6 +263,14 @@ impl<S: Service, C: Stream> Gateway<S, C> {
     fn finish(&mut self, cx: &mut Context<'_>) {
         while self.started > 0 {
             let Some(front) = self.queue.front_mut() else { return };
+            if let Progress::Pause(pause) = &mut front.progress {
+                if Pin::new(pause).poll(cx).is_pending() {
+                    return;
+                }
+                self.queue.pop_front();
+                self.started -= 1;
+                continue;
+            }
             if let Progress::Running(handling) = &mut front.progress {
                 match Pin::new(&mut *handling).poll(cx) {
                     Poll::Ready(outcome) => {
@@ -271,12 +286,12 @@ impl<S: Service, C: Stream> Gateway<S, C> {
                 self.finished.push(Finished { kind, arrived_us, begun_us, resumed_us: self.round_us });
                 self.started -= 1;
                 self.queued_bytes -= bytes;
-                self.deliver(outcome);
+                self.deliver(cx, outcome);
             }
         }
     }
 
-    fn deliver(&mut self, outcome: Outcome) {
+    fn deliver(&mut self, cx: &mut Context<'_>, outcome: Outcome) {
         match outcome {
             // Whatever is answered after a close must not reach the peer.
             _ if self.ending.is_some() => {}
@@ -292,6 +307,26 @@ impl<S: Service, C: Stream> Gateway<S, C> {
                 self.deliver_answer(rope);
                 self.ending = Some(End::Refused(reason));
             }
+            Outcome::Muted(muted) => {
+                let Muted { answer, until_ms } = *muted;
+                if let Some(rope) = answer {
+                    self.deliver_answer(rope);
+                }
+                self.pause(cx, until_ms);
+            }
+        }
+    }
+
+    /// Nothing that has not begun goes on before then. A pause stands where a request does that is not answered yet, so that all that
+    /// holds of those holds of it.
+    #[cold]
+    fn pause(&mut self, cx: &mut Context<'_>, until_ms: i64) {
+        let mut pause = self.service.pause(until_ms);
+        if Pin::new(&mut pause).poll(cx).is_pending() {
+            let (kind, now_us) = (RequestKind::of(&[]), self.round_us);
+            let progress = Progress::Pause(pause);
+            self.queue.push_front(Request { bytes: 0, kind, arrived_us: now_us, begun_us: now_us, progress });
+            self.started += 1;
         }
     }
 
@@ -328,6 +363,9 @@ impl<S: Service, C: Stream> Gateway<S, C> {
     /// Begins the next request if the order allows. True if the front may have been finished by that.
     fn begin(&mut self, cx: &mut Context<'_>, now_ms: i64) -> bool {
         self.take_frames();
+        if self.is_paused() {
+            return false;
+        }
         while let Some(next) = self.queue.get_mut(self.started) {
             let Progress::Waiting(frame) = &mut next.progress else { return false };
             let overlaps = may_overlap(frame);
@@ -336,6 +374,7 @@ impl<S: Service, C: Stream> Gateway<S, C> {
                 return false;
             }
             let mut handling = self.service.handle(std::mem::take(frame), now_ms);
+            let may_overlap = handling.overlaps();
             next.begun_us = self.round_us;
             next.progress = match Pin::new(&mut handling).poll(cx) {
                 Poll::Ready(outcome) => {
@@ -344,7 +383,8 @@ impl<S: Service, C: Stream> Gateway<S, C> {
                 }
                 Poll::Pending => Progress::Running(handling),
             };
-            self.overlapping = overlaps;
+            // Beside those that are begun already it makes no difference.
+            self.overlapping = overlaps && (may_overlap || self.started > 0);
             self.started += 1;
             if self.started == 1 && matches!(next.progress, Progress::Done(_)) {
                 return true;
@@ -371,6 +411,7 @@ impl<S: Service, C: Stream> Gateway<S, C> {
         if self.ending.is_some()
             || !self.frames_exhausted
             || self.queue.len() >= REQUESTS_IN_FLIGHT
+            || self.is_paused()
             || self.writer.queued_bytes() > UNSENT_BYTES_MAX
             || !self.carrier.may_read()
         {
@@ -389,6 +430,10 @@ impl<S: Service, C: Stream> Gateway<S, C> {
             Poll::Ready(Err(error)) => self.ending = Some(End::Lost(error)),
         }
         Poll::Ready(())
+    }
+
+    fn is_paused(&self) -> bool {
+        matches!(self.queue.front(), Some(Request { progress: Progress::Pause(_), .. }))
     }
 
     fn write(&mut self, cx: &mut Context<'_>, now_ms: i64) {

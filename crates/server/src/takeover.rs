@@ -154,7 +154,7 @@ pub fn unkept(image: &MetadataImage, file: &BrokerFile) -> Vec<String> {
     let is_set = |key| file.text(key).is_some_and(|value| !value.is_empty());
     let (is_guarded, has_token_secret) =
         (is_set("authorizer.class.name"), is_set("delegation.token.secret.key"));
-    let kept: [(usize, &str); 3] = [
+    let kept: [(usize, &str); 2] = [
         (
             if is_guarded { 0 } else { image.acls.len() },
             "ACLs are kept and protect nothing: authorizer.class.name is not set, nobody is refused",
@@ -163,7 +163,6 @@ pub fn unkept(image: &MetadataImage, file: &BrokerFile) -> Vec<String> {
             if has_token_secret { 0 } else { image.delegation_tokens.iter().count() },
             "delegation tokens are kept and let nobody in: delegation.token.secret.key is not set",
         ),
-        (image.client_quotas.iter().count(), "client quotas are kept and not enforced"),
     ];
     let some = kept.into_iter().filter(|(count, _)| *count > 0);
     let mut told: Vec<String> = some.map(|(count, what)| format!("{count} {what}")).collect();

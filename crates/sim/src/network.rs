@@ -164,21 +164,28 @@ impl Serving {
         let Some(Request::Done(_)) = self.queue.front() else { return false };
         let Some(Request::Done(outcome)) = self.queue.pop_front() else { return false };
         self.started -= 1;
-        match outcome {
-            Outcome::NoAnswer => {}
-            Outcome::Answer(pieces) | Outcome::Entered(pieces) => {
-                let bytes = Bytes::from(pieces.concat());
-                self.world.trace.borrow_mut().note(self.world.now_ms(), b'a', &bytes);
-                if let Some(ballot) = self.ballot.take().filter(|ballot| ballot.is_granted(&bytes)) {
-                    let checked =
-                        self.world.oracle.borrow_mut().voted(self.machine, ballot.epoch, ballot.candidate);
-                    self.world.check(checked);
-                }
-                self.wire.send(&self.world, &self.wire.down, bytes);
+        let answer = match outcome {
+            Outcome::NoAnswer => None,
+            Outcome::Answer(pieces) | Outcome::Entered(pieces) => Some(pieces),
+            // Clients here are not held back.
+            Outcome::Muted(muted) => muted.answer,
+            Outcome::Close(reason) => {
+                self.close(&reason);
+                None
             }
-            Outcome::Close(reason) => self.close(&reason),
-            Outcome::Farewell(told) => self.close(&told.1),
+            Outcome::Farewell(told) => {
+                self.close(&told.1);
+                None
+            }
+        };
+        let Some(pieces) = answer else { return true };
+        let bytes = Bytes::from(pieces.concat());
+        self.world.trace.borrow_mut().note(self.world.now_ms(), b'a', &bytes);
+        if let Some(ballot) = self.ballot.take().filter(|ballot| ballot.is_granted(&bytes)) {
+            let checked = self.world.oracle.borrow_mut().voted(self.machine, ballot.epoch, ballot.candidate);
+            self.world.check(checked);
         }
+        self.wire.send(&self.world, &self.wire.down, bytes);
         true
     }
 

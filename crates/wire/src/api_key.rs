@@ -7,6 +7,7 @@ mod table;
 use std::fmt;
 use std::ops::RangeInclusive;
 
+pub use row::Throttle;
 use row::{BROKER, CONTROLLER};
 pub use table::ApiKey;
 
@@ -73,6 +74,14 @@ impl ApiKey {
         self.row().forwardable
     }
 
+    /// Where an answer of this version says how long its client is throttled, in milliseconds; nowhere before it could.
+    pub const fn throttle(self, version: i16) -> Throttle {
+        match self.row().throttle {
+            Throttle::At(_, since) | Throttle::Behind(since) if version < since => Throttle::Nowhere,
+            throttle => throttle,
+        }
+    }
+
     /// Only nodes of the cluster may send it: needs CLUSTER_ACTION on the cluster.
     pub const fn is_cluster_action(self) -> bool {
         self.row().cluster_action
@@ -106,6 +115,18 @@ mod tests {
         assert_eq!(ApiKey::ApiVersions.request_header_version(3), 2);
         assert_eq!(ApiKey::ApiVersions.response_header_version(5), 0);
         assert_eq!(ApiKey::SaslHandshake.request_header_version(1), 1);
+    }
+
+    #[test]
+    fn answers_say_in_their_place_how_long_somebody_is_throttled() {
+        assert_eq!(ApiKey::Fetch.throttle(4), Throttle::At(0, 0));
+        assert_eq!(ApiKey::OffsetDelete.throttle(0), Throttle::At(2, 0));
+        assert_eq!(ApiKey::RenewDelegationToken.throttle(2), Throttle::At(10, 0));
+        assert_eq!(ApiKey::Metadata.throttle(2), Throttle::Nowhere, "it could not yet");
+        assert_eq!(ApiKey::Metadata.throttle(3), Throttle::At(0, 3));
+        assert_eq!(ApiKey::Produce.throttle(3), Throttle::Behind(0));
+        assert_eq!(ApiKey::ApiVersions.throttle(0), Throttle::Nowhere);
+        assert_eq!(ApiKey::SaslHandshake.throttle(1), Throttle::Nowhere);
     }
 
     #[test]

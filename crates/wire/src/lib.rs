@@ -66,6 +66,7 @@ pub mod sasl;
 mod str;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod throttle_time;
 pub mod topic;
 mod uuid;
 pub mod wall;

@@ -333,8 +333,10 @@ pub fn api_keys(schemas: &[(String, Schema)]) -> String {
         let Versions { low, high } = request.versions;
         let flexible =
             if request.flexible == i16::MAX { "NEVER".into() } else { request.flexible.to_string() };
+        let throttle = throttle(schema);
         let row = format!(
-            "    {} {} {low}..={} latest {high} flexible {flexible} on {listeners} forwardable {} cluster_action {}; // {file}.msg\n",
+            "    {} {} {low}..={} latest {high} flexible {flexible} on {listeners} forwardable {} cluster_action {} throttle {throttle}; \
+             // {file}.msg\n",
             api.key,
             api.name,
             api.stable.unwrap_or(high),
@@ -346,8 +348,31 @@ pub fn api_keys(schemas: &[(String, Schema)]) -> String {
     let rows: String = rows.into_values().collect();
     format!(
         "//! Every API: key, name, versions, first flexible version, listeners. {HEAD}\n\n\
+         use super::row::Throttle::{{At, Behind, Nowhere}};\n\
          use super::row::{{BOTH, BROKER, CONTROLLER, NEVER, api_keys}};\n\napi_keys! {{\n{rows}}}\n"
     )
+}
+
+/// Where an answer says how long its client is throttled.
+fn throttle(schema: &Schema) -> String {
+    let answer = schema.messages.iter().find(|message| message.role == Role::Response);
+    let fields = answer.map_or(&[][..], |answer| &answer.fields);
+    let Some(at) = fields.iter().position(|field| field.name == "throttle_time_ms") else {
+        return "Nowhere".to_owned();
+    };
+    let since = fields.get(at).and_then(|field| field.versions).map_or(0, |versions| versions.low);
+    let length = |field: &Field| match (&field.kind, field.versions) {
+        (Type::Bool | Type::I8, None) => Some(1),
+        (Type::I16 | Type::U16, None) => Some(2),
+        (Type::I32 | Type::U32, None) => Some(4),
+        (Type::I64 | Type::F64, None) => Some(8),
+        (Type::Uuid, None) => Some(16),
+        _ => None,
+    };
+    match fields.iter().take(at).map(length).sum::<Option<usize>>() {
+        Some(offset) => format!("At({offset}, {since})"),
+        None => format!("Behind({since})"),
+    }
 }
 
 /// `mod` lines for the generated modules of one folder.

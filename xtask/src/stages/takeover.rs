@@ -20,7 +20,7 @@ const SETTINGS: &[(&str, &str)] = &[
 ];
 
 /// What `ottla storage check` has to say of such a directory.
-const EXPECTED: &[&str] = &["ACLs are kept", "client quotas are kept", "The node can start"];
+const EXPECTED: &[&str] = &["ACLs are kept", "The node can start"];
 
 /// The stage.
 pub fn run(bench: &Workbench) -> Result<Tally> {

@@ -1,6 +1,6 @@
 //! CreatePartitions at the controller (KIP-195): topics that the client may not alter are refused by name.
 
-use kraft::controller::{ControllerAnswer, ControllerCommand};
+use kraft::controller::{ControllerAnswer, ControllerCommand, CreatePartitions};
 use wire::ErrorCode;
 use wire::messages::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic, CreatePartitionsTopicResult,
@@ -8,6 +8,9 @@ use wire::messages::create_partitions::{
 
 use crate::call::{Call, UnlessGone};
 use crate::security::authorizer::{Operation, Resource};
+
+/// Clients that speak it know that they may be refused for their quota (KIP-599).
+const STRICT_SINCE: i16 = 3;
 
 pub(super) async fn handle(
     call: Call,
@@ -22,7 +25,8 @@ pub(super) async fn handle(
     };
     let (allowed, forbidden): (Vec<_>, Vec<_>) = topics.iter().cloned().partition(may_alter);
     request.topics = allowed;
-    let command = ControllerCommand::CreatePartitions(request);
+    let quota = call.mutation_quota(STRICT_SINCE);
+    let command = ControllerCommand::CreatePartitions(CreatePartitions { request, quota });
     let Some(ControllerAnswer::CreatePartitions(mut response)) = call.decided(command).await else {
         return UnlessGone(None);
     };

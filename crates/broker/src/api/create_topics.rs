@@ -9,6 +9,9 @@ use wire::{ErrorCode, Str};
 use crate::call::{Call, UnlessGone};
 use crate::security::authorizer::{Operation, Resource};
 
+/// Clients that speak it know that they may be refused for their quota (KIP-599).
+const STRICT_SINCE: i16 = 6;
+
 pub(super) async fn handle(call: Call, mut request: CreateTopicsRequest) -> UnlessGone<CreateTopicsResponse> {
     let mut forbidden: Vec<Str> = Vec::new();
     let mut describable = None;
@@ -25,7 +28,8 @@ pub(super) async fn handle(call: Call, mut request: CreateTopicsRequest) -> Unle
         describable =
             Some(request.topics.iter().map(|topic| &topic.name).filter(may_describe).cloned().collect());
     }
-    let command = ControllerCommand::CreateTopics(CreateTopics { request, describable });
+    let quota = call.mutation_quota(STRICT_SINCE);
+    let command = ControllerCommand::CreateTopics(CreateTopics { request, describable, quota });
     let Some(ControllerAnswer::CreateTopics(mut response)) = call.decided(command).await else {
         return UnlessGone(None);
     };

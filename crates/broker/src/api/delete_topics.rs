@@ -1,6 +1,6 @@
 //! DeleteTopics, by name or by id (KIP-516), unless `delete.topic.enable` says no.
 
-use kraft::controller::{ControllerAnswer, ControllerCommand};
+use kraft::controller::{ControllerAnswer, ControllerCommand, DeleteTopics};
 use wire::messages::delete_topics::{
     DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
 };
@@ -8,6 +8,9 @@ use wire::{ErrorCode, Str, Uuid};
 
 use crate::call::Call;
 use crate::security::authorizer::{Operation, Resource};
+
+/// Clients that speak it know that they may be refused for their quota (KIP-599).
+const STRICT_SINCE: i16 = 5;
 
 pub(super) async fn handle(call: Call, mut request: DeleteTopicsRequest) -> DeleteTopicsResponse {
     let by_name = request
@@ -21,7 +24,8 @@ pub(super) async fn handle(call: Call, mut request: DeleteTopicsRequest) -> Dele
         return refused(wanted, error);
     }
     let forbidden = hide(&call, &mut request);
-    match call.decided(ControllerCommand::DeleteTopics(request)).await {
+    let quota = call.mutation_quota(STRICT_SINCE);
+    match call.decided(ControllerCommand::DeleteTopics(DeleteTopics { request, quota })).await {
         Some(ControllerAnswer::DeleteTopics(mut response)) => {
             response.responses.extend(forbidden);
             response

@@ -24,7 +24,7 @@ async fn carried_out(call: &Call, request: &EnvelopeRequest, here: Here) -> Resu
         Some(Outcome::Answer(rope) | Outcome::Entered(rope)) => Ok(Bytes::from(rope.concat()).slice(4..)),
         Some(Outcome::Close(CloseReason::Malformed(_))) => Err(ErrorCode::InvalidRequest),
         Some(Outcome::Close(CloseReason::Unsupported { .. })) => Err(ErrorCode::UnsupportedVersion),
-        Some(Outcome::Close(_) | Outcome::Farewell(..) | Outcome::NoAnswer) => {
+        Some(Outcome::Close(_) | Outcome::Farewell(..) | Outcome::NoAnswer | Outcome::Muted(_)) => {
             Err(ErrorCode::UnknownServerError)
         }
     }

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use log::ReadLimit;
 use smallvec::SmallVec;
-use wire::codec::DecodeError;
+use wire::codec::{DecodeError, Rope};
 use wire::fetch::{FetchAnswer, FetchView, ForgottenView, WantedView};
 use wire::hash::StableMap;
 use wire::messages::fetch::{NodeEndpoint, PartitionData};
@@ -122,6 +122,13 @@ fn terms(call: &Call, request: &FetchView<'_>) -> Terms {
     let max_bytes = match is_replica {
         true => request.max_bytes,
         false => request.max_bytes.min(call.node.config().fetch_max_bytes),
+    };
+    // More would hold the client back whatever it did before, and it would never get any further.
+    let max_bytes = match &call.metered {
+        Some(metered) if !is_replica => {
+            max_bytes.min(i32::try_from(metered.most_fetched()).unwrap_or(i32::MAX))
+        }
+        Some(_) | None => max_bytes,
     };
     let limit = match request.isolation_level {
         _ if is_replica => ReadLimit::LogEnd,
@@ -473,7 +480,33 @@ fn set_watch(reading: &Reading, watch: &Arc<Watch>, pass: &Pass) {
 }
 
 impl End {
+    /// Nothing, if the client has had more than its quota: what it asked for waits for its next fetch. Its session, if it has one, goes on.
+    fn held_back(&self, reading: &Reading, pass: &Pass) -> Option<Outcome> {
+        let call = &reading.call;
+        let metered = call.metered.as_ref().filter(|_| !reading.terms.is_replica)?;
+        let goes_on = match self.session {
+            SessionStep::GoesOn(session_id) => Some(session_id),
+            SessionStep::None | SessionStep::Begins(_) => None,
+        };
+        let read = reading.targets.iter().map(|(wanted, _)| wanted).zip(&pass.answers);
+        let lines = read.chain(self.refused.iter().map(|(wanted, data)| (wanted, data)));
+        let is_told = |(_, data): &Line<'_>| {
+            let Answered { has_records, is_error, .. } = answered(data);
+            goes_on.is_none() || has_records || is_error
+        };
+        let lines: Vec<Line<'_>> = lines.filter(is_told).collect();
+        let session_id = goes_on.unwrap_or(0);
+        let whole = write(call, ErrorCode::None, session_id, &lines);
+        let throttle_ms = metered.fetched(&call.node, whole.length());
+        (throttle_ms > 0).then(|| answer(call, ErrorCode::None, session_id, &[]))
+    }
+
     fn outcome(&self, reading: &Reading, pass: &Pass) -> Outcome {
+        if reading.call.metered.is_some()
+            && let Some(nothing) = self.held_back(reading, pass)
+        {
+            return nothing;
+        }
         reading.record_throttled(pass);
         reading.count(pass);
         let call = &reading.call;
@@ -501,8 +534,12 @@ impl End {
     }
 }
 
-/// Neighbours of one topic share an entry.
 fn answer(call: &Call, error: ErrorCode, session_id: i32, lines: &[Line<'_>]) -> Outcome {
+    Outcome::Answer(write(call, error, session_id, lines))
+}
+
+/// Neighbours of one topic share an entry.
+fn write(call: &Call, error: ErrorCode, session_id: i32, lines: &[Line<'_>]) -> Rope {
     let is_same = |a: &Line<'_>, b: &Line<'_>| a.0.topic_id == b.0.topic_id && a.0.topic == b.0.topic;
     let topics = lines.chunk_by(is_same).count();
     let mut answer = FetchAnswer::new(call.api_version, call.correlation_id, error, session_id, topics);
@@ -512,7 +549,7 @@ fn answer(call: &Call, error: ErrorCode, session_id: i32, lines: &[Line<'_>]) ->
         topic.iter().for_each(|(_, data)| answer.partition(data));
         answer.end_topic();
     }
-    Outcome::Answer(answer.finish(leaders(call, lines)))
+    answer.finish(leaders(call, lines))
 }
 
 /// The partition that bears the name of one whose topic is no more, `Some(None)` if there is none; `None` where no session knows a name.

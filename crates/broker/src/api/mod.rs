@@ -4,6 +4,7 @@
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod add_raft_voter;
+mod alter_client_quotas;
 mod alter_configs;
 mod alter_replica_log_dirs;
 mod alter_share_group_offsets;
@@ -23,6 +24,7 @@ mod delete_share_group_offsets;
 mod delete_share_group_state;
 mod delete_topics;
 mod describe_acls;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_delegation_token;
@@ -72,7 +74,7 @@ mod txn_offset_commit;
 mod write_share_group_state;
 mod write_txn_markers;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bytes::{Buf, Bytes};
 use kraft::controller::{AlterPartition, ControllerCommand, RegisterBroker, UpdateFeatures};
@@ -80,14 +82,16 @@ use wire::codec::{Decoder, Message};
 use wire::frame::{HeaderError, HeaderView};
 use wire::messages::{
     add_raft_voter::AddRaftVoterRequest, add_raft_voter::AddRaftVoterResponse,
+    alter_client_quotas::AlterClientQuotasRequest,
     alter_partition_reassignments::AlterPartitionReassignmentsRequest,
     alter_user_scram_credentials::AlterUserScramCredentialsRequest, api_versions::ApiVersion,
     api_versions::ApiVersionsRequest, begin_quorum_epoch::BeginQuorumEpochRequest,
     broker_heartbeat::BrokerHeartbeatResponse, create_acls::CreateAclsRequest,
     create_partitions::CreatePartitionsRequest, create_topics::CreateTopicsRequest,
     delete_acls::DeleteAclsRequest, delete_topics::DeleteTopicsRequest, describe_acls::DescribeAclsResponse,
-    describe_cluster::DescribeClusterResponse, describe_log_dirs::DescribeLogDirsResponse,
-    describe_quorum::DescribeQuorumRequest, describe_quorum::DescribeQuorumResponse,
+    describe_client_quotas::DescribeClientQuotasResponse, describe_cluster::DescribeClusterResponse,
+    describe_log_dirs::DescribeLogDirsResponse, describe_quorum::DescribeQuorumRequest,
+    describe_quorum::DescribeQuorumResponse,
     describe_user_scram_credentials::DescribeUserScramCredentialsResponse,
     elect_leaders::ElectLeadersRequest, end_quorum_epoch::EndQuorumEpochRequest, envelope::EnvelopeResponse,
     fetch::FetchRequest, fetch_snapshot::FetchSnapshotRequest,
@@ -107,6 +111,7 @@ use row::{Api, Needs, close, direct, in_place, prompt, row, waiting};
 use crate::call::{Call, IntoAnswer, Verdict};
 use crate::connection::Connection;
 use crate::forwarding::forward;
+use crate::metered::{Metered, Request, metered};
 use crate::node::Node;
 use crate::quorum::errands::answer_frame;
 use crate::quorum::protocol::QuorumRequest;
@@ -320,6 +325,12 @@ fn cluster_rows() -> Vec<Api> {
             alter_replica_log_dirs::handle,
         ),
         describing_acls(),
+        direct(
+            ApiKey::DescribeClientQuotas,
+            Cluster(Operation::DescribeConfigs),
+            describe_client_quotas::handle,
+        )
+        .denied::<DescribeClientQuotasResponse>(),
         direct(ApiKey::DescribeCluster, Nothing, describe_cluster::handle),
         direct(
             ApiKey::DescribeConfigs,
@@ -357,6 +368,7 @@ fn cluster_rows() -> Vec<Api> {
 fn forwarded_rows() -> Vec<Api> {
     vec![
         forwarded::<AddRaftVoterRequest>(ApiKey::AddRaftVoter),
+        forwarded::<AlterClientQuotasRequest>(ApiKey::AlterClientQuotas),
         waiting(ApiKey::AlterConfigs, Forwarded, |call, request| {
             alter_configs::handle(call, request, Some(here))
         }),
@@ -478,9 +490,11 @@ fn controller_rows() -> Vec<Api> {
     ]
 }
 
-/// What the controller decides of who may do what and who is who.
+/// What the controller decides of who may do what, who is who, and who may use how much.
 fn security_rows() -> Vec<Api> {
     vec![
+        waiting(ApiKey::AlterClientQuotas, Cluster(Operation::AlterConfigs), alter_client_quotas::handle)
+            .refused(|request, _| ControllerCommand::AlterClientQuotas(request)),
         waiting(
             ApiKey::AlterUserScramCredentials,
             Cluster(Operation::Alter),
@@ -632,6 +646,8 @@ impl Node {
         let text = |id| Str::from(String::from_utf8_lossy(id).as_ref());
         let asked_client_id = client_id.filter(|_| row.asks_client_id).map(text);
         let is_admin_client = client_id == Some(ADMIN_CLIENT_ID);
+        let cost = if self.quotas().are_on() { self.cost(connection, client_id, now_ms) } else { None };
+        let bytes = frame.len();
         let call = |client_id| Call {
             node: self.clone(),
             connection: connection.clone(),
@@ -641,6 +657,7 @@ impl Node {
             client_id,
             is_admin_client,
             now_ms,
+            metered: cost.clone(),
             verdict: Verdict::Final,
         };
         if !row.versions.contains(&api_version) {
@@ -650,6 +667,20 @@ impl Node {
             return close(unsupported);
         }
         frame.advance(length);
-        row.handle(call, asked_client_id, frame)
+        let handling = row.handle(call, asked_client_id, frame);
+        let Some(cost) = &cost else { return handling };
+        let is_at_controller = connection.peer().controller;
+        let request = Request { api_key, api_version, bytes, now_ms, is_at_controller };
+        metered(self, cost, request, handling)
+    }
+
+    /// What a request of this client will have cost, if the client is held to anything.
+    #[cold]
+    fn cost(&self, connection: &Connection, client_id: Option<&[u8]>, now_ms: i64) -> Option<Arc<Metered>> {
+        let user = &connection.peer().principal.name;
+        let meters = self.quotas().of(&mut connection.seat(), user, client_id.unwrap_or_default(), now_ms)?;
+        let cost = Metered::new(meters);
+        cost.begin(self);
+        Some(Arc::new(cost))
     }
 }

@@ -37,7 +37,7 @@ const NOT_LOADED: &str = "classes are not loaded here, and what this one is to d
 pub(super) static REFUSALS: &[Refusal] = &[
     row("alter.config.policy.class.name", Only(&[]), "policies are not in force: changes that this one forbids would be made"),
     row("authorizer.class.name", Only(&["", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"]), "classes are not loaded here, only org.apache.kafka.metadata.authorizer.StandardAuthorizer is known: nobody would be refused what this one forbids"),
-    row("client.quota.callback.class", Only(&[]), "client quotas are not in force: nobody would be throttled"),
+    row("client.quota.callback.class", Only(&[]), NOT_LOADED),
     row("create.topic.policy.class.name", Only(&[]), "policies are not in force: topics that this one forbids would be made"),
     row("group.consumer.assignors", Only(&["uniform", "range", "org.apache.kafka.coordinator.group.assignor.UniformAssignor", "org.apache.kafka.coordinator.group.assignor.RangeAssignor"]), NOT_LOADED),
     row("group.share.assignors", Only(&["simple", "org.apache.kafka.coordinator.group.assignor.SimpleAssignor"]), NOT_LOADED),

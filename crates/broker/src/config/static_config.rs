@@ -3,6 +3,7 @@
 //! [`super::BrokerLayers`].
 
 use super::{BrokerFile, Values};
+use crate::quotas::Windows;
 use crate::security::sasl::Logins;
 use crate::share::settings::ShareDefaults;
 
@@ -23,6 +24,10 @@ pub struct StaticConfig {
     pub num_partitions: i32,
     /// `default.replication.factor`
     pub default_replication_factor: i16,
+    /// `quota.window.num` and `quota.window.size.seconds`
+    pub quota_windows: Windows,
+    /// `controller.quota.window.num` times `controller.quota.window.size.seconds`: so many seconds' mutations at once.
+    pub mutation_burst_seconds: f64,
     /// `fetch.max.bytes`
     pub fetch_max_bytes: i32,
     /// `offsets.topic.num.partitions`
@@ -102,6 +107,12 @@ impl StaticConfig {
             max_request_partition_size_limit: int("max.request.partition.size.limit"),
             num_partitions: int("num.partitions"),
             default_replication_factor: short("default.replication.factor"),
+            quota_windows: Windows {
+                count: usize::try_from(file.number("quota.window.num")).unwrap_or(1).max(1),
+                length_ms: file.number("quota.window.size.seconds").max(1).saturating_mul(1_000),
+            },
+            mutation_burst_seconds: file.number("controller.quota.window.num") as f64
+                * file.number("controller.quota.window.size.seconds") as f64,
             fetch_max_bytes: int("fetch.max.bytes"),
             offsets_topic_num_partitions: int("offsets.topic.num.partitions"),
             offsets_topic_replication_factor: short("offsets.topic.replication.factor"),

@@ -123,6 +123,7 @@ impl Audience for Node {
             }
         }
         self.0.image.store(Arc::clone(image));
+        self.0.quotas.publish(&image.client_quotas);
         self.0.views.change(&[], &gone);
         if change.brokers.is_some() {
             self.0.fetchers.brokers_changed();

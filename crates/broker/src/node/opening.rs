@@ -37,6 +37,7 @@ use crate::quorum::lifecycle::Lifecycle;
 use crate::quorum::metadata_files;
 use crate::quorum::producer_ids::ProducerIds;
 use crate::quorum::{PartitionMetadataLog, Parts, Patience, QuorumCell};
+use crate::quotas::Quotas;
 use crate::replication::fetcher::FetchTerms;
 use crate::replication::fetchers::Fetchers;
 use crate::rim::Rim;
@@ -192,6 +193,7 @@ impl Node {
             guard: guard(&config)?,
             delegation: delegation(&options, &mut random),
             audit: Audit::new(),
+            quotas: Quotas::new(config.quota_windows),
             greetings: Greetings::default(),
             directories,
             quorum: QuorumCell::new(parts(&options, quorum, publisher, lifecycle)),

@@ -5,6 +5,7 @@ use kraft::controller::{ControllerAnswer, ControllerCommand};
 use wire::codec::Rope;
 use wire::frame::encode_response;
 use wire::messages::allocate_producer_ids::AllocateProducerIdsResponse;
+use wire::messages::alter_client_quotas::AlterClientQuotasResponse;
 use wire::messages::alter_configs::AlterConfigsResponse;
 use wire::messages::alter_partition::AlterPartitionResponse;
 use wire::messages::alter_partition_reassignments::AlterPartitionReassignmentsResponse;
@@ -104,9 +105,9 @@ macro_rules! commands {
 commands! {
     CreateTopics by CreateTopics: |command| command.request,
         |answer: CreateTopicsResponse| answer.topics.iter().map(|topic| topic.error_code);
-    DeleteTopics by DeleteTopics: |command| command,
+    DeleteTopics by DeleteTopics: |command| command.request,
         |answer: DeleteTopicsResponse| answer.responses.iter().map(|topic| topic.error_code);
-    CreatePartitions by CreatePartitions: |command| command,
+    CreatePartitions by CreatePartitions: |command| command.request,
         |answer: CreatePartitionsResponse| answer.results.iter().map(|topic| topic.error_code);
     IncrementalAlterConfigs by IncrementalAlterConfigs: |command| command,
         |answer: IncrementalAlterConfigsResponse| answer.responses.iter().map(|resource| resource.error_code);
@@ -140,6 +141,8 @@ commands! {
         |answer: DeleteAclsResponse| answer.filter_results.iter().map(|filter| filter.error_code);
     AlterUserScramCredentials by AlterUserScramCredentials: |command| command,
         |answer: AlterUserScramCredentialsResponse| answer.results.iter().map(|user| user.error_code);
+    AlterClientQuotas by AlterClientQuotas: |command| command,
+        |answer: AlterClientQuotasResponse| answer.entries.iter().map(|entry| entry.error_code);
     CreateDelegationToken by CreateDelegationToken: |command| command.request,
         |answer: CreateDelegationTokenResponse| [answer.error_code];
     RenewDelegationToken by RenewDelegationToken: |command| command.request,

@@ -1,4 +1,4 @@
-//! What a new image brings, as lines of the log: topics that come and go, partitions that are added or change hands, configurations,
+//! What a new image brings, as lines of the log: topics that come and go, partitions that are added or change hands, configurations, quotas,
 //! feature levels. Said in one place, where images are published, whoever wished for the change. Bounded: many changes of one kind are
 //! one line that names the first, so that ten thousand new topics cost little. Values of sensitive keys are never told.
 
@@ -43,6 +43,7 @@ pub(crate) fn lines(
         moved.into_iter().filter_map(|line| moves.take(now_ms).map(|left_out| format!("{line}{left_out}"))),
     );
     configurations(old, new, &mut lines);
+    quotas(old, new, &mut lines);
     features(old, new, &mut lines);
     lines
 }
@@ -76,6 +77,30 @@ impl Kind {
         let more = self.count - self.names.len();
         lines.push(format!("{} {what}: {} and {more} more", self.count, self.names.join(", ")));
     }
+}
+
+fn quotas(old: &MetadataImage, new: &MetadataImage, lines: &mut Vec<String>) {
+    let mut changed = Kind::default();
+    for change in new.client_quotas.changes_since(&old.client_quotas) {
+        let (entity, quotas) = match &change {
+            Change::Added(entity, quotas) | Change::Changed(entity, _, quotas) => (*entity, Some(*quotas)),
+            Change::Removed(entity, _) => (*entity, None),
+        };
+        let part = |(entity_type, name): (&Str, &Option<Str>)| {
+            // Names are whatever somebody thinks of.
+            let name = name.as_deref().map(str::escape_debug);
+            name.map_or_else(|| format!("{entity_type} <default>"), |name| format!("{entity_type} {name}"))
+        };
+        let name = entity.iter().map(part).collect::<Vec<_>>().join(", ");
+        let all: Vec<String> = quotas
+            .into_iter()
+            .flat_map(|all| all.iter())
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        let all = if all.is_empty() { "none any more".to_owned() } else { all.join(", ") };
+        changed.add(&name, || format!("quotas of {name}: {all}"));
+    }
+    changed.tell("entities have other quotas", lines);
 }
 
 fn topics(changes: &[TopicChange<'_>], lines: &mut Vec<String>, hands: &mut Vec<String>) {

@@ -7,6 +7,7 @@ use wire::messages::add_raft_voter::AddRaftVoterResponse;
 use wire::messages::begin_quorum_epoch::BeginQuorumEpochResponse;
 use wire::messages::broker_heartbeat::BrokerHeartbeatResponse;
 use wire::messages::describe_acls::DescribeAclsResponse;
+use wire::messages::describe_client_quotas::DescribeClientQuotasResponse;
 use wire::messages::describe_cluster::DescribeClusterResponse;
 use wire::messages::describe_log_dirs::DescribeLogDirsResponse;
 use wire::messages::describe_quorum::DescribeQuorumResponse;
@@ -58,6 +59,17 @@ impl Denied for DescribeQuorumResponse {
         // Kafka has no other words for it here.
         let error_message = Some(Str::from_static(why.error.message()));
         DescribeQuorumResponse { error_code: why.error.code(), error_message, ..Self::default() }
+    }
+}
+
+impl Denied for DescribeClientQuotasResponse {
+    fn denied(why: &Refusal) -> Self {
+        DescribeClientQuotasResponse {
+            error_code: why.error.code(),
+            error_message: why.text(),
+            entries: None,
+            ..Self::default()
+        }
     }
 }
 

@@ -384,6 +384,7 @@ impl Cluster {
                 asker.link_received(self.now_ms, cable.link, frame.into());
             }
             Outcome::NoAnswer => {}
+            Outcome::Muted(_) => panic!("a node is held back"),
             Outcome::Close(_) | Outcome::Farewell(..) => asker.link_closed(self.now_ms, cable.link),
         }
         true

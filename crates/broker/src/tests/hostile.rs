@@ -8,7 +8,7 @@ fn survives(node: &mut Harness, bytes: Bytes) -> &'static str {
     match Pin::new(&mut handling).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Outcome::Close(crate::CloseReason::Panicked)) => panic!("a handler panicked"),
         Poll::Ready(Outcome::Close(_) | Outcome::Farewell(..)) => "close",
-        Poll::Ready(Outcome::Answer(_) | Outcome::Entered(_)) => "answer",
+        Poll::Ready(Outcome::Answer(_) | Outcome::Entered(_) | Outcome::Muted(_)) => "answer",
         Poll::Ready(Outcome::NoAnswer) => "nothing",
         Poll::Pending => "pending",
     }

@@ -23,6 +23,7 @@ mod offsets;
 pub(crate) mod planted;
 mod power;
 mod produce;
+mod quotas;
 mod reassignment;
 mod replication;
 mod restart;

@@ -13,12 +13,13 @@ pub use features::UpdateFeatures;
 pub use nodes::RegisterBroker;
 pub use partitions::AlterPartition;
 pub use security::TokenAsked;
-pub use topics::CreateTopics;
+pub use topics::{CreatePartitions, CreateTopics, DeleteTopics};
 
 use super::decide::{Decide, Refused};
 use super::decider::Decider;
 use super::refusal::Refusal;
 use wire::messages::allocate_producer_ids::{AllocateProducerIdsRequest, AllocateProducerIdsResponse};
+use wire::messages::alter_client_quotas::{AlterClientQuotasRequest, AlterClientQuotasResponse};
 use wire::messages::alter_configs::{AlterConfigsRequest, AlterConfigsResponse};
 use wire::messages::alter_partition::AlterPartitionResponse;
 use wire::messages::alter_partition_reassignments::{
@@ -35,10 +36,10 @@ use wire::messages::controller_registration::{
 };
 use wire::messages::create_acls::{CreateAclsRequest, CreateAclsResponse};
 use wire::messages::create_delegation_token::{CreateDelegationTokenRequest, CreateDelegationTokenResponse};
-use wire::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
+use wire::messages::create_partitions::CreatePartitionsResponse;
 use wire::messages::create_topics::CreateTopicsResponse;
 use wire::messages::delete_acls::{DeleteAclsRequest, DeleteAclsResponse};
-use wire::messages::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
+use wire::messages::delete_topics::DeleteTopicsResponse;
 use wire::messages::elect_leaders::{ElectLeadersRequest, ElectLeadersResponse};
 use wire::messages::expire_delegation_token::{ExpireDelegationTokenRequest, ExpireDelegationTokenResponse};
 use wire::messages::incremental_alter_configs::{
@@ -96,9 +97,9 @@ commands! {
     /// CreateTopics (KIP-4).
     CreateTopics(CreateTopics) => CreateTopicsResponse;
     /// DeleteTopics (KIP-4, 516): by name or by id.
-    DeleteTopics(DeleteTopicsRequest) => DeleteTopicsResponse;
+    DeleteTopics(DeleteTopics) => DeleteTopicsResponse;
     /// CreatePartitions (KIP-195).
-    CreatePartitions(CreatePartitionsRequest) => CreatePartitionsResponse;
+    CreatePartitions(CreatePartitions) => CreatePartitionsResponse;
     /// BROKER_LOGGER resources are the receiving node's own business and must be taken out before.
     IncrementalAlterConfigs(IncrementalAlterConfigsRequest) => IncrementalAlterConfigsResponse;
     /// AlterConfigs: replaces everything that is set on a resource.
@@ -131,6 +132,8 @@ commands! {
     DeleteAcls(DeleteAclsRequest) => DeleteAclsResponse;
     /// AlterUserScramCredentials (KIP-554).
     AlterUserScramCredentials(AlterUserScramCredentialsRequest) => AlterUserScramCredentialsResponse;
+    /// AlterClientQuotas (KIP-546).
+    AlterClientQuotas(AlterClientQuotasRequest) => AlterClientQuotasResponse;
     /// CreateDelegationToken (KIP-48, 373).
     CreateDelegationToken(TokenAsked<CreateDelegationTokenRequest>) => CreateDelegationTokenResponse;
     /// RenewDelegationToken (KIP-48).

@@ -2,6 +2,7 @@
 //! command writes stands in the nouns' files, which all lie above this one.
 
 use super::election_terms::ElectionTerms;
+use super::mutations::{Charged, MutationQuota};
 use super::options::ControllerOptions;
 use super::refusal::Refusal;
 use super::rules::ConfigRules;
@@ -58,6 +59,10 @@ pub(super) struct Decider<'a> {
     pub records: Vec<VersionedRecord>,
     pub atomic: bool,
     pub follow_up: Option<FollowUp>,
+    /// What the client may have made and deleted; `None`: any number of partitions.
+    pub quota: Option<MutationQuota>,
+    /// How long it has to wait before it asks again.
+    pub throttle_time_ms: i32,
     /// What topics without configurations of their own get; found out once for the hundred thousand partitions of a broker.
     pub plain_terms: OnceCell<ElectionTerms>,
 }
@@ -84,6 +89,8 @@ impl<'a> Decider<'a> {
             records: Vec::new(),
             atomic: false,
             follow_up: None,
+            quota: None,
+            throttle_time_ms: 0,
             plain_terms: OnceCell::new(),
         }
     }
@@ -94,6 +101,16 @@ impl<'a> Decider<'a> {
 
     pub(super) fn write(&mut self, record: impl Into<MetadataRecord>, version: i16) {
         self.records.push(VersionedRecord { record: record.into(), version });
+    }
+
+    /// So many partitions are made or deleted: refused, if the client has had more than its quota.
+    pub(super) fn charge(&mut self, partitions: usize) -> Result<(), Refusal> {
+        let Some(quota) = &self.quota else { return Ok(()) };
+        let Charged { is_refused, wait_ms } = self.soft.buckets.charge(quota, partitions, self.at.now_ms);
+        if wait_ms > 0 {
+            self.throttle_time_ms = wait_ms;
+        }
+        if is_refused { Err(Refusal::plain(ErrorCode::ThrottlingQuotaExceeded)) } else { Ok(()) }
     }
 
     /// The broker says which incarnation it is; only the registered one may speak.

@@ -14,11 +14,13 @@ mod features;
 mod heartbeats;
 mod isr;
 mod leadership;
+mod mutations;
 mod options;
 mod partition_change;
 mod partitions;
 mod periodic;
 mod placement;
+mod quotas;
 mod reassignment;
 mod refusal;
 mod rules;
@@ -29,10 +31,11 @@ mod topics;
 
 pub use bootstrap::{bootstrap_records, bootstrap_snapshot};
 pub use command::{
-    AlterPartition, ControllerAnswer, ControllerCommand, CreateTopics, RegisterBroker, TokenAsked,
-    UpdateFeatures,
+    AlterPartition, ControllerAnswer, ControllerCommand, CreatePartitions, CreateTopics, DeleteTopics,
+    RegisterBroker, TokenAsked, UpdateFeatures,
 };
 pub use decider::{FollowUp, Situation};
+pub use mutations::MutationQuota;
 pub use options::{ControllerOptions, TokenOptions};
 pub use refusal::Refusal;
 pub use rules::{ConfigRules, EffectiveConfig};

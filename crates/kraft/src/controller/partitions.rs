@@ -43,6 +43,7 @@ impl Decider<'_> {
         if request.validate_only {
             self.records.clear();
         }
+        response.throttle_time_ms = self.throttle_time_ms;
         Ok(response)
     }
 
@@ -86,6 +87,7 @@ impl Decider<'_> {
             );
             return Err(Refusal::new(ErrorCode::InvalidReplicaAssignment, what));
         }
+        self.charge(additional)?;
         let new = self.additional_partitions(request, topic, additional)?;
         for (index, partition) in (i32::try_from(existing).unwrap_or(i32::MAX)..).zip(new) {
             let record = partition.to_record(topic.id, index, self.elr);

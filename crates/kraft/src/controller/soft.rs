@@ -1,6 +1,7 @@
 //! What the active controller remembers and nobody else needs: when brokers last spoke, how far they have read, which are
 //! leaving, when its own chores are due. Dies with leadership, and is rebuilt from the image.
 
+use super::mutations::Buckets;
 use crate::image::MetadataImage;
 use std::collections::BTreeMap;
 use wire::random::SplitMix64;
@@ -22,6 +23,8 @@ pub struct Soft {
     pub(super) next_sweep_ms: i64,
     /// Of delegation tokens, as far as they were asked for.
     pub(super) hmacs: Hmacs,
+    /// What clients have left of their mutations.
+    pub(super) buckets: Buckets,
 }
 
 /// HMACs of tokens that were looked for, by id; a search derives those that are missing.
@@ -105,6 +108,7 @@ impl Soft {
             next_unclean_ms: now_ms,
             next_sweep_ms: now_ms,
             hmacs: Hmacs::default(),
+            buckets: Buckets::default(),
         };
         for broker in image.cluster.brokers() {
             soft.registered(broker.id, broker.fenced);

@@ -1,10 +1,14 @@
 //! Decisions as dialogue: each script is a cluster, what it is asked, what it answers, and the records that it writes.
 
+mod quotas;
 mod random;
 mod security;
 mod shown;
 
-use crate::controller::{AlterPartition, ControllerCommand, CreateTopics, RegisterBroker, UpdateFeatures};
+use crate::controller::{
+    AlterPartition, ControllerCommand, CreatePartitions, CreateTopics, DeleteTopics, RegisterBroker,
+    UpdateFeatures,
+};
 use crate::hosted::QuorumOptions;
 use crate::raft::SharedLog;
 use crate::testing::{One, controller_options, id, quorum_options, registration};
@@ -172,7 +176,10 @@ impl Stage {
         };
         let topics = command.words.iter().map(state).collect();
         let timeout_ms = timeout_ms(command);
-        ControllerCommand::DeleteTopics(DeleteTopicsRequest { topics, timeout_ms, ..Default::default() })
+        ControllerCommand::DeleteTopics(DeleteTopics {
+            request: DeleteTopicsRequest { topics, timeout_ms, ..Default::default() },
+            quota: None,
+        })
     }
 
     fn isr(&self, command: &Command<'_>) -> ControllerCommand {
@@ -268,6 +275,7 @@ fn create(command: &Command<'_>) -> ControllerCommand {
     ControllerCommand::CreateTopics(CreateTopics {
         request,
         describable: command.has("hidden").then(Default::default),
+        quota: None,
     })
 }
 
@@ -280,11 +288,12 @@ fn partitions(command: &Command<'_>) -> ControllerCommand {
         count: command.number("count").unwrap_or(0),
         assignments: assigned.clone(),
     };
-    ControllerCommand::CreatePartitions(CreatePartitionsRequest {
+    let request = CreatePartitionsRequest {
         topics: names.map(topic).collect(),
         validate_only: command.has("validate"),
         timeout_ms: timeout_ms(command),
-    })
+    };
+    ControllerCommand::CreatePartitions(CreatePartitions { request, quota: None })
 }
 
 /// What the client gives the controller for its answer.

@@ -49,6 +49,7 @@ impl Decider<'_> {
         if request.validate_only {
             self.records.clear();
         }
+        response.throttle_time_ms = self.throttle_time_ms;
         Ok(response)
     }
 
@@ -89,6 +90,7 @@ impl Decider<'_> {
         } else {
             self.assigned_partitions(topic)?
         };
+        self.charge(partitions.len())?;
         let topic_id = self.soft.fresh_id();
         let replication_factor = partitions.first().map_or(0, |(_, partition)| partition.replicas.len());
         let mut result = CreatableTopicResult {
@@ -240,14 +242,20 @@ impl Decider<'_> {
         if !deletion.names.is_empty() || !deletion.ids.is_empty() {
             in_time(request.timeout_ms)?;
         }
-        for id in self.resolve(&mut deletion) {
-            self.write(RemoveTopicRecord { topic_id: id }, 0);
+        for (id, name) in self.resolve(&mut deletion) {
+            let partitions = self.image().topics.by_id(id).map_or(0, |topic| topic.partitions.len());
+            let charged = self.charge(partitions);
+            deletion.respond(Some(&name), id, charged.as_ref().err());
+            if charged.is_ok() {
+                self.write(RemoveTopicRecord { topic_id: id }, 0);
+            }
         }
-        Ok(DeleteTopicsResponse { responses: deletion.responses, ..Default::default() })
+        let throttle_time_ms = self.throttle_time_ms;
+        Ok(DeleteTopicsResponse { responses: deletion.responses, throttle_time_ms })
     }
 
-    /// Answers what cannot be deleted, and everything that can; the latter's ids.
-    fn resolve(&self, deletion: &mut Deletion) -> Vec<Uuid> {
+    /// Answers what cannot be deleted; ids and names of what can.
+    fn resolve(&self, deletion: &mut Deletion) -> Vec<(Uuid, Str)> {
         let invalid = |what: &str| Refusal::new(ErrorCode::InvalidRequest, what);
         for name in std::mem::take(&mut deletion.duplicate_names) {
             deletion.respond(Some(&name), Uuid::ZERO, Some(&invalid("Duplicate topic name.")));
@@ -281,10 +289,7 @@ impl Decider<'_> {
                 found.push((topic.id, name));
             }
         }
-        for (id, name) in &found {
-            deletion.respond(Some(name), *id, None);
-        }
-        found.into_iter().map(|(id, _)| id).collect()
+        found
     }
 }
 

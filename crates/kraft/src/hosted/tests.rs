@@ -5,7 +5,7 @@ mod three;
 
 use super::*;
 use crate::controller::{
-    ControllerAnswer, ControllerCommand, CreateTopics, RegisterBroker, bootstrap_snapshot,
+    ControllerAnswer, ControllerCommand, CreateTopics, DeleteTopics, RegisterBroker, bootstrap_snapshot,
 };
 use crate::image::{ConfigResource, MetadataImage};
 use crate::raft::control::data_records;
@@ -31,7 +31,7 @@ fn create(name: &str, partitions: i32) -> ControllerCommand {
         ..Default::default()
     };
     let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
-    ControllerCommand::CreateTopics(CreateTopics { request, describable: None })
+    ControllerCommand::CreateTopics(CreateTopics { request, describable: None, quota: None })
 }
 
 fn error_of(answer: &ControllerAnswer) -> i16 {
@@ -313,10 +313,11 @@ fn snapshots_are_taken_and_old_ones_go_with_the_log_before_them() {
     for index in 0..40 {
         one.ask(create(&format!("topic-{index}"), 1));
         if index % 4 == 3 {
-            one.ask(ControllerCommand::DeleteTopics(wire::messages::delete_topics::DeleteTopicsRequest {
+            let request = wire::messages::delete_topics::DeleteTopicsRequest {
                 topic_names: (index - 3..=index).map(|index| Str::from(format!("topic-{index}"))).collect(),
                 ..Default::default()
-            }));
+            };
+            one.ask(ControllerCommand::DeleteTopics(DeleteTopics { request, quota: None }));
         }
     }
     let taken = one.quorum.raft.log().snapshots().len();

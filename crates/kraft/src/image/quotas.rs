@@ -1,7 +1,7 @@
 //! Client quotas (KIP-546, 599, 612): which entity may use how much of what.
 
-use super::CowMap;
 use super::contradiction::Contradiction;
+use super::{Change, CowMap};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::Str;
@@ -25,6 +25,14 @@ impl ClientQuotasImage {
     /// All entities that have quotas.
     pub fn iter(&self) -> impl Iterator<Item = (&QuotaEntity, &BTreeMap<Str, f64>)> {
         self.entities.iter().map(|(entity, quotas)| (entity, &**quotas))
+    }
+
+    /// Entities whose quotas are others than in an older image.
+    pub fn changes_since<'a>(
+        &'a self,
+        older: &'a ClientQuotasImage,
+    ) -> Vec<Change<'a, QuotaEntity, Arc<BTreeMap<Str, f64>>>> {
+        self.entities.changes_since(&older.entities)
     }
 
     pub(super) fn set(&mut self, record: &ClientQuotaRecord) -> Result<(), Contradiction> {

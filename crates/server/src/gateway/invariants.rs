@@ -29,7 +29,7 @@ impl<S: Service, C: Stream> Gateway<S, C> {
         let progress = |at| self.queue.get(at).map(|request| &request.progress);
         if started > 0 {
             assert!(
-                matches!(progress(0), Some(Progress::Running(_))),
+                matches!(progress(0), Some(Progress::Running(_) | Progress::Pause(_))),
                 "order: the first is answered and stays"
             );
         } else {

@@ -7,7 +7,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use wire::codec::Rope;
 
-/// Answers a frame with its own bytes. A frame whose third byte is `w` waits for the test's word, one with a `b` has a big answer.
+/// Answers a frame with its own bytes. A frame whose third byte is `w` waits for the test's word, one with a `b` has a big answer, one with
+/// an `M` mutes its connection until the test's word, one with an `A` waits alone.
 #[derive(Clone, Default)]
 struct Echo {
     begun: Arc<AtomicUsize>,
@@ -28,10 +29,34 @@ impl Service for Echo {
                 })
             }
             Some(b'b') => Handling::ready(Outcome::Answer(Rope::of(vec![0; 2 * UNSENT_BYTES_MAX]))),
+            Some(b'A') => {
+                let (word, waits) = oneshot::channel();
+                self.parked.lock().unwrap().push_back(word);
+                let waiting = async move {
+                    let _ = waits.await;
+                    answer
+                };
+                Handling::running(waiting).alone()
+            }
+            Some(b'M') => {
+                let Outcome::Answer(rope) = answer else { unreachable!() };
+                let answer = (frame.get(3) != Some(&b'0')).then_some(rope);
+                Handling::ready(Outcome::Muted(Box::new(Muted { answer, until_ms: NOW + 1 })))
+            }
             Some(b'n') => Handling::ready(Outcome::NoAnswer),
             Some(b'x') => Handling::ready(Outcome::Close(CloseReason::ProduceRefused)),
             _ => Handling::ready(answer),
         }
+    }
+
+    fn pause(&mut self, until_ms: i64) -> Handling {
+        assert_eq!(until_ms, NOW + 1);
+        let (word, waits) = oneshot::channel();
+        self.parked.lock().unwrap().push_back(word);
+        Handling::running(async move {
+            let _ = waits.await;
+            Outcome::NoAnswer
+        })
     }
 }
 
@@ -135,6 +160,59 @@ async fn produce_requests_overlap_and_their_answers_keep_the_order() {
         assert_eq!(it.answer().await[2..], name[..]);
     }
     assert_eq!(it.answer().await[2..], b"f"[..]);
+}
+
+#[tokio::test]
+async fn who_is_muted_has_its_answer_and_nothing_else_begins_until_the_pause_is_over() {
+    for (key, muted) in [(FETCH, "M"), (PRODUCE, "M"), (PRODUCE, "M0")] {
+        let mut it = connect().await;
+        it.send(&request(key, muted.as_bytes())).await;
+        it.send(&request(PRODUCE, b"p")).await;
+        it.send(&request(FETCH, b"f")).await;
+        if muted == "M" {
+            assert_eq!(it.answer().await[2..], b"M"[..]);
+        }
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(it.begun(), 1);
+        it.release_last_parked();
+        assert_eq!(it.answer().await[2..], b"p"[..]);
+        assert_eq!(it.answer().await[2..], b"f"[..]);
+    }
+}
+
+#[tokio::test]
+async fn nothing_overlaps_what_may_mute_the_connection() {
+    let mut it = connect().await;
+    for name in [b"A1", b"w2"] {
+        it.send(&request(PRODUCE, name)).await;
+    }
+    it.until(|it| it.begun() == 1).await;
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(it.begun(), 1);
+    it.release_last_parked();
+    assert_eq!(it.answer().await[2..], b"A1"[..]);
+    it.until(|it| it.begun() == 2).await;
+    it.release_last_parked();
+    assert_eq!(it.answer().await[2..], b"w2"[..]);
+}
+
+#[tokio::test]
+async fn what_overlaps_already_is_answered_though_the_connection_is_muted_behind_it() {
+    let mut it = connect().await;
+    for name in [b"w1", b"A2", b"w3"] {
+        it.send(&request(PRODUCE, name)).await;
+    }
+    it.until(|it| it.begun() == 3).await;
+    for _ in 0..3 {
+        it.release_last_parked();
+    }
+    for name in [b"w1", b"A2", b"w3"] {
+        assert_eq!(it.answer().await[2..], name[..]);
+    }
 }
 
 #[tokio::test]

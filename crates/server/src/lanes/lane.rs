@@ -457,6 +457,11 @@ impl Lane {
 
     /// Deals an accepted connection to the lane with the fewest.
     fn admit(&self, stream: std::net::TcpStream, from: SocketAddr, door: Arc<DoorPlate>) {
+        // DIVERGES: Kafka holds on to whoever comes too fast for a while before it closes, and counts it among the connected meanwhile.
+        if !door.controller && !self.shared.node.admits(from.ip(), self.now_ms) {
+            let what = format_args!("{} {from}: refused: its connection_creation_rate is reached", door.name);
+            return self.shared.refusals.tell(Kind::Connection, self.now_ms, what);
+        }
         let limit = match self.shared.admission.admit(from.ip(), &door.name) {
             Ok(admitted) => return self.all.deal(Accepted { stream, from, door, admitted }),
             Err(Refused::TooMany) => "max.connections",

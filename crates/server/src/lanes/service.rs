@@ -16,7 +16,7 @@ use crate::gateway::Service;
 /// A node as one connection sees it.
 pub enum NodeService {
     /// Nobody is asked who he is, or TLS has said it.
-    Open(Node, broker::Connection),
+    Open(Node, broker::Connection, Arc<Post>),
     /// TLS says it, with the end of its handshake: before the first request.
     Encrypted(Box<Encrypted>),
     /// By SASL.
@@ -37,6 +37,8 @@ pub struct Encrypted {
     peer: Peer,
     /// Filled where the client has shown a certificate.
     principal: Arc<OnceLock<String>>,
+    /// That of its lane.
+    post: Arc<Post>,
 }
 
 impl NodeService {
@@ -55,9 +57,10 @@ impl NodeService {
             principal: Principal::anonymous(),
         };
         match (&door.guard.sasl, by_tls) {
-            (None, None) => Self::Open(node.clone(), node.connection(peer)),
+            (None, None) => Self::Open(node.clone(), node.connection(peer), post.clone()),
             (None, Some(principal)) => {
-                Self::Encrypted(Box::new(Encrypted { node: node.clone(), peer, principal }))
+                let (node, post) = (node.clone(), post.clone());
+                Self::Encrypted(Box::new(Encrypted { node, peer, principal, post }))
             }
             (Some(terms), _) => {
                 let entrance = Entrance::new(node, terms, peer);
@@ -70,7 +73,7 @@ impl NodeService {
 impl Service for NodeService {
     fn handle(&mut self, frame: Bytes, now_ms: i64) -> Handling {
         match self {
-            Self::Open(node, connection) => node.handle(connection, frame, now_ms),
+            Self::Open(node, connection, _) => node.handle(connection, frame, now_ms),
             Self::Encrypted(encrypted) => {
                 let (open, handling) = encrypted.handle(frame, now_ms);
                 *self = open;
@@ -78,6 +81,19 @@ impl Service for NodeService {
             }
             Self::Guarded(guarded) => guarded.handle(frame, now_ms),
         }
+    }
+
+    fn pause(&mut self, until_ms: i64) -> Handling {
+        let post = match self {
+            Self::Open(_, _, post) => post,
+            Self::Encrypted(encrypted) => &encrypted.post,
+            Self::Guarded(guarded) => &guarded.post,
+        };
+        let pause = Pause::new(post.clone(), until_ms);
+        Handling::running(async move {
+            pause.await;
+            Outcome::NoAnswer
+        })
     }
 }
 
@@ -91,10 +107,14 @@ impl Encrypted {
             match handling.await {
                 Outcome::Answer(answer) => Outcome::Entered(answer),
                 Outcome::NoAnswer => Outcome::Entered(Rope::of(Vec::new())),
+                // Nobody is held back before it has come in.
+                Outcome::Muted(muted) => {
+                    Outcome::Entered(muted.answer.unwrap_or_else(|| Rope::of(Vec::new())))
+                }
                 other @ (Outcome::Close(_) | Outcome::Entered(_) | Outcome::Farewell(_)) => other,
             }
         });
-        (NodeService::Open(self.node.clone(), connection), entered)
+        (NodeService::Open(self.node.clone(), connection, self.post.clone()), entered)
     }
 }
 

@@ -20,11 +20,23 @@ pub(crate) struct Row {
     pub listeners: u8,
     pub forwardable: bool,
     pub cluster_action: bool,
+    pub throttle: Throttle,
+}
+
+/// Where an answer says how long its client is throttled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Throttle {
+    /// It does not.
+    Nowhere,
+    /// So many bytes into its body, from a version on.
+    At(usize, i16),
+    /// Behind fields whose length differs, from a version on.
+    Behind(i16),
 }
 
 macro_rules! api_keys {
     ($($key:literal $name:ident $low:literal..=$high:literal latest $latest:literal flexible $flexible:tt
-        on $listeners:ident forwardable $forwardable:literal cluster_action $cluster_action:literal;)*) => {
+        on $listeners:ident forwardable $forwardable:literal cluster_action $cluster_action:literal throttle $throttle:expr;)*) => {
         /// An API of the protocol. The number is the key on the wire.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(i16)]
@@ -55,6 +67,7 @@ macro_rules! api_keys {
                             listeners: $listeners,
                             forwardable: $forwardable,
                             cluster_action: $cluster_action,
+                            throttle: $throttle,
                         }
                     },)*
                 }

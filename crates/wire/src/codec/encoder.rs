@@ -84,6 +84,29 @@ impl Rope {
         chunks
     }
 
+    /// How many bytes it has.
+    pub fn length(&self) -> usize {
+        self.inline.len() + self.pieces.iter().map(|(_, piece)| piece.len()).sum::<usize>()
+    }
+
+    /// The bytes before the first large piece.
+    pub fn head(&self) -> &[u8] {
+        let end = self.pieces.first().map_or(self.inline.len(), |(before, _)| *before);
+        self.inline.get(..end).unwrap_or_default()
+    }
+
+    /// Writes over some of those; false, and nothing is written, where they are not all there.
+    pub fn overwrite_head(&mut self, at: usize, bytes: &[u8]) -> bool {
+        let end = self.head().len();
+        match self.inline.get_mut(..end).and_then(|head| head.get_mut(at..at.saturating_add(bytes.len()))) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                true
+            }
+            None => false,
+        }
+    }
+
     /// All of it in one buffer; copies the large pieces.
     pub fn concat(self) -> Vec<u8> {
         if self.pieces.is_empty() { self.inline } else { self.into_chunks().concat() }

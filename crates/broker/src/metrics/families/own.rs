@@ -3,8 +3,41 @@
 
 use super::Sight;
 use crate::metrics::text::{Kind, Text};
+use crate::quotas::Measured;
 
 use Kind::{Counter, Gauge};
+
+/// What clients have used of their quotas on this broker, as Kafka's `byte-rate`, `request-time` and `throttle-time` tell it.
+fn quotas(text: &mut Text, sight: &Sight<'_>) {
+    let measured = sight.node.quotas().measured(sight.node.latest_ms());
+    let mut told = |name: &str, kind: Kind, help: &str, value: &dyn Fn(&Measured) -> f64| {
+        if !text.family(name, kind, help) {
+            return;
+        }
+        for one in measured.iter().take(sight.most) {
+            let (quota, who) = (one.kind.key(), &one.who);
+            text.sample(&[("quota", &quota), ("user", &who.user), ("client_id", &who.client_id)], value(one));
+        }
+    };
+    told(
+        "ottla_client_quota_rate",
+        Gauge,
+        "What clients use of a quota, in its unit: bytes a second, or percent of a thread.",
+        &|one| one.per_second,
+    );
+    told(
+        "ottla_client_quota_throttle_seconds_total",
+        Counter,
+        "For how long clients were told to wait because of a quota.",
+        &|one| one.throttled_ms as f64 / 1_000.0,
+    );
+    told(
+        "ottla_client_quota_throttles_total",
+        Counter,
+        "How often clients were told to wait because of a quota.",
+        &|one| one.throttles as f64,
+    );
+}
 
 /// Everything of ours.
 pub(crate) fn write(text: &mut Text, sight: &Sight<'_>) {
@@ -45,6 +78,7 @@ pub(crate) fn write(text: &mut Text, sight: &Sight<'_>) {
         text.sample(&[("of", &"groups")], groups);
         text.sample(&[("of", &"group_positions")], sight.groups.left_out);
     }
+    quotas(text, sight);
     if text.family(
         "ottla_group_info",
         Gauge,

@@ -227,7 +227,8 @@ impl Held {
         }
         let names = topics.iter().map(|topic| topic.name.clone()).collect();
         let request = CreateTopicsRequest { topics, ..CreateTopicsRequest::default() };
-        let command = ControllerCommand::CreateTopics(CreateTopics { request, describable: None });
+        let command =
+            ControllerCommand::CreateTopics(CreateTopics { request, describable: None, quota: None });
         self.send(now_ms, command, Purpose::Controller, Waiter::Unasked(names));
     }
 

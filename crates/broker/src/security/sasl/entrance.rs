@@ -113,7 +113,7 @@ impl Entrance {
         let reason = match outcome {
             Outcome::Close(reason) => reason,
             Outcome::Farewell(told) => &told.1,
-            Outcome::Answer(_) | Outcome::NoAnswer | Outcome::Entered(_) => return,
+            Outcome::Answer(_) | Outcome::NoAnswer | Outcome::Entered(_) | Outcome::Muted(_) => return,
         };
         let CloseReason::NotAuthenticated(why) = reason else { return };
         if !self.is_noted {

@@ -1,9 +1,13 @@
-//! Commands about who may do what and who is who: CreateAcls, DeleteAcls, AlterUserScramCredentials, and the
-//! three that change delegation tokens.
+//! Commands about who may do what, who is who and who may use how much: CreateAcls, DeleteAcls, AlterUserScramCredentials,
+//! AlterClientQuotas, and the three that change delegation tokens.
 
 use crate::controller::decide::{Decide, Refused};
 use crate::controller::decider::Decider;
 use crate::controller::refusal::Refusal;
+use wire::messages::alter_client_quotas::{
+    AlterClientQuotasRequest, AlterClientQuotasResponse, AlterClientQuotasResponseEntityData,
+    AlterClientQuotasResponseEntryData, EntityData,
+};
 use wire::messages::alter_user_scram_credentials::{
     AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse, AlterUserScramCredentialsResult,
 };
@@ -74,6 +78,29 @@ impl Decide for AlterUserScramCredentialsRequest {
         };
         let results = users.into_iter().map(result).collect();
         AlterUserScramCredentialsResponse { results, ..Default::default() }
+    }
+}
+
+impl Decide for AlterClientQuotasRequest {
+    type Answer = AlterClientQuotasResponse;
+
+    fn decide(&self, decider: &mut Decider<'_>) -> Result<Self::Answer, Refusal> {
+        Ok(decider.alter_client_quotas(self))
+    }
+
+    fn refused(&self, no: Refused) -> Self::Answer {
+        let part = |part: &EntityData| AlterClientQuotasResponseEntityData {
+            entity_type: part.entity_type.clone(),
+            entity_name: part.entity_name.clone(),
+        };
+        let entry = |entity: &[EntityData]| AlterClientQuotasResponseEntryData {
+            error_code: no.error_code,
+            // Kafka has no other words for it here.
+            error_message: Some(Str::from_static(ErrorCode::from_code(no.error_code).message())),
+            entity: entity.iter().map(part).collect(),
+        };
+        let entries = self.entries.iter().map(|asked| entry(&asked.entity)).collect();
+        AlterClientQuotasResponse { entries, ..Default::default() }
     }
 }
 

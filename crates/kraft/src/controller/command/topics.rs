@@ -2,6 +2,7 @@
 
 use crate::controller::decide::{Decide, Refused};
 use crate::controller::decider::Decider;
+use crate::controller::mutations::MutationQuota;
 use crate::controller::refusal::Refusal;
 use std::collections::BTreeSet;
 use wire::messages::create_partitions::{
@@ -18,12 +19,33 @@ pub struct CreateTopics {
     pub request: CreateTopicsRequest,
     /// Topics whose configuration the answer may show; `None`: all.
     pub describable: Option<BTreeSet<Str>>,
+    /// What the client is held to.
+    pub quota: Option<MutationQuota>,
+}
+
+/// DeleteTopics (KIP-4, 516).
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeleteTopics {
+    /// Topics the client may delete.
+    pub request: DeleteTopicsRequest,
+    /// What the client is held to.
+    pub quota: Option<MutationQuota>,
+}
+
+/// CreatePartitions (KIP-195).
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreatePartitions {
+    /// Topics the client may alter.
+    pub request: CreatePartitionsRequest,
+    /// What the client is held to.
+    pub quota: Option<MutationQuota>,
 }
 
 impl Decide for CreateTopics {
     type Answer = CreateTopicsResponse;
 
     fn decide(&self, decider: &mut Decider<'_>) -> Result<Self::Answer, Refusal> {
+        decider.quota = self.quota.clone();
         decider.create_topics(&self.request, self.describable.as_ref())
     }
 
@@ -39,16 +61,17 @@ impl Decide for CreateTopics {
     }
 }
 
-impl Decide for DeleteTopicsRequest {
+impl Decide for DeleteTopics {
     type Answer = DeleteTopicsResponse;
 
     fn decide(&self, decider: &mut Decider<'_>) -> Result<Self::Answer, Refusal> {
-        decider.delete_topics(self)
+        decider.quota = self.quota.clone();
+        decider.delete_topics(&self.request)
     }
 
     fn refused(&self, no: Refused) -> Self::Answer {
-        let by_state = self.topics.iter().map(|topic| (topic.name.clone(), topic.topic_id));
-        let by_name = self.topic_names.iter().map(|name| (Some(name.clone()), Uuid::ZERO));
+        let by_state = self.request.topics.iter().map(|topic| (topic.name.clone(), topic.topic_id));
+        let by_name = self.request.topic_names.iter().map(|name| (Some(name.clone()), Uuid::ZERO));
         let result = |(name, topic_id)| DeletableTopicResult {
             name,
             topic_id,
@@ -60,11 +83,12 @@ impl Decide for DeleteTopicsRequest {
     }
 }
 
-impl Decide for CreatePartitionsRequest {
+impl Decide for CreatePartitions {
     type Answer = CreatePartitionsResponse;
 
     fn decide(&self, decider: &mut Decider<'_>) -> Result<Self::Answer, Refusal> {
-        decider.create_partitions(self)
+        decider.quota = self.quota.clone();
+        decider.create_partitions(&self.request)
     }
 
     fn refused(&self, no: Refused) -> Self::Answer {
@@ -74,7 +98,7 @@ impl Decide for CreatePartitionsRequest {
                 error_code: no.error_code,
                 error_message: no.message.clone(),
             };
-        let results = self.topics.iter().map(result).collect();
+        let results = self.request.topics.iter().map(result).collect();
         CreatePartitionsResponse { results, ..Default::default() }
     }
 }

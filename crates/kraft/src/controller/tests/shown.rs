@@ -106,6 +106,9 @@ pub(super) fn shown_answer(answer: &ControllerAnswer) -> String {
             .iter()
             .map(|user| format!("{}: {}", user.user, error(user.error_code, user.error_message.as_ref())))
             .collect(),
+        ControllerAnswer::AlterClientQuotas(r) => {
+            r.entries.iter().map(|entry| error(entry.error_code, entry.error_message.as_ref())).collect()
+        }
         ControllerAnswer::CreateDelegationToken(r) => vec![error(r.error_code, None)],
         ControllerAnswer::RenewDelegationToken(r) => vec![error(r.error_code, None)],
         ControllerAnswer::ExpireDelegationToken(r) => vec![error(r.error_code, None)],
