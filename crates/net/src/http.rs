@@ -1,4 +1,4 @@
-//! One question by HTTP/1.1, and its answer (RFC 9112): how keys and tokens of an OAuth issuer are fetched. Owns URLs, the text of the question,
+//! One question by HTTP/1.1, and its answer (RFC 9112): how keys and tokens of an OAuth issuer are fetched and schema registries are asked. Owns URLs, the text of the question,
 //! the bounds of the answer and one deadline for all of it. Blocks its thread. Follows no redirection, so that nobody is asked but whom the
 //! URL names; keeps no connection.
 
@@ -63,6 +63,12 @@ impl Url {
         Ok(Url { is_tls, host: bare.to_owned(), port, path })
     }
 
+    /// The same server, asked for something below the path of this one; what stands here must be escaped already.
+    pub fn below(&self, path: &str) -> Url {
+        let own = self.path.split('?').next().unwrap_or_default().trim_end_matches('/');
+        Url { path: format!("{own}{path}"), ..self.clone() }
+    }
+
     /// It asks for TLS.
     pub fn is_tls(&self) -> bool {
         self.is_tls
@@ -85,8 +91,49 @@ pub struct Question<'a> {
     pub timeout: Duration,
 }
 
+/// Any request.
+pub struct Request<'a> {
+    /// GET, POST, PUT, DELETE.
+    pub method: &'a str,
+    /// Its type and itself, if it has one.
+    pub body: Option<(&'a str, &'a str)>,
+    /// The type of answer that is wanted.
+    pub accept: &'a str,
+    /// `Authorization`, if it is needed.
+    pub authorization: Option<&'a str>,
+    /// For all of it: names, connection, question and answer.
+    pub timeout: Duration,
+    /// Longer answers are refused.
+    pub answer_bytes_max: usize,
+}
+
+/// What was answered, whatever it was.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// 100 to 999.
+    pub status: u16,
+    /// Whole.
+    pub body: Vec<u8>,
+}
+
 /// The body of the answer, if its status is 200. `tls`: where the URL asks for it. The error is a sentence.
 pub fn ask(url: &Url, tls: Option<&ClientTls>, question: &Question<'_>) -> Result<Vec<u8>, String> {
+    let request = Request {
+        method: if question.form.is_some() { "POST" } else { "GET" },
+        body: question.form.map(|form| ("application/x-www-form-urlencoded", form)),
+        accept: "application/json",
+        authorization: question.authorization,
+        timeout: question.timeout,
+        answer_bytes_max: BODY_BYTES_MAX,
+    };
+    match send(url, tls, &request)? {
+        Reply { status: 200, body } => Ok(body),
+        Reply { status, .. } => Err(format!("{url:?}: it answers {status}")),
+    }
+}
+
+/// Sends a request and reads its answer to the end. `tls`: where the URL asks for it. The error is a sentence.
+pub fn send(url: &Url, tls: Option<&ClientTls>, question: &Request<'_>) -> Result<Reply, String> {
     let deadline = Instant::now() + question.timeout;
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
@@ -144,24 +191,20 @@ impl Write for Timed {
     }
 }
 
-fn exchange(url: &Url, mut stream: impl Read + Write, question: &Question<'_>) -> io::Result<Vec<u8>> {
-    let method = if question.form.is_some() { "POST" } else { "GET" };
-    let mut text = format!("{method} {} HTTP/1.1\r\nHost: {}\r\n", url.path, url.authority());
-    text.push_str("Accept: application/json\r\nConnection: close\r\nUser-Agent: ottla\r\n");
-    if let Some(authorization) = question.authorization {
+fn exchange(url: &Url, mut stream: impl Read + Write, request: &Request<'_>) -> io::Result<Reply> {
+    let mut text = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", request.method, url.path, url.authority());
+    text.push_str(&format!("Accept: {}\r\nConnection: close\r\nUser-Agent: ottla\r\n", request.accept));
+    if let Some(authorization) = request.authorization {
         text.push_str(&format!("Authorization: {authorization}\r\n"));
     }
-    if let Some(form) = question.form {
-        let length = form.len();
-        text.push_str(&format!(
-            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n"
-        ));
+    if let Some((content_type, body)) = request.body {
+        text.push_str(&format!("Content-Type: {content_type}\r\nContent-Length: {}\r\n", body.len()));
     }
     text.push_str("\r\n");
-    text.push_str(question.form.unwrap_or_default());
+    text.push_str(request.body.map_or("", |(_, body)| body));
     stream.write_all(text.as_bytes())?;
     stream.flush()?;
-    Answer { stream, read: Vec::new() }.body()
+    Answer { stream, read: Vec::new(), bytes_max: request.answer_bytes_max }.reply()
 }
 
 /// An answer that is on its way.
@@ -169,6 +212,8 @@ struct Answer<S> {
     stream: S,
     /// What came and is not taken yet.
     read: Vec<u8>,
+    /// Of its body.
+    bytes_max: usize,
 }
 
 /// How the end of a body is known.
@@ -179,32 +224,30 @@ enum Ends {
 }
 
 impl<S: Read> Answer<S> {
-    fn body(mut self) -> io::Result<Vec<u8>> {
-        let status = self.line(HEAD_BYTES_MAX)?;
-        let mut words = status.split(' ');
+    fn reply(mut self) -> io::Result<Reply> {
+        let line = self.line(HEAD_BYTES_MAX)?;
+        let mut words = line.split(' ');
         if !words.next().is_some_and(|version| version.starts_with("HTTP/1.")) {
             return Err(wrong("what answers does not speak HTTP/1.1"));
         }
-        let code = words.next().unwrap_or_default();
-        if code != "200" {
-            return Err(wrong(format!(
-                "it answers {}",
-                code.chars().take(8).collect::<String>().escape_default()
-            )));
-        }
-        match self.headers(HEAD_BYTES_MAX - status.len())? {
-            Ends::After(length) if length > BODY_BYTES_MAX => Err(too_much()),
-            Ends::After(length) => self.take(length),
-            Ends::Chunks => self.chunks(),
+        let status =
+            words.next().and_then(|code| code.parse().ok()).filter(|code| (100..1000).contains(code));
+        let status = status.ok_or_else(|| wrong("what answers has no status"))?;
+        let body = match self.headers(HEAD_BYTES_MAX - line.len())? {
+            _ if status == 204 || status == 304 => Vec::new(),
+            Ends::After(length) if length > self.bytes_max => return Err(too_much()),
+            Ends::After(length) => self.take(length)?,
+            Ends::Chunks => self.chunks()?,
             Ends::WithTheConnection => {
                 while self.more()? > 0 {
-                    if self.read.len() > BODY_BYTES_MAX {
+                    if self.read.len() > self.bytes_max {
                         return Err(too_much());
                     }
                 }
-                Ok(self.read)
+                self.read
             }
-        }
+        };
+        Ok(Reply { status, body })
     }
 
     fn headers(&mut self, mut room: usize) -> io::Result<Ends> {
@@ -237,7 +280,7 @@ impl<S: Read> Answer<S> {
             if size == 0 {
                 return Ok(body);
             }
-            if size > BODY_BYTES_MAX - body.len() {
+            if size > self.bytes_max - body.len() {
                 return Err(too_much());
             }
             body.extend(self.take(size)?);
@@ -395,6 +438,35 @@ mod tests {
             refused(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n".to_vec())
                 .contains("longer")
         );
+    }
+
+    #[test]
+    fn any_request_is_sent_and_any_status_answered() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::parse(&format!("http://{}/base/", listener.local_addr().unwrap())).unwrap();
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let (mut heard, mut block) = (Vec::new(), [0; 1024]);
+            while !heard.ends_with(b"{}") {
+                let count = socket.read(&mut block).unwrap();
+                heard.extend_from_slice(&block[..count]);
+            }
+            socket.write_all(b"HTTP/1.1 409 Conflict\r\nContent-Length: 2\r\n\r\n[]").unwrap();
+            String::from_utf8(heard).unwrap()
+        });
+        let request = Request {
+            method: "PUT",
+            body: Some(("application/json", "{}")),
+            accept: "*/*",
+            authorization: None,
+            timeout: Duration::from_secs(20),
+            answer_bytes_max: 2,
+        };
+        let reply = send(&url.below("/config/a%2Fb?force=true"), None, &request);
+        assert_eq!(reply, Ok(Reply { status: 409, body: b"[]".to_vec() }));
+        let heard = server.join().unwrap();
+        assert!(heard.starts_with("PUT /base/config/a%2Fb?force=true HTTP/1.1\r\n"), "{heard}");
+        assert!(heard.contains("Content-Type: application/json\r\nContent-Length: 2\r\n"), "{heard}");
     }
 
     #[test]

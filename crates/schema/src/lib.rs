@@ -8,3 +8,5 @@
 pub mod formats;
 pub mod json;
 pub mod percent;
+pub mod rest;
+pub mod serdes;

@@ -23,3 +23,30 @@ pub fn percent_decoded(text: &str) -> String {
     }
     String::from_utf8(decoded).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
+
+/// One segment of a path, or a value of a query: whatever is not plain is encoded, slashes too.
+pub fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(byte.into()),
+            other => encoded.push_str(&format!("%{other:02X}")),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_encoded_is_decoded_again() {
+        for text in ["plain-1.2_3~", ":.ctx:a/b c", "\u{e4}%41?&=+"] {
+            let encoded = percent_encoded(text);
+            assert!(encoded.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/'), "{encoded}");
+            assert_eq!(percent_decoded(&encoded), text);
+        }
+        assert_eq!(percent_decoded("100%, %zz"), "100%, %zz");
+    }
+}

@@ -57,7 +57,7 @@ impl Parsed {
     /// In another form that the format has (`resolved` of Avro, `serialized` of Protobuf); an unknown one is the canonical form.
     pub fn formatted(&self, form: &str) -> Result<String, String> {
         match (self, form) {
-            (Parsed::Avro(schema), "resolved") => Ok(schema.resolved()),
+            (Parsed::Avro(schema), "resolved") => schema.resolved(),
             (Parsed::Protobuf(schema), "serialized") => schema.serialized(),
             (_, "" | "default") => Ok(self.canonical()),
             (_, "resolved" | "serialized" | "ignore_extensions") => Ok(self.canonical()),

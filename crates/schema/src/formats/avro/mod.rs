@@ -1,7 +1,9 @@
 //! Avro schemas as the registry has them: types in a table, so that a type may contain itself; printed as Java's library prints
-//! them, which is what `_schemas` holds and what ids are found by. Never encodes or decodes data. Avro 1.12.
+//! them, which is what `_schemas` holds and what ids are found by. Avro 1.12.
 
+mod binary;
 mod compatibility;
+mod fingerprint;
 mod parse;
 mod print;
 #[cfg(test)]
@@ -9,6 +11,7 @@ mod tests;
 
 use crate::json::Json;
 
+pub(in crate::formats) use binary::{float, number_of};
 pub use compatibility::incompatibilities;
 pub use parse::Defaults;
 

@@ -13,9 +13,34 @@ impl AvroSchema {
         self.print(known, false)
     }
 
-    /// The same with the types of references where they are used first.
-    pub fn resolved(&self) -> String {
-        self.print(BTreeSet::new(), false)
+    /// The same with the types of references where they are used first; an error where that nests deeper than a stack can follow.
+    pub fn resolved(&self) -> Result<String, String> {
+        self.check_depth()?;
+        Ok(self.print(BTreeSet::new(), false))
+    }
+
+    /// Types that are written where they are used first may form a chain as long as all texts together, which no parser bounds.
+    pub(super) fn check_depth(&self) -> Result<(), String> {
+        let mut seen = vec![false; self.types.len()];
+        let mut waiting = vec![(self.root, 1)];
+        while let Some((id, depth)) = waiting.pop() {
+            if depth > DEPTH_MAX {
+                return Err(format!("types are nested deeper than {DEPTH_MAX} once references are put in"));
+            }
+            // In the order in which the printer goes: a type stands where it is met first, everywhere else is its name.
+            if std::mem::replace(&mut seen[id], true) {
+                continue;
+            }
+            match &self.types[id].kind {
+                Kind::Primitive(_) | Kind::Enum { .. } | Kind::Fixed { .. } => {}
+                Kind::Array(inner) | Kind::Map(inner) => waiting.push((*inner, depth + 1)),
+                Kind::Union(branches) => waiting.extend(branches.iter().rev().map(|id| (*id, depth + 1))),
+                Kind::Record { fields, .. } => {
+                    waiting.extend(fields.iter().rev().map(|field| (field.r#type, depth + 1)));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The form in which schemas are compared where normalisation is asked for.
@@ -30,6 +55,9 @@ impl AvroSchema {
         printer.out
     }
 }
+
+/// Types within each other that are printed; a text alone is bounded by the depth of its JSON, which is a third of this.
+const DEPTH_MAX: usize = 512;
 
 struct Printer<'a> {
     schema: &'a AvroSchema,

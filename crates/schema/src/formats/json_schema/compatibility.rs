@@ -169,7 +169,7 @@ impl Comparison<'_> {
             (Shape::Number(from), Shape::Number(to)) => self.numbers(from, to, path),
             (Shape::Boolean, Shape::Boolean)
             | (Shape::Null, Shape::Null)
-            | (Shape::Conditional, Shape::Conditional) => Vec::new(),
+            | (Shape::Conditional(_), Shape::Conditional(_)) => Vec::new(),
             (Shape::Const(from), Shape::Const(to)) if from == to => Vec::new(),
             (Shape::Const(_), Shape::Const(_)) => self.at(&rules::ENUM_ARRAY_CHANGED, path, "const"),
             (Shape::Enum(from), Shape::Enum(to)) if from.is_subset(to) => Vec::new(),
@@ -630,7 +630,7 @@ fn matched(fits: &[Vec<usize>], right: usize) -> usize {
 }
 
 /// Two numbers as whole multiples of one power of ten; `None` where they are too far from each other.
-fn decimals(one: &str, other: &str) -> Option<(i128, i128)> {
+pub(super) fn decimals(one: &str, other: &str) -> Option<(i128, i128)> {
     fn parsed(text: &str) -> Option<(i128, i32)> {
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));

@@ -1,11 +1,12 @@
 //! JSON Schema as the registry has it: the text as it was written, and a table of what its parts ask for, with `$ref` followed within the
-//! schema and to the registry's own references. Never validates data; never fetches anything. Drafts 4, 6, 7, 2019-09, 2020-12.
+//! schema and to the registry's own references. Never fetches anything. Drafts 4, 6, 7, 2019-09, 2020-12.
 
 mod compatibility;
 mod parse;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod validate;
 
 use crate::json::Json;
 use regex_lite::Regex;
@@ -28,6 +29,8 @@ pub struct JsonSchema {
 #[derive(Debug)]
 struct Part {
     shape: Shape,
+    /// No `type` was named, only keywords of one: values of other types are valid.
+    implied: bool,
     has_default: bool,
     /// Kafka Connect's mark for bytes that are written in two ways.
     connect_bytes: bool,
@@ -50,7 +53,7 @@ enum Shape {
     Object(Box<Objects>),
     Array(Box<Arrays>),
     /// `if`, `then`, `else`: not compared, as Confluent does not.
-    Conditional,
+    Conditional([Option<Id>; 3]),
     Reference(Id),
 }
 
@@ -89,6 +92,8 @@ struct Objects {
     unevaluated: Option<Id>,
     dependent_required: BTreeMap<String, BTreeSet<String>>,
     dependent_schemas: BTreeMap<String, Id>,
+    /// What every name must be.
+    names: Option<Id>,
     max_properties: Option<i64>,
     min_properties: Option<i64>,
 }
@@ -103,6 +108,7 @@ struct Arrays {
     max_items: Option<i64>,
     min_items: Option<i64>,
     unique: bool,
+    contains: Option<Id>,
     max_contains: Option<i64>,
     min_contains: Option<i64>,
 }
@@ -116,6 +122,11 @@ impl JsonSchema {
     /// The same with all members sorted.
     pub fn normalized(&self) -> String {
         self.json.sorted().to_string()
+    }
+
+    /// What the schema calls itself: what record name strategies use.
+    pub fn title(&self) -> Option<String> {
+        self.json.get("title").and_then(Json::as_str).map(str::to_owned)
     }
 
     /// A part with references followed; a circle of nothing but references is anything.

@@ -156,7 +156,7 @@ impl<'a> Builder<'a> {
         if self.parts.len() == PARTS_MAX {
             return Err(format!("it has more than {PARTS_MAX} parts"));
         }
-        self.parts.push(Part { shape, has_default: false, connect_bytes: false });
+        self.parts.push(Part { shape, implied: false, has_default: false, connect_bytes: false });
         Ok(self.parts.len() - 1)
     }
 
@@ -169,22 +169,22 @@ impl<'a> Builder<'a> {
             }
             _anything => return Ok(()),
         };
-        let shape = self.shape(document, pointer, object)?;
+        let (shape, implied) = self.shape(document, pointer, object)?;
         let part = &mut self.parts[id];
         part.shape = shape;
+        part.implied = implied;
         part.has_default = object.get("default").is_some();
         part.connect_bytes = object.get("connect.type").and_then(Json::as_str) == Some("bytes");
         Ok(())
     }
 
-    fn shape(&mut self, document: usize, pointer: &str, object: &'a Object) -> Result<Shape> {
+    /// With whether its type only follows from its keywords.
+    fn shape(&mut self, document: usize, pointer: &str, object: &'a Object) -> Result<(Shape, bool)> {
         if let Some(reference) = object.get("$ref") {
             let reference =
                 reference.as_str().ok_or_else(|| format!("#{pointer}/$ref: it is no string: {reference}"))?;
-            return Ok(match self.target(document, pointer, reference)? {
-                Some(target) => Shape::Reference(target),
-                None => Shape::Anything,
-            });
+            let target = self.target(document, pointer, reference)?;
+            return Ok((target.map_or(Shape::Anything, Shape::Reference), false));
         }
         let at = At { document, pointer, object };
         let mut found = Vec::new();
@@ -206,24 +206,27 @@ impl<'a> Builder<'a> {
             found.push(Shape::Not(self.inner(at, "not", inner)?));
         }
         if ["if", "then", "else"].iter().any(|word| object.get(word).is_some()) {
-            for word in ["if", "then", "else"] {
-                if let Some(inner) = object.get(word) {
-                    self.inner(at, word, inner)?;
-                }
+            let mut parts = [None; 3];
+            for (part, word) in parts.iter_mut().zip(["if", "then", "else"]) {
+                *part = object.get(word).map(|inner| self.inner(at, word, inner)).transpose()?;
             }
-            found.push(Shape::Conditional);
+            found.push(Shape::Conditional(parts));
         }
-        found.extend(self.typed(at)?);
+        let (types, implied) = self.typed(at)?;
+        let untyped = found.len();
+        found.extend(types);
         self.definitions(at)?;
         match found.len() {
-            0 => Ok(Shape::Anything),
-            1 => Ok(found.remove(0)),
+            0 => Ok((Shape::Anything, false)),
+            1 => Ok((found.remove(0), implied && untyped == 0)),
             _several => {
                 let mut ids = Vec::with_capacity(found.len());
-                for shape in found {
-                    ids.push(self.add(shape)?);
+                for (index, shape) in found.into_iter().enumerate() {
+                    let id = self.add(shape)?;
+                    self.parts[id].implied = implied && index >= untyped;
+                    ids.push(id);
                 }
-                Ok(Shape::Combined(Criterion::All, ids))
+                Ok((Shape::Combined(Criterion::All, ids), false))
             }
         }
     }
@@ -239,10 +242,12 @@ impl<'a> Builder<'a> {
     }
 
     /// By `type`, or by the keywords that only make sense for one.
-    fn typed(&mut self, at: At<'a, '_>) -> Result<Vec<Shape>> {
+    fn typed(&mut self, at: At<'a, '_>) -> Result<(Vec<Shape>, bool)> {
         let wrong = |kind: &Json| format!("#{}/type: unknown type: {kind}", at.pointer);
         match at.object.get("type") {
-            Some(Json::String(name)) if TYPES.contains(&name.as_str()) => Ok(vec![self.of_type(at, name)?]),
+            Some(Json::String(name)) if TYPES.contains(&name.as_str()) => {
+                Ok((vec![self.of_type(at, name)?], false))
+            }
             Some(Json::Array(names)) => {
                 let mut branches = Vec::new();
                 for name in names {
@@ -251,7 +256,7 @@ impl<'a> Builder<'a> {
                     let shape = self.of_type(at, known)?;
                     branches.push(self.add(shape)?);
                 }
-                Ok(vec![Shape::Combined(Criterion::Any, branches)])
+                Ok((vec![Shape::Combined(Criterion::Any, branches)], false))
             }
             Some(other) => Err(wrong(other)),
             None => {
@@ -267,7 +272,7 @@ impl<'a> Builder<'a> {
                         found.push(self.of_type(at, name)?);
                     }
                 }
-                Ok(found)
+                Ok((found, true))
             }
         }
     }
@@ -309,7 +314,7 @@ impl<'a> Builder<'a> {
             objects.unevaluated = Some(self.inner(at, "unevaluatedProperties", inner)?);
         }
         if let Some(inner) = at.object.get("propertyNames") {
-            self.inner(at, "propertyNames", inner)?;
+            objects.names = Some(self.inner(at, "propertyNames", inner)?);
         }
         for word in ["dependencies", "dependentRequired", "dependentSchemas"] {
             let Some(all) = at.members(word)? else { continue };
@@ -357,7 +362,7 @@ impl<'a> Builder<'a> {
             arrays.unevaluated = Some(self.inner(at, "unevaluatedItems", inner)?);
         }
         if let Some(inner) = at.object.get("contains") {
-            self.inner(at, "contains", inner)?;
+            arrays.contains = Some(self.inner(at, "contains", inner)?);
         }
         arrays.max_items = at.integer("maxItems")?;
         arrays.min_items = at.integer("minItems")?;

@@ -2,6 +2,7 @@
 
 use super::{JsonSchema, incompatibilities};
 use crate::formats::terms::{Referred, Roles};
+use crate::json::Json;
 
 fn parse(text: &str) -> JsonSchema {
     JsonSchema::parse(text, &[]).expect(text)
@@ -89,4 +90,74 @@ fn bombs_cost_bounded_time() {
         "a".repeat(5_000)
     );
     assert_eq!(incompatibilities(&parse(trap), &parse(&named), Roles::BACKWARD, false).len(), 1);
+}
+
+#[test]
+fn values_are_held_against_what_the_drafts_assert() {
+    let cases: [(&str, &[&str], &[&str]); 17] = [
+        ("true", &["1", "null"], &[]),
+        ("false", &[], &["1"]),
+        (
+            r#"{"type":"integer","minimum":1,"exclusiveMaximum":3}"#,
+            &["1", "2", "2.0", "1e0"],
+            &["0", "3", "1.5", "\"1\""],
+        ),
+        (
+            r#"{"type":"number","maximum":3,"exclusiveMaximum":true,"multipleOf":0.1}"#,
+            &["0.3", "2.9"],
+            &["3", "0.25"],
+        ),
+        (r#"{"minLength":2}"#, &["\"ab\"", "1", "\"\u{e9}\u{e9}\""], &["\"a\""]),
+        (r#"{"type":"string","pattern":"^a+$","maxLength":2}"#, &["\"aa\""], &["\"b\"", "\"aaa\"", "1"]),
+        (r#"{"type":["string","null"]}"#, &["null", "\"\""], &["1"]),
+        (r#"{"enum":[1,"a",{"x":1,"y":2}]}"#, &["1.0", "\"a\"", "{\"y\":2,\"x\":1}"], &["2", "{}"]),
+        (r#"{"const":[1]}"#, &["[1]"], &["[2]", "1"]),
+        (
+            r#"{"type":"object","properties":{"a":{"type":"integer"}},"patternProperties":{"^x":{"type":"string"}},"required":["a"],"additionalProperties":false,"maxProperties":2}"#,
+            &["{\"a\":1}", "{\"a\":1,\"xy\":\"s\"}"],
+            &[
+                "{}",
+                "{\"a\":\"s\"}",
+                "{\"a\":1,\"b\":1}",
+                "{\"a\":1,\"x\":1}",
+                "{\"a\":1,\"x\":\"\",\"xx\":\"\"}",
+            ],
+        ),
+        (
+            r#"{"type":"array","items":{"type":"integer"},"minItems":1,"uniqueItems":true}"#,
+            &["[1]", "[1,2]"],
+            &["[]", "[1,1.0]", "[\"a\"]"],
+        ),
+        (r#"{"prefixItems":[{"type":"integer"}],"items":false}"#, &["[]", "[1]"], &["[1,2]", "[\"a\"]"]),
+        (r#"{"contains":{"const":1},"maxContains":1}"#, &["[2,1]"], &["[2]", "[1,1]"]),
+        (r#"{"oneOf":[{"type":"integer"},{"minimum":2}]}"#, &["1", "2.5"], &["3"]),
+        (
+            r#"{"if":{"type":"string"},"then":{"minLength":1},"else":{"type":"null"}}"#,
+            &["\"a\"", "null"],
+            &["\"\"", "1"],
+        ),
+        (
+            r##"{"$defs":{"n":{"properties":{"next":{"$ref":"#/$defs/n"},"v":{"type":"integer"}}}},"$ref":"#/$defs/n"}"##,
+            &["{\"next\":{\"v\":1}}"],
+            &["{\"next\":{\"next\":{\"v\":\"x\"}}}"],
+        ),
+        (
+            r#"{"dependentRequired":{"a":["b"]},"propertyNames":{"maxLength":1},"not":{"required":["c"]}}"#,
+            &["{\"b\":1}", "{\"a\":1,\"b\":2}"],
+            &["{\"a\":1}", "{\"ab\":1}", "{\"c\":1}"],
+        ),
+    ];
+    for (schema, valid, invalid) in cases {
+        let parsed = JsonSchema::parse(schema, &[]).expect(schema);
+        for value in valid {
+            assert_eq!(parsed.validate(&Json::parse(value).expect(value)), Ok(()), "{schema}: {value}");
+        }
+        for value in invalid {
+            let why =
+                parsed.validate(&Json::parse(value).expect(value)).expect_err(&format!("{schema}: {value}"));
+            assert!(!why.is_empty(), "{schema}: {value}");
+        }
+    }
+    let circle = JsonSchema::parse(r##"{"anyOf":[{"$ref":"#"},{"$ref":"#"}]}"##, &[]).expect("a schema");
+    assert!(circle.validate(&Json::Null).is_err(), "it ends");
 }

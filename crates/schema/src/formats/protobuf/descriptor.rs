@@ -384,7 +384,7 @@ fn entry_name(field: &str) -> String {
 }
 
 /// `my_field` is `myField` in JSON.
-fn json_name(field: &str) -> String {
+pub fn json_name(field: &str) -> String {
     let mut name = String::new();
     let mut upper = false;
     for letter in field.chars() {

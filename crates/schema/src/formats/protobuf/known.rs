@@ -95,3 +95,88 @@ pub fn types_of(file: &str) -> Option<impl Iterator<Item = (&'static str, bool)>
     let (_, types) = KNOWN.iter().find(|(known, _)| *known == file)?;
     Some(types.iter().map(|name| name.strip_prefix('*').map_or((*name, false), |name| (name, true))))
 }
+
+/// What the files declare of which values may be decoded here: field numbers as they are published with Protobuf, with googleapis' common types and with
+/// Confluent's serializers. Files of which nobody has values on a topic (descriptors of descriptors) are known by their names alone.
+const DECLARED: [(&str, &str); 17] = [
+    (
+        "google/protobuf/any.proto",
+        "syntax='proto3'; package google.protobuf; message Any { string type_url = 1; bytes value = 2; }",
+    ),
+    (
+        "google/protobuf/duration.proto",
+        "syntax='proto3'; package google.protobuf; message Duration { int64 seconds = 1; int32 nanos = 2; }",
+    ),
+    ("google/protobuf/empty.proto", "syntax='proto3'; package google.protobuf; message Empty {}"),
+    (
+        "google/protobuf/field_mask.proto",
+        "syntax='proto3'; package google.protobuf; message FieldMask { repeated string paths = 1; }",
+    ),
+    (
+        "google/protobuf/source_context.proto",
+        "syntax='proto3'; package google.protobuf; message SourceContext { string file_name = 1; }",
+    ),
+    (
+        "google/protobuf/struct.proto",
+        "syntax='proto3'; package google.protobuf; message Struct { map<string, Value> fields = 1; } \
+         message Value { oneof kind { NullValue null_value = 1; double number_value = 2; string string_value = 3; bool bool_value = 4; \
+         Struct struct_value = 5; ListValue list_value = 6; } } enum NullValue { NULL_VALUE = 0; } \
+         message ListValue { repeated Value values = 1; }",
+    ),
+    (
+        "google/protobuf/timestamp.proto",
+        "syntax='proto3'; package google.protobuf; message Timestamp { int64 seconds = 1; int32 nanos = 2; }",
+    ),
+    (
+        "google/protobuf/wrappers.proto",
+        "syntax='proto3'; package google.protobuf; message DoubleValue { double value = 1; } message FloatValue { float value = 1; } \
+         message Int64Value { int64 value = 1; } message UInt64Value { uint64 value = 1; } message Int32Value { int32 value = 1; } \
+         message UInt32Value { uint32 value = 1; } message BoolValue { bool value = 1; } message StringValue { string value = 1; } \
+         message BytesValue { bytes value = 1; }",
+    ),
+    (
+        "google/type/color.proto",
+        "syntax='proto3'; package google.type; import 'google/protobuf/wrappers.proto'; \
+         message Color { float red = 1; float green = 2; float blue = 3; google.protobuf.FloatValue alpha = 4; }",
+    ),
+    (
+        "google/type/date.proto",
+        "syntax='proto3'; package google.type; message Date { int32 year = 1; int32 month = 2; int32 day = 3; }",
+    ),
+    (
+        "google/type/datetime.proto",
+        "syntax='proto3'; package google.type; import 'google/protobuf/duration.proto'; message DateTime { int32 year = 1; int32 month = 2; \
+         int32 day = 3; int32 hours = 4; int32 minutes = 5; int32 seconds = 6; int32 nanos = 7; oneof time_offset { \
+         google.protobuf.Duration utc_offset = 8; TimeZone time_zone = 9; } } message TimeZone { string id = 1; string version = 2; }",
+    ),
+    (
+        "google/type/dayofweek.proto",
+        "syntax='proto3'; package google.type; enum DayOfWeek { DAY_OF_WEEK_UNSPECIFIED = 0; MONDAY = 1; TUESDAY = 2; WEDNESDAY = 3; \
+         THURSDAY = 4; FRIDAY = 5; SATURDAY = 6; SUNDAY = 7; }",
+    ),
+    (
+        "google/type/latlng.proto",
+        "syntax='proto3'; package google.type; message LatLng { double latitude = 1; double longitude = 2; }",
+    ),
+    (
+        "google/type/money.proto",
+        "syntax='proto3'; package google.type; message Money { string currency_code = 1; int64 units = 2; int32 nanos = 3; }",
+    ),
+    (
+        "google/type/timeofday.proto",
+        "syntax='proto3'; package google.type; message TimeOfDay { int32 hours = 1; int32 minutes = 2; int32 seconds = 3; int32 nanos = 4; }",
+    ),
+    (
+        "confluent/meta.proto",
+        "syntax='proto3'; package confluent; message Meta { string doc = 1; map<string, string> params = 2; repeated string tags = 3; }",
+    ),
+    (
+        "confluent/type/decimal.proto",
+        "syntax='proto3'; package confluent.type; message Decimal { bytes value = 1; uint32 precision = 2; int32 scale = 3; }",
+    ),
+];
+
+/// A known file, as far as its fields matter.
+pub fn text_of(file: &str) -> Option<&'static str> {
+    DECLARED.iter().find(|(known, _)| *known == file).map(|(_, text)| *text)
+}

@@ -1,9 +1,11 @@
 //! Protobuf schemas as the registry has them: the text of a `.proto` file, or, as some serializers send it, a FileDescriptorProto in base64.
 //! A parser and a printer of our own: the text that is stored, its order and its spelling are the registry's business, and editions
-//! must be read. Never encodes or decodes data.
+//! must be read. Values go from JSON to bytes and back by tables that are built of it.
 
 mod compatibility;
+mod decode;
 mod descriptor;
+mod encode;
 mod known;
 mod lexer;
 mod model;
@@ -11,10 +13,13 @@ mod normal;
 mod parse;
 mod print;
 mod resolve;
+mod table;
 #[cfg(test)]
 mod tests;
+mod wellknown;
 
 use crate::formats::terms::Referred;
+use crate::json::Json;
 use model::File;
 
 pub use compatibility::incompatibilities;
@@ -53,6 +58,59 @@ impl ProtobufSchema {
     /// A FileDescriptorProto in base64.
     pub fn serialized(&self) -> Result<String, String> {
         Ok(wire::base64::STANDARD.encode(&descriptor::encode(&self.file, &self.references)?))
+    }
+}
+
+/// What encodes and decodes the messages of a schema.
+#[derive(Debug)]
+pub struct Codec {
+    tables: table::Tables,
+}
+
+/// A message of a schema, by its codec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageId(usize);
+
+impl Codec {
+    /// Of a schema with all that it imports.
+    pub fn new(schema: &ProtobufSchema) -> Codec {
+        Codec { tables: table::Tables::of(schema) }
+    }
+
+    /// A message by its full name, or by its name within the package where only one of the file's own is called so.
+    pub fn named(&self, name: &str) -> Option<MessageId> {
+        let own = |(_, message): &(usize, &table::MessageType)| {
+            !message.path.is_empty() && message.name.rsplit('.').next() == Some(name)
+        };
+        let mut simple = self.tables.messages.iter().enumerate().filter(own);
+        let only = simple.next().filter(|_| simple.next().is_none()).map(|(id, _)| id);
+        self.tables.message(name).or(only).map(MessageId)
+    }
+
+    /// A message by its place: of the outermost messages the first number, of those within it the next.
+    pub fn at(&self, path: &[i32]) -> Option<MessageId> {
+        let is_it = |message: &table::MessageType| !path.is_empty() && message.path == path;
+        self.tables.messages.iter().position(is_it).map(MessageId)
+    }
+
+    /// Its place; empty of messages that are not the file's own.
+    pub fn path(&self, message: MessageId) -> &[i32] {
+        &self.tables.messages[message.0].path
+    }
+
+    /// Its full name.
+    pub fn name(&self, message: MessageId) -> &str {
+        &self.tables.messages[message.0].name
+    }
+
+    /// The bytes of a message that is given in Protobuf's JSON mapping.
+    pub fn encode(&self, message: MessageId, value: &Json) -> Result<Vec<u8>, String> {
+        encode::encode(&self.tables, message.0, value)
+    }
+
+    /// A message in Protobuf's JSON mapping.
+    pub fn decode(&self, message: MessageId, bytes: &[u8]) -> Result<Json, String> {
+        decode::decode(&self.tables, message.0, bytes)
     }
 }
 
