@@ -2,6 +2,7 @@
 //! an interpreter of its own, are read and written back by our generated code and by the reference jars. Bytes and
 //! values must agree among all three. Needs Java and Maven.
 
+pub mod avro;
 pub mod configs;
 pub mod facts;
 pub mod requests;
@@ -64,6 +65,11 @@ pub fn stage(bench: &Workbench) -> Result<Tally> {
     }
     let name = format!("{cases} messages through our codec and the reference's");
     tally.check(&name, differing.is_empty());
+    let (pairs, differing) = avro::differences(&bench.workspace, 1, 10_000)?;
+    for line in differing.iter().take(5) {
+        say(format_args!("   {line}"));
+    }
+    tally.check(&format!("{pairs} pairs of Avro schemas, ours and Avro's own library"), differing.is_empty());
     Ok(tally)
 }
 

@@ -76,6 +76,11 @@ const CHORES: &[Chore] = &[
         run: differential::command,
     },
     Chore {
+        name: "avro",
+        about: "[seed] [pairs]: pairs of Avro schemas before our comparison and Avro's own library",
+        run: differential::avro::command,
+    },
+    Chore {
         name: "tidy",
         about: "import rules, file heads, sizes, dependencies; `--shrink` rewrites the ratchet",
         run: tidy::command,

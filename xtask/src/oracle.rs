@@ -44,6 +44,16 @@ impl Oracle {
         Ok(home.join(name))
     }
 
+    /// The jars of Avro's own library, installed when somebody first asks for them.
+    pub fn avro_jars(&self, workspace: &Workspace) -> Result<PathBuf> {
+        let home = workspace.scratch("oracle")?;
+        let _turn = crate::provision::turn(workspace, "oracle-avro")?;
+        let pom = workspace.root.join("tests/oracle/avro.xml");
+        let wanted = std::fs::read_to_string(&pom).with_context(|| pom.display().to_string())?;
+        bring(workspace, &pom, &wanted, "avro", &home)?;
+        Ok(home.join("avro"))
+    }
+
     /// A Java command on jars of one's own (and `extra` before them).
     pub fn java_on(&self, jars: &Path, heap: &str, extra: &[&Path]) -> Command {
         self.on(jars, heap, extra)

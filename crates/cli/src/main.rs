@@ -26,7 +26,10 @@ mod partition;
 mod produce;
 mod quorum;
 mod refusal;
+mod registry_access;
+mod schema;
 mod schema_registry;
+mod serdes;
 mod server;
 mod spelling;
 mod storage;
@@ -106,6 +109,8 @@ enum Command {
     Acl(acl::AclCommand),
     /// Run a schema registry beside any Kafka cluster
     Registry(Talking<schema_registry::RegistryArgs>),
+    /// Schemas of any registry: list, get, create, check, diff, delete, compat, mode, refs, export, import
+    Schema(schema::SchemaCommand),
     /// Who can log in by SCRAM: list, create, alter, delete
     User(user::UserCommand),
     /// Delegation tokens, by which somebody else logs in: list, create, renew, expire
@@ -153,6 +158,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Dlq(command)) => dlq::run(command),
         Some(Command::Acl(command)) => acl::run(command),
         Some(Command::Registry(command)) => schema_registry::run(&command.args, &command.connection),
+        Some(Command::Schema(command)) => self::schema::run(command),
         Some(Command::User(command)) => user::run(command),
         Some(Command::Token(command)) => token::run(command),
     }

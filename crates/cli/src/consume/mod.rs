@@ -8,6 +8,7 @@ mod waiting;
 use crate::args::ConnectArgs;
 use crate::connect::{Cluster, block_on};
 use crate::failure::{Exit, Failure, say};
+use crate::serdes::{Decoding, FormatArgs};
 use boundary::{Boundary, boundary};
 use clap::Args;
 use client::{
@@ -29,12 +30,14 @@ Examples:
   ottla consume orders --offset -5 -e -f '%p %o %k %s\n'
   ottla consume orders --group billing
   ottla consume orders --share workers -n 1 --acknowledge reject
+  ottla consume orders --value-format avro -o json       # by the schemas of a registry, which each record names
 
 JSON (-o json): an object for each record, one a line
   {"topic":"orders","partition":0,"offset":417,"timestamp":1772366400000,"timestamp_type":"create","headers":[],
    "key":"42","value":"three apples"}
 A record of a share group has "delivery_count":1 besides.
-A key or value that is no UTF-8 is "key_hex" or "value_hex" instead."#;
+A key or value that is no UTF-8 is "key_hex" or "value_hex" instead; one that a schema describes is JSON itself: Avro's JSON
+encoding, or Protobuf's JSON mapping with the defaults of fields that have no presence."#;
 
 /// Arguments of `ottla consume`.
 #[derive(Debug, Args)]
@@ -86,13 +89,26 @@ pub struct ConsumeArgs {
     read_committed: bool,
     #[command(flatten)]
     shape: ShapeArgs,
+    #[command(flatten)]
+    formats: FormatArgs,
+    /// Pass over records that no schema decodes, with a word about each
+    #[arg(long)]
+    skip_undecodable: bool,
 }
 
 /// Prints until told to stop.
 pub fn run(args: ConsumeArgs, connection: &ConnectArgs) -> Result<(), Failure> {
-    let printer = Printer::new(&args.shape)?;
+    let printer = Printer::new(&args.shape, args.formats.decoded())?;
+    let decoding = Decoding::new(&args.formats, args.skip_undecodable)?;
     let cluster = Cluster::new(connection)?;
     if let Some(group) = args.share.clone() {
+        if decoding.is_some() {
+            return Err(Failure::usage(
+                "--share prints records as they are",
+                "a record that no schema decodes has no word yet",
+            )
+            .try_this("--group, or no --value-format"));
+        }
         let sharing = sharing::Sharing {
             topics: args.topics,
             group,
@@ -124,7 +140,7 @@ pub fn run(args: ConsumeArgs, connection: &ConnectArgs) -> Result<(), Failure> {
             begun = cluster.within_limit(begin) => begun?,
             () = told_to_stop() => return Ok(()),
         };
-        job.print_all(consumer, ends).await
+        job.print_all(consumer, ends, decoding).await
     })
 }
 
@@ -297,7 +313,12 @@ impl Job {
         Ok(())
     }
 
-    async fn print_all(&self, mut consumer: Consumer, ends: Option<Ends>) -> Result<(), Failure> {
+    async fn print_all(
+        &self,
+        mut consumer: Consumer,
+        ends: Option<Ends>,
+        mut decoding: Option<Decoding>,
+    ) -> Result<(), Failure> {
         let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
         let mut left = self.args.max_records.unwrap_or(u64::MAX);
         let idle = self.args.timeout_ms.map_or(Duration::MAX, Duration::from_millis);
@@ -332,11 +353,13 @@ impl Job {
                 continue;
             }
             last_record = Instant::now();
-            let printed = self.print_some(&consumer, &records, ends.as_ref(), left, &mut out);
-            match printed.and_then(|count| out.flush().map(|()| count)) {
+            let printed =
+                self.print_some(&consumer, records, ends.as_ref(), left, &mut out, decoding.as_mut()).await;
+            let flushed = out.flush().map_err(Failure::from);
+            match printed.and_then(|count| flushed.map(|()| count)) {
                 Ok(count) => left -= count,
                 // Without closing: what nobody could read must not be committed.
-                Err(error) => return Err(Failure::from(error)),
+                Err(failure) => return Err(failure),
             }
         };
         // A cluster that is gone takes no commit either: the reason that is known already is the better one.
@@ -350,24 +373,30 @@ impl Job {
     }
 
     /// Prints what is wanted of these records, and goes back before the first of each partition that is not.
-    fn print_some(
+    async fn print_some(
         &self,
         consumer: &Consumer,
-        records: &[ConsumerRecord],
+        records: Vec<ConsumerRecord>,
         ends: Option<&Ends>,
         left: u64,
         out: &mut impl Write,
-    ) -> io::Result<u64> {
+        mut decoding: Option<&mut Decoding>,
+    ) -> Result<u64, Failure> {
         let mut count = 0;
         let mut unwanted = Ends::new();
-        for record in records {
+        for mut record in records {
             let target = TopicPartition::new(record.topic.clone(), record.partition);
             let past_end = ends.and_then(|ends| ends.get(&target)).is_some_and(|&end| record.offset >= end);
             if past_end || count == left {
                 unwanted.entry(target).or_insert(record.offset);
                 continue;
             }
-            self.printer.print(out, record)?;
+            if let Some(decoding) = &mut decoding
+                && !decoding.decode(&mut record).await?
+            {
+                continue;
+            }
+            self.printer.print(out, &record)?;
             count += 1;
         }
         for (target, offset) in unwanted {

@@ -77,18 +77,22 @@ fn output(text: &str) -> Result<RecordFormat, String> {
 /// One of the ways to print a record.
 pub enum Printer {
     Format(Format),
-    Json { delimiter: Vec<u8> },
+    Json {
+        delimiter: Vec<u8>,
+        /// Whether keys, and whether values, are JSON by a schema.
+        decoded: (bool, bool),
+    },
 }
 
 impl Printer {
     /// Of what the arguments say.
-    pub fn new(args: &ShapeArgs) -> Result<Printer, Failure> {
+    pub fn new(args: &ShapeArgs, decoded: (bool, bool)) -> Result<Printer, Failure> {
         let wrong = |what: &str, why: String| {
             Failure::usage(format!("{what} is wrong"), why).try_this("ottla consume --help")
         };
         if args.json || args.output == Some(RecordFormat::Json) {
             let delimiter = unescape(&args.delimiter).map_err(|why| wrong("--delimiter", why))?;
-            return Ok(Printer::Json { delimiter });
+            return Ok(Printer::Json { delimiter, decoded });
         }
         let text = args.format.clone().unwrap_or_else(|| args.as_format());
         Ok(Printer::Format(Format::parse(&text, &args.null).map_err(|why| wrong("the format", why))?))
@@ -98,8 +102,8 @@ impl Printer {
     pub fn print(&self, out: &mut impl Write, record: &ConsumerRecord) -> io::Result<()> {
         match self {
             Printer::Format(format) => format.write(out, record),
-            Printer::Json { delimiter } => {
-                serde_json::to_writer(&mut *out, &envelope(record))?;
+            Printer::Json { delimiter, decoded } => {
+                serde_json::to_writer(&mut *out, &envelope(record, *decoded))?;
                 out.write_all(delimiter)
             }
         }
@@ -151,8 +155,8 @@ impl ShapeArgs {
     }
 }
 
-/// Keys and values as text where they are UTF-8, else as hexadecimal digits under another name.
-fn envelope(record: &ConsumerRecord) -> Value {
+/// Keys and values as JSON where a schema made it of them, as text where they are UTF-8, else as hexadecimal digits under another name.
+fn envelope(record: &ConsumerRecord, decoded: (bool, bool)) -> Value {
     let mut object = json!({
         "topic": record.topic.as_str(),
         "partition": record.partition,
@@ -167,7 +171,13 @@ fn envelope(record: &ConsumerRecord) -> Value {
             "value": header.value.as_ref().map(|value| String::from_utf8_lossy(value)),
         })).collect::<Vec<_>>(),
     });
-    for (name, bytes) in [("key", &record.key), ("value", &record.value)] {
+    for (name, bytes, decoded) in [("key", &record.key, decoded.0), ("value", &record.value, decoded.1)] {
+        if let Some(value) =
+            bytes.as_deref().filter(|_| decoded).and_then(|bytes| serde_json::from_slice(bytes).ok())
+        {
+            object[name] = value;
+            continue;
+        }
         match bytes.as_deref().map(std::str::from_utf8) {
             None => object[name] = Value::Null,
             Some(Ok(text)) => object[name] = json!(text),

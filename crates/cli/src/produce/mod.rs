@@ -9,6 +9,7 @@ use crate::consume::told_to_stop;
 use crate::failure::{Exit, Failure, say};
 use crate::format::unescape;
 use crate::refusal::{exit_of, split};
+use crate::serdes::{Encoding, WriteArgs};
 use crate::time::spelled;
 use clap::Args;
 use client::{Acks, Compression, Delivery, ErrorCode, Header, Record, RecordMetadata, Str};
@@ -25,6 +26,11 @@ const AFTER: &str = r#"Examples:
   ottla produce orders --key-separator : orders.txt      # lines such as 42:three apples
   ottla produce orders --transactional-id load orders.txt        # all lines count, or none
   seq 1000 | ottla produce numbers --acks 1 --compression zstd --verbose
+  echo '{"id":1}' | ottla produce orders --value-format avro --schema order.avsc     # by a schema in a registry
+
+By a schema, lines are JSON: Avro's JSON encoding (a union's branch may be left untagged), Protobuf's JSON mapping, or what a
+JSON Schema describes. The schema is registered under TOPIC-value unless --no-auto-register says otherwise; without --schema
+it is the latest there. A line that does not fit ends the command; those before it are sent.
 
 Each record's place goes to standard output with --verbose: TOPIC [PARTITION] at offset OFFSET"#;
 
@@ -68,6 +74,8 @@ pub struct ProduceArgs {
     /// Print where each record went
     #[arg(short, long)]
     verbose: bool,
+    #[command(flatten)]
+    write: WriteArgs,
 }
 
 /// Deliveries that are looked at together: enough that waiting for the oldest does not stall the newest.
@@ -124,6 +132,7 @@ pub fn run(mut args: ProduceArgs, connection: &ConnectArgs) -> Result<(), Failur
         let within = TOPIC_LIMIT.min(cluster.limit());
         let topic = args.topic.clone();
         let no_topic = |error| no_topic(&topic, within, error);
+        let encoding = Encoding::new(&args.write, &topic).await?;
         if options.transactional_id.is_none() {
             let begin = async {
                 let producer = cluster.connect().await?.producer().options(options).build()?;
@@ -131,7 +140,7 @@ pub fn run(mut args: ProduceArgs, connection: &ConnectArgs) -> Result<(), Failur
                 Ok(producer)
             };
             let producer = cluster.within_limit(begin).await?;
-            return Job::new(args, Sink::Each(producer)).run(inputs).await;
+            return Job::new(args, encoding, Sink::Each(producer)).run(inputs).await;
         }
         let begin = async {
             let builder = cluster.connect().await?.producer().options(options);
@@ -141,7 +150,7 @@ pub fn run(mut args: ProduceArgs, connection: &ConnectArgs) -> Result<(), Failur
         };
         let mut owner = cluster.within_limit(begin).await?;
         let transaction = owner.begin().await?;
-        Job::new(args, Sink::Together(transaction)).run(inputs).await
+        Job::new(args, encoding, Sink::Together(transaction)).run(inputs).await
     })
 }
 
@@ -166,6 +175,7 @@ fn no_topic(topic: &Str, within: Duration, error: client::Error) -> Failure {
 
 struct Job<'a> {
     args: ProduceArgs,
+    encoding: Encoding,
     sink: Sink<'a>,
     waiting: VecDeque<Delivery>,
     sent: u64,
@@ -180,9 +190,10 @@ struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    fn new(args: ProduceArgs, sink: Sink<'a>) -> Job<'a> {
+    fn new(args: ProduceArgs, encoding: Encoding, sink: Sink<'a>) -> Job<'a> {
         Job {
             args,
+            encoding,
             sink,
             waiting: VecDeque::new(),
             sent: 0,
@@ -258,7 +269,14 @@ impl<'a> Job<'a> {
 
     async fn send(&mut self, lines: Vec<Vec<u8>>) -> Result<(), Failure> {
         for line in lines {
-            let record = self.record(line);
+            let mut record = self.record(line);
+            if let Err(failure) = self.encoding.encode(&mut record) {
+                // What stood before it is good, and goes.
+                if !self.sink.is_all_or_none() {
+                    self.sink.flush().await;
+                }
+                return Err(failure);
+            }
             let delivery = {
                 let mut enqueued = std::pin::pin!(self.sink.enqueue(record));
                 loop {

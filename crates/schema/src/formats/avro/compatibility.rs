@@ -79,10 +79,16 @@ impl Comparison<'_> {
                 found
             }
             (_, Kind::Union(branches)) => {
-                branches.iter().flat_map(|branch| self.compare(reader, *branch, path)).collect()
+                let mut found = Vec::new();
+                for (index, branch) in branches.iter().enumerate() {
+                    path.push(index.to_string());
+                    found.extend(self.compare(reader, *branch, path));
+                    path.pop();
+                }
+                found
             }
             (Kind::Union(branches), _) => {
-                let reads = branches.iter().any(|branch| self.compare(*branch, writer, path).is_empty());
+                let reads = branches.iter().any(|branch| self.reads(*branch, writer, path));
                 if reads { Vec::new() } else { vec![self.missing_branch(writer, path)] }
             }
             (Kind::Primitive(to), Kind::Primitive(from)) if promotes(*from, *to) => Vec::new(),
@@ -116,12 +122,17 @@ impl Comparison<'_> {
                 found
             }
             (Kind::Record { fields: to, .. }, Kind::Record { fields: from, .. }) => {
-                let found = self.names(reader, writer, path);
-                // Of records of different names nobody asks for the fields; in unions there are many such pairs.
-                if found.is_empty() { self.fields(to, from, writer, path) } else { found }
+                let mut found = self.names(reader, writer, path);
+                found.extend(self.fields(to, from, writer, path));
+                found
             }
             _differ => vec![self.type_mismatch(reader, writer, path)],
         }
+    }
+
+    /// Of a branch nobody is told what is wrong with it: of types of different names, of which unions have many pairs, nobody asks for more.
+    fn reads(&mut self, reader: TypeId, writer: TypeId, path: &mut Vec<String>) -> bool {
+        self.names(reader, writer, path).is_empty() && self.compare(reader, writer, path).is_empty()
     }
 
     fn inner(
@@ -149,9 +160,11 @@ impl Comparison<'_> {
         path.push("fields".to_owned());
         for (index, field) in to.iter().enumerate() {
             path.push(index.to_string());
-            let names = std::iter::once(&field.name).chain(&field.aliases);
-            let written = names.into_iter().find_map(|name| by_name.get(name.as_str()));
-            match written {
+            let names: BTreeSet<&String> = std::iter::once(&field.name).chain(&field.aliases).collect();
+            let mut written = names.into_iter().filter_map(|name| by_name.get(name.as_str()));
+            match written.next() {
+                // Java's library gives up on the whole comparison then.
+                Some(_) if written.next().is_some() => found.push(ambiguous(field, path, self.roles)),
                 Some(written) => found.extend(self.inner("type", field.r#type, written.r#type, path)),
                 None if field.default.is_some() => {}
                 // As Java has it: an enum with a default of its own is compared with the record, and told of as such.
@@ -242,6 +255,20 @@ impl Comparison<'_> {
                 self.writer.type_name(writer)
             ),
         }
+    }
+}
+
+fn ambiguous(field: &Field, path: &[String], roles: Roles) -> Incompatibility {
+    let path = whole(path);
+    let Roles { reader, writer } = roles;
+    Incompatibility {
+        rule: "NAME_MISMATCH",
+        description: format!(
+            "The field '{}' at path '{path}' in the {reader} schema is, by its name and its aliases, several fields of the {writer} schema",
+            field.name
+        ),
+        path,
+        detail: field.name.clone(),
     }
 }
 

@@ -303,7 +303,11 @@ fn aliases_of(object: &Object) -> Result<Vec<String>, String> {
     let listed = aliases.as_array().ok_or_else(|| format!("aliases are not an array: {aliases}"))?;
     let text =
         |one: &Json| one.as_str().map(str::to_owned).ok_or_else(|| format!("alias is not a string: {one}"));
-    listed.iter().map(text).collect()
+    let mut all: Vec<String> = listed.iter().map(text).collect::<Result<_, _>>()?;
+    // Java's library has a set of them, in order.
+    let mut seen = BTreeSet::new();
+    all.retain(|alias| seen.insert(alias.clone()));
+    Ok(all)
 }
 
 fn text_of(object: &Object, member: &str) -> Option<String> {

@@ -152,7 +152,7 @@ impl Printer<'_> {
         self.one(field.r#type, space);
         self.member("doc", field.doc.as_deref());
         if let Some(default) = &field.default {
-            let _ = write!(self.out, ",\"default\":{default}");
+            let _ = write!(self.out, ",\"default\":{}", as_java(default));
         }
         self.member("order", field.order.as_deref());
         if !field.aliases.is_empty() {
@@ -182,7 +182,7 @@ impl Printer<'_> {
         for (name, value) in properties {
             self.out.push(',');
             self.text(name);
-            let _ = write!(self.out, ":{value}");
+            let _ = write!(self.out, ":{}", as_java(value));
         }
         if !aliases.is_empty() {
             let mut aliases = aliases.to_vec();
@@ -214,6 +214,35 @@ impl Printer<'_> {
         if index > 0 {
             self.out.push(',');
         }
+    }
+}
+
+/// Numbers with a fraction or an exponent went through a `double` in Java's library, and are printed as `Double.toString` does.
+fn as_java(value: &Json) -> Json {
+    match value {
+        Json::Number(text) if text.contains(['.', 'e', 'E']) => Json::Number(double(text)),
+        Json::Array(items) => Json::Array(items.iter().map(as_java).collect()),
+        Json::Object(members) => {
+            Json::Object(members.iter().map(|(name, value)| (name.to_owned(), as_java(value))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// Plain from a thousandth to ten millions, else with an exponent and at least one digit behind the point.
+fn double(text: &str) -> String {
+    let Ok(number) = text.parse::<f64>() else { return text.to_owned() };
+    let size = number.abs();
+    if !number.is_finite() {
+        return text.to_owned();
+    }
+    if size == 0.0 || (0.001..10_000_000.0).contains(&size) {
+        return format!("{number:?}");
+    }
+    let spelled = format!("{number:E}");
+    match spelled.split_once('E') {
+        Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0E{exponent}"),
+        _has_a_point => spelled,
     }
 }
 

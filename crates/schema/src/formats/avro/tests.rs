@@ -26,8 +26,8 @@ fn schemas_are_printed_as_java_prints_them() {
             r#"{"type":"fixed","name":"F","size":4,"logicalType":"decimal","aliases":["G","x.H"]}"#,
         ),
         (
-            r#"{"type":"map","values":{"type":"array","items":"long","p":1.50}}"#,
-            r#"{"type":"map","values":{"type":"array","items":"long","p":1.50}}"#,
+            r#"{"type":"map","values":{"type":"array","items":"long","p":[1.50,1e10,12345678.9,1E-5,1e3,-0.0,12345678901234567890]}}"#,
+            r#"{"type":"map","values":{"type":"array","items":"long","p":[1.5,1.0E10,1.23456789E7,1.0E-5,1000.0,-0.0,12345678901234567890]}}"#,
         ),
     ];
     for (text, expected) in cases {
