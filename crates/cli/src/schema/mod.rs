@@ -4,15 +4,12 @@
 mod moving;
 mod settings;
 mod show;
+mod terms;
 mod write;
 
 use crate::failure::Failure;
 use crate::registry_access::AccessArgs;
-use ::schema::formats::{Parsed, Referred, SchemaType};
-use ::schema::json::Json;
-use ::schema::rest::Registry;
-use clap::{Args, Subcommand, ValueEnum};
-use serde_json::Value;
+use clap::{Args, Subcommand};
 
 /// Arguments of `ottla schema`.
 #[derive(Debug, Args)]
@@ -77,43 +74,4 @@ pub fn run(command: SchemaCommand) -> Result<(), Failure> {
         SchemaVerb::Export(args) => moving::export(&args, &registry),
         SchemaVerb::Import(args) => moving::import(&args, &registry),
     }
-}
-
-/// A schema's language on a command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum TypeArg {
-    Avro,
-    Protobuf,
-    JsonSchema,
-}
-
-impl TypeArg {
-    fn schema_type(self) -> SchemaType {
-        match self {
-            TypeArg::Avro => SchemaType::Avro,
-            TypeArg::Protobuf => SchemaType::Protobuf,
-            TypeArg::JsonSchema => SchemaType::Json,
-        }
-    }
-}
-
-/// `latest` or a number.
-fn version(text: &str) -> Result<String, String> {
-    let is_one = text == "latest" || text.parse::<u32>().is_ok_and(|number| number > 0);
-    if is_one { Ok(text.to_owned()) } else { Err("a version is a number from 1, or latest".to_owned()) }
-}
-
-/// For printing: the outputs of commands are built of serde_json's values.
-fn printable(json: &Json) -> Value {
-    serde_json::from_str(&json.to_string()).unwrap_or(Value::Null)
-}
-
-/// A registered schema with all that it refers to, read.
-fn parsed(registry: &Registry, definition: &::schema::rest::Definition) -> Result<Parsed, Failure> {
-    let references: Vec<Referred> = registry
-        .resolve(&definition.references)
-        .map_err(|fault| crate::registry_access::failed("a reference cannot be had", &fault))?;
-    Parsed::parse(definition.schema_type, &definition.text, &references, false).map_err(|why| {
-        Failure::new("the schema cannot be read", why).try_this("ottla schema get, which shows it")
-    })
 }

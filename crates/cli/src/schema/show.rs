@@ -1,6 +1,6 @@
 //! `ottla schema list`, `get`, `diff`, `refs`: what only looks.
 
-use super::{parsed, printable, version};
+use super::terms::{parsed, printable, version};
 use crate::args::{OutputArgs, OutputFormat};
 use crate::failure::{Failure, say};
 use crate::output::{Table, print_json};

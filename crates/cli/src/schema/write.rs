@@ -1,6 +1,6 @@
 //! `ottla schema create`, `check`, `delete`: what changes subjects, and the question whether a change is allowed.
 
-use super::{TypeArg, printable, version};
+use super::terms::{TypeArg, printable, version};
 use crate::args::{OutputArgs, OutputFormat};
 use crate::connect::unreadable;
 use crate::failure::{Failure, say};

@@ -79,13 +79,9 @@ impl Comparison<'_> {
                 found
             }
             (_, Kind::Union(branches)) => {
-                let mut found = Vec::new();
-                for (index, branch) in branches.iter().enumerate() {
-                    path.push(index.to_string());
-                    found.extend(self.compare(reader, *branch, path));
-                    path.pop();
-                }
-                found
+                let one =
+                    |(index, branch): (usize, &TypeId)| self.inner(&index.to_string(), reader, *branch, path);
+                branches.iter().enumerate().flat_map(one).collect()
             }
             (Kind::Union(branches), _) => {
                 let reads = branches.iter().any(|branch| self.reads(*branch, writer, path));

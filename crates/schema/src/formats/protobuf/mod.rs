@@ -74,7 +74,7 @@ pub struct MessageId(usize);
 impl Codec {
     /// Of a schema with all that it imports.
     pub fn new(schema: &ProtobufSchema) -> Codec {
-        Codec { tables: table::Tables::of(schema) }
+        Codec { tables: table::Tables::of(&schema.file, &schema.references) }
     }
 
     /// A message by its full name, or by its name within the package where only one of the file's own is called so.

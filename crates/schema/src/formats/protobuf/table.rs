@@ -4,8 +4,8 @@
 use super::descriptor::json_name;
 use super::known;
 use super::model::{Enum, Field, FieldKind, File, Group, Label, Message, OneOf, Opt, Syntax, Type, Value};
+use super::parse;
 use super::resolve::{Types, collect, join, resolve};
-use super::{ProtobufSchema, parse};
 use std::collections::BTreeMap;
 
 /// Every message and enum that a schema can mean.
@@ -168,17 +168,17 @@ impl Features {
 }
 
 impl Tables {
-    /// Of a schema with all that it imports.
-    pub fn of(schema: &ProtobufSchema) -> Tables {
-        let mut others = schema.references.clone();
-        add_known(&mut others, &schema.file);
-        let types = collect(&schema.file, &others);
+    /// Of a file and what it imports, by the names of the imports.
+    pub fn of(own: &File, references: &[(String, File)]) -> Tables {
+        let mut others = references.to_vec();
+        add_known(&mut others, own);
+        let types = collect(own, &others);
         let mut tables = Tables { messages: Vec::new(), enums: Vec::new(), by_name: BTreeMap::new() };
         let mut enums = BTreeMap::new();
-        let files = || others.iter().map(|(_, file)| (file, false)).chain([(&schema.file, true)]);
-        for (file, own) in files() {
+        let files = || others.iter().map(|(_, file)| (file, false)).chain([(own, true)]);
+        for (file, is_own) in files() {
             let scope = file.package.as_deref().unwrap_or("");
-            tables.declare(scope, &file.types, own.then_some(&[]), &mut enums);
+            tables.declare(scope, &file.types, is_own.then_some(&[]), &mut enums);
         }
         let builder = Builder { types, messages: tables.by_name.clone(), enums };
         for (file, _) in files() {
