@@ -115,8 +115,8 @@ impl Printer {
     pub fn print_shared(&self, out: &mut impl Write, shared: &ShareRecord) -> io::Result<()> {
         match self {
             Printer::Format(format) => format.write(out, &shared.record),
-            Printer::Json { delimiter } => {
-                let mut object = envelope(&shared.record);
+            Printer::Json { delimiter, decoded } => {
+                let mut object = envelope(&shared.record, *decoded);
                 object["delivery_count"] = json!(shared.delivery_count);
                 serde_json::to_writer(&mut *out, &object)?;
                 out.write_all(delimiter)
