@@ -245,7 +245,7 @@ def dynamic(name, value):
 
 @check
 def a_hundred_reloads_under_load_fail_no_request():
-    """By the file and by IncrementalAlterConfigs in turn; each is waited for until it is shown."""
+    """By IncrementalAlterConfigs; each is waited for until it is shown."""
     name, errors, failed, done = topic("reloaded"), [], [], threading.Event()
     sent = [0]
 
