@@ -157,11 +157,9 @@ impl Encoding {
     /// Key and value of a record as the topic shall have them. The error is told of as the line's.
     pub fn encode(&self, record: &mut Record) -> Result<(), Failure> {
         for (serializer, is_key) in [(&self.key, true), (&self.value, false)] {
-            let (Some(serializer), Some(text)) =
-                (serializer, if is_key { record.key.take() } else { record.value.take() })
-            else {
-                continue;
-            };
+            let Some(serializer) = serializer else { continue };
+            let side = if is_key { &mut record.key } else { &mut record.value };
+            let Some(text) = side.take() else { continue };
             let side = if is_key { "key" } else { "value" };
             let json = Json::parse_bytes(&text);
             let json = json.map_err(|why| no_value(side, &format!("it is no JSON: {why}"), &text))?;
@@ -282,7 +280,8 @@ impl Decoding {
             true => (&mut self.key, &mut record.key, KEY_HEADER),
             false => (&mut self.value, &mut record.value, VALUE_HEADER),
         };
-        let (Some(mut deserializer), Some(payload)) = (slot.take(), bytes.clone()) else { return Ok(Ok(())) };
+        let Some(payload) = bytes.clone() else { return Ok(Ok(())) };
+        let Some(mut deserializer) = slot.take() else { return Ok(Ok(())) };
         let header = record.headers.iter().rev().find(|header| header.key == *name);
         let header = header.and_then(|header| header.value.clone());
         let unknown = deserializer.unknown(&payload, header.as_deref());

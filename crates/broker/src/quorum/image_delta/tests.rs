@@ -32,11 +32,14 @@ fn obeyed(layers: &BrokerLayers<'_>) -> String {
     let shards = (TopicSettings::resolve(&Values::new(), layers), CleanerSettings::resolve(layers));
     let (moves, rim) = (Moves::new(layers, 1), ConnectionCaps::resolve(layers));
     let throttles = crate::replication::throttle::Throttles::new(layers);
-    // The rim takes every value of TLS anew.
-    let of_tls = BROKER_KEYS.iter().filter(|key| key.name.starts_with("ssl."));
-    let of_tls: Vec<_> = of_tls.map(|key| layers.broker(key).value).collect();
+    // The rim takes every value of TLS anew; those of dead letters are looked up whenever one is written.
+    let read_anew = |key: &&ConfigKey| {
+        ["ssl.", "errors.deadletterqueue."].iter().any(|prefix| key.name.starts_with(prefix))
+    };
+    let read_anew = BROKER_KEYS.iter().filter(read_anew);
+    let read_anew: Vec<_> = read_anew.map(|key| layers.broker(key).value).collect();
     format!(
-        "{shards:?} {moves:?} {throttles:?} {rim:?} {of_tls:?} {:?} {:?}",
+        "{shards:?} {moves:?} {throttles:?} {rim:?} {read_anew:?} {:?} {:?}",
         layers.list("cordoned.log.dirs"),
         unclean.map(|one| one.value)
     )
