@@ -47,8 +47,7 @@ type Farewell = Box<dyn FnOnce() + Send>;
 
 impl Drop for ConnectionState {
     fn drop(&mut self) {
-        let unused = self.unused_member_id.get_mut().take().map(|(_, give_back)| give_back);
-        for farewell in self.farewell.get_mut().take().into_iter().chain(unused) {
+        if let Some(farewell) = self.farewell.get_mut().take() {
             farewell();
         }
     }
@@ -97,7 +96,7 @@ impl Connection {
         *self.0.farewell.lock() = Some(Box::new(farewell));
     }
 
-    /// A member id was made for whoever joins `group` here. It is given back when the connection is gone.
+    /// A member id was made for whoever joins `group` here. Who has heard it may come back with it by another connection.
     pub(crate) fn member_id_made(&self, group: Str, give_back: impl FnOnce() + Send + 'static) {
         *self.0.unused_member_id.lock() = Some((group, Box::new(give_back)));
     }

@@ -41,8 +41,8 @@ pub(super) async fn handle(call: Call, request: JoinGroupRequest) -> JoinGroupRe
     }
 }
 
-/// The group waits for whoever was given an id, as long as a session lasts. Who asks for another one, or has lost the connection before
-/// it heard, will not come with this one.
+/// The group waits for whoever was given an id, as long as a session lasts. Who asks for another one by the same connection will not
+/// come with this one.
 // DIVERGES: Kafka's groups stand still for the session (librdkafka's consumers ask twice now and then).
 fn member_id_made(call: &Call, group_id: Str, member_id: Str) {
     let (node, caller, group) = (call.node.clone(), passing_caller(call), group_id.detached());

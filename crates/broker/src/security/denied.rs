@@ -1,7 +1,6 @@
 //! What an API answers to whoever may not ask it at all: its error where the answer has a place for one, and nothing else.
 
 use kraft::controller::Refusal;
-use wire::Str;
 use wire::codec::Message;
 use wire::messages::add_raft_voter::AddRaftVoterResponse;
 use wire::messages::begin_quorum_epoch::BeginQuorumEpochResponse;
@@ -23,6 +22,7 @@ use wire::messages::list_partition_reassignments::ListPartitionReassignmentsResp
 use wire::messages::remove_raft_voter::RemoveRaftVoterResponse;
 use wire::messages::update_raft_voter::UpdateRaftVoterResponse;
 use wire::messages::vote::VoteResponse;
+use wire::{ErrorCode, Str};
 
 /// An answer that can say no to the whole request.
 pub(crate) trait Denied: Message {
@@ -64,9 +64,11 @@ impl Denied for DescribeQuorumResponse {
 
 impl Denied for DescribeClientQuotasResponse {
     fn denied(why: &Refusal) -> Self {
+        // Kafka does not say which permission is missing, here.
+        let error_message = why.text().filter(|_| why.error != ErrorCode::ClusterAuthorizationFailed);
         DescribeClientQuotasResponse {
             error_code: why.error.code(),
-            error_message: why.text(),
+            error_message,
             entries: None,
             ..Self::default()
         }
