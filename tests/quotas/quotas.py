@@ -240,7 +240,8 @@ def busy(address):
     """Time of threads: both brokers need another, but nobody waits longer than a window, and whoever does waits."""
     with Connection(JAR, address, 30) as connection:
         told, early, held_until = [], 0, 0.0
-        for _ in range(40):
+        # A request of ours takes some twenty microseconds, of a millisecond that is allowed in ten seconds.
+        for _ in range(3_000):
             throttle_ms = connection.ask("Metadata", 12, {"topics": None}, client="busy")["throttleTimeMs"]
             after = time.monotonic()
             early += after < held_until - 0.005
@@ -285,7 +286,7 @@ def main():
     for number, ((_, told_there), (_, told_here)) in enumerate(zip(theirs, ours)):
         within(f"mutations: throttle time {number}", told_there, told_here, 0.1, 300)
     (_, _), (told, early) = both(busy)
-    check("time of threads: it is held back, for a window at most", 0 < max(told) <= 1000, told[:9])
+    check("time of threads: it is held back, for a window at most", 0 < max(told) <= 1000, [one for one in told if one][:9])
     check("time of threads: nothing is answered before it may be", early == 0, early)
     connections.end = time.monotonic() + 8
     theirs, ours = both(connections)
