@@ -569,11 +569,11 @@ def client_quotas():
         EXACT, DEFAULT, ANY = 0, 1, 2
         for strict in (False, True):
             how = f"{what} {'strictly' if strict else 'all'}"
-            found(f"{how}: everything", strict=strict)
+            found(f"{how}, everything", strict=strict)
             for name, *parts in (("a user", ("user", EXACT, "q u/ü")), ("the default user", ("user", DEFAULT, None)), ("users", ("user", ANY, None)),
                                  ("clients", ("client-id", ANY, None)), ("a client of the default", ("user", DEFAULT, None), ("client-id", EXACT, "q")),
                                  ("addresses", ("ip", ANY, None)), ("an address", ("ip", EXACT, "10.1.2.3")), ("nobody", ("user", EXACT, "nobody"))):
-                found(f"{how}: {name}", *parts, strict=strict, versions=(1,))
+                found(f"{how}, {name}", *parts, strict=strict, versions=(1,))
 
     all_ways("before")
     altered("validated", (user, rate), validate=True)
