@@ -169,7 +169,11 @@ def set_up(address):
     alter(address, {"client_id": "busy"}, request_percentage=0.01)
     alter(address, {"user": None, "client_id": "maker"}, controller_mutation_rate=2.0)
     alter(address, {"ip": "127.0.0.9"}, connection_creation_rate=2.0)
-    return described(address)
+    # A broker knows the last one a moment after its controller.
+    end = time.monotonic() + 20
+    while len(found := described(address)) < 7 and time.monotonic() < end:
+        time.sleep(0.05)
+    return found
 
 
 def rates(address):
