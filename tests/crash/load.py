@@ -103,10 +103,11 @@ class Writer:
         def answer(error, message):
             with self.lock:
                 self.under_way -= 1
+                # None, too, where a batch is sent again that was written long before: the broker knows it, and no longer its place.
+                offset = None if error is not None else message.offset()
                 if self.recorded:
-                    offset = "null" if error is not None else message.offset()
-                    step = f'"ops":[["send","{self.topic}-{message.partition()}",{offset},"{number}"]]'
-                    note(SENDER, invoked, "send", step, "ok" if error is None else "info")
+                    step = f'"ops":[["send","{self.topic}-{message.partition()}",{json.dumps(offset)},"{number}"]]'
+                    note(SENDER, invoked, "send", step, "info" if offset is None else "ok")
                 if error is not None:
                     trouble(f"{self.name}: record {number} was refused: {error}")
                     return
@@ -114,7 +115,9 @@ class Writer:
                 now = time.monotonic()
                 self.longest_pause = max(self.longest_pause, now - max(self.last_ack, self.began))
                 self.last_ack = now
-                partition, offset = message.partition(), message.offset()
+                if offset is None:
+                    return
+                partition = message.partition()
                 acked = self.acked[partition]
                 if len(acked) <= offset:
                     acked.extend([-1] * (offset + 1 - len(acked)))
