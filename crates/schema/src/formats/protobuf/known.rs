@@ -1,6 +1,19 @@
 //! Files that every Protobuf compiler brings along, and those that Confluent's registry adds: which types they declare. A schema may import
 //! them without a reference.
 
+/// Messages of one value each.
+pub const WRAPPERS: [&str; 9] = [
+    "google.protobuf.DoubleValue",
+    "google.protobuf.FloatValue",
+    "google.protobuf.Int64Value",
+    "google.protobuf.UInt64Value",
+    "google.protobuf.Int32Value",
+    "google.protobuf.UInt32Value",
+    "google.protobuf.BoolValue",
+    "google.protobuf.StringValue",
+    "google.protobuf.BytesValue",
+];
+
 /// Files to the types in them; a star marks an enum.
 const KNOWN: [(&str, &[&str]); 24] = [
     ("google/protobuf/any.proto", &["google.protobuf.Any"]),
@@ -61,20 +74,7 @@ const KNOWN: [(&str, &[&str]); 24] = [
             "*google.protobuf.Syntax",
         ],
     ),
-    (
-        "google/protobuf/wrappers.proto",
-        &[
-            "google.protobuf.DoubleValue",
-            "google.protobuf.FloatValue",
-            "google.protobuf.Int64Value",
-            "google.protobuf.UInt64Value",
-            "google.protobuf.Int32Value",
-            "google.protobuf.UInt32Value",
-            "google.protobuf.BoolValue",
-            "google.protobuf.StringValue",
-            "google.protobuf.BytesValue",
-        ],
-    ),
+    ("google/protobuf/wrappers.proto", &WRAPPERS),
     ("google/protobuf/cpp_features.proto", &["pb.CppFeatures"]),
     ("google/protobuf/java_features.proto", &["pb.JavaFeatures"]),
     ("google/type/calendar_period.proto", &["*google.type.CalendarPeriod"]),

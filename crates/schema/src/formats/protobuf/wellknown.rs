@@ -1,6 +1,7 @@
 //! Types that have a JSON of their own: times, durations, wrappers, anything of JSON, masks (Protobuf's guide "ProtoJSON Format"). Turns one JSON into
 //! the other; knows no bytes. `Any` is the codec's, because it needs other types.
 
+use super::known::WRAPPERS;
 use crate::json::{Json, Object};
 
 pub const ANY: &str = "google.protobuf.Any";
@@ -11,17 +12,6 @@ const LIST: &str = "google.protobuf.ListValue";
 const TIMESTAMP: &str = "google.protobuf.Timestamp";
 const DURATION: &str = "google.protobuf.Duration";
 const MASK: &str = "google.protobuf.FieldMask";
-const WRAPPERS: [&str; 9] = [
-    "google.protobuf.DoubleValue",
-    "google.protobuf.FloatValue",
-    "google.protobuf.Int64Value",
-    "google.protobuf.UInt64Value",
-    "google.protobuf.Int32Value",
-    "google.protobuf.UInt32Value",
-    "google.protobuf.BoolValue",
-    "google.protobuf.StringValue",
-    "google.protobuf.BytesValue",
-];
 
 /// From the first of the year 1 to the last of the year 9999.
 const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
