@@ -2,7 +2,7 @@
 //! Owns the shape of the answer; values, layers and docs are the table's.
 
 use kraft::controller::check_topic_name;
-use kraft::image::{ConfigResource, MetadataImage, ResourceConfigs, ResourceType};
+use kraft::image::{ConfigResource, MetadataImage, ResourceType};
 use wire::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResponse,
     DescribeConfigsResult, DescribeConfigsSynonym,
@@ -12,7 +12,7 @@ use wire::{ErrorCode, Str};
 use crate::call::Call;
 use crate::config::{
     BROKER_KEYS, BrokerLayers, CLIENT_METRICS_KEYS, ConfigKey, Effective, GROUP_KEYS, Source, Synonym,
-    TOPIC_KEYS, UpdateMode, Values, broker_key, group_defaults, listener_key, of_resource,
+    TOPIC_KEYS, UpdateMode, Values, broker_key, group_defaults, listener_key, of_resource, values,
 };
 use crate::config_requests::resource_of;
 use crate::loggers::LogLevel;
@@ -102,10 +102,6 @@ impl Entry {
                 .map(|key| Str::from_static(key.doc)),
         }
     }
-}
-
-fn values(configs: &ResourceConfigs) -> Values {
-    configs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
 }
 
 fn entries(

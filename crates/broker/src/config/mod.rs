@@ -11,6 +11,7 @@ mod key;
 mod layers;
 mod listener_keys;
 mod names;
+mod of_image;
 mod refusals;
 mod resource_changes;
 mod static_config;
@@ -34,6 +35,7 @@ pub use layers::{
 };
 pub use listener_keys::{ListenerKey, listener_key};
 pub use names::{Warning, is_known, nearest, told};
+pub(crate) use of_image::{values, with_layers};
 pub use refusals::{not_in_force, refusal};
 pub use resource_changes::{check_client_metrics, check_group};
 pub use static_config::{FlushAck, StateTopic, StaticConfig};

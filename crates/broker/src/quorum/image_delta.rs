@@ -7,13 +7,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use kraft::features::TRANSACTION_VERSION;
 use kraft::image::{
-    ClusterImage, ConfigResource, ConfigsImage, MetadataImage, ResourceConfigs, ResourceType, TopicChange,
-    TopicImage,
+    ClusterImage, ConfigResource, ConfigsImage, MetadataImage, ResourceType, TopicChange, TopicImage,
 };
 use wire::topic::{TopicIdPartition, is_internal};
 use wire::{Str, Uuid};
 
-use crate::config::{BrokerLayers, StaticConfig, Values, ValuesDoor};
+use crate::config::{BrokerLayers, StaticConfig, Values, ValuesDoor, values, with_layers};
 use crate::coordinators::group_view::GroupView;
 use crate::disks::cleaners::{CleanerSettings, Cleaners};
 use crate::disks::directories::Directories;
@@ -210,21 +209,13 @@ impl Publisher {
     }
 
     fn with_layers<T>(&self, configs: &ConfigsImage, read: impl FnOnce(&BrokerLayers<'_>) -> T) -> T {
-        read(&BrokerLayers {
-            per_broker: &values(configs.of(&ConfigResource::broker(self.node_id))),
-            cluster_wide: &values(configs.of_cluster()),
-            file: &self.config.values,
-        })
+        with_layers(configs, self.node_id, &self.config.values, read)
     }
 
     fn settings_of(&self, topic: &str, configs: &ConfigsImage) -> Arc<TopicSettings> {
         let overrides = configs.of_topic(topic);
         if overrides.is_empty() { Arc::clone(&self.plain) } else { self.resolve(&values(overrides), configs) }
     }
-}
-
-fn values(configs: &ResourceConfigs) -> Values {
-    configs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
 }
 
 /// One publication in the making.

@@ -6,7 +6,7 @@ use wire::{ErrorCode, Str};
 
 use crate::config::{
     BrokerChange, BrokerFile, BrokerLayers, TOPIC_KEYS, ValueType, Values, broker_key, check_client_metrics,
-    check_group, topic_effective, topic_key,
+    check_group, topic_effective, topic_key, values, with_layers,
 };
 
 /// The table of keys under this node's file.
@@ -82,17 +82,8 @@ impl Rules {
         configs: &ConfigsImage,
         read: impl Fn(&Values, &BrokerLayers<'_>) -> T,
     ) -> T {
-        let layers = BrokerLayers {
-            per_broker: &values(configs.of(&ConfigResource::broker(self.node_id))),
-            cluster_wide: &values(configs.of_cluster()),
-            file: &self.file,
-        };
-        read(&values(topic), &layers)
+        with_layers(configs, self.node_id, &self.file, |layers| read(&values(topic), layers))
     }
-}
-
-fn values(configs: &ResourceConfigs) -> Values {
-    configs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
 }
 
 impl ConfigRules for Rules {

@@ -3,30 +3,22 @@
 
 use bytes::Bytes;
 use coordinator::share_partition::{Cause, DeadLetters};
-use kraft::image::{ConfigResource, MetadataImage};
+use kraft::image::MetadataImage;
 use std::collections::BTreeMap;
 use wire::Str;
 use wire::messages::create_topics::{CreatableTopic, CreatableTopicConfig};
 use wire::record_batch::{BatchAttributes, Record, RecordBatchBuilder, RecordHeader};
 
-use crate::config::StaticConfig;
+use crate::config::{BrokerLayers, StaticConfig, broker_key, with_layers};
 
 const GROUP_ENABLE: &str = "errors.deadletterqueue.group.enable";
 const AUTO_CREATE: &str = "errors.deadletterqueue.auto.create.topics.enable";
 const PREFIX: &str = "errors.deadletterqueue.topic.name.prefix";
 
-/// A value of this broker that may change while it runs.
-fn of_broker<'a>(
-    image: &'a MetadataImage,
-    (node_id, config): (i32, &'a StaticConfig),
-    key: &str,
-) -> Option<&'a str> {
-    let dynamic = image
-        .configs
-        .of(&ConfigResource::broker(node_id))
-        .get(key)
-        .or_else(|| image.configs.of_cluster().get(key));
-    dynamic.map(Str::as_str).or_else(|| config.values.get(key).map(String::as_str)).map(str::trim)
+/// A value of this broker as it stands now.
+fn of_broker(image: &MetadataImage, (node_id, config): (i32, &StaticConfig), name: &str) -> String {
+    let value = |layers: &BrokerLayers<'_>| broker_key(name).and_then(|key| layers.broker(key).value);
+    with_layers(&image.configs, node_id, &config.values, value).unwrap_or_default().trim().to_owned()
 }
 
 /// Why nothing may be written to that topic, in Kafka's words; asked by a node with its configuration.
@@ -39,8 +31,8 @@ pub(crate) fn refusal(
     let exists = image.topics.by_name(topic).is_some();
     let is_enabled =
         || image.configs.of_topic(topic).get(GROUP_ENABLE).is_some_and(|value| value.trim() == "true");
-    let prefix = of_broker(image, by, PREFIX).unwrap_or("dlq.");
-    let creates = || of_broker(image, by, AUTO_CREATE) == Some("true");
+    let prefix = of_broker(image, by, PREFIX);
+    let creates = || of_broker(image, by, AUTO_CREATE) == "true";
     if topic.starts_with("__") {
         let what = "cannot start with __";
         Some(format!("Configured DLQ topic name in share group: {group} {what}, topic: {topic}."))
@@ -50,7 +42,7 @@ pub(crate) fn refusal(
     } else if !exists && !creates() {
         let what = "DLQ topic does not exist and auto create is disabled on cluster";
         Some(format!("{what} for share group: {group}, topic: {topic}."))
-    } else if !topic.starts_with(prefix) {
+    } else if !topic.starts_with(&prefix) {
         let what = "Configured DLQ topic name does not comply with the DLQ topic prefix";
         Some(format!("{what} in share group: {group}, topic: {topic}, prefix: {prefix}"))
     } else if wire::topic::validate_name(topic).is_err() {
