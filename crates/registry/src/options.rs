@@ -3,7 +3,7 @@
 use crate::election::Identity;
 use crate::formats::Level;
 use client::ClientOptions;
-use net::tls::{ClientTls, ServerTls, TlsOptions, TrustSource};
+use net::tls::{ClientTls, KeyFiles, ServerTls, TlsOptions, TrustSource};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -186,12 +186,7 @@ impl Options {
                 None => Ok(None),
             };
         }
-        let options = self.tls.options().map_err(wrong)?;
-        let server = ServerTls::open(&options).map_err(wrong)?;
-        let mut of_client = options;
-        of_client.trust.get_or_insert(TrustSource::System);
-        let client = ClientTls::open(&of_client).map_err(wrong)?;
-        Ok(Some(Tls { server: Arc::new(server), client: Arc::new(client) }))
+        Tls::open(&self.tls).map(Some).map_err(wrong)
     }
 
     /// Whoever asks can be told to prove who they are only by a login that the cluster knows.
@@ -226,6 +221,34 @@ pub(crate) struct Tls {
     pub server: Arc<ServerTls>,
     /// Towards other registries.
     pub client: Arc<ClientTls>,
+    keys: TlsKeys,
+}
+
+impl Tls {
+    fn open(keys: &TlsKeys) -> Result<Tls, String> {
+        let options = keys.options()?;
+        let server = Arc::new(ServerTls::open(&options)?);
+        let client = Arc::new(ClientTls::open(&outward(options))?);
+        Ok(Tls { server, client, keys: keys.clone() })
+    }
+
+    /// The files that its keys come from.
+    pub fn files(&self) -> Result<KeyFiles, String> {
+        self.keys.options().map(|options| KeyFiles::of(&options))
+    }
+
+    /// Reads the files again. Connections keep what they began with; an error leaves in force what is.
+    pub fn reload(&self) -> Result<(), String> {
+        let options = self.keys.options()?;
+        self.server.reload(&options)?;
+        self.client.reload(&outward(options))
+    }
+}
+
+/// Whoever is told of no trust asks what this machine trusts.
+fn outward(mut options: TlsOptions) -> TlsOptions {
+    options.trust.get_or_insert(TrustSource::System);
+    options
 }
 
 /// Keys of TLS, as Confluent's registry has them.

@@ -34,6 +34,9 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 /// How long a write waits for a leader to be known.
 const ELECTION: Duration = Duration::from_secs(10);
 
+/// Between two looks at the files that keys of TLS come from.
+const KEYS_LOOK: Duration = Duration::from_secs(5);
+
 /// Between two tries to reach the leader.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -157,6 +160,9 @@ pub async fn start(
     let group_id = shared.options.group_id.clone();
     let election = tokio::spawn(election::run(client, group_id, identity, told, stopped.clone()));
     tokio::spawn(doubt(shared.clone(), leader));
+    if let Some(tls) = shared.tls.clone() {
+        tokio::spawn(watch_keys(tls, stopped.clone()));
+    }
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     for (listener, address) in listeners.into_iter().zip(&shared.options.listeners) {
         let tls = shared.tls.clone().filter(|_| address.is_tls).map(|tls| tls.server);
@@ -171,6 +177,27 @@ pub async fn start(
 async fn doubt(shared: Arc<Shared>, mut leader: watch::Receiver<Leader>) {
     while leader.changed().await.is_ok() {
         shared.doubtful.store(true, Ordering::Release);
+    }
+}
+
+/// Keys that change on disk are in force without a restart; those that cannot be read leave what was.
+async fn watch_keys(tls: Tls, mut stop: watch::Receiver<bool>) {
+    // They were read a moment ago.
+    let Ok(mut files) = tls.files() else { return };
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(KEYS_LOOK) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        if !files.have_changed() {
+            continue;
+        }
+        match tls.reload() {
+            Ok(()) => tracing::info!("schema registry: new keys: {}", tls.server.certificate().subject),
+            Err(why) => {
+                tracing::error!("schema registry: changed keys are not in force, those before are: {why}")
+            }
+        }
     }
 }
 

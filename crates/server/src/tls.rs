@@ -2,13 +2,12 @@
 //! where whatever cannot be in force refuses it, and again when a file or a dynamic value changes: a connection keeps what it began with.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use broker::config::{BrokerLayers, Values, broker_key};
-use net::tls::{ClientAuth, ClientTls, ServerTls, TlsOptions, TrustSource};
+use net::tls::{ClientAuth, ClientTls, KeyFiles, ServerTls, TlsOptions, TrustSource};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::settings::Settings;
@@ -69,7 +68,7 @@ struct Entry {
     role: Role,
     /// `ssl.*` as they were read last.
     texts: Values,
-    files: BTreeMap<String, Stamp>,
+    files: KeyFiles,
 }
 
 #[derive(Clone)]
@@ -77,9 +76,6 @@ enum Role {
     Served { tls: Arc<ServerTls>, sasl: bool },
     Outward(Arc<ClientTls>),
 }
-
-/// What changes with the content of a file.
-type Stamp = Option<(u64, i64, i64, u64)>;
 
 impl Tls {
     /// Reads what listeners need, and what this node needs where it asks others on one of `outward`.
@@ -187,22 +183,19 @@ fn watch(watched: &Watched, mut entries: Vec<Entry>) {
 
 impl Entry {
     fn new(listener: &str, role: Role, texts: Values, options: &TlsOptions) -> Entry {
-        let files = options.files().into_iter().map(|file| (stamp(&file), file));
-        let files = files.map(|(stamp, file)| (file, stamp)).collect();
+        let files = KeyFiles::of(options);
         Entry { listener: listener.to_owned(), role, texts, files }
     }
 
     /// Reads again, if a file or what the values say has changed.
     fn look(&mut self, wanted: Option<&Values>) {
         let wanted = wanted.unwrap_or(&self.texts);
-        let moved = self.files.iter().any(|(file, before)| stamp(file) != *before);
-        if !moved && *wanted == self.texts {
+        if !self.files.have_changed() && *wanted == self.texts {
             return;
         }
         // What fails is tried again with the next change.
         let texts = wanted.clone();
         self.texts = texts.clone();
-        self.files.iter_mut().for_each(|(file, before)| *before = stamp(file));
         let listener = &self.listener;
         match self.role.reload(&texts) {
             Ok(options) => {
@@ -256,10 +249,6 @@ impl Role {
             }
         }
     }
-}
-
-fn stamp(file: &str) -> Stamp {
-    std::fs::metadata(file).ok().map(|about| (about.ino(), about.mtime(), about.mtime_nsec(), about.size()))
 }
 
 /// Every `ssl.*` of a listener: its own, else that of all, and of which it is said that it is its own; and how strict the file is.

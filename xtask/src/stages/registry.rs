@@ -1,4 +1,5 @@
-//! The schema registry under clients of other people (confluent-kafka, two in JavaScript; franz-go's with `--full`) and under kills. Owns how
+//! The schema registry under our own commands and clients of other people (confluent-kafka, two in JavaScript; franz-go's with `--full`), under generated
+//! requests, and under kills. Owns how
 //! they are installed; what is done and checked stands in `tests/registry/run.py`.
 
 use super::clients::read;
@@ -26,6 +27,8 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
     let mut clients = serde_json::Map::new();
     let confluent = [python.display().to_string(), tests.join("confluent.py").display().to_string()];
     clients.insert("confluent-kafka".to_owned(), json!({"command": confluent, "kinds": ALL}));
+    let ours = [python.display().to_string(), tests.join("ottla.py").display().to_string()];
+    clients.insert("ottla".to_owned(), json!({"command": ours, "kinds": ALL}));
     let mut missing = Tally::default();
     match node(bench, &tests) {
         Ok(all) => clients.extend(all),
@@ -42,6 +45,9 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
     run.arg("-u").arg(tests.join("run.py"));
     run.env("OTTLA", binary(&bench.workspace)).env("SCRATCH", &scratch);
     run.env("CLIENTS", Value::Object(clients).to_string());
+    if bench.full {
+        run.env("FULL", "1");
+    }
     let mut tally = read("registry", &bench.run("registry", &mut run, 5)?);
     tally.skipped.extend(missing.skipped);
     Ok(tally)

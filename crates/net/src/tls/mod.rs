@@ -6,6 +6,7 @@ mod carrier;
 mod der;
 mod entry;
 mod fault;
+mod files;
 mod jks;
 mod mapping;
 mod options;
@@ -20,6 +21,7 @@ mod x509;
 
 pub use carrier::Carrier;
 pub use fault::TlsFault;
+pub use files::KeyFiles;
 pub use options::{ClientAuth, TlsOptions};
 pub use store::{KeySource, TrustSource};
 pub use stream::TlsStream;

@@ -5,6 +5,7 @@ mod compatibility;
 mod contexts;
 mod delete;
 mod lookup;
+mod openapi;
 mod register;
 mod schemas;
 mod settings;
@@ -265,12 +266,14 @@ pub fn answer(state: &State, rules: &Rules, request: &Request) -> Answer {
         (Method::Get, ["contexts"]) => at.contexts(),
         (Method::Delete, ["contexts", context]) => at.delete_context(context),
         (Method::Get, ["v1", "metadata", what]) => at.metadata(what),
+        (Method::Get, ["openapi.json"]) => told(openapi::page()),
         (_, path) => Err(not_found(path)),
     }
 }
 
 fn not_found(path: &[&str]) -> Refusal {
-    const KNOWN: [&str; 7] = ["subjects", "schemas", "compatibility", "config", "mode", "contexts", "v1"];
+    const KNOWN: [&str; 8] =
+        ["subjects", "schemas", "compatibility", "config", "mode", "contexts", "v1", "openapi.json"];
     match path.first() {
         Some(first) if KNOWN.contains(first) => Refusal::new(405, "HTTP 405 Method Not Allowed"),
         _other => Refusal::new(404, "HTTP 404 Not Found"),
