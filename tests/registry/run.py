@@ -20,6 +20,7 @@ import urllib.error
 import urllib.request
 
 import peer
+import strategies
 import takeover
 import verbs
 
@@ -116,7 +117,6 @@ class World:
 
 
 WORLD = None
-EXTRA = []
 
 
 def run_client(name, phase):
@@ -243,7 +243,13 @@ def the_eleven_verbs_do_what_they_say():
     with Apart("verbs") as one, Apart("moved") as other:
         source, target = (verbs.Commands(registry.port, SCRATCH / registry.name) for registry in (one, other))
         verbs.one_registry(source)
-        verbs.moved(source, target, one.ask, other.ask, EXTRA)
+        verbs.moved(source, target, one.ask, other.ask, [["-b", f"127.0.0.1:{WORLD.port}", "--topic", one.topic]])
+
+
+def our_serializers_do_as_confluents():
+    with Apart("serializers") as registry:
+        broker, url = f"127.0.0.1:{WORLD.port}", f"http://127.0.0.1:{registry.port}"
+        strategies.tell(strategies.Story(broker, url, registry.ask, SCRATCH / "serializers-files"))
 
 
 def a_topic_that_karapace_wrote_is_taken_over():
@@ -554,6 +560,7 @@ CHECKS = [
     clients_read,
     an_incompatible_version_is_refused_to_all,
     answers_are_karapaces_or_explained,
+    our_serializers_do_as_confluents,
     the_eleven_verbs_do_what_they_say,
     a_topic_that_karapace_wrote_is_taken_over,
     what_openapi_tells_is_so,

@@ -66,9 +66,44 @@ pub struct FormatArgs {
 }
 
 impl FormatArgs {
+    fn decoded(&self) -> (bool, bool) {
+        (self.key_format != ValueFormat::Text, self.value_format != ValueFormat::Text)
+    }
+}
+
+/// What `ottla consume` needs beside.
+#[derive(Debug, Clone, Args)]
+pub struct ReadArgs {
+    #[command(flatten)]
+    formats: FormatArgs,
+    /// Read Avro values as this schema has them, with its defaults; as they were written without it
+    #[arg(long, value_name = "FILE")]
+    reader_schema: Option<PathBuf>,
+    /// Read Avro values as the latest schema of this subject has them
+    #[arg(long, value_name = "SUBJECT", conflicts_with = "reader_schema")]
+    reader_subject: Option<String>,
+    /// Pass over records that no schema decodes, with a word about each
+    #[arg(long)]
+    skip_undecodable: bool,
+}
+
+impl ReadArgs {
     /// Whether keys, and whether values, are JSON here and something else in the topic.
     pub fn decoded(&self) -> (bool, bool) {
-        (self.key_format != ValueFormat::Text, self.value_format != ValueFormat::Text)
+        self.formats.decoded()
+    }
+
+    fn read_by(&self, deserializer: Deserializer) -> Result<Deserializer, Failure> {
+        let done = match (&self.reader_schema, &self.reader_subject) {
+            (Some(file), _) => {
+                let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
+                let schema_type = self.formats.value_format.schema_type().unwrap_or_default();
+                deserializer.reading_as(&Definition { schema_type, text, references: Vec::new() })
+            }
+            (None, Some(subject)) => deserializer.reading_latest(subject),
+            (None, None) => Ok(deserializer),
+        };
+        done.map_err(|fault| failed("values cannot be read as another schema has them", &fault))
     }
 }
 
@@ -244,12 +279,19 @@ pub struct Decoding {
 
 impl Decoding {
     /// `None` where everything is text.
-    pub fn new(args: &FormatArgs, skip: bool) -> Result<Option<Decoding>, Failure> {
+    pub fn new(args: &ReadArgs) -> Result<Option<Decoding>, Failure> {
+        let (reading, args) = (args, &args.formats);
         let deserializer = |format: ValueFormat| -> Result<Option<Deserializer>, Failure> {
             let Some(schema_type) = format.schema_type() else { return Ok(None) };
             Ok(Some(Deserializer::new(args.access.open()?, schema_type)))
         };
         let (key, value) = (deserializer(args.key_format)?, deserializer(args.value_format)?);
+        if value.is_none() && (reading.reader_schema.is_some() || reading.reader_subject.is_some()) {
+            return Err(Failure::usage("a reader's schema is for nothing", "values are text")
+                .try_this("--value-format avro"));
+        }
+        let value = value.map(|deserializer| reading.read_by(deserializer)).transpose()?;
+        let skip = reading.skip_undecodable;
         Ok((key.is_some() || value.is_some()).then_some(Decoding { key, value, skip }))
     }
 

@@ -13,6 +13,7 @@ mod options;
 mod records;
 pub mod rest;
 mod server;
+mod snapshot;
 mod state;
 mod subject;
 mod topic;
@@ -21,3 +22,4 @@ use schema::{formats, json, percent};
 
 pub use options::{Fault, Options};
 pub use server::{Doors, Running, start};
+pub use snapshot::Snapshot;

@@ -8,7 +8,7 @@ mod waiting;
 use crate::args::ConnectArgs;
 use crate::connect::{Cluster, block_on};
 use crate::failure::{Exit, Failure, say};
-use crate::serdes::{Decoding, FormatArgs};
+use crate::serdes::{Decoding, ReadArgs};
 use boundary::{Boundary, boundary};
 use clap::Args;
 use client::{
@@ -90,16 +90,13 @@ pub struct ConsumeArgs {
     #[command(flatten)]
     shape: ShapeArgs,
     #[command(flatten)]
-    formats: FormatArgs,
-    /// Pass over records that no schema decodes, with a word about each
-    #[arg(long)]
-    skip_undecodable: bool,
+    formats: ReadArgs,
 }
 
 /// Prints until told to stop.
 pub fn run(args: ConsumeArgs, connection: &ConnectArgs) -> Result<(), Failure> {
     let printer = Printer::new(&args.shape, args.formats.decoded())?;
-    let decoding = Decoding::new(&args.formats, args.skip_undecodable)?;
+    let decoding = Decoding::new(&args.formats)?;
     let cluster = Cluster::new(connection)?;
     if let Some(group) = args.share.clone() {
         if decoding.is_some() {

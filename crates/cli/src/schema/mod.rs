@@ -4,6 +4,7 @@
 mod moving;
 mod settings;
 mod show;
+mod source;
 mod terms;
 mod write;
 

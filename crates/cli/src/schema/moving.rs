@@ -2,6 +2,8 @@
 //! looks first at everything that could go wrong, writes in the mode IMPORT, and reads back what it wrote.
 
 use super::show::{subjects, versions};
+use super::source::{Source, topic};
+use crate::args::ConnectArgs;
 use crate::connect::unreadable;
 use crate::failure::{Exit, Failure, say};
 use crate::registry_access::failed;
@@ -17,6 +19,7 @@ use std::path::PathBuf;
 pub const AFTER_EXPORT: &str = r#"Examples:
   ottla schema export --schema-registry http://old:8081 > registry.jsonl
   ottla schema export --prefix orders- > orders.jsonl
+  ottla schema export -b broker-1:9092 --topic _schemas > registry.jsonl     # without the registry that wrote it
 
 Each line is JSON: a version as the registry tells it, with "deleted":true where it was deleted and can come back; the level or
 the mode of a subject; the last line says how many there are, so that half a file is not taken for one."#;
@@ -39,6 +42,11 @@ pub struct ExportArgs {
     /// Only subjects whose names begin so; what they refer to must be among them
     #[arg(long, value_name = "TEXT")]
     prefix: Option<String>,
+    /// Read the topic that a registry keeps its schemas in, and ask no registry
+    #[arg(long, value_name = "NAME")]
+    topic: Option<String>,
+    #[command(flatten)]
+    connection: ConnectArgs,
 }
 
 #[derive(Debug, Args)]
@@ -56,7 +64,7 @@ fn object<const N: usize>(members: [(&str, Json); N]) -> Json {
 }
 
 /// `None` where nothing is set.
-fn setting(registry: &Registry, path: &str) -> Result<Option<Json>, Failure> {
+fn setting(registry: &dyn Source, path: &str) -> Result<Option<Json>, Failure> {
     match registry.get(path) {
         Ok(answer) => Ok(Some(answer)),
         Err(fault) if fault.is_not_found() => Ok(None),
@@ -67,6 +75,13 @@ fn setting(registry: &Registry, path: &str) -> Result<Option<Json>, Failure> {
 }
 
 pub fn export(args: &ExportArgs, registry: &Registry) -> Result<(), Failure> {
+    match &args.topic {
+        Some(name) => exported(args.prefix.as_deref(), &topic(name, &args.connection)?),
+        None => exported(args.prefix.as_deref(), registry),
+    }
+}
+
+fn exported(prefix: Option<&str>, registry: &dyn Source) -> Result<(), Failure> {
     let mut out = BufWriter::new(std::io::stdout());
     let (mut count, mut written) = (0, BTreeSet::new());
     writeln!(
@@ -74,12 +89,12 @@ pub fn export(args: &ExportArgs, registry: &Registry) -> Result<(), Failure> {
         "{}",
         object([("export", "ottla-schema".into()), ("format", Json::Number(FORMAT.to_string()))])
     )?;
-    if args.prefix.is_none()
+    if prefix.is_none()
         && let Some(config) = setting(registry, "/config")?
     {
         writeln!(out, "{}", object([("config", config)]))?;
     }
-    for subject in subjects(registry, args.prefix.as_deref(), true)? {
+    for subject in subjects(registry, prefix, true)? {
         let name = percent_encoded(&subject);
         for kind in ["config", "mode"] {
             if let Some(told) = setting(registry, &format!("/{kind}/{name}"))? {
@@ -88,7 +103,7 @@ pub fn export(args: &ExportArgs, registry: &Registry) -> Result<(), Failure> {
         }
         let live = versions(registry, &subject, false)?;
         for version in versions(registry, &subject, true)? {
-            let found = registry.version(&subject, &version.to_string(), true);
+            let found = registry.version(&subject, &version.to_string());
             let found = found
                 .map_err(|fault| failed(format!("version {version} of {subject} cannot be had"), &fault))?;
             let mut line = found.answer.as_object().cloned().unwrap_or_default();

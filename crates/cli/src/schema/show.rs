@@ -1,5 +1,6 @@
 //! `ottla schema list`, `get`, `diff`, `refs`: what only looks.
 
+use super::source::Source;
 use super::terms::{parsed, printable, version};
 use crate::args::{OutputArgs, OutputFormat};
 use crate::failure::{Failure, say};
@@ -96,7 +97,7 @@ pub struct RefsArgs {
 }
 
 /// Names of all subjects, of all contexts.
-pub fn subjects(registry: &Registry, prefix: Option<&str>, deleted: bool) -> Result<Vec<String>, Failure> {
+pub fn subjects(registry: &dyn Source, prefix: Option<&str>, deleted: bool) -> Result<Vec<String>, Failure> {
     let path = format!("/subjects?subjectPrefix=%3A%2A%3A&deleted={deleted}");
     let answer = registry.get(&path).map_err(|fault| failed("the subjects cannot be listed", &fault))?;
     let names = answer.as_array().unwrap_or_default().iter().filter_map(Json::as_str);
@@ -110,7 +111,7 @@ pub fn subjects(registry: &Registry, prefix: Option<&str>, deleted: bool) -> Res
 }
 
 /// Numbers of a subject's versions; none where there is nothing.
-pub fn versions(registry: &Registry, subject: &str, deleted: bool) -> Result<Vec<i64>, Failure> {
+pub fn versions(registry: &dyn Source, subject: &str, deleted: bool) -> Result<Vec<i64>, Failure> {
     let path = format!("/subjects/{}/versions?deleted={deleted}", percent_encoded(subject));
     match registry.get(&path) {
         Ok(answer) => Ok(answer.as_array().unwrap_or_default().iter().filter_map(Json::as_i64).collect()),

@@ -4,6 +4,8 @@
 pub mod avro;
 pub mod json_schema;
 mod modes;
+#[cfg(test)]
+mod pairs;
 mod parsed;
 pub mod protobuf;
 mod terms;

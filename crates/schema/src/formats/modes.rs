@@ -24,7 +24,7 @@ pub enum Level {
 }
 
 impl Level {
-    const ALL: [(Level, &'static str); 7] = [
+    pub(super) const ALL: [(Level, &'static str); 7] = [
         (Level::None, "NONE"),
         (Level::Backward, "BACKWARD"),
         (Level::BackwardTransitive, "BACKWARD_TRANSITIVE"),

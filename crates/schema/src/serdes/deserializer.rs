@@ -3,8 +3,9 @@
 use super::Ready;
 use super::framing::{Framed, SchemaId, format_name};
 use crate::formats::SchemaType;
+use crate::formats::avro::AvroSchema;
 use crate::json::Json;
-use crate::rest::{Fault, Registry, guid_text};
+use crate::rest::{Definition, Fault, Registry, guid_text};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -18,12 +19,37 @@ pub struct Deserializer {
     /// What the records must be.
     schema_type: SchemaType,
     known: BTreeMap<SchemaId, Arc<Ready>>,
+    /// What values are read as, whatever schema wrote them.
+    reader: Option<AvroSchema>,
 }
 
 impl Deserializer {
     /// Of records of one format.
     pub fn new(registry: Registry, schema_type: SchemaType) -> Deserializer {
-        Deserializer { registry, schema_type, known: BTreeMap::new() }
+        Deserializer { registry, schema_type, known: BTreeMap::new(), reader: None }
+    }
+
+    /// Of records that are read as this schema has them: fields it lacks are passed over, those that were not written have its defaults (Avro's
+    /// "Schema Resolution"; the other formats know no such thing). Blocks where it refers to others.
+    pub fn reading_as(mut self, definition: &Definition) -> Result<Deserializer, Fault> {
+        let references = self.registry.resolve(&definition.references)?;
+        let ready = Ready::new(definition, &references)
+            .map_err(|why| Fault::Malformed(format!("the reader's schema cannot be read: {why}")))?;
+        match ready {
+            Ready::Avro(schema) if self.schema_type == SchemaType::Avro => self.reader = Some(schema),
+            Ready::Avro(_) | Ready::Json(_) | Ready::Protobuf(_) => {
+                return Err(Fault::Malformed(
+                    "only Avro is read by another schema than it was written by".to_owned(),
+                ));
+            }
+        }
+        Ok(self)
+    }
+
+    /// The same by the latest schema of a subject (Confluent's `use.latest.version`). Blocks.
+    pub fn reading_latest(self, subject: &str) -> Result<Deserializer, Fault> {
+        let latest = self.registry.version(subject, "latest", false)?;
+        self.reading_as(&latest.definition)
     }
 
     /// The schema that has to be learned before this payload can be decoded.
@@ -47,7 +73,10 @@ impl Deserializer {
         let framed = Framed::of(payload, header)?;
         let ready = self.known.get(&framed.schema).ok_or("its schema is not known yet")?;
         match &**ready {
-            Ready::Avro(schema) => schema.decode(framed.rest),
+            Ready::Avro(writer) => match &self.reader {
+                Some(reader) => reader.decode_from(writer, framed.rest),
+                None => writer.decode(framed.rest),
+            },
             Ready::Json(_) => Json::parse_bytes(framed.rest).map_err(|why| format!("it is no JSON: {why}")),
             Ready::Protobuf(codec) => {
                 let (path, bytes) = framed.message()?;

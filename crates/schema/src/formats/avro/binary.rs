@@ -12,7 +12,7 @@ const DEPTH_MAX: usize = 256;
 const EMPTY_VALUES_MAX: usize = 100_000;
 
 /// Values looked at while one is encoded; a value may be tried as several branches of a union, at every level.
-const TRIES_MAX: usize = 10_000_000;
+pub(super) const TRIES_MAX: usize = 10_000_000;
 
 impl AvroSchema {
     /// The bytes of a value. A field that is missing has its default.
@@ -33,8 +33,18 @@ impl AvroSchema {
         }
     }
 
+    /// A default of this type as values are told, and what it is worth in bytes.
+    pub(super) fn default_value(&self, id: TypeId, default: &Json) -> Result<(Json, usize), String> {
+        let mut encoder = Encoder { schema: self, out: Vec::new(), depth: 0, tries: TRIES_MAX };
+        encoder.value(id, default)?;
+        let bytes = encoder.out;
+        let left = bytes.len().saturating_mul(2).saturating_add(EMPTY_VALUES_MAX);
+        let mut decoder = Decoder { schema: self, rest: &bytes, depth: 0, left };
+        Ok((decoder.value(id)?, bytes.len()))
+    }
+
     /// What tags a value of this type within a union.
-    fn tag(&self, id: TypeId) -> String {
+    pub(super) fn tag(&self, id: TypeId) -> String {
         match (self.kind(id), self.named(id)) {
             (_, Some(named)) => named.name.full(),
             (Kind::Primitive(primitive), None) => primitive.name().to_owned(),
@@ -359,11 +369,11 @@ impl Decoder<'_> {
 }
 
 /// Each letter a byte: how Avro writes bytes in JSON.
-fn latin1(text: &str) -> Option<Vec<u8>> {
+pub(super) fn latin1(text: &str) -> Option<Vec<u8>> {
     text.chars().map(|letter| u8::try_from(u32::from(letter)).ok()).collect()
 }
 
-fn text_of_bytes(bytes: &[u8]) -> Json {
+pub(super) fn text_of_bytes(bytes: &[u8]) -> Json {
     Json::String(bytes.iter().map(|byte| char::from(*byte)).collect())
 }
 

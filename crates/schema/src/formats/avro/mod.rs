@@ -6,6 +6,7 @@ mod compatibility;
 mod fingerprint;
 mod parse;
 mod print;
+mod resolution;
 #[cfg(test)]
 mod tests;
 
