@@ -74,6 +74,8 @@ def grants():
     yield [entry(TOPIC, "alpha", WRITE), entry(TOPIC, "alpha", WRITE, DENY)]
     yield [entry(CLUSTER, CLUSTER_NAME, ALL), entry(CLUSTER, CLUSTER_NAME, ALTER, DENY)]
     yield [entry(CLUSTER, CLUSTER_NAME, DESCRIBE), entry(CLUSTER, CLUSTER_NAME, DESCRIBE, DENY, principal="User:*")]
+    yield [entry(GROUP, "streaming", READ), entry(TOPIC, "*", DESCRIBE)]
+    yield [entry(GROUP, "streaming", DESCRIBE), entry(TOPIC, "alpha", DESCRIBE)]
     yield [entry(TOPIC, "*", ALL), entry(GROUP, "*", ALL), entry(CLUSTER, CLUSTER_NAME, ALL), entry(TRANSACTION, "*", ALL)]
 
 
@@ -139,6 +141,14 @@ def questions(ids):
         ("ListGroups", newest, {}),
         ("DescribeGroups", (2, None), {"groups": ["settled", "another"], "includeAuthorizedOperations": True}),
         ("DeleteGroups", newest, {"groupsNames": ["another", "third"]}),
+        ("StreamsGroupHeartbeat", newest, {
+            "groupId": "streaming", "memberId": "m", "memberEpoch": 0, "rebalanceTimeoutMs": 60_000, "processId": "p", "activeTasks": [], "standbyTasks": [],
+            "warmupTasks": [], "topology": {"epoch": 1, "subtopologies": [{
+                "subtopologyId": "0", "sourceTopics": ["alpha"], "sourceTopicRegex": [], "repartitionSinkTopics": [], "repartitionSourceTopics": [],
+                "copartitionGroups": [], "stateChangelogTopics": [{"name": "streaming-store", "partitions": 0, "replicationFactor": 0, "topicConfigs": []}]}]}}),
+        ("StreamsGroupDescribe", (0, None), {"groupIds": ["streaming", "settled"], "includeAuthorizedOperations": True}),
+        ("StreamsGroupTopologyDescriptionUpdate", newest, {
+            "groupId": "streaming", "memberId": "m", "topologyEpoch": 1, "topologyDescription": {"subtopologies": [], "globalStores": []}}),
         ("CreateTopics", newest, {"topics": [{"name": name, "numPartitions": 1, "replicationFactor": 1} for name in TOPICS], "timeoutMs": 5000, "validateOnly": True}),
         ("CreatePartitions", newest, {"topics": named("name", count=3), "timeoutMs": 5000, "validateOnly": True}),
         ("DeleteTopics", newest, {"topics": [{"name": "absent"}, {"name": "alphabet"}], "timeoutMs": 5000}),
@@ -286,6 +296,9 @@ def main():
     body = {"groupId": "settled", "generationIdOrMemberEpoch": -1, "topics": [{"name": name, "partitions": [place]} for name in ("alpha", "beta")]}
     until(lambda: quietly("OffsetCommit", 8, body)["topics"][0]["partitions"][0]["errorCode"] == 0, "a commit")
     until(lambda: quietly("InitProducerId", 4, {"transactionalId": None})["errorCode"] == 0, "a producer id")
+    # Nobody waits for others, so that an answer is no matter of time.
+    configs = [{"name": f"streams.{name}.ms", "configOperation": 0, "value": "0"} for name in ("initial.rebalance.delay", "assignment.interval")]
+    quietly("IncrementalAlterConfigs", 1, {"resources": [{"resourceType": 32, "resourceName": "streaming", "configs": configs}]})
     keepers = [entry(kind, name, ALL, host=KEEPER) for kind, name in ((CLUSTER, CLUSTER_NAME), (TOPIC, "*"), (GROUP, "*"), (TRANSACTION, "*"), (6, "*"))]
     create(keepers)
     settled(len(keepers))

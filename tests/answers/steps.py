@@ -486,6 +486,249 @@ def share_groups():
             ask(f"{api} of {name or 'no name'}", api, version, body)
 
 
+class Streaming:
+    """A streams group: each answer is told. Its assignments are made whenever they are due, its first members wait for nobody."""
+
+    def __init__(self, name):
+        self.name, self.epochs, self.owned, self.beats = name, {}, {}, 0
+        self.configured(**{"streams.assignment.interval.ms": "0", "streams.initial.rebalance.delay.ms": "0"})
+        quietly("FindCoordinator", 4, {"keyType": 0, "coordinatorKeys": [name]})
+        until(lambda: quietly("StreamsGroupDescribe", 1, {"groupIds": [name]})["groups"][0]["errorCode"] == 69, "a coordinator")
+
+    def configured(self, **keys):
+        configs = [{"name": key, "configOperation": 0, "value": value} for key, value in keys.items()]
+        altered = quietly("IncrementalAlterConfigs", 1, {"resources": [{"resourceType": 32, "resourceName": self.name, "configs": configs}]})
+        assert altered["responses"][0]["errorCode"] == 0, altered
+
+    def body(self, member, epoch=None, joins=None, owns=True, **more):
+        """Without an epoch that of the last answer, with the tasks that it gave; `joins`: with this topology."""
+        epoch = (0 if joins else self.epochs[member]) if epoch is None else epoch
+        body = {"groupId": self.name, "memberId": member, "memberEpoch": epoch, "endpointInformationEpoch": 0, "rebalanceTimeoutMs": -1}
+        if joins:
+            body |= {"rebalanceTimeoutMs": 60_000, "topology": joins, "processId": member, "activeTasks": [], "standbyTasks": [], "warmupTasks": []}
+        elif owns and member in self.owned:
+            body |= self.owned[member]
+        return body | more
+
+    def beat(self, member, version=1, **more):
+        body = self.body(member, **more)
+        answer = self.heard(body, quietly("StreamsGroupHeartbeat", version, body))
+        self.beats += 1
+        told = sorted((key, value) for key, value in more.items() if key != "joins")
+        say(f"{self.name} {self.beats} {member} v{version} {told}", answer)
+
+    def heard(self, body, answer):
+        member = body["memberId"]
+        if answer["errorCode"] == 0:
+            self.epochs[member] = answer["memberEpoch"]
+            roles = ("activeTasks", "standbyTasks", "warmupTasks")
+            if answer["activeTasks"] is not None:
+                self.owned[member] = {role: [{key: ids[key] for key in ("subtopologyId", "partitions")} for ids in answer[role]] for role in roles}
+        return answer
+
+    def settles(self, *members):
+        """Until the topics that are made are seen, and everybody has what it shall have."""
+        def settled():
+            for member in members:
+                body = self.body(member)
+                self.heard(body, quietly("StreamsGroupHeartbeat", 1, body))
+            return quietly("StreamsGroupDescribe", 1, {"groupIds": [self.name]})["groups"][0]["groupState"] == "Stable"
+        until(settled, "a stable group")
+
+    def described(self, what, version=1):
+        answer = quietly("StreamsGroupDescribe", version, {"groupIds": [self.name], "includeAuthorizedOperations": True})
+        say(f"described {what} v{version}", answer)
+
+
+def seen_by_coordinators(*topics):
+    """Until these are there for coordinators, too, who hear of them last."""
+    def seen():
+        body = {"groupId": "probing", "memberId": "m", "memberEpoch": 0, "rebalanceTimeoutMs": 1000, "processId": "p", "topology": topology(subtopology("0", topics)),
+                "activeTasks": [], "standbyTasks": [], "warmupTasks": []}
+        answer = quietly("StreamsGroupHeartbeat", 1, body)
+        quietly("StreamsGroupHeartbeat", 1, {"groupId": "probing", "memberId": "m", "memberEpoch": -1})
+        quietly("DeleteGroups", 2, {"groupsNames": ["probing"]})
+        return answer["errorCode"] == 0 and all(status["statusCode"] != 1 for status in answer["status"])
+    until(seen, "topics that coordinators see")
+
+
+def subtopology(number, sources=(), sinks=(), repartitioned=(), changelogs=(), together=None, **more):
+    """`repartitioned`: names, or names with a number of partitions; `together`: the places of sources and of repartitioned topics that are joined."""
+    def info(topic, **keys):
+        name, partitions = topic if isinstance(topic, tuple) else (topic, 0)
+        return dict({"name": name, "partitions": partitions, "replicationFactor": 0, "topicConfigs": []}, **keys)
+    groups = [{"sourceTopics": together[0], "sourceTopicRegex": [], "repartitionSourceTopics": together[1]}] if together else []
+    return dict({
+        "subtopologyId": number, "sourceTopics": list(sources), "sourceTopicRegex": [], "repartitionSinkTopics": list(sinks), "copartitionGroups": groups,
+        "repartitionSourceTopics": [info(topic) for topic in repartitioned],
+        "stateChangelogTopics": [info(topic, topicConfigs=[{"key": "cleanup.policy", "value": "compact"}]) for topic in changelogs]}, **more)
+
+
+def topology(*subtopologies, epoch=1):
+    return {"epoch": epoch, "subtopologies": list(subtopologies)}
+
+
+@step
+def streams_groups():
+    uneven, counting, group = Streaming("uneven"), Streaming("counting"), Streaming("streaming")
+    make_topics([("stream-a", 3), ("stream-b", 5), ("stream-c", 7)])
+    seen_by_coordinators("stream-a", "stream-b", "stream-c")
+    count = topology(
+        subtopology("0", ["stream-a"], ["count-repartition"]), subtopology("1", [], [], ["count-repartition"], ["count-changelog", "other-changelog"]))
+    for version in (0, 1):
+        for member, more in (
+                ("", {}), (" ", {}), ("m", {"instanceId": ""}), ("m", {"rackId": " "}), ("m", {"rebalanceTimeoutMs": -1}), ("m", {"activeTasks": None}),
+                ("m", {"standbyTasks": [{"subtopologyId": "0", "partitions": [0]}]}), ("m", {"warmupTasks": None}), ("m", {"topology": None}),
+                ("m", {"epoch": -2}), ("m", {"epoch": -3}), ("m", {"epoch": 3}), ("m", {"epoch": -1}),
+                ("m", {"clientTags": [{"key": "a", "value": "1"}, {"key": "a", "value": "2"}]})):
+            group.beat(member, version, joins=count, **more)
+        group.beat("m", version, epoch=3)
+        group.beat("m", version, epoch=-1)
+        group.beat("m", version, epoch=3, activeTasks=[])
+    one = lambda **more: topology(subtopology("0", ["stream-a"], **more))
+    for broken in (
+            topology(subtopology("0", ["stream-a"]), epoch=-1), topology(subtopology("0", ["stream-a"]), subtopology("0", ["stream-a"])), topology(),
+            topology(subtopology("0")), one(sourceTopicRegex=["a.*"]), one(changelogs=[("c", 3)]), one(changelogs=["c", "c"]), one(repartitioned=["never-written"]),
+            one(repartitioned=[("r", -3)], sinks=["r"]), one(together=([7], [])), one(together=([-1], [])), topology(subtopology("0", ["__consumer_offsets", "a/b"])),
+            topology(subtopology("0", ["a/b", "", "c:d"])), topology(subtopology("0", [], ["loop"], ["loop"])), topology(subtopology("0", ["nowhere"]))):
+        group.beat("m", joins=broken)
+    for at, odd in enumerate((
+            topology(subtopology("0", ["stream-a", "stream-b"], together=([0, 1], []))),
+            topology(subtopology("0", ["stream-a"], ["r"]), subtopology("1", ["stream-b"], [], [("r", 4)], together=([0], [0]))),
+            topology(subtopology("0", ["stream-a"], ["r", "q"]), subtopology("1", [], [], [("r", 4), ("q", 5)], together=([], [0, 1]))),
+            topology(subtopology("0", ["stream-a"], ["stream-b"]), subtopology("1", [], [], ["stream-b"])),
+            topology(subtopology("0", [f"no-such-{number}" for number in range(5)]))), 1):
+        uneven.beat(f"u{at}", joins=odd)
+        uneven.described(f"uneven {at}")
+        quietly("StreamsGroupHeartbeat", 1, uneven.body(f"u{at}", epoch=-1))
+        quietly("DeleteGroups", 2, {"groupsNames": ["uneven"]})
+    # Internal topics are made; then everything is given.
+    group = counting
+    group.beat("m1", joins=count)
+    group.described("not ready")
+    group.settles("m1")
+    for name in ("count-repartition", "count-changelog"):
+        made = known(name)
+        say(f"made {name}", [len(made["partitions"]), made["isInternal"]])
+    group.described("of one")
+    group.described("of one", 0)
+    group.beat("m1")
+    group.beat("m1", owns=False)
+    for more in ({"epoch": 99}, {"epoch": 1}, {"activeTasks": [{"subtopologyId": "7", "partitions": [0]}]}, {"activeTasks": [{"subtopologyId": "0", "partitions": [3]}]},
+                 {"standbyTasks": None}, {"topology": count}, {"epoch": -2}, {"instanceId": "i"}):
+        group.beat("m1", **more)
+    group.beat("m2", epoch=2)
+    group.beat("m2", joins=topology(subtopology("0", ["stream-b"])))
+    group.beat("m2", joins=topology(subtopology("0", ["stream-b"]), epoch=0))
+    group.beat("m2", joins=count)
+    for _ in range(3):
+        group.beat("m1")
+        group.beat("m2")
+    group.described("of two")
+    offsets = [{"subtopologyId": "1", "partition": 0, "offset": 7}]
+    group.beat("m2", taskOffsets=offsets, taskEndOffsets=offsets, rackId="r")
+    group.beat("m2", taskOffsets=offsets * 2)
+    group.described("of offsets")
+    group.beat("m2", shutdownApplication=True)
+    group.beat("m1")
+    commits(group)
+    as_others("counting", "with members")
+    for member in ("m2", "m2", "m1"):
+        group.beat(member, epoch=-1)
+    group.described("of nobody")
+    as_others("counting", "without members")
+    group.described("by others")
+    for name in ("", "settled", "never"):
+        for version in (0, 1):
+            ask(f"StreamsGroupDescribe of {name} v{version}", "StreamsGroupDescribe", version, {"groupIds": [name, name], "includeTopologyDescription": version == 1})
+        nodes = {"groupId": name, "memberId": "m", "topologyEpoch": 1, "topologyDescription": {"subtopologies": [], "globalStores": []}}
+        ask(f"topology of {name}", "StreamsGroupTopologyDescriptionUpdate", 0, nodes)
+
+
+def commits(group):
+    epoch = group.epochs["m1"]
+    body = lambda member, epoch: {"groupId": group.name, "generationIdOrMemberEpoch": epoch, "memberId": member, "topics": [
+        {"name": name, "topicId": known(name)["topicId"], "partitions": [{"partitionIndex": 0, "committedOffset": 7, "committedLeaderEpoch": -1, "committedMetadata": ""}]}
+        for name in ("stream-a", "stream-b")]}
+    for version in (8, 9, 10):
+        for member, at in (("m1", epoch), ("m1", epoch - 1), ("m1", epoch + 1), ("m1", 1), ("m9", epoch), ("", -1)):
+            ask(f"commit of {member} at {at - epoch} v{version}", "OffsetCommit", version, body(member, at))
+    for member, at in ((None, -1), ("m1", epoch), ("m1", 1), ("m9", epoch)):
+        ask(f"fetch of {member} at {at - epoch}", "OffsetFetch", 9, {"groups": [
+            {"groupId": group.name, "memberId": member, "memberEpoch": at, "topics": [{"name": "stream-a", "partitionIndexes": [0]}]}]})
+    ask("offsets deleted", "OffsetDelete", 0, {"groupId": group.name, "topics": [
+        {"name": name, "partitions": [{"partitionIndex": 0}]} for name in ("stream-a", "stream-b", "count-repartition")]})
+
+
+def as_others(name, when):
+    """What is asked of groups of other kinds."""
+    for version in (5, 6):
+        ask(f"described as a classic group v{version} {when}", "DescribeGroups", version, {"groups": [name]})
+    ask(f"described as a consumer group {when}", "ConsumerGroupDescribe", 1, {"groupIds": [name]})
+    ask(f"described as a share group {when}", "ShareGroupDescribe", 1, {"groupIds": [name]})
+    ask(f"joined as a consumer group {when}", "ConsumerGroupHeartbeat", 1, {
+        "groupId": name, "memberId": "c", "memberEpoch": 3, "rebalanceTimeoutMs": 1000, "subscribedTopicNames": ["stream-a"], "topicPartitions": []})
+    ask(f"joined as a share group {when}", "ShareGroupHeartbeat", 1, {"groupId": name, "memberId": "s", "memberEpoch": 0, "subscribedTopicNames": ["stream-a"]})
+    ask(f"heartbeat of a classic member {when}", "Heartbeat", 4, {"groupId": name, "generationId": 1, "memberId": "m1"})
+    ask(f"leave of a classic member {when}", "LeaveGroup", 5, {"groupId": name, "members": [{"memberId": "m1"}]})
+    for types in ([], ["streams"], ["Streams"], ["consumer"]):
+        say(f"listed {types} {when}", [one for one in quietly("ListGroups", 5, {"typesFilter": types})["groups"] if one["groupId"] == name])
+    for states in (["Stable"], ["notready"], ["not_ready"], ["empty", "Reconciling"]):
+        say(f"in {states} {when}", [one for one in quietly("ListGroups", 5, {"statesFilter": states})["groups"] if one["groupId"] == name])
+    ask(f"joined as a classic group {when}", "JoinGroup", 9, {
+        "groupId": name, "sessionTimeoutMs": 10_000, "rebalanceTimeoutMs": 10_000, "protocolType": "consumer", "protocols": [{"name": "range", "metadata": b""}]})
+    ask(f"deleted {when}", "DeleteGroups", 2, {"groupsNames": [name]})
+
+
+@step
+def streams_tasks():
+    """Who has which task: many members, standby tasks, static members, endpoints, tags."""
+    group, static = Streaming("tasks"), Streaming("static")
+    make_topics([("tasks-a", 7), ("tasks-b", 4), ("tasks-c", 4)])
+    seen_by_coordinators("tasks-a", "tasks-b", "tasks-c")
+    whole = topology(
+        subtopology("0", ["tasks-a"]), subtopology("1", ["tasks-b", "tasks-c"], [], [], ["tasks-store"], ([0, 1], [])), subtopology("2", ["tasks-c"], [], [], ["tasks-second"]))
+    members = [f"member-{number}" for number in range(6)]
+    for at, member in enumerate(members):
+        # Two of them are threads of one process.
+        group.beat(member, joins=whole, processId=f"process-{at % 5}", clientTags=[{"key": "zone", "value": str(at % 2)}])
+        group.settles(*members[:at + 1])
+        group.described(f"of {at + 1}")
+    group.configured(**{"streams.num.standby.replicas": "1"})
+    until(lambda: quietly("DescribeConfigs", 4, {"resources": [{"resourceType": 32, "resourceName": "tasks", "configurationKeys": ["streams.num.standby.replicas"]}]})[
+        "results"][0]["configs"][0]["value"] == "1", "a setting")
+    time.sleep(0.5)
+    group.settles(*members)
+    group.described("with standby tasks")
+    group.beat(members.pop(2), epoch=-1)
+    group.settles(*members)
+    group.described("of five")
+    group.beat(members.pop(0), epoch=-1)
+    group.settles(*members)
+    group.described("of four")
+    group.configured(**{"streams.rack.aware.assignment.tags": "zone,rack"})
+    time.sleep(0.5)
+    for version in (0, 1):
+        group.beat(members[0], version)
+    alone = topology(subtopology("0", ["tasks-b"]))
+    static.beat("s1", joins=alone, instanceId="i", userEndpoint={"host": "h", "port": 1})
+    static.beat("s1", instanceId="i")
+    static.beat("s2", joins=alone, instanceId="i")
+    static.beat("s1", instanceId="j")
+    static.beat("s1", epoch=-2, instanceId="i")
+    static.described("away")
+    static.beat("s2", joins=alone, processId="s1", instanceId="i", userEndpoint={"host": "h", "port": 2})
+    static.beat("s1", epoch=2, instanceId="i")
+    static.beat("s2", instanceId="i")
+    static.beat("s3", joins=alone, userEndpoint={"host": "h", "port": 3})
+    for _ in range(2):
+        static.beat("s2", instanceId="i")
+        static.beat("s3", endpointInformationEpoch=2)
+    static.described("of both kinds")
+    static.beat("s2", epoch=-1, instanceId="i")
+    static.beat("s3", epoch=-1)
+
+
 @step
 def share_state():
     ids = make_topics([("state-a", 2)])

@@ -1,4 +1,4 @@
-//! What ConsumerGroupDescribe and ShareGroupDescribe have in common: each group is asked of its own coordinator, told again where it is named
+//! What ConsumerGroupDescribe, ShareGroupDescribe and StreamsGroupDescribe have in common: each group is asked of its own coordinator, told again where it is named
 //! again, and hidden where its members tell of topics that the client may not see. Knows no field of either answer.
 
 use std::collections::BTreeMap;
@@ -14,10 +14,12 @@ use crate::security::authorizer::{Operation, Resource};
 /// answer.
 const TIMES_TOLD: usize = 16;
 
-const HIDDEN_TOPICS: &str = "The group has described topic(s) that the client is not authorized to describe.";
-
 /// A group of one of the protocols, as an answer tells of it.
 pub(crate) trait Described: Clone {
+    /// What whoever may not see one of its topics is told.
+    const HIDDEN_TOPICS: &'static str =
+        "The group has described topic(s) that the client is not authorized to describe.";
+
     /// One that nothing can be said of.
     fn refused(group_id: &Str, error: ErrorCode, message: Option<Str>) -> Self;
 
@@ -74,7 +76,7 @@ async fn describe<G: Described>(call: &Call, group_id: &Str, with_operations: bo
     let is_hidden = |name: &Str| !call.may(Operation::Describe, Resource::Topic(name));
     if call.is_guarded() && group.topics().any(is_hidden) {
         let error = ErrorCode::TopicAuthorizationFailed;
-        group = G::refused(group_id, error, Some(Str::from_static(HIDDEN_TOPICS)));
+        group = G::refused(group_id, error, Some(Str::from_static(G::HIDDEN_TOPICS)));
     }
     if with_operations && group.error_code() == ErrorCode::None.code() {
         group.set_authorized_operations(call.operations(Resource::Group(group_id)));

@@ -36,6 +36,7 @@ pub mod rim;
 pub mod security;
 mod shard;
 mod share;
+mod streams_topics;
 pub mod telling;
 mod timers;
 mod topic_settings;

@@ -59,6 +59,7 @@ use crate::security::authorizer::Authorizer;
 use crate::security::delegation::Delegation;
 use crate::shard::cell::{Carrier, ShardCell};
 use crate::share::sessions::ShareSessions;
+use crate::streams_topics::StreamsTopics;
 use crate::timers::NEVER;
 use crate::views::{LeaderView, PartitionCell, Reader, Views};
 
@@ -121,6 +122,8 @@ struct NodeState {
     session_cache: Arc<SessionCache>,
     /// Members of share groups that are connected.
     share_sessions: ShareSessions,
+    /// Topics of streams applications that are being made.
+    streams_topics: StreamsTopics,
     /// Followers that wait for news.
     parked_fetches: ParkedFetches,
 }
@@ -457,6 +460,11 @@ impl Node {
         let (reply, answer) = reply();
         self.tell(QuorumCommand::Forward(envelope, deadline_ms, reply));
         answer
+    }
+
+    /// Topics of streams applications that are being made.
+    pub(crate) fn streams_topics(&self) -> &StreamsTopics {
+        &self.0.streams_topics
     }
 
     /// Sends topics that nobody asked an administrator for on their way; whoever needs them asks again, as with Kafka.

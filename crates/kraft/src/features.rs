@@ -18,6 +18,9 @@ pub const GROUP_VERSION: &str = "group.version";
 /// The feature that switches on share groups (KIP-932).
 pub const SHARE_VERSION: &str = "share.version";
 
+/// The feature that switches on streams groups (KIP-1071).
+pub const STREAMS_VERSION: &str = "streams.version";
+
 /// A level of `metadata.version`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MetadataVersion(i16);
@@ -216,7 +219,7 @@ pub static FEATURES: [Feature; 6] = [
         levels: &[FeatureLevel { bootstrap: MetadataVersion(26), needs_metadata_version: 23 }],
     },
     Feature { name: "share.version", levels: &[since(28), since(31)] },
-    Feature { name: "streams.version", levels: &[since(29)] },
+    Feature { name: STREAMS_VERSION, levels: &[since(29)] },
 ];
 
 impl Feature {

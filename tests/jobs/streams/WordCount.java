@@ -10,10 +10,9 @@ import org.apache.kafka.streams.*;
 import org.apache.kafka.streams.kstream.*;
 
 /**
- * Words counted exactly once. {@code WordCount HOST:PORT feed LINES MILLIS} makes the topics and writes lines over so long; {@code run FOLDER}
- * counts by Kafka Streams until it is killed, {@code refused FOLDER} by the protocol of streams groups
- * until an error ends that, which it tells; {@code check LINES SECONDS} waits until every word has been counted to its end and sees to it
- * that each count was written once.
+ * Words counted exactly once. {@code WordCount HOST:PORT feed LINES MILLIS} makes the topics and writes lines over so long; {@code run FOLDER
+ * PROTOCOL} counts by Kafka Streams until it is killed; {@code check LINES SECONDS} waits until every word has been counted to its end and
+ * sees to it that each count was written once; {@code describe} tells who of the streams group has which task once it is stable.
  */
 public final class WordCount {
     static final String LINES = "lines", COUNTS = "counts";
@@ -22,8 +21,8 @@ public final class WordCount {
     public static void main(String[] arguments) throws Exception {
         switch (arguments[1]) {
             case "feed" -> feed(arguments[0], Integer.parseInt(arguments[2]), Long.parseLong(arguments[3]));
-            case "run" -> run(arguments[0], arguments[2], "classic");
-            case "refused" -> run(arguments[0], arguments[2], "streams");
+            case "run" -> run(arguments[0], arguments[2], arguments[3]);
+            case "describe" -> describe(arguments[0]);
             case "check" -> check(arguments[0], Integer.parseInt(arguments[2]), Integer.parseInt(arguments[3]));
             default -> throw new IllegalArgumentException(arguments[1]);
         }
@@ -86,19 +85,38 @@ public final class WordCount {
             .to(COUNTS, Produced.with(Serdes.String(), Serdes.Long()));
         KafkaStreams streams = new KafkaStreams(builder.build(), settings);
         streams.setUncaughtExceptionHandler(error -> {
-            if (protocol.equals("streams")) {
-                for (Throwable cause = error; cause != null; cause = cause.getCause()) {
-                    System.out.println("because " + cause);
-                }
-                System.out.println("done - refused");
-                System.exit(0);
-            }
             System.out.println("thread replaced: " + error);
             return org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse.REPLACE_THREAD;
         });
         streams.setStateListener((now, before) -> System.out.println("streams: " + now));
         streams.start();
         Thread.sleep(Long.MAX_VALUE);
+    }
+
+    static void describe(String broker) throws Exception {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", broker))) {
+            String said = "";
+            for (int looks = 0; looks < 60; looks++) {
+                StreamsGroupDescription group = admin.describeStreamsGroups(List.of("word-count")).all().get(30, TimeUnit.SECONDS).get("word-count");
+                Set<String> subtopologies = new TreeSet<>(), tasks = new TreeSet<>();
+                group.subtopologies().forEach(one -> subtopologies.add(one.subtopologyId()));
+                int given = 0;
+                for (StreamsGroupMemberDescription member : group.members()) {
+                    for (StreamsGroupMemberAssignment.TaskIds ids : member.assignment().activeTasks()) {
+                        given += ids.partitions().size();
+                        ids.partitions().forEach(partition -> tasks.add(ids.subtopologyId() + "_" + partition));
+                    }
+                }
+                String type = admin.listGroups().all().get(30, TimeUnit.SECONDS).iterator().next().type().get().name();
+                said = type + " " + group.groupState() + ", members " + group.members().size() + ", subtopologies " + String.join(" ", subtopologies)
+                    + ", tasks " + String.join(" ", tasks) + (given == tasks.size() ? "" : ", some twice");
+                if (said.contains("Stable") && given == 6) {
+                    break;
+                }
+                Thread.sleep(500);
+            }
+            System.out.println(said);
+        }
     }
 
     static void check(String broker, int lines, int seconds) throws Exception {

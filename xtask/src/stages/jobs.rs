@@ -20,8 +20,11 @@ struct Job {
     run: fn(&Workbench) -> Result<Tally>,
 }
 
-const JOBS: &[Job] =
-    &[Job { name: "streams", run: streams::run }, Job { name: "connect", run: connect::run }];
+const JOBS: &[Job] = &[
+    Job { name: "streams", run: streams::run },
+    Job { name: "streams-group", run: streams::run_as_group },
+    Job { name: "connect", run: connect::run },
+];
 
 /// The stage.
 pub fn run(bench: &Workbench) -> Result<Tally> {

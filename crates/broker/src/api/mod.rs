@@ -69,6 +69,9 @@ mod share_acknowledge;
 mod share_fetch;
 mod share_group_describe;
 mod share_group_heartbeat;
+mod streams_group_describe;
+mod streams_group_heartbeat;
+mod streams_group_topology_description_update;
 mod sync_group;
 mod txn_offset_commit;
 mod write_share_group_state;
@@ -136,6 +139,7 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
         data_rows(),
         group_rows(),
         share_rows(),
+        streams_rows(),
         share_record_rows(),
         transaction_rows(),
         cluster_rows(),
@@ -276,6 +280,27 @@ fn share_rows() -> Vec<Api> {
         waiting(ApiKey::ReadShareGroupState, for_brokers(), read_share_group_state::handle),
         waiting(ApiKey::ReadShareGroupStateSummary, for_brokers(), read_share_group_state_summary::handle),
         waiting(ApiKey::WriteShareGroupState, for_brokers(), write_share_group_state::handle),
+    ]
+}
+
+/// Streams groups.
+fn streams_rows() -> Vec<Api> {
+    vec![
+        waiting(
+            ApiKey::StreamsGroupDescribe,
+            Each("Describe each group, Describe each topic of its topology"),
+            streams_group_describe::handle,
+        ),
+        waiting(
+            ApiKey::StreamsGroupHeartbeat,
+            Each("Read the group, Describe each topic; Create the topics that are made, or the cluster"),
+            |call, request| streams_group_heartbeat::handle(call, request, here),
+        ),
+        direct(
+            ApiKey::StreamsGroupTopologyDescriptionUpdate,
+            Each("Read the group"),
+            streams_group_topology_description_update::handle,
+        ),
     ]
 }
 

@@ -16,6 +16,8 @@ pub struct StaticConfig {
     pub auto_create_topics_enable: bool,
     /// `group.coordinator.rebalance.protocols` names consumer
     pub consumer_protocol: bool,
+    /// Streams groups are switched on by `group.coordinator.rebalance.protocols`.
+    pub streams_protocol: bool,
     /// `delete.topic.enable`
     pub delete_topic_enable: bool,
     /// `max.request.partition.size.limit`
@@ -103,6 +105,7 @@ impl StaticConfig {
             shards: 0,
             auto_create_topics_enable: file.flag("auto.create.topics.enable"),
             consumer_protocol: file.list("group.coordinator.rebalance.protocols").contains(&"consumer"),
+            streams_protocol: file.list("group.coordinator.rebalance.protocols").contains(&"streams"),
             delete_topic_enable: file.flag("delete.topic.enable"),
             max_request_partition_size_limit: int("max.request.partition.size.limit"),
             num_partitions: int("num.partitions"),

@@ -11,6 +11,7 @@ use wire::{Str, Uuid};
 /// The broker's keys that all groups follow which have none of their own, where they may be changed while brokers run.
 const ASSIGNMENT_INTERVAL_OF_ALL: &str = "group.consumer.assignment.interval.ms";
 const SHARE_ASSIGNMENT_INTERVAL_OF_ALL: &str = "group.share.assignment.interval.ms";
+const STREAMS_ASSIGNMENT_INTERVAL_OF_ALL: &str = "group.streams.assignment.interval.ms";
 
 /// An image, and since when its topics are as they are.
 pub(crate) struct GroupView {
@@ -97,20 +98,25 @@ impl ClusterView for GroupView {
         racks
     }
 
-    fn group_setting(&self, group: &str, setting: GroupSetting) -> Option<i32> {
+    fn group_text(&self, group: &str, setting: GroupSetting) -> Option<String> {
         let own = self.image.configs.of(&ConfigResource::new(ResourceType::Group, group)).get(setting.key());
         let of_all = match setting {
-            GroupSetting::AssignmentIntervalMs => {
-                self.image.configs.of_cluster().get(ASSIGNMENT_INTERVAL_OF_ALL)
-            }
-            GroupSetting::ShareAssignmentIntervalMs => {
-                self.image.configs.of_cluster().get(SHARE_ASSIGNMENT_INTERVAL_OF_ALL)
-            }
+            GroupSetting::AssignmentIntervalMs => Some(ASSIGNMENT_INTERVAL_OF_ALL),
+            GroupSetting::ShareAssignmentIntervalMs => Some(SHARE_ASSIGNMENT_INTERVAL_OF_ALL),
+            GroupSetting::StreamsAssignmentIntervalMs => Some(STREAMS_ASSIGNMENT_INTERVAL_OF_ALL),
             GroupSetting::SessionTimeoutMs
             | GroupSetting::HeartbeatIntervalMs
             | GroupSetting::ShareSessionTimeoutMs
-            | GroupSetting::ShareHeartbeatIntervalMs => None,
+            | GroupSetting::ShareHeartbeatIntervalMs
+            | GroupSetting::StreamsSessionTimeoutMs
+            | GroupSetting::StreamsHeartbeatIntervalMs
+            | GroupSetting::StreamsTaskOffsetIntervalMs
+            | GroupSetting::StreamsInitialRebalanceDelayMs
+            | GroupSetting::StreamsNumStandbyReplicas
+            | GroupSetting::StreamsAcceptableRecoveryLag
+            | GroupSetting::StreamsRackAwareAssignmentTags => None,
         };
-        own.or(of_all)?.parse().ok()
+        let of_all = || of_all.and_then(|key| self.image.configs.of_cluster().get(key));
+        own.or_else(of_all).map(|text| text.to_string())
     }
 }

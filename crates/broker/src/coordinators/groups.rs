@@ -14,7 +14,7 @@ impl Kind for GroupMachine {
     }
 
     fn soft(opening: &Opening<'_>) -> GroupSoft {
-        let mut soft = GroupSoft::new(opening.groups, opening.seed).with_wall(opening.wall.clone());
+        let mut soft = GroupSoft::new(opening.groups.clone(), opening.seed).with_wall(opening.wall.clone());
         soft.config.max_batch_bytes = opening.max_batch_bytes;
         soft.view = opening.group_view.clone();
         soft

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use coordinator::group::{Caller, partition_for};
-use kraft::features::GROUP_VERSION;
+use kraft::features::{GROUP_VERSION, STREAMS_VERSION};
 use wire::ErrorCode;
 use wire::codec::Message;
 use wire::frame::encode_response;
@@ -63,6 +63,11 @@ pub(crate) fn passing_caller(call: &Call) -> Caller {
 /// Whether consumer groups are switched on: by the cluster's level and this broker's own file.
 pub(crate) fn speaks_consumer_protocol(call: &Call) -> bool {
     call.node.image().features.level(GROUP_VERSION) >= 1 && call.node.config().consumer_protocol
+}
+
+/// Whether streams groups are: in the same two ways (KIP-1071).
+pub(crate) fn speaks_streams_protocol(call: &Call) -> bool {
+    call.node.image().features.level(STREAMS_VERSION) >= 1 && call.node.config().streams_protocol
 }
 
 /// The partition that coordinates a key; `None` while there is no such topic.

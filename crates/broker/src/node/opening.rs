@@ -47,6 +47,7 @@ use crate::security::delegation::Delegation;
 use crate::shard::cell::ShardCell;
 use crate::shard::{Shard, Surroundings};
 use crate::share::sessions::ShareSessions;
+use crate::streams_topics::StreamsTopics;
 use crate::views::Views;
 
 /// Delegation tokens, as the file has them.
@@ -218,6 +219,7 @@ impl Node {
             session_serial: AtomicU64::new(seed),
             parked_fetches: ParkedFetches::default(),
             session_cache: session_cache(&file),
+            streams_topics: StreamsTopics::default(),
             share_sessions: ShareSessions::new(config.share.max_share_sessions),
             config,
         })))
@@ -689,6 +691,29 @@ fn share_group_config(file: &BrokerFile) -> coordinator::group::ShareGroupConfig
     }
 }
 
+fn streams_group_config(file: &BrokerFile) -> coordinator::group::StreamsGroupConfig {
+    let int = |name: &str| i32::try_from(file.number(name)).unwrap_or(i32::MAX);
+    coordinator::group::StreamsGroupConfig {
+        session_timeout_ms: int("group.streams.session.timeout.ms"),
+        min_session_timeout_ms: int("group.streams.min.session.timeout.ms"),
+        max_session_timeout_ms: int("group.streams.max.session.timeout.ms"),
+        heartbeat_interval_ms: int("group.streams.heartbeat.interval.ms"),
+        min_heartbeat_interval_ms: int("group.streams.min.heartbeat.interval.ms"),
+        max_heartbeat_interval_ms: int("group.streams.max.heartbeat.interval.ms"),
+        assignment_interval_ms: int("group.streams.assignment.interval.ms"),
+        min_assignment_interval_ms: int("group.streams.min.assignment.interval.ms"),
+        max_assignment_interval_ms: int("group.streams.max.assignment.interval.ms"),
+        initial_rebalance_delay_ms: int("group.streams.initial.rebalance.delay.ms"),
+        task_offset_interval_ms: int("group.streams.task.offset.interval.ms"),
+        min_task_offset_interval_ms: int("group.streams.min.task.offset.interval.ms"),
+        acceptable_recovery_lag: file.number("group.streams.acceptable.recovery.lag"),
+        num_standby_replicas: int("group.streams.num.standby.replicas"),
+        max_standby_replicas: int("group.streams.max.standby.replicas"),
+        rack_aware_assignment_tags: file.list("group.streams.rack.aware.assignment.tags").join(",").into(),
+        max_size: int("group.streams.max.size"),
+    }
+}
+
 fn group_config(file: &BrokerFile) -> coordinator::group::GroupConfig {
     let int = |name: &str| i32::try_from(file.number(name)).unwrap_or(i32::MAX);
     coordinator::group::GroupConfig {
@@ -698,6 +723,7 @@ fn group_config(file: &BrokerFile) -> coordinator::group::GroupConfig {
         classic_max_size: int("group.max.size"),
         consumer: consumer_config(file),
         share: share_group_config(file),
+        streams: streams_group_config(file),
         offset_metadata_max_bytes: int("offset.metadata.max.bytes"),
         offsets_retention_ms: file.number("offsets.retention.minutes").saturating_mul(60_000),
         offsets_retention_check_interval_ms: file.number("offsets.retention.check.interval.ms"),

@@ -38,7 +38,7 @@ impl Shard {
         let seed = self.random.next_u64();
         let Some(seat) = self.seats.get_mut(slot).filter(|seat| seat.coordinator.is_none()) else { return };
         let ReplicaState::Leader(leader) = &seat.replica.state else { return };
-        let (groups, transactions, shares) = self.around.coordinators;
+        let (groups, transactions, shares) = self.around.coordinators.clone();
         let opening = Opening {
             groups,
             group_view: Arc::clone(&self.group_view),

@@ -10,6 +10,7 @@ use super::records::GroupRecord;
 use super::refuse;
 use super::share::ShareGroup;
 use super::state::{Group, GroupMachine, GroupSoft};
+use super::streams::StreamsGroup;
 use super::turn::Turn;
 use std::collections::BTreeSet;
 use wire::codec::Message;
@@ -26,6 +27,8 @@ const CLASSIC_TYPE: &str = "classic";
 const CONSUMER_TYPE: &str = "consumer";
 /// Of share groups the protocol type is the same.
 const SHARE_TYPE: &str = "share";
+/// Of streams groups, too.
+const STREAMS_TYPE: &str = "streams";
 
 impl GroupMachine {
     pub(super) fn describe_groups(
@@ -37,7 +40,7 @@ impl GroupMachine {
         let described = groups.iter().map(|group_id| {
             let found = match self.groups.get(group_id) {
                 Some(Group::Classic(_)) => self.look(soft, group_id, describe),
-                Some(Group::Consumer(_) | Group::Share(_)) => {
+                Some(Group::Consumer(_) | Group::Share(_) | Group::Streams(_)) => {
                     return not_found(group_id, caller.api_version, "is not a classic group.");
                 }
                 None => None,
@@ -56,15 +59,18 @@ impl GroupMachine {
         let states: BTreeSet<String> =
             states.iter().map(|name| name.to_lowercase().trim().to_owned()).collect();
         let wants = |kind: &str| types.is_empty() || types.iter().any(|name| name.eq_ignore_ascii_case(kind));
-        let (classic, consumer, share) = (wants(CLASSIC_TYPE), wants(CONSUMER_TYPE), wants(SHARE_TYPE));
+        let (classic, consumer) = (wants(CLASSIC_TYPE), wants(CONSUMER_TYPE));
+        let (share, streams) = (wants(SHARE_TYPE), wants(STREAMS_TYPE));
         let listed = self.groups.iter().filter_map(|(group_id, group)| match group {
             Group::Classic(_) if classic => self.look(soft, group_id, list),
             Group::Consumer(group) if consumer => Some(list_consumer(group_id, group)),
             Group::Share(group) if share => Some(list_share(group_id, group)),
-            Group::Classic(_) | Group::Consumer(_) | Group::Share(_) => None,
+            Group::Streams(group) if streams => Some(list_streams(group_id, group)),
+            Group::Classic(_) | Group::Consumer(_) | Group::Share(_) | Group::Streams(_) => None,
         });
-        let wanted =
-            |group: &ListedGroup| states.is_empty() || states.contains(&group.group_state.to_lowercase());
+        let wanted = |group: &ListedGroup| {
+            states.is_empty() || states.contains(filter_name(&group.group_state).as_str())
+        };
         Ok(listed.filter(wanted).collect())
     }
 
@@ -72,13 +78,14 @@ impl GroupMachine {
         let is_empty = |soft: &GroupSoft, group_id: &Str| match self.groups.get(group_id) {
             Some(Group::Consumer(group)) => Some(group.is_empty()),
             Some(Group::Share(group)) => Some(group.is_empty()),
+            Some(Group::Streams(group)) => Some(group.is_empty()),
             Some(Group::Classic(_)) | None => self.look(soft, group_id, ClassicGroup::is_empty),
         };
         let results = groups.iter().map(|group_id| match is_empty(soft, group_id) {
             None => refuse::deleted(group_id, ErrorCode::GroupIdNotFound),
             Some(false) => refuse::deleted(group_id, ErrorCode::NonEmptyGroup),
             Some(true) => {
-                self.delete_group(turn, group_id);
+                self.delete_group(soft, turn, group_id);
                 turn.tell(GroupEvent::Deleted { group: group_id.clone() });
                 soft.classic.remove(group_id);
                 soft.consumer.remove(group_id);
@@ -92,7 +99,7 @@ impl GroupMachine {
         turn.answer(GroupAnswer::Delete(results));
     }
 
-    fn delete_group(&self, turn: &mut Turn, group_id: &Str) {
+    fn delete_group(&self, soft: &mut GroupSoft, turn: &mut Turn, group_id: &Str) {
         let group_id = group_id.detached();
         for (topic, partitions) in self.offsets.of_group(&group_id).into_iter().flatten() {
             for offset in partitions {
@@ -107,6 +114,7 @@ impl GroupMachine {
         match self.groups.get(&group_id) {
             Some(Group::Consumer(group)) => turn.write_consumer_tombstones(&group_id, group),
             Some(Group::Share(_)) => turn.write_share_tombstones(&group_id),
+            Some(Group::Streams(_)) => turn.write_streams_tombstones(soft, &group_id),
             Some(Group::Classic(_)) | None => turn.write(GroupRecord::group_tombstone(&group_id)),
         }
     }
@@ -165,6 +173,23 @@ fn list_share(group_id: &Str, group: &ShareGroup) -> ListedGroup {
         protocol_type: Str::from_static(SHARE_TYPE),
         group_state: Str::from_static(group.state()),
         group_type: Str::from_static(SHARE_TYPE),
+    }
+}
+
+fn list_streams(group_id: &Str, group: &StreamsGroup) -> ListedGroup {
+    ListedGroup {
+        group_id: group_id.clone(),
+        protocol_type: Str::from_static(STREAMS_TYPE),
+        group_state: Str::from_static(group.state()),
+        group_type: Str::from_static(STREAMS_TYPE),
+    }
+}
+
+/// What a filter calls a state.
+fn filter_name(state: &str) -> String {
+    match state {
+        "NotReady" => "not_ready".to_owned(),
+        other => other.to_lowercase(),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::consumer::refusal::Refusal;
 use super::consumer::{ConsumerHeartbeatAnswer, Resolved};
 use super::share::{Partitions, ShareHeartbeatAnswer, ToDelete, ToInitialize};
+use super::streams::StreamsHeartbeatAnswer;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,6 +24,8 @@ use wire::messages::offset_delete::{OffsetDeleteRequest, OffsetDeleteResponse};
 use wire::messages::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchResponseGroup};
 use wire::messages::share_group_describe::DescribedGroup as DescribedShareGroup;
 use wire::messages::share_group_heartbeat::ShareGroupHeartbeatRequest;
+use wire::messages::streams_group_describe::DescribedGroup as DescribedStreamsGroup;
+use wire::messages::streams_group_heartbeat::StreamsGroupHeartbeatRequest;
 use wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use wire::messages::txn_offset_commit::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 use wire::{ErrorCode, Str, Uuid};
@@ -70,6 +73,10 @@ pub enum GroupCommand {
     ShareHeartbeat { caller: Caller, request: Box<ShareGroupHeartbeatRequest> },
     /// ShareGroupDescribe: distinct groups of this partition.
     ShareDescribe { groups: Vec<Str> },
+    /// StreamsGroupHeartbeat: becomes a member of a streams group, stays one, or leaves.
+    StreamsHeartbeat { caller: Caller, request: Box<StreamsGroupHeartbeatRequest> },
+    /// StreamsGroupDescribe: distinct groups of this partition.
+    StreamsDescribe { groups: Vec<Str> },
     /// DescribeShareGroupOffsets of everything: the partitions that have share state.
     SharePartitions { group: Str },
     /// What was asked with an answer to a heartbeat or an alteration: the share state of these is there, or was not made. Answered with
@@ -126,6 +133,8 @@ pub enum GroupAnswer {
     ConsumerDescribe(Vec<DescribedConsumerGroup>),
     ShareHeartbeat(Box<ShareHeartbeatAnswer>),
     ShareDescribe(Vec<DescribedShareGroup>),
+    StreamsHeartbeat(Box<StreamsHeartbeatAnswer>),
+    StreamsDescribe(Vec<DescribedStreamsGroup>),
     SharePartitions(Result<Partitions, ErrorCode>),
     /// And what is to be initialised before it is told.
     AlterShareOffsets(Box<Result<(AlterShareGroupOffsetsResponse, ToInitialize), Refusal>>),
@@ -149,7 +158,7 @@ pub enum GroupAnswer {
 pub struct GroupFigures {
     /// Its id.
     pub group_id: Str,
-    /// `classic`, `consumer` or `share`.
+    /// `classic`, `consumer`, `share` or `streams`.
     pub group_type: &'static str,
     /// As ListGroups calls it.
     pub state: &'static str,
@@ -169,12 +178,14 @@ pub enum GroupTimer {
     Join { group: Str },
     /// Members that have not asked for their assignment.
     Sync { group: Str },
-    /// What a member of a consumer group must give back.
+    /// What a member of a consumer or streams group must give back.
     Revocation { group: Str, member_id: Str },
     /// A classic member of a consumer group that was told to come again.
     ClassicJoin { group: Str, member_id: Str },
     /// A classic member of a consumer group that has come and not asked for its assignment.
     ClassicSync { group: Str, member_id: Str },
+    /// The first members of a streams group wait for others to come.
+    InitialRebalance { group: Str },
     /// Old offsets and empty groups, scanned in pieces: the groups after `after`.
     Expiry { after: Option<Str> },
 }

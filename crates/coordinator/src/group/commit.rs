@@ -5,10 +5,11 @@
 use super::classic::{ClassicGroup, ClassicState};
 use super::command::{Caller, DeletedTopic, GroupAnswer};
 use super::config::GroupConfig;
-use super::consumer::{ConsumerGroup, ConsumerMember};
+use super::consumer::ConsumerGroup;
 use super::records::{self, GroupRecord, OffsetToCommit};
 use super::refuse;
 use super::state::{Group, GroupMachine, GroupSoft};
+use super::streams::StreamsGroup;
 use super::turn::Turn;
 use crate::machine::ProducerIdentity;
 use std::collections::BTreeSet;
@@ -24,7 +25,7 @@ use wire::messages::txn_offset_commit::{
     TxnOffsetCommitRequest, TxnOffsetCommitResponse, TxnOffsetCommitResponsePartition,
     TxnOffsetCommitResponseTopic,
 };
-use wire::{ErrorCode, Str};
+use wire::{ErrorCode, Str, Uuid};
 
 /// From this version of OffsetCommit on an unknown group is told apart from an old generation (KIP-848).
 const GROUP_ID_NOT_FOUND_SINCE: i16 = 9;
@@ -36,6 +37,9 @@ const TXN_GROUP_ID_NOT_FOUND_SINCE: i16 = 6;
 const _: () = assert!(GROUP_ID_NOT_FOUND_SINCE <= OffsetCommitRequest::MAX_VERSION);
 const _: () = assert!(TXN_GROUP_ID_NOT_FOUND_SINCE <= TxnOffsetCommitRequest::MAX_VERSION);
 
+/// Whether a member may commit for a partition of a topic with this name and id.
+type MayCommit<'a> = dyn Fn(&Str, Uuid, i32) -> bool + 'a;
+
 /// Who commits: the fields that both kinds of commit share.
 struct Committer<'a> {
     member_id: &'a Str,
@@ -43,8 +47,8 @@ struct Committer<'a> {
     generation: i32,
     transactional: bool,
     api_version: i16,
-    /// Whether this member of a consumer group may commit for all that is committed, in the epoch that it names.
-    may_commit: &'a dyn Fn(&ConsumerMember) -> bool,
+    /// Whether this holds of all that is committed: by a topic's name and id, and the partition.
+    all: &'a dyn Fn(&MayCommit<'_>) -> bool,
 }
 
 impl GroupMachine {
@@ -61,11 +65,10 @@ impl GroupMachine {
             generation: request.generation_id_or_member_epoch,
             transactional: false,
             api_version: caller.api_version,
-            may_commit: &|member| {
-                let epoch = request.generation_id_or_member_epoch;
+            all: &|may| {
                 request.topics.iter().all(|topic| {
                     let mut partitions = topic.partitions.iter();
-                    partitions.all(|one| member.may_commit(epoch, topic.topic_id, one.partition_index))
+                    partitions.all(|one| may(&topic.name, topic.topic_id, one.partition_index))
                 })
             },
         };
@@ -125,11 +128,10 @@ impl GroupMachine {
             generation: request.generation_id_or_member_epoch,
             transactional: true,
             api_version: caller.api_version,
-            may_commit: &|member| {
-                let epoch = request.generation_id_or_member_epoch;
+            all: &|may| {
                 request.topics.iter().all(|topic| {
                     let mut partitions = topic.partitions.iter();
-                    partitions.all(|one| member.may_commit(epoch, topic.topic_id, one.partition_index))
+                    partitions.all(|one| may(&topic.name, topic.topic_id, one.partition_index))
                 })
             },
         };
@@ -189,18 +191,20 @@ impl GroupMachine {
         committer: &Committer<'_>,
         group_id_not_found: bool,
     ) -> Result<(), ErrorCode> {
+        let in_version = |error: ErrorCode| match error {
+            // Older versions have no such code.
+            ErrorCode::StaleMemberEpoch if committer.transactional && !group_id_not_found => {
+                ErrorCode::IllegalGeneration
+            }
+            other => other,
+        };
         if !soft.classic.contains_key(group_id) {
             match self.groups.get(group_id) {
                 Some(Group::Classic(_)) => {}
                 Some(Group::Consumer(group)) => {
-                    return group.validate_commit(committer).map_err(|error| match error {
-                        // Older versions have no such code.
-                        ErrorCode::StaleMemberEpoch if committer.transactional && !group_id_not_found => {
-                            ErrorCode::IllegalGeneration
-                        }
-                        other => other,
-                    });
+                    return group.validate_commit(committer).map_err(in_version);
                 }
+                Some(Group::Streams(group)) => return group.validate_commit(committer).map_err(in_version),
                 // What a share group has read is no offset of a group.
                 Some(Group::Share(_)) => return Err(ErrorCode::GroupIdNotFound),
                 // A simple consumer makes its group by committing to it.
@@ -240,6 +244,10 @@ impl GroupMachine {
         let names = request.topics.iter().map(|topic| &topic.name);
         let of_consumers = match self.groups.get(&request.group_id) {
             Some(Group::Consumer(group)) => {
+                let subscribed = names.filter(|name| group.is_subscribed_to(name)).cloned();
+                Some(Ok(subscribed.collect::<BTreeSet<Str>>()))
+            }
+            Some(Group::Streams(group)) => {
                 let subscribed = names.filter(|name| group.is_subscribed_to(name)).cloned();
                 Some(Ok(subscribed.collect::<BTreeSet<Str>>()))
             }
@@ -358,9 +366,39 @@ impl ConsumerGroup {
         if epoch > member.epoch {
             return Err(member.stale_epoch());
         }
-        match (committer.may_commit)(member) {
+        match (committer.all)(&|_, topic_id, partition| member.may_commit(epoch, topic_id, partition)) {
             true => Ok(()),
             false => Err(member.stale_epoch()),
+        }
+    }
+}
+
+impl StreamsGroup {
+    fn validate_commit(&self, committer: &Committer<'_>) -> Result<(), ErrorCode> {
+        let epoch = committer.generation;
+        if epoch < 0 && self.is_empty() {
+            return Ok(());
+        }
+        let anonymous = epoch == -1 && committer.member_id.is_empty() && committer.instance_id.is_none();
+        if committer.transactional && anonymous {
+            return Ok(());
+        }
+        let member = self.members.get(committer.member_id).ok_or(ErrorCode::UnknownMemberId)?;
+        if !committer.transactional && committer.api_version < MEMBER_EPOCH_SINCE {
+            return Err(ErrorCode::UnsupportedVersion);
+        }
+        if epoch == member.epoch {
+            return Ok(());
+        }
+        // An older epoch will do for a task that the member has had since then.
+        let had_then = |topic: &Str, _: Uuid, partition: i32| {
+            let reader = self.topology.as_ref().and_then(|topology| topology.reader_of(topic));
+            let since = reader.and_then(|subtopology| member.has_since(subtopology, partition));
+            since.is_some_and(|since| epoch >= since)
+        };
+        match epoch < member.epoch && (committer.all)(&had_then) {
+            true => Ok(()),
+            false => Err(ErrorCode::StaleMemberEpoch),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The settings of the group coordinator, one field per Kafka key. Values only; the table of keys is the broker's.
 
 use super::assignor::Assignor;
+use std::sync::Arc;
 
 /// Which moves between the protocols a group makes while it has members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,8 +131,71 @@ impl Default for ShareGroupConfig {
     }
 }
 
+/// The settings of streams groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamsGroupConfig {
+    /// `group.streams.session.timeout.ms`
+    pub session_timeout_ms: i32,
+    /// `group.streams.min.session.timeout.ms`
+    pub min_session_timeout_ms: i32,
+    /// `group.streams.max.session.timeout.ms`
+    pub max_session_timeout_ms: i32,
+    /// `group.streams.heartbeat.interval.ms`
+    pub heartbeat_interval_ms: i32,
+    /// `group.streams.min.heartbeat.interval.ms`
+    pub min_heartbeat_interval_ms: i32,
+    /// `group.streams.max.heartbeat.interval.ms`
+    pub max_heartbeat_interval_ms: i32,
+    /// `group.streams.assignment.interval.ms`
+    pub assignment_interval_ms: i32,
+    /// `group.streams.min.assignment.interval.ms`
+    pub min_assignment_interval_ms: i32,
+    /// `group.streams.max.assignment.interval.ms`
+    pub max_assignment_interval_ms: i32,
+    /// `group.streams.initial.rebalance.delay.ms`
+    pub initial_rebalance_delay_ms: i32,
+    /// `group.streams.task.offset.interval.ms`
+    pub task_offset_interval_ms: i32,
+    /// `group.streams.min.task.offset.interval.ms`
+    pub min_task_offset_interval_ms: i32,
+    /// `group.streams.acceptable.recovery.lag`
+    pub acceptable_recovery_lag: i64,
+    /// `group.streams.num.standby.replicas`
+    pub num_standby_replicas: i32,
+    /// `group.streams.max.standby.replicas`
+    pub max_standby_replicas: i32,
+    /// `group.streams.rack.aware.assignment.tags`, with commas between them.
+    pub rack_aware_assignment_tags: Arc<str>,
+    /// `group.streams.max.size`
+    pub max_size: i32,
+}
+
+impl Default for StreamsGroupConfig {
+    fn default() -> Self {
+        StreamsGroupConfig {
+            session_timeout_ms: 45_000,
+            min_session_timeout_ms: 45_000,
+            max_session_timeout_ms: 60_000,
+            heartbeat_interval_ms: 5_000,
+            min_heartbeat_interval_ms: 5_000,
+            max_heartbeat_interval_ms: 15_000,
+            assignment_interval_ms: 1_000,
+            min_assignment_interval_ms: 0,
+            max_assignment_interval_ms: 15_000,
+            initial_rebalance_delay_ms: 3_000,
+            task_offset_interval_ms: 60_000,
+            min_task_offset_interval_ms: 15_000,
+            acceptable_recovery_lag: 10_000,
+            num_standby_replicas: 0,
+            max_standby_replicas: 2,
+            rack_aware_assignment_tags: Arc::from(""),
+            max_size: i32::MAX,
+        }
+    }
+}
+
 /// Times in milliseconds, sizes in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupConfig {
     /// `group.min.session.timeout.ms`
     pub classic_min_session_timeout_ms: i32,
@@ -145,6 +209,8 @@ pub struct GroupConfig {
     pub consumer: ConsumerConfig,
     /// Of share groups.
     pub share: ShareGroupConfig,
+    /// Of streams groups.
+    pub streams: StreamsGroupConfig,
     /// How long a new member may wait in the join phase before it counts as gone; Kafka has no key for it.
     pub classic_new_member_join_timeout_ms: i32,
     /// `offset.metadata.max.bytes`
@@ -166,6 +232,7 @@ impl Default for GroupConfig {
             classic_max_size: i32::MAX,
             consumer: ConsumerConfig::default(),
             share: ShareGroupConfig::default(),
+            streams: StreamsGroupConfig::default(),
             classic_new_member_join_timeout_ms: 300_000,
             offset_metadata_max_bytes: 4_096,
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1_000,

@@ -5,7 +5,6 @@
 use super::classic::{ClassicGroup, ClassicState};
 use super::command::GroupTimer;
 use super::config::GroupConfig;
-use super::consumer::ConsumerGroup;
 use super::events::{Departure, GroupEvent};
 use super::offsets::CommittedOffset;
 use super::records::GroupRecord;
@@ -31,11 +30,14 @@ impl GroupMachine {
             GroupTimer::Session { group, member_id } => match self.groups.get(&group) {
                 Some(Group::Consumer(_)) => self.consumer_session_over(soft, turn, &group, &member_id),
                 Some(Group::Share(_)) => self.share_session_over(soft, turn, &group, &member_id),
+                Some(Group::Streams(_)) => self.streams_session_over(soft, turn, &group, &member_id),
                 Some(Group::Classic(_)) | None => self.session_over(soft, turn, &group, &member_id),
             },
             GroupTimer::Revocation { group, member_id } => {
                 self.revocation_over(soft, turn, &group, &member_id);
+                self.streams_revocation_over(soft, turn, &group, &member_id);
             }
+            GroupTimer::InitialRebalance { group } => self.streams_delay_over(soft, turn, &group),
             GroupTimer::ClassicJoin { group, member_id } => {
                 self.fence_known(soft, turn, &group, &member_id, Departure::NotRejoined);
             }
@@ -74,10 +76,29 @@ impl GroupMachine {
         if matches!(self.groups.get(group_id), Some(Group::Share(_))) {
             return 0;
         }
-        if let Some(Group::Consumer(group)) = self.groups.get(group_id) {
-            return self.expire_consumer_group(soft, turn, group_id, group);
+        match self.groups.get(group_id) {
+            Some(Group::Consumer(group)) => {
+                let in_use = |topic: &str| group.is_subscribed_to(topic);
+                let (looked_at, all_expired) = self.expire_member_offsets(soft, turn, group_id, in_use);
+                if group.is_empty() && all_expired {
+                    turn.write_consumer_tombstones(group_id, group);
+                    turn.tell(GroupEvent::Expired { group: group_id.clone() });
+                    soft.consumer.remove(group_id);
+                }
+                return looked_at;
+            }
+            Some(Group::Streams(group)) => {
+                let in_use = |topic: &str| group.is_subscribed_to(topic);
+                let (looked_at, all_expired) = self.expire_member_offsets(soft, turn, group_id, in_use);
+                if group.is_empty() && all_expired {
+                    turn.write_streams_tombstones(soft, group_id);
+                    turn.tell(GroupEvent::Expired { group: group_id.clone() });
+                }
+                return looked_at;
+            }
+            Some(Group::Share(_) | Group::Classic(_)) | None => {}
         }
-        let (config, wall_ms) = (soft.config, turn.wall_ms);
+        let (config, wall_ms) = (soft.config.clone(), turn.wall_ms);
         let (expired, looked_at, all_expired, is_empty) = self
             .look(soft, group_id, |group| {
                 let (expired, looked_at, all) = self.expired_offsets(&config, wall_ms, group);
@@ -102,27 +123,20 @@ impl GroupMachine {
         looked_at
     }
 
-    /// The same of a consumer group: what it subscribes to stays, and it goes once it has no members and no offsets.
-    fn expire_consumer_group(
+    /// The same of a group whose coordinator knows what its members read: that stays. How many were looked at, and whether none is left.
+    fn expire_member_offsets(
         &self,
-        soft: &mut GroupSoft,
+        soft: &GroupSoft,
         turn: &mut Turn,
         group_id: &Str,
-        group: &ConsumerGroup,
-    ) -> usize {
-        let (config, wall_ms) = (soft.config, turn.wall_ms);
-        let in_use = |topic: &str| group.is_subscribed_to(topic);
+        in_use: impl Fn(&str) -> bool,
+    ) -> (usize, bool) {
         let (expired, looked_at, all_expired) =
-            self.old_offsets(&config, wall_ms, group_id, &Age::SinceCommit, in_use);
+            self.old_offsets(&soft.config, turn.wall_ms, group_id, &Age::SinceCommit, in_use);
         for (topic, partition) in expired {
             turn.write(GroupRecord::offset_tombstone(group_id, &topic, partition));
         }
-        if group.is_empty() && all_expired {
-            turn.write_consumer_tombstones(group_id, group);
-            turn.tell(GroupEvent::Expired { group: group_id.clone() });
-            soft.consumer.remove(group_id);
-        }
-        looked_at
+        (looked_at, all_expired)
     }
 
     /// What has expired, how many were looked at, and whether nothing would be left of the group.

@@ -49,7 +49,7 @@ impl GroupMachine {
         }
     }
 
-    /// A member of a consumer group is told of offsets in its epoch only.
+    /// A member of a consumer or streams group is told of offsets in its epoch only.
     fn validate_fetch(&self, group: &OffsetFetchRequestGroup) -> Result<(), ErrorCode> {
         match self.groups.get(&group.group_id) {
             Some(Group::Consumer(consumer)) if group.member_id.is_some() || group.member_epoch >= 0 => {
@@ -60,7 +60,17 @@ impl GroupMachine {
                     false => Err(member.stale_epoch()),
                 }
             }
-            Some(Group::Consumer(_) | Group::Classic(_) | Group::Share(_)) | None => Ok(()),
+            Some(Group::Streams(streams)) if group.member_id.is_some() || group.member_epoch >= 0 => {
+                let member_id = group.member_id.clone().unwrap_or_default();
+                let member = streams.members.get(&member_id).ok_or(ErrorCode::UnknownMemberId)?;
+                match group.member_epoch == member.epoch {
+                    true => Ok(()),
+                    false => Err(ErrorCode::StaleMemberEpoch),
+                }
+            }
+            Some(Group::Consumer(_) | Group::Classic(_) | Group::Share(_) | Group::Streams(_)) | None => {
+                Ok(())
+            }
         }
     }
 

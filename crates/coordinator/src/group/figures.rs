@@ -12,6 +12,7 @@ impl GroupMachine {
             let (group_type, state, members) = match group {
                 Group::Consumer(group) => ("consumer", group.state().name(), group.members.len()),
                 Group::Share(group) => ("share", group.state(), group.members.len()),
+                Group::Streams(group) => ("streams", group.state(), group.members.len()),
                 Group::Classic(_) => {
                     let see = |group: &ClassicGroup| (group.state().name(), group.members.len());
                     let (state, members) = self.look(soft, group_id, see)?;

@@ -6,6 +6,7 @@ use super::command::{GroupCommand, GroupTimer};
 use super::records::GroupRecord;
 use super::share::records::{ShareGroupChange, ShareGroupRecord};
 use super::state::{Group, GroupMachine, GroupSoft};
+use super::streams::records::{StreamsGroupChange, StreamsGroupRecord};
 use crate::machine::Decision;
 use wire::Str;
 
@@ -24,12 +25,15 @@ impl GroupCommand {
                 | GroupTimer::Sync { group }
                 | GroupTimer::Revocation { group, .. }
                 | GroupTimer::ClassicJoin { group, .. }
-                | GroupTimer::ClassicSync { group, .. },
+                | GroupTimer::ClassicSync { group, .. }
+                | GroupTimer::InitialRebalance { group },
             ) => Some(group.clone()),
             GroupCommand::ConsumerHeartbeat { request, .. } => Some(request.group_id.clone()),
             GroupCommand::RegexesResolved { resolved } => Some(resolved.group.clone()),
             GroupCommand::ShareHeartbeat { request, .. } => Some(request.group_id.clone()),
-            GroupCommand::ShareDescribe { .. }
+            GroupCommand::StreamsHeartbeat { request, .. } => Some(request.group_id.clone()),
+            GroupCommand::StreamsDescribe { .. }
+            | GroupCommand::ShareDescribe { .. }
             | GroupCommand::SharePartitions { .. }
             | GroupCommand::ShareTopicsInitialized { .. }
             | GroupCommand::AlterShareOffsets { .. }
@@ -73,6 +77,12 @@ impl GroupMachine {
             if let GroupRecord::Share(ShareGroupRecord { group, of }) = record
                 && let ShareGroupChange::Group { value: Some(next) } = of
                 && let Some(Group::Share(last)) = self.groups.get(group)
+            {
+                assert!(next.epoch >= last.epoch, "epoch: that of {group} would go back");
+            }
+            if let GroupRecord::Streams(StreamsGroupRecord { group, of }) = record
+                && let StreamsGroupChange::Group { value: Some(next) } = of
+                && let Some(Group::Streams(last)) = self.groups.get(group)
             {
                 assert!(next.epoch >= last.epoch, "epoch: that of {group} would go back");
             }

@@ -1,7 +1,7 @@
 //! The group coordinator: who is a member of which group, and which offsets a group has committed.
 //!
 //! Owns the replicated state of one `__consumer_offsets` partition ([`GroupMachine`]) and its command table. The rooms:
-//! `classic/` the protocol of JoinGroup and SyncGroup · `consumer/` that of ConsumerGroupHeartbeat · `share/` that of ShareGroupHeartbeat · `assignor/` its assignors · `commit.rs` OffsetCommit, TxnOffsetCommit, OffsetDelete ·
+//! `classic/` the protocol of JoinGroup and SyncGroup · `consumer/` that of ConsumerGroupHeartbeat · `share/` that of ShareGroupHeartbeat · `streams/` that of StreamsGroupHeartbeat · `assignor/` their assignors · `commit.rs` OffsetCommit, TxnOffsetCommit, OffsetDelete ·
 //! `fetch.rs` OffsetFetch · `offsets.rs` committed and pending transactional offsets · `expiry.rs` what grows old ·
 //! `admin.rs` DescribeGroups, ListGroups, DeleteGroups · `figures.rs` what is measured of groups · `records.rs` record ↔ bytes · `refuse.rs` the shape of errors · `events.rs` what people are told.
 //!
@@ -28,13 +28,14 @@ pub mod records;
 mod refuse;
 pub mod share;
 pub mod state;
+pub mod streams;
 #[cfg(test)]
 pub(crate) mod tests;
 mod turn;
 
 pub use assignor::Assignor;
 pub use command::{Caller, DeletedTopic, GroupAnswer, GroupCommand, GroupFigures, GroupTimer};
-pub use config::{ConsumerConfig, GroupConfig, MigrationPolicy, ShareGroupConfig};
+pub use config::{ConsumerConfig, GroupConfig, MigrationPolicy, ShareGroupConfig, StreamsGroupConfig};
 pub use events::GroupEvent;
 pub use partition::{partition_for, topic_configs};
 pub use records::GroupRecord;
@@ -59,68 +60,68 @@ impl Machine for GroupMachine {
         command: GroupCommand,
         token: Option<ReplyToken>,
     ) -> Decision<GroupMachine> {
-        let (mut turn, touched) = (Turn::new(soft, now_ms, token), command.changed_group());
+        let (mut begun, touched) = (Turn::new(soft, now_ms, token), command.changed_group());
+        let turn = &mut begun;
         match command {
-            GroupCommand::Join { caller, request } => self.join(soft, &mut turn, &caller, request),
-            GroupCommand::Sync { caller, request } => self.sync(soft, &mut turn, &caller, request),
-            GroupCommand::Heartbeat { request, .. } => self.heartbeat(soft, &mut turn, &request),
-            GroupCommand::Leave { caller, request } => self.leave(soft, &mut turn, &caller, request),
+            GroupCommand::Join { caller, request } => self.join(soft, turn, &caller, request),
+            GroupCommand::Sync { caller, request } => self.sync(soft, turn, &caller, request),
+            GroupCommand::Heartbeat { request, .. } => self.heartbeat(soft, turn, &request),
+            GroupCommand::Leave { caller, request } => self.leave(soft, turn, &caller, request),
             GroupCommand::ConsumerHeartbeat { caller, request } => {
-                self.consumer_heartbeat(soft, &mut turn, &caller, &request);
+                self.consumer_heartbeat(soft, turn, &caller, &request)
             }
-            GroupCommand::RegexesResolved { resolved } => {
-                self.regexes_resolved(soft, &mut turn, &resolved);
-                turn.answer(GroupAnswer::Done);
-            }
+            GroupCommand::RegexesResolved { resolved } => self.regexes_resolved(soft, turn, &resolved),
             GroupCommand::ShareHeartbeat { caller, request } => {
-                self.share_heartbeat(soft, &mut turn, &caller, &request);
+                self.share_heartbeat(soft, turn, &caller, &request)
+            }
+            GroupCommand::StreamsHeartbeat { caller, request } => {
+                self.streams_heartbeat(soft, turn, &caller, &request)
             }
             GroupCommand::ShareTopicsInitialized { group, partitions, is_there } => {
-                self.share_topics_initialized(soft, &mut turn, &group, &partitions, is_there);
+                self.share_topics_initialized(soft, turn, &group, &partitions, is_there)
             }
-            GroupCommand::AlterShareOffsets { request } => {
-                self.alter_share_offsets(soft, &mut turn, &request);
-            }
+            GroupCommand::AlterShareOffsets { request } => self.alter_share_offsets(soft, turn, &request),
             GroupCommand::BeginDeletingShareOffsets { request } => {
-                self.begin_deleting_share_offsets(soft, &mut turn, &request);
+                self.begin_deleting_share_offsets(soft, turn, &request)
             }
             GroupCommand::BeginDeletingShareGroup { group } => {
-                self.begin_deleting_share_group(soft, &mut turn, &group);
+                self.begin_deleting_share_group(soft, turn, &group)
             }
             GroupCommand::ShareStateDeleted { group, topics } => {
-                self.share_state_deleted(&mut turn, &group, &topics);
+                self.share_state_deleted(turn, &group, &topics)
             }
             GroupCommand::CommitOffsets { caller, request } => {
-                self.commit_offsets(soft, &mut turn, &caller, &request);
+                self.commit_offsets(soft, turn, &caller, &request)
             }
             GroupCommand::CommitTransactionalOffsets { caller, request } => {
-                self.commit_transactional_offsets(soft, &mut turn, &caller, &request);
+                self.commit_transactional_offsets(soft, turn, &caller, &request)
             }
             GroupCommand::FetchOffsets { caller: _, group, require_stable } => {
                 turn.answer(GroupAnswer::FetchOffsets(self.fetch_offsets(&group, require_stable)));
             }
-            GroupCommand::DeleteOffsets { request } => self.delete_offsets(soft, &mut turn, &request),
-            GroupCommand::Delete { groups } => self.delete_groups(soft, &mut turn, &groups),
+            GroupCommand::DeleteOffsets { request } => self.delete_offsets(soft, turn, &request),
+            GroupCommand::Delete { groups } => self.delete_groups(soft, turn, &groups),
             looks @ (GroupCommand::Describe { .. }
             | GroupCommand::ConsumerDescribe { .. }
             | GroupCommand::ShareDescribe { .. }
+            | GroupCommand::StreamsDescribe { .. }
             | GroupCommand::SharePartitions { .. }
             | GroupCommand::List { .. }
             | GroupCommand::Figures) => {
-                self.query(soft, now_ms, &looks).into_iter().for_each(|answer| turn.answer(answer));
+                self.query(soft, now_ms, &looks).into_iter().for_each(|answer| turn.answer(answer))
             }
-            GroupCommand::TopicsDeleted { topics } => self.topics_deleted(&mut turn, &topics),
+            GroupCommand::TopicsDeleted { topics } => self.topics_deleted(turn, &topics),
             GroupCommand::AssignmentPersisted { group, generation, assignment } => {
-                self.assignment_persisted(soft, &mut turn, &group, generation, &assignment);
+                self.assignment_persisted(soft, turn, &group, generation, &assignment)
             }
             GroupCommand::StaticMemberPersisted { group, member_id, leader_before } => {
-                self.static_member_persisted(soft, &mut turn, &group, &member_id, leader_before.as_ref());
+                self.static_member_persisted(soft, turn, &group, &member_id, leader_before.as_ref())
             }
-            GroupCommand::Fired(timer) => self.timer_fired(soft, &mut turn, timer),
+            GroupCommand::Fired(timer) => self.timer_fired(soft, turn, timer),
         }
-        self.check_decision(soft, touched.as_ref(), &turn.decision);
-        soft.events.append(&mut turn.events);
-        turn.decision
+        self.check_decision(soft, touched.as_ref(), &begun.decision);
+        soft.events.append(&mut begun.events);
+        begun.decision
     }
 
     fn query(&self, soft: &GroupSoft, _now_ms: i64, command: &GroupCommand) -> Option<GroupAnswer> {
@@ -141,11 +142,15 @@ impl Machine for GroupMachine {
             GroupCommand::ShareDescribe { groups } => {
                 Some(GroupAnswer::ShareDescribe(self.describe_share_groups(soft, groups)))
             }
+            GroupCommand::StreamsDescribe { groups } => {
+                Some(GroupAnswer::StreamsDescribe(self.describe_streams_groups(soft, groups)))
+            }
             GroupCommand::SharePartitions { group } => {
                 Some(GroupAnswer::SharePartitions(Ok(self.share_partitions(group))))
             }
             GroupCommand::Join { .. }
             | GroupCommand::ShareHeartbeat { .. }
+            | GroupCommand::StreamsHeartbeat { .. }
             | GroupCommand::ShareTopicsInitialized { .. }
             | GroupCommand::AlterShareOffsets { .. }
             | GroupCommand::BeginDeletingShareOffsets { .. }
@@ -189,6 +194,7 @@ impl Machine for GroupMachine {
         self.open_classic_groups(soft, &mut turn);
         self.open_consumer_groups(soft, &mut turn);
         self.open_share_groups(soft, &mut turn);
+        self.open_streams_groups(soft, &mut turn);
         soft.events.append(&mut turn.events);
         let check_ms = soft.config.offsets_retention_check_interval_ms;
         turn.decision.set_timer(GroupTimer::Expiry { after: None }, now_ms.saturating_add(check_ms));

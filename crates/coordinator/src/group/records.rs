@@ -4,6 +4,7 @@
 //! commit 4, or 1 where the commit brings its own expiry). Reads every version that Kafka reads.
 
 use super::share::records::{self as share_records, ShareGroupRecord};
+use super::streams::records::{self as streams_records, StreamsGroupRecord};
 use crate::machine::EncodedRecord;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -61,6 +62,8 @@ pub enum GroupRecord {
     ConsumerRegex { group: Str, regex: Str, value: Option<Arc<ConsumerGroupRegularExpressionValue>> },
     /// Of a share group.
     Share(ShareGroupRecord),
+    /// Of a streams group.
+    Streams(StreamsGroupRecord),
 }
 
 impl GroupRecord {
@@ -94,7 +97,8 @@ pub fn size_in_batch(records: &[GroupRecord]) -> usize {
         | GroupRecord::ConsumerTarget { .. }
         | GroupRecord::ConsumerCurrentAssignment { .. }
         | GroupRecord::ConsumerRegex { .. }
-        | GroupRecord::Share(_) => {
+        | GroupRecord::Share(_)
+        | GroupRecord::Streams(_) => {
             let encoded = encode(record);
             encoded.key.len() + encoded.value.map_or(0, |value| value.len()) + RECORD_OVERHEAD
         }
@@ -130,6 +134,10 @@ pub fn encode(record: &GroupRecord) -> EncodedRecord {
         | GroupRecord::ConsumerRegex { .. } => encode_consumer(record),
         GroupRecord::Share(record) => {
             let (key, value) = share_records::encode(record);
+            EncodedRecord { key, value }
+        }
+        GroupRecord::Streams(record) => {
+            let (key, value) = streams_records::encode(record);
             EncodedRecord { key, value }
         }
     }
@@ -169,7 +177,10 @@ fn encode_consumer(record: &GroupRecord) -> EncodedRecord {
             let key = ConsumerGroupRegularExpressionKey { group_id: group, regular_expression: regex };
             (GroupKey::ConsumerGroupRegularExpression(key), value(own.as_deref()))
         }
-        GroupRecord::OffsetCommit { .. } | GroupRecord::GroupMetadata { .. } | GroupRecord::Share(_) => {
+        GroupRecord::OffsetCommit { .. }
+        | GroupRecord::GroupMetadata { .. }
+        | GroupRecord::Share(_)
+        | GroupRecord::Streams(_) => {
             unreachable!("encoded by the one who calls")
         }
     };
@@ -184,7 +195,7 @@ fn versioned<T: Message>(value: &T, version: i16) -> Bytes {
     encoder.into_bytes()
 }
 
-/// `None` for types that this version keeps no state for: streams groups, and types yet to come.
+/// `None` for types yet to come.
 pub fn decode(key: Option<Bytes>, value: Option<Bytes>) -> Result<Option<GroupRecord>, String> {
     let key = key.ok_or("a coordinator record has no key")?;
     let key = match GroupKey::decode(key) {
@@ -220,7 +231,7 @@ pub fn decode(key: Option<Bytes>, value: Option<Bytes>) -> Result<Option<GroupRe
     }
 }
 
-/// The records of consumer and share groups; those of streams groups stay in the log as they are.
+/// The records of consumer, share and streams groups.
 fn decode_consumer(key: GroupKey, value: Option<Bytes>) -> Result<Option<GroupRecord>, String> {
     let record = match key {
         GroupKey::ConsumerGroupMetadata(key) => {
@@ -259,6 +270,9 @@ fn decode_consumer(key: GroupKey, value: Option<Bytes>) -> Result<Option<GroupRe
             }
             let (group, regex) = (key.group_id.detached(), key.regular_expression.detached());
             GroupRecord::ConsumerRegex { group, regex, value: value.map(Arc::new) }
+        }
+        key if streams_records::is_of_streams(&key) => {
+            return Ok(streams_records::decode(key, value)?.map(GroupRecord::Streams));
         }
         key => return Ok(share_records::decode(key, value)?.map(GroupRecord::Share)),
     };

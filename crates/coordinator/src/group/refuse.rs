@@ -7,6 +7,7 @@ use super::command::{GroupAnswer, GroupCommand};
 use super::consumer::refusal::Refusal;
 use super::consumer::{self, ConsumerHeartbeatAnswer};
 use super::share::{self, ShareHeartbeatAnswer};
+use super::streams::{self, StreamsHeartbeatAnswer};
 use wire::ErrorCode;
 use wire::messages::delete_groups::DeletableGroupResult;
 use wire::messages::describe_groups::DescribedGroup;
@@ -45,6 +46,10 @@ pub fn command(command: &GroupCommand, error: ErrorCode) -> GroupAnswer {
         GroupCommand::ShareHeartbeat { .. } => share_heartbeat(error),
         GroupCommand::ShareDescribe { groups } => GroupAnswer::ShareDescribe(
             groups.iter().map(|group| share::describe_refused(group, error, None)).collect(),
+        ),
+        GroupCommand::StreamsHeartbeat { .. } => streams_heartbeat(error),
+        GroupCommand::StreamsDescribe { groups } => GroupAnswer::StreamsDescribe(
+            groups.iter().map(|group| streams::describe_refused(group, error, None)).collect(),
         ),
         GroupCommand::SharePartitions { .. } => GroupAnswer::SharePartitions(Err(error)),
         GroupCommand::AlterShareOffsets { .. } => {
@@ -91,6 +96,11 @@ fn share_heartbeat(error: ErrorCode) -> GroupAnswer {
         ..ShareGroupHeartbeatResponse::default()
     };
     GroupAnswer::ShareHeartbeat(Box::new(ShareHeartbeatAnswer { response, initialize: None }))
+}
+
+fn streams_heartbeat(error: ErrorCode) -> GroupAnswer {
+    let refusal = Refusal::new(error, error.message());
+    GroupAnswer::StreamsHeartbeat(Box::new(StreamsHeartbeatAnswer::refused(refusal)))
 }
 
 fn consumer_heartbeat(error: ErrorCode) -> GroupAnswer {
@@ -166,6 +176,10 @@ pub fn answer(answer: GroupAnswer, error: ErrorCode) -> GroupAnswer {
         GroupAnswer::ShareHeartbeat(_) => share_heartbeat(error),
         GroupAnswer::ShareDescribe(groups) => GroupAnswer::ShareDescribe(
             groups.iter().map(|group| share::describe_refused(&group.group_id, error, None)).collect(),
+        ),
+        GroupAnswer::StreamsHeartbeat(_) => streams_heartbeat(error),
+        GroupAnswer::StreamsDescribe(groups) => GroupAnswer::StreamsDescribe(
+            groups.iter().map(|group| streams::describe_refused(&group.group_id, error, None)).collect(),
         ),
         GroupAnswer::SharePartitions(_) => GroupAnswer::SharePartitions(Err(error)),
         GroupAnswer::AlterShareOffsets(_) => {

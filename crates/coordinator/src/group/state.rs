@@ -10,6 +10,8 @@ use super::offsets::{CommittedOffset, Offsets};
 use super::records::GroupRecord;
 use super::share::records::{ShareGroupChange, ShareGroupRecord};
 use super::share::{ShareGroup, ShareSoft};
+use super::streams::records::{StreamsGroupChange, StreamsGroupRecord};
+use super::streams::{StreamsGroup, StreamsSoft};
 use crate::machine::Origin;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ pub struct GroupMachine {
     pub(super) offsets: Offsets,
 }
 
-/// One group as it is persisted. Streams groups (KIP-1071) are a further variant.
+/// One group as it is persisted.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Group {
     /// `None`: known by its offsets alone (a simple consumer that only commits).
@@ -35,6 +37,8 @@ pub enum Group {
     Consumer(Arc<ConsumerGroup>),
     /// Of the share protocol.
     Share(Arc<ShareGroup>),
+    /// Of the streams protocol.
+    Streams(Arc<StreamsGroup>),
 }
 
 /// What dies with leadership.
@@ -50,6 +54,7 @@ pub struct GroupSoft {
     pub view: Arc<dyn ClusterView>,
     pub(super) consumer: BTreeMap<Str, ConsumerSoft>,
     pub(super) share: BTreeMap<Str, ShareSoft>,
+    pub(super) streams: BTreeMap<Str, StreamsSoft>,
     pub(super) topic_hashes: TopicHashes,
     /// What happened and nobody was told of yet; whoever hosts the machine takes it after each step.
     pub events: Vec<GroupEvent>,
@@ -67,6 +72,7 @@ impl GroupSoft {
             view: Arc::new(NothingKnown),
             consumer: BTreeMap::new(),
             share: BTreeMap::new(),
+            streams: BTreeMap::new(),
             topic_hashes: TopicHashes::default(),
             events: Vec::new(),
         }
@@ -160,6 +166,24 @@ impl GroupMachine {
                 }
             }
             GroupRecord::Share(record) => self.apply_share_record(record),
+            GroupRecord::Streams(record) => self.apply_streams_record(record),
+        }
+    }
+
+    /// As with share groups. What a compaction has kept of a group that became another one is no end of that one.
+    fn apply_streams_record(&mut self, StreamsGroupRecord { group, of }: &StreamsGroupRecord) {
+        let is_streams = matches!(self.groups.get(group), Some(Group::Streams(_)));
+        match of {
+            StreamsGroupChange::Group { value: None } if is_streams => drop(self.groups.remove(group)),
+            change if is_streams || change.has_value() => {
+                if !is_streams {
+                    self.groups.insert(group.clone(), Group::Streams(Arc::default()));
+                }
+                if let Some(Group::Streams(group)) = self.groups.get_mut(group) {
+                    Arc::make_mut(group).apply(change);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -184,7 +208,9 @@ impl GroupMachine {
     fn consumer_for(&mut self, group: &Str, make: bool) -> Option<&mut ConsumerGroup> {
         match self.groups.get(group) {
             Some(Group::Consumer(_)) => Some(self.consumer_mut(group)),
-            Some(Group::Classic(_) | Group::Share(_)) | None => make.then(|| self.consumer_mut(group)),
+            Some(Group::Classic(_) | Group::Share(_) | Group::Streams(_)) | None => {
+                make.then(|| self.consumer_mut(group))
+            }
         }
     }
 
@@ -195,7 +221,9 @@ impl GroupMachine {
         }
         match self.groups.get_mut(group) {
             Some(Group::Consumer(group)) => Arc::make_mut(group),
-            Some(Group::Classic(_) | Group::Share(_)) | None => unreachable!("it was made above"),
+            Some(Group::Classic(_) | Group::Share(_) | Group::Streams(_)) | None => {
+                unreachable!("it was made above")
+            }
         }
     }
 
@@ -209,9 +237,8 @@ impl GroupMachine {
         if !soft.classic.contains_key(group_id) {
             let group = match self.groups.get(group_id) {
                 Some(Group::Classic(Some(value))) => ClassicGroup::from_record(group_id.clone(), value),
-                Some(Group::Classic(None) | Group::Consumer(_) | Group::Share(_)) | None => {
-                    ClassicGroup::new(group_id.detached(), wall_ms)
-                }
+                Some(Group::Classic(None) | Group::Consumer(_) | Group::Share(_) | Group::Streams(_))
+                | None => ClassicGroup::new(group_id.detached(), wall_ms),
             };
             soft.classic.insert(group.id.clone(), group);
         }
@@ -231,7 +258,7 @@ impl GroupMachine {
                 Some(see(&ClassicGroup::from_record(group_id.clone(), value)))
             }
             (None, Some(Group::Classic(None))) => Some(see(&ClassicGroup::new(group_id.clone(), -1))),
-            (None, Some(Group::Consumer(_) | Group::Share(_)) | None) => None,
+            (None, Some(Group::Consumer(_) | Group::Share(_) | Group::Streams(_)) | None) => None,
         }
     }
 

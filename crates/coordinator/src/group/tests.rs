@@ -4,6 +4,7 @@ pub(crate) mod consumer;
 mod rig;
 mod script;
 mod share;
+mod streams;
 mod words;
 
 mod random;

@@ -1,8 +1,8 @@
 //! Kafka Streams counts words with `exactly_once_v2` while it is killed with -9 and started again, and so is the broker: every count of every
-//! word is written once, in order.
+//! word is written once, in order. Once by the classic protocol, once as a streams group (KIP-1071).
 
 use super::program::Program;
-use crate::broker::{Broker, Kind};
+use crate::broker::Broker;
 use crate::oracle::Oracle;
 use crate::process::pause;
 use crate::provision;
@@ -41,19 +41,36 @@ const LINES: usize = 2_000;
 /// What is left to do after the last blow may take this long.
 const TO_THE_END: &str = "120";
 
-/// The run.
+/// Members of a streams group that are killed are missed sooner than Kafka allows by default.
+const SOON: &[(&str, &str)] = &[
+    ("group.streams.min.session.timeout.ms", "6000"),
+    ("group.streams.session.timeout.ms", "6000"),
+    ("group.streams.min.heartbeat.interval.ms", "500"),
+    ("group.streams.heartbeat.interval.ms", "500"),
+];
+
+/// The run by the classic protocol.
 pub fn run(bench: &Workbench) -> Result<Tally> {
+    counted(bench, "classic", "streams", &[])
+}
+
+/// The run as a streams group, which administrators of Kafka's see.
+pub fn run_as_group(bench: &Workbench) -> Result<Tally> {
+    counted(bench, "streams", "streams-group", SOON)
+}
+
+fn counted(bench: &Workbench, protocol: &str, job: &str, overrides: &[(&str, &str)]) -> Result<Tally> {
     let mut tally = Tally::default();
     let blows = if bench.full { LONG } else { SHORT };
     let words = Words::ready(bench, blows.len() * LINES)?;
-    let mut broker = Broker::start(&bench.workspace, bench.kind, "streams", &[])?;
-    let state = bench.workspace.scratch("brokers")?.join("streams-state");
+    let mut broker = Broker::start(&bench.workspace, bench.kind, job, overrides)?;
+    let state = bench.workspace.scratch("brokers")?.join(format!("{job}-state"));
     let _ = std::fs::remove_dir_all(&state);
-    let mut feeder = words.fed(bench, &broker, "streams", WHILE * (blows.len() as u32 + 1))?;
+    let mut feeder = words.fed(bench, &broker, job, WHILE * (blows.len() as u32 + 1))?;
     let counting = |broker: &Broker, life: usize| {
         let folder = state.display().to_string();
-        let mut command = words.command(&[&broker.address(), "run", &folder]);
-        Program::start(bench, &format!("streams-run-{life}"), &mut command)
+        let mut command = words.command(&[&broker.address(), "run", &folder, protocol]);
+        Program::start(bench, &format!("{job}-run-{life}"), &mut command)
     };
     let mut application = counting(&broker, 0)?;
     for (life, blow) in blows.iter().enumerate() {
@@ -70,21 +87,20 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
         }
     }
     feeder.ends()?;
-    words.counted(bench, &broker, "streams", &mut tally)?;
-    if bench.kind == Kind::Ottla {
-        application.kill();
-        refused(bench, &words, &broker, &mut tally)?;
+    words.counted(bench, &broker, job, &mut tally)?;
+    if protocol == "streams" {
+        described(bench, &words, &broker, &mut tally)?;
     }
     Ok(tally)
 }
 
-/// Streams groups (KIP-1071) are not there: who asks for one has to be told so, and not to wait.
-fn refused(bench: &Workbench, words: &Words, broker: &Broker, tally: &mut Tally) -> Result<()> {
-    let folder = bench.workspace.scratch("brokers")?.join("streams-refused").display().to_string();
-    let said =
-        bench.run("jobs-streams-refused", &mut words.command(&[&broker.address(), "refused", &folder]), 2)?;
-    let told = said.output.contains("The cluster does not support the STREAMS group protocol");
-    tally.check(&format!("a streams group is refused in words: {}", said.tail(3)), told && said.success);
+/// What Kafka's administrators see of the group: both threads, and each of the six tasks once.
+fn described(bench: &Workbench, words: &Words, broker: &Broker, tally: &mut Tally) -> Result<()> {
+    let mut command = words.command(&[&broker.address(), "describe"]);
+    let said = bench.lines("jobs-streams-group-describe", &mut command, 2, broker)?;
+    let wanted = "STREAMS Stable, members 2, subtopologies 0 1, tasks 0_0 0_1 0_2 1_0 1_1 1_2";
+    tally
+        .check(&format!("the group is described: {said:?}"), said.last().map(String::as_str) == Some(wanted));
     Ok(())
 }
 

@@ -5,8 +5,10 @@
 
 mod heterogeneous;
 mod order;
+mod queue;
 mod range;
 pub mod simple;
+pub mod sticky;
 mod table;
 #[cfg(test)]
 mod tests;

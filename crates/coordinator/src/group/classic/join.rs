@@ -43,7 +43,7 @@ impl GroupMachine {
         if caller.api_version == 0 {
             request.rebalance_timeout_ms = request.session_timeout_ms;
         }
-        let config = soft.config;
+        let config = soft.config.clone();
         let timeouts = config.classic_min_session_timeout_ms..=config.classic_max_session_timeout_ms;
         if request.group_id.is_empty() {
             return refuse(turn, caller, request.member_id, ErrorCode::InvalidGroupId);
@@ -51,7 +51,12 @@ impl GroupMachine {
         if !timeouts.contains(&request.session_timeout_ms) {
             return refuse(turn, caller, request.member_id, ErrorCode::InvalidSessionTimeout);
         }
-        if matches!(self.groups.get(&request.group_id), Some(Group::Share(_))) {
+        let is_closed = match self.groups.get(&request.group_id) {
+            Some(Group::Share(_)) => true,
+            Some(Group::Streams(group)) => !group.is_empty(),
+            Some(Group::Classic(_) | Group::Consumer(_)) | None => false,
+        };
+        if is_closed {
             return refuse(turn, caller, Str::new(), ErrorCode::InconsistentGroupProtocol);
         }
         let is_unknown_member = request.member_id.is_empty();
@@ -63,6 +68,7 @@ impl GroupMachine {
             }
             is_new_group = true;
         }
+        is_new_group |= matches!(self.groups.get(&request.group_id), Some(Group::Streams(_)));
         if is_new_group && !is_unknown_member {
             return refuse(turn, caller, request.member_id, ErrorCode::UnknownMemberId);
         }
@@ -76,6 +82,9 @@ impl GroupMachine {
             // Nobody is a member: it makes way.
             turn.write_consumer_tombstones(&request.group_id.detached(), consumer);
             soft.consumer.remove(&request.group_id);
+        }
+        if let Some(Group::Streams(_)) = self.groups.get(&request.group_id) {
+            turn.write_streams_tombstones(soft, &request.group_id.detached());
         }
         let before = turn.decision.records.len();
         let group = self.live(soft, &request.group_id, turn.wall_ms);

@@ -24,7 +24,9 @@ impl GroupMachine {
             Some(group) => group.heartbeat(turn, request),
             None => match self.groups.get(&request.group_id) {
                 Some(Group::Consumer(group)) => self.heartbeat_consumer_group(turn, request, group),
-                Some(Group::Classic(_) | Group::Share(_)) | None => Err(ErrorCode::UnknownMemberId),
+                Some(Group::Classic(_) | Group::Share(_) | Group::Streams(_)) | None => {
+                    Err(ErrorCode::UnknownMemberId)
+                }
             },
         };
         match outcome {
@@ -54,7 +56,7 @@ impl GroupMachine {
         if let Some(Group::Consumer(group)) = self.groups.get(&request.group_id) {
             return self.leave_consumer_group(soft, turn, caller, &request, group);
         }
-        let config = soft.config;
+        let config = soft.config.clone();
         let members = match soft.classic.get_mut(&request.group_id) {
             Some(group) => group.leave(turn, &request.members, &config),
             None => {
@@ -74,7 +76,7 @@ impl GroupMachine {
         group_id: &Str,
         member_id: &Str,
     ) {
-        let config = soft.config;
+        let config = soft.config.clone();
         let Some(group) = soft.classic.get_mut(group_id) else { return };
         if group.pending_join.contains(member_id) {
             group.remove(turn, member_id);

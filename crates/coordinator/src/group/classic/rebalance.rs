@@ -16,7 +16,7 @@ use wire::{ErrorCode, Str};
 impl GroupMachine {
     /// After a load: every member of every group gets a session, groups over their size are made to rejoin.
     pub(crate) fn open_classic_groups(&self, soft: &mut GroupSoft, turn: &mut Turn) {
-        let config = soft.config;
+        let config = soft.config.clone();
         let max_size = usize::try_from(config.classic_max_size).unwrap_or(0);
         for (group_id, group) in &self.groups {
             let Group::Classic(Some(value)) = group else { continue };

@@ -38,7 +38,7 @@ impl GroupMachine {
         if let Some(Group::Consumer(group)) = self.groups.get(&request.group_id) {
             return self.sync_consumer_group(soft, turn, &request, group);
         }
-        let config = soft.config;
+        let config = soft.config.clone();
         match soft.classic.get_mut(&request.group_id) {
             Some(group) if !group.is_empty() => group.sync(turn, caller, &request, &config),
             // A group that is not alive here has no members.
@@ -64,7 +64,7 @@ impl GroupMachine {
 
     /// Members that never asked for their assignment are gone: the others rebalance without them.
     pub(crate) fn sync_phase_over(&self, soft: &mut GroupSoft, turn: &mut Turn, group_id: &Str) {
-        let config = soft.config;
+        let config = soft.config.clone();
         let Some(group) = soft.classic.get_mut(group_id) else { return };
         let running = matches!(group.state, ClassicState::CompletingRebalance | ClassicState::Stable);
         if !running || group.generation != group.sync_deadline_generation || group.pending_sync.is_empty() {

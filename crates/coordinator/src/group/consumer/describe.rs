@@ -18,7 +18,7 @@ impl GroupMachine {
     pub(crate) fn describe_consumer_groups(&self, soft: &GroupSoft, groups: &[Str]) -> Vec<DescribedGroup> {
         let described = groups.iter().map(|group_id| match self.groups.get(group_id) {
             Some(Group::Consumer(group)) => describe(soft, group_id, group),
-            Some(Group::Classic(_) | Group::Share(_)) => refused(
+            Some(Group::Classic(_) | Group::Share(_) | Group::Streams(_)) => refused(
                 group_id,
                 ErrorCode::GroupIdNotFound,
                 Some(Str::from(format!("Group {group_id} is not a consumer group."))),

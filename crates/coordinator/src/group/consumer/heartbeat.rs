@@ -70,7 +70,7 @@ impl GroupMachine {
     ) -> Result<Arc<ConsumerGroup>, Refusal> {
         match self.groups.get(&beat.group_id) {
             Some(Group::Consumer(group)) => return Ok(Arc::clone(group)),
-            Some(Group::Share(_)) => {
+            Some(Group::Share(_) | Group::Streams(_)) => {
                 return Err(Refusal::new(
                     ErrorCode::GroupIdNotFound,
                     format!("Group {} is not a consumer group.", beat.group_id),

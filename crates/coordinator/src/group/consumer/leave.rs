@@ -30,13 +30,17 @@ impl GroupMachine {
     ) -> Result<&Arc<ConsumerGroup>, Refusal> {
         match self.groups.get(group_id) {
             Some(Group::Consumer(group)) => Ok(group),
-            Some(Group::Classic(_) | Group::Share(_)) | None if self.exists(soft, group_id) => {
+            Some(Group::Classic(_) | Group::Share(_) | Group::Streams(_)) | None
+                if self.exists(soft, group_id) =>
+            {
                 Err(Refusal::new(
                     ErrorCode::GroupIdNotFound,
                     format!("Group {group_id} is not a consumer group."),
                 ))
             }
-            Some(Group::Classic(_) | Group::Share(_)) | None => Err(Refusal::group_not_found(group_id)),
+            Some(Group::Classic(_) | Group::Share(_) | Group::Streams(_)) | None => {
+                Err(Refusal::group_not_found(group_id))
+            }
         }
     }
 

@@ -49,14 +49,14 @@ impl Refusal {
         )
     }
 
-    pub(super) fn fenced_instance(member: &str, instance: &str, by: &str) -> Refusal {
+    pub(in super::super) fn fenced_instance(member: &str, instance: &str, by: &str) -> Refusal {
         Refusal::new(
             ErrorCode::FencedInstanceId,
             format!("Static member {member} with instance id {instance} was fenced by member {by}."),
         )
     }
 
-    pub(super) fn unreleased_instance(member: &str, instance: &str, by: &str) -> Refusal {
+    pub(in super::super) fn unreleased_instance(member: &str, instance: &str, by: &str) -> Refusal {
         Refusal::new(
             ErrorCode::UnreleasedInstanceId,
             format!(

@@ -1,6 +1,7 @@
 //! Subscriptions by pattern: when they are looked at again, and what comes of it. The looking itself is done elsewhere, by whoever has all
 //! topics and the time for it (`pattern.rs`); between the two a group lives with what the pattern stood for before.
 
+use super::super::command::GroupAnswer;
 use super::super::records::GroupRecord;
 use super::super::state::{Group, GroupMachine, GroupSoft};
 use super::super::turn::Turn;
@@ -90,6 +91,11 @@ impl GroupMachine {
 
     /// Somebody has looked: where a pattern stands for other topics than before, the group has a new epoch.
     pub(crate) fn regexes_resolved(&self, soft: &mut GroupSoft, turn: &mut Turn, resolved: &Resolved) {
+        self.take_regexes(soft, turn, resolved);
+        turn.answer(GroupAnswer::Done);
+    }
+
+    fn take_regexes(&self, soft: &mut GroupSoft, turn: &mut Turn, resolved: &Resolved) {
         let around = soft.consumer.entry(resolved.group.clone()).or_default();
         around.resolving_until_ms = 0;
         let Some(Group::Consumer(group)) = self.groups.get(&resolved.group) else {

@@ -33,8 +33,13 @@ pub trait ClusterView: Debug + Send + Sync {
     /// The racks of a partition's replicas, sorted, each as often as it has one.
     fn racks(&self, topic: &str, partition: i32) -> Vec<Str>;
 
-    /// What a group is configured with instead of the coordinator's own value.
-    fn group_setting(&self, group: &str, setting: GroupSetting) -> Option<i32>;
+    /// What a group is configured with instead of the coordinator's own value, as it was written.
+    fn group_text(&self, group: &str, setting: GroupSetting) -> Option<String>;
+
+    /// The same where it is a number.
+    fn group_setting(&self, group: &str, setting: GroupSetting) -> Option<i32> {
+        self.group_text(group, setting)?.parse().ok()
+    }
 }
 
 /// What a group may be configured with.
@@ -52,6 +57,22 @@ pub enum GroupSetting {
     ShareHeartbeatIntervalMs,
     /// `share.assignment.interval.ms`
     ShareAssignmentIntervalMs,
+    /// `streams.session.timeout.ms`
+    StreamsSessionTimeoutMs,
+    /// `streams.heartbeat.interval.ms`
+    StreamsHeartbeatIntervalMs,
+    /// `streams.assignment.interval.ms`
+    StreamsAssignmentIntervalMs,
+    /// `streams.task.offset.interval.ms`
+    StreamsTaskOffsetIntervalMs,
+    /// `streams.initial.rebalance.delay.ms`
+    StreamsInitialRebalanceDelayMs,
+    /// `streams.num.standby.replicas`
+    StreamsNumStandbyReplicas,
+    /// `streams.acceptable.recovery.lag`
+    StreamsAcceptableRecoveryLag,
+    /// `streams.rack.aware.assignment.tags`
+    StreamsRackAwareAssignmentTags,
 }
 
 impl GroupSetting {
@@ -64,6 +85,14 @@ impl GroupSetting {
             GroupSetting::ShareSessionTimeoutMs => "share.session.timeout.ms",
             GroupSetting::ShareHeartbeatIntervalMs => "share.heartbeat.interval.ms",
             GroupSetting::ShareAssignmentIntervalMs => "share.assignment.interval.ms",
+            GroupSetting::StreamsSessionTimeoutMs => "streams.session.timeout.ms",
+            GroupSetting::StreamsHeartbeatIntervalMs => "streams.heartbeat.interval.ms",
+            GroupSetting::StreamsAssignmentIntervalMs => "streams.assignment.interval.ms",
+            GroupSetting::StreamsTaskOffsetIntervalMs => "streams.task.offset.interval.ms",
+            GroupSetting::StreamsInitialRebalanceDelayMs => "streams.initial.rebalance.delay.ms",
+            GroupSetting::StreamsNumStandbyReplicas => "streams.num.standby.replicas",
+            GroupSetting::StreamsAcceptableRecoveryLag => "streams.acceptable.recovery.lag",
+            GroupSetting::StreamsRackAwareAssignmentTags => "streams.rack.aware.assignment.tags",
         }
     }
 }
@@ -101,7 +130,7 @@ impl ClusterView for NothingKnown {
         Vec::new()
     }
 
-    fn group_setting(&self, _group: &str, _setting: GroupSetting) -> Option<i32> {
+    fn group_text(&self, _group: &str, _setting: GroupSetting) -> Option<String> {
         None
     }
 }

@@ -15,7 +15,9 @@ impl GroupMachine {
         };
         let described = groups.iter().map(|group_id| match self.groups.get(group_id) {
             Some(Group::Share(group)) => describe(soft, group_id, group),
-            Some(Group::Classic(_) | Group::Consumer(_)) => not_found(group_id, "is not a share group."),
+            Some(Group::Classic(_) | Group::Consumer(_) | Group::Streams(_)) => {
+                not_found(group_id, "is not a share group.")
+            }
             None => not_found(group_id, "not found."),
         });
         described.collect()

@@ -71,7 +71,9 @@ impl GroupMachine {
                     format!("Share group {group_id} not found."),
                 )),
             },
-            Some(Group::Classic(_) | Group::Consumer(_)) | None => Err(is_no_share_group(group_id)),
+            Some(Group::Classic(_) | Group::Consumer(_) | Group::Streams(_)) | None => {
+                Err(is_no_share_group(group_id))
+            }
         }
     }
 

@@ -26,7 +26,9 @@ impl GroupMachine {
         let group = match self.groups.get(&group_id) {
             Some(Group::Share(group)) => group,
             None if !self.exists(soft, &group_id) => return Err(Refusal::group_not_found(&group_id)),
-            Some(Group::Classic(_) | Group::Consumer(_)) | None => return Err(is_no_share_group(&group_id)),
+            Some(Group::Classic(_) | Group::Consumer(_) | Group::Streams(_)) | None => {
+                return Err(is_no_share_group(&group_id));
+            }
         };
         if !group.members.contains_key(&member_id) {
             return Err(Refusal::new(

@@ -121,7 +121,9 @@ impl GroupMachine {
             Some(Group::Share(group)) if group.is_empty() => Ok(group),
             Some(Group::Share(_)) => Err(not_empty()),
             None if !self.exists(soft, group_id) => Err(Refusal::group_not_found(group_id)),
-            Some(Group::Classic(_) | Group::Consumer(_)) | None => Err(is_no_share_group(group_id)),
+            Some(Group::Classic(_) | Group::Consumer(_) | Group::Streams(_)) | None => {
+                Err(is_no_share_group(group_id))
+            }
         }
     }
 }

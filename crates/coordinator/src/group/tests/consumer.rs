@@ -37,7 +37,7 @@ impl ClusterView for Cluster {
     fn racks(&self, _topic: &str, partition: i32) -> Vec<Str> {
         vec![Str::from(format!("rack{partition}"))]
     }
-    fn group_setting(&self, _group: &str, _setting: GroupSetting) -> Option<i32> {
+    fn group_text(&self, _group: &str, _setting: GroupSetting) -> Option<String> {
         None
     }
 }
@@ -234,7 +234,10 @@ pub fn written(record: &GroupRecord) -> Option<String> {
             Some(value) => format!("regex {group} {regex} {}", value.topics.join("+")),
             None => format!("regex {group} {regex} tombstone"),
         },
-        GroupRecord::OffsetCommit { .. } | GroupRecord::GroupMetadata { .. } | GroupRecord::Share(_) => {
+        GroupRecord::OffsetCommit { .. }
+        | GroupRecord::GroupMetadata { .. }
+        | GroupRecord::Share(_)
+        | GroupRecord::Streams(_) => {
             return None;
         }
     })

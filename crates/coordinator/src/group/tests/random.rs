@@ -364,7 +364,7 @@ impl Walk {
 
     /// The log, loaded anew, is the state.
     fn check_replay(&self) {
-        let soft = GroupSoft::new(self.rig.config, 0);
+        let soft = GroupSoft::new(self.rig.config.clone(), 0);
         let mut again = Hosted::loading(GroupMachine::new(), soft, HostedOptions::default(), 0);
         for batch in &self.rig.log.batches {
             assert_eq!(again.load(batch.bytes().clone(), self.rig.high_watermark), []);

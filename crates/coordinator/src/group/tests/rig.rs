@@ -33,7 +33,7 @@ pub struct Rig {
 
 impl Rig {
     pub fn open(config: GroupConfig, seed: u64) -> Rig {
-        let soft = GroupSoft::new(config, seed);
+        let soft = GroupSoft::new(config.clone(), seed);
         let mut rig = Rig {
             hosted: Hosted::loading(GroupMachine::new(), soft, HostedOptions::default(), 0),
             log: Memory::default(),
@@ -93,7 +93,7 @@ impl Rig {
     /// A new leader loads the log as far as it goes, in pieces of one batch.
     pub fn reload(&mut self) {
         self.seed += 1;
-        let mut soft = GroupSoft::new(self.config, self.seed);
+        let mut soft = GroupSoft::new(self.config.clone(), self.seed);
         soft.view = Arc::new(self.cluster.clone());
         self.hosted = Hosted::loading(GroupMachine::new(), soft, HostedOptions::default(), 0);
         for batch in &self.log.batches {

@@ -12,6 +12,7 @@
 use super::consumer::{self, Cluster};
 use super::rig::Rig;
 use super::share;
+use super::streams;
 use super::words;
 use crate::group::{Caller, DeletedTopic, GroupCommand, GroupConfig, MigrationPolicy};
 use crate::machine::{ProducerIdentity, TransactionMarker};
@@ -187,7 +188,7 @@ impl Player {
     }
 
     fn configure(&mut self, args: &Args<'_>) {
-        let mut config = self.rig.config;
+        let mut config = self.rig.config.clone();
         config.classic_initial_rebalance_delay_ms =
             args.number("initial_delay", config.classic_initial_rebalance_delay_ms);
         config.classic_max_size = args.number("max_size", config.classic_max_size);
@@ -198,6 +199,14 @@ impl Player {
         config.consumer.assignment_interval_ms =
             args.number("interval", config.consumer.assignment_interval_ms);
         config.share.assignment_interval_ms = args.number("interval", config.share.assignment_interval_ms);
+        config.streams.assignment_interval_ms =
+            args.number("interval", config.streams.assignment_interval_ms);
+        config.streams.initial_rebalance_delay_ms = args.number("delay", 0);
+        config.streams.num_standby_replicas = args.number("standby", 0);
+        config.streams.max_size = args.number("streams_max_size", config.streams.max_size);
+        if let Some(tags) = args.0.text("tags") {
+            config.streams.rack_aware_assignment_tags = tags.into();
+        }
         config.share.max_size = args.number("share_max_size", config.share.max_size);
         if let Some(policy) = args.0.text("policy") {
             config.consumer.migration_policy = match policy {
@@ -390,7 +399,9 @@ fn command(args: &Args<'_>) -> GroupCommand {
         "topic-deleted" => GroupCommand::TopicsDeleted {
             topics: vec![DeletedTopic { name: args.group(), id: topic_id(args) }],
         },
-        other => share::command(other, &said, &args.0.words).unwrap_or_else(|| offsets_command(other, args)),
+        other => share::command(other, &said, &args.0.words)
+            .or_else(|| streams::command(other, &said, &args.0.words))
+            .unwrap_or_else(|| offsets_command(other, args)),
     }
 }
 

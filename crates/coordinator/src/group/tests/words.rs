@@ -3,6 +3,7 @@
 use super::consumer;
 use super::rig::Entry;
 use super::share;
+use super::streams;
 use crate::group::classic::subscription::subscription_topics;
 use crate::group::{GroupAnswer, GroupRecord};
 use bytes::Bytes;
@@ -106,6 +107,9 @@ pub fn answer(answer: &GroupAnswer) -> String {
         GroupAnswer::ConsumerHeartbeat(answer) => consumer::heartbeat(answer),
         GroupAnswer::ConsumerDescribe(groups) => {
             format!("ConsumerGroupDescribe {}", list(groups.iter().map(consumer::described)))
+        }
+        of_streams @ (GroupAnswer::StreamsHeartbeat(_) | GroupAnswer::StreamsDescribe(_)) => {
+            streams::said(of_streams).unwrap()
         }
         of_shares @ (GroupAnswer::ShareHeartbeat(_)
         | GroupAnswer::ShareDescribe(_)
@@ -222,6 +226,7 @@ fn written(record: &GroupRecord) -> String {
             format!("group {group} {}", metadata(value))
         }
         GroupRecord::Share(record) => share::written(record),
+        GroupRecord::Streams(record) => streams::written(record),
         of_consumers => consumer::written(of_consumers).unwrap(),
     }
 }
