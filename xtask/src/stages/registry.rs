@@ -1,10 +1,11 @@
-//! The schema registry under our own commands and clients of other people (confluent-kafka, two in JavaScript; franz-go's with `--full`), under generated
+//! The schema registry under our own commands and clients of other people (confluent-kafka, two in JavaScript, Confluent's own in Java; franz-go's with `--full`), under generated
 //! requests, and under kills. Owns how
 //! they are installed; what is done and checked stands in `tests/registry/run.py`.
 
 use super::clients::read;
 use super::workbench::Workbench;
 use crate::broker::binary;
+use crate::oracle::Oracle;
 use crate::provision;
 use crate::tally::Tally;
 use anyhow::{Result, bail};
@@ -33,6 +34,10 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
     match node(bench, &tests) {
         Ok(all) => clients.extend(all),
         Err(error) => missing.skip(format!("JavaScript clients: could not be installed: {error:#}")),
+    }
+    match java(bench, &tests) {
+        Ok(client) => drop(clients.insert("confluent-java".to_owned(), client)),
+        Err(error) => missing.skip(format!("Confluent's Java client: could not be installed: {error:#}")),
     }
     // Its compilation takes longer than all the rest.
     if bench.full {
@@ -63,6 +68,17 @@ fn node(bench: &Workbench, tests: &Path) -> Result<Vec<(String, Value)>> {
         ("kafkajs-registry".to_owned(), client("kafkajs.js", NO_PROTOBUF)),
         ("confluentinc-js".to_owned(), client("confluentinc.js", NO_PROTOBUF)),
     ])
+}
+
+/// Kafka's own clients around Confluent's of registries; its serializers are in no repository that this may install from.
+fn java(bench: &Workbench, tests: &Path) -> Result<Value> {
+    let oracle = Oracle::install(&bench.workspace)?;
+    let jars = Oracle::jars_of(&bench.workspace, "confluent")?;
+    let mut command = oracle.tool_java("256m", &[&jars.join("*")]);
+    command.arg(tests.join("ConfluentJava.java"));
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+    Ok(json!({"command": words, "kinds": ["avro"], "environment": {"SCHEMAS": tests}}))
 }
 
 fn go(bench: &Workbench, tests: &Path) -> Result<Value> {
