@@ -21,6 +21,7 @@ mod open_loop;
 mod options;
 mod paced;
 mod rates;
+mod registry;
 mod replicated;
 mod report;
 mod scale;
@@ -184,6 +185,15 @@ const CELLS: &[Kind] = &[
     ),
 ];
 
+/// The binary that is measured, unless another one is named.
+fn built() -> Result<()> {
+    if std::env::var_os("OTTLA_BINARY").is_none() {
+        let built = Command::new("cargo").args(["build", "--release", "--package", "ottla"]).status()?;
+        ensure!(built.success(), "the release binary does not build");
+    }
+    Ok(())
+}
+
 /// Parses, builds the release binary (unless `OTTLA_BINARY` names one), measures, prints. Runs itself optimised: a slow generator
 /// measures itself.
 pub fn command(arguments: &[String]) -> Result<bool> {
@@ -192,6 +202,13 @@ pub fn command(arguments: &[String]) -> Result<bool> {
             say(format_args!("{:<20} {}", kind.name, kind.about));
         }
         return Ok(true);
+    }
+    // Its generator is no part of this program.
+    if let [first, rest @ ..] = arguments
+        && first == "registry"
+    {
+        built()?;
+        return registry::command(&Workspace::load()?, rest);
     }
     if cfg!(debug_assertions) {
         let mut again = Command::new("cargo");
@@ -202,10 +219,7 @@ pub fn command(arguments: &[String]) -> Result<bool> {
     }
     let options = parse(arguments)?;
     let workspace = Workspace::load()?;
-    if std::env::var_os("OTTLA_BINARY").is_none() {
-        let built = Command::new("cargo").args(["build", "--release", "--package", "ottla"]).status()?;
-        ensure!(built.success(), "the release binary does not build");
-    }
+    built()?;
     let mut rows = Vec::new();
     let started = Instant::now();
     let mut whole = true;
