@@ -19,8 +19,8 @@ JSON: an array of
   {"group":"billing","type":"Classic","state":"Stable","protocol_type":"consumer","assignor":"range","coordinator":1,
    "members":[{"member_id":"ottla-cli-6cb2","instance_id":null,"client_id":"ottla-cli","host":"/127.0.0.1",
                "partitions":["orders-0"]}]}
-A group of the consumer protocol, or a share group, has an "epoch" and an "assignment_epoch" besides, each of its members an
-"epoch"."#;
+A group of the consumer protocol, a share or a streams group has an "epoch" and an "assignment_epoch" besides, each of its members an
+"epoch"; a member of a streams group has "active", "standby" and "warmup" tasks: ["0_0","0_1"] is subtopology 0, partitions 0 and 1."#;
 
 /// Arguments of `ottla group describe`.
 #[derive(Debug, Args)]
@@ -110,7 +110,11 @@ fn member_table(group: &GroupDescription) -> Table {
     if is_modern {
         columns.insert(2, ("EPOCH", "epoch"));
     }
-    let mut table = Table::new(&columns).quiet(&["instance_id"]);
+    let runs_tasks = group.members.iter().any(|member| member.tasks.is_some());
+    if runs_tasks {
+        columns.extend([("ACTIVE", "active"), ("STANDBY", "standby"), ("WARMUP", "warmup")]);
+    }
+    let mut table = Table::new(&columns).quiet(&["instance_id", "standby", "warmup"]);
     for member in &group.members {
         let partitions: Vec<String> = member.assignment.iter().map(ToString::to_string).collect();
         let mut row = vec![
@@ -122,6 +126,11 @@ fn member_table(group: &GroupDescription) -> Table {
         ];
         if is_modern {
             row.insert(2, json!(member.epoch));
+        }
+        if runs_tasks {
+            let tasks = member.tasks.clone().unwrap_or_default();
+            let names = |tasks: &[Str]| json!(tasks.iter().map(Str::as_str).collect::<Vec<&str>>());
+            row.extend([names(&tasks.active), names(&tasks.standby), names(&tasks.warmup)]);
         }
         table.row(row);
     }

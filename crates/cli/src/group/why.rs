@@ -138,6 +138,10 @@ fn of_members(group: &GroupDescription) -> Vec<Finding> {
     match group.state.as_str() {
         "Empty" => findings.push(Finding::new("it has no members", "start a consumer of this group")),
         "Dead" => findings.push(Finding::new("it is being deleted", "ottla group list")),
+        "NotReady" => findings.push(Finding::new(
+            "its topology cannot run with the topics that there are",
+            "the application's log: it is told which topics are missing, or have another number of partitions",
+        )),
         "PreparingRebalance" => findings.push(Finding::new(
             format!("its coordinator waits for {members} to join again"),
             "the logs of those whose poll is late: they have max.poll.interval.ms for it",
@@ -250,6 +254,7 @@ mod tests {
             topics: vec!["t".into()],
             assignment: of(has),
             target: target.map(of),
+            tasks: None,
         }
     }
 
@@ -280,6 +285,8 @@ mod tests {
         let idle = vec![member("a", &[0], None), member("b", &[], None)];
         check("Stable", idle, &["member b on /h has no partition to read"]);
         let joining = vec![member("a", &[], None)];
+        let waiting = vec![member("a", &[], Some(&[]))];
+        check("NotReady", waiting, &["its topology cannot run with the topics that there are"]);
         check("PreparingRebalance", joining, &["its coordinator waits for 1 member to join again"]);
     }
 

@@ -34,7 +34,7 @@ pub struct GroupListing {
 pub struct GroupDescription {
     /// Its id.
     pub group_id: Str,
-    /// `Classic`, `Consumer` or `Share`.
+    /// `Classic`, `Consumer`, `Share` or `Streams`.
     pub group_type: Str,
     /// Its state, in Kafka's words.
     pub state: Str,
@@ -44,7 +44,7 @@ pub struct GroupDescription {
     pub assignor: Str,
     /// The node that coordinates it.
     pub coordinator: i32,
-    /// Of a group of the consumer protocol (KIP-848) or a share group: its epoch, and that of the assignment that members are brought to.
+    /// Of a group of the consumer protocol (KIP-848), a share or a streams group: its epoch, and that of the assignment that members are brought to.
     pub epochs: Option<GroupEpochs>,
     /// Its members.
     pub members: Vec<GroupMember>,
@@ -78,6 +78,19 @@ pub struct GroupMember {
     pub assignment: Vec<TopicPartition>,
     /// In a group of the consumer protocol: partitions that it is brought to, step by step.
     pub target: Option<Vec<TopicPartition>>,
+    /// In a streams group: the tasks that it has; of its active ones the partitions are those of the topics that they read.
+    pub tasks: Option<MemberTasks>,
+}
+
+/// What a member of a streams group has: tasks by subtopology and partition, as in `0_1`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MemberTasks {
+    /// It processes them.
+    pub active: Vec<Str>,
+    /// It keeps a copy of their state.
+    pub standby: Vec<Str>,
+    /// It restores their state, to process them afterwards.
+    pub warmup: Vec<Str>,
 }
 
 impl Admin {
@@ -105,7 +118,7 @@ impl Admin {
         Ok(groups.into_values().collect())
     }
 
-    /// One group, of the classic or of the newer consumer protocol, or a share group; `GROUP_ID_NOT_FOUND` where there is none. Cancel-safe.
+    /// One group, of the classic or of the newer consumer protocol, a share or a streams group; `GROUP_ID_NOT_FOUND` where there is none. Cancel-safe.
     pub async fn describe_group(&self, group_id: &Str) -> Result<GroupDescription> {
         let doing = format!("describe group {group_id:?}");
         let request =
@@ -240,6 +253,7 @@ fn classic(group: DescribedGroup, coordinator: i32) -> GroupDescription {
             Vec::new()
         },
         target: None,
+        tasks: None,
     };
     GroupDescription {
         group_id: group.group_id.detached(),
@@ -268,6 +282,7 @@ fn modern(group: consumer_group_describe::DescribedGroup, coordinator: i32) -> G
             topics: member.subscribed_topic_names.iter().map(Str::detached).collect(),
             assignment: member.assignment.topic_partitions.into_iter().flat_map(one).collect(),
             target: Some(member.target_assignment.topic_partitions.into_iter().flat_map(one).collect()),
+            tasks: None,
         }
     };
     GroupDescription {

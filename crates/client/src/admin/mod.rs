@@ -10,6 +10,7 @@ mod quorum;
 mod records;
 mod security;
 mod share_groups;
+mod streams_groups;
 mod tokens;
 mod topics;
 mod transactions;
@@ -18,7 +19,7 @@ pub use brokers::{
     ApiRange, BrokerVersions, ClusterDescription, ClusterNode, LogDir, LogDirReplica, ProducerDescription,
 };
 pub use configs::{ConfigChange, ConfigEntry, ConfigResource, ConfigSource, ResourceKind};
-pub use groups::{GroupDescription, GroupEpochs, GroupListing, GroupMember};
+pub use groups::{GroupDescription, GroupEpochs, GroupListing, GroupMember, MemberTasks};
 pub use partitions::{ElectionKind, Reassignment};
 pub use quorum::{NewVoter, QuorumDescription, QuorumReplica};
 pub use security::{AccessControlEntry, CredentialChange, CredentialDescription, EntryFilter};

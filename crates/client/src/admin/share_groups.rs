@@ -48,8 +48,14 @@ impl Admin {
         };
         match self.ask(Whom::Coordinator(group_id), &request, &doing, read).await {
             Ok(group) => Ok(described(group, coordinator)),
-            // A broker without that protocol has no such groups.
-            Err(Error::Unsupported { .. }) => Err(Error::refused(ErrorCode::GroupIdNotFound, doing.clone())),
+            Err(error @ Error::Unsupported { .. }) => {
+                // A broker without that protocol has no such groups.
+                tracing::debug!(%error, "no share group");
+                self.describe_streams_group(group_id, coordinator).await
+            }
+            Err(error) if error.code() == Some(ErrorCode::GroupIdNotFound) => {
+                self.describe_streams_group(group_id, coordinator).await
+            }
             Err(error) => Err(error),
         }
     }
@@ -186,6 +192,7 @@ fn described(group: share_group_describe::DescribedGroup, coordinator: i32) -> G
             topics: member.subscribed_topic_names.iter().map(Str::detached).collect(),
             assignment: member.assignment.topic_partitions.into_iter().flat_map(one).collect(),
             target: None,
+            tasks: None,
         }
     };
     GroupDescription {

@@ -82,6 +82,7 @@ calls! {
         consumer_group_describe::ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse;
     ShareGroupHeartbeat: share_group_heartbeat::ShareGroupHeartbeatRequest => ShareGroupHeartbeatResponse;
     ShareGroupDescribe: share_group_describe::ShareGroupDescribeRequest => ShareGroupDescribeResponse;
+    StreamsGroupDescribe: streams_group_describe::StreamsGroupDescribeRequest => StreamsGroupDescribeResponse;
     ShareFetch: share_fetch::ShareFetchRequest => ShareFetchResponse;
     ShareAcknowledge: share_acknowledge::ShareAcknowledgeRequest => ShareAcknowledgeResponse;
     DescribeShareGroupOffsets:

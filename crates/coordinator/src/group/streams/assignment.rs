@@ -66,31 +66,27 @@ impl<'a> Roster<'a> {
         self.targets.get(member_id).map(|target| Arc::clone(target)).unwrap_or_default()
     }
 
-    /// The targets as they are, or new ones if the group's epoch is ahead and nothing has to be waited for.
+    /// New targets, unless they have to be waited for. Asked for where the group's epoch is ahead of them.
     pub fn targets(
         &self,
         soft: &GroupSoft,
         turn: &mut Turn,
         group: &StreamsGroup,
         basis: &Basis<'_>,
-        told: &BTreeMap<Str, ToldOffsets>,
+        told: &BTreeMap<Str, Arc<ToldOffsets>>,
         member_id: &Str,
     ) -> Targets {
-        let as_before = |delayed| Targets {
-            epoch: group.assignment_epoch,
-            of_member: self.target_of(member_id),
-            delayed,
-        };
-        if group.assignment_epoch >= basis.epoch {
-            return as_before(None);
-        }
         let interval_ms = i64::from(soft.streams_assignment_interval_ms(basis.group_id));
         let computed_ms = group.assignment_timestamp_ms;
         let rests = computed_ms != 0
             && turn.wall_ms >= computed_ms
             && turn.wall_ms < computed_ms.saturating_add(interval_ms);
         if rests {
-            return as_before(Some("Assignment delayed due to the configured assignment interval."));
+            return Targets {
+                epoch: group.assignment_epoch,
+                of_member: self.target_of(member_id),
+                delayed: Some("Assignment delayed due to the configured assignment interval."),
+            };
         }
         let mut assigned = self.assign(basis, told);
         let none = TaskSets::default();
@@ -112,7 +108,7 @@ impl<'a> Roster<'a> {
     }
 
     /// What each member shall have; nothing while the topology cannot run.
-    fn assign(&self, basis: &Basis<'_>, told: &BTreeMap<Str, ToldOffsets>) -> BTreeMap<Str, TaskSets> {
+    fn assign(&self, basis: &Basis<'_>, told: &BTreeMap<Str, Arc<ToldOffsets>>) -> BTreeMap<Str, TaskSets> {
         let subtopologies = match &basis.configured.subtopologies {
             Some(subtopologies) if basis.configured.is_ready() => subtopologies,
             Some(_) | None => return BTreeMap::new(),

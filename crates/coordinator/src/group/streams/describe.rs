@@ -53,7 +53,7 @@ fn describe(soft: &GroupSoft, group_id: &Str, group: &StreamsGroup) -> Described
     };
     let nothing = ToldOffsets::default();
     let members = group.members.values().map(|member| {
-        let told = known.and_then(|soft| soft.told.get(&member.id)).unwrap_or(&nothing);
+        let told = known.and_then(|soft| soft.told.get(&member.id)).map_or(&nothing, |told| &**told);
         describe_member(member, group.targets.get(&member.id).map(|target| &**target), told)
     });
     DescribedGroup {

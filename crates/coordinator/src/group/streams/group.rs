@@ -90,7 +90,7 @@ pub struct StreamsSoft {
     /// Grows whenever somebody else is to be asked for a task's state.
     pub endpoint_epoch: i32,
     /// What members told of their tasks.
-    pub told: BTreeMap<Str, ToldOffsets>,
+    pub told: BTreeMap<Str, Arc<ToldOffsets>>,
 }
 
 impl StreamsGroup {

@@ -145,15 +145,24 @@ impl GroupMachine {
         progress.soft.checked_version = Some(soft.view.version());
         progress.delay(soft, turn, group);
         let replaces = heard.replaces.as_ref();
-        let roster = Roster::with(group, &updated, replaces);
+        replaces.into_iter().for_each(|old| drop(progress.soft.told.remove(old)));
         let basis = Basis { group_id: &progress.group_id, epoch, configured: &configured, configs: &configs };
-        let targets = match progress.soft.is_delayed {
-            true => Targets {
+        let targets = if progress.soft.is_delayed {
+            Targets {
                 epoch: group.assignment_epoch,
                 of_member: Arc::default(),
                 delayed: Some("Assignment delayed due to the configured initial rebalance delay."),
-            },
-            false => roster.targets(soft, turn, group, &basis, &progress.soft.told, &updated.id),
+            }
+        } else if group.assignment_epoch < epoch {
+            let roster = Roster::with(group, &updated, replaces);
+            roster.targets(soft, turn, group, &basis, &progress.soft.told, &updated.id)
+        } else {
+            let target = group.targets.get(replaces.unwrap_or(&updated.id));
+            Targets {
+                epoch: group.assignment_epoch,
+                of_member: target.cloned().unwrap_or_default(),
+                delayed: None,
+            }
         };
         progress.statuses.extend(targets.delayed.map(|why| StatusCode::AssignmentDelayed.with(why)));
         reconcile(turn, group, &progress.group_id, &mut updated, &targets, request)?;
@@ -172,7 +181,8 @@ impl GroupMachine {
         let (configured, told) = (known.configured.clone(), known.told.clone());
         let Some(Group::Streams(group)) = self.groups.get(group_id) else { return };
         // As in Kafka a group whose topology was not looked at since is assigned by its next heartbeat.
-        let Some(configured) = configured.filter(|_| !group.is_empty()) else { return };
+        let is_due = !group.is_empty() && group.assignment_epoch < group.epoch;
+        let Some(configured) = configured.filter(|_| is_due) else { return };
         let configs = &group.last_assignment_configs;
         let basis = Basis { group_id, epoch: group.epoch, configured: &configured, configs };
         Roster::of(group).targets(soft, turn, group, &basis, &told, &Str::new());
@@ -267,7 +277,7 @@ impl Progress {
         request: &StreamsGroupHeartbeatRequest,
     ) -> Result<(), Refusal> {
         let known = self.soft.told.get(&request.member_id);
-        let mut told: ToldOffsets = known.cloned().unwrap_or_default();
+        let mut told = known.map(|told| ToldOffsets::clone(told)).unwrap_or_default();
         let none = BTreeMap::new();
         let subtopologies = configured.subtopologies.as_ref().unwrap_or(&none);
         if let Some(offsets) = &request.task_offsets {
@@ -277,7 +287,7 @@ impl Progress {
             told.end_offsets = task_offsets(subtopologies, offsets)?;
         }
         if request.task_offsets.is_some() || request.task_end_offsets.is_some() {
-            self.soft.told.insert(request.member_id.detached(), told);
+            self.soft.told.insert(request.member_id.detached(), Arc::new(told));
         }
         Ok(())
     }
