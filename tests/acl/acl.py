@@ -5,11 +5,13 @@ the lines of two brokers. Nobody has to log in: the one who may everything comes
 entries speak of hosts. Arguments as `tests/answers/asking.py` takes them.
 """
 import re
+import struct
 import sys
 import uuid
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/answers")
 from asking import CLIENTS, CONTROLLER, JAR, NOBODY, Asker, make_topics, quietly, shown, until
+from crc32c import crc32c
 from kafka import Closed, Connection
 
 KEEPER, JUDGED = "127.0.0.1", "127.0.0.2"
@@ -82,6 +84,13 @@ def grants():
 TOPICS = ["alpha", "beta", "absent"]
 
 
+def transactional_batch():
+    """One record of the transaction of producer 77."""
+    body = struct.pack(">hiqqqhii", 0x10, 0, 0, 0, 77, 0, 0, 1) + bytes([14, 0, 0, 0, 1, 2]) + b"x\0"
+    crc = crc32c(body)
+    return struct.pack(">qiibI", 0, 9 + len(body), -1, 2, crc) + body
+
+
 def questions(ids):
     """(title, API, versions, body): `None` for the newest version."""
     named = lambda key, **more: [dict({key: name}, **more) for name in TOPICS]
@@ -105,6 +114,10 @@ def questions(ids):
             {"topic": name, "partitions": [{"partition": 0, "partitionMaxBytes": 1000}]} for name in TOPICS]}),
         ("Fetch/by id", newest, {"maxWaitMs": 0, "minBytes": 0, "maxBytes": 1000, "sessionEpoch": -1, "topics": [
             dict(one, partitions=[{"partition": 0, "partitionMaxBytes": 1000}]) for one in with_ids]}),
+        ("Fetch/as a replica", (4, 12), {"replicaId": 1, "maxWaitMs": 0, "minBytes": 0, "maxBytes": 1000, "sessionEpoch": -1, "topics": [
+            {"topic": name, "partitions": [{"partition": 0, "partitionMaxBytes": 1000}]} for name in TOPICS]}),
+        ("Produce/transaction", (9,), {"transactionalId": "ours", "acks": -1, "timeoutMs": 1000, "topicData": [
+            {"name": "alpha", "partitionData": [{"index": 0, "records": transactional_batch()}]}]}),
         ("ListOffsets", (1, None), {"replicaId": -1, "topics": named("name", partitions=[{"partitionIndex": 0, "timestamp": -1}])}),
         ("OffsetForLeaderEpoch", newest, {"replicaId": -2, "topics": named("topic", partitions=[{"partition": 0, "currentLeaderEpoch": -1, "leaderEpoch": 0}])}),
         ("DeleteRecords", newest, {"topics": named("name", partitions=[{"partitionIndex": 0, "offset": 0}]), "timeoutMs": 5000}),

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -26,6 +27,7 @@ PORT = dict(zip(LISTENERS, ports(len(LISTENERS))))
 AT = {name: f"localhost:{port}" for name, port in PORT.items()}
 CA = key("authority.crt")
 RELOADED = os.path.join(nodes.SCRATCH, "reloaded.pem")
+REVOKED = os.path.join(nodes.SCRATCH, "revoked.crl")
 
 
 def node():
@@ -33,6 +35,7 @@ def node():
     listeners = ",".join(f"{name}://localhost:{port}" for name, port in PORT.items())
     protocols = {"SASL": "SASL_SSL", "OPEN": "PLAINTEXT", "CONTROLLER": "PLAINTEXT"}
     shutil.copy(key("server.pem"), RELOADED)
+    shutil.copy(key("nobody.crl"), REVOKED)
     properties = {
         "process.roles": "broker,controller",
         "node.id": 1,
@@ -52,6 +55,7 @@ def node():
         "ssl.client.auth": "none",
         "listener.name.mutual.ssl.client.auth": "required",
         "listener.name.mutual.ssl.principal.mapping.rules": "RULE:^CN=(.*?),.*$/$1/L,DEFAULT",
+        "listener.name.mutual.ssl.crl.location": REVOKED,
         "listener.name.java.ssl.key.password": "key-secret",
         "listener.name.java.ssl.enabled.protocols": "TLSv1.2",
         "listener.name.sasl.ssl.key.password": "key-secret",
@@ -207,6 +211,31 @@ def a_certificate_is_a_user():
         same(refused, [KafkaError.TOPIC_AUTHORIZATION_FAILED], listener)
 
 
+def replace(file, by):
+    shutil.copy(key(by), file + ".new")
+    os.replace(file + ".new", file)
+
+
+@check
+def who_is_revoked_is_turned_away_while_the_node_runs():
+    def bobs():
+        return ottla("topic", "list", properties=BOB, address=AT["MUTUAL"], seconds=30)
+
+    same(bobs()[0], 0, "bob before")
+    replace(REVOKED, "bob.crl")
+    until(20, "bob is refused", lambda: bobs()[0] != 0)
+    code, said = bobs()
+    assert code != 0 and "was revoked" in said, said
+    until(5, "a line of the log", lambda: "was revoked" in ONE.said())
+    same(ottla("topic", "list", properties=ALICE, address=AT["MUTUAL"])[0], 0, "alice")
+    # Of the other side: who holds a server against the list that names its own authority, and one that names nobody's.
+    same(ottla("topic", "list", properties=ALICE | {"ssl.crl.location": key("bob.crl")}, address=AT["MUTUAL"])[0], 0, "a client with a list")
+    code, said = ottla("topic", "list", properties=ALICE | {"ssl.crl.location": key("nothing.pem")}, address=AT["MUTUAL"])
+    assert code != 0 and "no block X509 CRL" in said, said
+    replace(REVOKED, "nobody.crl")
+    until(20, "bob is back", lambda: bobs()[0] == 0)
+
+
 def shown(port):
     """The certificate that a listener shows."""
     return ssl.get_server_certificate(("localhost", port))
@@ -280,6 +309,26 @@ def a_hundred_reloads_under_load_fail_no_request():
     # The file's own value again, for who comes later.
     code, said = ottla("config", "unset", "--broker", "1", location, properties={}, address=AT["OPEN"])
     same(code, 0, said)
+
+
+@check
+def sslscan_finds_nothing_weak():
+    for listener in ("P12", "SASL"):
+        asked = ["sslscan", "--no-colour", "--no-fallback", AT[listener]]
+        found = subprocess.run(asked, capture_output=True, text=True, timeout=120).stdout
+        lines = [" ".join(line.split()) for line in found.splitlines()]
+        for version, state in (("SSLv2", "disabled"), ("SSLv3", "disabled"), ("TLSv1.0", "disabled"), ("TLSv1.1", "disabled"),
+                               ("TLSv1.2", "enabled"), ("TLSv1.3", "enabled")):
+            assert f"{version} {state}" in lines, f"{version}: {found}"
+        suites = [line.split() for line in lines if line.startswith(("Accepted ", "Preferred "))]
+        assert len(suites) >= 6, found
+        for _, version, _, _, name, *_ in suites:
+            is_good = name.startswith("TLS_") if version == "TLSv1.3" else name.startswith("ECDHE-") and ("GCM" in name or "CHACHA20" in name)
+            assert is_good, f"{version} {name}"
+        assert not any(line.startswith("Compression enabled") for line in lines), found
+        assert "Session renegotiation not supported" in lines or "Secure session renegotiation supported" in lines, found
+        hearts = [line for line in lines if "heartbleed" in line]
+        assert hearts and all("not vulnerable" in line for line in hearts), found
 
 
 @check

@@ -32,6 +32,7 @@ database = index
 new_certs_dir = .
 rand_serial = yes
 certificate = authority.crt
+crlnumber = number
 private_key = authority.key
 default_md = sha256
 policy = any
@@ -48,6 +49,7 @@ LOCAL="subjectAltName=DNS:localhost,IP:127.0.0.1"
 
 authority authority
 authority stranger
+echo 01 >number
 signed server "/CN=localhost/O=Ottla" "$LOCAL" -days 365
 again server server2 "$LOCAL" -days 366
 again server expired "$LOCAL" -startdate 200101000000Z -enddate 210101000000Z
@@ -56,6 +58,14 @@ signed elsewhere "/CN=elsewhere.example.com/O=Ottla" "subjectAltName=DNS:elsewhe
 signed alice "/C=DE/O=Ottla/OU=Users/CN=Alice" "extendedKeyUsage=clientAuth" -days 365
 signed bob "/O=Ottla/OU=Users/CN=Bob" "extendedKeyUsage=clientAuth" -days 365
 openssl req -x509 -newkey rsa:2048 -nodes -keyout self.key -out self.crt -days 365 -subj "/CN=localhost" -addext "$LOCAL"
+
+# Lists of revoked certificates: of nobody, of Bob.
+revoked() { # name
+    openssl ca -config ca.conf -gencrl -crldays 30 -out "$1"
+}
+revoked nobody.crl
+openssl ca -config ca.conf -revoke bob.crt
+revoked bob.crl
 
 openssl pkcs8 -topk8 -v2 aes-256-cbc -in server.key -out server.encrypted.key -passout pass:key-secret
 cat server.crt server.encrypted.key >server.pem

@@ -7,7 +7,7 @@ use crate::output::{Table, print_json, print_line};
 use broker::Principal;
 use broker::security::explaining::{Because, Question, explain};
 use clap::{Args, Subcommand};
-use client::admin::{AccessControlEntry, EntryFilter};
+use client::admin::{AccessControlEntry, ConfigResource, EntryFilter, ResourceKind};
 use client::{Admin, Str};
 use serde_json::{Value, json};
 use wire::records::metadata::AccessControlEntryRecord;
@@ -60,7 +60,7 @@ JSON: an array as ottla acl list has it"#;
 const AFTER_EXPLAIN: &str = r#"Examples:
   ottla acl explain --principal User:alice --operation write --topic orders --host 10.1.2.3
 
-Ends with 0 if it is allowed and with 4 if not. Super users are the broker's own business (super.users).
+Ends with 0 if it is allowed and with 4 if not. super.users and allow.everyone.if.no.acl.found are asked of a node; Apache Kafka does not tell them.
 
 JSON: an object
   {"allowed":false,"because":"entry","entry":{"permission":"deny",...}}"#;
@@ -294,30 +294,39 @@ async fn explained(args: ExplainArgs, admin: &Admin) -> Result<(), Failure> {
     };
     let records: Vec<AccessControlEntryRecord> = entries.iter().map(record).collect();
     let none = || Failure::usage("nothing to explain", "no ACL can speak of this operation");
+    let rules = Rules::of_a_node(admin).await;
     let question = Question {
         principal: Principal::parse(&args.principal).ok_or_else(none)?,
         host: args.host,
         operation: args.operation,
         resource_type,
         resource_name: resource_name.to_string(),
-        everyone_without_entries: false,
+        super_users: rules.super_users.clone().unwrap_or_default(),
+        everyone_without_entries: rules.everyone.unwrap_or(false),
     };
     let (allowed, because) = explain(&records, &question).ok_or_else(none)?;
     let entry = match because {
         Because::Entry(at) => entries.get(at),
-        Because::NothingAllows | Because::NothingSaid => None,
+        Because::SuperUser | Because::NothingAllows | Because::NothingSaid => None,
     };
-    let why = match entry {
-        Some(entry) => sentence(entry),
-        None if entries.is_empty() => {
-            "no ACL speaks of it (allowed all the same where allow.everyone.if.no.acl.found=true)".to_owned()
+    let (why, short) = match &because {
+        Because::Entry(_) => (entry.map_or_else(String::new, sentence), "entry"),
+        Because::SuperUser => (format!("super.users names {}", args.principal), "super user"),
+        Because::NothingSaid => (
+            "no ACL speaks of it, and allow.everyone.if.no.acl.found=true".to_owned(),
+            "no entry speaks of it",
+        ),
+        Because::NothingAllows if entries.is_empty() => {
+            (format!("no ACL speaks of it{}", rules.reservation(true)), "nothing allows it")
         }
-        None => "no ACL allows it".to_owned(),
+        Because::NothingAllows => {
+            (format!("no ACL allows it{}", rules.reservation(false)), "nothing allows it")
+        }
     };
     match args.output.output {
         OutputFormat::Json => print_json(&json!({
             "allowed": allowed,
-            "because": if entry.is_some() { "entry" } else { "nothing allows it" },
+            "because": short,
             "entry": entry.map(object),
         }))?,
         OutputFormat::Table => print_line(&format!("{}: {why}", if allowed { "allowed" } else { "denied" }))?,
@@ -325,6 +334,49 @@ async fn explained(args: ExplainArgs, admin: &Admin) -> Result<(), Failure> {
     match allowed {
         true => Ok(()),
         false => Err(Failure::new("denied", why).exit(Exit::Denied)),
+    }
+}
+
+/// What the file of a node says to its authorizer; `None`: it does not tell (Apache Kafka hides these keys, and not everybody may ask).
+#[derive(Default)]
+struct Rules {
+    super_users: Option<String>,
+    everyone: Option<bool>,
+}
+
+impl Rules {
+    /// Of the first broker: all have the same, or their answers depend on whom one asks.
+    async fn of_a_node(admin: &Admin) -> Rules {
+        let asked = async || {
+            let cluster = admin.describe_cluster(false).await.ok()?;
+            let id = cluster.nodes.first()?.id.to_string();
+            let broker = ConfigResource::new(ResourceKind::Broker, id.as_str());
+            admin.describe_configs(std::slice::from_ref(&broker), false).await.ok()?.remove(&broker)?.ok()
+        };
+        let entries = asked().await.unwrap_or_default();
+        // What is not set is not told, and is false or nobody.
+        let value = |name: &str| match entries.iter().find(|entry| entry.name == name) {
+            Some(entry) if entry.sensitive => None,
+            Some(entry) => Some(entry.value.as_deref().unwrap_or_default().to_owned()),
+            None => (!entries.is_empty()).then(String::new),
+        };
+        Rules {
+            super_users: value("super.users"),
+            everyone: value("allow.everyone.if.no.acl.found")
+                .map(|text| text.trim().eq_ignore_ascii_case("true")),
+        }
+    }
+
+    /// What may make it otherwise: what the node has not told.
+    fn reservation(&self, unspoken_of: bool) -> &'static str {
+        match (&self.super_users, self.everyone) {
+            (Some(_), Some(_)) => "",
+            (_, None) if unspoken_of => {
+                " (allowed all the same by allow.everyone.if.no.acl.found=true or super.users, which the node does not tell)"
+            }
+            (None, _) => " (allowed all the same to super.users, whom the node does not tell)",
+            (Some(_), None) => "",
+        }
     }
 }
 

@@ -36,6 +36,7 @@ const OBEYED: &[&str] = &[
     "ssl.ca.pem",
     "ssl.certificate.location",
     "ssl.certificate.pem",
+    "ssl.crl.location",
     "ssl.key.location",
     "ssl.key.pem",
 ];
@@ -161,6 +162,7 @@ mod tests {
         let nothing = options(&[]).unwrap();
         assert!(nothing.verifies && nothing.verifies_host && nothing.trust == Some(TrustSource::System));
         assert!(options(&[("ssl.key.location", "/k")]).is_err());
-        assert!(TlsProperties::default().set("ssl.crl.location", "/x").is_ok_and(|known| !known));
+        assert_eq!(options(&[("ssl.crl.location", "/r")]).unwrap().files(), ["/r"]);
+        assert!(TlsProperties::default().set("ssl.sigalgs.list", "/x").is_ok_and(|known| !known));
     }
 }

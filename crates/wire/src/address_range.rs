@@ -89,6 +89,25 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_read_as_a_range_ends_without_a_panic() {
+        let pieces =
+            ["10", ".", "0", "255", "/", "8", "33", "::", ":", "fd00", "é", "-1", "99999999999", " ", "%lo"];
+        let mut random = crate::random::SplitMix64::new(46);
+        let mut ranges = 0;
+        for _ in 0..200_000 {
+            let count = random.below(12);
+            let text: String =
+                (0..count).map(|_| pieces[random.below(pieces.len() as u64) as usize]).collect();
+            if let Ok(range) = AddressRange::parse(&text) {
+                ranges += 1;
+                let own = text.split_once('/').and_then(|(own, _)| own.parse().ok());
+                assert!(own.is_some_and(|own| range.contains(own)), "{text}");
+            }
+        }
+        assert!(ranges > 100, "{ranges} were ranges");
+    }
+
+    #[test]
     fn what_is_no_range_is_refused() {
         for text in [
             "",

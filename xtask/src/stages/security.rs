@@ -83,7 +83,11 @@ fn attacks(bench: &Workbench) -> Result<Tally> {
     let mut python = Command::new(python_environment(bench)?);
     python.arg("-u").arg(bench.workspace.root.join("tests/security/attacks.py"));
     python.args([format!("127.0.0.1:{sasl}"), broker.address(), broker.id().to_string()]);
-    let mut tally = read("attacks", &bench.run("security-attacks", &mut python, 4)?);
+    if bench.full {
+        python.env("LONG", "1");
+    }
+    let mut tally =
+        read("attacks", &bench.run("security-attacks", &mut python, if bench.full { 20 } else { 4 })?);
     tally.check("the broker is still there", broker.alive());
     Ok(tally)
 }

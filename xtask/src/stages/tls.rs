@@ -21,6 +21,7 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
         bench.run("tls-keys", Command::new("bash").arg(root.join("tests/tls/keys.sh")).arg(&keys), 2)?;
     ensure!(made.success, "keys.sh: {}: {}", made.tail(3), std::fs::read_to_string(keys.join("keys.log"))?);
     provision::debian(&bench.workspace, "kcat", "kcat")?;
+    provision::debian(&bench.workspace, "sslscan", "sslscan")?;
     let oracle = Oracle::install(&bench.workspace)?;
     let classes = format!("{}/*:{}/*", oracle.tool_jars.display(), oracle.broker_jars.display());
     let mut python = Command::new(python_environment(bench)?);

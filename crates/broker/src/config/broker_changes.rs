@@ -124,7 +124,7 @@ impl BrokerChange<'_> {
         let opens = |name: &str, value: &str| match listener_key(name).map_or(name, |found| found.key.name) {
             // A listener of SASL asks by other means, and only `required` is not weaker than what was.
             "ssl.client.auth" => !value.trim().eq_ignore_ascii_case("required"),
-            "ssl.endpoint.identification.algorithm" => value.trim().is_empty(),
+            "ssl.endpoint.identification.algorithm" | "ssl.crl.location" => value.trim().is_empty(),
             _ => false,
         };
         match self.changed.iter().find(|(name, value)| opens(name, value)) {

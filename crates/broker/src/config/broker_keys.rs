@@ -361,6 +361,7 @@ pub static BROKER_KEYS: &[ConfigKey] = &[
     key("ssl.allow.san.changes", Boolean, Some("false"), Any, Low, ReadOnly, Implemented, "Allow a new certificate to change its alternative names."),
     key("ssl.cipher.suites", List, Some(""), AnyList, Medium, PerBroker, Implemented, "Cipher suites; empty means all safe ones."),
     key("ssl.client.auth", Text, Some("none"), OneOf(&["required", "requested", "none"]), Medium, PerBroker, Implemented, "Whether clients must show a certificate."),
+    key("ssl.crl.location", Text, None, Any, Medium, PerBroker, Implemented, "Ottla only: a PEM file of lists of revoked certificates; each authority that vouches for anybody needs one in its time.").ours(),
     key("ssl.enabled.protocols", List, Some("TLSv1.2,TLSv1.3"), AnyList, Medium, PerBroker, Implemented, "TLS versions."),
     key("ssl.endpoint.identification.algorithm", Text, Some("https"), Any, Low, PerBroker, Implemented, "How a server's name is checked; empty switches it off."),
     key("ssl.engine.factory.class", Class, None, Any, Low, PerBroker, Refused, "Java TLS engine; never loaded here."),

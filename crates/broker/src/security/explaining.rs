@@ -20,6 +20,8 @@ pub struct Question {
     pub resource_type: i8,
     /// The name of the resource; none of the cluster.
     pub resource_name: String,
+    /// `super.users`, as the node has it.
+    pub super_users: String,
     /// `allow.everyone.if.no.acl.found`
     pub everyone_without_entries: bool,
 }
@@ -27,6 +29,8 @@ pub struct Question {
 /// What decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Because {
+    /// `super.users` names the principal.
+    SuperUser,
     /// This entry, by its place among those that were given.
     Entry(usize),
     /// No entry allows it.
@@ -92,7 +96,7 @@ impl Replay {
 
 /// Whether it is allowed and what decides; `None` for an operation or a type of resource that no entry can speak of.
 pub fn explain(entries: &[AccessControlEntryRecord], question: &Question) -> Option<(bool, Because)> {
-    let replay = Replay::new(entries, "", question.everyone_without_entries)?;
+    let replay = Replay::new(entries, &question.super_users, question.everyone_without_entries)?;
     let resource = (question.resource_type, question.resource_name.as_str());
     let rule = replay.rule(&question.principal, &question.host, question.operation, resource)?;
     let because = match &rule {
@@ -101,8 +105,9 @@ pub fn explain(entries: &[AccessControlEntryRecord], question: &Question) -> Opt
             let at = (0..entries.len()).find(|at| Uuid::from_halves(0, *at as u64 + 1) == id)?;
             Because::Entry(at)
         }
+        Rule::SuperUser => Because::SuperUser,
         Rule::NothingSaid => Because::NothingSaid,
-        Rule::SuperUser | Rule::NotReady | Rule::NothingAllows => Because::NothingAllows,
+        Rule::NotReady | Rule::NothingAllows => Because::NothingAllows,
     };
     Some((rule.allows(), because))
 }
@@ -129,6 +134,7 @@ mod tests {
             operation,
             resource_type: 2,
             resource_name: name.to_owned(),
+            super_users: "User:root".to_owned(),
             everyone_without_entries: false,
         };
         let entries = [entry(4, 3), entry(3, 3), entry(3, 2)];
@@ -138,5 +144,9 @@ mod tests {
         let open = Question { everyone_without_entries: true, ..question(4, "u") };
         assert_eq!(explain(&entries, &open), Some((true, Because::NothingSaid)));
         assert_eq!(explain(&entries, &question(99, "t")), None);
+        let root = Question { principal: Principal::user("root"), ..question(3, "t") };
+        assert_eq!(explain(&entries, &root), Some((true, Because::SuperUser)));
+        let open_but_spoken_of = Question { everyone_without_entries: true, ..question(7, "t") };
+        assert_eq!(explain(&entries, &open_but_spoken_of), Some((false, Because::NothingAllows)));
     }
 }

@@ -76,6 +76,33 @@ fn absurd_counts_are_closed_and_cost_nothing() {
 }
 
 #[test]
+fn absurd_counts_of_tagged_fields_in_a_header_are_closed_and_cost_nothing() {
+    let mut node = Harness::start();
+    // ApiVersions v3, Metadata v9 and FetchSnapshot v0, nobody's client, and 2^32 - 1 tagged fields, alone and with some of them.
+    for (key, version) in [(18, 3), (3, 9), (59, 0)] {
+        for fields in [0, 3, 1_000] {
+            let mut frame = vec![0, key, 0, version, 0, 0, 0, 7, 255, 255, 255, 255, 255, 255, 15];
+            frame.extend([7, 1, 0].repeat(fields));
+            assert_eq!(survives(&mut node, Bytes::from(frame)), "close", "API {key}, {fields} fields");
+        }
+    }
+    assert_eq!(super::produce::produce(&mut node, "t", 0, 1, batch(&["a"])).error_code, 3);
+}
+
+#[test]
+fn a_snapshot_of_nothing_is_answered() {
+    let mut node = Harness::start();
+    // FetchSnapshot v0: header, replica, no bytes, topics: none, absent, and one without partitions.
+    for topics in [&[1u8, 0][..], &[0, 0], &[2, 2, b't', 1, 0, 0]] {
+        let mut frame = vec![0, 59, 0, 0, 0, 0, 0, 7, 255, 255, 0, 255, 255, 255, 255, 0, 0, 0, 0];
+        frame.extend(topics);
+        survives(&mut node, Bytes::from(frame));
+    }
+    node.create("t", 1);
+    assert_eq!(super::produce::produce(&mut node, "t", 0, 1, batch(&["a"])).error_code, 0);
+}
+
+#[test]
 fn what_is_no_text_is_answered_all_the_same() {
     let mut node = Harness::start();
     let header = |key: u8, version: u8| [0, key, 0, version, 0, 0, 0, 7, 0, 2, 0xff, 0xfe];

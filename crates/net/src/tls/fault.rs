@@ -61,6 +61,10 @@ impl From<&Error> for TlsFault {
     fn from(error: &Error) -> TlsFault {
         let (why, hint) = match error {
             Error::InvalidCertificate(why) => of_certificate(why),
+            Error::InvalidCertRevocationList(_) => (
+                format!("a list of revoked certificates is not good: {error}"),
+                "openssl crl -text -noout -in LIST, of what stands in ssl.crl.location",
+            ),
             Error::NoCertificatesPresented => (
                 "the other side shows no certificate".to_owned(),
                 "ssl.keystore.location on the client, for ssl.client.auth is required",
@@ -106,6 +110,14 @@ fn of_certificate(why: &CertificateError) -> (String, &'static str) {
             "the name that the certificate has, or an alternative name in a new certificate",
         ),
         CertificateError::Revoked => (said("was revoked"), "a new certificate there"),
+        CertificateError::UnknownRevocationStatus => (
+            said("is of an authority without a list of revoked certificates here"),
+            "the list of that authority in ssl.crl.location",
+        ),
+        CertificateError::ExpiredRevocationList | CertificateError::ExpiredRevocationListContext { .. } => (
+            said("cannot be held against a list of revoked certificates, for the list's time is over"),
+            "a new list of the authority in ssl.crl.location, and the clock",
+        ),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => (
             said("is for another purpose (extended key usage)"),
             "serverAuth and clientAuth in a new certificate",
@@ -130,6 +142,9 @@ fn of_alert(alert: AlertDescription) -> (String, &'static str) {
         ),
         AlertDescription::CertificateExpired => {
             (said("the certificate that was shown has expired"), "a new certificate")
+        }
+        AlertDescription::CertificateRevoked => {
+            (said("the certificate that was shown was revoked"), "a new certificate")
         }
         AlertDescription::HandshakeFailure => (
             said("nothing in common (cipher suites, kinds of keys, or a certificate is missing)"),

@@ -26,6 +26,9 @@ pub struct TlsOptions {
     pub key: Option<KeySource>,
     /// Whom it trusts.
     pub trust: Option<TrustSource>,
+    /// `ssl.crl.location`: a file of lists of revoked certificates. Whatever an authority vouched for must be on none of them, and each
+    /// authority's list must be there and in its time.
+    pub revoked: Option<String>,
     /// `ssl.client.auth`
     pub client_auth: ClientAuth,
     /// `ssl.enabled.protocols`
@@ -75,6 +78,7 @@ impl TlsOptions {
         Ok(TlsOptions {
             key: key(asked)?,
             trust: trust(asked)?,
+            revoked: asked("ssl.crl.location"),
             client_auth: client_auth(asked("ssl.client.auth").as_deref())?,
             versions: versions(asked("ssl.enabled.protocols").as_deref())?,
             suites: suites(asked("ssl.cipher.suites").as_deref())?,
@@ -104,7 +108,8 @@ impl TlsOptions {
     /// Files whose change means other keys or other trust.
     pub fn files(&self) -> Vec<String> {
         let of_key = self.key.iter().flat_map(KeySource::files);
-        of_key.chain(self.trust.iter().flat_map(TrustSource::files)).map(str::to_owned).collect()
+        let of_others = self.trust.iter().flat_map(TrustSource::files).chain(self.revoked.as_deref());
+        of_key.chain(of_others).map(str::to_owned).collect()
     }
 }
 
@@ -320,6 +325,7 @@ mod tests {
             ("ssl.keystore.location", "/k"),
             ("ssl.keystore.password", "p"),
             ("ssl.truststore.location", "/t"),
+            ("ssl.crl.location", "/r"),
             ("ssl.client.auth", "required"),
             ("ssl.enabled.protocols", "TLSv1.3"),
             ("ssl.cipher.suites", "TLS_AES_128_GCM_SHA256, ECDHE-RSA-AES256-GCM-SHA384"),
@@ -328,7 +334,7 @@ mod tests {
         .unwrap();
         assert_eq!(
             (taken.files(), taken.client_auth),
-            (vec!["/k".to_owned(), "/t".to_owned()], ClientAuth::Required)
+            (vec!["/k".to_owned(), "/t".to_owned(), "/r".to_owned()], ClientAuth::Required)
         );
         assert_eq!((taken.versions.len(), taken.suites.len()), (1, 2));
         let nothing = read(&[]).unwrap();

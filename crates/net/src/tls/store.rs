@@ -186,6 +186,15 @@ impl TrustSource {
     }
 }
 
+/// The lists of revoked certificates in a PEM file, at least one.
+pub fn revocation_lists(location: &str) -> Result<Vec<Vec<u8>>, String> {
+    let said = |why: &str| format!("the lists of revoked certificates in {location} cannot be read: {why}");
+    let blocks = pem::blocks(&text(location)?).map_err(|why| said(&why))?;
+    let lists = blocks.into_iter().filter(|block| block.label == "X509 CRL");
+    let found: Vec<Vec<u8>> = lists.map(|block| block.bytes).collect();
+    if found.is_empty() { Err(said("it has no block X509 CRL")) } else { Ok(found) }
+}
+
 /// The bytes of a file, if it is not absurdly large.
 fn bytes(location: &str) -> Result<Vec<u8>, String> {
     let failed = |why: &dyn fmt::Display| format!("cannot read {location}: {why}");

@@ -17,7 +17,7 @@ use rustls::{ClientConfig, ClientConnection, InconsistentKeys, ServerConfig, Sig
 
 use super::mapping::Mapping;
 use super::options::{ClientAuth, TlsOptions};
-use super::store::OpenKey;
+use super::store::{OpenKey, revocation_lists};
 use super::stream::TlsStream;
 use super::verify::{Clients, Servers, Trusted};
 use super::x509::Certificate;
@@ -152,7 +152,9 @@ fn unusable(error: &rustls::Error) -> String {
 }
 
 fn trusted(options: &TlsOptions) -> Result<Option<Trusted>, String> {
-    options.trust.as_ref().map(|source| source.read().and_then(Trusted::new)).transpose()
+    let Some(source) = &options.trust else { return Ok(None) };
+    let revoked = options.revoked.as_deref().map(revocation_lists).transpose()?;
+    Trusted::new(source.read()?, revoked.unwrap_or_default()).map(Some)
 }
 
 fn server_now(options: &TlsOptions) -> Result<ServerNow, String> {
@@ -189,7 +191,7 @@ fn client_now(options: &TlsOptions) -> Result<ClientNow, String> {
     let builder = ClientConfig::builder_with_provider(provider.clone());
     let builder = builder.with_protocol_versions(&options.versions).map_err(|error| unusable(&error))?;
     let trusted = if options.verifies { trusted(options)? } else { None };
-    let servers = Servers::new(trusted, provider, options.verifies_host);
+    let servers = Servers::new(trusted, provider, options.verifies_host)?;
     let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(servers));
     let certificate = key.as_ref().map(|key| key.certificate.clone());
     let config = match key {

@@ -38,17 +38,8 @@ impl TestKey {
 
     /// A certificate of this key, signed by another.
     pub fn certificate(&self, says: Says<'_>, signer: &TestKey) -> Vec<u8> {
-        let sequence = |parts: &[&[u8]]| value(tag::SEQUENCE, parts);
-        let algorithm = sequence(&[&value(tag::OID, &[ECDSA_WITH_SHA256])]);
-        let name = |text: &str| {
-            let pair = sequence(&[&value(tag::OID, &[&[0x55, 4, 3]]), &value(0x0c, &[text.as_bytes()])]);
-            sequence(&[&value(tag::SET, &[&pair])])
-        };
-        let until = format!("{}0101000000Z", says.until);
-        let validity = sequence(&[
-            &value(tag::UTC_TIME, &[b"200101000000Z"]),
-            &value(tag::GENERALIZED_TIME, &[until.as_bytes()]),
-        ]);
+        let algorithm = algorithm();
+        let validity = sequence(&[&value(tag::UTC_TIME, &[b"200101000000Z"]), &beginning_of(says.until)]);
         let ec = sequence(&[&value(tag::OID, &[EC]), &value(tag::OID, &[P256])]);
         let point = value(0x03, &[&[0], self.pair.public_key().as_ref()]);
         let public = sequence(&[&ec, &point]);
@@ -80,8 +71,57 @@ impl TestKey {
             &public,
             &value(tag::context(3), &[&extensions]),
         ]);
-        let signature = signer.pair.sign(&SystemRandom::new(), &tbs).unwrap();
-        sequence(&[&tbs, &algorithm, &value(0x03, &[&[0], signature.as_ref()])])
+        signer.signed(&tbs)
+    }
+
+    /// A list of revoked certificates, by their serial numbers, that ends with the beginning of a year.
+    pub fn revocation_list(&self, issuer: &str, serials: &[u8], until: u32) -> Vec<u8> {
+        let since = value(tag::UTC_TIME, &[b"200101000000Z"]);
+        let revoked: Vec<Vec<u8>> =
+            serials.iter().map(|serial| sequence(&[&value(tag::INTEGER, &[&[*serial]]), &since])).collect();
+        let revoked = match revoked.as_slice() {
+            [] => Vec::new(),
+            some => sequence(&some.iter().map(Vec::as_slice).collect::<Vec<_>>()),
+        };
+        let number = value(tag::OCTET_STRING, &[&value(tag::INTEGER, &[&[1]])]);
+        let number = sequence(&[&value(tag::OID, &[&[0x55, 0x1d, 0x14]]), &number]);
+        let tbs = sequence(&[
+            &value(tag::INTEGER, &[&[1]]),
+            &algorithm(),
+            &name(issuer),
+            &since,
+            &beginning_of(until),
+            &revoked,
+            &value(tag::context(0), &[&sequence(&[&number])]),
+        ]);
+        self.signed(&tbs)
+    }
+
+    fn signed(&self, tbs: &[u8]) -> Vec<u8> {
+        let signature = self.pair.sign(&SystemRandom::new(), tbs).unwrap();
+        sequence(&[tbs, &algorithm(), &value(0x03, &[&[0], signature.as_ref()])])
+    }
+}
+
+fn sequence(parts: &[&[u8]]) -> Vec<u8> {
+    value(tag::SEQUENCE, parts)
+}
+
+fn algorithm() -> Vec<u8> {
+    sequence(&[&value(tag::OID, &[ECDSA_WITH_SHA256])])
+}
+
+/// A common name.
+fn name(text: &str) -> Vec<u8> {
+    let pair = sequence(&[&value(tag::OID, &[&[0x55, 4, 3]]), &value(0x0c, &[text.as_bytes()])]);
+    sequence(&[&value(tag::SET, &[&pair])])
+}
+
+/// A year's; until 2049 as UTCTime, as RFC 5280 wants it of lists.
+fn beginning_of(year: u32) -> Vec<u8> {
+    match year {
+        2000..2050 => value(tag::UTC_TIME, &[format!("{:02}0101000000Z", year - 2000).as_bytes()]),
+        _ => value(tag::GENERALIZED_TIME, &[format!("{year}0101000000Z").as_bytes()]),
     }
 }
 

@@ -280,6 +280,62 @@ async fn a_record_that_was_changed_on_its_way_ends_the_connection() {
     assert!(read_some(&mut server, 10).await.is_err());
 }
 
+#[tokio::test]
+async fn whom_a_list_revokes_is_nobody_and_without_a_list_nobody_is_anybody() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let place = std::env::temp_dir().join(format!("ottla-crl-{}", std::process::id()));
+    std::fs::create_dir_all(&place).unwrap();
+    // Every certificate of these tests has the serial number 1.
+    let lists = [
+        ("good", pem("X509 CRL", &authority.key.revocation_list("authority", &[2, 3], 2099)), ""),
+        ("revoked", pem("X509 CRL", &authority.key.revocation_list("authority", &[1], 2099)), "was revoked"),
+        ("over", pem("X509 CRL", &authority.key.revocation_list("authority", &[], 2021)), "time is over"),
+        ("others", pem("X509 CRL", &authority.key.revocation_list("other", &[], 2099)), "without a list"),
+        ("forged", pem("X509 CRL", &stranger.key.revocation_list("authority", &[], 2099)), "is not good"),
+    ];
+    let alice = Says { subject: "Alice", hosts: &[], ..SERVER };
+    for (what, list, why) in &lists {
+        let file = place.join(what).display().to_string();
+        std::fs::write(&file, list).unwrap();
+        for (of_server, of_client) in [(Some(file.clone()), None), (None, Some(file.clone()))] {
+            let server = TlsOptions {
+                key: Some(authority.vouches_for(SERVER)),
+                trust: Some(authority.trust()),
+                revoked: of_server.clone(),
+                client_auth: ClientAuth::Required,
+                ..nothing()
+            };
+            let client = TlsOptions {
+                key: Some(authority.vouches_for(alice)),
+                trust: Some(authority.trust()),
+                revoked: of_client,
+                ..nothing()
+            };
+            let found = greet(server.clone(), client.clone(), "localhost").await;
+            if why.is_empty() {
+                assert_eq!(found, Ok(Some("CN=Alice".to_owned())), "{what}");
+                let (_, there) = greet(server, client, "example.com").await.unwrap_err();
+                assert!(there.contains("another host name"), "{there}");
+                continue;
+            }
+            let (here, there) = found.unwrap_err();
+            let said = if of_server.is_some() { here } else { there };
+            assert!(said.contains(why), "{what}: {said}");
+        }
+    }
+    for (content, why) in [
+        ("", "no block X509 CRL"),
+        ("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----", "cannot be used"),
+    ] {
+        let file = place.join("bad").display().to_string();
+        std::fs::write(&file, content).unwrap();
+        let options = TlsOptions { trust: Some(authority.trust()), revoked: Some(file), ..nothing() };
+        let said = ClientTls::open(&options).map(|_| ()).unwrap_err();
+        assert!(said.contains(why), "{said}");
+    }
+    std::fs::remove_dir_all(&place).unwrap();
+}
+
 #[test]
 fn a_key_is_that_of_its_certificate() {
     let authority = Authority::new();
@@ -342,6 +398,46 @@ fn damaged_stores_are_refused_without_a_panic() {
             let _ = Certificate::read(&bytes);
         }
     }
+}
+
+/// Rules of names, PEM and lists of revoked certificates, broken in every way: read or refused.
+#[test]
+fn damaged_rules_and_texts_are_refused_without_a_panic() {
+    let authority = Authority::new();
+    let place = std::env::temp_dir().join(format!("ottla-noise-{}", std::process::id()));
+    let file = place.display().to_string();
+    let list = pem("X509 CRL", &authority.key.revocation_list("authority", &[1, 2], 2099));
+    let rules = "RULE:^CN=(.*?),OU=(a|b)+$/$1@$2/L, RULE:(.*)\\/x/$0/U,DEFAULT".to_owned();
+    let mut random = wire::random::SplitMix64::new(46);
+    let mut pick = |below: usize| usize::try_from(random.below(below as u64)).unwrap_or(0);
+    let pieces = [b'/', b'$', b'(', b')', b'*', b'\\', b'-', b'\n', b'{', b'9', 0xc3, b',', b'=', b'A'];
+    let (mut taken, mut refused) = (0, 0);
+    for (number, whole) in [&rules, &list].into_iter().enumerate() {
+        for _ in 0..[20_000, 500][number] {
+            let mut bytes = whole.clone().into_bytes();
+            for _ in 0..=pick(3) {
+                let at = pick(bytes.len());
+                match pick(3) {
+                    0 => bytes[at] = pieces[pick(pieces.len())],
+                    1 => bytes.insert(at, pieces[pick(pieces.len())]),
+                    _cut => bytes.truncate(at.max(1)),
+                }
+            }
+            let is_taken = if number == 0 {
+                let text = String::from_utf8_lossy(&bytes);
+                let read = mapping::Mapping::read(&text);
+                let _ = read.as_ref().map(|rules| rules.apply("CN=alice,OU=ababab"));
+                read.is_ok()
+            } else {
+                std::fs::write(&place, &bytes).unwrap();
+                let trust = Some(authority.trust());
+                ClientTls::open(&TlsOptions { trust, revoked: Some(file.clone()), ..nothing() }).is_ok()
+            };
+            *if is_taken { &mut taken } else { &mut refused } += 1;
+        }
+    }
+    std::fs::remove_file(&place).unwrap();
+    assert!(taken > 500 && refused > 500, "{taken} taken, {refused} refused");
 }
 
 /// A store of Java's with a trusted certificate, neither encrypted nor authenticated.

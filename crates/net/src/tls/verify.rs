@@ -1,13 +1,16 @@
 //! Whom a certificate is believed: the chain to a trusted one, as Java's PKIX has it. A certificate that is trusted itself is believed as it
 //! is, within its time, even where it calls itself an authority or has another's signature.
+//!
+//! Where there are lists of revoked certificates (RFC 5280, 5), each certificate of a chain needs a list of its authority that is in its time
+//! and does not name it: without one nobody is believed. Who is trusted itself is taken out of the trust store, as in Java.
 
 use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::client::{WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{
@@ -22,18 +25,21 @@ pub struct Trusted {
     roots: Arc<RootCertStore>,
     /// The same, as they stand.
     as_they_stand: Arc<Vec<Vec<u8>>>,
+    /// Lists of revoked certificates; without any nobody asks.
+    revoked: Vec<CertificateRevocationListDer<'static>>,
 }
 
 impl Trusted {
-    /// These are; at least one can vouch for others.
-    pub fn new(certificates: Vec<Vec<u8>>) -> Result<Trusted, String> {
+    /// These are; at least one can vouch for others, unless one of `revoked` takes that back.
+    pub fn new(certificates: Vec<Vec<u8>>, revoked: Vec<Vec<u8>>) -> Result<Trusted, String> {
         let mut roots = RootCertStore::empty();
         for bytes in &certificates {
             roots
                 .add(CertificateDer::from(bytes.as_slice()))
                 .map_err(|error| format!("a trusted certificate cannot be used: {error}"))?;
         }
-        Ok(Trusted { roots: Arc::new(roots), as_they_stand: Arc::new(certificates) })
+        let revoked = revoked.into_iter().map(CertificateRevocationListDer::from).collect();
+        Ok(Trusted { roots: Arc::new(roots), as_they_stand: Arc::new(certificates), revoked })
     }
 
     /// It is trusted itself; `Err` outside of its time.
@@ -76,8 +82,8 @@ impl Clients {
     pub fn new(trusted: Trusted, provider: Arc<CryptoProvider>, required: bool) -> Result<Clients, String> {
         let builder = WebPkiClientVerifier::builder_with_provider(trusted.roots.clone(), provider);
         let builder = if required { builder } else { builder.allow_unauthenticated() };
-        let chains =
-            builder.build().map_err(|error| format!("nobody can be trusted by this trust store: {error}"))?;
+        let builder = builder.with_crls(trusted.revoked.iter().cloned()).enforce_revocation_expiration();
+        let chains = builder.build().map_err(|error| unusable(&error))?;
         Ok(Clients { chains, trusted })
     }
 }
@@ -131,10 +137,21 @@ impl ClientCertVerifier for Clients {
     }
 }
 
+fn unusable(error: &rustls::client::VerifierBuilderError) -> String {
+    match error {
+        rustls::client::VerifierBuilderError::InvalidCrl(why) => {
+            format!("a list of revoked certificates cannot be used: {why:?}")
+        }
+        other => format!("nobody can be trusted by this trust store: {other}"),
+    }
+}
+
 /// Looks at certificates of servers.
 pub struct Servers {
     /// `None`: at no certificate at all.
     trusted: Option<Trusted>,
+    /// Where there are lists of revoked certificates: holds chains against them, and then the host, which is looked at here.
+    unrevoked: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
     verifies_host: bool,
 }
@@ -147,8 +164,50 @@ impl fmt::Debug for Servers {
 
 impl Servers {
     /// Those whom somebody trusted vouches for, under the name that was asked for if `verifies_host`.
-    pub fn new(trusted: Option<Trusted>, provider: Arc<CryptoProvider>, verifies_host: bool) -> Servers {
-        Servers { trusted, provider, verifies_host }
+    pub fn new(
+        trusted: Option<Trusted>,
+        provider: Arc<CryptoProvider>,
+        verifies_host: bool,
+    ) -> Result<Servers, String> {
+        let with_lists = |trusted: &Trusted| {
+            WebPkiServerVerifier::builder_with_provider(trusted.roots.clone(), provider.clone())
+                .with_crls(trusted.revoked.iter().cloned())
+                .enforce_revocation_expiration()
+                .build()
+                .map_err(|error| unusable(&error))
+        };
+        let unrevoked =
+            trusted.as_ref().filter(|trusted| !trusted.revoked.is_empty()).map(with_lists).transpose()?;
+        Ok(Servers { trusted, unrevoked, provider, verifies_host })
+    }
+
+    /// Whether somebody trusted vouches for it and has not taken that back.
+    fn is_vouched_for(
+        &self,
+        trusted: &Trusted,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let Some(unrevoked) = &self.unrevoked else {
+            let parsed = ParsedCertificate::try_from(end_entity)?;
+            let algorithms = self.provider.signature_verification_algorithms.all;
+            return verify_server_cert_signed_by_trust_anchor(
+                &parsed,
+                &trusted.roots,
+                intermediates,
+                now,
+                algorithms,
+            );
+        };
+        match unrevoked.verify_server_cert(end_entity, intermediates, server_name, &[], now) {
+            // The name is the last that it looks at: all else is good.
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(()),
+            other => other.map(|_| ()),
+        }
     }
 }
 
@@ -163,16 +222,8 @@ impl ServerCertVerifier for Servers {
     ) -> Result<ServerCertVerified, Error> {
         let Some(trusted) = &self.trusted else { return Ok(ServerCertVerified::assertion()) };
         if !trusted.knows(end_entity, now)? {
-            let parsed = ParsedCertificate::try_from(end_entity)?;
-            let algorithms = self.provider.signature_verification_algorithms.all;
-            verify_server_cert_signed_by_trust_anchor(
-                &parsed,
-                &trusted.roots,
-                intermediates,
-                now,
-                algorithms,
-            )
-            .map_err(|error| or_own_issuer(end_entity, error))?;
+            self.is_vouched_for(trusted, end_entity, intermediates, server_name, now)
+                .map_err(|error| or_own_issuer(end_entity, error))?;
         }
         if self.verifies_host {
             is_for(end_entity, server_name)?;

