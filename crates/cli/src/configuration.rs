@@ -6,18 +6,19 @@ use std::path::Path;
 
 use crate::connect::unreadable;
 use crate::failure::Failure;
-use ::server::properties::{self, Properties};
+use ::server::environment;
+use ::server::properties::Properties;
 use ::server::providers;
 use ::server::settings::{Refused, Settings};
 use broker::config::Warning;
 
 /// Everything that is set, for a node with this file or without one.
 pub fn read(file: Option<&Path>, arguments: &[String]) -> Result<Properties, Failure> {
-    let mut all = match file {
+    let file = match file {
         Some(file) => read_file(file)?,
         None => Properties::default(),
     };
-    all.extend(environment());
+    let mut all = with_environment(file)?;
     all.extend(pairs(arguments)?);
     let variable = |name: &str| std::env::var(name).ok();
     let hint = "the config.providers of the configuration, and what they read";
@@ -27,14 +28,21 @@ pub fn read(file: Option<&Path>, arguments: &[String]) -> Result<Properties, Fai
     })
 }
 
+/// What arguments say, and nothing else: neither a file nor the environment.
+pub fn given(arguments: &[String]) -> Result<Properties, Failure> {
+    pairs(arguments)
+}
+
 /// Checks everything that is set. Without a file, and without `process.roles` from elsewhere, it is a node on embedded defaults.
 pub fn settings(file: Option<&Path>, all: Properties) -> Result<(Settings, Vec<Warning>), Refused> {
-    match file {
+    let read = match file {
         None if all.get("process.roles").is_none() => {
             Settings::embedded("127.0.0.1:9092", "./ottla-data", all)
         }
         _ => Settings::new(all),
-    }
+    }?;
+    environment::check(&read.0, |name| std::env::var(name).ok())?;
+    Ok(read)
 }
 
 /// `KEY=VALUE` arguments.
@@ -62,14 +70,20 @@ fn read_file(file: &Path) -> Result<Properties, Failure> {
     })
 }
 
-/// What the images' environment says. A variable whose key is near to a known one is kept, so that the slip is told.
-fn environment() -> Properties {
+/// What the environment says, over a file. A variable whose key is near to a known one is kept, so that the slip is told.
+fn with_environment(file: Properties) -> Result<Properties, Failure> {
     let meant = |key: &str| {
         broker::config::is_known(key)
             || key.starts_with(crate::node_registry::PREFIX)
             || broker::config::nearest(key).is_some()
     };
-    properties::from_environment(std::env::vars_os().filter_map(utf8), meant)
+    let variables = std::env::vars_os().filter_map(utf8);
+    let read = environment::read(file, variables, meant, environment::read_secret);
+    let read = read.map_err(|why| refused(&why, "the environment"))?;
+    for line in &read.told {
+        tracing::warn!("environment: {line}");
+    }
+    Ok(read.properties)
 }
 
 fn utf8((name, value): (OsString, OsString)) -> Option<(String, String)> {

@@ -12,6 +12,7 @@ mod configuration;
 mod connect;
 mod consume;
 mod demo;
+mod dev;
 mod dlq;
 mod dump;
 mod failure;
@@ -89,6 +90,8 @@ enum Command {
     Consume(Talking<consume::ConsumeArgs>),
     /// Configs: get, set, unset
     Config(config::ConfigCommand),
+    /// Run a node for development and tests: a free port, a temporary directory
+    Dev(dev::DevArgs),
     /// Start a throw-away node, send a million records through it and check every one
     Demo(demo::DemoArgs),
     /// Show what lies in the files of a log directory, as kafka-dump-log does
@@ -148,6 +151,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Produce(command)) => produce::run(command.args, &command.connection),
         Some(Command::Consume(command)) => consume::run(command.args, &command.connection),
         Some(Command::Config(command)) => config::run(command),
+        Some(Command::Dev(args)) => dev::run(args),
         Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Dump(args)) => dump::run(args),
         Some(Command::Cluster(command)) => self::cluster::run(command),

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::args::LogArgs;
 use crate::failure::Failure;
 use crate::{configuration, invocation, listen, node_registry};
+use ::server::environment;
 use ::server::journey::Journey;
 use ::server::logs::{self, Levels};
 use ::server::main_loop::{self, Running, StartError};
-use ::server::properties::{self, Properties};
+use ::server::properties::Properties;
 use ::server::signals::StopSignals;
 use clap::Args;
 
@@ -87,7 +88,7 @@ pub fn run(args: ServerArgs) -> Result<(), Failure> {
     run_until_stopped(&log, start, |running| format!("{}\n", ready(running)))
 }
 
-fn ready(running: &Running) -> String {
+pub(crate) fn ready(running: &Running) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let (node, listens) = (running.node().node_id(), running.listens());
     format!("ottla {version} is ready: node {node}, {listens}, data in {}", running.keeps())
@@ -109,7 +110,7 @@ fn next_steps(running: &Running) -> String {
     )
 }
 
-fn launch(
+pub(crate) fn launch(
     file: Option<&Path>,
     mut all: Properties,
     where_to: &str,
@@ -125,7 +126,7 @@ fn launch(
     if let Some(levels) = levels {
         settings.loggers = levels.loggers();
     }
-    let cluster_id = properties::cluster_id_from_environment(|name| std::env::var(name).ok());
+    let cluster_id = environment::cluster_id(|name| std::env::var(name).ok());
     let registry = registry.map(|plan| plan.open(&settings)).transpose()?;
     let mut running = main_loop::start_watched(&settings, cluster_id.as_deref(), journey).map_err(failed)?;
     if let Some(registry) = registry {
@@ -140,7 +141,7 @@ pub(crate) fn failed(error: StartError) -> Failure {
 }
 
 /// Signals are heard before anything else is done.
-fn run_until_stopped(
+pub(crate) fn run_until_stopped(
     log: &LogArgs,
     start: impl FnOnce(&Journey, Option<Levels>) -> Result<Running, Failure> + Send + 'static,
     hello: impl FnOnce(&Running) -> String,

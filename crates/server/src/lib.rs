@@ -7,6 +7,7 @@
 pub mod bells;
 pub mod clock;
 pub mod directories;
+pub mod environment;
 pub mod format;
 pub mod gateway;
 pub mod guard;
