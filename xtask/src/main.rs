@@ -18,6 +18,7 @@ mod differential;
 mod floor;
 mod network;
 mod oracle;
+mod package;
 mod process;
 mod provision;
 mod stages;
@@ -89,6 +90,11 @@ const CHORES: &[Chore] = &[
         name: "trio",
         about: "three nodes (ottla or kafka): up, one killed and restarted, one stalled, stopped; says how long each took",
         run: trio::command,
+    },
+    Chore {
+        name: "package",
+        about: "a .deb, an OCI image, a wheel, an npm package and a bill of materials of the release binary; `--binary=FILE` takes one that is there",
+        run: package::command,
     },
     Chore { name: "oracle", about: "installs the reference broker and says where", run: oracle::command },
 ];

@@ -19,6 +19,7 @@ mod golden;
 mod jbod;
 mod jobs;
 mod metrics;
+mod packages;
 mod quotas;
 mod real_input;
 mod records;
@@ -41,7 +42,7 @@ use crate::broker::Kind;
 use crate::tally::Tally;
 use crate::words::say;
 use crate::workspace::Workspace;
-use crate::{codegen, tidy};
+use crate::{codegen, package, tidy};
 use anyhow::{Result, bail};
 use stage::{Needs, Stage};
 use std::process::Command;
@@ -91,6 +92,7 @@ const STAGES: &[Stage] = &[
     stage("registry", Needs::Core, registry::run, "the schema registry: clients of every kind read what the others wrote, kills"),
     stage("metrics", Needs::Core, metrics::run, "/metrics: read by Prometheus' parser, held against what was sent; strangers, slow readers, a taken port"),
     stage("quotas", Needs::Core, quotas::run, "client quotas: rates, throttle times, mutations, connections, beside Kafka's; a kill"),
+    stage("packages", Needs::Core, packages::run, "the .deb, the image, test brokers for Python and JavaScript, environments of compose files"),
     stage("rim", Needs::Core, rim::run, "starts and stops: directories refused or taken, signals, few descriptors, a clock put right"),
     stage("bad-input", Needs::Core, bad_input::run, "malformed frames, half frames, bombs, refusals"),
     stage("real-input", Needs::Core, real_input::run, "a million real lines, kills on both sides"),
@@ -158,7 +160,7 @@ fn clippy(bench: &Workbench) -> Result<Tally> {
 }
 
 fn build(bench: &Workbench) -> Result<Tally> {
-    single(bench, "build", &mut bench.cargo(&["build", "--release", "--locked", "--package", "ottla"]), 30)
+    single(bench, "build", &mut bench.cargo(package::RELEASE), 30)
 }
 
 fn unit(bench: &Workbench) -> Result<Tally> {

@@ -159,7 +159,7 @@ fn ask_ours(bench: &Workbench, case: &Case, properties: &Path, tally: &mut Tally
 }
 
 /// Whether it came up (it is stopped then), and everything it said.
-fn try_start(command: &mut Command, log: &Path) -> Result<(bool, String)> {
+pub(super) fn try_start(command: &mut Command, log: &Path) -> Result<(bool, String)> {
     let mut child = spawn(command, log)?;
     let said = || Ok::<_, anyhow::Error>(String::from_utf8_lossy(&std::fs::read(log)?).into_owned());
     let deadline = Instant::now() + LIMIT;
