@@ -72,7 +72,7 @@ fn python(bench: &Workbench, wheel: &Path) -> Result<Tally> {
     for line in finished.output.lines() {
         if line.starts_with("PASSED ") {
             tally.passed += 1;
-        } else if line.starts_with("FAILED ") || line.starts_with("ERROR ") {
+        } else if line.contains("::") && (line.starts_with("FAILED ") || line.starts_with("ERROR ")) {
             tally.fail(line);
         } else if line.starts_with("ready: ") {
             say(format_args!("   {line}"));
