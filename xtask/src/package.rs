@@ -31,8 +31,6 @@ pub const RELEASE: &[&str] = &[
     "link-arg=-Wl,--icf=all",
     "-C",
     "link-arg=-Wl,-z,pack-relative-relocs",
-    "-C",
-    "strip=symbols",
 ];
 
 /// What is made, by its name.
