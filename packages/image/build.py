@@ -9,6 +9,8 @@ import hashlib
 import io
 import json
 import pathlib
+import re
+import subprocess
 import sys
 import tarfile
 
@@ -28,6 +30,14 @@ def entry(archive, name, mode, data=None, uid=0):
         archive.addfile(info, io.BytesIO(data))
 
 
+def libraries(binary):
+    """The loader and libraries of a binary that is not static."""
+    if b"/ld-linux-x86-64.so.2" not in pathlib.Path(binary).read_bytes()[:4096]:
+        return []
+    said = subprocess.run(["ldd", binary], check=True, capture_output=True, text=True).stdout
+    return sorted(set(re.findall(r"(/\S+) \(0x", said)))
+
+
 def layer(binary):
     listeners = "PLAINTEXT://:9092,CONTROLLER://localhost:9093"
     properties = (HERE.parent / "server.properties").read_text().replace("@LISTENERS@", listeners)
@@ -45,6 +55,11 @@ def layer(binary):
         entry(archive, "etc/nsswitch.conf", 0o644, b"passwd: files\ngroup: files\nhosts: files dns\n")
         entry(archive, "etc/ottla/server.properties", 0o644, properties.encode())
         entry(archive, "usr/share/doc/ottla/LICENSE", 0o644, (HERE.parent.parent / "LICENSE").read_bytes())
+        for directory in sorted({str(pathlib.Path(path).parent).strip("/") for path in libraries(binary)}):
+            for up in [*reversed(pathlib.PurePath(directory).parents[:-1]), directory]:
+                entry(archive, str(up), 0o755)
+        for path in libraries(binary):
+            entry(archive, path.strip("/"), 0o755, pathlib.Path(path).read_bytes())
         entry(archive, "usr/bin/ottla", 0o755, pathlib.Path(binary).read_bytes())
     return raw.getvalue()
 

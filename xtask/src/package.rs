@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// How the release binary is linked: static, so that it runs on any Linux and from scratch; equal functions once (`icf`), relocations
-/// packed. Only the last crate is told, so that the others are the ones that `cargo build --release` makes.
-pub const RELEASE: &[&str] = &[
+/// How the binary of the packages is linked: static, so that it runs on any Linux and from scratch; equal functions once (`icf`),
+/// relocations packed. Only the last crate is told, so that the others are those of `cargo build --release`.
+const RELEASE: &[&str] = &[
     "rustc",
     "--release",
     "--locked",

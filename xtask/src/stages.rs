@@ -42,7 +42,7 @@ use crate::broker::Kind;
 use crate::tally::Tally;
 use crate::words::say;
 use crate::workspace::Workspace;
-use crate::{codegen, package, tidy};
+use crate::{codegen, tidy};
 use anyhow::{Result, bail};
 use stage::{Needs, Stage};
 use std::process::Command;
@@ -160,7 +160,7 @@ fn clippy(bench: &Workbench) -> Result<Tally> {
 }
 
 fn build(bench: &Workbench) -> Result<Tally> {
-    single(bench, "build", &mut bench.cargo(package::RELEASE), 30)
+    single(bench, "build", &mut bench.cargo(&["build", "--release", "--locked", "--package", "ottla"]), 30)
 }
 
 fn unit(bench: &Workbench) -> Result<Tally> {

@@ -14,8 +14,11 @@ use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What the binary, and the whole image, may weigh: 21.8 million seen. The goal is 20.
+/// What the binary may weigh: 22.2 million seen. The goal is 20.
 const BYTES_MAX: u64 = 22_500_000;
+
+/// What the whole image may weigh: that, and the libc that a binary which is not static takes along.
+const IMAGE_BYTES_MAX: u64 = 26_000_000;
 
 /// The stage.
 pub fn run(bench: &Workbench) -> Result<Tally> {
@@ -27,7 +30,10 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
     tally.check(&format!("the binary has {bytes} bytes, more than {BYTES_MAX}"), bytes <= BYTES_MAX);
     let made = |kind: &str| make(&bench.workspace, kind, &binary, &out);
     tally.check("the bill names a hundred crates or so", bill::count(&made("bill")?)? > 50);
-    tally.absorb("image", script(bench, "image", &[made("image")?, PathBuf::from(BYTES_MAX.to_string())])?);
+    tally.absorb(
+        "image",
+        script(bench, "image", &[made("image")?, PathBuf::from(IMAGE_BYTES_MAX.to_string())])?,
+    );
     tally.absorb("debian", script(bench, "debian", &[made("debian")?])?);
     tally.absorb("python", python(bench, &made("python")?)?);
     tally.absorb("npm", npm(bench, &made("npm")?)?);
