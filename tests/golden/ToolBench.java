@@ -1,6 +1,6 @@
 // Runs Kafka's command-line tools one after another inside one Java process and writes what each printed.
 //
-// Usage: ToolBench HOST:PORT SCRIPT SCRATCH [NAME=VALUE]... The script has one step per line:
+// Usage: ToolBench HOST:PORT SCRIPT SCRATCH [NAME=VALUE]...; with -Dours=BINARY that binary answers as the tools of -Dours.scripts=NAME,... The script has one step per line:
 //   kafka-topics --create --topic a     a tool; --bootstrap-server is added (tools that need another spelling: see call)
 //   kafka-console-producer --topic a << k1:v1|k2:v2    its standard input, lines separated by |
 //   @join GROUP TOPIC CLIENT            a classic group member that stays until @leave
@@ -11,7 +11,7 @@
 // A step may begin with [shape] (its numbers are not told), [sorted] (whoever compares sorts its lines), [subset] (one that
 // offers less prints fewer lines), [json] (whoever compares reads its line of JSON, which is told as it is but for SCRATCH) or
 // [settled] (repeated until it does not say that something is still in progress), [until PATTERN] (repeated until its printed lines, joined by
-// blanks, have the regular expression in them) or [for SECONDS] (a tool that does not end by itself: interrupted then). Output: `== STEP`, printed lines, `-- err` and its lines, `-- exit N`; what differs
+// blanks, have the regular expression in them), [apart] (a tool that ends its process: it gets one) or [for SECONDS] (a tool that does not end by itself: interrupted then). Output: `== STEP`, printed lines, `-- err` and its lines, `-- exit N`; what differs
 // from run to run (ids, ports, times, directories, stack traces) is replaced by its name or left out.
 
 import java.io.ByteArrayInputStream;
@@ -230,7 +230,7 @@ public final class ToolBench {
         // How often what does not end says a thing is a matter of time.
         Set<String> once = mark(step, "for ") != null ? new HashSet<>() : null;
         for (String line : text.toString(StandardCharsets.UTF_8).split("\n")) {
-            boolean ours = line.matches("exit \\d+|ToolBench.Exited: .*|Error while executing .*: exit \\d+");
+            boolean ours = line.matches("exit \\d+|ToolBench.Exited: .*|Error while executing .*: exit \\d+|Error: Executing .* failed due to exit \\d+");
             boolean stack = line.startsWith("\tat ") || line.matches("\t\\.\\.\\. \\d+ more");
             if (!ours && !stack && !line.isBlank()) {
                 String told = json && line.startsWith("{") ? line.replace(scratch.toString(), "<scratch>") : told(line);
@@ -254,6 +254,7 @@ public final class ToolBench {
         return line.replaceAll("^\\[\\d{4}-\\d\\d-\\d\\d[^\\]]*\\]", "[time]")
             .replaceAll("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>")
             .replaceAll("(TopicId|Cluster ID|ClusterId):( +)[A-Za-z0-9_-]{22}", "$1:$2<id>")
+            .replaceAll("perf-consumer-\\d+ *", "perf-consumer-<number> ")
             .replaceAll("adminclient-\\d+", "adminclient-<number>")
             .replaceAll("Local controller \\d+ ", "Local controller <id> ")
             .replaceAll("127\\.0\\.0\\.1:\\d+", "127.0.0.1:<port>")
@@ -302,7 +303,7 @@ public final class ToolBench {
                 return 0;
             }
             System.setIn(new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)));
-            return call(tool, words, limit == null ? 60 : Integer.parseInt(limit), limit != null);
+            return call(tool, words, mark(line, "apart") != null, limit == null ? 60 : Integer.parseInt(limit), limit != null);
         } catch (Exited exit) {
             return exit.status;
         } catch (Throwable error) {
@@ -311,7 +312,7 @@ public final class ToolBench {
         }
     }
 
-    private static int call(String tool, List<String> words, int seconds, boolean endless) throws Throwable {
+    private static int call(String tool, List<String> words, boolean apart, int seconds, boolean endless) throws Throwable {
         List<String> all = new ArrayList<>(words);
         if (words.contains("--bootstrap-controller")) {
             // It is told whom to ask.
@@ -321,6 +322,14 @@ public final class ToolBench {
         } else {
             all.add(tool.equals("kafka-replica-verification") ? "--broker-list" : "--bootstrap-server");
             all.add(bootstrap);
+        }
+        String binary = System.getProperty("ours");
+        if (binary != null && List.of(System.getProperty("ours.scripts").split(",")).contains(tool)) {
+            return callProcess(List.of(binary, tool), all, seconds);
+        }
+        if (apart) {
+            return callProcess(
+                List.of("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", System.getProperty("java.class.path"), TOOLS.get(tool)), all, seconds);
         }
         Class<?> main = Class.forName(TOOLS.get(tool));
         // A tool that hangs must not hang the rest: it gets a thread and a limit.
@@ -353,6 +362,28 @@ public final class ToolBench {
             throw thrown[0];
         }
         return 0;
+    }
+
+    /** A program that answers as the tool, with the step's input. */
+    private static int callProcess(List<String> program, List<String> words, int seconds) throws Exception {
+        List<String> command = new ArrayList<>(program);
+        command.addAll(words);
+        Path printed = scratch.resolve("ours.out");
+        Path complained = scratch.resolve("ours.err");
+        Path input = scratch.resolve("ours.in");
+        Files.write(input, System.in.readAllBytes());
+        Process process = new ProcessBuilder(command)
+            .redirectInput(input.toFile())
+            .redirectOutput(printed.toFile())
+            .redirectError(complained.toFile())
+            .start();
+        boolean ended = process.waitFor(seconds, java.util.concurrent.TimeUnit.SECONDS);
+        if (!ended) {
+            process.destroyForcibly().waitFor();
+        }
+        System.out.write(Files.readAllBytes(printed));
+        System.err.write(Files.readAllBytes(complained));
+        return ended ? process.exitValue() : 124;
     }
 
     /** Splits at blanks; double quotes keep blanks. */

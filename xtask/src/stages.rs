@@ -26,6 +26,7 @@ mod records;
 mod registry;
 mod rim;
 mod schedule;
+mod scripts;
 mod security;
 mod share;
 mod sim;
@@ -71,6 +72,7 @@ const STAGES: &[Stage] = &[
     stage("sim", Needs::Tree, sim::run, "every bug planted in simulated nodes is found; `--full` for a billion events of nodes without"),
     stage("suites", Needs::Core, suites::run, "regression suites of other people's clients; `--only=SUITE`, `--full`, `--write-table`"),
     stage("golden", Needs::Core, golden::run, "Kafka's tools print what they print against Kafka"),
+    stage("scripts", Needs::Core, scripts::run, "our answers as Kafka's scripts beside the real ones, on both brokers"),
     stage("jbod", Needs::Core, jbod::run, "several log directories: the same script on both brokers, one fails, kills in moves"),
     stage("cluster-tools", Needs::Core, cluster_tools::run, "Kafka's tools print on three of our nodes what they print on three of Kafka's"),
     stage("disk", Needs::Core, disk::run, "each broker serves the other's directory; kafka-dump-log"),

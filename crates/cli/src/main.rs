@@ -30,6 +30,7 @@ mod refusal;
 mod registry_access;
 mod schema;
 mod schema_registry;
+mod scripts;
 mod serdes;
 mod server;
 mod spelling;
@@ -116,6 +117,8 @@ enum Command {
     Schema(schema::SchemaCommand),
     /// Who can log in by SCRAM: list, create, alter, delete
     User(user::UserCommand),
+    /// Lay links by which this binary answers as Kafka's scripts
+    InstallScripts(scripts::install::InstallArgs),
     /// Delegation tokens, by which somebody else logs in: list, create, renew, expire
     Token(token::TokenCommand),
 }
@@ -134,6 +137,9 @@ fn main() -> ExitCode {
     let program = words.next().unwrap_or_else(|| "ottla".to_owned());
     invocation::called_as(&program);
     let typed: Vec<String> = words.collect();
+    if let Some(ended) = scripts::asked(&program, &typed) {
+        return ended;
+    }
     let words = spelling::settle(typed.clone());
     match Cli::try_parse_from(std::iter::once("ottla").chain(words.iter().map(String::as_str))) {
         Ok(cli) => run(cli).map_or_else(Failure::report, |()| ExitCode::SUCCESS),
@@ -164,6 +170,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Registry(command)) => schema_registry::run(&command.args, &command.connection),
         Some(Command::Schema(command)) => self::schema::run(command),
         Some(Command::User(command)) => user::run(command),
+        Some(Command::InstallScripts(args)) => scripts::install::run(&args),
         Some(Command::Token(command)) => token::run(command),
     }
 }

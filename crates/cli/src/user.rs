@@ -120,6 +120,17 @@ async fn list(names: &[Str], output: OutputArgs, admin: &Admin) -> Result<(), Fa
     finish(failure)
 }
 
+/// A credential with fresh salt.
+pub fn credential(
+    mechanism: Mechanism,
+    iterations: i32,
+    password: &str,
+) -> Result<CredentialChange, Failure> {
+    let salt = random::bytes::<24>().map_err(|error| Failure::new("no salt", error))?.to_vec();
+    let salted_password = mechanism.salt(password.as_bytes(), &salt, iterations);
+    Ok(CredentialChange::Set { mechanism, iterations, salt, salted_password })
+}
+
 async fn create(args: CreateArgs, admin: &Admin) -> Result<(), Failure> {
     let password = match (args.password, &args.password_file) {
         (Some(password), _) => password,
@@ -134,10 +145,8 @@ async fn create(args: CreateArgs, admin: &Admin) -> Result<(), Failure> {
     if password.is_empty() {
         return Err(Failure::usage("an empty password lets everybody in", "name --password-file FILE"));
     }
-    let salt = random::bytes::<24>().map_err(|error| Failure::new("no salt", error))?.to_vec();
-    let salted_password = args.mechanism.salt(password.as_bytes(), &salt, args.iterations);
     let (mechanism, iterations) = (args.mechanism, args.iterations);
-    let change = CredentialChange::Set { mechanism, iterations, salt, salted_password };
+    let change = credential(mechanism, iterations, &password)?;
     admin.change_credential(&args.name, &change).await?;
     let name = match mechanism {
         Mechanism::Sha256 => "SCRAM-SHA-256",

@@ -16,11 +16,19 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// One step's output.
+#[derive(Clone)]
 pub(super) struct Step {
     /// The line of the script, with its mark.
     line: String,
     /// What was printed.
     printed: Vec<String>,
+}
+
+/// A binary that does the work of these tools.
+#[derive(Clone, Copy)]
+pub(super) struct Ours<'a> {
+    pub(super) binary: &'a Path,
+    pub(super) scripts: &'a [&'a str],
 }
 
 /// The stage.
@@ -50,10 +58,27 @@ pub(super) fn run_tools(
     scratch: &Path,
     names: &[(String, String)],
 ) -> Result<Vec<Step>> {
+    run_with(bench, name, bootstrap, script, scratch, names, None)
+}
+
+/// The same steps, with the tools' work done by this binary where there is one.
+pub(super) fn run_with(
+    bench: &Workbench,
+    name: &str,
+    bootstrap: &str,
+    script: &Path,
+    scratch: &Path,
+    names: &[(String, String)],
+    ours: Option<Ours>,
+) -> Result<Vec<Step>> {
     let oracle = Oracle::install(&bench.workspace)?;
     let sources = bench.workspace.root.join("tests/golden");
     let classes = provision::javac(&bench.workspace, &sources, &oracle.tool_jars)?;
     let mut command = oracle.tool_java("512m", &[&classes]);
+    if let Some(ours) = ours {
+        command.arg(format!("-Dours={}", ours.binary.display()));
+        command.arg(format!("-Dours.scripts={}", ours.scripts.join(",")));
+    }
     command.arg("ToolBench").arg(bootstrap).arg(script).arg(scratch);
     command.args(names.iter().map(|(name, value)| format!("{name}={value}")));
     steps(&bench.run(name, &mut command, 15)?)
@@ -115,10 +140,70 @@ impl Step {
         (command.to_owned(), self.printed.join(" / "))
     }
 
+    /// Without what a script of Java's prints of Java: log lines and exceptions; nor the options below a wrong command line, which are
+    /// told in other words.
+    pub(super) fn without_java(&self) -> Step {
+        let mut plain = self.clone();
+        plain.take_java_out();
+        plain
+    }
+
+    /// The names of the options that are printed, `--topic` of `--topic <String: topic>`; of a usage by argparse, too.
+    pub(super) fn options(&self) -> BTreeSet<String> {
+        let name = |line: &String| {
+            let line = line.trim_start_matches(['*', ' ']);
+            let word = line.split([' ', '=', ',']).next().unwrap_or_default();
+            let verbs = line
+                .strip_prefix('{')
+                .and_then(|rest| rest.split_once('}'))
+                .map(|(verbs, _)| verbs.to_owned());
+            verbs.or_else(|| {
+                word.starts_with("--").then(|| word.to_owned()).filter(|word| !word.starts_with("---"))
+            })
+        };
+        self.printed.iter().filter_map(name).collect()
+    }
+
+    /// The lines by their text, for what has no order.
+    pub(super) fn sort(&mut self) {
+        self.printed.sort();
+    }
+
+    fn take_java_out(&mut self) {
+        let errors = self.printed.iter().position(|line| line == "-- err").unwrap_or(self.printed.len());
+        let options = self.printed.iter().skip(errors).position(|line| line.starts_with("Option "));
+        if let Some(options) = options {
+            let end = self.printed.iter().rposition(|line| line.starts_with("-- exit ")).unwrap_or(errors);
+            self.printed.drain(errors + options..end);
+        }
+        let usage = self.printed.iter().position(|line| line.starts_with("usage: "));
+        let told = self.printed.iter().position(|line| line.contains(": error: "));
+        if let (Some(usage), Some(told)) = (usage, told) {
+            self.printed.drain(usage..told);
+        }
+        let mut in_errors = false;
+        self.printed.retain(|line| {
+            in_errors |= line == "-- err";
+            !(in_errors && is_of_java(line))
+        });
+    }
+
     /// True where both print the same, as far as the step's marks say.
     pub(super) fn is_as(&self, wanted: &Step) -> bool {
         differences(wanted, self).is_empty()
     }
+}
+
+/// A line of its log, the class that logged it, an exception's own line.
+fn is_of_java(line: &str) -> bool {
+    let class = line.trim_start_matches("Caused by: ").split(':').next().unwrap_or_default();
+    let exception = class.contains('.')
+        && (class.ends_with("Exception") || class.ends_with("Error"))
+        && class.chars().all(|c| c.is_ascii_alphanumeric() || ".$_".contains(c));
+    exception
+        || line.starts_with("[time] ")
+        || line.starts_with(" (org.apache.kafka.")
+        || line.starts_with("Caused by: ")
 }
 
 /// Lines of one and not of the other, `-` for the reference's, `+` for the tested broker's.

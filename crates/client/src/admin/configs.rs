@@ -10,6 +10,7 @@ use wire::messages::describe_configs::{
 use wire::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
+use wire::messages::list_config_resources::ListConfigResourcesRequest;
 
 /// What has configs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -157,8 +158,21 @@ pub struct ConfigEntry {
     pub read_only: bool,
     /// Its value is never told.
     pub sensitive: bool,
+    /// Where else it is set, the one in effect first.
+    pub synonyms: Vec<ConfigSynonym>,
     /// What it is for, in the broker's words.
     pub documentation: Option<Str>,
+}
+
+/// A value that would be in effect, were it not for those before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigSynonym {
+    /// The key it has there.
+    pub name: Str,
+    /// Its value; `None` where it has none or it is secret.
+    pub value: Option<Str>,
+    /// Where it is set.
+    pub source: ConfigSource,
 }
 
 /// One change of a config.
@@ -190,7 +204,7 @@ impl Admin {
             });
             let request = DescribeConfigsRequest {
                 resources: wanted.collect(),
-                include_synonyms: false,
+                include_synonyms: true,
                 include_documentation: documentation,
             };
             let read = |answer: wire::messages::describe_configs::DescribeConfigsResponse| {
@@ -208,6 +222,16 @@ impl Admin {
             each.extend(self.ask(whom, &request, "describe configs", read).await?);
         }
         Ok(each)
+    }
+
+    /// The names of all client metrics subscriptions. Cancel-safe.
+    pub async fn list_client_metrics(&self) -> Result<Vec<Str>> {
+        let request = ListConfigResourcesRequest { resource_types: vec![ResourceKind::ClientMetrics as i8] };
+        self.ask(Whom::Anybody, &request, "list client metrics", |answer| {
+            Error::check(answer.error_code, None, || "list client metrics".to_owned())?;
+            Ok(answer.config_resources.iter().map(|resource| resource.resource_name.detached()).collect())
+        })
+        .await
     }
 
     /// Changes single configs and leaves the others as they are; `validate_only` only checks whether it would work. An item's error is
@@ -273,6 +297,15 @@ fn entry(config: DescribeConfigsResourceResult) -> ConfigEntry {
         source: ConfigSource::from_code(config.config_source),
         read_only: config.read_only,
         sensitive: config.is_sensitive,
+        synonyms: config
+            .synonyms
+            .into_iter()
+            .map(|synonym| ConfigSynonym {
+                name: synonym.name.detached(),
+                value: synonym.value.map(|value| value.detached()),
+                source: ConfigSource::from_code(synonym.source),
+            })
+            .collect(),
         documentation: super::non_empty(&config.documentation),
     }
 }

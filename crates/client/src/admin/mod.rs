@@ -7,6 +7,7 @@ mod configs;
 mod groups;
 mod partitions;
 mod quorum;
+mod quotas;
 mod records;
 mod security;
 mod share_groups;
@@ -18,14 +19,15 @@ mod transactions;
 pub use brokers::{
     ApiRange, BrokerVersions, ClusterDescription, ClusterNode, LogDir, LogDirReplica, ProducerDescription,
 };
-pub use configs::{ConfigChange, ConfigEntry, ConfigResource, ConfigSource, ResourceKind};
+pub use configs::{ConfigChange, ConfigEntry, ConfigResource, ConfigSource, ConfigSynonym, ResourceKind};
 pub use groups::{GroupDescription, GroupEpochs, GroupListing, GroupMember, MemberTasks};
 pub use partitions::{ElectionKind, Reassignment};
 pub use quorum::{NewVoter, QuorumDescription, QuorumReplica};
+pub use quotas::{QuotaChange, QuotaEntity, QuotaFilter};
 pub use security::{AccessControlEntry, CredentialChange, CredentialDescription, EntryFilter};
 pub use share_groups::ShareOffset;
 pub use tokens::DelegationToken;
-pub use topics::{CreatedTopic, NewTopic, TopicDescription};
+pub use topics::{CreatedTopic, NewTopic, PartitionElr, TopicDescription};
 pub use transactions::{OpenTransaction, TransactionDescription, TransactionListing};
 
 use crate::cluster::call::Call;

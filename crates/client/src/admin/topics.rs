@@ -6,11 +6,16 @@ use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
-use wire::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic};
+use wire::messages::create_partitions::{
+    CreatePartitionsAssignment, CreatePartitionsRequest, CreatePartitionsTopic,
+};
 use wire::messages::create_topics::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
 use wire::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
+use wire::messages::describe_topic_partitions::{
+    Cursor, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponsePartition, TopicRequest,
+};
 use wire::messages::metadata::{MetadataRequest, MetadataRequestTopic};
 use wire::{ErrorCode, Str, Uuid};
 
@@ -63,6 +68,26 @@ pub struct CreatedTopic {
     pub partitions: i32,
     /// -1 from brokers that do not say.
     pub replication_factor: i16,
+}
+
+/// So many partitions are asked for at once, as Kafka's tools do.
+const PARTITIONS_IN_AN_ANSWER: i32 = 2000;
+
+/// Who may lead a partition beyond those in sync (KIP-966).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PartitionElr {
+    /// Those that have every committed record.
+    pub eligible: Vec<i32>,
+    /// The last of whom that was known.
+    pub last_known: Vec<i32>,
+}
+
+impl PartitionElr {
+    fn of(told: DescribeTopicPartitionsResponsePartition) -> (i32, PartitionElr) {
+        let eligible = told.eligible_leader_replicas.unwrap_or_default();
+        let last_known = told.last_known_elr.unwrap_or_default();
+        (told.partition_index, PartitionElr { eligible, last_known })
+    }
 }
 
 /// A topic as the cluster knows it.
@@ -134,10 +159,25 @@ impl Admin {
         totals: &BTreeMap<Str, i32>,
         validate_only: bool,
     ) -> Result<Each<Str, ()>> {
+        self.create_partitions_on(totals, &BTreeMap::new(), validate_only).await
+    }
+
+    /// The same with chosen replicas: name → node ids of each partition that is new, for the topics that stand there. Cancel-safe: a
+    /// dropped call may still grow them.
+    pub async fn create_partitions_on(
+        &self,
+        totals: &BTreeMap<Str, i32>,
+        replicas: &BTreeMap<Str, Vec<Vec<i32>>>,
+        validate_only: bool,
+    ) -> Result<Each<Str, ()>> {
+        let chosen = |partitions: &Vec<Vec<i32>>| {
+            let of = |ids: &Vec<i32>| CreatePartitionsAssignment { broker_ids: ids.clone() };
+            partitions.iter().map(of).collect()
+        };
         let topics = totals.iter().map(|(name, &count)| CreatePartitionsTopic {
             name: name.clone(),
             count,
-            assignments: None,
+            assignments: replicas.get(name).map(chosen),
         });
         let request = CreatePartitionsRequest {
             topics: topics.collect(),
@@ -188,6 +228,47 @@ impl Admin {
             (name.clone(), described)
         };
         Ok(names.iter().map(one).collect())
+    }
+
+    /// Who may lead partitions beyond those in sync (KIP-966), by topic and partition; `None` from a cluster that does not tell.
+    /// Cancel-safe.
+    pub async fn describe_elr(
+        &self,
+        names: &[Str],
+    ) -> Result<Option<BTreeMap<Str, BTreeMap<i32, PartitionElr>>>> {
+        let mut all: BTreeMap<Str, BTreeMap<i32, PartitionElr>> = BTreeMap::new();
+        let mut cursor = None;
+        loop {
+            let request = DescribeTopicPartitionsRequest {
+                topics: names.iter().map(|name| TopicRequest { name: name.clone() }).collect(),
+                response_partition_limit: PARTITIONS_IN_AN_ANSWER,
+                cursor: cursor.take(),
+            };
+            let asked = self.ask(Whom::Anybody, &request, "describe topics", |answer| {
+                let next = answer.next_cursor.map(|next| Cursor {
+                    topic_name: next.topic_name.detached(),
+                    partition_index: next.partition_index,
+                });
+                let topics = answer.topics.into_iter().map(|topic| {
+                    let partitions = topic.partitions.into_iter().map(PartitionElr::of);
+                    (topic.name.unwrap_or_default().detached(), partitions.collect::<Vec<_>>())
+                });
+                Ok((topics.collect::<Vec<_>>(), next))
+            });
+            let (topics, next) = match asked.await {
+                Err(Error::Unsupported { .. }) => return Ok(None),
+                other => other?,
+            };
+            // An answer without partitions that points onward would never end.
+            let empty = topics.iter().all(|(_, partitions)| partitions.is_empty());
+            for (name, partitions) in topics {
+                all.entry(name).or_default().extend(partitions);
+            }
+            match next.filter(|_| !empty) {
+                Some(next) => cursor = Some(next),
+                None => return Ok(Some(all)),
+            }
+        }
     }
 
     async fn ask_metadata(&self, request: &MetadataRequest, doing: &str) -> Result<Metadata> {

@@ -50,6 +50,11 @@ calls! {
     DescribeConfigs: describe_configs::DescribeConfigsRequest => DescribeConfigsResponse;
     IncrementalAlterConfigs:
         incremental_alter_configs::IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse;
+    DescribeTopicPartitions:
+        describe_topic_partitions::DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse;
+    ListConfigResources: list_config_resources::ListConfigResourcesRequest => ListConfigResourcesResponse;
+    DescribeClientQuotas: describe_client_quotas::DescribeClientQuotasRequest => DescribeClientQuotasResponse;
+    AlterClientQuotas: alter_client_quotas::AlterClientQuotasRequest => AlterClientQuotasResponse;
     DescribeLogDirs: describe_log_dirs::DescribeLogDirsRequest => DescribeLogDirsResponse;
     DescribeQuorum: describe_quorum::DescribeQuorumRequest => DescribeQuorumResponse;
     DescribeCluster: describe_cluster::DescribeClusterRequest => DescribeClusterResponse;
