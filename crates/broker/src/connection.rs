@@ -1,7 +1,7 @@
 //! What the node knows of one connection: who speaks, through which listener, the fetch sessions that it goes on with, the
 //! topic that it asked for last, the memory that its produces use in turn. Never a socket.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Mutex, MutexGuard};
 use wire::Str;
@@ -21,6 +21,8 @@ pub struct Peer {
     pub controller: bool,
     /// The peer's address without port, as DescribeGroups prints it (`/127.0.0.1`).
     pub host: String,
+    /// Its port; 0 where it is not known.
+    pub port: u16,
     /// Who is authenticated: `User:ANONYMOUS` where nobody has to be.
     pub principal: Principal,
 }
@@ -32,6 +34,8 @@ pub struct Connection(Arc<ConnectionState>);
 struct ConnectionState {
     peer: Peer,
     fetch_sessions: Arc<ConnectionSessions>,
+    /// Told once, by ApiVersions.
+    software: OnceLock<Arc<Software>>,
     /// Nobody waits for this lock: the requests of a connection begin one after the other.
     last_topic: Mutex<LastTopic>,
     spare_entries: Mutex<SpareEntries>,
@@ -41,6 +45,22 @@ struct ConnectionState {
     farewell: Mutex<Option<Farewell>>,
     /// The group that a member id was made for here which nobody has used yet, and how to give that back.
     unused_member_id: Mutex<Option<(Str, Farewell)>>,
+}
+
+/// The library at the other end, as it calls itself (KIP-511).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Software {
+    pub name: Str,
+    pub version: Str,
+}
+
+/// Says whether a connection still lives, and does not keep it.
+pub(crate) struct Lifeline(Weak<ConnectionState>);
+
+impl Lifeline {
+    pub fn lives(&self) -> bool {
+        self.0.strong_count() > 0
+    }
 }
 
 type Farewell = Box<dyn FnOnce() + Send>;
@@ -78,6 +98,7 @@ impl Connection {
         Connection(Arc::new(ConnectionState {
             peer,
             fetch_sessions: ConnectionSessions::new(session_cache),
+            software: OnceLock::new(),
             last_topic: Mutex::default(),
             spare_entries: Mutex::default(),
             seat: Mutex::default(),
@@ -89,6 +110,21 @@ impl Connection {
     /// The one at the other end.
     pub fn peer(&self) -> &Peer {
         &self.0.peer
+    }
+
+    /// Whether it still lives, for whoever outlives it.
+    pub(crate) fn lifeline(&self) -> Lifeline {
+        Lifeline(Arc::downgrade(&self.0))
+    }
+
+    /// What the client calls its library, if it has said so.
+    pub(crate) fn software(&self) -> Option<&Arc<Software>> {
+        self.0.software.get()
+    }
+
+    /// The client says what its library is; the first word counts.
+    pub(crate) fn is_of(&self, software: Arc<Software>) {
+        let _ = self.0.software.set(software);
     }
 
     /// What is to be done when it is gone, in place of what was to be done before.

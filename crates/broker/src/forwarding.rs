@@ -136,7 +136,7 @@ pub(crate) fn opened(call: &Call, envelope: &EnvelopeRequest) -> Result<(Call, B
         return Err(ErrorCode::UnsupportedVersion);
     }
     let listener = call.connection.peer().listener.clone();
-    let client = Peer { listener, controller: true, host, principal };
+    let client = Peer { listener, controller: true, host, port: 0, principal };
     let inner = Call {
         node: call.node.clone(),
         connection: call.node.connection(client),

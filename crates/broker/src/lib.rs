@@ -37,6 +37,7 @@ pub mod security;
 mod shard;
 mod share;
 mod streams_topics;
+mod telemetry;
 pub mod telling;
 mod timers;
 mod topic_settings;

@@ -30,7 +30,7 @@ use parking_lot::Mutex;
 use wire::messages::create_topics::CreatableTopic;
 use wire::messages::envelope::EnvelopeRequest;
 use wire::wall::Wall;
-use wire::{ErrorCode, Str};
+use wire::{ErrorCode, Str, Uuid};
 
 use crate::command::{Append, Appending, Ask, Command};
 use crate::config::StaticConfig;
@@ -60,6 +60,7 @@ use crate::security::delegation::Delegation;
 use crate::shard::cell::{Carrier, ShardCell};
 use crate::share::sessions::ShareSessions;
 use crate::streams_topics::StreamsTopics;
+use crate::telemetry::Telemetry;
 use crate::timers::NEVER;
 use crate::views::{LeaderView, PartitionCell, Reader, Views};
 
@@ -82,6 +83,8 @@ struct NodeState {
     audit: Audit,
     /// What clients may use.
     quotas: Quotas,
+    /// What clients push of themselves.
+    telemetry: Telemetry,
     /// The usual answers of ApiVersions.
     greetings: Greetings,
     directories: Arc<Directories>,
@@ -334,6 +337,10 @@ impl Node {
         &self.0.figures
     }
 
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.0.telemetry
+    }
+
     pub(crate) fn greetings(&self) -> &Greetings {
         &self.0.greetings
     }
@@ -521,6 +528,18 @@ impl Node {
     pub(crate) fn call_back(&self, broker_id: i32) {
         if self.image().cluster.broker(broker_id).is_some() {
             self.0.parked_fetches.call_back(broker_id);
+        }
+    }
+
+    /// An id that nobody else has.
+    pub(crate) fn new_uuid(&self) -> Uuid {
+        let serial = self.0.session_serial.fetch_add(1, Ordering::Relaxed);
+        let mut random = wire::random::SplitMix64::new(serial);
+        loop {
+            let bits = u128::from(random.next_u64()) << 64 | u128::from(random.next_u64());
+            if let Some(id) = Uuid::from_random(bits) {
+                return id;
+            }
         }
     }
 

@@ -217,6 +217,7 @@ impl Machine {
             listener: door.listener().to_owned(),
             controller: door == Door::Controller,
             host: "/127.0.0.1".to_owned(),
+            port: 0,
             principal: broker::Principal::anonymous(),
         });
         let wire = Rc::new(wire);

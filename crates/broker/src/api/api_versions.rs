@@ -17,7 +17,12 @@ use crate::rim::{Handling, Outcome};
 pub(super) type Advertised = fn(bool) -> Vec<ApiVersion>;
 
 pub(super) fn handle(call: Call, body: &Bytes, advertised: Advertised) -> Result<Handling, DecodeError> {
-    let refused = refused(&call, &ApiVersionsView::parse(body, call.api_version)?);
+    let request = ApiVersionsView::parse(body, call.api_version)?;
+    let refused = refused(&call, &request);
+    if refused.is_none() && call.api_version >= 3 && call.connection.software().is_none() {
+        let ApiVersionsView { client_software_name: name, client_software_version: version, .. } = request;
+        call.connection.is_of(call.node.greetings().software(name, version));
+    }
     let asked = GreetingKey { version: call.api_version, controller: call.connection.peer().controller };
     let image_offset = call.node.image().provenance.last_offset;
     if refused.is_none()

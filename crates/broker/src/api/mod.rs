@@ -41,6 +41,7 @@ mod envelope;
 mod expire_delegation_token;
 mod fetch;
 mod find_coordinator;
+mod get_telemetry_subscriptions;
 mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
@@ -58,6 +59,7 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod push_telemetry;
 mod read_share_group_state;
 mod read_share_group_state_summary;
 mod remove_raft_voter;
@@ -380,6 +382,8 @@ fn cluster_rows() -> Vec<Api> {
             describe_user_scram_credentials::handle,
         )
         .denied::<DescribeUserScramCredentialsResponse>(),
+        waiting(ApiKey::GetTelemetrySubscriptions, Nothing, get_telemetry_subscriptions::handle),
+        waiting(ApiKey::PushTelemetry, Nothing, push_telemetry::handle),
         direct(
             ApiKey::ListConfigResources,
             Cluster(Operation::DescribeConfigs),

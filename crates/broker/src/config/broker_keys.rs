@@ -381,7 +381,7 @@ pub static BROKER_KEYS: &[ConfigKey] = &[
     key("ssl.truststore.location", Text, None, Any, Medium, PerBroker, Implemented, "Trust store file."),
     key("ssl.truststore.password", Password, None, Any, Medium, PerBroker, Implemented, "Password of the trust store."),
     key("ssl.truststore.type", Text, Some("JKS"), Any, Medium, PerBroker, Implemented, "Type of the trust store."),
-    key("telemetry.max.bytes", Int, Some("1048576"), AtLeast(1.0), Low, ReadOnly, Accepted, "Largest client telemetry push."),
+    key("telemetry.max.bytes", Int, Some("1048576"), AtLeast(1.0), Low, ReadOnly, Implemented, "Largest client telemetry push, before and after decompression."),
     key("transaction.abort.timed.out.transaction.cleanup.interval.ms", Int, Some("10000"), AtLeast(1.0), Low, ReadOnly, Accepted, "Time between searches for transactions to abort."),
     key("transaction.max.timeout.ms", Int, Some("900000"), AtLeast(1.0), High, ReadOnly, Implemented, "Longest transaction timeout a producer may ask for."),
     key("transaction.partition.verification.enable", Boolean, Some("true"), Any, Low, ClusterWide, Implemented, "Check that a partition is part of the transaction before appending."),

@@ -6,7 +6,7 @@ use super::value::ValueType::*;
 /// One row per key, in name order: name, type, default, validator, importance, update mode, state, doc.
 #[rustfmt::skip]
 pub static CLIENT_METRICS_KEYS: &[ConfigKey] = &[
-    key("interval.ms", Int, Some("300000"), Any, Medium, PerResource, Accepted, "Time between telemetry pushes of matching clients."),
-    key("match", List, Some(""), AnyList, Medium, PerResource, Accepted, "Rules that choose clients, as key=regular expression."),
-    key("metrics", List, Some(""), AnyList, Medium, PerResource, Accepted, "Prefixes of the metrics wanted; * means all."),
+    key("interval.ms", Int, Some("300000"), Any, Medium, PerResource, Implemented, "Time between telemetry pushes of matching clients."),
+    key("match", List, Some(""), AnyList, Medium, PerResource, Implemented, "Rules that choose clients, as key=regular expression."),
+    key("metrics", List, Some(""), AnyList, Medium, PerResource, Implemented, "Prefixes of the metrics wanted; * means all."),
 ];

@@ -30,6 +30,8 @@ pub struct StaticConfig {
     pub quota_windows: Windows,
     /// `controller.quota.window.num` times `controller.quota.window.size.seconds`: so many seconds' mutations at once.
     pub mutation_burst_seconds: f64,
+    /// `telemetry.max.bytes`
+    pub telemetry_max_bytes: i32,
     /// `fetch.max.bytes`
     pub fetch_max_bytes: i32,
     /// `offsets.topic.num.partitions`
@@ -116,6 +118,7 @@ impl StaticConfig {
             },
             mutation_burst_seconds: file.number("controller.quota.window.num") as f64
                 * file.number("controller.quota.window.size.seconds") as f64,
+            telemetry_max_bytes: int("telemetry.max.bytes"),
             fetch_max_bytes: int("fetch.max.bytes"),
             offsets_topic_num_partitions: int("offsets.topic.num.partitions"),
             offsets_topic_replication_factor: short("offsets.topic.replication.factor"),

@@ -48,6 +48,7 @@ use crate::shard::cell::ShardCell;
 use crate::shard::{Shard, Surroundings};
 use crate::share::sessions::ShareSessions;
 use crate::streams_topics::StreamsTopics;
+use crate::telemetry::Telemetry;
 use crate::views::Views;
 
 /// Delegation tokens, as the file has them.
@@ -195,6 +196,7 @@ impl Node {
             delegation: delegation(&options, &mut random),
             audit: Audit::new(),
             quotas: Quotas::new(config.quota_windows),
+            telemetry: Telemetry::new(config.telemetry_max_bytes),
             greetings: Greetings::default(),
             directories,
             quorum: QuorumCell::new(parts(&options, quorum, publisher, lifecycle)),

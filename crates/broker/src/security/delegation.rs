@@ -87,7 +87,7 @@ mod tests {
 
     fn peer(listener: &str, principal: Principal) -> Peer {
         let (listener, host) = (listener.to_owned(), "/127.0.0.1".to_owned());
-        Peer { listener, controller: false, host, principal }
+        Peer { listener, controller: false, host, port: 0, principal }
     }
 
     #[test]

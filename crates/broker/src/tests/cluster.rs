@@ -509,6 +509,7 @@ fn peer(listener: &str, controller: bool, host: &str) -> Peer {
         listener: listener.to_owned(),
         controller,
         host: host.to_owned(),
+        port: 0,
         principal: crate::Principal::anonymous(),
     }
 }

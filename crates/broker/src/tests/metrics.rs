@@ -13,12 +13,12 @@ use crate::metrics::process::RimFigures;
 use crate::metrics::scrape::{Asked, Dialect, Scraper};
 use crate::metrics::text::Wanted;
 
-fn scraper(most: usize) -> Scraper {
+pub(super) fn scraper(most: usize) -> Scraper {
     Scraper::new(vec![Dialect::JmxExporter, Dialect::KafkaExporter], most)
 }
 
 /// Shards and coordinators that nobody else uses answer at once.
-fn scrape(scraper: &mut Scraper, node: &Node, now_ms: i64) -> String {
+pub(super) fn scrape(scraper: &mut Scraper, node: &Node, now_ms: i64) -> String {
     let rim = RimFigures { certificates: vec![("SSL".to_owned(), 1_800_000_000)], ..RimFigures::default() };
     let asked = Asked { now_ms, wanted: Wanted::default(), rim: &rim };
     let mut scraped = pin!(scraper.scrape(node, asked));
@@ -28,7 +28,7 @@ fn scrape(scraper: &mut Scraper, node: &Node, now_ms: i64) -> String {
 }
 
 /// The value of one sample, by its name and labels.
-fn value(text: &str, sample: &str) -> Option<f64> {
+pub(super) fn value(text: &str, sample: &str) -> Option<f64> {
     let mut found = text.lines().filter_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
     let value = found.next()?;
     assert_eq!(found.next(), None, "{sample} stands there twice");

@@ -32,6 +32,7 @@ mod scenarios;
 mod sessions;
 mod shares;
 mod tallies;
+mod telemetry;
 mod throttles;
 mod transactions;
 mod twice;
@@ -243,6 +244,7 @@ impl Harness {
             listener: "PLAINTEXT".to_owned(),
             controller: false,
             host: "/127.0.0.1".to_owned(),
+            port: 0,
             principal: crate::Principal::anonymous(),
         })
     }

@@ -54,6 +54,7 @@ impl NodeService {
             listener: door.name.to_string(),
             controller: door.controller,
             host: format!("/{}", from.ip().to_canonical()),
+            port: from.port(),
             principal: Principal::anonymous(),
         };
         match (&door.guard.sasl, by_tls) {

@@ -1,11 +1,61 @@
 //! What nobody else tells: the process in Prometheus' own names, what was left out of this scrape, and times as native histograms would be
 //! too many.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
 use super::Sight;
 use crate::metrics::text::{Kind, Text};
 use crate::quotas::Measured;
+use crate::telemetry::shown::{Figure, WHOSE};
 
 use Kind::{Counter, Gauge};
+
+/// What clients have pushed of themselves (KIP-714), family by family. A name is a counter or a gauge for all of them: what the first says.
+fn clients(text: &mut Text, sight: &Sight<'_>) {
+    let telemetry = sight.node.telemetry();
+    let (clients, not_kept) = telemetry.shown(sight.node.latest_ms());
+    let help = "Clients that have asked what they are to push of themselves.";
+    text.one("ottla_client_telemetry_instances", Gauge, help, telemetry.instances());
+    let mut families: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    let (mut told, mut left_out) = (0, 0);
+    for client in &clients {
+        for ((name, labels), figure) in &client.figures {
+            let family = families.entry(name.as_str()).or_default();
+            let is_alike = family
+                .first()
+                .is_none_or(|(_, _, first): &(_, _, &Figure)| first.is_counter == figure.is_counter);
+            if told >= sight.most || !is_alike {
+                left_out += 1;
+                continue;
+            }
+            told += 1;
+            family.push((&client.whose, labels, figure));
+        }
+    }
+    let help = "Figures that clients pushed and that are not told: too many, or no gauge and no sum.";
+    text.one("ottla_client_telemetry_left_out_total", Counter, help, not_kept);
+    let help = "Series of clients that metrics.partition.limit keeps out of this scrape.";
+    text.one("ottla_client_telemetry_left_out_now", Gauge, help, left_out);
+    for (name, family) in families {
+        let Some((_, _, first)) = family.first() else { continue };
+        let kind = if first.is_counter { Counter } else { Gauge };
+        if !text.family(name, kind, "Pushed by clients (KIP-714).") {
+            continue;
+        }
+        for (whose, labels, figure) in family {
+            let [instance, id, software, version] = WHOSE;
+            let mut all: Vec<(&str, &dyn Display)> = vec![
+                (instance, &whose.client_instance_id),
+                (id, &whose.client_id),
+                (software, &whose.software_name),
+                (version, &whose.software_version),
+            ];
+            all.extend(labels.iter().map(|(label, value)| (label.as_str(), value as &dyn Display)));
+            text.sample(&all, figure.value);
+        }
+    }
+}
 
 /// What clients have used of their quotas on this broker, as Kafka's `byte-rate`, `request-time` and `throttle-time` tell it.
 fn quotas(text: &mut Text, sight: &Sight<'_>) {
@@ -79,6 +129,7 @@ pub(crate) fn write(text: &mut Text, sight: &Sight<'_>) {
         text.sample(&[("of", &"group_positions")], sight.groups.left_out);
     }
     quotas(text, sight);
+    clients(text, sight);
     if text.family(
         "ottla_group_info",
         Gauge,

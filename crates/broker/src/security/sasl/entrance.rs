@@ -306,7 +306,11 @@ impl Entrance {
             Some(_) => {}
             None => {
                 let peer = Peer { principal: principal.clone(), ..self.connection.peer().clone() };
-                self.connection = self.node.connection(peer);
+                let entered = self.node.connection(peer);
+                if let Some(software) = self.connection.software() {
+                    entered.is_of(Arc::clone(software));
+                }
+                self.connection = entered;
             }
         }
         let left_ms = who.expires_ms.map(|expires_ms| (expires_ms - self.node.wall_ms(now_ms)).max(0));

@@ -62,6 +62,7 @@ fn live(disk: &Arc<dyn Disk>, told: &mut Told, now_ms: i64) -> Result<Node, Star
         listener: "PLAINTEXT".to_owned(),
         controller: false,
         host: "/127.0.0.1".to_owned(),
+        port: 0,
         principal: broker::Principal::anonymous(),
     };
     let connection = node.connection(peer);

@@ -49,6 +49,7 @@ impl Bench {
             listener: "PLAINTEXT".to_owned(),
             controller: false,
             host: "/127.0.0.1".to_owned(),
+            port: 0,
             principal: Principal::anonymous(),
         };
         Entrance::new(&self.harness.node, &self.terms, peer)
