@@ -138,6 +138,8 @@ impl<'a> PartitionChange<'a> {
     }
 
     /// Whoever leaves the ISR while it is below the minimum stays eligible: it has everything that was ever committed.
+    // DIVERGES: Kafka keeps a replica eligible that a reassignment has removed. Assigned again it comes back without a log, and is elected over
+    // those that have everything.
     fn choose_elr(&mut self) {
         if !self.elr_enabled {
             return;
@@ -149,7 +151,7 @@ impl<'a> PartitionChange<'a> {
         let candidates: BTreeSet<i32> = self.elr.iter().chain(&self.partition.isr).copied().collect();
         let is_unclean =
             |id: &i32| self.unclean_shutdown == Some(*id) && !planted::has(Bug::KeepsUncleanEligible);
-        let eligible = |id: &i32| !self.isr.contains(id) && !is_unclean(id);
+        let eligible = |id: &i32| !self.isr.contains(id) && self.replicas.contains(id) && !is_unclean(id);
         self.elr = candidates.into_iter().filter(eligible).collect();
     }
 
@@ -239,6 +241,8 @@ impl<'a> PartitionChange<'a> {
             known.extend(self.unclean_shutdown.filter(was_eligible));
             known.retain(|id| self.begun_anew != Some(*id));
         }
+        // Who is removed and assigned again has begun anew, too.
+        known.retain(|id| self.replicas.contains(id));
         if known != self.partition.last_known_elr {
             record.last_known_elr = Some(known);
         }
