@@ -201,6 +201,18 @@ fn a_snapshot_may_end_before_what_it_replaces() {
     assert_eq!(run(Options::cluster(2_100_392)).violation, None);
 }
 
+/// A replica that a reassignment had removed stayed eligible; it was assigned again, and elected with an empty log.
+#[test]
+fn s07_who_was_removed_is_not_eligible_when_it_is_assigned_again() {
+    assert_eq!(run(Options::cluster(2_102_880)).violation, None);
+}
+
+/// The last look came while a replica that the administrator had just moved there was still empty.
+#[test]
+fn the_end_is_looked_at_when_nothing_moves_any_more() {
+    assert_eq!(run(Options::cluster(2_101_288)).violation, None);
+}
+
 /// S17 to S21, S26, S27, S30, S40: everything is copied in transactions while the leaders of the records, of the copies and of the
 /// coordinators' logs come and go; every record has one copy, none is half visible, no transaction hangs.
 fn copied(script: Script) -> Script {
