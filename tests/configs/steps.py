@@ -327,7 +327,7 @@ GROUP_VALUES = {
 }
 CLIENT_METRICS_VALUES = {
     "interval.ms": ["99", "100", "3600000", "3600001", "0", "-1", "x", " 100 "],
-    "match": ["client_id=a", "nonsense", "client_id=[", "nonsense=a", "client_id=a,client_id=b", "client_software_name=x,client_source_port=9", "client_id", ""],
+    "match": ["client_id=a", "nonsense", "client_id=[", "nonsense=a", "client_id=a,client_id=b", "client_software_name=x,client_source_port=9", "client_id", "client_id=a=b", "client_id=a==", "client_id=", "=a", ""],
     "metrics": ["*", "a,b", "a,a", "a,,b", ""],
 }
 

@@ -37,6 +37,7 @@ pub use listener_keys::{ListenerKey, listener_key};
 pub use names::{Warning, is_known, nearest, told};
 pub(crate) use of_image::{values, with_layers};
 pub use refusals::{not_in_force, refusal};
+pub(crate) use resource_changes::match_parts;
 pub use resource_changes::{check_client_metrics, check_group};
 pub use static_config::{FlushAck, StateTopic, StaticConfig};
 pub use tables::{broker_key, client_metrics_key, group_key, topic_key};

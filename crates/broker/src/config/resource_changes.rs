@@ -139,9 +139,13 @@ fn is_match(entry: &str) -> bool {
         "client_source_address",
         "client_source_port",
     ];
-    entry
-        .split_once('=')
-        .is_some_and(|(key, pattern)| KEYS.contains(&key.trim()) && is_pattern(pattern.trim()))
+    match_parts(entry).is_some_and(|(key, pattern)| KEYS.contains(&key) && is_pattern(pattern))
+}
+
+/// Key and pattern of an entry of `match`, split at its `=` as Kafka splits: those at its end do not count, and there is one otherwise.
+pub(crate) fn match_parts(entry: &str) -> Option<(&str, &str)> {
+    let (key, pattern) = entry.trim_end_matches('=').split_once('=')?;
+    (!pattern.contains('=')).then(|| (key.trim(), pattern.trim()))
 }
 
 /// Whether brackets close and repetitions have something to repeat: what people get wrong in a regular expression.

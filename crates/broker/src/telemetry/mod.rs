@@ -18,6 +18,7 @@ use wire::checksum::crc32c;
 use wire::compress::{Compression, DecompressError, DecompressLimit, decompress};
 use wire::{ErrorCode, Str, Uuid};
 
+use crate::config::match_parts;
 use crate::connection::{Connection, Lifeline};
 use shown::{KEPT_MS, OfClient, SERIES_PER_CLIENT, Shown, Whose};
 
@@ -294,14 +295,14 @@ impl Subscription {
                 .collect::<Vec<_>>()
         };
         let pattern = |entry: &String| {
-            let (key, pattern) = entry.split_once('=')?;
-            let whole = format!("^(?:{})$", pattern.trim());
+            let (key, pattern) = match_parts(entry)?;
+            let whole = format!("^(?:{pattern})$");
             let understood = Regex::new(&whole).inspect_err(|error| {
                 tracing::warn!(
                     "client metrics {name}: no client matches, {entry} is not understood: {error}"
                 );
             });
-            Some((Str::from(key.trim()), understood.ok()?))
+            Some((Str::from(key), understood.ok()?))
         };
         let interval = values.get("interval.ms").and_then(|value| value.trim().parse().ok());
         Subscription {
