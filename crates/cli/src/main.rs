@@ -18,6 +18,7 @@ mod dump;
 mod failure;
 mod format;
 mod freshness;
+mod generate;
 mod group;
 mod invocation;
 mod listen;
@@ -117,6 +118,8 @@ enum Command {
     Schema(schema::SchemaCommand),
     /// Who can log in by SCRAM: list, create, alter, delete
     User(user::UserCommand),
+    /// A dashboard, alerts and a scrape configuration for Grafana and Prometheus
+    Generate(generate::GenerateCommand),
     /// Lay links by which this binary answers as Kafka's scripts
     InstallScripts(scripts::install::InstallArgs),
     /// Delegation tokens, by which somebody else logs in: list, create, renew, expire
@@ -170,6 +173,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Registry(command)) => schema_registry::run(&command.args, &command.connection),
         Some(Command::Schema(command)) => self::schema::run(command),
         Some(Command::User(command)) => user::run(command),
+        Some(Command::Generate(command)) => generate::run(command),
         Some(Command::InstallScripts(args)) => scripts::install::run(&args),
         Some(Command::Token(command)) => token::run(command),
     }

@@ -26,10 +26,14 @@ const VERBS: &[(&str, &[&str])] = &[
     ("partition", &["list", "elect", "reassign"]),
     ("dlq", &["list", "show", "redrive", "discard"]),
     ("txn", &["list", "describe", "producers", "find-hanging", "abort"]),
+    ("acl", &["list", "create", "delete", "explain"]),
+    ("user", &["list", "create", "delete"]),
+    ("token", &["list", "create", "renew", "expire"]),
+    ("generate", &["dashboards", "alerts", "prometheus"]),
 ];
 
 /// Commands that talk to a cluster and have no verbs.
-const WITHOUT_VERB: &[&str] = &["produce", "consume"];
+const WITHOUT_VERB: &[&str] = &["produce", "consume", "registry"];
 
 /// Connection options that take a value.
 const CONNECTION: &[&str] = &[
@@ -168,10 +172,29 @@ pub fn instead_of(option: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::CommandFactory;
 
     fn check(typed: &str, expected: &str) {
         let words = typed.split_whitespace().map(str::to_owned).collect();
         assert_eq!(settle(words).join(" "), expected, "{typed}");
+    }
+
+    /// Else its connection options could not stand in front, which every example promises.
+    #[test]
+    fn every_command_that_talks_to_a_cluster_is_known_with_its_verbs() {
+        let mut cli = crate::Cli::command();
+        cli.build();
+        for command in cli.get_subcommands() {
+            if !command.get_arguments().any(|argument| argument.get_id() == "bootstrap_server") {
+                continue;
+            }
+            let verbs = command.get_subcommands().map(clap::Command::get_name).filter(|verb| *verb != "help");
+            let verbs: Vec<&str> = verbs.collect();
+            let noun = command.get_name();
+            let known = VERBS.iter().find(|(known, _)| *known == noun).map_or(&[][..], |(_, verbs)| verbs);
+            assert!(verbs.iter().all(|verb| known.contains(verb)), "{noun}: {verbs:?}");
+            assert!(!verbs.is_empty() || WITHOUT_VERB.contains(&noun), "{noun}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `/metrics` of nodes at work: the stage says where everything is, what is checked stands in `tests/metrics/scrape.py`.
+//! `/metrics` of nodes at work: the stage says where everything is, what is checked stands in `tests/metrics/scrape.py`; and in `watched.py`
+//! what a real Prometheus makes of it by `ottla generate`.
 
 use super::clients::read;
 use super::workbench::Workbench;
@@ -16,9 +17,14 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
     std::fs::create_dir_all(&scratch)?;
     let tests = root.join("tests/metrics");
     let interpreter = provision::python(&bench.workspace, "metrics", &tests.join("requirements.txt"))?;
-    let mut python = Command::new(interpreter);
-    python.arg("-u").arg(tests.join("scrape.py")).arg("-");
-    python.env("OTTLA", binary(&bench.workspace)).env("SCRATCH", &scratch);
-    python.env("DOCUMENT", root.join("docs/operators/metrics.md")).env("ASKED", tests.join("asked.txt"));
-    Ok(read("metrics", &bench.run("metrics", &mut python, 4)?))
+    provision::debian(&bench.workspace, "prometheus", "prometheus")?;
+    let mut tally = Tally::default();
+    for (name, script) in [("metrics", "scrape.py"), ("watched", "watched.py")] {
+        let mut python = Command::new(&interpreter);
+        python.arg("-u").arg(tests.join(script)).arg("-");
+        python.env("OTTLA", binary(&bench.workspace)).env("SCRATCH", &scratch);
+        python.env("DOCUMENT", root.join("docs/operators/metrics.md")).env("ASKED", tests.join("asked.txt"));
+        tally.absorb(name, read(name, &bench.run(name, &mut python, 4)?));
+    }
+    Ok(tally)
 }

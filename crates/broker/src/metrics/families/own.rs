@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use log::DiskSpace;
+
 use super::Sight;
 use crate::metrics::text::{Kind, Text};
 use crate::quotas::Measured;
@@ -89,6 +91,23 @@ fn quotas(text: &mut Text, sight: &Sight<'_>) {
     );
 }
 
+/// Room on the disks: what a dashboard of Kafka has to ask the machine for. A directory that is offline has none to tell.
+fn directories(text: &mut Text, sight: &Sight<'_>) {
+    let online = sight.node.directories().iter().filter(|directory| !directory.is_failed());
+    let spaces = online.filter_map(|one| Some((one.log.path().display().to_string(), one.log.space().ok()?)));
+    let spaces: Vec<_> = spaces.collect();
+    let mut told = |name: &str, help: &str, bytes: &dyn Fn(&DiskSpace) -> u64| {
+        if text.family(name, Gauge, help) {
+            spaces.iter().for_each(|(path, space)| text.sample(&[("directory", path)], bytes(space)));
+        }
+    };
+    let help = "Bytes that may still be written to the disk of a log directory.";
+    told("ottla_log_directory_usable_bytes", help, &|space| space.available_bytes);
+    told("ottla_log_directory_total_bytes", "Bytes of the disk of a log directory.", &|space| {
+        space.total_bytes
+    });
+}
+
 /// Everything of ours.
 pub(crate) fn write(text: &mut Text, sight: &Sight<'_>) {
     let rim = sight.rim;
@@ -128,6 +147,7 @@ pub(crate) fn write(text: &mut Text, sight: &Sight<'_>) {
         text.sample(&[("of", &"groups")], groups);
         text.sample(&[("of", &"group_positions")], sight.groups.left_out);
     }
+    directories(text, sight);
     quotas(text, sight);
     clients(text, sight);
     if text.family(
