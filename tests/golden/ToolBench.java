@@ -8,8 +8,8 @@
 //   @commit GROUP TOPIC PARTITION OFFSET
 //   @file NAME TEXT                     writes SCRATCH/NAME; {scratch} in later steps is that directory, {NAME} the value of an argument
 //   # a comment
-// A step may begin with [shape] (its numbers are not told), [sorted] (whoever compares sorts its lines), [subset] (one that
-// offers less prints fewer lines), [json] (whoever compares reads its line of JSON, which is told as it is but for SCRATCH) or
+// A step may begin with [shape] (its numbers are not told), [sorted] (whoever compares sorts its lines), [but WORD] (lines with the
+// word are not compared), [json] (whoever compares reads its line of JSON, which is told as it is but for SCRATCH) or
 // [settled] (repeated until it does not say that something is still in progress), [until PATTERN] (repeated until its printed lines, joined by
 // blanks, have the regular expression in them), [apart] (a tool that ends its process: it gets one) or [for SECONDS] (a tool that does not end by itself: interrupted then). Output: `== STEP`, printed lines, `-- err` and its lines, `-- exit N`; what differs
 // from run to run (ids, ports, times, directories, stack traces) is replaced by its name or left out.
