@@ -37,8 +37,17 @@ fn tasks(id: u32) -> Vec<String> {
 
 /// Resident memory in MB of 2^20 bytes, shared pages of files included.
 pub fn resident_mb(id: u32) -> f64 {
+    status_mb(id, "VmRSS:")
+}
+
+/// The part of it that is the process' own: no page of a file.
+pub fn own_mb(id: u32) -> f64 {
+    status_mb(id, "RssAnon:")
+}
+
+fn status_mb(id: u32, name: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let resident = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let resident = status.lines().find(|line| line.starts_with(name));
     let kib =
         resident.and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse::<f64>().ok());
     kib.unwrap_or(f64::NAN) / 1024.0

@@ -5,13 +5,14 @@
 use super::cell::{Cell, Run};
 use super::contender::Running;
 use super::load::{self, first_answer};
-use super::measure::{descriptors, resident_mb, scheduled_seconds};
+use super::measure::{descriptors, own_mb, resident_mb, scheduled_seconds};
 use super::speak::{self, Batch, Connection};
 use crate::process::pause;
 use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};
 
 pub const RESIDENT_IDLE: &str = "MB resident idle";
+pub const OWN_IDLE: &str = "MB of it the node's own";
 pub const A_PARTITION: &str = "KB a partition";
 pub const A_CONNECTION: &str = "KB a connection";
 pub const DESCRIPTORS: &str = "descriptors a partition";
@@ -146,7 +147,7 @@ pub fn memory<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
         let (partitions, connections, _) = IDLE;
         let broker = cell.start()?;
         pause(Duration::from_secs(1));
-        let (alone, open) = (resident_mb(broker.id()), descriptors(broker.id()));
+        let (alone, own, open) = (resident_mb(broker.id()), own_mb(broker.id()), descriptors(broker.id()));
         // The code that the first creation of a topic brings into memory is no part of a partition.
         load::create(&broker.address(), "first", 1, &[])?;
         pause(Duration::from_secs(1));
@@ -160,6 +161,7 @@ pub fn memory<'a>(cell: &Cell<'a>) -> Result<Run<'a>> {
         ensure!(all.len() == connections);
         Ok(vec![
             (RESIDENT_IDLE, alone),
+            (OWN_IDLE, own),
             (A_PARTITION, (filled - warm) * 1024.0 / f64::from(partitions)),
             (A_CONNECTION, (connected - filled) * 1024.0 / connections as f64),
             (DESCRIPTORS, (held - open).max(0.0) / f64::from(partitions)),
