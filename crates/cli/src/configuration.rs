@@ -14,18 +14,28 @@ use broker::config::Warning;
 
 /// Everything that is set, for a node with this file or without one.
 pub fn read(file: Option<&Path>, arguments: &[String]) -> Result<Properties, Failure> {
-    let file = match file {
-        Some(file) => read_file(file)?,
-        None => Properties::default(),
-    };
-    let mut all = with_environment(file)?;
-    all.extend(pairs(arguments)?);
+    let all = read_with(file, std::env::vars_os(), arguments)?;
     let variable = |name: &str| std::env::var(name).ok();
     let hint = "the config.providers of the configuration, and what they read";
     providers::resolve(all, variable).map_err(|why| {
         let why = Refused { why, hint: Some(hint) };
         refused(&why, "")
     })
+}
+
+/// The same of a process that has these variables, before config providers have put anything in.
+pub fn read_with(
+    file: Option<&Path>,
+    variables: impl Iterator<Item = (OsString, OsString)>,
+    arguments: &[String],
+) -> Result<Properties, Failure> {
+    let file = match file {
+        Some(file) => read_file(file)?,
+        None => Properties::default(),
+    };
+    let mut all = with_environment(file, variables)?;
+    all.extend(pairs(arguments)?);
+    Ok(all)
 }
 
 /// What arguments say, and nothing else: neither a file nor the environment.
@@ -71,14 +81,16 @@ fn read_file(file: &Path) -> Result<Properties, Failure> {
 }
 
 /// What the environment says, over a file. A variable whose key is near to a known one is kept, so that the slip is told.
-fn with_environment(file: Properties) -> Result<Properties, Failure> {
+fn with_environment(
+    file: Properties,
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Properties, Failure> {
     let meant = |key: &str| {
         broker::config::is_known(key)
             || key.starts_with(crate::node_registry::PREFIX)
             || broker::config::nearest(key).is_some()
     };
-    let variables = std::env::vars_os().filter_map(utf8);
-    let read = environment::read(file, variables, meant, environment::read_secret);
+    let read = environment::read(file, variables.filter_map(utf8), meant, environment::read_secret);
     let read = read.map_err(|why| refused(&why, "the environment"))?;
     for line in &read.told {
         tracing::warn!("environment: {line}");

@@ -75,6 +75,8 @@ pub(super) fn run_with(
     let sources = bench.workspace.root.join("tests/golden");
     let classes = provision::javac(&bench.workspace, &sources, &oracle.tool_jars)?;
     let mut command = oracle.tool_java("512m", &[&classes]);
+    // Tools that would end the process are held back.
+    command.arg("-Djava.security.manager=allow");
     if let Some(ours) = ours {
         command.arg(format!("-Dours={}", ours.binary.display()));
         command.arg(format!("-Dours.scripts={}", ours.scripts.join(",")));
@@ -154,20 +156,14 @@ impl Step {
         plain
     }
 
-    /// The names of the options that are printed, `--topic` of `--topic <String: topic>`; of a usage by argparse, too.
+    /// The names of the options that are printed, `--topic` of `--topic <String: topic>`; of `-c FILE, --config FILE` by argparse, too.
     pub(super) fn options(&self) -> BTreeSet<String> {
-        let name = |line: &String| {
-            let line = line.trim_start_matches(['*', ' ']);
-            let word = line.split([' ', '=', ',']).next().unwrap_or_default();
-            let verbs = line
-                .strip_prefix('{')
-                .and_then(|rest| rest.split_once('}'))
-                .map(|(verbs, _)| verbs.to_owned());
-            verbs.or_else(|| {
-                word.starts_with("--").then(|| word.to_owned()).filter(|word| !word.starts_with("---"))
-            })
-        };
-        self.printed.iter().filter_map(name).collect()
+        let lines = self.printed.iter().map(|line| line.trim_start_matches(['*', ' ']));
+        let names = lines.filter(|line| line.starts_with('-')).flat_map(|line| line.split(", "));
+        let name = |piece: &str| piece.split([' ', '=', ',']).next().unwrap_or_default().to_owned();
+        let is_name =
+            |word: &String| word.starts_with("--") && !word.starts_with("---") && !word.ends_with('-');
+        names.map(name).filter(is_name).collect()
     }
 
     /// The lines by their text, for what has no order.
@@ -182,16 +178,32 @@ impl Step {
             let end = self.printed.iter().rposition(|line| line.starts_with("-- exit ")).unwrap_or(errors);
             self.printed.drain(errors + options..end);
         }
-        let usage = self.printed.iter().position(|line| line.starts_with("usage: "));
-        let told = self.printed.iter().position(|line| line.contains(": error: "));
-        if let (Some(usage), Some(told)) = (usage, told) {
-            self.printed.drain(usage..told);
-        }
+        self.take_usage_out();
         let mut in_errors = false;
         self.printed.retain(|line| {
             in_errors |= line == "-- err";
             !(in_errors && is_of_java(line))
         });
+    }
+
+    /// argparse's usage; and what it says is wrong in one line, whose blanks it stretches.
+    fn take_usage_out(&mut self) {
+        let error = |line: &String| {
+            let name = line.split(": ").next().unwrap_or_default();
+            name.starts_with("kafka-")
+                && line[name.len()..].trim_start_matches([':', ' ']).starts_with("error:")
+        };
+        let Some(told) = self.printed.iter().position(error) else { return };
+        let end = self.printed.iter().rposition(|line| line.starts_with("-- exit ")).unwrap_or(told + 1);
+        let words: Vec<String> = self
+            .printed
+            .drain(told..end)
+            .flat_map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        self.printed.insert(told, words.join(" "));
+        if let Some(usage) = self.printed[..told].iter().position(|line| line.starts_with("usage: ")) {
+            self.printed.drain(usage..told);
+        }
     }
 
     /// True where both print the same, as far as the step's marks say.

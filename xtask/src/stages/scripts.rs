@@ -4,6 +4,8 @@
 //! Kafka, and with the scripts that this binary answers by it, on Apache Kafka and on Ottla. What differs on purpose stands in
 //! `tests/scripts/diverges.txt`. Nothing here knows a right answer. Owns the order of things, and the count of flags.
 
+mod life;
+
 use super::answers::{Line, compare, parse};
 use super::golden::{Ours, Step, run_with};
 use super::workbench::Workbench;
@@ -23,6 +25,16 @@ const ANSWERED: &[&str] = &[
     "kafka-delete-records",
     "kafka-log-dirs",
     "kafka-cluster",
+    "kafka-server-start",
+    "kafka-server-stop",
+    "kafka-storage",
+    "kafka-dump-log",
+];
+
+/// Those whose options stand behind verbs.
+const VERBS: &[(&str, &[&str])] = &[
+    ("kafka-cluster", &["cluster-id", "unregister", "list-endpoints"]),
+    ("kafka-storage", &["info", "format", "version-mapping", "feature-dependencies", "random-uuid"]),
 ];
 
 /// What these print has the order of a hash map.
@@ -34,15 +46,12 @@ const UNORDERED: &[&str] = &[
 
 /// The stage.
 pub fn run(bench: &Workbench) -> Result<Tally> {
-    let reference = Broker::start(&bench.workspace, Kind::Kafka, "scripts-reference", &[])?;
-    let on_kafka = Broker::start(&bench.workspace, Kind::Kafka, "scripts-on-kafka", &[])?;
-    let on_ottla = Broker::start(&bench.workspace, bench.kind, "scripts-on-ottla", &[])?;
     let binary = binary(&bench.workspace);
     let ours = Ours { binary: &binary, scripts: ANSWERED };
     let (theirs, on_kafka, on_ottla) = std::thread::scope(|scope| {
-        let theirs = scope.spawn(|| carry_out(bench, &reference, "theirs", None));
-        let on_kafka = scope.spawn(|| carry_out(bench, &on_kafka, "on-kafka", Some(ours)));
-        let on_ottla = carry_out(bench, &on_ottla, "on-ottla", Some(ours));
+        let theirs = scope.spawn(|| carry_out(bench, Kind::Kafka, "theirs", None));
+        let on_kafka = scope.spawn(|| carry_out(bench, Kind::Kafka, "on-kafka", Some(ours)));
+        let on_ottla = carry_out(bench, bench.kind, "on-ottla", Some(ours));
         let gone = |_| Err(anyhow::anyhow!("a thread panicked"));
         (theirs.join().unwrap_or_else(gone), on_kafka.join().unwrap_or_else(gone), on_ottla)
     });
@@ -60,11 +69,15 @@ pub fn run(bench: &Workbench) -> Result<Tally> {
     let path = bench.logs.join("scripts.diff");
     std::fs::write(&path, differences).with_context(|| path.display().to_string())?;
     tally.check("all flags of the scripts that are answered", covered(&flags));
+    for (claim, held) in life::checks(bench)? {
+        tally.check(&claim, held);
+    }
     Ok(tally)
 }
 
-/// All steps on one broker.
-fn carry_out(bench: &Workbench, broker: &Broker, name: &str, ours: Option<Ours>) -> Result<Vec<Step>> {
+/// All steps on a fresh broker.
+fn carry_out(bench: &Workbench, kind: Kind, name: &str, ours: Option<Ours>) -> Result<Vec<Step>> {
+    let broker = Broker::start(&bench.workspace, kind, &format!("scripts-{name}"), &[])?;
     let scratch = bench.workspace.scratch("scripts")?.join(name);
     let _left_by_an_earlier_run = std::fs::remove_dir_all(&scratch);
     std::fs::create_dir_all(&scratch)?;
@@ -72,14 +85,23 @@ fn carry_out(bench: &Workbench, broker: &Broker, name: &str, ours: Option<Ours>)
         let path = bench.workspace.root.join(path);
         std::fs::read_to_string(&path).with_context(|| path.display().to_string())
     };
-    let helps: String = ANSWERED.iter().map(|script| format!("[apart] {script} --help\n")).collect();
+    let helps: String = helps().map(|script| format!("{script} --help\n")).collect();
     let script = scratch.join("script.txt");
     // The second before the last words of the first, which delete what it needs.
     std::fs::write(
         &script,
         format!("{helps}{}\n{}", read("tests/golden/script.txt")?, read("tests/scripts/script.txt")?),
     )?;
-    run_with(bench, &format!("scripts-{name}"), &broker.address(), &script, &scratch, &[], ours)
+    let names = [("data".to_owned(), broker.data().display().to_string())];
+    run_with(bench, &format!("scripts-{name}"), &broker.address(), &script, &scratch, &names, ours)
+}
+
+/// Whose `--help` tells the options of what is answered: a script, or each of its verbs.
+fn helps() -> impl Iterator<Item = String> {
+    ANSWERED.iter().filter(|script| **script != "kafka-server-stop").flat_map(|script| {
+        let verbs = VERBS.iter().find(|(verbal, _)| verbal == script).map_or(&[""][..], |(_, verbs)| verbs);
+        verbs.iter().map(move |verb| format!("{script} {verb}").trim_end().to_owned())
+    })
 }
 
 /// Questions and answers of both sides; a step that comes again is another question.
@@ -87,7 +109,7 @@ fn lines(name: &str, theirs: &[Step], ours: &[Step]) -> Result<(Vec<Line>, Vec<L
     ensure!(theirs.len() == ours.len(), "{} steps against {}", theirs.len(), ours.len());
     let mut asked: BTreeMap<String, usize> = BTreeMap::new();
     let mut both = (Vec::new(), Vec::new());
-    for (theirs, ours) in theirs.iter().zip(ours).skip(ANSWERED.len()) {
+    for (theirs, ours) in theirs.iter().zip(ours).skip(helps().count()) {
         let (question, _) = theirs.in_one_line();
         let answered = ANSWERED.iter().any(|script| question.split(' ').next() == Some(script));
         if !answered {
@@ -120,9 +142,9 @@ struct Flags {
 /// Read from what `--help` prints, which comes first.
 fn flags(theirs: &[Step], ours: &[Step]) -> Vec<Flags> {
     let of = |step: &Step| step.options();
-    let pairs = theirs.iter().zip(ours).take(ANSWERED.len());
+    let pairs = theirs.iter().zip(ours).take(helps().count());
     let one = |(theirs, ours): (&Step, &Step)| {
-        let script = theirs.in_one_line().0.split(' ').next().unwrap_or_default().to_owned();
+        let script = theirs.in_one_line().0.trim_end_matches(" --help").to_owned();
         Flags { script, theirs: of(theirs), ours: of(ours) }
     };
     pairs.map(one).collect()
@@ -137,11 +159,11 @@ fn covered(all: &[Flags]) -> bool {
         there += theirs.len() - missing.len();
         let missing = missing.join(" ");
         say(format_args!(
-            "   {script:<24} {:>3} / {:<3} {missing}",
+            "   {script:<36} {:>3} / {:<3} {missing}",
             theirs.intersection(ours).count(),
             theirs.len()
         ));
     }
-    say(format_args!("   {:<24} {there:>3} / {total}", "flags in all"));
+    say(format_args!("   {:<36} {there:>3} / {total}", "flags in all"));
     there == total && total > 0
 }

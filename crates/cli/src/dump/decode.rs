@@ -9,10 +9,33 @@ use wire::records::metadata::MetadataRecord;
 use wire::records::share::{ShareKey, ShareValue};
 use wire::records::transaction::{TransactionKey, TransactionValue};
 
+/// What a key or a value is that is no record of Kafka's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Plain {
+    /// UTF-8, or what can be read of it.
+    #[default]
+    Text,
+    /// A number of 4 bytes.
+    Integer,
+    /// A number of 8 bytes.
+    Long,
+}
+
+impl Plain {
+    fn show(self, bytes: &Bytes) -> String {
+        let shown = match self {
+            Plain::Text => Some(text(bytes)),
+            Plain::Integer => bytes.first_chunk().map(|bytes| i32::from_be_bytes(*bytes).to_string()),
+            Plain::Long => bytes.first_chunk().map(|bytes| i64::from_be_bytes(*bytes).to_string()),
+        };
+        shown.unwrap_or_else(|| format!("too short for a number: {}", text(bytes)))
+    }
+}
+
 /// What records are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decoder {
-    Text,
+    Plain(Plain, Plain),
     ClusterMetadata,
     Offsets,
     Transactions,
@@ -27,7 +50,9 @@ impl Decoder {
         value: Option<&Bytes>,
     ) -> (Option<String>, Option<String>) {
         match self {
-            Decoder::Text => (key.map(text), value.map(text)),
+            Decoder::Plain(of_key, of_value) => {
+                (key.map(|key| of_key.show(key)), value.map(|value| of_value.show(value)))
+            }
             Decoder::ClusterMetadata => (key.map(text), value.map(metadata)),
             Decoder::Offsets => coordinator(key, value, group_key, group_value),
             Decoder::Transactions => coordinator(key, value, transaction_key, transaction_value),

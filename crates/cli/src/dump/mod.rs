@@ -14,6 +14,7 @@ use crate::args::{OutputArgs, OutputFormat};
 use crate::failure::{Exit, Failure};
 use clap::Args;
 use decode::Decoder;
+pub use decode::Plain;
 use printing::{Out, Wanted};
 use std::fs;
 use std::io::{self, BufWriter, Write};
@@ -55,37 +56,40 @@ pub struct DumpArgs {
     verify: bool,
     /// Print every record, not only batches
     #[arg(long)]
-    deep_iteration: bool,
+    pub deep_iteration: bool,
     /// Print keys and values
     #[arg(long)]
-    print_data_log: bool,
+    pub print_data_log: bool,
     /// Records are cluster metadata
     #[arg(long, group = "decoder")]
-    cluster_metadata_decoder: bool,
+    pub cluster_metadata_decoder: bool,
     /// Records are of __consumer_offsets
     #[arg(long, group = "decoder")]
-    offsets_decoder: bool,
+    pub offsets_decoder: bool,
     /// Records are of __transaction_state
     #[arg(long, group = "decoder")]
-    transaction_log_decoder: bool,
+    pub transaction_log_decoder: bool,
     /// Records are of __share_group_state
     #[arg(long, group = "decoder")]
-    share_group_state_decoder: bool,
+    pub share_group_state_decoder: bool,
     /// Choose the decoder by the directory's name
     #[arg(long, group = "decoder")]
     auto_decoder: bool,
     /// Print records without their metadata, and no control records
     #[arg(long)]
-    skip_record_metadata: bool,
+    pub skip_record_metadata: bool,
     /// Read batches up to so many bytes
     #[arg(long, value_name = "BYTES", default_value_t = u64::MAX, hide_default_value = true)]
-    max_bytes: u64,
+    pub max_bytes: u64,
     /// Only check whether indexes look sound
     #[arg(long)]
-    index_sanity_check: bool,
+    pub index_sanity_check: bool,
     /// Only check indexes against their logs
     #[arg(long)]
-    verify_index_only: bool,
+    pub verify_index_only: bool,
+    /// What keys and values are that no decoder is named for
+    #[arg(skip)]
+    pub plain: (Plain, Plain),
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -97,7 +101,7 @@ pub fn run(args: DumpArgs) -> Result<(), Failure> {
         || args.transaction_log_decoder
         || args.share_group_state_decoder
         || args.auto_decoder;
-    let contents = args.print_data_log || any_decoder || args.skip_record_metadata;
+    let contents = args.print_data_log || any_decoder;
     let wanted = Wanted {
         deep: args.deep_iteration || contents,
         contents,
@@ -132,6 +136,28 @@ pub fn run(args: DumpArgs) -> Result<(), Failure> {
 }
 
 impl DumpArgs {
+    /// These files, as text, and nothing else asked for.
+    pub fn of_files(files: Vec<PathBuf>) -> DumpArgs {
+        DumpArgs {
+            paths: Vec::new(),
+            files,
+            verify: false,
+            deep_iteration: false,
+            print_data_log: false,
+            cluster_metadata_decoder: false,
+            offsets_decoder: false,
+            transaction_log_decoder: false,
+            share_group_state_decoder: false,
+            auto_decoder: false,
+            skip_record_metadata: false,
+            max_bytes: u64::MAX,
+            index_sanity_check: false,
+            verify_index_only: false,
+            plain: (Plain::Text, Plain::Text),
+            output: OutputArgs { output: OutputFormat::Table },
+        }
+    }
+
     fn decoder_for(&self, file: &Path) -> Decoder {
         let parent =
             file.parent().and_then(Path::file_name).map(|name| name.to_string_lossy()).unwrap_or_default();
@@ -145,7 +171,7 @@ impl DumpArgs {
         } else if self.share_group_state_decoder || by_name("__share_group_state-") {
             Decoder::ShareGroups
         } else {
-            Decoder::Text
+            Decoder::Plain(self.plain.0, self.plain.1)
         }
     }
 }

@@ -61,10 +61,11 @@ pub(super) fn dump(file: &Path, decoder: Decoder, wanted: &Wanted, out: &mut Out
     let mut last_offset: Option<i64> = None;
     loop {
         let position = batches.position;
-        if position >= wanted.max_bytes {
+        let Some(batch) = batches.next_batch()? else { break };
+        // Only what lies within the bound as a whole.
+        if batches.position > wanted.max_bytes {
             break;
         }
-        let Some(batch) = batches.next_batch()? else { break };
         let records = if wanted.deep { read_records(&batch) } else { Ok(Vec::new()) };
         if wanted.json {
             writeln!(out, "{}", batch_json(file, &batch, position, records.as_ref().ok(), decoder, wanted))?;
@@ -112,7 +113,8 @@ fn print_end(
 ) -> io::Result<()> {
     let left = batches.file_bytes - batches.position;
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if left > 0 && batches.position < wanted.max_bytes {
+    // Whoever reads a part has not come to the end.
+    if left > 0 && wanted.max_bytes == u64::MAX {
         let line = format!("Found {left} invalid bytes at the end of {name}");
         if wanted.json {
             writeln!(out, "{}", json!({"file": file.display().to_string(), "invalid_bytes_at_end": left}))?;
@@ -337,7 +339,7 @@ fn record_json(batch: &RecordBatch, record: &Record, decoder: Decoder, wanted: &
         // Decoded records are JSON themselves; text is not.
         let embed = |text: Option<String>| match (decoder, text) {
             (_, None) => Value::Null,
-            (Decoder::Text, Some(text)) => json!(text),
+            (Decoder::Plain(..), Some(text)) => json!(text),
             (_, Some(text)) => serde_json::from_str(&text)
                 .or_else(|_| serde_json::from_str(&quoted(&text)))
                 .unwrap_or(Value::Null),

@@ -37,6 +37,17 @@ impl Parsed {
         of_it.map(|(_, value)| value.as_str())
     }
 
+    /// All its values, in the order in which they were typed.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        let of_it = self.found.iter().filter(move |(flag, _)| flag.names.contains(&name));
+        of_it.map(|(_, value)| value.as_str())
+    }
+
+    /// The flags that were typed, each by its first name.
+    pub fn typed(&self) -> impl Iterator<Item = &'static str> {
+        self.found.iter().filter_map(|(flag, _)| flag.names.first().copied())
+    }
+
     /// True where it was typed.
     pub fn has(&self, name: &str) -> bool {
         self.value(name).is_some()
@@ -109,13 +120,24 @@ fn named(verb: &'static Verb, name: &str) -> Option<&'static Flag> {
     })
 }
 
+/// A line for each flag, with all its names.
 fn help(script: &str, verb: &Verb) -> Result<(), End> {
-    let flag = |flag: &Flag| {
-        let name = flag.names.join("/");
-        if flag.value { format!("[{name} VALUE]") } else { format!("[{name}]") }
+    let mut lines = vec![
+        format!("usage: {script} {} [-h] ...", verb.name),
+        String::new(),
+        "optional arguments:".to_owned(),
+        "  -h, --help             show this help message and exit".to_owned(),
+    ];
+    let value = |flag: &Flag| {
+        let long = flag.names.iter().find(|name| name.starts_with("--")).unwrap_or(&"--value");
+        long.trim_start_matches('-').replace('-', "_").to_uppercase()
     };
-    let flags = verb.flags.iter().map(flag).collect::<Vec<_>>().join(" ");
-    Ok(super::words::print_line(&format!("usage: {script} {} [-h] {flags}", verb.name))?)
+    for flag in verb.flags {
+        let named =
+            |name: &&str| if flag.value { format!("{name} {}", value(flag)) } else { (*name).to_owned() };
+        lines.push(format!("  {}", flag.names.iter().map(named).collect::<Vec<_>>().join(", ")));
+    }
+    Ok(super::words::print_line(&lines.join("\n"))?)
 }
 
 #[cfg(test)]

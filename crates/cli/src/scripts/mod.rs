@@ -9,6 +9,7 @@ mod cluster;
 mod configs;
 mod consumer_groups;
 mod delete_records;
+mod dump_log;
 mod entities;
 mod get_offsets;
 mod groups;
@@ -18,6 +19,9 @@ mod log_dirs;
 mod not_here;
 mod offsets_reset;
 mod script;
+mod server_start;
+mod server_stop;
+mod storage;
 mod terms;
 mod topics;
 mod words;
@@ -39,6 +43,10 @@ pub const SCRIPTS: &[Script] = &[
     delete_records::SCRIPT,
     log_dirs::SCRIPT,
     cluster::SCRIPT,
+    server_start::SCRIPT,
+    server_stop::SCRIPT,
+    storage::SCRIPT,
+    dump_log::SCRIPT,
 ];
 
 /// The script that was asked for: by the name that this program was called by, or by the first word. `None`: none was.
@@ -95,12 +103,12 @@ fn by_options(
     words: &[String],
 ) -> Result<(), End> {
     let read = joptsimple::read(options, words).map_err(terms::wrong)?;
-    if read.has("help") {
+    // Nothing at all asks for help, too.
+    if words.is_empty() || read.has("help") {
         return Err(End::Usage(about.to_owned()));
     }
     if read.has("version") {
-        words::print_line(concat!(env!("CARGO_PKG_VERSION"), " (Ottla)"))?;
-        return Ok(());
+        return Ok(words::print_line(words::VERSION_LINE)?);
     }
     run(&read)
 }

@@ -2,6 +2,9 @@
 
 use std::io::{self, Write};
 
+/// What `--version` prints.
+pub const VERSION_LINE: &str = concat!(env!("CARGO_PKG_VERSION"), " (Ottla)");
+
 /// One line on standard output; what nobody reads ends the script.
 pub fn print_line(line: &str) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{line}")
