@@ -243,12 +243,17 @@ impl Producers {
             }
             self.entries.insert(*producer_id, *entry);
         }
+        // A follower appends many batches at once, and a transaction may begin and end within them: at the marker of another it was open.
+        for ended in &prepared.completed {
+            self.ongoing.insert(ended.first_offset, ended.producer_id);
+        }
         let mut aborted = Vec::new();
         for ended in prepared.completed {
-            let next_open = self.ongoing.iter().find(|(_, producer_id)| **producer_id != ended.producer_id);
-            let last_stable_offset =
-                next_open.map_or(ended.last_offset + 1, |(first_offset, _)| *first_offset);
             self.ongoing.remove(&ended.first_offset);
+            let end = ended.last_offset + 1;
+            // Whatever begins behind the marker was not open there.
+            let last_stable_offset =
+                self.ongoing.keys().next().copied().filter(|first| *first < end).unwrap_or(end);
             self.unreplicated.insert(ended.first_offset, ended.last_offset);
             if ended.aborted {
                 aborted.push(AbortedTransaction {

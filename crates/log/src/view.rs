@@ -247,8 +247,9 @@ impl LogView {
                 if entry.last_offset >= from && entry.first_offset < upto {
                     overlapping.push(entry);
                 }
-                // Nothing written later can reach below this entry's last stable offset.
-                if entry.last_stable_offset >= upto {
+                // Nothing written later can reach below this entry's last stable offset, which ends with its marker at the latest. Kafka's
+                // followers write one that lies further where they took several transactions at once.
+                if entry.last_stable_offset.min(entry.last_offset + 1) >= upto {
                     return Ok(overlapping);
                 }
             }

@@ -147,12 +147,13 @@ pub fn idempotent_records_stand_once_and_in_order(
 
 /// Every record of a partition has one copy that counts, in the order of the originals; those that have none yet are the last.
 pub fn every_record_has_one_copy(source: &TopicPartition, wanted: &[String], found: &[&String]) -> Checked {
+    let copies = found.len();
     let mut pairs = wanted.iter().map(Some).chain(std::iter::repeat(None)).zip(found);
     match pairs.find(|(wanted, found)| *wanted != Some(**found)) {
         None => Ok(()),
         Some((wanted, found)) => violated(
             "every_record_has_one_copy",
-            format!("{source:?}: {found} stands where {wanted:?} should, among {} copies", found.len()),
+            format!("{source:?}: {found} stands where {wanted:?} should, among {copies} copies"),
         ),
     }
 }

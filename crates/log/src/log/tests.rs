@@ -4,6 +4,7 @@ use crate::fetched::ReadRefused;
 use crate::open::OpenMode;
 use crate::sim_disk::{SimDisk, SimFault};
 use crate::testing::*;
+use crate::transactions::AbortedTransaction;
 use crate::view::{OffsetSpec, ReadLimit};
 use wire::record_batch::{
     BatchAttributes, EndTransactionMarker, RecordBatch, TimestampType, end_transaction_batch,
@@ -353,6 +354,27 @@ fn the_last_stable_offset_waits_for_markers() {
     assert_eq!(aborted.len(), 1);
     assert_eq!((aborted[0].producer_id, aborted[0].first_offset, aborted[0].last_offset), (1, 0, 3));
     assert_eq!(log.view().aborted_transactions(4, 5).unwrap(), []);
+}
+
+/// As Kafka's followers write them: a producer aborts twice and another begins, all taken at once, and the first entry has the last stable
+/// offset of the end.
+#[test]
+fn an_index_whose_last_stable_offsets_lie_too_far_hides_no_aborted_transaction() {
+    let (disk, mut log) = fresh(small());
+    fill(&mut log, 7);
+    let segment = log.segments.segments.last().unwrap();
+    for first_offset in [0, 2] {
+        let entry = AbortedTransaction {
+            producer_id: 1,
+            first_offset,
+            last_offset: first_offset + 1,
+            last_stable_offset: 5,
+        };
+        segment.with_indexes(|indexes| indexes.transactions.push(entry, &disk)).unwrap();
+    }
+    for (upto, found) in [(1, 1), (2, 1), (3, 2), (4, 2), (7, 2)] {
+        assert_eq!(log.view().aborted_transactions(0, upto).unwrap().len(), found, "{upto}");
+    }
 }
 
 #[test]

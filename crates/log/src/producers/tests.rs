@@ -156,6 +156,52 @@ fn open_transactions_hold_the_last_stable_offset() {
     assert_eq!(case.producers.first_unstable_offset(), None);
 }
 
+/// What a follower takes at once: transactions of three producers, ended and open, one beside and one after another.
+#[test]
+fn s17_the_last_stable_offset_of_a_marker_is_that_of_its_place_whatever_is_appended_with_it() {
+    let abort = EndTransactionMarker { commit: false, coordinator_epoch: 5 };
+    // By offset: whose, and whether it is the marker. 1 runs over the beginning of 2, which aborts twice before 3 and 4 begin.
+    let order = [
+        (1, false),
+        (2, false),
+        (1, true),
+        (2, true),
+        (2, false),
+        (2, true),
+        (3, false),
+        (4, false),
+        (4, true),
+    ];
+    let headers = order.map(|(producer_id, ends)| {
+        let mut header = header(producer_id, 0, if ends { -1 } else { 0 }, 1, true);
+        header.attributes |= if ends { 0x20 } else { 0 };
+        (header, ends.then_some(abort))
+    });
+    let batches: Vec<IncomingBatch<'_>> = (0..)
+        .zip(&headers)
+        .map(|(base_offset, (header, marker))| IncomingBatch { header, base_offset, marker: *marker })
+        .collect();
+    let aborted = |producers: &mut Producers, batches: &[IncomingBatch<'_>]| {
+        let prepared = producers.prepare(batches, Origin::Replication, false, 0).unwrap();
+        let Preparation::Append(prepared) = prepared else { panic!() };
+        let end = batches.last().unwrap().last_offset() + 1;
+        let found = producers.commit(prepared, end).into_iter();
+        found.map(|one| (one.first_offset, one.last_offset, one.last_stable_offset)).collect::<Vec<_>>()
+    };
+    let mut one_by_one = Producers::starting_at(0);
+    let wanted = [(0, 2, 1), (1, 3, 4), (4, 5, 6), (7, 8, 6)];
+    let each: Vec<_> =
+        batches.iter().flat_map(|batch| aborted(&mut one_by_one, std::slice::from_ref(batch))).collect();
+    assert_eq!(each, wanted);
+    for first in 0..batches.len() {
+        let (mut at_once, (before, after)) = (Producers::starting_at(0), batches.split_at(first));
+        let mut found = if before.is_empty() { Vec::new() } else { aborted(&mut at_once, before) };
+        found.extend(aborted(&mut at_once, after));
+        assert_eq!(found, wanted, "in two pieces, the first of {first}");
+        assert_eq!(at_once.first_unstable_offset(), one_by_one.first_unstable_offset());
+    }
+}
+
 #[test]
 fn transactions_are_not_mixed_and_old_coordinators_are_fenced() {
     let mut case = case();

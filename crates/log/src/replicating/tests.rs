@@ -1,7 +1,7 @@
 use super::*;
 use crate::testing::*;
 use crate::view::ReadLimit;
-use wire::record_batch::{BatchAttributes, RecordBatchBuilder};
+use wire::record_batch::{BatchAttributes, EndTransactionMarker, RecordBatchBuilder, end_transaction_batch};
 
 /// Batches of one record each, as a leader's log holds them from `from` on: (epoch, value).
 fn led(from: i64, batches: &[(i32, &str)]) -> Vec<Bytes> {
@@ -77,4 +77,38 @@ fn s05_an_epoch_without_records_goes_with_a_truncation_at_the_end() {
     assert_eq!(log.latest_epoch(), Some(2));
     log.truncate_to(2).unwrap();
     assert_eq!((log.latest_epoch(), values(&log).len()), (Some(1), 2));
+}
+
+/// A transaction that is read with the one before it and ends in front of what others have begun: all came with one fetch.
+#[test]
+fn s17_a_reader_of_a_follower_hears_of_every_aborted_transaction() {
+    let (_, mut log) = fresh(small());
+    let data = |producer_id, epoch| {
+        let attributes = BatchAttributes {
+            producer_id,
+            producer_epoch: epoch,
+            base_sequence: 0,
+            transactional: true,
+            ..BatchAttributes::default()
+        };
+        records(attributes, 0, &["aborted"])
+    };
+    let abort = |producer_id, epoch| {
+        end_transaction_batch(
+            producer_id,
+            epoch,
+            0,
+            EndTransactionMarker { commit: false, coordinator_epoch: 1 },
+        )
+    };
+    let batches = [data(1, 0), abort(1, 1), data(1, 1), abort(1, 2), data(2, 0), abort(2, 1), data(3, 0)];
+    let place = |(at, bytes): (usize, Bytes)| RecordBatch::parse(bytes).unwrap().with_position(at as i64, 0);
+    let bytes: Vec<Bytes> = batches.into_iter().enumerate().map(place).collect();
+    assert_eq!(log.append_replicated(Bytes::from(bytes.concat()), 0, 0).unwrap(), None);
+    let view = log.view();
+    for upto in 1..=7 {
+        let found = view.aborted_transactions(0, upto).unwrap();
+        let found: Vec<i64> = found.iter().map(|one| one.first_offset).collect();
+        assert_eq!(found, [0, 2, 4].into_iter().filter(|first| *first < upto).collect::<Vec<_>>(), "{upto}");
+    }
 }

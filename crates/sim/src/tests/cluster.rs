@@ -213,6 +213,12 @@ fn the_end_is_looked_at_when_nothing_moves_any_more() {
     assert_eq!(run(Options::cluster(2_101_288)).violation, None);
 }
 
+/// A follower that had taken several transactions at once led, and told readers of some of the aborted ones only.
+#[test]
+fn s17_readers_of_a_replica_that_caught_up_see_nothing_aborted() {
+    assert_eq!(run(Options::cluster(2_107_658)).violation, None);
+}
+
 /// S17 to S21, S26, S27, S30, S40: everything is copied in transactions while the leaders of the records, of the copies and of the
 /// coordinators' logs come and go; every record has one copy, none is half visible, no transaction hangs.
 fn copied(script: Script) -> Script {
