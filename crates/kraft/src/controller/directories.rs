@@ -74,16 +74,11 @@ impl Decider<'_> {
         if !partition.replicas.contains(&broker_id) {
             return Err(ErrorCode::NotLeaderOrFollower);
         }
-        let cluster = &self.image().cluster;
-        let alive = |id: i32| cluster.is_active(id);
         // A replica that moved brought what it had; one whose directory is not there any more has nothing.
         let before = partition.directory(broker_id).filter(|before| *before != directory);
-        let broker = cluster.broker(broker_id);
+        let broker = self.image().cluster.broker(broker_id);
         let is_anew = before.zip(broker).is_some_and(|(before, broker)| !broker.has_online_directory(before));
-        self.change_partition(topic, index, partition, &alive, |change| {
-            change.directories.insert(broker_id, directory);
-            change.begun_anew = is_anew.then_some(broker_id);
-        });
+        self.change_directory(topic, index, partition, (broker_id, directory), is_anew);
         Ok(())
     }
 }

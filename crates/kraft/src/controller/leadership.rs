@@ -77,7 +77,7 @@ impl Decider<'_> {
             wish.unclean_shutdown = change.unclean_shutdown;
             wish.isr.retain(|id| !leaves(*id));
         };
-        self.partition_change(topic, index, partition, &alive, change_partition)
+        self.partition_change(topic, index, partition, &alive, None, change_partition)
     }
 
     /// Writes the record of a change, if it changes anything. True if it did.
@@ -89,8 +89,32 @@ impl Decider<'_> {
         alive: &dyn Fn(i32) -> bool,
         wish: impl FnOnce(&mut PartitionChange<'_>),
     ) -> bool {
-        let record = self.partition_change(topic, index, partition, alive, wish);
+        let record = self.partition_change(topic, index, partition, alive, None, wish);
         self.write_change(record)
+    }
+
+    /// Writes that a replica lies in that directory from now on.
+    // DIVERGES: Kafka asks for the directory of before whether the replica may lead. The last one in sync, on a new disk, is not elected then, nor
+    // later: it is unfenced already.
+    pub(super) fn change_directory(
+        &mut self,
+        topic: &TopicImage,
+        index: i32,
+        partition: &PartitionImage,
+        (broker_id, directory): (i32, Uuid),
+        begun_anew: bool,
+    ) {
+        let cluster = &self.image().cluster;
+        let alive = |id: i32| cluster.is_active(id);
+        let is_online =
+            cluster.broker(broker_id).is_some_and(|broker| broker.has_online_directory(directory));
+        // What becomes of it in a directory that is not there is the next record's.
+        let moved = is_online.then_some((broker_id, directory));
+        let record = self.partition_change(topic, index, partition, &alive, moved, |change| {
+            change.directories.insert(broker_id, directory);
+            change.begun_anew = begun_anew.then_some(broker_id);
+        });
+        self.write_change(record);
     }
 
     fn write_change(&mut self, record: Option<PartitionChangeRecord>) -> bool {
@@ -99,17 +123,20 @@ impl Decider<'_> {
         true
     }
 
+    /// `moved`: a broker, and the directory that its replica lies in from now on.
     fn partition_change(
         &self,
         topic: &TopicImage,
         index: i32,
         partition: &PartitionImage,
         alive: &dyn Fn(i32) -> bool,
+        moved: Option<(i32, Uuid)>,
         wish: impl FnOnce(&mut PartitionChange<'_>),
     ) -> Option<PartitionChangeRecord> {
         let cluster = &self.image().cluster;
         let online = |id: i32| {
-            let directory = partition.directory(id);
+            let moved = moved.filter(|(broker_id, _)| *broker_id == id).map(|(_, directory)| directory);
+            let directory = moved.or_else(|| partition.directory(id));
             let has_it =
                 |directory| cluster.broker(id).is_some_and(|broker| broker.has_online_directory(directory));
             alive(id) && directory.is_some_and(has_it)

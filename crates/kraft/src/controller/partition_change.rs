@@ -138,8 +138,8 @@ impl<'a> PartitionChange<'a> {
     }
 
     /// Whoever leaves the ISR while it is below the minimum stays eligible: it has everything that was ever committed.
-    // DIVERGES: Kafka keeps a replica eligible that a reassignment has removed. Assigned again it comes back without a log, and is elected over
-    // those that have everything.
+    // DIVERGES: Kafka keeps a replica eligible that a reassignment has removed (assigned again it comes back without a log), and one that was begun
+    // anew because its directory is not there any more. Either is elected over those that have everything.
     fn choose_elr(&mut self) {
         if !self.elr_enabled {
             return;
@@ -151,7 +151,8 @@ impl<'a> PartitionChange<'a> {
         let candidates: BTreeSet<i32> = self.elr.iter().chain(&self.partition.isr).copied().collect();
         let is_unclean =
             |id: &i32| self.unclean_shutdown == Some(*id) && !planted::has(Bug::KeepsUncleanEligible);
-        let eligible = |id: &i32| !self.isr.contains(id) && self.replicas.contains(id) && !is_unclean(id);
+        let has_its_log = |id: &i32| self.replicas.contains(id) && self.begun_anew != Some(*id);
+        let eligible = |id: &i32| !self.isr.contains(id) && has_its_log(id) && !is_unclean(id);
         self.elr = candidates.into_iter().filter(eligible).collect();
     }
 
