@@ -18,6 +18,7 @@ mod intervals;
 mod jbod;
 mod jbod_power;
 mod metrics;
+mod model;
 mod near_replicas;
 mod offsets;
 pub(crate) mod planted;
