@@ -2,6 +2,7 @@
 //! in any version, even one of the future.
 
 use bytes::Bytes;
+use kraft::image::ResourceType;
 use wire::api_versions::ApiVersionsView;
 use wire::codec::{DecodeError, Rope};
 use wire::messages::api_versions::{
@@ -52,8 +53,13 @@ fn refused(call: &Call, request: &ApiVersionsView<'_>) -> Option<ErrorCode> {
     check_identity(call, request).err()
 }
 
-fn greeting(call: &Call, api_keys: Vec<ApiVersion>) -> ApiVersionsResponse {
+fn greeting(call: &Call, mut api_keys: Vec<ApiVersion>) -> ApiVersionsResponse {
     let image = call.node.image();
+    // Clients that hear of telemetry ask for it and some log that they do (KIP-714): they hear of it where somebody wants their figures.
+    if !image.configs.has_any(ResourceType::ClientMetrics) {
+        let telemetry = [ApiKey::GetTelemetrySubscriptions.key(), ApiKey::PushTelemetry.key()];
+        api_keys.retain(|it| !telemetry.contains(&it.api_key));
+    }
     ApiVersionsResponse {
         api_keys,
         supported_features: supported_features(call.api_version),

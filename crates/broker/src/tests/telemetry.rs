@@ -14,16 +14,21 @@ use super::*;
 use crate::telemetry::otlp::tests::{SINCE_THE_LAST, metric, push};
 
 fn subscribe(node: &mut Harness, name: &str, configs: &[(&str, &str)]) {
-    let configs = configs.iter().map(|(name, value)| AlterableConfig {
-        name: Str::from(*name),
+    let set = |(key, value): &(&str, &str)| AlterableConfig {
+        name: Str::from(*key),
         config_operation: 0,
         value: Some(Str::from(*value)),
-    });
-    let resource = AlterConfigsResource {
-        resource_type: 16,
-        resource_name: Str::from(name),
-        configs: configs.collect(),
     };
+    alter(node, name, configs.iter().map(set).collect());
+}
+
+fn unsubscribe(node: &mut Harness, name: &str) {
+    let delete = AlterableConfig { name: Str::from_static("interval.ms"), config_operation: 1, value: None };
+    alter(node, name, vec![delete]);
+}
+
+fn alter(node: &mut Harness, name: &str, configs: Vec<AlterableConfig>) {
+    let resource = AlterConfigsResource { resource_type: 16, resource_name: Str::from(name), configs };
     let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
     let answer: IncrementalAlterConfigsResponse = node.ask(ApiKey::IncrementalAlterConfigs, 1, &request);
     assert_eq!(answer.responses[0].error_code, 0, "{:?}", answer.responses[0].error_message);
@@ -36,8 +41,25 @@ fn greet(node: &mut Harness, software: &str) {
         ..ApiVersionsRequest::default()
     };
     let answer: ApiVersionsResponse = node.ask(ApiKey::ApiVersions, 3, &request);
+    assert_eq!(answer.error_code, 0);
+}
+
+/// Whether clients hear of telemetry.
+fn is_offered(node: &mut Harness) -> bool {
+    let answer: ApiVersionsResponse = node.ask(ApiKey::ApiVersions, 0, &ApiVersionsRequest::default());
     let told = |key: ApiKey| answer.api_keys.iter().any(|it| it.api_key == key.key());
-    assert!(told(ApiKey::GetTelemetrySubscriptions) && told(ApiKey::PushTelemetry));
+    assert_eq!(told(ApiKey::GetTelemetrySubscriptions), told(ApiKey::PushTelemetry));
+    told(ApiKey::PushTelemetry)
+}
+
+#[test]
+fn clients_hear_of_telemetry_while_somebody_wants_their_figures() {
+    let mut node = Harness::start();
+    assert!(!is_offered(&mut node));
+    subscribe(&mut node, "later", &[("interval.ms", "60000")]);
+    assert!(is_offered(&mut node));
+    unsubscribe(&mut node, "later");
+    assert!(!is_offered(&mut node));
 }
 
 fn get(node: &mut Harness, id: Uuid) -> GetTelemetrySubscriptionsResponse {
@@ -79,7 +101,7 @@ fn a_client_is_told_what_its_subscriptions_ask_for_together() {
         &[("metrics", "c."), ("match", "client_software_name=lib-.*,client_source_address=127[.]0.*")],
     );
     subscribe(&mut node, "other", &[("metrics", "*"), ("match", "client_software_name=lib")]);
-    subscribe(&mut node, "strange", &[("metrics", "*"), ("match", "client_software_version=(?=1).*")]);
+    subscribe(&mut node, "strange", &[("metrics", "*"), ("match", "client_software_version=(?!x).*")]);
     // What has changed is told at once.
     let told = get(&mut node, nothing.client_instance_id);
     assert_eq!((told.error_code, told.push_interval_ms), (0, 1_000));

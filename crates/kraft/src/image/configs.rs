@@ -112,6 +112,12 @@ impl ConfigsImage {
         self.resources.iter().map(|(resource, configs)| (resource, &**configs))
     }
 
+    /// Whether anything of this type has something set.
+    pub fn has_any(&self, resource_type: ResourceType) -> bool {
+        let mut from = self.resources.iter_from(&ConfigResource::new(resource_type, ""));
+        from.next().is_some_and(|(resource, _)| resource.resource_type == resource_type)
+    }
+
     /// The resources whose configuration is not what it was in `older`, in order.
     pub fn changed_since<'a>(&'a self, older: &'a ConfigsImage) -> Vec<&'a ConfigResource> {
         use super::Change::{Added, Changed, Removed};
