@@ -8,7 +8,7 @@ use wire::{ApiKey, ErrorCode, Str};
 use kraft::image::{LeaderRecoveryState, PartitionImage};
 use log::{Disk, FileHandle};
 
-use super::super::cluster::{Cluster, DIRECTORY};
+use super::super::cluster::{BROKER, CONTROLLER, Cluster, DIRECTORY};
 use super::super::replication::{
     MIN_TWO, are_alike, brokers_apart, create, isr_is, leader, partition, put, put_to,
 };
@@ -199,6 +199,43 @@ fn s32_who_was_eligible_under_another_min_isr_is_so_no_more() {
         isr_is(&mut cluster, "t", &[11, 12, 13]);
         are_alike(&mut cluster, "t");
         assert!(holds(&cluster, eligible, "t", "alone"));
+    }
+}
+
+/// Fails where a broker's own file counts before what the first controller wrote for the cluster (`Controller::activation` without it): one that says 3
+/// refuses with two in sync, one that says 1 takes what only the leader has.
+#[test]
+fn s32_brokers_whose_files_differ_hold_to_the_value_of_the_cluster() {
+    let nodes = [(1, CONTROLLER), (2, CONTROLLER), (3, CONTROLLER), (11, BROKER), (12, BROKER), (13, BROKER)];
+    for of_brokers in ["1", "3"] {
+        let value = |id: i32| if id > 10 { of_brokers } else { "2" };
+        let own = |id: i32| vec![("min.insync.replicas".to_owned(), value(id).to_owned())];
+        let mut cluster = Cluster::new_each(&nodes, &[], own);
+        cluster.ready();
+        create(&mut cluster, "t", &[]);
+        assert_eq!(put(&mut cluster, "t", &["before"]), (ErrorCode::None, 0));
+        are_alike(&mut cluster, "t");
+        let leads = leader(&cluster, "t");
+        let [out, eligible] = others(leads);
+        cluster.isolate(out);
+        cluster.until("one is out", |cluster| newest(cluster).0.isr.len() == 2);
+        assert_eq!(
+            put_to(&mut cluster, leads, -1, "acknowledged"),
+            ErrorCode::None,
+            "files say {of_brokers}"
+        );
+        cluster.isolate(eligible);
+        cluster.until("the other is out", |cluster| newest(cluster).0.isr == [leads]);
+        assert_eq!(newest(&cluster).0.elr, [eligible]);
+        let refused = put_to(&mut cluster, leads, -1, "refused");
+        assert_eq!(refused, ErrorCode::NotEnoughReplicas, "files say {of_brokers}");
+        cluster.lose_power(leads);
+        cluster.lose_disk(leads);
+        cluster.heal();
+        cluster.start(leads);
+        cluster.until("the eligible one leads", |cluster| newest(cluster).0.leader == eligible);
+        cluster.ready();
+        all_have_what_was_acknowledged(&mut cluster);
     }
 }
 
