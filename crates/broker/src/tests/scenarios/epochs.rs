@@ -1,9 +1,11 @@
 //! Logs that part and come together again (KIP-101, 279, 320).
 
+use std::path::Path;
+
 use wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, ReplicaState};
 use wire::{ApiKey, ErrorCode};
 
-use super::super::cluster::Cluster;
+use super::super::cluster::{Cluster, DIRECTORY};
 use super::super::replication::{
     MIN_TWO, a_leader_that_is_cut_off, are_alike, brokers_apart, create, isr_is, leader, log, partition, put,
     put_to,
@@ -108,4 +110,34 @@ fn s06_a_fetch_that_diverges_acknowledges_nothing() {
     let told = fetched(&mut cluster, second, follower, (3, epoch));
     assert_eq!(told, (ErrorCode::None, -1, -1));
     assert_eq!(log(&cluster, second, "t").0, (0, 3, 3), "now it has them");
+}
+
+/// Fails where a promotion asks for no flush of its epoch (`Flushing::epoch_begins`): then it leads on from a disk that takes nothing.
+#[test]
+fn s41_who_cannot_write_down_its_epoch_does_not_lead() {
+    let mut cluster = brokers_apart();
+    create(&mut cluster, "t", MIN_TWO);
+    assert_eq!(put(&mut cluster, "t", &["acknowledged"]), (ErrorCode::None, 0));
+    are_alike(&mut cluster, "t");
+    cluster.advance(1_000);
+    let (first, epoch, _) = partition(&cluster, 1, "t");
+    let replicas =
+        cluster.node(1).image().topics.by_name("t").unwrap().partition(0).unwrap().replicas.clone();
+    let [next, last] = others(first);
+    let promoted = replicas.into_iter().find(|id| *id != first).unwrap();
+    let last = if promoted == last { next } else { last };
+    cluster.members[&promoted].disk.break_below(Path::new(&format!("{DIRECTORY}/t-0")));
+    cluster.may_give_up = Some(promoted);
+    cluster.kill(first);
+    cluster.until("it has led", |cluster| partition(cluster, 1, "t").1 > epoch);
+    assert_eq!(partition(&cluster, 1, "t").0, promoted, "it was to be promoted");
+    cluster.until("it has given up", |cluster| !cluster.alive().contains(&promoted));
+    cluster.until("the last one leads", |cluster| partition(cluster, 1, "t").0 == last);
+    cluster.start(first);
+    cluster.ready();
+    cluster.until("two are in sync", |cluster| partition(cluster, 1, "t").2.len() == 2);
+    assert_eq!(put(&mut cluster, "t", &["after"]), (ErrorCode::None, 1));
+    for id in [first, last] {
+        assert!(holds(&cluster, id, "t", "acknowledged"), "node {id} lacks what was acknowledged");
+    }
 }
