@@ -27,6 +27,7 @@ const RECONNECT_MS: i64 = 20;
 
 /// An open connection.
 pub struct Socket {
+    machine: usize,
     world: World,
     wire: Rc<Wire>,
     last_correlation_id: Cell<i32>,
@@ -63,12 +64,18 @@ impl Socket {
     pub fn to(world: &World, machine: usize, name: &str) -> Option<Socket> {
         let wire = network::accept(world, machine, Door::Broker, Wire::default())?;
         Some(Socket {
+            machine,
             world: world.clone(),
             wire,
             last_correlation_id: Cell::new(0),
             expected: RefCell::default(),
             name: Str::from(name),
         })
+    }
+
+    /// Whose node answers.
+    pub fn machine(&self) -> usize {
+        self.machine
     }
 
     /// Sends a request and waits for its answer.

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use broker::views::{PartitionCell, Role};
+use coordinator::group::partition_for;
 use log::{LogView, ReadLimit};
 use wire::record_batch::RecordBatch;
-use wire::topic::{TopicIdPartition, TopicPartition};
+use wire::topic::{CONSUMER_OFFSETS, TopicIdPartition, TopicPartition};
 use wire::{Str, Uuid};
 
 use super::shape::Power;
@@ -114,6 +115,18 @@ pub fn acknowledged(world: &World, partition: &TopicPartition, end_offset: i64) 
     let wanted = usize::try_from(world.shape.cluster.min_insync_replicas).unwrap_or(1).min(replicas.len());
     let copies = replicas.iter().filter(|replica| !lacking.contains(replica)).count();
     invariants::acknowledged_records_have_enough_copies(partition, end_offset, copies, wanted)
+}
+
+/// Whether a machine coordinates the group by the newest metadata that anybody has shown. One that was replaced and has not heard of it
+/// (cut off from everybody, or standing still until a moment ago) cannot know; what is written to it is acknowledged to nobody, but what it
+/// is asked it answers from what was committed in its time, as Kafka's coordinators do.
+pub fn coordinates(world: &World, machine: usize, group: &str) -> bool {
+    let Some(node) = world.machine_at(machine).borrow().node() else { return false };
+    let Some(topic) = node.views().by_name(CONSUMER_OFFSETS) else { return false };
+    let many = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+    let Some(cell) = topic.partition(partition_for(group, many.max(1))) else { return false };
+    let newest = world.oracle.borrow().in_sync(&cell.key).leader_epoch;
+    matches!(cell.role(), Role::Leader { leader_epoch } if leader_epoch >= newest)
 }
 
 /// Its power may go, and with it what it had.

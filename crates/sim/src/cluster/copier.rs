@@ -23,6 +23,7 @@ use wire::record_batch::{BatchAttributes, RecordBatchBuilder};
 use wire::topic::TopicPartition;
 use wire::{ApiKey, ErrorCode, Str};
 
+use super::audit::coordinates;
 use super::router::{Router, is_passing};
 use crate::clients::admin::all_partitions;
 use crate::clients::code;
@@ -157,7 +158,9 @@ impl Copier {
         loop {
             let socket = self.socket(Whom::Coordinator(0)).await?;
             let told = fetch_offsets(&socket, &name, &sources).await.unwrap_or_default();
-            let is_told = told.len() == sources.len();
+            // Who joins a group does it by something written, and hears nothing from a coordinator that was replaced. A copier
+            // is no member (KIP-447): it believes only who coordinates still.
+            let is_told = told.len() == sources.len() && coordinates(&self.world, socket.machine(), &name);
             if is_told && told.iter().all(|(.., error)| *error == ErrorCode::None) {
                 for (source, offset, _) in told {
                     let known = self.committed.insert(source.clone(), offset.max(0)).unwrap_or(0);

@@ -219,6 +219,12 @@ fn s17_readers_of_a_replica_that_caught_up_see_nothing_aborted() {
     assert_eq!(run(Options::cluster(2_107_658)).violation, None);
 }
 
+/// A coordinator that had been replaced while it was cut off told a copier of its own time, as Kafka's do.
+#[test]
+fn s17_a_copier_believes_only_who_coordinates_still() {
+    assert_eq!(run(Options::cluster(2_107_500)).violation, None);
+}
+
 /// S17 to S21, S26, S27, S30, S40: everything is copied in transactions while the leaders of the records, of the copies and of the
 /// coordinators' logs come and go; every record has one copy, none is half visible, no transaction hangs.
 fn copied(script: Script) -> Script {
