@@ -303,7 +303,7 @@ public final class ToolBench {
             .replaceAll("\"size\":[1-9]\\d*", "\"size\":<bytes>")
             .replaceAll("log\\.dirs=/[^ ,}]*", "log.dirs=<directory>")
             .replaceAll("directory\\.id=[A-Za-z0-9_-]{22}", "directory.id=<id>")
-            .replaceAll("(CreateTime|LogAppendTime): \\d{13}", "$1: <time>")
+            .replaceAll("(CreateTime|LogAppendTime):( ?)\\d{13}", "$1:$2<time>")
             .replaceAll("crc: \\d+", "crc: <number>")
             .replace(scratch.toString(), "<scratch>");
     }

@@ -4,7 +4,7 @@ use crate::args::ConnectArgs;
 use std::sync::OnceLock;
 
 /// Commands that talk to a cluster: what is written for one of them names the same cluster.
-const TALKING: &[&str] = &["topic", "group", "produce", "consume", "config", "cluster"];
+const TALKING: &[&str] = &["topic", "group", "produce", "consume", "config", "cluster", "quota"];
 
 static PROGRAM: OnceLock<String> = OnceLock::new();
 static CLUSTER: OnceLock<String> = OnceLock::new();

@@ -27,6 +27,7 @@ mod output;
 mod partition;
 mod produce;
 mod quorum;
+mod quota;
 mod refusal;
 mod registry_access;
 mod schema;
@@ -120,6 +121,8 @@ enum Command {
     User(user::UserCommand),
     /// A dashboard, alerts and a scrape configuration for Grafana and Prometheus
     Generate(generate::GenerateCommand),
+    /// What clients are held to: list, set, delete
+    Quota(quota::QuotaCommand),
     /// Lay links by which this binary answers as Kafka's scripts
     InstallScripts(scripts::install::InstallArgs),
     /// Delegation tokens, by which somebody else logs in: list, create, renew, expire
@@ -174,6 +177,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Schema(command)) => self::schema::run(command),
         Some(Command::User(command)) => user::run(command),
         Some(Command::Generate(command)) => generate::run(command),
+        Some(Command::Quota(command)) => quota::run(command),
         Some(Command::InstallScripts(args)) => scripts::install::run(&args),
         Some(Command::Token(command)) => token::run(command),
     }

@@ -28,6 +28,7 @@ const VERBS: &[(&str, &[&str])] = &[
     ("txn", &["list", "describe", "producers", "find-hanging", "abort"]),
     ("acl", &["list", "create", "delete", "explain"]),
     ("user", &["list", "create", "delete"]),
+    ("quota", &["list", "set", "delete"]),
     ("token", &["list", "create", "renew", "expire"]),
     ("generate", &["dashboards", "alerts", "prometheus"]),
 ];

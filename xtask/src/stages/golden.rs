@@ -222,6 +222,8 @@ fn is_of_java(line: &str) -> bool {
         || line.starts_with("[time] ")
         || line.starts_with(" (org.apache.kafka.")
         || line.starts_with("Caused by: ")
+        // The Java consumer's word for the newer protocol.
+        || line.starts_with("The consumer rebalance protocol (KIP-848) is production-ready!")
 }
 
 /// Lines of one and not of the other, `-` for the reference's, `+` for the tested broker's.

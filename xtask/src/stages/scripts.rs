@@ -29,6 +29,8 @@ const ANSWERED: &[&str] = &[
     "kafka-server-stop",
     "kafka-storage",
     "kafka-dump-log",
+    "kafka-console-producer",
+    "kafka-console-consumer",
 ];
 
 /// Those whose options stand behind verbs.

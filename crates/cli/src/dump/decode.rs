@@ -61,6 +61,51 @@ impl Decoder {
     }
 }
 
+/// A topic of Kafka's own, as the formatters of kafka-console-consumer tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Internal {
+    /// Committed offsets in `__consumer_offsets`.
+    Offsets,
+    /// Classic groups there.
+    GroupMetadata,
+    /// `__transaction_state`.
+    Transactions,
+}
+
+impl Internal {
+    /// The record as one JSON object; `None` for those of other kinds.
+    pub fn show(self, key: Option<&Bytes>, value: Option<&Bytes>) -> Option<String> {
+        let key = key?;
+        let kind = leading_number(key)?;
+        let (kinds, data): (&[i16], _) = match self {
+            Internal::Offsets => (&[0, 1], group_key(key)?),
+            Internal::GroupMetadata => (&[2], group_key(key)?),
+            Internal::Transactions => (&[0], transaction_key(key)?),
+        };
+        if !kinds.contains(&kind) {
+            return None;
+        }
+        let key = JsonText::wrap(&[("type", kind.to_string())], &data);
+        let value = match value {
+            None => "null".to_owned(),
+            Some(value) => {
+                let version = leading_number(value)?;
+                let mut json = JsonText::default();
+                match self {
+                    Internal::Transactions => {
+                        TransactionValue::decode(kind, value.clone()).ok()?.show(&mut json, version);
+                    }
+                    Internal::Offsets | Internal::GroupMetadata => {
+                        GroupValue::decode(kind, value.clone()).ok()?.show(&mut json, version);
+                    }
+                }
+                JsonText::wrap(&[("version", version.to_string())], &json.into_text())
+            }
+        };
+        Some(format!("{{\"key\":{key},\"value\":{value}}}"))
+    }
+}
+
 fn text(bytes: &Bytes) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

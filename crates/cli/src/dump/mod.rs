@@ -14,7 +14,7 @@ use crate::args::{OutputArgs, OutputFormat};
 use crate::failure::{Exit, Failure};
 use clap::Args;
 use decode::Decoder;
-pub use decode::Plain;
+pub use decode::{Internal, Plain};
 use printing::{Out, Wanted};
 use std::fs;
 use std::io::{self, BufWriter, Write};

@@ -5,8 +5,11 @@
 //! Java's log lines and stack traces are not printed: they tell of Java.
 
 mod argparse;
+mod client_options;
 mod cluster;
 mod configs;
+mod console_consumer;
+mod console_producer;
 mod consumer_groups;
 mod delete_records;
 mod dump_log;
@@ -16,6 +19,7 @@ mod groups;
 pub mod install;
 mod joptsimple;
 mod log_dirs;
+mod message_formatter;
 mod not_here;
 mod offsets_reset;
 mod script;
@@ -47,6 +51,8 @@ pub const SCRIPTS: &[Script] = &[
     server_stop::SCRIPT,
     storage::SCRIPT,
     dump_log::SCRIPT,
+    console_producer::SCRIPT,
+    console_consumer::SCRIPT,
 ];
 
 /// The script that was asked for: by the name that this program was called by, or by the first word. `None`: none was.

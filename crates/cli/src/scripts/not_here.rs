@@ -9,14 +9,6 @@ const fn not_here(name: &'static str, why: &'static str) -> Script {
 /// All of them.
 pub const SCRIPTS: &[Script] = &[
     not_here(
-        "kafka-console-producer",
-        "its options are not answered yet; `ottla produce TOPIC` writes lines as records",
-    ),
-    not_here(
-        "kafka-console-consumer",
-        "its options are not answered yet; `ottla consume TOPIC --from-beginning` prints records",
-    ),
-    not_here(
         "kafka-console-share-consumer",
         "its options are not answered yet; `ottla consume TOPIC --share --group GROUP` does it",
     ),

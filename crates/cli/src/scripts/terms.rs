@@ -43,6 +43,11 @@ impl Fault {
         Fault { class: "java.lang.IllegalArgumentException".to_owned(), message: message.into() }
     }
 
+    /// A `KafkaException`.
+    pub fn kafka(message: impl Into<String>) -> Fault {
+        Fault { class: "org.apache.kafka.common.KafkaException".to_owned(), message: message.into() }
+    }
+
     /// The message behind its class, as Java prints an exception.
     pub fn shown(&self) -> String {
         if self.class.is_empty() { self.message.clone() } else { format!("{}: {}", self.class, self.message) }
