@@ -9,7 +9,6 @@ use log::{Fault, Removal};
 use wire::topic::TopicIdPartition;
 
 use crate::coordinators::kinds::Answers;
-use crate::disks::amendments::MovedStart;
 use crate::disks::checkpoints::CheckpointRound;
 use crate::disks::cleaners::Cleaning;
 use crate::disks::flusher::DirtyLog;
@@ -26,8 +25,8 @@ use crate::views::PartitionCell;
 pub(crate) enum Effect {
     /// Acks wait for this log to be flushed.
     Flush(DirtyLog),
-    /// A log start that the directory's checkpoint has to say; the answer to DeleteRecords comes with it.
-    StartMoved { directory: usize, moved: MovedStart },
+    /// Log starts wait in that directory for its checkpoint to say them; the answers to DeleteRecords come with it.
+    WriteMovedStarts { directory: usize },
     /// Files to delete when due.
     Remove(Removal),
     /// The disk failed: the directory takes no more writes.

@@ -47,6 +47,8 @@ pub struct FlushOutcome {
 /// Tells a work's state of the log from later ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
+    /// Which log of its partition: see [`Log::begin_life`](crate::log::Log::begin_life).
+    life: u64,
     generation: u64,
     truncations: u64,
 }
@@ -96,9 +98,10 @@ impl FlushWork {
         !self.directories.is_empty()
     }
 
-    /// Whether this work of the same log was taken later.
+    /// Whether this work of the same log was taken later, or is of a later log of the same partition.
     pub fn is_newer_than(&self, other: &FlushWork) -> bool {
-        self.stamp.generation > other.stamp.generation
+        let order = |work: &FlushWork| (work.stamp.life, work.stamp.generation);
+        order(self) > order(other)
     }
 
     /// An older work of the same log is not run, because this one covers it.
@@ -146,6 +149,7 @@ impl FlushWork {
 /// dirty when its work was taken and nothing later.
 #[derive(Debug, Default)]
 pub(crate) struct Dirty {
+    life: u64,
     generation: u64,
     truncations: u64,
     /// Segments with unsynced bytes and where they end; the active one has no end yet.
@@ -229,8 +233,18 @@ impl Dirty {
 
     /// The log takes another one's place: a flush of that one that is still under way proves nothing about this one.
     pub fn supersede(&mut self, other: &Dirty) {
+        self.life = self.life.max(other.life);
         self.generation = self.generation.max(other.generation) + 1;
         self.truncations = self.truncations.max(other.truncations) + 1;
+    }
+
+    pub fn begin_life(&mut self, life: u64) {
+        self.life = life;
+    }
+
+    /// Whether the flush was of this log, and not of one that was here before it.
+    pub fn is_own(&self, outcome: &FlushOutcome) -> bool {
+        outcome.stamp.life == self.life
     }
 
     /// Bytes were cut: works under way no longer prove anything.
@@ -284,7 +298,7 @@ impl Dirty {
 
     /// Takes the work of now; later changes belong to the next generation.
     pub fn work(&mut self, from: &Flushable<'_>) -> FlushWork {
-        let stamp = Stamp { generation: self.generation, truncations: self.truncations };
+        let stamp = Stamp { life: self.life, generation: self.generation, truncations: self.truncations };
         self.generation += 1;
         let mut files: Vec<FileHandle> =
             self.segments.iter().map(|(segment, _)| segment.log.clone()).collect();
@@ -369,5 +383,34 @@ mod tests {
         assert_eq!(disk.operations() - before, together + 2);
         disk.fail_at(together - 1, SimFault::Io);
         assert!(FlushWork::run_all(&works).iter().all(|outcome| outcome.result.is_err()));
+    }
+
+    #[test]
+    fn a_flush_of_a_deleted_log_says_nothing_about_the_one_that_has_its_name_now() {
+        let disk = SimDisk::new(1);
+        testing::prepare(&disk);
+        let mut first = written(&disk, 0);
+        first.begin_life(1);
+        testing::append(&mut first, 1, &["b"]);
+        let works: Vec<FlushWork> = (0..2).map(|_| first.dirty().unwrap()).collect();
+        let outcome = works[1].run();
+        assert!(first.is_own(&outcome));
+        drop(first.delete(wire::Uuid([9; 16])).unwrap());
+        let mut second = written(&disk, 0);
+        second.begin_life(2);
+        let work = second.dirty().unwrap();
+        assert!(work.is_newer_than(&works[1]) && !works[1].is_newer_than(&work), "however many came before");
+        // Shorter, and as long: it proves neither, and takes nothing off the list of what is dirty.
+        for _ in 0..2 {
+            assert!(!second.is_own(&outcome));
+            second.flushed(&outcome).unwrap();
+            assert!(second.recovery_point() == 0 && second.is_dirty());
+            testing::append(&mut second, 1, &["c"]);
+        }
+        let failed = FlushOutcome { result: Err(Fault::would_block("/data".as_ref())), ..outcome };
+        second.flushed(&failed).unwrap();
+        assert!(second.poisoned().is_none());
+        second.flushed(&work.run()).unwrap();
+        assert_eq!(second.recovery_point(), 1);
     }
 }

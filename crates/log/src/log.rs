@@ -397,9 +397,23 @@ impl Log {
         !self.dirty.is_clean()
     }
 
-    /// Takes note of a flush. A failed one poisons the log: nothing is appended or acknowledged after it. Only a disk too full
+    /// Tells this log from others that the same partition had before it in this process (a replica that goes and comes again
+    /// begins with nothing): `life` is higher than theirs, and a flush of theirs proves nothing about this one.
+    pub fn begin_life(&mut self, life: u64) {
+        self.dirty.begin_life(life);
+    }
+
+    /// Whether the flush was of this log, and not of one that the partition had before it.
+    pub fn is_own(&self, outcome: &FlushOutcome) -> bool {
+        self.dirty.is_own(outcome)
+    }
+
+    /// Takes note of a flush. One of another log says nothing. A failed one poisons the log: nothing is appended or acknowledged after it. Only a disk too full
     /// for the leader epochs' new file leaves it as it was: nothing is proven, and the next flush tries again.
     pub fn flushed(&mut self, outcome: &FlushOutcome) -> Result<(), Fault> {
+        if !self.is_own(outcome) {
+            return Ok(());
+        }
         if let Err(fault) = &outcome.result {
             // For want of a descriptor nothing was even tried.
             let synced = matches!(fault.operation, Operation::Sync | Operation::SyncDirectory);

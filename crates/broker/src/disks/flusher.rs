@@ -348,6 +348,35 @@ mod tests {
     }
 
     #[test]
+    fn the_log_of_a_replica_that_went_and_came_again_is_flushed_although_older_works_are_ahead() {
+        let (mut logs, flusher) = (Logs::new(), Flusher::default());
+        (0..3).for_each(|_| logs.named(0));
+        let old = [logs.append(0, 10), logs.append(0, 10)];
+        let (log, _) = logs.logs.get_mut(&0).unwrap();
+        let directory = log.directory().to_path_buf();
+        let config = Arc::clone(log.config());
+        let unwritten = Log::unwritten(Arc::clone(&logs.disk), directory, config, Uuid([7; 16]));
+        std::mem::replace(log, unwritten).delete(Uuid([9; 16])).unwrap();
+        log.begin_life(1);
+        let new = logs.append(0, 10);
+        let [running, waiting] = old;
+        flusher.add(running);
+        let share = flusher.next(&[]);
+        flusher.add(new);
+        flusher.add(waiting);
+        let done = keys(&share);
+        let outcomes = share.sync();
+        let share = flusher.next(&done);
+        let ends: Vec<i64> = share.logs.iter().map(|dirty| dirty.work.upto).collect();
+        assert_eq!(ends, [1], "the new log's");
+        let (log, _) = logs.logs.get_mut(&0).unwrap();
+        log.flushed(&outcomes[0].1).unwrap();
+        assert_eq!(log.recovery_point(), 0);
+        log.flushed(&share.sync()[0].1).unwrap();
+        assert_eq!(log.recovery_point(), 1);
+    }
+
+    #[test]
     fn new_names_are_shared_among_as_many_jobs_as_may_be_out() {
         let (mut logs, flusher) = (Logs::new(), Flusher::default());
         let many = 3 * SYNCS_AT_ONCE as i32;

@@ -9,7 +9,6 @@ use log::Fault;
 
 use super::Node;
 use crate::command::Command;
-use crate::disks::amendments::MovedStart;
 use crate::disks::checkpoints::{self, CheckpointRound, Known};
 use crate::disks::cleaners::Cleaning;
 use crate::disks::directories::Directory;
@@ -32,7 +31,7 @@ impl Carrier for Node {
         for effect in effects {
             match effect {
                 Effect::Flush(dirty) => self.flush(dirty),
-                Effect::StartMoved { directory, moved } => self.start_moved(directory, moved),
+                Effect::WriteMovedStarts { directory } => self.send_moved_starts(directory),
                 Effect::Remove(removal) => self.send_job(Job(Box::new(move |_| {
                     if let Err(fault) = removal.run() {
                         // What could not be deleted is found and deleted at the next start.
@@ -186,12 +185,9 @@ impl Node {
         }
     }
 
-    fn start_moved(&self, index: usize, moved: MovedStart) {
-        let Some(directory) = self.0.directories.get(index) else { return };
-        if directory.start_moved(moved) {
-            let node = self.clone();
-            self.send_job(Job(Box::new(move |now_ms| node.write_moved_starts(now_ms, index))));
-        }
+    fn send_moved_starts(&self, index: usize) {
+        let node = self.clone();
+        self.send_job(Job(Box::new(move |now_ms| node.write_moved_starts(now_ms, index))));
     }
 
     /// Until no log start waits.

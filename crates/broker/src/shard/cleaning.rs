@@ -124,8 +124,9 @@ impl Shard {
                 return self.cleaning_over(turn, cleaning);
             }
             CleanStep::Stopped(stop) => {
-                replica.log.cleaning_stopped(&cleaning.work);
-                self.cleaning_stopped(turn, &cell, stop);
+                if replica.log.cleaning_stopped(&cleaning.work) {
+                    self.cleaning_stopped(turn, &cell, stop);
+                }
                 return self.cleaning_over(turn, cleaning);
             }
         }

@@ -148,7 +148,7 @@ impl Shard {
             Ok(moved) if moved > start => {
                 let removals = replica.log.take_removals();
                 let (directory, moved) = (replica.directory, replica.start_moved(None));
-                turn.effects.push(Effect::StartMoved { directory, moved });
+                self.start_moved(turn, directory, moved);
                 self.remove_later(turn.now_ms, removals);
             }
             Ok(_) => {}

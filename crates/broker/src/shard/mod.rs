@@ -46,6 +46,7 @@ use crate::command::{
 };
 use crate::config::{FlushAck, StaticConfig};
 use crate::coordinators::group_view::GroupView;
+use crate::disks::amendments::MovedStart;
 use crate::disks::cleaners::{Cleaners, Cleaning};
 use crate::disks::directories::{Directories, Directory};
 use crate::disks::flusher::DirtyLog;
@@ -99,6 +100,8 @@ pub(crate) struct Surroundings {
 pub(crate) struct Shard {
     around: Surroundings,
     seats: Seats,
+    /// Logs that this shard has had so far.
+    logs: u64,
     sleepers: Sleepers,
     produces: PendingProduces,
     timers: Timers<Timer>,
@@ -202,6 +205,7 @@ impl Shard {
             turns: 0,
             now_ms,
             seats: Seats::default(),
+            logs: 0,
             sleepers: Sleepers::default(),
             produces: PendingProduces::default(),
             timers,
@@ -456,14 +460,22 @@ impl Shard {
                 // A fetch below the new start must hear of it.
                 replica.watchers.fire_all();
                 let (directory, moved) = (replica.directory, replica.start_moved(Some(reply)));
-                turn.effects.push(Effect::StartMoved { directory, moved });
                 debug_assert_eq!(low_watermark, replica.log.log_start_offset());
+                self.start_moved(turn, directory, moved);
                 self.remove_later(turn.now_ms, removals);
             }
             Err(refused) => {
                 reply.send(Err(refused.error()));
                 self.refused(turn, &cell, refused);
             }
+        }
+    }
+
+    /// The directory hears of it within the turn: an effect could come after the log is gone and another has its name.
+    fn start_moved(&self, turn: &mut Turn, directory: usize, moved: MovedStart) {
+        let Some(place) = self.around.directories.get(directory) else { return };
+        if place.start_moved(moved) {
+            turn.effects.push(Effect::WriteMovedStarts { directory });
         }
     }
 
@@ -506,9 +518,11 @@ impl Shard {
         for (cell, outcome) in outcomes {
             let Some(replica) = self.touch(cell) else { continue };
             wanted |= std::mem::take(&mut replica.wants_cleaning);
-            if replica.directory != directory {
-                // The replica has left the log that was flushed.
-                if let Err(fault) = outcome.result.clone() {
+            if replica.directory != directory || !replica.log.is_own(outcome) {
+                // The replica has left the log that was flushed, or went with it and came again: what is not there is no fault.
+                if let Err(fault) = outcome.result.clone()
+                    && !fault.is_not_found()
+                {
                     turn.effects.push(Effect::DirectoryFailed { directory, fault });
                 }
                 continue;

@@ -305,8 +305,10 @@ impl Shard {
     }
 
     /// Gives a replica its slot.
-    pub(super) fn put(&mut self, cell: &PartitionCell, replica: Replica) {
+    pub(super) fn put(&mut self, cell: &PartitionCell, mut replica: Replica) {
         assert!(cell.shard == self.around.index, "seats: a partition is another shard's");
+        self.logs += 1;
+        replica.log.begin_life(self.logs);
         let slot = self.seats.put(replica);
         cell.set_slot(Some(slot));
     }

@@ -104,7 +104,7 @@ impl Shard {
                 if moved && let Some(replica) = self.touch(&cell) {
                     replica.wake_all();
                     let (directory, moved) = (replica.directory, replica.start_moved(None));
-                    turn.effects.push(Effect::StartMoved { directory, moved });
+                    self.start_moved(turn, directory, moved);
                 }
             }
             Err(fault) => self.refused(turn, &cell, crate::replica::Refused::Fault(fault)),

@@ -19,7 +19,10 @@ impl Log {
         self.check_poison()?;
         let group = work.take_ready();
         let Some(CleanedGroup { sources, cleaned }) = group else { return Ok(self.is_cleaned_by(work)) };
-        let Some(at) = self.place_of(&sources).filter(|_| self.is_cleaned_by(work)) else {
+        if !self.is_cleaned_by(work) {
+            return Ok(false);
+        }
+        let Some(at) = self.place_of(&sources) else {
             self.call_off_cleaning()?;
             return Ok(false);
         };
@@ -88,11 +91,13 @@ impl Log {
         }
     }
 
-    /// The cleaning ended early.
-    pub fn cleaning_stopped(&mut self, work: &CleanWork) {
-        if self.cleaning.as_ref().is_some_and(|guard| Arc::ptr_eq(guard, work.guard())) {
+    /// The cleaning ended early. False if it was none of this log, or called off: what stopped it says nothing about the log.
+    pub fn cleaning_stopped(&mut self, work: &CleanWork) -> bool {
+        let own = self.is_cleaned_by(work);
+        if own {
             self.cleaning = None;
         }
+        own
     }
 
     fn is_cleaned_by(&self, work: &CleanWork) -> bool {
