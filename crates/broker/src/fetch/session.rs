@@ -90,6 +90,14 @@ pub(crate) struct Answered {
     pub must_tell: bool,
 }
 
+impl Answered {
+    /// After an error the high watermark counts as untold, so that the partition comes again when the error is gone; so it does after a
+    /// divergence, of which a follower takes only where to cut (Kafka's leaders count it as told, and followers stay behind).
+    fn told_high_watermark(&self) -> i64 {
+        if self.is_error || self.must_tell { -1 } else { self.high_watermark }
+    }
+}
+
 /// The sessions of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct FetchSessions {
@@ -180,7 +188,7 @@ impl FetchSessions {
         for (wanted, answered) in partitions {
             session.add(Cached {
                 wanted,
-                high_watermark: answered.high_watermark,
+                high_watermark: answered.told_high_watermark(),
                 log_start_offset: answered.log_start_offset,
             });
         }
@@ -318,8 +326,7 @@ impl Cached {
             || self.high_watermark != answered.high_watermark
             || self.log_start_offset != answered.log_start_offset;
         self.log_start_offset = answered.log_start_offset;
-        // After an error the high watermark counts as untold, so that the partition comes again when the error is gone.
-        self.high_watermark = if answered.is_error { -1 } else { answered.high_watermark };
+        self.high_watermark = answered.told_high_watermark();
         tells
     }
 }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use wire::ErrorCode;
 use wire::messages::fetch::{
-    FetchPartition, FetchRequest, FetchResponse, FetchTopic, ForgottenTopic, PartitionData, ReplicaState,
+    EpochEndOffset, FetchPartition, FetchRequest, FetchResponse, FetchTopic, ForgottenTopic, PartitionData,
+    ReplicaState,
 };
 use wire::topic::TopicIdPartition;
 
@@ -48,6 +49,9 @@ pub(crate) struct Fetcher {
     session_id: i32,
     /// 0 asks for all, and for a session.
     session_epoch: i32,
+    /// Something of an answer was dropped, and the session's leader thinks that it is known here: a high watermark that moves no more would
+    /// not be told again. The next fetch asks for all.
+    has_missed: bool,
     /// Ready, and the session does not know it as it is.
     changed: BTreeSet<TopicIdPartition>,
     /// In the leader's session, and not to be.
@@ -209,6 +213,9 @@ impl Fetcher {
         if !self.has_ready() {
             return None;
         }
+        if std::mem::take(&mut self.has_missed) {
+            self.session_epoch = 0;
+        }
         let is_full = self.session_epoch == 0;
         let (wanted, forgotten) = if is_full { (self.all(), Vec::new()) } else { self.changes() };
         let topics = wanted.iter().filter_map(|key| self.ask(key, terms)).collect::<Vec<_>>();
@@ -337,6 +344,7 @@ impl Fetcher {
         let Some(entry) = self.partitions.get_mut(&key) else { return };
         // Of another epoch, or of where it fetched before: nobody asks for that any more.
         if entry.asked != Some((entry.leader_epoch, entry.position)) || entry.state != State::Ready {
+            self.has_missed = true;
             return;
         }
         if data.error_code == ErrorCode::None.code() {
@@ -345,10 +353,12 @@ impl Fetcher {
         let (cell, leader_epoch) = (Arc::clone(&entry.cell), entry.leader_epoch);
         let fetch_offset = entry.position.fetch_offset;
         let said = match ErrorCode::from_code(data.error_code) {
-            ErrorCode::None if data.diverging_epoch.end_offset >= 0 => LeaderSaid::Diverging {
-                epoch: data.diverging_epoch.epoch,
-                end_offset: data.diverging_epoch.end_offset,
-            },
+            ErrorCode::None if data.diverging_epoch.end_offset >= 0 => {
+                // A replica that is cut first takes over nothing else.
+                self.has_missed = true;
+                let EpochEndOffset { epoch, end_offset } = data.diverging_epoch;
+                LeaderSaid::Diverging { epoch, end_offset }
+            }
             ErrorCode::None => LeaderSaid::Records {
                 records: data.records.unwrap_or_default(),
                 high_watermark: data.high_watermark,
@@ -388,10 +398,11 @@ impl Fetcher {
         terms: &FetchTerms,
     ) {
         for (key, leader_epoch, outcome) in outcomes {
+            self.has_missed |= matches!(outcome, Outcome::Missed(_) | Outcome::NotFollowed);
             let of_this = |entry: &&mut Entry| entry.leader_epoch == *leader_epoch;
             let Some(entry) = self.partitions.get_mut(key).filter(of_this) else { continue };
             match *outcome {
-                Outcome::At(position) => {
+                Outcome::At(position) | Outcome::Missed(position) => {
                     let is_known = entry.asked == Some((entry.leader_epoch, position));
                     entry.position = position;
                     if entry.state != State::Ready || !is_known {

@@ -52,6 +52,8 @@ pub(crate) enum LeaderSaid {
 pub(crate) enum Outcome {
     /// The next fetch goes on there.
     At(Position),
+    /// There, too, but nothing was taken of what the leader said: it was asked from elsewhere.
+    Missed(Position),
     /// Not now: the leader's answer was of no use, or there is no room.
     Later,
     /// When what was appended is flushed; a [`Following`] says so.

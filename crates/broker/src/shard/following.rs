@@ -38,7 +38,7 @@ impl Shard {
             return Outcome::NotFollowed;
         }
         if replica.log.log_end_offset() != fetch_offset {
-            return Outcome::At(replica.position());
+            return Outcome::Missed(replica.position());
         }
         match said {
             LeaderSaid::Records { records, high_watermark, log_start_offset } => {

@@ -121,6 +121,25 @@ fn an_error_is_told_each_time_and_its_end_too() {
     assert!(!tells(&mut sessions, 0, answered(10, false)));
 }
 
+/// A follower that is told where to cut takes over no high watermark with it.
+#[test]
+fn a_high_watermark_that_came_with_a_divergence_is_told_again() {
+    let diverging = Answered { must_tell: true, ..answered(10, false) };
+    let mut sessions = begun();
+    sessions.plan(asked(77, 1), smallvec![], &[]);
+    assert!(tells(&mut sessions, 0, diverging));
+    assert!(tells(&mut sessions, 0, answered(10, false)));
+    assert!(!tells(&mut sessions, 0, answered(10, false)));
+    sessions.begin(78, false, [(wanted(0, 0), diverging)].into_iter());
+    let Plan::Incremental { wanted, .. } = sessions.plan(asked(78, 1), smallvec![], &[]) else {
+        unreachable!()
+    };
+    let mut told = 0;
+    let answers = wanted.iter().map(|wanted| (wanted, answered(10, false)));
+    sessions.tell(78, answers, |answered| *answered, |_, _| told += 1);
+    assert_eq!(told, 1);
+}
+
 #[test]
 fn a_session_that_is_not_what_the_client_thinks_is_refused() {
     let mut sessions = begun();

@@ -1,7 +1,7 @@
 use super::*;
 use bytes::Bytes;
 use wire::Uuid;
-use wire::messages::fetch::{EpochEndOffset, FetchableTopicResponse};
+use wire::messages::fetch::FetchableTopicResponse;
 
 const TERMS: FetchTerms = FetchTerms {
     node_id: 2,
@@ -112,11 +112,54 @@ fn what_came_for_another_epoch_or_another_place_is_dropped() {
     fetcher.unfollow(&key(1));
     let taken = answer(&mut fetcher, 5, vec![data(0, ErrorCode::None), data(1, ErrorCode::None)]);
     assert!(taken.fetched.is_empty());
-    assert_eq!(next(&mut fetcher, 6), Some(((9, 1), vec![(0, 10)], vec![])));
+    assert_eq!(
+        next(&mut fetcher, 6),
+        Some(((9, 0), vec![(0, 10)], vec![])),
+        "its high watermark is known to nobody"
+    );
     answer(&mut fetcher, 7, vec![data(0, ErrorCode::None)]);
     // The outcome of the epoch before is nobody's.
     done(&mut fetcher, 8, &[(0, Outcome::At(at(99)))]);
-    assert_eq!(next(&mut fetcher, 8), Some(((9, 2), vec![], vec![])));
+    assert_eq!(next(&mut fetcher, 8), Some(((9, 1), vec![], vec![])));
+}
+
+/// Within a session a leader says a high watermark once.
+#[test]
+fn what_the_leader_said_and_the_replica_did_not_take_is_asked_for_anew() {
+    // Whichever it begins with.
+    let next = |fetcher: &mut Fetcher, now_ms| {
+        let (session, mut asked, forgotten) = next(fetcher, now_ms)?;
+        asked.sort_unstable();
+        Some((session, asked, forgotten))
+    };
+    let all = |epoch| Some(((9, epoch), vec![(0, 10), (1, 10)], vec![]));
+    let anew = |outcome: Outcome, partition| {
+        let mut fetcher = fetcher(2);
+        next(&mut fetcher, 0);
+        answer(&mut fetcher, 1, vec![]);
+        next(&mut fetcher, 2);
+        answer(&mut fetcher, 3, vec![partition]);
+        done(&mut fetcher, 4, &[(0, outcome)]);
+        fetcher.follow(&following(0, 5, 10));
+        next(&mut fetcher, 5)
+    };
+    assert_eq!(anew(Outcome::Missed(at(10)), data(0, ErrorCode::None)), all(0));
+    assert_eq!(anew(Outcome::NotFollowed, data(0, ErrorCode::None)), all(0));
+    let diverging_epoch = EpochEndOffset { epoch: 3, end_offset: 6 };
+    let diverging = PartitionData { diverging_epoch, ..data(0, ErrorCode::None) };
+    assert_eq!(anew(Outcome::At(at(10)), diverging), all(0), "the replica was cut");
+    // Follows in the next epoch before what came is taken in, or even came.
+    let mut fetcher = fetcher(2);
+    next(&mut fetcher, 0);
+    answer(&mut fetcher, 1, vec![data(0, ErrorCode::None)]);
+    fetcher.follow(&following(0, 5, 10));
+    done(&mut fetcher, 2, &[(0, Outcome::NotFollowed)]);
+    assert_eq!(next(&mut fetcher, 3), all(0));
+    fetcher.follow(&following(0, 6, 10));
+    answer(&mut fetcher, 4, vec![data(0, ErrorCode::None)]);
+    assert_eq!(next(&mut fetcher, 5), all(0));
+    answer(&mut fetcher, 6, vec![]);
+    assert_eq!(next(&mut fetcher, 7), Some(((9, 1), vec![], vec![])), "that is enough");
 }
 
 #[test]
