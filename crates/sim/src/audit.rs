@@ -125,6 +125,12 @@ pub fn records(batches: Bytes) -> Result<Vec<(i64, Bytes)>, String> {
     Ok(found)
 }
 
+/// In which epoch the last batch was written.
+pub fn last_leader_epoch(batches: Bytes) -> Option<i32> {
+    let batches = RecordBatch::split(batches).ok()?;
+    batches.last().map(|batch| batch.header().partition_leader_epoch)
+}
+
 /// What of the image has to outlive everything: topics, ids, partitions, replicas, configurations.
 pub fn image_of(node: &Node) -> BTreeSet<String> {
     let image = node.image();

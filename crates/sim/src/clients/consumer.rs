@@ -262,16 +262,17 @@ impl Consumer {
     }
 
     async fn commit(&mut self, socket: &Socket) -> Result<(), Fallen> {
-        commit_offsets(&self.world, socket, &mut self.membership, &self.positions, &mut self.committed).await
+        let positions = (&self.positions, &BTreeMap::new());
+        commit_offsets(&self.world, socket, &mut self.membership, positions, &mut self.committed).await
     }
 }
 
-/// Commits the positions that moved since the last ack.
+/// Commits the positions that moved since the last ack, with the leader epochs of what was read before them, as far as they are known.
 pub async fn commit_offsets(
     world: &World,
     socket: &Socket,
     membership: &mut Membership,
-    positions: &BTreeMap<TopicPartition, i64>,
+    (positions, epochs): (&BTreeMap<TopicPartition, i64>, &BTreeMap<TopicPartition, i32>),
     committed: &mut BTreeMap<TopicPartition, i64>,
 ) -> Result<(), Fallen> {
     let moved: Vec<(TopicPartition, i64)> = positions
@@ -288,7 +289,7 @@ pub async fn commit_offsets(
         partitions: vec![OffsetCommitRequestPartition {
             partition_index: partition.partition,
             committed_offset: *offset,
-            committed_leader_epoch: -1,
+            committed_leader_epoch: epochs.get(partition).copied().unwrap_or(-1),
             committed_metadata: None,
         }],
         ..OffsetCommitRequestTopic::default()
@@ -340,6 +341,16 @@ pub async fn fetch_offsets(
     group: &Str,
     partitions: &[TopicPartition],
 ) -> Result<Vec<(TopicPartition, i64, ErrorCode)>, Fallen> {
+    let told = fetch_positions(socket, group, partitions).await?;
+    Ok(told.into_iter().map(|(partition, (offset, _), error)| (partition, offset, error)).collect())
+}
+
+/// The same, each with the leader epoch that was committed beside it (-1: none).
+pub async fn fetch_positions(
+    socket: &Socket,
+    group: &Str,
+    partitions: &[TopicPartition],
+) -> Result<Vec<(TopicPartition, (i64, i32), ErrorCode)>, Fallen> {
     let topics = partitions.iter().map(|partition| OffsetFetchRequestTopics {
         name: partition.topic.clone(),
         partition_indexes: vec![partition.partition],
@@ -358,14 +369,15 @@ pub async fn fetch_offsets(
     if found.error_code != 0 {
         return Ok(partitions
             .iter()
-            .map(|partition| (partition.clone(), -1, code(found.error_code)))
+            .map(|partition| (partition.clone(), (-1, -1), code(found.error_code)))
             .collect());
     }
     let mut told = Vec::new();
     for topic in found.topics {
         for partition in topic.partitions {
             let key = TopicPartition { topic: topic.name.detached(), partition: partition.partition_index };
-            told.push((key, partition.committed_offset, code(partition.error_code)));
+            let position = (partition.committed_offset, partition.committed_leader_epoch);
+            told.push((key, position, code(partition.error_code)));
         }
     }
     Ok(told)

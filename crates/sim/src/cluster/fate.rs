@@ -189,8 +189,10 @@ async fn play(world: World, hands: Rc<Hands>, strike: Strike) {
         What::Down(way, machines) => {
             let holds = |machine: &usize| hands.held.get(*machine);
             machines.iter().filter_map(holds).for_each(|held| held.set(held.get() + 1));
+            // Not over before all of them are down: what comes after the last fault is whole.
             for machine in machines {
-                world.spawn(go_down(world.clone(), *machine, *way));
+                hands.striking.set(hands.striking.get() + 1);
+                world.spawn(take_down(world.clone(), Rc::clone(&hands), *machine, *way));
             }
             world.sleep(strike.for_ms).await;
             machines.iter().filter_map(holds).for_each(|held| held.set(held.get() - 1));
@@ -255,6 +257,11 @@ async fn clog(world: &World, directions: &[(usize, usize)], for_ms: i64) {
         world.sleep(step_ms).await;
         world.links.borrow_mut().mend(*direction);
     }
+}
+
+async fn take_down(world: World, hands: Rc<Hands>, index: usize, way: Down) {
+    go_down(world, index, way).await;
+    hands.striking.set(hands.striking.get() - 1);
 }
 
 async fn go_down(world: World, index: usize, way: Down) {

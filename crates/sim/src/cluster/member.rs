@@ -10,7 +10,7 @@ use wire::{ApiKey, Str};
 
 use super::reader::Reader;
 use super::router::Router;
-use crate::clients::consumer::{commit_offsets, fetch_offsets};
+use crate::clients::consumer::{commit_offsets, fetch_offsets, fetch_positions};
 use crate::clients::membership::{Fallen, Membership};
 use crate::invariants;
 use crate::socket::Socket;
@@ -113,7 +113,8 @@ impl Member {
             self.reader.poll().await;
             if self.world.draw(|random| random.per_mille(300)) || self.world.has_healed() {
                 let Member { world, membership, reader, committed, .. } = self;
-                commit_offsets(world, socket, membership, &reader.positions, committed).await?;
+                let positions = (&reader.positions, &reader.epochs);
+                commit_offsets(world, socket, membership, positions, committed).await?;
             }
             let pause_ms = self.world.draw(|random| random.between(1, 20));
             self.world.sleep(pause_ms).await;
@@ -122,15 +123,17 @@ impl Member {
 
     async fn begin_at_committed(&mut self, socket: &Socket, owned: &[TopicPartition]) -> Result<(), Fallen> {
         self.committed.clear();
-        let mut positions = BTreeMap::new();
+        let (mut positions, mut epochs) = (BTreeMap::new(), BTreeMap::new());
         if !owned.is_empty() {
-            for (partition, offset, error) in fetch_offsets(socket, &self.membership.group, owned).await? {
+            let told = fetch_positions(socket, &self.membership.group, owned).await?;
+            for (partition, (offset, leader_epoch), error) in told {
                 self.membership.heard(&self.world, "OffsetFetch", error)?;
                 check(&self.world, &self.membership.group, &partition, offset);
-                positions.insert(partition, offset.max(0));
+                positions.insert(partition.clone(), offset.max(0));
+                epochs.insert(partition, leader_epoch);
             }
         }
-        self.reader.subscribe(positions);
+        self.reader.subscribe(positions, epochs);
         Ok(())
     }
 }

@@ -31,6 +31,8 @@ pub struct Reader {
     process: u32,
     /// The next offset to read of what it reads.
     pub positions: BTreeMap<TopicPartition, i64>,
+    /// The leader epoch of what was read before it (KIP-320): whoever goes on there knows of no older leader.
+    pub epochs: BTreeMap<TopicPartition, i32>,
 }
 
 impl Reader {
@@ -42,17 +44,29 @@ impl Reader {
             router: Router::new(world, &format!("reader{index}")),
             process: FIRST_PROCESS + index as u32,
             positions: partitions.into_iter().map(|partition| (partition, 0)).collect(),
+            epochs: BTreeMap::new(),
         }
     }
 
     /// One that reads what its group gives it.
     pub fn of_a_group(world: &World, name: &str, process: u32) -> Reader {
-        Reader { world: world.clone(), router: Router::new(world, name), process, positions: BTreeMap::new() }
+        Reader {
+            world: world.clone(),
+            router: Router::new(world, name),
+            process,
+            positions: BTreeMap::new(),
+            epochs: BTreeMap::new(),
+        }
     }
 
-    /// Reads these from now on.
-    pub fn subscribe(&mut self, positions: BTreeMap<TopicPartition, i64>) {
-        self.positions = positions;
+    /// Reads these from now on, of leaders that are not older than these epochs.
+    pub fn subscribe(
+        &mut self,
+        positions: BTreeMap<TopicPartition, i64>,
+        epochs: BTreeMap<TopicPartition, i32>,
+    ) {
+        epochs.iter().for_each(|(partition, epoch)| self.router.has_heard_of(partition, *epoch));
+        (self.positions, self.epochs) = (positions, epochs);
         self.record(Kind::Subscribe, self.world.now_ms(), Vec::new());
     }
 
@@ -174,7 +188,7 @@ impl Reader {
             // Also out of range: what was read was committed, and nothing is ever deleted.
             other => {
                 let what = format!("Fetch {partition:?} at {position}: {other:?}");
-                self.world.check(invariants::no_unexplained_error("reader", &what));
+                self.world.check(invariants::no_unexplained_error(self.router.name(), &what));
                 return Vec::new();
             }
         }
@@ -205,6 +219,9 @@ impl Reader {
         }
         if let Some(last) = offsets.last() {
             self.positions.insert(partition.clone(), last + 1);
+            if let Some(epoch) = data.records.clone().and_then(audit::last_leader_epoch) {
+                self.epochs.insert(partition.clone(), epoch);
+            }
         }
         records
     }

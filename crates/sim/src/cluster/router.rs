@@ -87,6 +87,19 @@ impl Router {
         self.epochs.get(partition).copied().unwrap_or(-1)
     }
 
+    /// It was led in that epoch, a committed offset says: who tells of an older leader is behind.
+    pub fn has_heard_of(&mut self, partition: &TopicPartition, leader_epoch: i32) {
+        if leader_epoch > self.epoch_of(partition) {
+            self.epochs.insert(partition.clone(), leader_epoch);
+            self.leaders.remove(partition);
+        }
+    }
+
+    /// The client's.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its leader is not who it was thought to be.
     pub fn is_wrong_about(&mut self, partition: &TopicPartition) {
         self.leaders.remove(partition);
