@@ -225,6 +225,32 @@ fn s17_a_copier_believes_only_who_coordinates_still() {
     assert_eq!(run(Options::cluster(2_107_500)).violation, None);
 }
 
+/// A replica was removed and assigned again while its deleted log was being flushed: that flush came back to the new log.
+#[test]
+fn a_flush_of_a_deleted_log_proves_nothing_about_the_next_one() {
+    assert_eq!(run(Options::cluster(2_105_048)).violation, None);
+}
+
+/// Leaders say a high watermark once within a fetch session: an answer that a follower dropped for its epoch's sake was the only one.
+#[test]
+fn a_high_watermark_that_a_follower_did_not_take_is_told_again() {
+    for seed in [2_102_912, 2_107_639] {
+        assert_eq!(run(Options::cluster(seed)).violation, None, "seed {seed}");
+    }
+}
+
+/// A member began at a committed offset and asked a leader of before, which was cut off: offsets are committed with their epochs (KIP-320).
+#[test]
+fn a_member_that_begins_at_a_committed_offset_knows_its_epoch() {
+    assert_eq!(run(Options::cluster(2_106_544)).violation, None);
+}
+
+/// A machine lost its power when no fault was to come any more.
+#[test]
+fn a_fault_is_over_when_its_machines_are_down() {
+    assert_eq!(run(Options::cluster(2_104_037)).violation, None);
+}
+
 /// S17 to S21, S26, S27, S30, S40: everything is copied in transactions while the leaders of the records, of the copies and of the
 /// coordinators' logs come and go; every record has one copy, none is half visible, no transaction hangs.
 fn copied(script: Script) -> Script {
