@@ -71,7 +71,7 @@ pub fn plants() -> Vec<Planted> {
         many("a voter votes twice in an epoch", bug(Bug::VotesTwice), elections),
         many("a leader of the quorum that nobody hears leads on", bug(Bug::NeverResigns), cuts),
         many("the quorum commits without a majority", bug(Bug::CommitsWithoutMajority), cuts),
-        many("metadata is applied before it is committed", bug(Bug::AppliesUncommitted), cuts),
+        many("metadata is applied before it is committed", bug(Bug::AppliesUncommitted), splits),
     ]
 }
 
@@ -136,6 +136,17 @@ fn kills() -> Script {
 fn cuts() -> Script {
     let cut = |(at_ms, one)| Strike { at_ms, for_ms: 9_000, what: What::Cut(around(one, 3)) };
     script(Power::Steady, [(300, 0), (10_000, 1), (20_000, 2)].map(cut).to_vec())
+}
+
+/// Of five voters two are cut off from the others, each pair of neighbours in turn: a leader among them goes on deciding with one follower.
+fn splits() -> Script {
+    let split = |round: i64| {
+        let pair = [(round % 5) as usize, ((round + 1) % 5) as usize];
+        let others = (0..5).filter(|other| !pair.contains(other));
+        let cut = others.flat_map(|other| pair.into_iter().flat_map(move |one| [(one, other), (other, one)]));
+        Strike { at_ms: 300 + 6_000 * round, for_ms: 4_500, what: What::Cut(cut.collect()) }
+    };
+    Script { roles: vec![Roles::COMBINED; 5], ..script(Power::Steady, (0..5).map(split).collect()) }
 }
 
 /// Voters come and go all the time, several at once.
