@@ -209,10 +209,7 @@ impl Directories {
             return;
         }
         for directory in self.iter().filter(|directory| !directory.is_failed()) {
-            if let Err(fault) = directory.log.write_life(broker_epoch) {
-                let path = directory.log.path().display();
-                tracing::warn!(%path, %fault, "should this process be killed, the controller will take its replicas for incomplete");
-            }
+            note_life(&directory.log, broker_epoch);
         }
     }
 
@@ -221,6 +218,14 @@ impl Directories {
         if !self.is_settled.load(Ordering::Relaxed) {
             self.is_settled.store(true, Ordering::Release);
         }
+    }
+}
+
+/// Whoever is killed from here on and finds the same page cache has lost nothing of what the broker of this epoch had.
+fn note_life(log: &LogDirectory, broker_epoch: i64) {
+    if let Err(fault) = log.write_life(broker_epoch) {
+        let path = log.path().display();
+        tracing::warn!(%path, %fault, "should this process be killed, the controller will take its replicas for incomplete");
     }
 }
 
@@ -236,6 +241,10 @@ impl Directory {
         let id = log.meta_properties()?.and_then(|meta| meta.directory_id).unwrap_or(Uuid::ZERO);
         let clean_shutdown = log.take_clean_shutdown()?;
         let survived_life = log.survived_life()?;
+        if let Some(broker_epoch) = clean_shutdown.filter(|epoch| *epoch >= 0) {
+            // The marker is gone now, and who is killed before it is registered has lost nothing either.
+            note_life(log, broker_epoch);
+        }
         let (recovery_points, _) = log.read_checkpoint(Checkpoint::RecoveryPoint)?;
         let (log_starts, _) = log.read_checkpoint(Checkpoint::LogStart)?;
         let (high_watermarks, _) = log.read_checkpoint(Checkpoint::Replication)?;
@@ -307,6 +316,13 @@ impl Directory {
     /// The epoch of the last broker that lived here, if nothing of what it wrote can be lost (KIP-966). Kafka knows of clean stops alone.
     pub fn kept_epoch(&self) -> Option<i64> {
         self.clean_shutdown.or(self.survived_life)
+    }
+
+    /// What a clean stop writes down. A broker that was never registered in this life, as no controller was found, leaves what it has met: had
+    /// the one before lost nothing, nothing is lost yet, and had it lost something, this stop has not brought it back.
+    // DIVERGES: Kafka leaves -1 then, and who has everything is taken for one that has not. If all stop like that, anyone may be elected.
+    pub fn epoch_to_leave(&self, broker_epoch: i64) -> i64 {
+        if broker_epoch >= 0 { broker_epoch } else { self.kept_epoch().unwrap_or(-1) }
     }
 
     /// Takes no new replicas (KIP-1066).
@@ -442,5 +458,54 @@ impl Directory {
         let serial = self.deletions.fetch_add(1, Ordering::Relaxed);
         let id = u128::from_be_bytes(self.id.0) ^ (u128::from(serial) << 96);
         Uuid(id.to_be_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use log::SimDisk;
+    use log::sim_disk::Survival;
+
+    use super::*;
+
+    /// The directory as a start finds it.
+    fn start(disk: &SimDisk) -> Directories {
+        let (disk, path): (Arc<dyn Disk>, _) = (Arc::new(disk.clone()), PathBuf::from("/data"));
+        let listed = Listed::look(&disk, std::slice::from_ref(&path)).unwrap();
+        Directories::open(&disk, listed, &path).unwrap()
+    }
+
+    fn kept(directories: &Directories) -> Option<i64> {
+        directories.get(0).unwrap().kept_epoch()
+    }
+
+    /// A clean stop of a broker that knows of this epoch; -1: it was not registered.
+    fn stop(directories: &Directories, broker_epoch: i64) {
+        let directory = directories.get(0).unwrap();
+        directory.log.write_clean_shutdown(directory.epoch_to_leave(broker_epoch)).unwrap();
+    }
+
+    #[test]
+    fn a_life_without_a_registration_leaves_what_it_met() {
+        let disk = SimDisk::new(1);
+        LogDirectory::new(Arc::new(disk.clone()), "/data").claim().unwrap();
+        let first = start(&disk);
+        assert_eq!(kept(&first), None);
+        first.registered(7);
+        let killed = start(&disk);
+        assert_eq!(kept(&killed), Some(7), "the page cache has everything");
+        stop(&killed, -1);
+        disk.restart(Survival::Nothing);
+        let stopped = start(&disk);
+        assert_eq!(kept(&stopped), Some(7), "a clean stop that no controller heard of");
+        assert_eq!(kept(&start(&disk)), Some(7), "killed before anybody heard of it");
+        disk.restart(Survival::Nothing);
+        let powerless = start(&disk);
+        assert_eq!(kept(&powerless), None);
+        stop(&powerless, -1);
+        assert_eq!(kept(&start(&disk)), Some(-1), "a clean stop brings nothing back");
+        powerless.registered(9);
+        stop(&powerless, 9);
+        assert_eq!(kept(&start(&disk)), Some(9));
     }
 }

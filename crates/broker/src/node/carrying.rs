@@ -395,11 +395,11 @@ impl Node {
                 }
             }
         }
-        let broker_epoch = self.broker_epoch();
         for (index, directory) in self.0.directories.iter().enumerate() {
             if directory.is_failed() {
                 continue;
             }
+            let broker_epoch = directory.epoch_to_leave(self.broker_epoch());
             tell(&directory.log.path().display().to_string());
             let closed = offsets.remove(&index).unwrap_or_default();
             let written = checkpoints::write(directory, closed, Known::now(directory))

@@ -170,6 +170,13 @@ fn who_lost_nothing_leads_before_who_did() {
     }
 }
 
+/// Without a controller all were stopped cleanly, one of them after a power cut, and none had been registered again: who had lost nothing
+/// was not told from who had, and the one that had was elected.
+#[test]
+fn a_clean_stop_without_a_registration_leaves_what_the_life_before_had() {
+    assert_eq!(run(Options::cluster(2_109_569)).violation, None);
+}
+
 /// A voter that was told to stop waited for elections it takes no part in: its turn was due for ever.
 #[test]
 fn who_stops_waits_for_no_election() {
