@@ -95,6 +95,14 @@ pub struct Closed {
     pub cleaned_offset: Option<i64>,
 }
 
+impl From<&OpenMode> for Closed {
+    /// Of a log that was never opened: what the checkpoints said before.
+    fn from(mode: &OpenMode) -> Closed {
+        let OpenMode { recovery_point, log_start_offset, high_watermark, cleaned_offset, .. } = *mode;
+        Closed { recovery_point, log_start_offset, high_watermark, cleaned_offset }
+    }
+}
+
 impl Log {
     /// The log of a partition that has nothing on disk.
     pub fn unwritten(disk: Arc<dyn Disk>, directory: PathBuf, config: Arc<LogConfig>, topic_id: Uuid) -> Log {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering}
 
 use log::directory::{Checkpoint, Listing, Offsets};
 use log::future::FutureState;
-use log::{Disk, Fault, LogDirectory, OpenMode};
+use log::{Closed, Disk, Fault, LogDirectory, OpenMode};
 use parking_lot::Mutex;
 use wire::Uuid;
 use wire::topic::TopicIdPartition;
@@ -17,6 +17,7 @@ use wire::topic::TopicIdPartition;
 use super::amendments::Amendments;
 use super::flusher::Flusher;
 use super::found::Found;
+use super::offsets::DirectoryOffsets;
 use super::recovered::Recovered;
 use crate::limits::{DISK_RESERVE_BYTES, DISK_RESERVE_SHARE, DISK_UNCHECKED_BYTES, DISK_UNCHECKED_MS};
 
@@ -325,6 +326,23 @@ impl Directory {
         if broker_epoch >= 0 { broker_epoch } else { self.kept_epoch().unwrap_or(-1) }
     }
 
+    /// Adds what the checkpoints said at the start of partitions that no image has claimed yet. True if the stop before was a clean one for all
+    /// of them: who stops before it has read them again cannot vouch for them.
+    pub fn keep_unclaimed(&self, offsets: &mut DirectoryOffsets) -> bool {
+        let mut is_sound = true;
+        for (topic, partitions) in &*self.found.lock() {
+            for (partition, found) in partitions {
+                let modes = found.current.iter().chain(found.futures.iter().map(|(_, mode)| mode));
+                is_sound &= modes.clone().all(|mode| mode.clean_shutdown);
+                // The checkpoints have one line for a name.
+                for mode in modes.take(1) {
+                    offsets.add((topic.clone(), *partition), Closed::from(mode));
+                }
+            }
+        }
+        is_sound
+    }
+
     /// Takes no new replicas (KIP-1066).
     pub fn is_cordoned(&self) -> bool {
         self.cordoned.load(Ordering::Acquire)
@@ -507,5 +525,27 @@ mod tests {
         powerless.registered(9);
         stop(&powerless, 9);
         assert_eq!(kept(&start(&disk)), Some(9));
+    }
+
+    #[test]
+    fn what_was_not_read_again_is_not_vouched_for_and_keeps_its_lines() {
+        let disk = SimDisk::new(1);
+        let log = LogDirectory::new(Arc::new(disk.clone()), "/data");
+        log.claim().unwrap();
+        disk.create_directory(&log.path().join("t-0")).unwrap();
+        let line = |offset| Offsets::from([(("t".to_owned(), 0), offset)]);
+        log.write_checkpoint(Checkpoint::RecoveryPoint, &line(7)).unwrap();
+        log.write_checkpoint(Checkpoint::LogStart, &line(3)).unwrap();
+        let stop = |after_a_clean_one: bool| {
+            if after_a_clean_one {
+                log.write_clean_shutdown(5).unwrap();
+            }
+            let (directories, mut offsets) = (start(&disk), DirectoryOffsets::default());
+            let is_sound = directories.get(0).unwrap().keep_unclaimed(&mut offsets);
+            assert_eq!((offsets.recovery_points, offsets.log_starts), (line(7), line(3)));
+            is_sound
+        };
+        assert!(stop(true));
+        assert!(!stop(false), "its logs were not looked at since a crash");
     }
 }

@@ -401,9 +401,12 @@ impl Node {
             }
             let broker_epoch = directory.epoch_to_leave(self.broker_epoch());
             tell(&directory.log.path().display().to_string());
-            let closed = offsets.remove(&index).unwrap_or_default();
-            let written = checkpoints::write(directory, closed, Known::now(directory))
-                .and_then(|()| directory.log.write_clean_shutdown(broker_epoch));
+            let mut closed = offsets.remove(&index).unwrap_or_default();
+            // Before the image of this life is there, nobody knows which of the logs that were found are whose.
+            let is_sound = self.0.directories.is_settled() || directory.keep_unclaimed(&mut closed);
+            let written = checkpoints::write(directory, closed, Known::now(directory)).and_then(|()| {
+                if is_sound { directory.log.write_clean_shutdown(broker_epoch) } else { Ok(()) }
+            });
             if let Err(fault) = written {
                 tracing::error!(%fault, "the directory will be recovered at the next start");
             }

@@ -115,13 +115,7 @@ impl Shard {
         self.sleepers.iter().filter_map(|asleep| {
             let mode = asleep.found.as_ref()?;
             let name = (asleep.topic.name.to_string(), asleep.cell.key.partition);
-            let offsets = Closed {
-                recovery_point: mode.recovery_point,
-                log_start_offset: mode.log_start_offset,
-                high_watermark: mode.high_watermark,
-                cleaned_offset: mode.cleaned_offset,
-            };
-            Some((asleep.directory as usize, name, offsets))
+            Some((asleep.directory as usize, name, Closed::from(&**mode)))
         })
     }
 

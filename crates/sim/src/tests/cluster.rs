@@ -177,6 +177,13 @@ fn a_clean_stop_without_a_registration_leaves_what_the_life_before_had() {
     assert_eq!(run(Options::cluster(2_109_569)).violation, None);
 }
 
+/// A broker was killed, started while there was no controller, and stopped cleanly before it had looked at its logs: it vouched for what the
+/// platter did not have yet, and a power cut left a hole.
+#[test]
+fn a_clean_stop_does_not_vouch_for_logs_that_nobody_has_read_again() {
+    assert_eq!(run(Options::cluster(2_111_202)).violation, None);
+}
+
 /// A voter that was told to stop waited for elections it takes no part in: its turn was due for ever.
 #[test]
 fn who_stops_waits_for_no_election() {
