@@ -125,10 +125,7 @@ impl Admin {
             DescribeGroupsRequest { groups: vec![group_id.clone()], include_authorized_operations: false };
         let described = self
             .ask(Whom::Coordinator(group_id), &request, &doing, |answer| {
-                let group = answer.groups.into_iter().next();
-                let group = group.ok_or_else(|| Error::refused(ErrorCode::GroupIdNotFound, doing.clone()))?;
-                Error::check(group.error_code, group.error_message.as_deref(), || doing.clone())?;
-                Ok(group)
+                only(answer.groups, |group| (group.error_code, group.error_message.as_deref()), &doing)
             })
             .await;
         let coordinator =
@@ -150,10 +147,7 @@ impl Admin {
             include_authorized_operations: false,
         };
         let read = |answer: consumer_group_describe::ConsumerGroupDescribeResponse| {
-            let group = answer.groups.into_iter().next();
-            let group = group.ok_or_else(|| Error::refused(ErrorCode::GroupIdNotFound, doing.clone()))?;
-            Error::check(group.error_code, group.error_message.as_deref(), || doing.clone())?;
-            Ok(group)
+            only(answer.groups, |group| (group.error_code, group.error_message.as_deref()), &doing)
         };
         match self.ask(Whom::Coordinator(group_id), &request, &doing, read).await {
             Ok(group) => Ok(modern(group, coordinator)),
@@ -178,10 +172,8 @@ impl Admin {
             let request = DeleteGroupsRequest { groups_names: vec![group_id.clone()] };
             let deleted = self
                 .ask(Whom::Coordinator(group_id), &request, &doing, |answer| {
-                    let result = answer.results.into_iter().next();
-                    let result =
-                        result.ok_or_else(|| Error::refused(ErrorCode::GroupIdNotFound, doing.clone()))?;
-                    Error::check(result.error_code, result.error_message.as_deref(), || doing.clone())
+                    only(answer.results, |one| (one.error_code, one.error_message.as_deref()), &doing)
+                        .map(drop)
                 })
                 .await;
             each.insert(group_id.clone(), deleted);
@@ -295,6 +287,15 @@ fn modern(group: consumer_group_describe::DescribedGroup, coordinator: i32) -> G
         epochs: Some(GroupEpochs { group: group.group_epoch, assignment: group.assignment_epoch }),
         members: group.members.into_iter().map(member).collect(),
     }
+}
+
+/// What an answer about one group says of it; `GROUP_ID_NOT_FOUND` where it says nothing. `verdict`: its error code and message.
+pub(super) fn only<T>(groups: Vec<T>, verdict: impl Fn(&T) -> (i16, Option<&str>), doing: &str) -> Result<T> {
+    let group = groups.into_iter().next();
+    let group = group.ok_or_else(|| Error::refused(ErrorCode::GroupIdNotFound, doing))?;
+    let (code, message) = verdict(&group);
+    Error::check(code, message, || doing.to_owned())?;
+    Ok(group)
 }
 
 /// Brokers write `classic`, Kafka's tools `Classic`.

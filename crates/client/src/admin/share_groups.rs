@@ -1,7 +1,7 @@
 //! Share groups (KIP-932): describe, where they are in each partition, move and delete that. And how old what a group has not read is, of
 //! whatever type it may be.
 
-use super::groups::{GroupDescription, GroupEpochs, GroupMember};
+use super::groups::{GroupDescription, GroupEpochs, GroupMember, only};
 use super::{Admin, Each, Whom};
 use crate::consumer::ConsumerBuilder;
 use crate::error::{Error, Result};
@@ -41,10 +41,7 @@ impl Admin {
             include_authorized_operations: false,
         };
         let read = |answer: ShareGroupDescribeResponse| {
-            let group = answer.groups.into_iter().next();
-            let group = group.ok_or_else(|| Error::refused(ErrorCode::GroupIdNotFound, doing.clone()))?;
-            Error::check(group.error_code, group.error_message.as_deref(), || doing.clone())?;
-            Ok(group)
+            only(answer.groups, |group| (group.error_code, group.error_message.as_deref()), &doing)
         };
         match self.ask(Whom::Coordinator(group_id), &request, &doing, read).await {
             Ok(group) => Ok(described(group, coordinator)),
@@ -66,9 +63,8 @@ impl Admin {
         let group = DescribeShareGroupOffsetsRequestGroup { group_id: group_id.clone(), topics: None };
         let request = DescribeShareGroupOffsetsRequest { groups: vec![group] };
         self.ask(Whom::Coordinator(group_id), &request, &doing, |answer| {
-            let group = answer.groups.into_iter().next();
-            let group = group.ok_or_else(|| Error::refused(ErrorCode::GroupIdNotFound, doing.clone()))?;
-            Error::check(group.error_code, group.error_message.as_deref(), || doing.clone())?;
+            let group =
+                only(answer.groups, |group| (group.error_code, group.error_message.as_deref()), &doing)?;
             let mut each = Each::new();
             for topic in group.topics {
                 for one in topic.partitions {

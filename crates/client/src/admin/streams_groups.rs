@@ -1,6 +1,6 @@
 //! Streams groups (KIP-1071): describe. Their offsets are those of any group.
 
-use super::groups::{GroupDescription, GroupEpochs, GroupMember, MemberTasks};
+use super::groups::{GroupDescription, GroupEpochs, GroupMember, MemberTasks, only};
 use super::{Admin, Whom};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
@@ -22,17 +22,16 @@ impl Admin {
             ..StreamsGroupDescribeRequest::default()
         };
         let read = |answer: StreamsGroupDescribeResponse| {
-            let group = answer.groups.into_iter().next();
-            let group = group.ok_or_else(|| Error::refused(ErrorCode::GroupIdNotFound, doing.clone()))?;
-            Error::check(group.error_code, group.error_message.as_deref(), || doing.clone())?;
-            Ok(group)
+            only(answer.groups, |group| (group.error_code, group.error_message.as_deref()), &doing)
         };
         match self.ask(Whom::Coordinator(group_id), &request, &doing, read).await {
             Ok(group) => Ok(described(group, coordinator)),
             // A broker without that protocol has no such groups.
-            Err(Error::Unsupported { .. }) => Err(Error::refused(ErrorCode::GroupIdNotFound, doing.clone())),
-            Err(error) if error.code() == Some(ErrorCode::UnsupportedVersion) => {
-                Err(Error::refused(ErrorCode::GroupIdNotFound, doing.clone()))
+            Err(error)
+                if matches!(error, Error::Unsupported { .. })
+                    || error.code() == Some(ErrorCode::UnsupportedVersion) =>
+            {
+                Err(Error::refused(ErrorCode::GroupIdNotFound, doing))
             }
             Err(error) => Err(error),
         }

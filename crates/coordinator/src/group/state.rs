@@ -4,7 +4,7 @@
 
 use super::classic::ClassicGroup;
 use super::config::GroupConfig;
-use super::consumer::{ClusterView, ConsumerGroup, ConsumerSoft, NothingKnown, TopicHashes};
+use super::consumer::{ClusterView, ConsumerGroup, ConsumerSoft, GroupSetting, NothingKnown, TopicHashes};
 use super::events::GroupEvent;
 use super::offsets::{CommittedOffset, Offsets};
 use super::records::GroupRecord;
@@ -61,6 +61,17 @@ pub struct GroupSoft {
 }
 
 impl GroupSoft {
+    /// What a group is held to: its own setting within the broker's bounds of now, or the broker's.
+    pub(super) fn setting(
+        &self,
+        group: &str,
+        setting: GroupSetting,
+        brokers: i32,
+        (min, max): (i32, i32),
+    ) -> i32 {
+        self.view.group_setting(group, setting).map_or(brokers, |value| value.max(min).min(max))
+    }
+
     /// `seed` makes the member ids of this term.
     pub fn new(config: GroupConfig, seed: u64) -> Self {
         let (wall, classic) = (Wall::default(), BTreeMap::new());

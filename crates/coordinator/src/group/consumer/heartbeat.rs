@@ -515,33 +515,21 @@ pub(super) fn reconcile_member(
 }
 
 impl GroupSoft {
-    fn consumer_setting(&self, group: &str, setting: GroupSetting, own: i32, (min, max): (i32, i32)) -> i32 {
-        match self.view.group_setting(group, setting) {
-            Some(value) => value.max(min).min(max),
-            None => own,
-        }
-    }
-
     pub(super) fn consumer_session_timeout_ms(&self, group: &str) -> i32 {
         let config = &self.config.consumer;
         let bounds = (config.min_session_timeout_ms, config.max_session_timeout_ms);
-        self.consumer_setting(group, GroupSetting::SessionTimeoutMs, config.session_timeout_ms, bounds)
+        self.setting(group, GroupSetting::SessionTimeoutMs, config.session_timeout_ms, bounds)
     }
 
     pub(super) fn consumer_heartbeat_interval_ms(&self, group: &str) -> i32 {
         let config = &self.config.consumer;
         let bounds = (config.min_heartbeat_interval_ms, config.max_heartbeat_interval_ms);
-        self.consumer_setting(group, GroupSetting::HeartbeatIntervalMs, config.heartbeat_interval_ms, bounds)
+        self.setting(group, GroupSetting::HeartbeatIntervalMs, config.heartbeat_interval_ms, bounds)
     }
 
     fn consumer_assignment_interval_ms(&self, group: &str) -> i32 {
         let config = &self.config.consumer;
         let bounds = (config.min_assignment_interval_ms, config.max_assignment_interval_ms);
-        self.consumer_setting(
-            group,
-            GroupSetting::AssignmentIntervalMs,
-            config.assignment_interval_ms,
-            bounds,
-        )
+        self.setting(group, GroupSetting::AssignmentIntervalMs, config.assignment_interval_ms, bounds)
     }
 }

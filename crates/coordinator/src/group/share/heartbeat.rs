@@ -329,38 +329,21 @@ fn assignment_of(member: &ShareMember) -> HeartbeatAssignment {
 }
 
 impl GroupSoft {
-    fn share_setting(&self, group: &str, setting: GroupSetting, own: i32, (min, max): (i32, i32)) -> i32 {
-        match self.view.group_setting(group, setting) {
-            Some(value) => value.max(min).min(max),
-            None => own,
-        }
-    }
-
     pub(super) fn share_session_timeout_ms(&self, group: &str) -> i32 {
         let config = &self.config.share;
         let bounds = (config.min_session_timeout_ms, config.max_session_timeout_ms);
-        self.share_setting(group, GroupSetting::ShareSessionTimeoutMs, config.session_timeout_ms, bounds)
+        self.setting(group, GroupSetting::ShareSessionTimeoutMs, config.session_timeout_ms, bounds)
     }
 
     fn share_heartbeat_interval_ms(&self, group: &str) -> i32 {
         let config = &self.config.share;
         let bounds = (config.min_heartbeat_interval_ms, config.max_heartbeat_interval_ms);
-        self.share_setting(
-            group,
-            GroupSetting::ShareHeartbeatIntervalMs,
-            config.heartbeat_interval_ms,
-            bounds,
-        )
+        self.setting(group, GroupSetting::ShareHeartbeatIntervalMs, config.heartbeat_interval_ms, bounds)
     }
 
     fn share_assignment_interval_ms(&self, group: &str) -> i32 {
         let config = &self.config.share;
         let bounds = (config.min_assignment_interval_ms, config.max_assignment_interval_ms);
-        self.share_setting(
-            group,
-            GroupSetting::ShareAssignmentIntervalMs,
-            config.assignment_interval_ms,
-            bounds,
-        )
+        self.setting(group, GroupSetting::ShareAssignmentIntervalMs, config.assignment_interval_ms, bounds)
     }
 }

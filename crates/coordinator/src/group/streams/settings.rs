@@ -10,40 +10,36 @@ const NUM_STANDBY_REPLICAS: &str = "num.standby.replicas";
 pub(super) const RACK_AWARE_ASSIGNMENT_TAGS: &str = "rack.aware.assignment.tags";
 
 impl GroupSoft {
-    fn streams_setting(&self, group: &str, setting: GroupSetting, own: i32, (min, max): (i32, i32)) -> i32 {
-        self.view.group_setting(group, setting).map_or(own, |value| value.max(min).min(max))
-    }
-
     pub(super) fn streams_session_timeout_ms(&self, group: &str) -> i32 {
         let config = &self.config.streams;
         let bounds = (config.min_session_timeout_ms, config.max_session_timeout_ms);
-        self.streams_setting(group, GroupSetting::StreamsSessionTimeoutMs, config.session_timeout_ms, bounds)
+        self.setting(group, GroupSetting::StreamsSessionTimeoutMs, config.session_timeout_ms, bounds)
     }
 
     pub(super) fn streams_heartbeat_interval_ms(&self, group: &str) -> i32 {
         let config = &self.config.streams;
         let bounds = (config.min_heartbeat_interval_ms, config.max_heartbeat_interval_ms);
         let own = config.heartbeat_interval_ms;
-        self.streams_setting(group, GroupSetting::StreamsHeartbeatIntervalMs, own, bounds)
+        self.setting(group, GroupSetting::StreamsHeartbeatIntervalMs, own, bounds)
     }
 
     pub(super) fn streams_assignment_interval_ms(&self, group: &str) -> i32 {
         let config = &self.config.streams;
         let bounds = (config.min_assignment_interval_ms, config.max_assignment_interval_ms);
         let own = config.assignment_interval_ms;
-        self.streams_setting(group, GroupSetting::StreamsAssignmentIntervalMs, own, bounds)
+        self.setting(group, GroupSetting::StreamsAssignmentIntervalMs, own, bounds)
     }
 
     pub(super) fn streams_task_offset_interval_ms(&self, group: &str) -> i32 {
         let config = &self.config.streams;
         let bounds = (config.min_task_offset_interval_ms, i32::MAX);
         let own = config.task_offset_interval_ms;
-        self.streams_setting(group, GroupSetting::StreamsTaskOffsetIntervalMs, own, bounds)
+        self.setting(group, GroupSetting::StreamsTaskOffsetIntervalMs, own, bounds)
     }
 
     pub(super) fn streams_initial_rebalance_delay_ms(&self, group: &str) -> i32 {
         let own = self.config.streams.initial_rebalance_delay_ms;
-        self.streams_setting(group, GroupSetting::StreamsInitialRebalanceDelayMs, own, (0, i32::MAX))
+        self.setting(group, GroupSetting::StreamsInitialRebalanceDelayMs, own, (0, i32::MAX))
     }
 
     pub(super) fn streams_acceptable_recovery_lag(&self, group: &str) -> i64 {
@@ -56,7 +52,7 @@ impl GroupSoft {
         let config = &self.config.streams;
         let bounds = (0, config.max_standby_replicas);
         let own = config.num_standby_replicas;
-        self.streams_setting(group, GroupSetting::StreamsNumStandbyReplicas, own, bounds)
+        self.setting(group, GroupSetting::StreamsNumStandbyReplicas, own, bounds)
     }
 
     /// What the tasks of a group are divided by now, as it is kept with the group.
